@@ -1,0 +1,46 @@
+/**
+ * The `Clock` seam: the only place where the product reads time or waits.
+ *
+ * Two kinds of time never mix: `Monotonic` for waiting and measuring, `EpochMs` for dates and ages.
+ */
+
+/** Milliseconds on a clock that never jumps; its zero means nothing. For delays, time-outs and durations. */
+export type Monotonic = number & { readonly brand: 'Monotonic' }
+
+/** Milliseconds since 1970-01-01T00:00Z on the machine's calendar, which may jump. For dates and ages. */
+export type EpochMs = number & { readonly brand: 'EpochMs' }
+
+/** Takes a timer back; harmless when it has already fired. */
+export type CancelTimer = () => void
+
+export interface Clock {
+  monotonic(): Monotonic
+  wall(): EpochMs
+  /** Calls `wake` once, `delayMs` from now (never early by more than the timer's grain). */
+  after(delayMs: number, wake: () => void): CancelTimer
+}
+
+/** The machine's clock. Timers do not keep the process alive. */
+export const systemClock: Clock = {
+  monotonic: () => performance.now() as Monotonic,
+  wall: () => Date.now() as EpochMs,
+  after(delayMs, wake) {
+    const timer = setTimeout(wake, Math.max(0, delayMs))
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+/** Waits `delayMs` on `clock`; ends early, without an error, when `signal` aborts. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) return resolve()
+    const end = () => {
+      cancel()
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    const cancel = clock.after(delayMs, end)
+    signal?.addEventListener('abort', end, { once: true })
+  })
+}

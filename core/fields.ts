@@ -1,0 +1,71 @@
+/** A header section (RFC 9110 5): its field lines in the order they came. */
+
+/** One field line: the name as it was sent, and the value without surrounding white space. */
+export type FieldLine = readonly [name: string, value: string]
+
+/** All field lines of a message's header (or trailer) section. */
+export type Fields = readonly FieldLine[]
+
+/** The values of every field line with this name, in order; names compare without case. */
+export function fieldValues(fields: Fields, name: string): string[] {
+  const wanted = name.toLowerCase()
+  return fields.filter(([each]) => each.toLowerCase() === wanted).map(([, value]) => value)
+}
+
+/** The combined field value (RFC 9110 5.3: lines joined by ", "), or `undefined` when there is no such field. */
+export function fieldValue(fields: Fields, name: string): string | undefined {
+  const values = fieldValues(fields, name)
+  return values.length === 0 ? undefined : values.join(', ')
+}
+
+export function hasField(fields: Fields, name: string): boolean {
+  const wanted = name.toLowerCase()
+  return fields.some(([each]) => each.toLowerCase() === wanted)
+}
+
+/** The same header section without the named fields. */
+export function withoutFields(fields: Fields, names: Iterable<string>): Fields {
+  const dropped = new Set([...names].map((name) => name.toLowerCase()))
+  return fields.filter(([name]) => !dropped.has(name.toLowerCase()))
+}
+
+/** The same header section in which the named field has this one line. */
+export function withField(fields: Fields, name: string, value: string): Fields {
+  return [...withoutFields(fields, [name]), [name, value]]
+}
+
+/** From Node's flat `rawHeaders`: name, value, name, value… */
+export function fieldsFromRaw(raw: readonly string[]): Fields {
+  const fields: FieldLine[] = []
+  for (let at = 0; at + 1 < raw.length; at += 2) fields.push([raw[at] ?? '', raw[at + 1] ?? ''])
+  return fields
+}
+
+/** To Node's flat form: name, value, name, value… */
+export function fieldsToRaw(fields: Fields): string[] {
+  return fields.flatMap(([name, value]) => [name, value])
+}
+
+const HOP_BY_HOP = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authentication-info',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
+/**
+ * What an intermediary forwards: without the hop-by-hop fields and without every field that `Connection`
+ * names (RFC 9110 7.6.1).
+ */
+export function endToEndFields(fields: Fields): Fields {
+  const named = fieldValues(fields, 'connection').flatMap((value) =>
+    value.split(',').map((option) => option.trim()),
+  )
+  return withoutFields(fields, [...HOP_BY_HOP, ...named])
+}

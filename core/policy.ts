@@ -1,0 +1,22 @@
+/** What a rule of `proxy.config.yaml` says about the URLs that it matches (R6.3). */
+
+/**
+ * How a copy from a peer is verified: `auto` by the ladder (V1 to V4), `strict` likewise but by strong digests
+ * only, `updater` because the application verifies for itself (V5).
+ */
+export const VERIFY_MODES = ['auto', 'updater', 'strict'] as const
+export type VerifyMode = (typeof VERIFY_MODES)[number]
+
+export interface Policy {
+  /** The rule's name in logs and in "why": a preset's name, or the pattern itself. */
+  readonly rule: string
+  /** May the URL be named to the LAN, and the copy offered to it? */
+  readonly share: boolean
+  /** Does this name always mean the same bytes? Then a copy is fresh without any validator or lifetime. */
+  readonly immutable: boolean
+  /** Whether responses may be stored at all. */
+  readonly store: boolean
+  readonly verify: VerifyMode
+  /** Can or will the application wait for a peer's running download (patent A, FIG. 4B, 148)? */
+  readonly waitForDownloads: boolean
+}

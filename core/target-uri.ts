@@ -1,0 +1,25 @@
+/** Target URIs (RFC 9110 7.1) in one spelling, so that every node names the same resource the same way. */
+
+/** An absolute `http:` or `https:` URI, normalized (RFC 3986 6.2.2), without userinfo and fragment. */
+export type TargetUri = string & { readonly brand: 'TargetUri' }
+
+const UNRESERVED = /[A-Za-z0-9\-._~]/
+
+/**
+ * Normalizes an absolute URI: scheme and host in lower case, default port and fragment dropped, dot segments
+ * removed, percent-encoded octets in upper case and unreserved ones decoded (apt writes `%2b`, others `+` stays).
+ * @returns `undefined` for anything that is not `http:` or `https:`, and for a URI that carries userinfo.
+ */
+export function parseTargetUri(text: string): TargetUri | undefined {
+  if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined
+  const url = new URL(text)
+  if (url.username !== '' || url.password !== '' || url.hostname === '') return undefined
+  return (url.origin + normalizeEncoding(url.pathname + url.search)) as TargetUri
+}
+
+function normalizeEncoding(path: string): string {
+  return path.replace(/%([0-9a-f]{2})/gi, (escape, hex: string) => {
+    const character = String.fromCharCode(Number.parseInt(hex, 16))
+    return UNRESERVED.test(character) ? character : escape.toUpperCase()
+  })
+}

@@ -1,0 +1,24 @@
+/** The `Upstream` seam: HTTP requests that this node makes, to origin servers or to peers. */
+import type { Fields } from './fields.ts'
+
+export interface UpstreamRequest {
+  readonly method: 'GET' | 'HEAD'
+  /** Absolute URI, as the user agent wrote it. */
+  readonly uri: string
+  readonly fields: Fields
+  /** Ends the request, and the body if it is already streaming. */
+  readonly signal: AbortSignal
+}
+
+export interface UpstreamResponse {
+  readonly status: number
+  readonly reason: string
+  readonly fields: Fields
+  /** To be read once, or given up by aborting the request. Throws a `Fault` when the connection breaks off early. */
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+export interface Upstream {
+  /** @throws Fault of the origin server's (or the peer's) when there is no response. */
+  request(request: UpstreamRequest): Promise<UpstreamResponse>
+}

@@ -1,0 +1,38 @@
+/** The `Verifier` seam: what proves that a copy from a peer is what the origin server has (V§1). */
+import type { Digest, DigestAlgorithm, Sha256 } from './digest.ts'
+import type { Policy } from './policy.ts'
+import type { TargetUri } from './target-uri.ts'
+
+/** What a copy from a peer must show, known before any peer is believed. */
+export type Expectation =
+  /** A digest from the URL (V1) or from an index that the machine trusts (V2). */
+  | {
+      readonly kind: 'digest'
+      readonly rung: 'V1' | 'V2'
+      readonly digest: Digest
+      /** Bytes of the body, where the index says so. */
+      readonly size?: number
+    }
+  /** The application verifies for itself (V5): accept, deliver, watch for a retry. */
+  | { readonly kind: 'updater'; readonly rung: 'V5' }
+  /** No proof at hand (V6): nothing is taken from peers. */
+  | { readonly kind: 'none'; readonly rung: 'V6' }
+
+export type Verdict =
+  | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V5' }
+  | { readonly kind: 'refused'; readonly reason: string }
+
+/** A whole body that waits for its verdict. */
+export interface Candidate {
+  readonly size: number
+  readonly sha256: Sha256
+  digest(algorithm: DigestAlgorithm): Promise<string>
+}
+
+export interface Verifier {
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** The strongest expectation that this URI's rule and the machine's own knowledge give, without a WAN request. */
+  expect(uri: TargetUri, policy: Policy): Promise<Expectation>
+  verify(expectation: Expectation, candidate: Candidate): Promise<Verdict>
+}
