@@ -1,0 +1,129 @@
+/**
+ * Service packets as typed values (R2.4; patent A, "Service Functionality and Service Packet Format").
+ *
+ * What travels is one XML element; `codec.ts` turns it into these and back, `docs/protocol.md` is its specification.
+ * Every number is whole and not negative; fractions are rounded when a packet is encoded.
+ */
+import type { Digest } from '../core/digest.ts'
+
+/** No service packet is longer: it always fits one unfragmented datagram (V§5). */
+export const MAX_PACKET_BYTES = 1200
+
+/** Our requests are padded to this, so that an answer never has to be longer than its question (V§4). */
+export const MIN_REQUEST_BYTES = 420
+
+/** Who sends: 128 random bits as 32 lower-case hexadecimal digits (R2.2). */
+export type NodeId = string & { readonly brand: 'NodeId' }
+
+/** The unguessable path of a local alias on port 6515: 64 lower-case hexadecimal digits (R1.3). */
+export type LocalAlias = string & { readonly brand: 'LocalAlias' }
+
+/** Ties answers to their request: 32 bits, unique on the originating node only (R2.2). */
+export type RequestId = number & { readonly brand: 'RequestId' }
+
+/** Key-value pairs that we do not know, in the order in which they came (R2.2). */
+export type Extras = readonly (readonly [name: string, value: string])[]
+
+/** What every packet carries. */
+interface Common {
+  readonly id: RequestId
+  /** Absent from the plain packets of the patents. */
+  readonly node: NodeId | undefined
+  /** 32 hexadecimal digits that the asker chose and every answer repeats; absent from plain packets. */
+  readonly nonce: string | undefined
+  readonly extras: Extras
+}
+
+/** "I need": a peering client asks everybody for a resource (FIG. 4A, 142). Broadcast. */
+export interface RequestPacket extends Common {
+  readonly type: 'request'
+  /** The URL or URI asked for. */
+  readonly href: string
+  readonly method: 'get'
+  readonly acceptProtocol: 'http'
+  /** The asker wants what is held, and nothing to be fetched for it (R2.3). */
+  readonly cachedOnly: boolean
+  /** The longest delay response period that the asker waits for; absent: the patents' 2000. */
+  readonly maxDelayMs: number | undefined
+}
+
+/** "I found": the asker needs no further answers (FIG. 4A, 146). Broadcast. */
+export interface EndRequestPacket extends Common {
+  readonly type: 'end-request'
+  readonly href: string | undefined
+}
+
+/** "I have": a peering server offers its copy (FIG. 3, 130). Unicast to the asker. */
+export interface ResponsePacket extends Common {
+  readonly type: 'response'
+  /** `http` URL of the local alias on the sender's file port. */
+  readonly location: string
+  /** Bytes of the body. */
+  readonly size: number | undefined
+  readonly digest: Digest | undefined
+  /** The validators as the origin server sent them (RFC 9110 8.8). */
+  readonly etag: string | undefined
+  readonly lastModified: string | undefined
+  /** Current age (RFC 9111 4.2.3) when the packet was sent. */
+  readonly ageSeconds: number | undefined
+  /** The version identifier of the content, in its publisher's words (R2.3). */
+  readonly version: string | undefined
+}
+
+/** "I am downloading", and every progress report after it (FIG. 7, 216B and 216C). Unicast to those who wait. */
+export interface DownloadingPacket extends Common {
+  readonly type: 'downloading'
+  /** The URL that is being fetched. */
+  readonly resource: string
+  /** `http` URL of the growing copy, where it can be read (R5.4). */
+  readonly location: string | undefined
+  readonly receivedBytes: number
+  readonly totalBytes: number | undefined
+  readonly bytesPerSecond: number | undefined
+}
+
+/** "Download complete": the wait is over (FIG. 4B, 156; R5.3). */
+export interface DownloadCompletePacket extends Common {
+  readonly type: 'download-complete'
+  readonly resource: string
+  /** `http` URL of the local alias. */
+  readonly location: string | undefined
+  readonly size: number | undefined
+  readonly digest: Digest | undefined
+}
+
+/** The downloader gives up, so that nobody has to wait for its silence (R5.3). */
+export interface DownloadFailedPacket extends Common {
+  readonly type: 'download-failed'
+  readonly resource: string
+}
+
+/** Who is there: for the count of live peers and the round-trip times that the adaptive delay needs. */
+export interface PresencePacket extends Common {
+  readonly type: 'presence'
+  /** Presence without an identity says nothing. */
+  readonly node: NodeId
+  /** TCP port of the sender's peering server (6515). */
+  readonly filePort: number
+  /** Asks whoever hears it to say the same. */
+  readonly reply: boolean
+  /** The last word of a node that stops. */
+  readonly leaving: boolean
+}
+
+/** Any type that an application defined for itself (R2.2); its own attributes are the extras. */
+export interface ApplicationPacket extends Common {
+  readonly type: 'application'
+  /** The `type` attribute as sent; never one of the types above. */
+  readonly name: string
+}
+
+export type ServicePacket =
+  | RequestPacket
+  | EndRequestPacket
+  | ResponsePacket
+  | DownloadingPacket
+  | DownloadCompletePacket
+  | DownloadFailedPacket
+  | PresencePacket
+  | ApplicationPacket
