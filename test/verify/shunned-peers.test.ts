@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Sha256 } from '../../core/digest.ts'
+import type { Address } from '../../core/transport.ts'
+import { MAX_SHUNNED, SHUN_MS, shunnedPeers, type ShunReason } from '../../verify/shunned-peers.ts'
+import { manualClock } from './manual-clock.ts'
+
+const PEER = '127.0.0.2' as Address
+const BODY = 'ab'.repeat(32) as Sha256
+const HOUR_MS = 3_600_000
+
+for (const [reason, forMs] of Object.entries(SHUN_MS) as [ShunReason, number][]) {
+  test(`${reason}: a peer is left aside for ${forMs / 1000} s and not longer`, () => {
+    const clock = manualClock()
+    const shunned = shunnedPeers({ clock })
+    const since = clock.wall()
+    shunned.shun(PEER, { reason, detail: 'why' })
+    clock.advance(forMs - 1)
+    assert.deepEqual(shunned.find(PEER), { peer: PEER, reason, detail: 'why', since, forMs })
+    assert.equal(shunned.list().length, 1)
+    clock.advance(1)
+    assert.equal(shunned.find(PEER), undefined)
+    assert.deepEqual(shunned.list(), [])
+  })
+}
+
+test('bad bytes cost a peer 24 hours', () => assert.equal(SHUN_MS['bad-bytes'], 24 * HOUR_MS))
+
+test('a stall does not shorten the time for bad bytes, and is counted', () => {
+  const clock = manualClock()
+  const shunned = shunnedPeers({ clock })
+  shunned.shun(PEER, { reason: 'bad-bytes', detail: 'first' })
+  shunned.shun(PEER, { reason: 'stalled', detail: 'then' })
+  clock.advance(HOUR_MS)
+  assert.equal(shunned.find(PEER)?.reason, 'bad-bytes')
+  assert.deepEqual(shunned.counts(), { 'bad-bytes': 1, 'asked-again': 0, stalled: 1, 'broke-off': 0 })
+})
+
+test('bad bytes lengthen the time for a stall', () => {
+  const shunned = shunnedPeers({ clock: manualClock() })
+  shunned.shun(PEER, { reason: 'stalled', detail: 'first' })
+  shunned.shun(PEER, { reason: 'bad-bytes', detail: 'then' })
+  assert.equal(shunned.find(PEER)?.reason, 'bad-bytes')
+})
+
+test('a wrong body is known for 24 hours, from whomever it comes', () => {
+  const clock = manualClock()
+  const shunned = shunnedPeers({ clock })
+  shunned.shun(PEER, { reason: 'bad-bytes', detail: '', body: BODY })
+  clock.advance(24 * HOUR_MS - 1)
+  assert.equal(shunned.isBadBody(BODY), true)
+  clock.advance(1)
+  assert.equal(shunned.isBadBody(BODY), false)
+})
+
+test('a person may take a peer back before its time', () => {
+  const shunned = shunnedPeers({ clock: manualClock() })
+  shunned.shun(PEER, { reason: 'bad-bytes', detail: '' })
+  assert.equal(shunned.pardon(PEER), true)
+  assert.equal(shunned.find(PEER), undefined)
+  assert.equal(shunned.pardon(PEER), false)
+})
+
+test('beyond the bound the shunning that ends first makes room, never a longer one', () => {
+  const clock = manualClock()
+  const shunned = shunnedPeers({ clock })
+  shunned.shun(PEER, { reason: 'bad-bytes', detail: '' })
+  for (let at = 0; at < MAX_SHUNNED + 10; at++) {
+    clock.advance(1)
+    shunned.shun(`peer ${at}` as Address, { reason: 'stalled', detail: '' })
+  }
+  assert.equal(shunned.list().length, MAX_SHUNNED)
+  assert.equal(shunned.find(PEER)?.reason, 'bad-bytes')
+  assert.equal(shunned.find('peer 0' as Address), undefined)
+  assert.equal(shunned.find(`peer ${MAX_SHUNNED + 9}` as Address)?.reason, 'stalled')
+})

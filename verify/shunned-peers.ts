@@ -1,0 +1,109 @@
+/**
+ * Peers that this node leaves aside for a while, and bodies that proved wrong (V§4 "poisoning by a peer", R8.4).
+ *
+ * Kept in memory only: a restart forgives. A peer is its address, so that a machine which takes over a shunned
+ * address is left aside with it; that costs a download from elsewhere, never a wrong byte.
+ */
+import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
+import type { Address } from '../core/transport.ts'
+
+/** How long a peer is left aside, in milliseconds, by what it did. */
+export const SHUN_MS = {
+  /** What it sent was refused by verification: a liar or a broken disk. V§4 asks for 24 h. */
+  'bad-bytes': 24 * 60 * 60_000,
+  /** A user agent asked again for what it had delivered unverified (V5): a strong suspicion, not a proof. */
+  'asked-again': 60 * 60_000,
+  /** It sent nothing for too long: busy or asleep, and likely to be back soon. */
+  stalled: 60_000,
+  /** It offered a copy and could not be reached, or broke off. */
+  'broke-off': 30_000,
+} as const
+
+export type ShunReason = keyof typeof SHUN_MS
+
+export interface ShunnedPeer {
+  readonly peer: Address
+  readonly reason: ShunReason
+  /** What happened, for logs and for people; without credentials. */
+  readonly detail: string
+  readonly since: EpochMs
+  readonly forMs: number
+}
+
+export interface Misdeed {
+  readonly reason: ShunReason
+  readonly detail: string
+  /** The SHA-256 of what came, where it proved wrong: not taken from any peer without a proof for 24 h. */
+  readonly body?: Sha256
+}
+
+export interface ShunnedPeers {
+  /** Leaves the peer aside. A longer shunning under way stays as it is; the misdeed counts all the same. */
+  shun(peer: Address, misdeed: Misdeed): void
+  /** Why the peer is left aside at this moment; `undefined` when it is not. */
+  find(peer: Address): ShunnedPeer | undefined
+  isBadBody(body: Sha256): boolean
+  /** Takes a peer back before its time, because a person says so. @returns whether it was shunned. */
+  pardon(peer: Address): boolean
+  list(): readonly ShunnedPeer[]
+  /** Misdeeds since the start, by reason. */
+  counts(): Readonly<Record<ShunReason, number>>
+}
+
+/** At most this many peers, and as many bodies; the one whose time ends first makes room. */
+export const MAX_SHUNNED = 4_096
+
+export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers {
+  const peers = expiringMap<Address, ShunnedPeer>(clock)
+  const bodies = expiringMap<Sha256, true>(clock)
+  const counts: Record<ShunReason, number> = { 'bad-bytes': 0, 'asked-again': 0, stalled: 0, 'broke-off': 0 }
+
+  return {
+    shun(peer, { reason, detail, body }) {
+      counts[reason]++
+      peers.set(peer, { peer, reason, detail, since: clock.wall(), forMs: SHUN_MS[reason] }, SHUN_MS[reason])
+      if (body !== undefined) bodies.set(body, true, SHUN_MS['bad-bytes'])
+    },
+    find: (peer) => peers.get(peer),
+    isBadBody: (body) => bodies.get(body) !== undefined,
+    pardon: (peer) => peers.delete(peer),
+    list: () => peers.values(),
+    counts: () => ({ ...counts }),
+  }
+}
+
+interface ExpiringMap<K, V> {
+  get(key: K): V | undefined
+  /** An entry that lasts longer than the new one stays. */
+  set(key: K, value: V, forMs: number): void
+  delete(key: K): boolean
+  values(): V[]
+}
+
+function expiringMap<K, V>(clock: Clock): ExpiringMap<K, V> {
+  const entries = new Map<K, { readonly value: V; readonly until: Monotonic }>()
+  const isOver = (until: Monotonic) => until <= clock.monotonic()
+
+  const makeRoom = () => {
+    for (const [key, { until }] of entries) if (isOver(until)) entries.delete(key)
+    if (entries.size < MAX_SHUNNED) return
+    const [first] = [...entries].toSorted(([, one], [, other]) => one.until - other.until)
+    if (first) entries.delete(first[0])
+  }
+
+  return {
+    get(key) {
+      const entry = entries.get(key)
+      return entry && !isOver(entry.until) ? entry.value : undefined
+    },
+    set(key, value, forMs) {
+      const until = (clock.monotonic() + forMs) as Monotonic
+      if ((entries.get(key)?.until ?? -Infinity) > until) return
+      if (!entries.has(key) && entries.size >= MAX_SHUNNED) makeRoom()
+      entries.set(key, { value, until })
+    },
+    delete: (key) => entries.delete(key),
+    values: () => [...entries.values()].filter(({ until }) => !isOver(until)).map(({ value }) => value),
+  }
+}
