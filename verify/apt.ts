@@ -19,6 +19,8 @@ export interface Apt {
 }
 
 const HELPER = '/usr/lib/apt/apt-helper'
+/** As root, apt would refresh its binary caches by the way: reading leaves no trace. */
+const WRITE_NOTHING = ['-o', 'Dir::Cache::pkgcache=', '-o', 'Dir::Cache::srcpkgcache=']
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 /** @param configFile an apt.conf to use in place of the machine's own (`APT_CONFIG`). */
@@ -33,7 +35,7 @@ export function apt(run: Run, configFile?: string): Apt {
     },
     async targets(signal) {
       const format = '$(TRUSTED) $(REPO_URI) $(FILENAME)'
-      const args = ['indextargets', '--format', format, 'Created-By: Packages']
+      const args = ['indextargets', ...WRITE_NOTHING, '--format', format, 'Created-By: Packages']
       return parseTargets(await text(run('apt-get', args, { env, signal })))
     },
     cat: (file, signal) => run(HELPER, ['cat-file', file], { env, signal }),

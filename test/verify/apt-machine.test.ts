@@ -1,7 +1,7 @@
 /** With the real apt, where there is one; it sends nothing: it only reads what is on this machine. */
 import assert from 'node:assert/strict'
 import { accessSync } from 'node:fs'
-import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -42,6 +42,7 @@ test("a signed list's digests count, an unsigned list's never", { skip }, async 
     events.map((event) => (event.kind === 'apt-lists-read' ? [event.lists, event.digests] : event)),
     [[1, 1]],
   )
+  assert.deepEqual(await readdir(machine.cacheDirectory), ['archives'], 'reading writes nothing')
 })
 
 test('an update of the lists is known to the very next request', { skip }, async (t) => {
@@ -106,7 +107,7 @@ async function makeMachine(t: TestContext) {
     await put(`${prefix}main_binary-amd64_Packages`, packages)
     await put(`${prefix}${release}`, 'Suite: x\nCodename: x\nArchitectures: amd64\nComponents: main\n')
   }
-  return { configFile, addList }
+  return { configFile, cacheDirectory: join(root, 'cache'), addList }
 }
 
 function configuration(root: string): string {

@@ -22,8 +22,8 @@ test('a table answers like a map, whatever the number of keys', () => {
 
 test('a table grows far beyond its first size and keeps every digest', () => {
   const table = digestTable(10_000)
-  for (let at = 0; at < 5_000; at++) table.add(`k${at}`, listed(at))
-  for (let at = 0; at < 5_000; at++) assert.deepEqual(table.find(`k${at}`), listed(at))
+  for (let at = 0; at < 5_000; at++) table.add(`k${at}`, numbered(at))
+  for (let at = 0; at < 5_000; at++) assert.deepEqual(table.find(`k${at}`), numbered(at))
 })
 
 test('the same said twice is said once', () => {
@@ -53,6 +53,6 @@ test('keys beyond the bound are left out and counted; known ones are still told 
   assert.equal(table.find('a'), 'contradiction')
 })
 
-function listed(at: number): ListedDigest {
+function numbered(at: number): ListedDigest {
   return { hex: at.toString(16).padStart(64, '0'), size: at }
 }
