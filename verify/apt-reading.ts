@@ -22,7 +22,7 @@ export interface ReadingComponents {
 }
 
 /** Bytes parsed before the event loop gets its turn: about 1 ms of work. */
-export const SLICE_BYTES = 65_536
+const SLICE_BYTES = 65_536
 
 /**
  * Reads every trusted list that changed since `earlier`, and takes the others over. A list that cannot be read whole

@@ -9,7 +9,7 @@ import { once } from 'node:events'
  */
 export type Run = (program: string, args: readonly string[], options: RunOptions) => AsyncIterable<Uint8Array>
 
-export interface RunOptions {
+interface RunOptions {
   /** Added to this process's environment. */
   readonly env: Readonly<Record<string, string>>
   readonly signal: AbortSignal
