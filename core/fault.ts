@@ -32,6 +32,7 @@ export const FAULTS = {
   ADDRESS_IN_USE: { blame: 'node', status: 500, proxyStatus: 'proxy_internal_error' },
   CONFIG_INVALID: { blame: 'node', status: 500, proxyStatus: 'proxy_configuration_error' },
   STOPPING: { blame: 'node', status: 503, proxyStatus: 'proxy_internal_error' },
+  OVERLOADED: { blame: 'node', status: 503, proxyStatus: 'connection_limit_reached' },
 } as const satisfies Record<string, { blame: Blame; status: number; proxyStatus: string }>
 
 export type FaultCode = keyof typeof FAULTS

@@ -17,7 +17,8 @@ export function parseTargetUri(text: string): TargetUri | undefined {
   return (url.origin + normalizeEncoding(url.pathname + url.search)) as TargetUri
 }
 
-function normalizeEncoding(path: string): string {
+/** Percent-encoded octets of a path and query in their normal form (RFC 3986 6.2.2.1, 6.2.2.2). */
+export function normalizeEncoding(path: string): string {
   return path.replace(/%([0-9a-f]{2})/gi, (escape, hex: string) => {
     const character = String.fromCharCode(Number.parseInt(hex, 16))
     return UNRESERVED.test(character) ? character : escape.toUpperCase()

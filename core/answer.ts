@@ -1,0 +1,61 @@
+/** A response as a value, and its way onto a connection. */
+import type { ServerResponse } from 'node:http'
+import { fieldsToRaw, type Fields } from './fields.ts'
+
+export interface Answer {
+  readonly status: number
+  /** The reason phrase; absent: the usual one. */
+  readonly reason?: string
+  readonly fields: Fields
+  /** Absent for HEAD, 204 and 304. Read once; it throws when the body cannot be completed. */
+  readonly body?: AsyncIterable<Uint8Array>
+}
+
+/** How writing a body ended. */
+export type Written =
+  | { readonly kind: 'complete'; readonly bytes: number }
+  /** The client went away; nobody's fault. */
+  | { readonly kind: 'aborted'; readonly bytes: number }
+  /** The body broke off: the connection was cut, so that nobody takes the part for the whole (RFC 9112 8). */
+  | { readonly kind: 'broken'; readonly bytes: number; readonly error: unknown }
+
+/** Sends `answer`, at the pace of the slower side. Never throws. */
+export async function writeAnswer(response: ServerResponse, answer: Answer): Promise<Written> {
+  const { body } = answer
+  let bytes = 0
+  try {
+    response.writeHead(answer.status, answer.reason, fieldsToRaw(answer.fields))
+    if (body === undefined) {
+      response.end()
+      return { kind: 'complete', bytes }
+    }
+    response.flushHeaders()
+    for await (const chunk of body) {
+      if (response.destroyed) return { kind: 'aborted', bytes }
+      bytes += chunk.length
+      if (!response.write(chunk)) await drained(response)
+    }
+    if (response.destroyed) return { kind: 'aborted', bytes }
+    response.end()
+    return { kind: 'complete', bytes }
+  } catch (error) {
+    response.destroy()
+    return { kind: 'broken', bytes, error }
+  }
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done).off('close', done)
+      resolve()
+    }
+    if (response.destroyed) resolve()
+    else response.on('drain', done).on('close', done)
+  })
+}
+
+/** A body of one piece. */
+export async function* bodyOf(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  yield bytes
+}

@@ -1,0 +1,169 @@
+/** The peering server: one answer machine (FIG. 3) for each "I need" that was heard, side by side (R3.3). */
+import type { CancelTimer, Clock } from '../core/clock.ts'
+import type { Random } from '../core/random.ts'
+import type { Address, Transport } from '../core/transport.ts'
+import { encode, fit } from './codec.ts'
+import type { DownloadProgress, LocalCopies, LocalOffer } from './local-copies.ts'
+import {
+  initialAnswer,
+  isAnswerOver,
+  stepAnswer,
+  type AnswerCommand,
+  type AnswerEvent,
+  type AnswerState,
+} from './machines/answer.ts'
+import type { EndRequestPacket, NodeId, RequestPacket, ServicePacket } from './packets.ts'
+
+/** The delay response period of an asker that names none: the patents' figure, in ms. */
+export const PLAIN_MAX_DELAY_MS = 2000
+
+/** No asker can make an answer wait longer than this, in ms. */
+const LONGEST_DELAY_MS = 10_000
+
+/** Questions that are answered at once; one more is not heard. */
+export const MAX_ANSWERS = 4096
+
+/** What an asker of the patents' plain packets may be sent, in bytes: twice its question at most (V§4). */
+export const PLAIN_ANSWER_BYTES = 256
+
+export interface AnswersSettings {
+  readonly node: NodeId
+  readonly filePort: number
+  readonly serve: boolean
+}
+
+export interface AnswersComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly transport: Transport
+  readonly copies: LocalCopies
+  readonly send: (type: ServicePacket['type'], to: Address, bytes: Uint8Array) => void
+  /** A peer was told that this node is downloading what it asked for. */
+  readonly onAsked: (resource: string, peer: Address) => void
+  readonly progressOf: (resource: string) => DownloadProgress
+}
+
+interface Answer {
+  readonly packet: RequestPacket
+  readonly from: Address
+  /** Bytes that the answer may take: never more than the question took. */
+  readonly limitBytes: number
+  state: AnswerState<LocalOffer>
+  cancelWake: CancelTimer
+}
+
+type Event = AnswerEvent<LocalOffer>
+
+export class Answers {
+  readonly #settings: AnswersSettings
+  readonly #components: AnswersComponents
+  readonly #open = new Map<string, Answer>()
+
+  constructor(settings: AnswersSettings, components: AnswersComponents) {
+    this.#settings = settings
+    this.#components = components
+  }
+
+  stop(): void {
+    for (const answer of this.#open.values()) answer.cancelWake()
+    this.#open.clear()
+  }
+
+  /** "I need" was heard in a datagram of `bytes` bytes. */
+  request(packet: RequestPacket, from: Address, bytes: number): void {
+    const key = keyOf(packet, from)
+    if (!this.#settings.serve || this.#open.has(key) || this.#open.size >= MAX_ANSWERS) return
+    const limitBytes = Math.max(bytes, PLAIN_ANSWER_BYTES)
+    const answer: Answer = { packet, from, limitBytes, state: initialAnswer, cancelWake: () => {} }
+    this.#open.set(key, answer)
+    const maxDelayMs = Math.min(packet.maxDelayMs ?? PLAIN_MAX_DELAY_MS, LONGEST_DELAY_MS)
+    this.#dispatch(answer, { kind: 'request', maxDelayMs })
+  }
+
+  /** "I found" was heard. */
+  endRequest(packet: EndRequestPacket, from: Address): void {
+    const answer = this.#open.get(keyOf(packet, from))
+    if (answer) this.#dispatch(answer, { kind: 'end-request' })
+  }
+
+  #dispatch(answer: Answer, event: Event): void {
+    const [state, commands] = stepAnswer(answer.state, event)
+    answer.state = state
+    for (const command of commands) this.#run(answer, command)
+    if (!isAnswerOver(answer.state)) return
+    answer.cancelWake()
+    this.#open.delete(keyOf(answer.packet, answer.from))
+  }
+
+  #run(answer: Answer, command: AnswerCommand<LocalOffer>): void {
+    const { clock, random, copies } = this.#components
+    switch (command.kind) {
+      case 'locate': {
+        const located = copies.locate(answer.packet.href)
+        const [at, fraction] = [clock.monotonic(), random.fraction()]
+        return this.#dispatch(answer, { kind: 'located', at, located, fraction })
+      }
+      case 'wake': {
+        const wake = () => this.#wake(answer)
+        answer.cancelWake = clock.after(command.at - clock.monotonic(), wake)
+        return
+      }
+      case 'send-response':
+        return this.#sendResponse(answer, command.offer)
+      case 'send-downloading':
+        return this.#sendDownloading(answer, command.offer)
+    }
+  }
+
+  /** What was here when the question came may be gone, or the node busy, when the delay is over (R3.5). */
+  #wake(answer: Answer): void {
+    const { clock, copies } = this.#components
+    if (copies.locate(answer.packet.href).kind === 'complete') {
+      this.#dispatch(answer, { kind: 'wake', at: clock.monotonic() })
+    } else this.#dispatch(answer, { kind: 'withdrawn' })
+  }
+
+  #sendResponse(answer: Answer, offer: LocalOffer): void {
+    const { alias, ...told } = offer
+    const packet = {
+      ...this.#common(answer.packet),
+      ...told,
+      type: 'response',
+      location: this.#locationOf(offer),
+      version: undefined,
+    } as const
+    const bytes = fit(packet, answer.limitBytes)
+    if (bytes) this.#components.send('response', answer.from, bytes)
+  }
+
+  #sendDownloading(answer: Answer, offer: LocalOffer): void {
+    const { send, onAsked, progressOf } = this.#components
+    const resource = answer.packet.href
+    const progress = progressOf(resource)
+    const common = this.#common(answer.packet)
+    const whole = encode({
+      ...common,
+      type: 'downloading',
+      resource,
+      location: this.#locationOf(offer),
+      ...progress,
+    })
+    const short = encode({ ...common, type: 'downloading', resource, location: undefined, ...progress })
+    const bytes = [whole, short].find((each) => each !== undefined && each.length <= answer.limitBytes)
+    if (!bytes) return
+    send('downloading', answer.from, bytes)
+    onAsked(resource, answer.from)
+  }
+
+  #common(question: RequestPacket) {
+    return { id: question.id, node: this.#settings.node, nonce: question.nonce, extras: [] }
+  }
+
+  #locationOf(offer: LocalOffer): string {
+    return `http://${this.#components.transport.address}:${this.#settings.filePort}/${offer.alias}`
+  }
+}
+
+function keyOf(packet: RequestPacket | EndRequestPacket, from: Address): string {
+  return `${from} ${packet.id}`
+}

@@ -1,0 +1,160 @@
+/**
+ * One running question: runs the commands of the inquiry machine (FIGS. 4A, 4B). Packets that belong to it come from
+ * `Peering`; what the resource's owner has to say comes through the methods.
+ */
+import type { CancelTimer, Clock } from '../core/clock.ts'
+import type { Digest } from '../core/digest.ts'
+import type { Address } from '../core/transport.ts'
+import {
+  initialInquiry,
+  isInquiryOver,
+  stepInquiry,
+  type Downloader,
+  type Holder,
+  type InquiryCommand,
+  type InquiryEvent,
+  type InquirySettings,
+  type InquiryState,
+} from './machines/inquiry.ts'
+import type { DownloadProgress } from './local-copies.ts'
+import type { NodeId } from './packets.ts'
+
+/** A peer's "I have". Everything in it but the location is the peer's own claim. */
+export interface PeerOffer extends Holder {
+  readonly peer: Address
+  readonly node: NodeId | undefined
+  /** Where the copy is: `http://<peer>:<port>/<alias>`. */
+  readonly location: string
+  readonly size: number | undefined
+  readonly digest: Digest | undefined
+}
+
+/** A peer's "I am downloading". */
+export interface PeerDownload extends Downloader, DownloadProgress {
+  readonly peer: Address
+  readonly node: NodeId | undefined
+  readonly location: string | undefined
+}
+
+/** What the owner of the resource does when the machine says so. Called at once, never inside the caller's step. */
+export interface InquiryOwner {
+  retrieve(offer: PeerOffer): void
+  follow(download: PeerDownload): void
+  retrieveFromInternet(): void
+  lateOffer(offer: PeerOffer): void
+  /** How far the download is that somebody waits for (R5.2). */
+  heardProgress(download: PeerDownload): void
+  failed(): void
+}
+
+/** The two packets that the machine sends by itself. */
+export interface InquirySender {
+  request(): void
+  endRequest(): void
+}
+
+type Event = InquiryEvent<PeerOffer, PeerDownload>
+
+export class Inquiry {
+  readonly #clock: Clock
+  readonly #sender: InquirySender
+  readonly #owner: InquiryOwner
+  readonly #onOver: () => void
+  #state: InquiryState<PeerOffer, PeerDownload> = initialInquiry
+  #cancelWake: CancelTimer = () => {}
+  /** Every peer that answered, for the log and for "why". */
+  readonly answered = new Set<Address>()
+
+  constructor(clock: Clock, sender: InquirySender, owner: InquiryOwner, onOver: () => void) {
+    this.#clock = clock
+    this.#sender = sender
+    this.#owner = owner
+    this.#onOver = onOver
+  }
+
+  get state(): InquiryState<PeerOffer, PeerDownload>['kind'] {
+    return this.#state.kind
+  }
+
+  start(settings: InquirySettings): void {
+    this.#dispatch({ kind: 'need', at: this.#clock.monotonic(), settings })
+  }
+
+  heardResponse(holder: PeerOffer): void {
+    this.answered.add(holder.peer)
+    this.#dispatch({ kind: 'response', at: this.#clock.monotonic(), holder })
+  }
+
+  heardDownloading(downloader: PeerDownload): void {
+    this.answered.add(downloader.peer)
+    this.#dispatch({ kind: 'downloading', at: this.#clock.monotonic(), downloader })
+    this.#owner.heardProgress(downloader)
+  }
+
+  heardComplete(holder: PeerOffer): void {
+    this.#dispatch({ kind: 'download-complete', at: this.#clock.monotonic(), holder })
+  }
+
+  heardFailed(peer: Address): void {
+    this.#dispatch({ kind: 'download-failed', at: this.#clock.monotonic(), peer })
+  }
+
+  /** The source in use failed; the machine names the next one. */
+  sourceFailed(): void {
+    this.#dispatch({ kind: 'source-failed', at: this.#clock.monotonic() })
+  }
+
+  /** The owner leaves the Internet for a late offer. */
+  changeOver(): void {
+    this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic() })
+  }
+
+  /** The body is whole and verified. */
+  retrieved(): void {
+    this.#dispatch({ kind: 'retrieved' })
+  }
+
+  /** Nobody waits any more. */
+  abandon(): void {
+    this.#dispatch({ kind: 'abandoned' })
+  }
+
+  #dispatch(event: Event): void {
+    const [state, commands] = stepInquiry(this.#state, event)
+    this.#state = state
+    for (const command of commands) this.#run(command)
+    if (isInquiryOver(state)) {
+      this.#cancelWake()
+      this.#onOver()
+    }
+  }
+
+  #run(command: InquiryCommand<PeerOffer, PeerDownload>): void {
+    switch (command.kind) {
+      case 'broadcast-request':
+        return this.#sender.request()
+      case 'broadcast-end-request':
+        return this.#sender.endRequest()
+      case 'wake':
+        return this.#wakeAt(command.at)
+      case 'retrieve':
+        return this.#owner.retrieve(command.holder)
+      case 'follow':
+        return this.#owner.follow(command.downloader)
+      case 'retrieve-from-internet':
+        return this.#owner.retrieveFromInternet()
+      case 'late-offer':
+        return this.#owner.lateOffer(command.holder)
+      case 'inform-server': // the server learns it from the store: what is stored is offered (R4.3)
+        return
+      case 'report-failure':
+        return this.#owner.failed()
+    }
+  }
+
+  #wakeAt(at: number): void {
+    this.#cancelWake()
+    const wake = () => this.#dispatch({ kind: 'wake', at: this.#clock.monotonic() })
+    this.#cancelWake = this.#clock.after(at - this.#clock.monotonic(), wake)
+  }
+}

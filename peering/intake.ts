@@ -1,0 +1,59 @@
+/**
+ * How many datagrams are looked at: a token bucket for each source and one for all (V§4, "reflection and
+ * amplification"). What exceeds it costs a counter and nothing more.
+ */
+import type { Monotonic } from '../core/clock.ts'
+import type { Address } from '../core/transport.ts'
+
+export interface IntakeLimits {
+  /** Datagrams per second that one source, and all together, may go on sending. */
+  readonly perSource: number
+  readonly overall: number
+  /** Datagrams at once: an apt run asks some thirty questions in a breath, and takes each back. */
+  readonly burstPerSource: number
+  readonly burstOverall: number
+}
+
+export const DEFAULT_INTAKE: IntakeLimits = {
+  perSource: 20,
+  overall: 200,
+  burstPerSource: 400,
+  burstOverall: 4000,
+}
+
+/** Sources that are told apart; the one unheard for longest is forgotten first (its bucket is full again anyway). */
+export const MAX_SOURCES = 4096
+
+interface Bucket {
+  readonly tokens: number
+  readonly at: Monotonic
+}
+
+/** @returns whether a datagram from this source may be looked at now. */
+export function intake(limits: IntakeLimits): (from: Address, at: Monotonic) => boolean {
+  const sources = new Map<Address, Bucket>()
+  let all: Bucket = { tokens: limits.burstOverall, at: 0 as Monotonic }
+  return (from, at) => {
+    const known = sources.get(from) ?? { tokens: limits.burstPerSource, at }
+    const source = refill(known, at, limits.perSource, limits.burstPerSource)
+    all = refill(all, at, limits.overall, limits.burstOverall)
+    const admitted = source.tokens >= 1 && all.tokens >= 1
+    sources.delete(from)
+    sources.set(from, admitted ? { tokens: source.tokens - 1, at } : source)
+    if (admitted) all = { tokens: all.tokens - 1, at }
+    if (sources.size > MAX_SOURCES) forgetOldest(sources)
+    return admitted
+  }
+}
+
+function refill(bucket: Bucket, at: Monotonic, perSecond: number, burst: number): Bucket {
+  const gained = (Math.max(0, at - bucket.at) / 1000) * perSecond
+  return { tokens: Math.min(burst, bucket.tokens + gained), at }
+}
+
+function forgetOldest(sources: Map<Address, Bucket>): void {
+  for (const oldest of sources.keys()) {
+    sources.delete(oldest)
+    return
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * What a node tells the others while it retrieves a resource from the Internet (patent A, FIG. 7).
+ *
+ *   idle ──begin (216A)──► downloading ──complete──► over: "download complete" to everyone who waits
+ *                            │    ▲  └────failed────► over: "download failed" to everyone who waits
+ *                            └────┘ every report interval: progress to everyone who waits (216C)
+ *
+ * "I am downloading" is broadcast once at the start, and sent to each asker (216B); an asker then counts as waiting.
+ */
+import type { Monotonic } from '../../core/clock.ts'
+
+export type DownloadState =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'downloading'; readonly waiting: readonly string[]; readonly reportAt: Monotonic }
+  | { readonly kind: 'over' }
+
+export type DownloadEvent =
+  | { readonly kind: 'begin'; readonly at: Monotonic }
+  /** A peer asked for the resource and was told "I am downloading". */
+  | { readonly kind: 'asked'; readonly peer: string }
+  | { readonly kind: 'wake'; readonly at: Monotonic }
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'failed' }
+
+export type DownloadCommand =
+  | { readonly kind: 'broadcast-downloading' }
+  | { readonly kind: 'send-progress'; readonly to: readonly string[] }
+  | { readonly kind: 'send-complete'; readonly to: readonly string[] }
+  | { readonly kind: 'send-failed'; readonly to: readonly string[] }
+  | { readonly kind: 'wake'; readonly at: Monotonic }
+
+/** Progress goes out this often, in ms: two reports may be lost before a waiting node thinks of silence. */
+export const REPORT_INTERVAL_MS = 500
+
+/** More waiting peers than this are not told; they notice by the copy they read. */
+export const MAX_WAITING = 64
+
+export const initialDownload: DownloadState = { kind: 'idle' }
+
+export function stepDownload(
+  state: DownloadState,
+  event: DownloadEvent,
+): readonly [DownloadState, readonly DownloadCommand[]] {
+  switch (event.kind) {
+    case 'begin': {
+      if (state.kind !== 'idle') return [state, []]
+      const reportAt = next(event.at)
+      return [
+        { kind: 'downloading', waiting: [], reportAt },
+        [{ kind: 'broadcast-downloading' }, { kind: 'wake', at: reportAt }],
+      ]
+    }
+    case 'asked':
+      return [withWaiting(state, event.peer), []]
+    case 'wake':
+      return state.kind === 'downloading' ? report(state, event.at) : [state, []]
+    case 'complete':
+      return state.kind === 'downloading' ? [OVER, tell('send-complete', state.waiting)] : [state, []]
+    case 'failed':
+      return state.kind === 'downloading' ? [OVER, tell('send-failed', state.waiting)] : [state, []]
+  }
+}
+
+type Downloading = Extract<DownloadState, { kind: 'downloading' }>
+
+function report(state: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
+  if (at < state.reportAt) return [state, [{ kind: 'wake', at: state.reportAt }]]
+  const reportAt = next(at)
+  return [{ ...state, reportAt }, [...tell('send-progress', state.waiting), { kind: 'wake', at: reportAt }]]
+}
+
+function withWaiting(state: DownloadState, peer: string): DownloadState {
+  if (state.kind !== 'downloading' || state.waiting.includes(peer)) return state
+  return state.waiting.length >= MAX_WAITING ? state : { ...state, waiting: [...state.waiting, peer] }
+}
+
+function tell(
+  kind: 'send-progress' | 'send-complete' | 'send-failed',
+  to: readonly string[],
+): DownloadCommand[] {
+  return to.length === 0 ? [] : [{ kind, to }]
+}
+
+function next(at: Monotonic): Monotonic {
+  return (at + REPORT_INTERVAL_MS) as Monotonic
+}
+
+const OVER: DownloadState = { kind: 'over' }
+
+/** The transitions of FIG. 7, for the state diagram and the tests. */
+export const DOWNLOAD_TRANSITIONS = [
+  ['idle', 'begin', 'downloading', '216A, 216B: "downloading" is broadcast'],
+  ['downloading', 'asked', 'downloading', '216B: "I am downloading"'],
+  ['downloading', 'wake', 'downloading', '216C: progress'],
+  ['downloading', 'complete', 'over', '"download complete"'],
+  ['downloading', 'failed', 'over', '"download failed"'],
+] as const

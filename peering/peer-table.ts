@@ -1,0 +1,116 @@
+/**
+ * Which peers are alive and how fast they answer, and from that how long a question may wait (R4.1).
+ *
+ * Time comes in with every call. A peer lives for `LIVE_MS` after its last packet; nodes that speak only the patents'
+ * packets carry no node ID, are kept apart as `plain`, and are never waited for in `auto`: they draw their delay
+ * from 2000 ms, so their answers come late and are taken as late offers.
+ */
+import type { Monotonic } from '../core/clock.ts'
+import type { Address } from '../core/transport.ts'
+import type { NodeId } from './packets.ts'
+
+export interface Peer {
+  readonly address: Address
+  /** Absent for a node that speaks only the patents' packets. */
+  readonly node: NodeId | undefined
+  readonly heardAt: Monotonic
+  /** Smoothed round-trip time in ms, event loops of both sides included; absent until measured. */
+  readonly roundTripMs: number | undefined
+}
+
+/** The figures of one question, in ms. */
+export interface Timing {
+  /** The delay response period that holders are asked to draw from (patent A, FIG. 3, 126). */
+  readonly maxDelayMs: number
+  /** The transmission time that is added to it; both together are waited for "I have" (FIG. 4A, 144). */
+  readonly transmissionMs: number
+}
+
+export interface TimingSettings {
+  readonly maxDelayMs: number | 'auto'
+  /** Fixed together with a fixed `maxDelayMs`; the upper limit of what `auto` adds. */
+  readonly transmissionMs: number
+}
+
+/** Two presence broadcasts (one a minute) may be lost, and some more time, before a peer counts as gone. */
+export const LIVE_MS = 150_000
+
+/** More peers than this are not remembered; the longest silent goes first. */
+export const MAX_PEERS = 4096
+
+/** What an unanswered question costs at most on a quick LAN, in ms. */
+export const AUTO_WAIT_MS = 50
+
+/** Delay per live peer, in ms: keeps answers that cross "I found" on their way to about one, at 1 ms round trip. */
+const DELAY_PER_PEER_MS = 1.5
+const MIN_DELAY_MS = 4
+const MAX_DELAY_MS = 30
+/** An event loop that is busy elsewhere answers this much later, even where the wire takes no time. */
+const MIN_TRANSMISSION_MS = 20
+/** Weight of a new measurement in the smoothed round-trip time (RFC 6298). */
+const NEW_MEASUREMENT = 1 / 8
+
+export class PeerTable {
+  readonly #peers = new Map<string, Peer>()
+
+  /** Notes that a packet came. @returns whether this peer was unknown or had been taken for gone. */
+  heard(address: Address, node: NodeId | undefined, at: Monotonic): boolean {
+    const key = node ?? `plain ${address}`
+    const known = this.#peers.get(key)
+    this.#peers.delete(key)
+    this.#peers.set(key, { address, node, heardAt: at, roundTripMs: known?.roundTripMs })
+    if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
+    return known === undefined || !isLive(known, at)
+  }
+
+  measured(node: NodeId, roundTripMs: number): void {
+    const peer = this.#peers.get(node)
+    if (!peer) return
+    const before = peer.roundTripMs ?? roundTripMs
+    this.#peers.set(node, { ...peer, roundTripMs: before + (roundTripMs - before) * NEW_MEASUREMENT })
+  }
+
+  left(node: NodeId): void {
+    this.#peers.delete(node)
+  }
+
+  /** Who was heard from within `LIVE_MS`. */
+  live(at: Monotonic): Peer[] {
+    return [...this.#peers.values()].filter((peer) => isLive(peer, at))
+  }
+
+  /**
+   * How long a question asked now may wait. With `auto` and nobody there it waits for nobody: `undefined`.
+   * delay = 1.5 ms per live peer, 4 to 30 ms; transmission = 16 ms + 4 round trips, at least 20 ms, and so that both
+   * stay within 50 ms, except where two round trips alone take longer (radio links), up to `transmissionMs`.
+   */
+  timing(settings: TimingSettings, at: Monotonic): Timing | undefined {
+    const { maxDelayMs, transmissionMs } = settings
+    if (maxDelayMs !== 'auto') return { maxDelayMs, transmissionMs }
+    const live = this.live(at).filter((peer) => peer.node !== undefined)
+    if (live.length === 0) return undefined
+    return autoTiming(live.length, Math.max(0, ...live.map((peer) => peer.roundTripMs ?? 0)), transmissionMs)
+  }
+
+  #forgetLongestSilent(): void {
+    for (const key of this.#peers.keys()) {
+      this.#peers.delete(key)
+      return
+    }
+  }
+}
+
+/** The formula of `timing` for this many live peers whose slowest round trip takes `roundTripMs`. */
+export function autoTiming(livePeers: number, roundTripMs: number, transmissionLimitMs: number): Timing {
+  const maxDelayMs = clamp(livePeers * DELAY_PER_PEER_MS, MIN_DELAY_MS, MAX_DELAY_MS)
+  const quick = clamp(16 + 4 * roundTripMs, MIN_TRANSMISSION_MS, AUTO_WAIT_MS - maxDelayMs)
+  return { maxDelayMs, transmissionMs: Math.min(transmissionLimitMs, Math.max(quick, 2 * roundTripMs)) }
+}
+
+function isLive(peer: Peer, at: Monotonic): boolean {
+  return at - peer.heardAt < LIVE_MS
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value))
+}

@@ -1,0 +1,80 @@
+/** Bytes from the origin server: the whole representation, or the rest of one that began elsewhere. */
+import { Fault } from '../core/fault.ts'
+import { fieldValue, withField, withoutFields, type Fields } from '../core/fields.ts'
+import { parseContentRange } from '../core/ranges.ts'
+import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import { contentLength, type OpenedSource } from './peer-source.ts'
+
+/** What is known of the representation whose rest is wanted. */
+export interface Rest {
+  /** The first byte wanted; above 0. */
+  readonly from: number
+  readonly size: number | undefined
+  /** The fields of the response that began it, for `If-Range`. */
+  readonly fields: Fields
+}
+
+/** Fields of the application's request that ask for a part, or only for a change. */
+export const SELECTING_A_PART = [
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+]
+
+/** The bytes of `rest`, resumed with `Range` and, where there is a strong validator, `If-Range` (RFC 9110 13.1.5). */
+export async function openRest(
+  upstream: Upstream,
+  uri: string,
+  requestFields: Fields,
+  rest: Rest,
+  signal: AbortSignal,
+): Promise<OpenedSource> {
+  const whole = withoutFields(requestFields, SELECTING_A_PART)
+  const ranged = withField(whole, 'Range', `bytes=${rest.from}-`)
+  const validator = strongValidator(rest.fields)
+  const fields = validator === undefined ? ranged : withField(ranged, 'If-Range', validator)
+  const response = await upstream.request({ method: 'GET', uri, fields, signal })
+  const opened = response.status === 206 ? fromPartial(response, rest) : fromWhole(response, rest)
+  if (rest.size !== undefined && opened.size !== undefined && opened.size !== rest.size)
+    throw new Fault(
+      'RESPONSE_CHANGED',
+      `expected ${rest.size} bytes in all, the origin server has ${opened.size}`,
+    )
+  return opened
+}
+
+function fromPartial(response: UpstreamResponse, rest: Rest): OpenedSource {
+  const range = parseContentRange(fieldValue(response.fields, 'content-range') ?? '')
+  if (range?.start !== rest.from)
+    throw new Fault('RESPONSE_INVALID', `expected the bytes from ${rest.from} on, got another range`)
+  return { status: 206, fields: response.fields, size: range.size, from: rest.from, body: response.body }
+}
+
+/** An origin server may answer a range request with the whole: what is here already is passed over. */
+function fromWhole(response: UpstreamResponse, rest: Rest): OpenedSource {
+  if (response.status !== 200)
+    throw new Fault('RESPONSE_CHANGED', `expected the rest of the file, got status ${response.status}`)
+  const body = skipping(response.body, rest.from)
+  return { status: 200, fields: response.fields, size: contentLength(response.fields), from: rest.from, body }
+}
+
+async function* skipping(body: AsyncIterable<Uint8Array>, bytes: number): AsyncIterable<Uint8Array> {
+  let left = bytes
+  for await (const chunk of body) {
+    if (left >= chunk.length) left -= chunk.length
+    else {
+      yield chunk.subarray(left)
+      left = 0
+    }
+  }
+}
+
+/** A strong entity tag, or the date where there is no entity tag (as apt does). */
+function strongValidator(fields: Fields): string | undefined {
+  const etag = fieldValue(fields, 'etag')
+  if (etag !== undefined) return etag.startsWith('W/') ? undefined : etag
+  return fieldValue(fields, 'last-modified')
+}

@@ -1,0 +1,59 @@
+/** No source may keep an application waiting: bodies that stop, or come drop by drop, are given up. */
+import { sleep, type Clock } from '../core/clock.ts'
+import { Fault, type FaultCode } from '../core/fault.ts'
+
+export interface Pace {
+  /** In every period of this many ms … */
+  readonly periodMs: number
+  /** … at least this many bytes come, or the rest of the body. */
+  readonly leastBytes: number
+  readonly code: FaultCode
+}
+
+/**
+ * The chunks of `body` as long as they keep the pace.
+ * @throws Fault `pace.code` when they do not; the caller aborts the request.
+ */
+export async function* keepingPace(
+  body: AsyncIterable<Uint8Array>,
+  pace: Pace,
+  clock: Clock,
+): AsyncIterable<Uint8Array> {
+  const chunks = body[Symbol.asyncIterator]()
+  let periodEnd = clock.monotonic() + pace.periodMs
+  let bytes = 0
+  try {
+    for (;;) {
+      const next = await within(chunks.next(), periodEnd - clock.monotonic(), clock, pace)
+      if (next.done) return
+      bytes += next.value.length
+      yield next.value
+      if (bytes < pace.leastBytes) continue
+      bytes = 0
+      periodEnd = clock.monotonic() + pace.periodMs
+    }
+  } finally {
+    void Promise.resolve(chunks.return?.()).catch(() => {}) // a body that was given up has no more to say
+  }
+}
+
+/** @throws Fault `pace.code` when `promise` does not settle within `ms`. */
+export async function within<T>(
+  promise: Promise<T>,
+  ms: number,
+  clock: Clock,
+  pace: Pick<Pace, 'code'>,
+): Promise<T> {
+  const settled = new AbortController()
+  promise.catch(() => {}) // when the time is over first, its failure is nobody's
+  try {
+    return await Promise.race([
+      promise,
+      sleep(clock, ms, settled.signal).then(() => {
+        throw new Fault(pace.code, `expected bytes within ${Math.round(ms)} ms, none came`)
+      }),
+    ])
+  } finally {
+    settled.abort()
+  }
+}

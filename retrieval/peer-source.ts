@@ -1,0 +1,79 @@
+/**
+ * Bytes from a peer's port for files: an "I have" that is complete, or the growing copy of a running download.
+ *
+ * A peer is a stranger: its status, length and framing are checked here, its redirects are not followed, and of its
+ * fields only those that describe the representation are kept. Whether the bytes are right is verified elsewhere.
+ */
+import { Fault } from '../core/fault.ts'
+import { fieldValue, type Fields, type FieldLine } from '../core/fields.ts'
+import { parseContentRange } from '../core/ranges.ts'
+import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+
+/** A body that begins at the byte that was asked for. */
+export interface OpenedSource {
+  readonly status: number
+  readonly fields: Fields
+  /** Bytes of the whole representation; `undefined` when the sender does not know. */
+  readonly size: number | undefined
+  /** Where `body` begins in the representation. */
+  readonly from: number
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+/** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
+export const PEER_FIELD = 'Ihave-Node'
+
+/** What a copy's fields may say when they come from a peer; everything else is dropped. */
+const DESCRIBING_FIELDS = ['content-type', 'etag', 'last-modified', 'date']
+
+/**
+ * Asks a peer for the bytes from `from` on.
+ * @throws Fault PEER_FAILED, with what the peer answered instead.
+ */
+export async function openPeer(
+  upstream: Upstream,
+  location: string,
+  from: number,
+  node: string,
+  signal: AbortSignal,
+): Promise<OpenedSource> {
+  const fields: FieldLine[] = [[PEER_FIELD, node]]
+  if (from > 0) fields.push(['Range', `bytes=${from}-`])
+  const response = await upstream.request({ method: 'GET', uri: location, fields, signal })
+  if (response.status === 200 && from === 0) return opened(response, 0, contentLength(response.fields))
+  if (response.status === 206 && from > 0) return openedPart(response, from)
+  throw new Fault('PEER_FAILED', `expected the copy from byte ${from} on, got status ${response.status}`)
+}
+
+/** The `Content-Length`; `undefined` when there is none or it is not a number. */
+export function contentLength(fields: Fields): number | undefined {
+  const value = fieldValue(fields, 'content-length')
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined
+}
+
+function openedPart(response: UpstreamResponse, from: number): OpenedSource {
+  const range = parseContentRange(fieldValue(response.fields, 'content-range') ?? '')
+  if (range?.start !== from)
+    throw new Fault('PEER_FAILED', `expected the bytes from ${from} on, got another range`)
+  return opened(response, from, range.size)
+}
+
+function opened(response: UpstreamResponse, from: number, size: number | undefined): OpenedSource {
+  if (fieldValue(response.fields, 'content-encoding') !== undefined)
+    throw new Fault('PEER_FAILED', 'expected the representation itself, got a content coding')
+  return { status: 200, fields: describing(response.fields), size, from, body: response.body }
+}
+
+function describing(fields: Fields): Fields {
+  return fields
+    .filter(([name]) => DESCRIBING_FIELDS.includes(name.toLowerCase()))
+    .map(([name, value]) => [name, name.toLowerCase() === 'content-type' ? inertType(value) : value])
+}
+
+/** No peer can turn a file into a page that runs in the origin's name. */
+function inertType(value: string): string {
+  const isInert = /^(application\/(?!.*(xml|script|html))|text\/plain|font\/|audio\/|video\/)[\w.+-]*$/i.test(
+    value,
+  )
+  return isInert ? value : 'application/octet-stream'
+}

@@ -1,0 +1,131 @@
+/** The retrievals that run: requests for the same are collapsed into one (R4.6, RFC 9111 4), uncacheable ones are not. */
+import { hasField, type Fields } from '../core/fields.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { Clock, Monotonic } from '../core/clock.ts'
+import { mayStore } from '../cache/semantics/storable.ts'
+import { maySharePeerwise } from '../cache/semantics/sharing-gate.ts'
+import { selectingFields } from '../cache/semantics/vary.ts'
+import { fieldValue } from '../core/fields.ts'
+import { SELECTING_A_PART } from './origin-source.ts'
+import {
+  Retrieval,
+  type RetrievalComponents,
+  type RetrievalEvents,
+  type RetrievalRequest,
+  type RetrievalSettings,
+} from './retrieval.ts'
+
+export interface Joined {
+  readonly retrieval: Retrieval
+  /** Whether somebody else had begun it. */
+  readonly isCollapsed: boolean
+  /** To be called once the application is done or gone; calling it again is harmless. */
+  readonly leave: () => void
+}
+
+export interface Retrievals {
+  join(request: RetrievalRequest, received: Fields): Joined
+  /** For one application only. */
+  alone(request: RetrievalRequest): Joined
+  running(uri: TargetUri): Retrieval | undefined
+  all(): readonly Retrieval[]
+  /** Whether wrong bytes of this were delivered lately: then the origin server answers the next request (V§2). */
+  isPoisoned(uri: TargetUri): boolean
+  stop(): void
+}
+
+/** For this long a resource of which wrong bytes were delivered comes from the origin server, in ms. */
+export const POISONED_MS = 600_000
+
+const MAX_POISONED = 1000
+
+export type RetrievalsEvents = Omit<RetrievalEvents, 'admit' | 'over' | 'poisoned'>
+
+export function retrievals(
+  settings: RetrievalSettings,
+  components: Omit<RetrievalComponents, 'events'> & {
+    readonly events: RetrievalsEvents
+    readonly clock: Clock
+  },
+): Retrievals {
+  const running = new Map<string, Retrieval>()
+  const everyone = new Set<Retrieval>()
+  const poisoned = new Map<TargetUri, Monotonic>()
+  const events: RetrievalEvents = {
+    ...components.events,
+    admit,
+    poisoned: (uri) => {
+      poisoned.set(uri, components.clock.monotonic())
+      if (poisoned.size > MAX_POISONED) poisoned.delete([...poisoned.keys()][0] ?? uri)
+    },
+    over: (retrieval) => {
+      everyone.delete(retrieval)
+      const key = keyOf(retrieval.request)
+      if (running.get(key) === retrieval) running.delete(key)
+    },
+  }
+  const begin = (request: RetrievalRequest): Joined => {
+    const retrieval = new Retrieval(request, settings, { ...components, events })
+    everyone.add(retrieval)
+    const leave = retrieval.join()
+    void retrieval.start()
+    return { retrieval, isCollapsed: false, leave }
+  }
+  return {
+    join(request, received) {
+      if (isPersonal(received)) return begin(request)
+      const key = keyOf(request)
+      const known = running.get(key) ?? wholeOf(running, request)
+      if (known) return { retrieval: known, isCollapsed: true, leave: known.join() }
+      const joined = begin(request)
+      running.set(key, joined.retrieval)
+      return joined
+    },
+    alone: begin,
+    running: (uri) => [...everyone].find((each) => each.request.uri === uri && each.copy !== undefined),
+    all: () => [...everyone],
+    isPoisoned: (uri) => components.clock.monotonic() - (poisoned.get(uri) ?? -Infinity) < POISONED_MS,
+    stop: () => everyone.forEach((retrieval) => retrieval.stop()),
+  }
+}
+
+/** Requests in somebody's name are nobody else's. */
+function isPersonal(fields: Fields): boolean {
+  return ['authorization', 'cookie'].some((name) => hasField(fields, name))
+}
+
+/** What makes two requests the same before the origin server has said what varies. */
+function keyOf({ uri, fields }: RetrievalRequest): string {
+  const parts = ['accept-encoding', ...SELECTING_A_PART].map(
+    (name) => `${name}=${fieldValue(fields, name) ?? ''}`,
+  )
+  return [uri, ...parts].join('\n')
+}
+
+/** A range of what is already on its way is read from there, when it comes soon. */
+function wholeOf(running: Map<string, Retrieval>, request: RetrievalRequest): Retrieval | undefined {
+  const from = /^bytes=(\d{1,15})-/.exec(fieldValue(request.fields, 'range') ?? '')?.[1]
+  if (from === undefined) return undefined
+  const fields = request.fields.filter(([name]) => !SELECTING_A_PART.includes(name.toLowerCase()))
+  const whole = running.get(keyOf({ ...request, fields }))
+  const held = whole?.progress().receivedBytes ?? 0
+  return whole?.copy?.size !== undefined && Number(from) <= held + SOON_BYTES ? whole : undefined
+}
+
+/** A range that begins this close behind what is held is waited for, in bytes. */
+const SOON_BYTES = 4 * 1024 * 1024
+
+/** How a response may be kept (RFC 9111 3, V§3); a reason when it may not. */
+function admit(
+  request: RetrievalRequest,
+  response: { readonly status: number; readonly fields: Fields },
+): { fields: Fields; selecting: Fields; shareable: boolean } | string {
+  const { policy, fields, target } = request
+  if (response.status !== 200) return `status ${response.status}`
+  const storability = mayStore({ method: 'GET', fields }, response, policy)
+  if (storability.kind === 'no') return storability.reason
+  const selecting = selectingFields(fields, response.fields)
+  if (selecting === 'never') return 'Vary matches no other request'
+  const sharing = maySharePeerwise({ method: 'GET', uri: target, fields }, response, policy, 'none')
+  return { fields: storability.fields, selecting, shareable: request.mayAskPeers && sharing.kind === 'share' }
+}

@@ -1,0 +1,117 @@
+/**
+ * What this node offers its peers (R3.4): stored responses that may be shared and are fresh, and its own running
+ * downloads. It follows from the store and from the retrievals that run; nothing has to be told to it.
+ */
+import type { Clock } from '../core/clock.ts'
+import { fieldValue, type Fields } from '../core/fields.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { Store, StoredResponse } from '../core/store.ts'
+import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
+import { currentAgeMs, isFresh } from '../cache/semantics/freshness.ts'
+import type { SharedFile, SharedFiles } from '../peering/file-server.ts'
+import type { LocalCopies, LocalOffer } from '../peering/local-copies.ts'
+import type { Located } from '../peering/machines/answer.ts'
+import type { LocalAlias } from '../peering/packets.ts'
+import { RETRY_WINDOW_MS } from '../verify/retry-watch.ts'
+import type { LocalAliases } from './local-aliases.ts'
+import type { Retrieval } from './retrieval.ts'
+import type { Rules } from './rules.ts'
+
+export interface SharedCopiesComponents {
+  readonly clock: Clock
+  readonly store: Store
+  readonly rules: () => Rules
+  readonly aliases: LocalAliases
+  /** The retrieval that runs for this URI. */
+  readonly running: (uri: TargetUri) => Retrieval | undefined
+  /** The node has reached its upload limit: it stays silent (R3.5). */
+  readonly isBusy: () => boolean
+}
+
+export function sharedCopies(components: SharedCopiesComponents): LocalCopies & SharedFiles {
+  return {
+    locate(resource) {
+      const uri = parseTargetUri(resource)
+      if (uri === undefined || components.isBusy() || !components.rules().policyFor(uri).share) return ABSENT
+      const response = offered(components, uri)
+      if (response) return { kind: 'complete', offer: offerOf(components, response) }
+      const retrieval = readable(components, uri)
+      return retrieval ? { kind: 'downloading', offer: growingOffer(components, retrieval) } : ABSENT
+    },
+    open(alias) {
+      const uri = components.aliases.uriOf(alias)
+      if (uri === undefined) return undefined
+      const response = offered(components, uri)
+      if (response) return storedFile(components.store, response)
+      const retrieval = readable(components, uri)
+      return retrieval && growingFile(retrieval)
+    },
+  }
+}
+
+const ABSENT: Located<LocalOffer> = { kind: 'absent' }
+
+/** The stored response that may be offered now: shareable by its fields and its rule, one variant, fresh. */
+function offered(components: SharedCopiesComponents, uri: TargetUri): StoredResponse | undefined {
+  const policy = components.rules().policyFor(uri)
+  const now = components.clock.wall()
+  if (!policy.share) return undefined
+  return components.store.lookup(uri).find((response) => {
+    const isPlain = response.shareable && response.status === 200 && !hasCoding(response.fields)
+    // What only its application can verify (V5) is passed on when nobody has come back to complain.
+    const isOnTrial =
+      response.source === 'peer' &&
+      policy.verify === 'updater' &&
+      now - response.responseTime < RETRY_WINDOW_MS
+    return isPlain && !isOnTrial && isFresh(response, policy, now)
+  })
+}
+
+function readable(components: SharedCopiesComponents, uri: TargetUri): Retrieval | undefined {
+  const retrieval = components.running(uri)
+  return retrieval?.isShareable && retrieval.copy && !hasCoding(retrieval.fields) ? retrieval : undefined
+}
+
+function hasCoding(fields: Fields): boolean {
+  return fieldValue(fields, 'content-encoding') !== undefined
+}
+
+function offerOf(components: SharedCopiesComponents, response: StoredResponse): LocalOffer {
+  return {
+    alias: components.aliases.aliasOf(response.uri),
+    size: response.size,
+    digest: { algorithm: 'sha-256', hex: response.digest },
+    etag: fieldValue(response.fields, 'etag'),
+    lastModified: fieldValue(response.fields, 'last-modified'),
+    ageSeconds: Math.round(currentAgeMs(response, components.clock.wall()) / 1000),
+  }
+}
+
+function growingOffer(components: SharedCopiesComponents, retrieval: Retrieval): LocalOffer {
+  return {
+    alias: components.aliases.aliasOf(retrieval.request.uri),
+    size: retrieval.copy?.size,
+    digest: undefined,
+    etag: fieldValue(retrieval.fields, 'etag'),
+    lastModified: fieldValue(retrieval.fields, 'last-modified'),
+    ageSeconds: undefined,
+  }
+}
+
+function storedFile(store: Store, response: StoredResponse): SharedFile {
+  return {
+    size: response.size,
+    fields: response.fields,
+    read: (span: ByteSpan) => store.read(response, span),
+    close: () => {},
+  }
+}
+
+/** While a peer reads it, the retrieval goes on even if this node's own applications have gone. */
+function growingFile(retrieval: Retrieval): SharedFile | undefined {
+  const { copy, fields } = retrieval
+  if (!copy) return undefined
+  return { size: copy.size, fields, read: (span, signal) => copy.read(span, signal), close: retrieval.join() }
+}
+
+export type { LocalAlias }

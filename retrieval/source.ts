@@ -1,0 +1,54 @@
+/** Where the bytes of a retrieval come from, and what is remembered of it. */
+import type { Address } from '../core/transport.ts'
+import type { PeerDownload, PeerOffer } from '../peering/inquiry.ts'
+
+export type Source =
+  /** A peer's complete copy ("I have"). */
+  | { readonly kind: 'peer'; readonly offer: PeerOffer }
+  /** A peer's running download ("I am downloading"). */
+  | { readonly kind: 'in-progress'; readonly download: PeerDownload & { readonly location: string } }
+  | { readonly kind: 'internet' }
+
+export type SourceKind = Source['kind']
+
+/** The peer behind a source; `undefined` for the Internet. */
+export function peerOf(source: Source): Address | undefined {
+  switch (source.kind) {
+    case 'peer':
+      return source.offer.peer
+    case 'in-progress':
+      return source.download.peer
+    case 'internet':
+      return undefined
+  }
+}
+
+/** What happened in one retrieval, for the log, `Cache-Status` and savings: it all adds up to the body's size. */
+export interface RetrievalReport {
+  /** Whether "I need" was broadcast. */
+  asked: boolean
+  /** Peers that said "I have" or "I am downloading". */
+  readonly answered: Set<Address>
+  /** Bytes received, by source, wrong ones included. */
+  readonly bytes: Record<SourceKind, number>
+  /** The source that began the body that was delivered. */
+  source: SourceKind | undefined
+  /** From the question to the first source, in ms. */
+  waitedMs: number
+  /** What the downloader that is waited for said last (R5.2). */
+  peerProgress: PeerDownload | undefined
+  /** Sources that failed, in plain words. */
+  readonly failures: string[]
+}
+
+export function newReport(): RetrievalReport {
+  return {
+    asked: false,
+    answered: new Set(),
+    bytes: { peer: 0, 'in-progress': 0, internet: 0 },
+    source: undefined,
+    waitedMs: 0,
+    peerProgress: undefined,
+    failures: [],
+  }
+}
