@@ -1,0 +1,33 @@
+/** Where a store keeps whole bodies, each under its digest: files (cache/body-files.ts) or memory (cache/memory-store.ts). */
+import type { Sha256 } from '../core/digest.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { GrowingBytes } from './growing-bytes.ts'
+import type { BodyDigests } from './piece-digests.ts'
+
+export interface Bodies {
+  /** @throws Fault STORE_FAILED. */
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** Room for the bytes of a new growing copy. @throws Fault STORE_FULL, STORE_FAILED. */
+  grow(): Promise<GrowingBytes>
+  /**
+   * The bytes of `span`, which lies within the body, checked before they are handed over.
+   * @throws Fault STORE_CORRUPT; STORE_FAILED when they cannot be read just now, or (with that as its cause) are missing.
+   */
+  read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array>
+  /** Its name is free again when this returns, its space when the promise resolves. Never fails. */
+  remove(digest: Sha256): Promise<void>
+  /** Bytes that may still be written: what is free, without the reserve; negative when the reserve is touched. */
+  freeBytes(): Promise<number>
+  /** Makes bodies and index agree: removes bodies that nobody has, and names those that are missing. */
+  sweep(view: SweepView, signal: AbortSignal): Promise<void>
+}
+
+/** What the sweep knows of the index. */
+export interface SweepView {
+  /** Is a body of this name stored, or just being stored? */
+  isWanted(digest: Sha256): boolean
+  digestsFrom(prefix: string): readonly Sha256[]
+  /** This body is in the index but not here. */
+  missing(digest: Sha256): void
+}

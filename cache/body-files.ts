@@ -1,0 +1,139 @@
+/**
+ * The bodies of the disk store: `bodies/ab/<sha256>`, what is growing or going in `growing/`, and the lock of the
+ * directory. A name in `bodies/` is only ever given to a whole body, by renaming.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { readdir, rm, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Sha256 } from '../core/digest.ts'
+import { describe, Fault } from '../core/fault.ts'
+import type { Random } from '../core/random.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { Bodies, SweepView } from './bodies.ts'
+import { BodyReader } from './body-reader.ts'
+import { lockDirectory, type Unlock } from './directory-lock.ts'
+import type { GrowingBytes } from './growing-bytes.ts'
+import { createGrowingFile } from './growing-file.ts'
+import type { BodyDigests } from './piece-digests.ts'
+import { isMissing, storeFault } from './store-fault.ts'
+import type { StoreLog } from './store-log.ts'
+
+/** All bodies lie in one of these directories, by the first digits of their digest. */
+const PREFIXES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+export interface BodyFilesSettings {
+  readonly directory: string
+  /** Bytes of the file system that are left to others. */
+  readonly reserveBytes: number
+}
+
+export class BodyFiles implements Bodies {
+  readonly #settings: BodyFilesSettings
+  readonly #random: Random
+  readonly #log: StoreLog
+  readonly #reader = new BodyReader((digest) => this.#bodyPath(digest))
+  /** Paths in `growing/` of a former process. */
+  #leftovers: readonly string[] = []
+  #unlock: Unlock | undefined
+
+  constructor(settings: BodyFilesSettings, components: { readonly random: Random; readonly log: StoreLog }) {
+    this.#settings = settings
+    this.#random = components.random
+    this.#log = components.log
+  }
+
+  async start(): Promise<void> {
+    const { directory } = this.#settings
+    const growing = join(directory, 'growing')
+    try {
+      for (const path of [join(directory, 'bodies'), growing])
+        mkdirSync(path, { recursive: true, mode: 0o700 })
+      this.#unlock = lockDirectory(directory, join(directory, 'lock'))
+      this.#leftovers = readdirSync(growing).map((name) => join(growing, name))
+    } catch (error) {
+      this.#release()
+      throw storeFault(`cannot use the cache directory ${directory}`, error)
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#release()
+  }
+
+  grow(): Promise<GrowingBytes> {
+    this.#mustBeStarted()
+    return createGrowingFile(this.#growingPath(), (name) => this.#bodyPath(name))
+  }
+
+  read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array> {
+    return this.#reader.read(body, span)
+  }
+
+  /** Renamed at once and unlinked later, so that a body of the same name may come right behind it. */
+  async remove(digest: Sha256): Promise<void> {
+    this.#reader.forget(digest)
+    const path = this.#bodyPath(digest)
+    const going = this.#growingPath()
+    try {
+      renameSync(path, going)
+      await rm(going, { force: true })
+    } catch (error) {
+      if (!isMissing(error)) this.#log({ kind: 'removal-failed', path, reason: describe(error) })
+    }
+  }
+
+  async freeBytes(): Promise<number> {
+    const { directory, reserveBytes } = this.#settings
+    try {
+      const { bavail, bsize } = await statfs(directory)
+      return bavail * bsize - reserveBytes
+    } catch (error) {
+      throw storeFault(`cannot ask for the free space of ${directory}`, error)
+    }
+  }
+
+  async sweep(view: SweepView, signal: AbortSignal): Promise<void> {
+    let files = this.#leftovers.length
+    for (const path of this.#leftovers) await rm(path, { force: true, recursive: true })
+    this.#leftovers = []
+    for (const prefix of PREFIXES) {
+      if (signal.aborted) return
+      files += await this.#sweepPrefix(prefix, view)
+    }
+    if (files > 0) this.#log({ kind: 'leftovers-removed', files })
+  }
+
+  /** Files may come and go between listing and comparing, so what seems wrong is looked at once more. */
+  async #sweepPrefix(prefix: string, view: SweepView): Promise<number> {
+    const names = await readdir(join(this.#settings.directory, 'bodies', prefix)).catch(noneIfMissing)
+    const listed = new Set(names)
+    const unwanted = names.filter((name) => !view.isWanted(name as Sha256))
+    await Promise.all(unwanted.map((name) => this.remove(name as Sha256)))
+    for (const digest of view.digestsFrom(prefix)) {
+      if (!listed.has(digest) && !existsSync(this.#bodyPath(digest))) view.missing(digest)
+    }
+    return unwanted.length
+  }
+
+  #bodyPath(digest: Sha256): string {
+    return join(this.#settings.directory, 'bodies', digest.slice(0, 2), digest)
+  }
+
+  #growingPath(): string {
+    return join(this.#settings.directory, 'growing', this.#random.hex(16))
+  }
+
+  #release(): void {
+    this.#unlock?.()
+    this.#unlock = undefined
+  }
+
+  #mustBeStarted(): void {
+    if (this.#unlock === undefined) throw new Fault('STORE_FAILED', 'the store is not started')
+  }
+}
+
+function noneIfMissing(error: unknown): string[] {
+  if (isMissing(error)) return []
+  throw error
+}

@@ -1,0 +1,32 @@
+/** The store on disk: `directory/{index.sqlite, bodies/, growing/, lock}` (R7.2). */
+import { join } from 'node:path'
+import type { Clock } from '../core/clock.ts'
+import type { Random } from '../core/random.ts'
+import type { Store } from '../core/store.ts'
+import { BodyFiles } from './body-files.ts'
+import { IndexDatabase } from './index-database.ts'
+import { ResponseStore, type StoreLimits } from './response-store.ts'
+import type { StoreLog } from './store-log.ts'
+
+export interface DiskStoreSettings extends StoreLimits {
+  readonly directory: string
+  /** Bytes of the file system that are left to others; 64 MiB unless given. More is safer for the rest of the machine. */
+  readonly reserveBytes?: number
+}
+
+export interface DiskStoreComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log?: StoreLog
+}
+
+const DEFAULT_RESERVE_BYTES = 64 * 1024 * 1024
+
+/** A store that keeps its responses over restarts and crashes. It alone uses its directory while it is started. */
+export function diskStore(settings: DiskStoreSettings, components: DiskStoreComponents): Store {
+  const { directory, reserveBytes = DEFAULT_RESERVE_BYTES } = settings
+  const { random, log = () => {} } = components
+  const bodies = new BodyFiles({ directory, reserveBytes }, { random, log })
+  const index = new IndexDatabase(join(directory, 'index.sqlite'), log)
+  return new ResponseStore(settings, { index, bodies, log })
+}

@@ -1,0 +1,25 @@
+/** Where a growing copy keeps its bytes: a file (cache/growing-file.ts) or memory (cache/memory-store.ts). */
+import type { Sha256 } from '../core/digest.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+
+export interface GrowingBytes {
+  /**
+   * Held bytes from the start of `span`: at least one, at most all of it. The caller must not change them.
+   * @throws Fault STORE_FAILED when they cannot be read.
+   */
+  read(span: ByteSpan): Promise<Uint8Array>
+  /** The caller may use its array again afterwards. @throws Fault STORE_FULL, STORE_FAILED. */
+  write(offset: number, bytes: Uint8Array): Promise<void>
+  /** Forgets every byte. */
+  clear(): Promise<void>
+  /**
+   * They are complete: makes them the stored body of this name, in one step and lasting. Whenever a reader of the
+   * growing copy is at work from now on, the body is in use: `pin` says so, and what it returns ends it.
+   * @throws Fault STORE_FULL, STORE_FAILED.
+   */
+  keep(name: Sha256, pin: () => () => void): Promise<void>
+  /** Lets go of everything that is not kept. More than once is harmless. */
+  remove(): Promise<void>
+  /** A reader begins; what is returned says that it has ended. */
+  hold(): () => void
+}

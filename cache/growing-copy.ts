@@ -1,0 +1,265 @@
+/**
+ * A body that is still being filled: one writer, any number of readers that follow it (R5.4, R7.4).
+ * Bytes once held never change, so what a reader was given and what was digested is what will be stored.
+ */
+import type { DigestAlgorithm } from '../core/digest.ts'
+import { Fault } from '../core/fault.ts'
+import { createDigest } from '../core/hash.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { GrowingCopy } from '../core/store.ts'
+import { ChangeSignal } from './change-signal.ts'
+import { missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
+import type { GrowingBytes } from './growing-bytes.ts'
+import { type BodyDigests, BodyDigester, PIECE_BYTES } from './piece-digests.ts'
+
+/** The largest chunk that a reader of a growing copy is handed. */
+export const CHUNK_BYTES = 256 * 1024
+
+/** The share of the quota that one growing copy has (cache/room.ts). */
+export interface CopyRoom {
+  /** `bytes` more are about to be written to a body of `size` bytes. @throws Fault STORE_FULL. */
+  claim(bytes: number, size: number | undefined): Promise<void>
+  /** The file system said that it is full: frees something. @throws Fault STORE_FULL when nothing is left to free. */
+  freeDisk(bytes: number): Promise<void>
+  /** `bytes` more have been written. */
+  hold(bytes: number): void
+  /** Nothing is held any more, but more will come. */
+  reset(): void
+  /** The copy takes no room any more. */
+  close(): void
+}
+
+export class GrowingBody implements GrowingCopy {
+  readonly #bytes: GrowingBytes
+  readonly #room: CopyRoom
+  readonly #change = new ChangeSignal()
+  #digester = new BodyDigester()
+  #catchingUp: Promise<void> | undefined
+  #extents = NO_EXTENTS
+  #size: number | undefined
+  #released = 0
+  #end: Error | undefined
+  #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(bytes: GrowingBytes, room: CopyRoom) {
+    this.#bytes = bytes
+    this.#room = room
+  }
+
+  get size(): number | undefined {
+    return this.#size
+  }
+
+  setSize(size: number): void {
+    if (this.#size === size) return
+    if (this.#size !== undefined) {
+      throw new Fault('RESPONSE_CHANGED', `expected a body of ${this.#size} bytes, now it has ${size}`)
+    }
+    const held = this.#extents.at(-1)?.end ?? 0
+    if (!Number.isSafeInteger(size) || size < held) {
+      throw new Fault('RESPONSE_INVALID', `a body of ${size} bytes, of which ${held} are held`)
+    }
+    this.#size = size
+    this.#change.raise()
+  }
+
+  heldUntil(offset: number): number {
+    return runEnd(this.#extents, offset)
+  }
+
+  write(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#mustBeGrowing()
+      const span = { start: offset, end: offset + bytes.length }
+      this.#mustBeWithin(span)
+      for (const gap of missingFrom(this.#extents, span)) {
+        await this.#fill(gap, bytes.subarray(gap.start - offset, gap.end - offset))
+      }
+    })
+  }
+
+  release(upTo: number): void {
+    if (!(upTo > this.#released)) return
+    this.#released = upTo
+    this.#change.raise()
+  }
+
+  async *read(span: ByteSpan, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+    const letGo = this.#bytes.hold()
+    try {
+      for (let at = span.start; ;) {
+        if (signal?.aborted) return
+        this.#mustNotHaveEnded()
+        const end = Math.min(span.end, this.#size ?? Infinity)
+        if (at >= end) return
+        const until = Math.min(this.heldUntil(at), this.#released, end, at + CHUNK_BYTES)
+        if (until > at) {
+          const bytes = await this.#bytes.read({ start: at, end: until })
+          this.#mustNotHaveEnded()
+          at += bytes.length
+          if (!signal?.aborted) yield bytes
+        } else await this.#change.next(signal)
+      }
+    } finally {
+      letGo()
+    }
+  }
+
+  async digest(algorithm: DigestAlgorithm): Promise<string> {
+    if (algorithm === 'sha-256') return (await this.#digests()).sha256
+    const size = this.#wholeSize()
+    const digest = createDigest(algorithm)
+    const letGo = this.#bytes.hold()
+    try {
+      for (let at = 0; at < size;) {
+        const bytes = await this.#bytes.read({ start: at, end: Math.min(at + PIECE_BYTES, size) })
+        digest.update(bytes)
+        at += bytes.length
+      }
+    } finally {
+      letGo()
+    }
+    return digest.hex()
+  }
+
+  reset(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#mustBeGrowing()
+      if (this.#released > 0) throw new Fault('STORE_FAILED', 'readers already have bytes of this copy')
+      await this.#catchUpEnded()
+      await this.#bytes.clear()
+      this.#extents = NO_EXTENTS
+      this.#size = undefined
+      this.#digester = new BodyDigester()
+      this.#room.reset()
+    })
+  }
+
+  fail(error: Error): void {
+    this.#end ??= error
+    this.#change.raise()
+  }
+
+  async discard(): Promise<void> {
+    if (this.#state === 'growing') this.fail(discarded())
+    await this.#inTurn(() => this.#remove())
+  }
+
+  /**
+   * Gives the whole copy to `keep`, which makes it a stored body; from then on it is nothing to discard.
+   * @throws Fault STORE_FAILED when bytes are missing, and what `keep` throws; the copy is then discarded.
+   */
+  commit(keep: (body: BodyDigests, bytes: GrowingBytes) => Promise<void>): Promise<void> {
+    return this.#inTurn(async () => {
+      try {
+        this.#mustBeGrowing()
+        this.#state = 'committing'
+        await keep(await this.#digests(), this.#bytes)
+        this.#state = 'committed'
+        this.release(Infinity)
+      } catch (error) {
+        if (this.#state !== 'committed') await this.#remove()
+        throw error
+      }
+    })
+  }
+
+  /** Writes, resets and the end happen one after the other, whoever asks. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = this.#turn.then(work)
+    this.#turn = result.catch(() => {})
+    return result
+  }
+
+  async #fill(gap: ByteSpan, bytes: Uint8Array): Promise<void> {
+    await this.#writeWhereRoom(gap.start, bytes)
+    this.#mustBeGrowing()
+    this.#mustBeWithin(gap)
+    this.#room.hold(bytes.length)
+    this.#extents = withSpan(this.#extents, gap)
+    if (gap.start === this.#digester.length) this.#digester.update(bytes)
+    // Failing to read back is noticed again, and then reported, by whoever asks for the digest.
+    if (this.heldUntil(this.#digester.length) > this.#digester.length) this.#catchUp().catch(() => {})
+    this.#change.raise()
+  }
+
+  async #writeWhereRoom(offset: number, bytes: Uint8Array): Promise<void> {
+    await this.#room.claim(bytes.length, this.#size)
+    for (;;) {
+      try {
+        return await this.#bytes.write(offset, bytes)
+      } catch (error) {
+        if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
+        await this.#room.freeDisk(bytes.length)
+      }
+    }
+  }
+
+  async #digests(): Promise<BodyDigests> {
+    const size = this.#wholeSize()
+    while (this.#digester.length < size) {
+      if (this.#state === 'removed') throw discarded()
+      await this.#catchUp()
+    }
+    return this.#digester.result()
+  }
+
+  /** Digests by reading back what came out of order, up to the first missing byte. */
+  #catchUp(): Promise<void> {
+    this.#catchingUp ??= this.#digestHeld().finally(() => {
+      this.#catchingUp = undefined
+    })
+    return this.#catchingUp
+  }
+
+  async #digestHeld(): Promise<void> {
+    while (this.#state !== 'removed') {
+      const start = this.#digester.length
+      const end = Math.min(this.heldUntil(start), start + PIECE_BYTES)
+      if (end === start) return
+      this.#digester.update(await this.#bytes.read({ start, end }))
+    }
+  }
+
+  async #catchUpEnded(): Promise<void> {
+    await this.#catchingUp?.catch(() => {})
+  }
+
+  async #remove(): Promise<void> {
+    if (this.#state === 'committed' || this.#state === 'removed') return
+    this.#state = 'removed'
+    this.fail(discarded())
+    await this.#catchUpEnded()
+    await this.#bytes.remove()
+    this.#room.close()
+  }
+
+  #wholeSize(): number {
+    const size = this.#size
+    if (size !== undefined && this.heldUntil(0) === size) return size
+    throw new Fault(
+      'STORE_FAILED',
+      `expected a whole body of ${size ?? '?'} bytes, ${this.heldUntil(0)} are held`,
+    )
+  }
+
+  #mustBeGrowing(): void {
+    this.#mustNotHaveEnded()
+    if (this.#state !== 'growing') throw new Fault('STORE_FAILED', 'the copy grows no more')
+  }
+
+  #mustNotHaveEnded(): void {
+    if (this.#end !== undefined) throw this.#end
+  }
+
+  #mustBeWithin(span: ByteSpan): void {
+    const size = this.#size ?? Number.MAX_SAFE_INTEGER
+    if (Number.isSafeInteger(span.start) && span.start >= 0 && span.end <= size) return
+    throw new Fault('RESPONSE_INVALID', `bytes ${span.start} to ${span.end} of a body of ${size} bytes`)
+  }
+}
+
+function discarded(): Fault {
+  return new Fault('STORE_FAILED', 'the copy was discarded')
+}

@@ -1,0 +1,129 @@
+/** The bytes of a growing copy in a file, which at the end is renamed to the body that it became. */
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Sha256 } from '../core/digest.ts'
+import { Fault } from '../core/fault.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { GrowingBytes } from './growing-bytes.ts'
+import { RecentBytes } from './recent-bytes.ts'
+import { storeFault } from './store-fault.ts'
+
+/** A new file at `path`; `pathOf` says where a body of a given name belongs. @throws Fault STORE_FULL, STORE_FAILED. */
+export async function createGrowingFile(
+  path: string,
+  pathOf: (name: Sha256) => string,
+): Promise<GrowingFile> {
+  try {
+    return new GrowingFile(path, await open(path, 'wx+', 0o600), pathOf)
+  } catch (error) {
+    throw storeFault(`cannot create ${path}`, error)
+  }
+}
+
+export class GrowingFile implements GrowingBytes {
+  readonly #pathOf: (name: Sha256) => string
+  readonly #recent = new RecentBytes()
+  readonly #operations = new Set<Promise<unknown>>()
+  #path: string
+  /** `undefined` while closed: a kept file without readers is, and opens again for the next one. */
+  #handle: Promise<FileHandle> | undefined
+  #state: 'growing' | 'kept' | 'removed' = 'growing'
+  #readers = 0
+  #pin: () => () => void = () => () => {}
+  #unpin: () => void = () => {}
+
+  constructor(path: string, handle: FileHandle, pathOf: (name: Sha256) => string) {
+    this.#path = path
+    this.#handle = Promise.resolve(handle)
+    this.#pathOf = pathOf
+  }
+
+  async read(span: ByteSpan): Promise<Uint8Array> {
+    const recent = this.#recent.from(span)
+    if (recent !== undefined) return recent
+    const buffer = Buffer.allocUnsafe(span.end - span.start)
+    const { bytesRead } = await this.#operate('read', (file) =>
+      file.read(buffer, 0, buffer.length, span.start),
+    )
+    if (bytesRead === 0) throw new Fault('STORE_FAILED', `${this.#path} ends at ${span.start}`)
+    return buffer.subarray(0, bytesRead)
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      const { bytesWritten } = await this.#operate('write', (file) =>
+        file.write(bytes, done, bytes.length - done, offset + done),
+      )
+      done += bytesWritten
+    }
+    this.#recent.add(offset, bytes)
+  }
+
+  async clear(): Promise<void> {
+    await this.#operate('truncate', (file) => file.truncate(0))
+    this.#recent.clear()
+  }
+
+  /** On the disk first, then under its name: whatever stops the machine in between, the name never lies (R7.2). */
+  async keep(name: Sha256, pin: () => () => void): Promise<void> {
+    const path = this.#pathOf(name)
+    await this.#operate('sync', (file) => file.datasync())
+    await this.#operate('rename', async () => {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await rename(this.#path, path)
+    })
+    this.#path = path
+    this.#state = 'kept'
+    this.#pin = pin
+    if (this.#readers > 0) this.#unpin = pin()
+    await this.#closeIfIdle()
+  }
+
+  async remove(): Promise<void> {
+    if (this.#state === 'growing') {
+      this.#state = 'removed'
+      await this.#close()
+      await rm(this.#path, { force: true })
+    }
+  }
+
+  hold(): () => void {
+    this.#readers += 1
+    if (this.#readers === 1 && this.#state === 'kept') this.#unpin = this.#pin()
+    return () => {
+      this.#readers -= 1
+      // Nothing depends on when the file closes; an error in closing a file that was only read says nothing.
+      this.#closeIfIdle().catch(() => {})
+    }
+  }
+
+  async #closeIfIdle(): Promise<void> {
+    if (this.#state !== 'kept' || this.#readers > 0) return
+    const unpin = this.#unpin
+    this.#unpin = () => {}
+    this.#recent.clear()
+    await this.#close().finally(unpin)
+  }
+
+  /** Closes once no operation is at work: a file descriptor closed under a read could already be another file. */
+  async #close(): Promise<void> {
+    const handle = this.#handle
+    this.#handle = undefined
+    await Promise.allSettled(this.#operations)
+    await (await handle)?.close()
+  }
+
+  async #operate<Result>(doing: string, work: (file: FileHandle) => Promise<Result>): Promise<Result> {
+    if (this.#state === 'removed') throw new Fault('STORE_FAILED', `${this.#path} was discarded`)
+    this.#handle ??= open(this.#path, 'r')
+    const operation = this.#handle.then(work)
+    this.#operations.add(operation)
+    try {
+      return await operation
+    } catch (error) {
+      throw storeFault(`cannot ${doing} ${this.#path}`, error)
+    } finally {
+      this.#operations.delete(operation)
+    }
+  }
+}

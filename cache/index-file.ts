@@ -1,0 +1,68 @@
+/** Opens the index's file with SQLite; what cannot be used is put aside and begun anew, so a start never fails for it. */
+import { existsSync, renameSync, rmSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { describe } from '../core/fault.ts'
+import { SCHEMA, SCHEMA_VERSION } from './index-schema.ts'
+import type { StoreLog } from './store-log.ts'
+import { sqliteCode } from './store-fault.ts'
+
+const SQLITE_CORRUPT = 11
+const SQLITE_NOT_A_DATABASE = 26
+
+/**
+ * WAL with `synchronous = NORMAL`: a killed process loses nothing, a power cut at most the last commits, and never
+ * the consistency. Exclusive locking saves the shared-memory file: this process alone has the directory.
+ */
+const SETTINGS = `
+  PRAGMA locking_mode = EXCLUSIVE;
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  PRAGMA cache_size = -16384;
+`
+
+/** @throws what SQLite or the file system says when even an empty index cannot be made. */
+export function openIndexFile(path: string, log: StoreLog): DatabaseSync {
+  try {
+    return openUsable(path)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return renewIndexFile(path, error, log)
+  }
+}
+
+/** Puts the index aside and begins an empty one. */
+export function renewIndexFile(path: string, reason: unknown, log: StoreLog): DatabaseSync {
+  const setAside = `${path}.damaged`
+  if (existsSync(path)) renameSync(path, setAside)
+  for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true })
+  log({ kind: 'index-rebuilt', reason: describe(reason), setAside })
+  return openUsable(path)
+}
+
+/** Does this error mean that the index's file is not (any more) what was written? */
+export function isDamage(thrown: unknown): boolean {
+  const code = sqliteCode(thrown)
+  return thrown instanceof OtherSchema || code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE
+}
+
+class OtherSchema extends Error {}
+
+function openUsable(path: string): DatabaseSync {
+  const database = new DatabaseSync(path)
+  try {
+    database.exec(SETTINGS)
+    requireSchema(database)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function requireSchema(database: DatabaseSync): void {
+  const found = database.prepare('PRAGMA user_version').get()?.['user_version']
+  const tables = database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']
+  if (found === 0 && tables === 0) database.exec(`BEGIN; ${SCHEMA} COMMIT;`)
+  else if (found !== SCHEMA_VERSION)
+    throw new OtherSchema(`schema ${String(found)}, expected ${SCHEMA_VERSION}`)
+}

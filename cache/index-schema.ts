@@ -1,0 +1,49 @@
+/** The tables of the index, and the form in which a response is written there. */
+import { hash } from 'node:crypto'
+import type { StoredResponse } from '../core/store.ts'
+
+/** Raised with every change of the tables; an index of another version is put aside. */
+export const SCHEMA_VERSION = 1
+
+/**
+ * `content` is the response as JSON; the other columns of `responses` only serve to find it. `seal` is the digest
+ * of `content`: SQLite has no checksums of its own, and a flipped bit must not become a header field (R7.2).
+ * `used` numbers the uses: the higher, the more recent. The index on `size` lets the sum be taken without a visit
+ * to the rows, whose piece digests can be long.
+ */
+export const SCHEMA = `
+  CREATE TABLE bodies (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, pieces BLOB NOT NULL);
+  CREATE INDEX bodies_size ON bodies (size);
+  CREATE TABLE responses (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uri TEXT NOT NULL, variant TEXT NOT NULL, digest TEXT NOT NULL, used INTEGER NOT NULL UNIQUE,
+    content TEXT NOT NULL, seal TEXT NOT NULL
+  );
+  CREATE INDEX responses_uri ON responses (uri);
+  CREATE INDEX responses_digest ON responses (digest);
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`
+
+/** A row of `responses`, as far as it is read back. */
+export interface ResponseRow {
+  readonly id: number
+  readonly used: number
+  readonly digest: string
+  readonly content: string
+  readonly seal: string
+}
+
+export function writeContent(response: Omit<StoredResponse, 'id'>): { content: string; seal: string } {
+  const content = JSON.stringify(response)
+  return { content, seal: sealOf(content) }
+}
+
+/** The response in this row; `undefined` when the row is not what was written. */
+export function readContent(row: ResponseRow): StoredResponse | undefined {
+  if (sealOf(row.content) !== row.seal) return undefined
+  return { ...(JSON.parse(row.content) as Omit<StoredResponse, 'id'>), id: row.id }
+}
+
+function sealOf(content: string): string {
+  return hash('sha256', content, 'base64url')
+}

@@ -1,0 +1,104 @@
+/** The store in memory: for simulations, which must neither touch a disk nor wait for real time. */
+import type { Clock } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
+import { Fault } from '../core/fault.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { Store } from '../core/store.ts'
+import type { Bodies } from './bodies.ts'
+import type { GrowingBytes } from './growing-bytes.ts'
+import { CHUNK_BYTES } from './growing-copy.ts'
+import { MemoryIndex } from './memory-index.ts'
+import { type BodyDigests } from './piece-digests.ts'
+import { ResponseStore, type StoreLimits } from './response-store.ts'
+
+export interface MemoryStoreSettings extends StoreLimits {
+  readonly clock: Clock
+}
+
+/** A store with the rules of the disk store whose responses end with the process. */
+export function memoryStore(settings: MemoryStoreSettings): Store {
+  return new ResponseStore(settings, {
+    index: new MemoryIndex(),
+    bodies: new MemoryBodies(),
+    log: () => {},
+  })
+}
+
+class MemoryBodies implements Bodies {
+  readonly #bodies = new Map<Sha256, Uint8Array>()
+
+  async start(): Promise<void> {}
+
+  async stop(): Promise<void> {}
+
+  async grow(): Promise<GrowingBytes> {
+    return new GrowingMemory((name, bytes) => this.#bodies.set(name, bytes))
+  }
+
+  async *read(body: BodyDigests, span: ByteSpan): AsyncGenerator<Uint8Array> {
+    const bytes = this.#bodies.get(body.sha256)
+    if (bytes === undefined) throw new Fault('STORE_FAILED', `body ${body.sha256} is gone`)
+    for (let at = span.start; at < span.end; at += CHUNK_BYTES) {
+      yield bytes.subarray(at, Math.min(at + CHUNK_BYTES, span.end))
+    }
+  }
+
+  async remove(digest: Sha256): Promise<void> {
+    this.#bodies.delete(digest)
+  }
+
+  async freeBytes(): Promise<number> {
+    return Infinity
+  }
+
+  async sweep(): Promise<void> {}
+}
+
+class GrowingMemory implements GrowingBytes {
+  readonly #store: (name: Sha256, bytes: Uint8Array) => void
+  #bytes = new Uint8Array()
+  #length = 0
+  #isRemoved = false
+
+  constructor(store: (name: Sha256, bytes: Uint8Array) => void) {
+    this.#store = store
+  }
+
+  async read(span: ByteSpan): Promise<Uint8Array> {
+    if (this.#isRemoved) throw new Fault('STORE_FAILED', 'the copy was discarded')
+    return this.#bytes.subarray(span.start, span.end)
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    const end = offset + bytes.length
+    // What readers were handed stays as it is in the old array.
+    if (end > this.#bytes.length) this.#grow(Math.max(end, 2 * this.#bytes.length))
+    this.#bytes.set(bytes, offset)
+    this.#length = Math.max(this.#length, end)
+  }
+
+  async clear(): Promise<void> {
+    this.#bytes = new Uint8Array()
+    this.#length = 0
+  }
+
+  async keep(name: Sha256): Promise<void> {
+    this.#bytes = this.#bytes.slice(0, this.#length)
+    this.#store(name, this.#bytes)
+  }
+
+  async remove(): Promise<void> {
+    this.#isRemoved = true
+    await this.clear()
+  }
+
+  hold(): () => void {
+    return () => {}
+  }
+
+  #grow(length: number): void {
+    const larger = new Uint8Array(length)
+    larger.set(this.#bytes)
+    this.#bytes = larger
+  }
+}

@@ -1,0 +1,59 @@
+/** The index of a store: which responses it has, and under which digests their bodies lie. Without the bodies. */
+import type { Sha256 } from '../core/digest.ts'
+import type { Fields } from '../core/fields.ts'
+import type { ResponseHead, StoredResponse } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { BodyDigests, PieceDigests } from './piece-digests.ts'
+
+/** A body that no response has any more. */
+export interface FreedBody {
+  readonly digest: Sha256
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface Insertion {
+  readonly stored: StoredResponse
+  /** The responses with the same URI and selecting fields, which are gone. */
+  readonly replaced: readonly StoredResponse[]
+  readonly freed: readonly FreedBody[]
+  /** No response had this body before. */
+  readonly isNewBody: boolean
+}
+
+/** Every method may throw Fault STORE_FAILED or STORE_FULL. */
+export interface ResponseIndex {
+  /** `onLost` is called when responses have gone because the index was damaged: the totals have changed. */
+  open(onLost: () => void): void
+  close(): void
+  /** Bytes of all bodies, each counted once, and the number of responses. */
+  totals(): { readonly bytes: number; readonly responses: number }
+  /** The most recent first. */
+  lookup(uri: TargetUri): readonly StoredResponse[]
+  byDigest(digest: Sha256): readonly StoredResponse[]
+  /** The digests of the body's pieces; `undefined` when no response has this body. */
+  pieces(digest: Sha256): PieceDigests | undefined
+  /** All digests that begin with these hexadecimal digits. */
+  digestsFrom(prefix: string): readonly Sha256[]
+  /** All at once or nothing. */
+  insert(head: ResponseHead, body: BodyDigests): Insertion
+  /** Overwrites the response with this id. @returns whether it was there. */
+  update(response: StoredResponse): boolean
+  /** @returns the bodies that no response has any more. */
+  delete(responses: readonly StoredResponse[]): readonly FreedBody[]
+  /** It was used just now. */
+  use(id: number): void
+  /** In the order of use; the index may change meanwhile. */
+  list(order: 'most-recent-first' | 'least-recent-first'): Iterable<StoredResponse>
+}
+
+/** The secondary cache key as one string: names without case, lines of different names in any order (RFC 9111 4.1). */
+export function variantKey(selecting: Fields): string {
+  const lines = selecting.map(([name, value]) => [name.toLowerCase(), value] as const)
+  return JSON.stringify(lines.toSorted(([one], [other]) => (one < other ? -1 : Number(one > other))))
+}
+
+/** Compares for `lookup`: what was answered most recently comes first (RFC 9111 4.1). */
+export function mostRecentFirst(one: StoredResponse, other: StoredResponse): number {
+  return other.responseTime - one.responseTime || other.id - one.id
+}

@@ -1,0 +1,290 @@
+/**
+ * The `Store` (R7.2 to R7.4): an index of responses, a place for bodies, and the rules between them. Which index and
+ * which place, cache/disk-store.ts and cache/memory-store.ts say.
+ *
+ * Order is what makes it crash-safe: a body is whole and on the disk before a row names it, and the row is gone
+ * before its body is. What is left over then is a body without a row, which the sweep removes.
+ */
+import type { Sha256 } from '../core/digest.ts'
+import { describe, Fault } from '../core/fault.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type {
+  GrowingCopy,
+  ResponseHead,
+  Store,
+  StoredResponse,
+  StoreEvent,
+  StoreUsage,
+} from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { Bodies, SweepView } from './bodies.ts'
+import type { GrowingBytes } from './growing-bytes.ts'
+import { type CopyRoom, GrowingBody } from './growing-copy.ts'
+import type { BodyDigests } from './piece-digests.ts'
+import { PinnedBodies } from './pinned-bodies.ts'
+import type { Insertion, ResponseIndex } from './response-index.ts'
+import { type Evictor, Room } from './room.ts'
+import { SpaceBooks } from './space.ts'
+import { isMissing } from './store-fault.ts'
+import type { StoreLog } from './store-log.ts'
+
+export interface StoreLimits {
+  /** The quota: bytes of bodies and growing copies. */
+  readonly maxBytes: number
+  /** Bytes of the largest body that is stored; `maxBytes` unless given. */
+  readonly maxObjectBytes?: number
+}
+
+export interface StoreParts {
+  readonly index: ResponseIndex
+  readonly bodies: Bodies
+  readonly log: StoreLog
+}
+
+export class ResponseStore implements Store {
+  readonly #index: ResponseIndex
+  readonly #bodies: Bodies
+  readonly #log: StoreLog
+  readonly #books: SpaceBooks
+  readonly #pinned: PinnedBodies
+  readonly #room: Room
+  readonly #growing = new Map<GrowingCopy, { readonly body: GrowingBody; readonly room: CopyRoom }>()
+  readonly #listeners = new Set<(event: StoreEvent) => void>()
+  #responses = 0
+  #sweeping: Promise<void> = Promise.resolve()
+  #stopping = new AbortController()
+
+  constructor(limits: StoreLimits, parts: StoreParts) {
+    this.#index = parts.index
+    this.#bodies = parts.bodies
+    this.#log = parts.log
+    this.#books = new SpaceBooks(limits.maxBytes)
+    this.#pinned = new PinnedBodies(parts.bodies, this.#books)
+    this.#room = new Room(this.#books, this.#evictor(), limits.maxObjectBytes ?? limits.maxBytes)
+  }
+
+  async start(): Promise<void> {
+    await this.#bodies.start()
+    this.#stopping = new AbortController()
+    try {
+      this.#index.open(() => this.#recount())
+      this.#pinned.start()
+      this.#recount()
+    } catch (error) {
+      await this.#bodies.stop()
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#growing.keys()].map((copy) => copy.discard()))
+    this.#stopping.abort()
+    await this.#sweeping
+    await this.#pinned.stop()
+    this.#index.close()
+    await this.#bodies.stop()
+  }
+
+  lookup(uri: TargetUri): readonly StoredResponse[] {
+    return this.#index.lookup(uri)
+  }
+
+  async *read(response: StoredResponse, span: ByteSpan): AsyncGenerator<Uint8Array> {
+    const body = this.#bodyOf(response)
+    const within = { start: Math.max(0, span.start), end: Math.min(span.end, body.size) }
+    if (within.end <= within.start) return
+    this.#index.use(response.id)
+    const unpin = this.#pinned.pin(body.sha256)
+    try {
+      yield* this.#bodies.read(body, within)
+    } catch (error) {
+      if (isLoss(error)) this.#loseBody(body.sha256, error.message)
+      throw error
+    } finally {
+      unpin()
+    }
+  }
+
+  async create(expectedSize = 0): Promise<GrowingCopy> {
+    const room = await this.#room.open(expectedSize)
+    const bytes = await this.#bodies.grow().catch((error: unknown) => {
+      room.close()
+      throw error
+    })
+    const close = () => {
+      room.close()
+      this.#growing.delete(body)
+    }
+    const body = new GrowingBody(bytes, { ...room, close })
+    this.#growing.set(body, { body, room: { ...room, close } })
+    return body
+  }
+
+  async commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse> {
+    const growing = this.#growing.get(copy)
+    if (growing === undefined) throw new Fault('STORE_FAILED', 'the copy is not one that grows in this store')
+    let stored: StoredResponse | undefined
+    await growing.body.commit(async (body, bytes) => {
+      stored = await this.#keep(bytes, body, head, growing.room)
+    })
+    if (stored === undefined) throw new Fault('STORE_FAILED', 'the copy was not stored')
+    return stored
+  }
+
+  link(body: StoredResponse, head: ResponseHead): StoredResponse {
+    return this.#settle(this.#index.insert(head, this.#bodyOf(body)))
+  }
+
+  freshen(
+    response: StoredResponse,
+    update: Pick<StoredResponse, 'fields' | 'requestTime' | 'responseTime'>,
+  ): StoredResponse {
+    const { fields, requestTime, responseTime } = update
+    const freshened = { ...response, fields, requestTime, responseTime }
+    if (this.#index.update(freshened)) return freshened
+    throw new Fault('STORE_FAILED', `${response.uri} is no longer stored`)
+  }
+
+  findByDigest(digest: Sha256): StoredResponse | undefined {
+    return this.#index.byDigest(digest)[0]
+  }
+
+  remove(uri: TargetUri): number {
+    const responses = this.#index.lookup(uri)
+    void this.#drop(responses)
+    return responses.length
+  }
+
+  list(): Iterable<StoredResponse> {
+    return this.#index.list('most-recent-first')
+  }
+
+  usage(): StoreUsage {
+    return { bytes: this.#books.used, maxBytes: this.#books.maxBytes, responses: this.#responses }
+  }
+
+  subscribe(listener: (event: StoreEvent) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async #keep(
+    bytes: GrowingBytes,
+    body: BodyDigests,
+    head: ResponseHead,
+    room: CopyRoom,
+  ): Promise<StoredResponse> {
+    // Pinned, it is safe from the sweep while it has no row.
+    const unpin = this.#pinned.pin(body.sha256)
+    try {
+      await bytes.keep(body.sha256, () => this.#pinned.pin(body.sha256))
+      const insertion = this.#insertKept(head, body)
+      room.close()
+      return this.#settle(insertion)
+    } finally {
+      unpin()
+    }
+  }
+
+  #insertKept(head: ResponseHead, body: BodyDigests): Insertion {
+    try {
+      return this.#index.insert(head, body)
+    } catch (error) {
+      this.#pinned.add(body.sha256, body.size)
+      void this.#pinned.remove([{ digest: body.sha256, size: body.size }])
+      throw error
+    }
+  }
+
+  /** The books and the listeners follow what the index did. */
+  #settle({ stored, replaced, freed, isNewBody }: Insertion): StoredResponse {
+    if (isNewBody) this.#pinned.add(stored.digest, stored.size)
+    void this.#pinned.remove(freed)
+    this.#announceRemoved(replaced)
+    this.#responses += 1
+    this.#announce({ kind: 'stored', response: stored })
+    return stored
+  }
+
+  /** @returns what resolves when the space is free. */
+  #drop(responses: readonly StoredResponse[]): Promise<void> {
+    const removal = this.#pinned.remove(this.#index.delete(responses))
+    this.#announceRemoved(responses)
+    return removal
+  }
+
+  /** To delete a row takes some space as well: where there is none at all, the bodies have to go first. */
+  async #evict(responses: readonly StoredResponse[]): Promise<void> {
+    try {
+      await this.#drop(responses)
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
+      for (const { digest } of responses) await this.#bodies.remove(digest)
+      await this.#drop(responses)
+    }
+  }
+
+  #bodyOf(response: StoredResponse): BodyDigests {
+    const pieces = this.#index.pieces(response.digest)
+    if (pieces !== undefined) return { size: response.size, sha256: response.digest, pieces }
+    throw new Fault('STORE_FAILED', `${response.uri} is no longer stored`)
+  }
+
+  #loseBody(digest: Sha256, reason: string): void {
+    this.#log({ kind: 'body-lost', digest, reason })
+    void this.#drop(this.#index.byDigest(digest))
+  }
+
+  #recount(): void {
+    const { bytes, responses } = this.#index.totals()
+    this.#pinned.recount(bytes)
+    this.#responses = responses
+    const { signal } = this.#stopping
+    this.#sweeping = this.#sweeping
+      .then(() => this.#bodies.sweep(this.#sweepView(), signal))
+      .catch((error: unknown) => this.#log({ kind: 'sweep-failed', reason: describe(error) }))
+  }
+
+  #sweepView(): SweepView {
+    return {
+      isWanted: (digest) => this.#pinned.isPinned(digest) || this.#index.pieces(digest) !== undefined,
+      digestsFrom: (prefix) => this.#index.digestsFrom(prefix),
+      missing: (digest) => this.#loseBody(digest, 'its file is missing'),
+    }
+  }
+
+  #evictor(): Evictor {
+    return {
+      candidates: () => this.#evictable(),
+      bytesInUse: () => this.#bytesInUse(),
+      evict: (responses) => this.#evict(responses),
+      freeBytes: () => this.#bodies.freeBytes(),
+    }
+  }
+
+  *#evictable(): Generator<StoredResponse> {
+    for (const response of this.#index.list('least-recent-first')) {
+      if (!this.#pinned.isPinned(response.digest)) yield response
+    }
+  }
+
+  #bytesInUse(): number {
+    let bytes = this.#pinned.doomedBytes
+    for (const digest of this.#pinned.pinned) bytes += this.#index.byDigest(digest)[0]?.size ?? 0
+    return bytes
+  }
+
+  #announceRemoved(responses: readonly StoredResponse[]): void {
+    this.#responses -= responses.length
+    for (const response of responses) this.#announce({ kind: 'removed', response })
+  }
+
+  #announce(event: StoreEvent): void {
+    for (const listener of this.#listeners) listener(event)
+  }
+}
+
+/** Is the body gone or damaged, rather than merely out of reach just now (too many open files, say)? */
+function isLoss(error: unknown): error is Fault {
+  return error instanceof Fault && (error.code === 'STORE_CORRUPT' || isMissing(error.cause))
+}

@@ -1,0 +1,131 @@
+/**
+ * Keeps the store within its quota and out of the file system's reserve (R7.2): before bytes are written, room is
+ * made by removing the responses that were used least recently.
+ */
+import { Fault } from '../core/fault.ts'
+import type { StoredResponse } from '../core/store.ts'
+import type { CopyRoom } from './growing-copy.ts'
+import type { SpaceAccount, SpaceBooks } from './space.ts'
+
+/** Bytes claimed between two looks at the file system. */
+const BYTES_PER_LOOK = 16 * 1024 * 1024
+/** A file system that is full gives at least this many bytes back before the next attempt. */
+const FREED_WHEN_FULL = 1024 * 1024
+/** Responses that are evicted before anything else of this process has its turn. */
+const EVICTIONS_PER_TURN = 64
+
+/** What is needed of the store. */
+export interface Evictor {
+  /** What may be evicted, least recently used first. */
+  candidates(): Iterable<StoredResponse>
+  /** Bytes of the bodies that cannot be evicted now. */
+  bytesInUse(): number
+  /** Removes responses; resolves when their space is free. */
+  evict(responses: readonly StoredResponse[]): Promise<void>
+  /** Bytes that the file system may still take; negative when its reserve is touched. */
+  freeBytes(): Promise<number>
+}
+
+export class Room {
+  readonly #books: SpaceBooks
+  readonly #evictor: Evictor
+  readonly #maxObjectBytes: number
+  #claimedSinceLook = 0
+
+  constructor(books: SpaceBooks, evictor: Evictor, maxObjectBytes: number) {
+    this.#books = books
+    this.#evictor = evictor
+    this.#maxObjectBytes = Math.min(maxObjectBytes, books.maxBytes)
+  }
+
+  /** Room for a new growing copy of which `expectedSize` bytes are known to come. @throws Fault STORE_FULL. */
+  async open(expectedSize: number): Promise<CopyRoom> {
+    this.#mustFit(expectedSize)
+    const account = this.#books.open()
+    try {
+      await this.#makeRoom(account, expectedSize)
+      await this.#keepReserve()
+    } catch (error) {
+      account.close()
+      throw error
+    }
+    return this.#roomOf(account)
+  }
+
+  #roomOf(account: SpaceAccount): CopyRoom {
+    return {
+      claim: (bytes, size) => this.#claim(account, bytes, size),
+      freeDisk: (bytes) => this.#freeDisk(Math.max(bytes, FREED_WHEN_FULL)),
+      hold: (bytes) => account.hold(bytes),
+      reset: () => account.reset(),
+      close: () => account.close(),
+    }
+  }
+
+  async #claim(account: SpaceAccount, bytes: number, size: number | undefined): Promise<void> {
+    this.#mustFit(Math.max(size ?? 0, account.held + bytes))
+    await this.#makeRoom(account, bytes)
+    this.#claimedSinceLook += bytes
+    if (this.#claimedSinceLook >= BYTES_PER_LOOK) await this.#keepReserve()
+  }
+
+  /** Looks and claims without a pause between, so that nobody else can claim the same room. */
+  async #makeRoom(account: SpaceAccount, bytes: number): Promise<void> {
+    for (;;) {
+      const more = Math.max(0, account.held + bytes - account.claimed)
+      const shortage = more > 0 ? this.#books.shortage(more) : 0
+      if (shortage === 0) return account.claim(bytes)
+      if (!this.#books.couldFit(more, this.#evictor.bytesInUse())) throw this.#full(more)
+      if ((await this.#evict(shortage)) === 'nothing to evict') throw this.#full(more)
+    }
+  }
+
+  /** What is promised to growing copies must fit into what the file system has beyond its reserve. */
+  async #keepReserve(): Promise<void> {
+    this.#claimedSinceLook = 0
+    const lacking = this.#books.outstanding - (await this.#evictor.freeBytes())
+    if (lacking <= 0) return
+    await this.#freeDisk(lacking)
+    // Not in a loop: some file systems count freed space only later, and the whole cache would go meanwhile.
+    if (this.#books.outstanding > (await this.#evictor.freeBytes())) throw diskFull(lacking)
+  }
+
+  async #freeDisk(bytes: number): Promise<void> {
+    for (let freed = 0; freed < bytes;) {
+      const more = await this.#evict(bytes - freed)
+      if (more !== 'nothing to evict') freed += more
+      else if (freed === 0) throw diskFull(bytes)
+      else return
+    }
+  }
+
+  /** Evicts about `bytes`, in one turn's portion at most. @returns the bytes of the responses that went. */
+  async #evict(bytes: number): Promise<number | 'nothing to evict'> {
+    const victims: StoredResponse[] = []
+    let found = 0
+    for (const response of this.#evictor.candidates()) {
+      victims.push(response)
+      found += response.size
+      if (found >= bytes || victims.length === EVICTIONS_PER_TURN) break
+    }
+    if (victims.length === 0) return 'nothing to evict'
+    await this.#evictor.evict(victims)
+    return found
+  }
+
+  #mustFit(size: number): void {
+    if (size <= this.#maxObjectBytes) return
+    throw new Fault('STORE_FULL', `a body of ${size} bytes, at most ${this.#maxObjectBytes} are stored`)
+  }
+
+  #full(bytes: number): Fault {
+    return new Fault(
+      'STORE_FULL',
+      `${bytes} bytes more do not fit into ${this.#books.maxBytes}: the rest is in use`,
+    )
+  }
+}
+
+function diskFull(bytes: number): Fault {
+  return new Fault('STORE_FULL', `the file system lacks ${bytes} bytes, and nothing is left to evict`)
+}

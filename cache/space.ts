@@ -1,0 +1,73 @@
+/** The books of the quota: what bodies and growing copies take, and what growing copies may still take (R7.2). */
+
+/** The part of one growing copy. */
+export interface SpaceAccount {
+  /** Bytes that it holds. */
+  readonly held: number
+  /** Bytes set aside for it, of which `held` is a part. */
+  readonly claimed: number
+  /** Sets aside what is lacking for `bytes` more than are held. */
+  claim(bytes: number): void
+  /** `bytes` more have been written; they were claimed before. */
+  hold(bytes: number): void
+  /** Back to nothing held; what was claimed stays set aside. */
+  reset(): void
+  /** The copy is gone, or has become a body. */
+  close(): void
+}
+
+export class SpaceBooks {
+  readonly maxBytes: number
+  /** Bytes of stored bodies, those included whose removal waits for a reader. */
+  bodyBytes = 0
+  #held = 0
+  #claimed = 0
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes
+  }
+
+  /** Bytes that are taken now. */
+  get used(): number {
+    return this.bodyBytes + this.#held
+  }
+
+  /** Bytes that are promised to growing copies and not yet written. */
+  get outstanding(): number {
+    return this.#claimed - this.#held
+  }
+
+  /** How many bytes must be freed before `bytes` more may be claimed. */
+  shortage(bytes: number): number {
+    return Math.max(0, this.bodyBytes + this.#claimed + bytes - this.maxBytes)
+  }
+
+  /** Can `bytes` more be claimed when every body goes but for the `bytesInUse`? */
+  couldFit(bytes: number, bytesInUse: number): boolean {
+    return this.#claimed + bytesInUse + bytes <= this.maxBytes
+  }
+
+  /** Opens the account of a growing copy. */
+  open(): SpaceAccount {
+    let held = 0
+    let claimed = 0
+    const change = (newHeld: number, newClaimed: number) => {
+      this.#held += newHeld - held
+      this.#claimed += newClaimed - claimed
+      held = newHeld
+      claimed = newClaimed
+    }
+    return {
+      get held() {
+        return held
+      },
+      get claimed() {
+        return claimed
+      },
+      claim: (bytes) => change(held, Math.max(claimed, held + bytes)),
+      hold: (bytes) => change(held + bytes, claimed),
+      reset: () => change(0, claimed),
+      close: () => change(0, 0),
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/** What the operating system and SQLite report, as faults of the store. */
+import { describe, Fault } from '../core/fault.ts'
+
+const SQLITE_FULL = 13
+const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/** STORE_FULL when there is no space, otherwise STORE_FAILED; a `Fault` stays what it is. `doing` begins the message. */
+export function storeFault(doing: string, thrown: unknown): Fault {
+  if (thrown instanceof Fault) return thrown
+  const code = isFull(thrown) ? 'STORE_FULL' : 'STORE_FAILED'
+  return new Fault(code, `${doing}: ${describe(thrown)}`, { cause: thrown })
+}
+
+/** Does this thrown value say that a file or directory does not exist? */
+export function isMissing(thrown: unknown): boolean {
+  return systemCode(thrown) === 'ENOENT'
+}
+
+/** The number of an SQLite error, `undefined` for anything else. */
+export function sqliteCode(thrown: unknown): number | undefined {
+  const isSqlite = thrown instanceof Error && 'errcode' in thrown && typeof thrown.errcode === 'number'
+  return isSqlite ? Number(thrown.errcode) & 0xff : undefined
+}
+
+function isFull(thrown: unknown): boolean {
+  return sqliteCode(thrown) === SQLITE_FULL || NO_SPACE.has(systemCode(thrown) ?? '')
+}
+
+function systemCode(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined
+}

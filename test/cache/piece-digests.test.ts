@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { areComplete, BodyDigester, isPiece, PIECE_BYTES, pieceSpan } from '../../cache/piece-digests.ts'
+import { bytesOf, sha256 } from './store-fixtures.ts'
+
+describe('piece digests', () => {
+  for (const size of [0, 1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES + 17]) {
+    it(`fit a body of ${size} bytes, however it was cut`, () => {
+      const bytes = bytesOf(size)
+      for (const step of [65_536, 100_003, PIECE_BYTES, 5 * PIECE_BYTES]) {
+        const digester = new BodyDigester()
+        for (let at = 0; at < size; at += step) digester.update(bytes.subarray(at, at + step))
+        const body = digester.result()
+        assert.deepEqual([body.size, body.sha256, digester.length], [size, sha256(bytes), size])
+        assert.ok(areComplete(body.pieces, size))
+        for (let index = 0; index * PIECE_BYTES < size; index += 1) {
+          const { start, end } = pieceSpan(index, size)
+          assert.ok(isPiece(body.pieces, index, bytes.subarray(start, end)))
+          assert.ok(!isPiece(body.pieces, index, bytes.subarray(start + 1, end)))
+        }
+      }
+    })
+  }
+
+  it('may be asked for in the middle', () => {
+    const digester = new BodyDigester()
+    digester.update(bytesOf(PIECE_BYTES + 5))
+    assert.deepEqual(digester.result(), digester.result())
+    digester.update(bytesOf(3))
+    assert.equal(digester.result().sha256, sha256(Buffer.concat([bytesOf(PIECE_BYTES + 5), bytesOf(3)])))
+  })
+
+  it('are incomplete when a digest is missing, cut, or too many', () => {
+    const digester = new BodyDigester()
+    digester.update(bytesOf(2 * PIECE_BYTES))
+    const { pieces } = digester.result()
+    for (const wrong of [pieces.subarray(32), pieces.subarray(1), Buffer.concat([pieces, pieces])]) {
+      assert.ok(!areComplete(wrong, 2 * PIECE_BYTES))
+    }
+    assert.ok(!isPiece(pieces, 2, new Uint8Array()))
+  })
+})

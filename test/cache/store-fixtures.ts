@@ -1,0 +1,104 @@
+/** What the tests of the stores have in common. */
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type EpochMs, systemClock } from '../../core/clock.ts'
+import { Fault, type FaultCode } from '../../core/fault.ts'
+import { systemRandom } from '../../core/random.ts'
+import type { ResponseHead, Store, StoredResponse } from '../../core/store.ts'
+import type { TargetUri } from '../../core/target-uri.ts'
+import { type DiskStoreSettings, diskStore } from '../../cache/disk-store.ts'
+import type { StoreLogEvent } from '../../cache/store-log.ts'
+
+export const MIB = 1024 * 1024
+
+export function uriOf(name: string): TargetUri {
+  return `http://updates.example/${name}` as TargetUri
+}
+
+export function headOf(name: string, changes: Partial<ResponseHead> = {}): ResponseHead {
+  return {
+    uri: uriOf(name),
+    selecting: [],
+    status: 200,
+    fields: [['Content-Type', 'application/octet-stream']],
+    requestTime: 1000 as EpochMs,
+    responseTime: 2000 as EpochMs,
+    source: 'internet',
+    shareable: true,
+    ...changes,
+  }
+}
+
+/** `length` bytes that depend on `seed` and never repeat within a piece. */
+export function bytesOf(length: number, seed = 1): Buffer {
+  const bytes = Buffer.alloc(length)
+  let state = seed >>> 0 || 1
+  for (let at = 0; at < length; at += 1) {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    bytes[at] = state
+  }
+  return bytes
+}
+
+export function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const all: Uint8Array[] = []
+  for await (const chunk of chunks) all.push(chunk)
+  return Buffer.concat(all)
+}
+
+export function readAll(store: Store, response: StoredResponse): Promise<Buffer> {
+  return collect(store.read(response, { start: 0, end: response.size }))
+}
+
+/** Stores `bytes` in one write. */
+export async function put(
+  store: Store,
+  name: string,
+  bytes: Uint8Array,
+  changes: Partial<ResponseHead> = {},
+): Promise<StoredResponse> {
+  const copy = await store.create(bytes.length)
+  await copy.write(0, bytes)
+  copy.setSize(bytes.length)
+  return store.commit(copy, headOf(name, changes))
+}
+
+/** Gives everything that is ready its turn, without waiting for any time to pass. */
+export async function turns(count = 20): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** For `assert.throws` and `assert.rejects`: is it the fault with this code? */
+export function fault(code: FaultCode): (error: unknown) => boolean {
+  return (error) => error instanceof Fault && error.code === code
+}
+
+export function temporaryDirectory(test: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'ihave-store-'))
+  test.after(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A started disk store that is stopped after the test, with the events that it logged. */
+export async function openDiskStore(
+  test: TestContext,
+  settings: Partial<DiskStoreSettings> & { readonly directory: string },
+): Promise<{ store: Store; events: StoreLogEvent[] }> {
+  const events: StoreLogEvent[] = []
+  const store = diskStore(
+    { maxBytes: 64 * MIB, ...settings },
+    { clock: systemClock, random: systemRandom, log: (event) => events.push(event) },
+  )
+  await store.start()
+  test.after(() => store.stop())
+  return { store, events }
+}
