@@ -1,0 +1,75 @@
+/** Rules: which URLs are update URLs, and what the node may do with each (R6.3). The first match wins. */
+import { Fault } from '../core/fault.ts'
+import type { Policy } from '../core/policy.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import { compileGlob, matchesGlob } from './glob.ts'
+import type { Glob } from './glob.ts'
+import { PRESETS } from './presets.ts'
+import type { PresetName, PresetTreatment } from './presets.ts'
+
+/** A policy with the URLs that it is for. */
+export interface Rule extends Policy {
+  /** A URL glob (glob-pattern.ts). */
+  readonly match: string
+}
+
+export interface Rules {
+  /** The first rule that matches, or `DEFAULT_POLICY`. */
+  policyFor(uri: TargetUri): Policy
+  /** In the order in which they are tried: the given rules, then the presets'. */
+  readonly all: readonly Rule[]
+}
+
+/** For URLs that no rule is about: cached like any other response, never named to the LAN. */
+export const DEFAULT_POLICY: Policy = {
+  rule: 'default',
+  share: false,
+  immutable: false,
+  store: true,
+  verify: 'auto',
+  waitForDownloads: true,
+}
+
+/**
+ * @param waitForDownloads what presets and the default policy say of it (`peering.waitForDownloads`).
+ * @throws Fault CONFIG_INVALID for a pattern that cannot be compiled; the configuration's own were checked before.
+ */
+export function compileRules(
+  rules: readonly Rule[],
+  presets: readonly PresetName[],
+  waitForDownloads = true,
+): Rules {
+  const all = [...rules, ...presetRules(presets, waitForDownloads)]
+  const compiled = all.map((rule) => ({ rule, glob: globOf(rule) }))
+  const otherwise = { ...DEFAULT_POLICY, waitForDownloads }
+  return {
+    policyFor: (uri) => compiled.find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise,
+    all,
+  }
+}
+
+/** The rule's pattern, compiled. @throws Fault CONFIG_INVALID as above. */
+export function globOf(rule: Rule): Glob {
+  const compiled = compileGlob(rule.match)
+  if (compiled.kind === 'glob') return compiled.glob
+  throw new Fault('CONFIG_INVALID', `${rule.rule}: expected ${compiled.expected}, got ${rule.match}`)
+}
+
+const TREATMENTS: Record<PresetTreatment, Pick<Policy, 'share' | 'immutable' | 'store'>> = {
+  immutable: { share: true, immutable: true, store: true },
+  volatile: { share: false, immutable: false, store: true },
+  untouched: { share: false, immutable: false, store: false },
+}
+
+/** The named presets' rules, in the presets' own order, whatever order they are named in. */
+function presetRules(names: readonly PresetName[], waitForDownloads: boolean): readonly Rule[] {
+  return PRESETS.filter((preset) => names.includes(preset.name)).flatMap((preset) =>
+    preset.rules.map(({ match, name, treatment }) => ({
+      ...TREATMENTS[treatment],
+      rule: `${preset.name}: ${name}`,
+      match,
+      verify: 'auto' as const,
+      waitForDownloads,
+    })),
+  )
+}
