@@ -7,7 +7,7 @@ import { fieldValues, hasField } from '../../core/fields.ts'
 import { isToken, splitList, TCHAR } from './list.ts'
 
 /** One directive: its name in lower case, and its argument without quotes. */
-export interface Directive {
+interface Directive {
   readonly name: string
   readonly argument: string | undefined
 }
@@ -36,12 +36,10 @@ export function parseRequestDirectives(fields: Fields): Directives {
 
 /** The directives of these field lines. A quoted string cannot run from one line into the next. */
 export function parseDirectives(lines: readonly string[]): Directives {
-  const split = lines.map(splitList)
-  const elements = split.flatMap((line) => line.elements)
+  const elements = lines.flatMap(splitList)
   const parsed = elements.map(parseElement)
   const list = parsed.flatMap((element, at) => element ?? namesIn(elements[at] ?? ''))
-  const isMalformed = parsed.includes(undefined) || split.some((line) => line.unterminated)
-  return { list, syntaxError: isMalformed, conflict: hasConflict(list) }
+  return { list, syntaxError: parsed.includes(undefined), conflict: hasConflict(list) }
 }
 
 export function hasDirective(directives: Directives, name: string): boolean {
@@ -80,7 +78,7 @@ export function qualifyingFields(directives: Directives, name: 'private' | 'no-c
 }
 
 function fieldNames({ argument }: Directive): readonly string[] | undefined {
-  const { elements } = splitList(argument ?? '')
+  const elements = splitList(argument ?? '')
   return elements.length > 0 && elements.every(isToken)
     ? elements.map((element) => element.toLowerCase())
     : undefined

@@ -46,7 +46,10 @@ export interface CacheRequest {
   readonly fields: Fields
 }
 
-/** @param candidates everything stored for the URI, the most recent first. */
+/**
+ * Decides about one request. It asks the origin server wherever the fields leave a doubt.
+ * @param candidates everything stored for the URI, the most recent first.
+ */
 export function decide(
   request: CacheRequest,
   candidates: readonly StoredResponse[],

@@ -9,18 +9,14 @@ export function isToken(text: string): boolean {
   return TOKEN.test(text)
 }
 
-/** The non-empty elements of a list, without the white space around them (RFC 9110 5.6.1). */
-export interface ListElements {
-  readonly elements: readonly string[]
-  /** A quoted string was never closed, so the value was cut at every comma, inside quotes or not. */
-  readonly unterminated: boolean
-}
-
-/** Splits one field line at the commas that are outside of quoted strings; takes time linear in its length. */
-export function splitList(value: string): ListElements {
-  const quoteAware = cutOutsideQuotes(value)
-  const elements = (quoteAware ?? value.split(',')).map(withoutOws).filter((element) => element !== '')
-  return { elements, unterminated: quoteAware === undefined }
+/**
+ * The non-empty elements of one field line that is a list (RFC 9110 5.6.1), without the white space around them.
+ * Commas in quoted strings do not count, unless a quoted string is never closed: then every comma does, so that
+ * nothing hides behind it. Takes time linear in the length of the line.
+ */
+export function splitList(value: string): readonly string[] {
+  const pieces = cutOutsideQuotes(value) ?? value.split(',')
+  return pieces.map(withoutOws).filter((element) => element !== '')
 }
 
 function cutOutsideQuotes(value: string): string[] | undefined {

@@ -78,7 +78,7 @@ function withheldByRequest(
 
 function withheldByUri(uri: string, knownDigest: boolean): string | undefined {
   if (parseTargetUri(uri) === undefined) return 'the URL has userinfo or cannot be read'
-  // A name that a digest vouches for opens nothing: the bytes are public wherever they are known.
+  // The exception of V§3: bytes that a public index or the name itself gives the digest of are no secret.
   const credential = knownDigest ? undefined : credentialInQuery(new URL(uri).search)
   return credential === undefined ? undefined : `the query looks like a credential (${credential})`
 }
@@ -98,7 +98,7 @@ function withheldByResponse({ status, fields }: ResponseView): string | undefine
   if (status !== 200) return `status ${status}`
   const telltale = TELLTALE_FIELDS.find((name) => hasField(fields, name))
   if (telltale !== undefined) return `the response has ${telltale}`
-  const varying = fieldValues(fields, 'vary').flatMap((line) => splitList(line).elements)
+  const varying = fieldValues(fields, 'vary').flatMap(splitList)
   if (varying.some((name) => name.toLowerCase() !== 'accept-encoding'))
     return 'Vary names more than Accept-Encoding'
   return withheldByDirectives(fields, ['private', 'no-store', 'no-cache'])

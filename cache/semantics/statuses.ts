@@ -8,7 +8,7 @@ export const HEURISTICALLY_CACHEABLE: ReadonlySet<number> = new Set([
 ])
 
 /** The status codes whose caching requirements this cache knows (RFC 9111 3). */
-export const UNDERSTOOD: ReadonlySet<number> = new Set([...HEURISTICALLY_CACHEABLE, 302, 303, 307])
+const UNDERSTOOD: ReadonlySet<number> = new Set([...HEURISTICALLY_CACHEABLE, 302, 303, 307])
 
 /**
  * Whether a response's directives forbid to store it: `no-store`; with `must-understand`, only a status that

@@ -15,7 +15,7 @@ const ABSENT = ' '
  * to write down beside a cached file).
  */
 export function selectingFields(requestFields: Fields, responseFields: Fields): Fields | 'never' {
-  const varying = fieldValues(responseFields, 'vary').flatMap((line) => splitList(line).elements)
+  const varying = fieldValues(responseFields, 'vary').flatMap(splitList)
   const names = [...new Set(varying.map((name) => name.toLowerCase()))].toSorted()
   const selecting = names.map((name): FieldLine => [name, normalizedValue(requestFields, name)])
   return selecting.some(isUnmatchable) ? 'never' : selecting
@@ -53,7 +53,7 @@ function normalizedValue(fields: Fields, name: string): string {
   if (value === undefined) return ABSENT
   // A quoted parameter may mean something by its case and its commas.
   if (!PREFERENCES.has(name) || value.includes('"')) return value
-  const preferences = splitList(value.toLowerCase()).elements.map(normalizedPreference)
+  const preferences = splitList(value.toLowerCase()).map(normalizedPreference)
   return [...new Set(preferences)].toSorted().join(',')
 }
 

@@ -154,6 +154,14 @@ test('any value whatsoever is read without an exception', () => {
   )
 })
 
+test('a directive far longer than any header section is read', () => {
+  const argument = 'a, \\"'.repeat(200_000)
+  const directives = parseCacheControl(cacheControl(`x="${argument}", no-store`))
+  assert.equal(directives.syntaxError, false)
+  assert.deepEqual(directives.list[1], { name: 'no-store', argument: undefined })
+  assert.equal(directives.list[0]?.argument?.length, 800_000)
+})
+
 test('what is written by the grammar is read back', () => {
   const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,9}$/)
   const argument = fc.option(fc.stringMatching(/^[\t -~]{0,12}$/), { nil: undefined })

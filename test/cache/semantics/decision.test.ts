@@ -193,9 +193,10 @@ for (const [sentence, response, request, status, expected] of ERRORS) {
 }
 
 test('whatever the fields say, nothing stale is sent that the server forbids', () => {
-  const piece = fc.constantFrom(
-    ...['max-age=5', 'max-age=500', 'max-stale', 'max-stale=9999', 'stale-while-revalidate=9999', 'x="'],
-    ...['min-fresh=1', 'only-if-cached', 'immutable', 'public'],
+  const tolerant = fc.constantFrom('max-stale', 'max-stale=9999', 'stale-while-revalidate=9999', 'public')
+  const piece = fc.oneof(
+    tolerant,
+    fc.constantFrom('max-age=5', 'max-age=500', 'x="', 'min-fresh=1', 'immutable'),
   )
   const strict = fc.constantFrom(
     'no-cache',
