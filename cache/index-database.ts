@@ -60,7 +60,7 @@ export class IndexDatabase implements ResponseIndex {
   close(): void {
     if (this.#database === undefined) return
     try {
-      this.#guarded(() => this.#writeUses())
+      this.#writeUses()
     } finally {
       this.#forget()
       this.#database?.close()
@@ -146,11 +146,11 @@ export class IndexDatabase implements ResponseIndex {
 
   use(id: number): void {
     this.#uses.set(id, (this.#lastUse += 1))
-    if (this.#uses.size >= USES_PER_WRITE) this.#guarded(() => this.#writeUses())
+    if (this.#uses.size >= USES_PER_WRITE) this.#writeUses()
   }
 
   *list(order: 'most-recent-first' | 'least-recent-first'): Generator<StoredResponse> {
-    this.#guarded(() => this.#writeUses())
+    this.#writeUses()
     const isFalling = order === 'most-recent-first'
     const sql = `${COLUMNS} WHERE used ${isFalling ? '<' : '>'} ? ORDER BY used ${isFalling ? 'DESC' : 'ASC'} LIMIT ?`
     let last: number | undefined = isFalling ? Number.MAX_SAFE_INTEGER : -1
@@ -192,12 +192,17 @@ export class IndexDatabase implements ResponseIndex {
     return responses.flatMap(({ digest }) => this.#all(sql, digest) as unknown as FreedBody[])
   }
 
+  /** On a full disk they wait in memory: nobody's read, and no eviction, fails for them. */
   #writeUses(): void {
     if (this.#uses.size === 0) return
-    this.#transact(() => {
-      for (const [id, used] of this.#uses) this.#set('UPDATE responses SET used = ? WHERE id = ?', used, id)
-    })
-    this.#uses.clear()
+    try {
+      this.#atomically(() => {
+        for (const [id, used] of this.#uses) this.#set('UPDATE responses SET used = ? WHERE id = ?', used, id)
+      })
+      this.#uses.clear()
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
+    }
   }
 
   #atomically<Result>(work: () => Result): Result {

@@ -178,22 +178,34 @@ export class ResponseStore implements Store {
     const unpin = this.#pinned.pin(body.sha256)
     try {
       await bytes.keep(body.sha256, () => this.#pinned.pin(body.sha256))
-      const insertion = this.#insertKept(head, body)
-      room.close()
-      return this.#settle(insertion)
+      return await this.#enter(body, head, room)
+    } catch (error) {
+      this.#removeUnlessStored(body)
+      throw error
     } finally {
       unpin()
     }
   }
 
-  #insertKept(head: ResponseHead, body: BodyDigests): Insertion {
-    try {
-      return this.#index.insert(head, body)
-    } catch (error) {
-      this.#pinned.add(body.sha256, body.size)
-      void this.#pinned.remove([{ digest: body.sha256, size: body.size }])
-      throw error
+  async #enter(body: BodyDigests, head: ResponseHead, room: CopyRoom): Promise<StoredResponse> {
+    const insert = () => {
+      const insertion = this.#index.insert(head, body)
+      room.close()
+      return this.#settle(insertion)
     }
+    try {
+      return insert()
+    } catch (error) {
+      if (!isFull(error)) throw error
+      await room.freeDisk(0)
+      return insert()
+    }
+  }
+
+  #removeUnlessStored({ sha256, size }: BodyDigests): void {
+    if (this.#index.pieces(sha256) !== undefined) return
+    this.#pinned.add(sha256, size)
+    void this.#pinned.remove([{ digest: sha256, size }])
   }
 
   /** The books and the listeners follow what the index did. */
@@ -218,7 +230,7 @@ export class ResponseStore implements Store {
     try {
       await this.#drop(responses)
     } catch (error) {
-      if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
+      if (!isFull(error)) throw error
       for (const { digest } of responses) await this.#bodies.remove(digest)
       await this.#drop(responses)
     }
@@ -282,6 +294,10 @@ export class ResponseStore implements Store {
   #announce(event: StoreEvent): void {
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'STORE_FULL'
 }
 
 /** Is the body gone or damaged, rather than merely out of reach just now (too many open files, say)? */

@@ -11,6 +11,11 @@ import type { SpaceAccount, SpaceBooks } from './space.ts'
 const BYTES_PER_LOOK = 16 * 1024 * 1024
 /** A file system that is full gives at least this many bytes back before the next attempt. */
 const FREED_WHEN_FULL = 1024 * 1024
+/**
+ * Evicting takes a little space in the index, so once may not be enough. But not for ever: some file systems count
+ * freed space only later, and the whole cache would go meanwhile.
+ */
+const MAX_ATTEMPTS = 3
 /** Responses that are evicted before anything else of this process has its turn. */
 const EVICTIONS_PER_TURN = 64
 
@@ -83,11 +88,12 @@ export class Room {
   /** What is promised to growing copies must fit into what the file system has beyond its reserve. */
   async #keepReserve(): Promise<void> {
     this.#claimedSinceLook = 0
-    const lacking = this.#books.outstanding - (await this.#evictor.freeBytes())
-    if (lacking <= 0) return
-    await this.#freeDisk(lacking)
-    // Not in a loop: some file systems count freed space only later, and the whole cache would go meanwhile.
-    if (this.#books.outstanding > (await this.#evictor.freeBytes())) throw diskFull(lacking)
+    for (let attempt = 0; ; attempt += 1) {
+      const lacking = this.#books.outstanding - (await this.#evictor.freeBytes())
+      if (lacking <= 0) return
+      if (attempt === MAX_ATTEMPTS) throw diskFull(lacking)
+      await this.#freeDisk(lacking)
+    }
   }
 
   async #freeDisk(bytes: number): Promise<void> {
@@ -127,5 +133,5 @@ export class Room {
 }
 
 function diskFull(bytes: number): Fault {
-  return new Fault('STORE_FULL', `the file system lacks ${bytes} bytes, and nothing is left to evict`)
+  return new Fault('STORE_FULL', `the file system lacks ${bytes} bytes, and evicting does not help`)
 }

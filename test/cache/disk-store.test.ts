@@ -1,7 +1,300 @@
-import { openDiskStore, temporaryDirectory } from './store-fixtures.ts'
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import type { Sha256 } from '../../core/digest.ts'
+import { Fault } from '../../core/fault.ts'
+import type { Store } from '../../core/store.ts'
 import { storeConformance } from './store-conformance.ts'
+import {
+  bytesOf,
+  collect,
+  fault,
+  headOf,
+  MIB,
+  openDiskStore,
+  put,
+  readAll,
+  temporaryDirectory,
+  turns,
+  until,
+  uriOf,
+} from './store-fixtures.ts'
 
 storeConformance('the disk store', async (test, limits) => {
   const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), ...limits })
   return store
 })
+
+function bodyPath(directory: string, digest: Sha256): string {
+  return join(directory, 'bodies', digest.slice(0, 2), digest)
+}
+
+function flip(path: string, at: number): void {
+  const bytes = readFileSync(path)
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  writeFileSync(path, bytes)
+}
+
+/** Every file below the directory but for the index and the lock, as paths relative to it. */
+function bodyFiles(directory: string): string[] {
+  return ['bodies', 'growing'].flatMap((folder) =>
+    readdirSync(join(directory, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(folder, entry.name)),
+  )
+}
+
+function openFiles(): number {
+  return readdirSync('/proc/self/fd').length
+}
+
+describe('the disk store after a restart', () => {
+  it('has what it had, in the order of use', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const a = await put(store, 'a', bytesOf(2 * MIB + 7))
+    const b = await put(store, 'b', bytesOf(10), { selecting: [['Accept', 'x']] })
+    await readAll(store, a)
+    await store.stop()
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory })
+    assert.deepEqual([...again.list()], [a, b])
+    assert.deepEqual(again.usage(), { bytes: 2 * MIB + 17, maxBytes: 64 * MIB, responses: 2 })
+    assert.ok(bytesOf(2 * MIB + 7).equals(await readAll(again, a)))
+  })
+
+  it('removes what a killed process left behind', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const stored = await put(store, 'a', bytesOf(10))
+    await store.stop()
+    mkdirSync(join(directory, 'bodies', 'ff'), { recursive: true })
+    writeFileSync(join(directory, 'bodies', 'ff', 'f'.repeat(64)), 'no row has this')
+    writeFileSync(join(directory, 'growing', 'half'), 'half a body')
+    const { events } = await openDiskStore(test, { directory })
+    await until(() => events.length > 0)
+    assert.deepEqual(events, [{ kind: 'leftovers-removed', files: 2 }])
+    assert.deepEqual(bodyFiles(directory), [join('bodies', stored.digest)])
+  })
+
+  it('forgets responses whose body is missing, without being asked for them', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const stored = await put(store, 'a', bytesOf(10))
+    await store.stop()
+    rmSync(bodyPath(directory, stored.digest))
+    const { store: again } = await openDiskStore(test, { directory })
+    await until(() => again.usage().responses === 0)
+    assert.deepEqual(again.lookup(uriOf('a')), [])
+    assert.equal(again.usage().bytes, 0)
+  })
+
+  it('leaves alone what is stored while it looks for leftovers', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store, events } = await openDiskStore(test, { directory })
+    const stored = []
+    for (let number = 0; number < 60; number += 1) {
+      stored.push(await put(store, String(number), bytesOf(100, number + 1)))
+    }
+    await store.stop()
+    assert.deepEqual(events, [])
+    const { store: again } = await openDiskStore(test, { directory })
+    for (const each of stored) await readAll(again, each)
+  })
+})
+
+describe('a body that was changed on the disk', () => {
+  for (const [size, at] of [
+    [10, 3],
+    [3 * MIB, 0],
+    [3 * MIB, 2 * MIB + 1],
+    [3 * MIB, 3 * MIB - 1],
+  ] as const) {
+    it(`is never delivered: bit ${at} of ${size} bytes`, async (test) => {
+      const directory = temporaryDirectory(test)
+      const { store, events } = await openDiskStore(test, { directory })
+      const stored = await put(store, 'a', bytesOf(size))
+      store.link(stored, headOf('b'))
+      flip(bodyPath(directory, stored.digest), at)
+      const delivered: Uint8Array[] = []
+      await assert.rejects(async () => {
+        for await (const chunk of store.read(stored, { start: 0, end: size })) delivered.push(chunk)
+      }, fault('STORE_CORRUPT'))
+      const good = Buffer.concat(delivered)
+      assert.ok(good.equals(bytesOf(size).subarray(0, good.length)) && good.length <= at)
+      assert.deepEqual([...store.list()], [])
+      assert.equal(store.usage().bytes, 0)
+      assert.deepEqual(
+        events.map(({ kind }) => kind),
+        ['body-lost'],
+      )
+      const again = await put(store, 'a', bytesOf(size))
+      assert.ok(bytesOf(size).equals(await readAll(store, again)))
+    })
+  }
+
+  it('is noticed although it was read right before', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const stored = await put(store, 'a', bytesOf(3 * MIB))
+    await readAll(store, stored)
+    flip(bodyPath(directory, stored.digest), MIB + 5)
+    const inTheMiddle = store.read(stored, { start: MIB + 10, end: MIB + 20 })
+    await assert.rejects(collect(inTheMiddle), fault('STORE_CORRUPT'))
+  })
+
+  it('is noticed when it was cut', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const stored = await put(store, 'a', bytesOf(3 * MIB))
+    truncateSync(bodyPath(directory, stored.digest), 2 * MIB)
+    await assert.rejects(readAll(store, stored), fault('STORE_CORRUPT'))
+  })
+
+  it('is noticed when it is missing, and can be stored again', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const stored = await put(store, 'a', bytesOf(3 * MIB))
+    rmSync(bodyPath(directory, stored.digest))
+    await assert.rejects(readAll(store, stored), fault('STORE_FAILED'))
+    assert.deepEqual(store.lookup(uriOf('a')), [])
+    await put(store, 'a', bytesOf(3 * MIB))
+  })
+})
+
+describe('the files of the disk store', () => {
+  it('are one for each body, and none when all is removed', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    await put(store, 'a', bytesOf(2 * MIB))
+    const same = await put(store, 'b', bytesOf(2 * MIB))
+    const copy = await store.create()
+    await copy.write(0, bytesOf(10))
+    await copy.discard()
+    assert.deepEqual(bodyFiles(directory), [join('bodies', same.digest)])
+    assert.equal(statSync(bodyPath(directory, same.digest)).size, store.usage().bytes)
+    store.remove(uriOf('a'))
+    store.remove(uriOf('b'))
+    await store.stop()
+    assert.deepEqual(bodyFiles(directory), [])
+  })
+
+  it('are closed when nobody reads any more', { skip: process.platform !== 'linux' }, async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    await put(store, 'warm-up', bytesOf(10))
+    const before = openFiles()
+    for (let number = 0; number < 20; number += 1) {
+      const copy = await store.create()
+      const reader = copy.read({ start: 0, end: Infinity })[Symbol.asyncIterator]()
+      await copy.write(0, bytesOf(2 * MIB, number + 1))
+      copy.setSize(2 * MIB)
+      copy.release(Infinity)
+      await reader.next()
+      const stored = await store.commit(copy, headOf(String(number)))
+      await reader.return?.(undefined)
+      await readAll(store, stored)
+      await (await store.create()).discard()
+    }
+    await until(() => openFiles() <= before)
+  })
+})
+
+describe('the directory of the disk store', () => {
+  it('serves one store at a time', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const inUse = (error: unknown) =>
+      error instanceof Fault &&
+      error.code === 'STORE_FAILED' &&
+      error.message.includes(`${directory} is in use`)
+    await assert.rejects(openDiskStore(test, { directory }), inUse)
+    await store.stop()
+    await openDiskStore(test, { directory })
+  })
+
+  it('is refused to a second process, and free when the first one is killed', async (test) => {
+    const directory = temporaryDirectory(test)
+    const child = join(import.meta.dirname, 'crashing-writer.ts')
+    const first = spawnSync(process.execPath, [child, directory, 'start-twice'], { encoding: 'utf8' })
+    assert.match(first.stdout, /in use by another process/)
+    assert.equal(first.signal, 'SIGKILL')
+    await openDiskStore(test, { directory })
+  })
+
+  it('starts although somebody wrote into the lock', async (test) => {
+    const directory = temporaryDirectory(test)
+    writeFileSync(join(directory, 'lock'), 'x'.repeat(5000))
+    const { store } = await openDiskStore(test, { directory })
+    await assert.rejects(openDiskStore(test, { directory }), fault('STORE_FAILED'))
+    await put(store, 'a', bytesOf(10))
+  })
+
+  it('that cannot be made is named, with the reason', async (test) => {
+    const file = join(temporaryDirectory(test), 'file')
+    writeFileSync(file, '')
+    await assert.rejects(openDiskStore(test, { directory: join(file, 'cache') }), (error) => {
+      assert.ok(error instanceof Fault && error.code === 'STORE_FAILED')
+      assert.ok(
+        error.message.includes(join(file, 'cache')) && error.message.includes('ENOTDIR'),
+        error.message,
+      )
+      return true
+    })
+  })
+
+  it('without its store started, nothing can be had', async (test) => {
+    const { store } = await openDiskStore(test, { directory: temporaryDirectory(test) })
+    await store.stop()
+    assert.throws(() => store.lookup(uriOf('a')), fault('STORE_FAILED'))
+    await assert.rejects(store.create(), fault('STORE_FAILED'))
+  })
+})
+
+describe('the free space of the file system', () => {
+  it('is not used beyond the reserve', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory, reserveBytes: Number.MAX_SAFE_INTEGER })
+    await assert.rejects(store.create(), fault('STORE_FULL'))
+    assert.equal(store.usage().bytes, 0)
+  })
+
+  it('may run out at any moment: what was used least recently goes, else the copy is refused', async (test) => {
+    const directory = temporaryDirectory(test)
+    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory])
+    if (mount.status !== 0) return test.skip('cannot mount a file system here')
+    try {
+      await fillFileSystem(test, directory)
+    } finally {
+      spawnSync('umount', ['-l', directory])
+    }
+  })
+})
+
+async function fillFileSystem(test: TestContext, directory: string): Promise<void> {
+  const { store } = await openDiskStore(test, { directory, reserveBytes: 0 })
+  const stored = []
+  for (let number = 0; number < 40; number += 1) {
+    stored.push(await put(store, String(number), bytesOf(500_000, number + 1)))
+  }
+  const left = [...store.list()]
+  assert.ok(left.length >= 3 && left.length < 8, `${left.length} are left`)
+  assert.deepEqual(left, stored.slice(-left.length).toReversed())
+  for (const each of left.toReversed()) await readAll(store, each)
+  await refuseWhatCannotFit(store)
+  await store.stop()
+}
+
+/** A body of unknown size fills the file system; the store lives on and takes the next one. */
+async function refuseWhatCannotFit(store: Store): Promise<void> {
+  const copy = await store.create()
+  await assert.rejects(async () => {
+    for (let at = 0; ; at += 100_000) await copy.write(at, bytesOf(100_000))
+  }, fault('STORE_FULL'))
+  await copy.discard()
+  await turns()
+  const next = await put(store, 'next', bytesOf(MIB))
+  assert.ok(bytesOf(MIB).equals(await readAll(store, next)))
+}

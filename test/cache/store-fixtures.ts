@@ -102,3 +102,11 @@ export async function openDiskStore(
   test.after(() => store.stop())
   return { store, events }
 }
+
+/** Gives real input and output their turns until `isSo`; fails after very many. */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (let turn = 0; !isSo(); turn += 1) {
+    if (turn > 100_000) throw new Error('it did not become so')
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}

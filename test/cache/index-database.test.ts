@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, it, type TestContext } from 'node:test'
+import { Fault } from '../../core/fault.ts'
+import { seededRandom, systemRandom } from '../../core/random.ts'
+import type { StoredResponse } from '../../core/store.ts'
+import {
+  bytesOf,
+  MIB,
+  openDiskStore,
+  put,
+  readAll,
+  sha256,
+  temporaryDirectory,
+  until,
+  uriOf,
+} from './store-fixtures.ts'
+
+/** A stopped store's directory with `count` small bodies in it. */
+async function filledDirectory(test: TestContext, count: number): Promise<[string, StoredResponse[]]> {
+  const directory = temporaryDirectory(test)
+  const { store } = await openDiskStore(test, { directory })
+  const stored = []
+  for (let number = 0; number < count; number += 1) {
+    stored.push(await put(store, String(number), bytesOf(50 + number, number + 1)))
+  }
+  await store.stop()
+  return [directory, stored]
+}
+
+describe('a damaged index', () => {
+  const damages: Record<string, (path: string) => void> = {
+    garbage: (path) => writeFileSync(path, bytesOf(30_000)),
+    'cut to a part': (path) => truncateSync(path, 5000),
+    'cut within its header': (path) => truncateSync(path, 50),
+    'of another schema': (path) => {
+      const database = new DatabaseSync(path)
+      database.exec('PRAGMA user_version = 77')
+      database.close()
+    },
+    'somebody else’s database': (path) => {
+      rmSync(path)
+      const database = new DatabaseSync(path)
+      database.exec('CREATE TABLE recipes (name TEXT)')
+      database.close()
+    },
+  }
+  for (const [name, damage] of Object.entries(damages)) {
+    it(`(${name}) is put aside, and the store starts empty and works`, async (test) => {
+      const [directory] = await filledDirectory(test, 20)
+      const path = join(directory, 'index.sqlite')
+      damage(path)
+      const { store, events } = await openDiskStore(test, { directory })
+      const stored = await put(store, 'new', bytesOf(10))
+      assert.deepEqual([...store.list()], [stored])
+      await until(() => events.some(({ kind }) => kind === 'leftovers-removed'))
+      assert.equal(events[0]?.kind, 'index-rebuilt')
+      assert.ok(existsSync(`${path}.damaged`))
+      assert.equal(store.usage().bytes, 10)
+    })
+  }
+
+  it('that was deleted is begun anew', async (test) => {
+    const [directory] = await filledDirectory(test, 5)
+    rmSync(join(directory, 'index.sqlite'))
+    const { store, events } = await openDiskStore(test, { directory })
+    assert.deepEqual([...store.list()], [])
+    await until(() => events.length > 0)
+    assert.deepEqual(events, [{ kind: 'leftovers-removed', files: 5 }])
+  })
+
+  it('that is found out while it is used is replaced, and nothing is thrown', async (test) => {
+    const [directory] = await filledDirectory(test, 200)
+    const path = join(directory, 'index.sqlite')
+    const bytes = readFileSync(path)
+    // Every page but the first two: the schema can be read, the rows cannot.
+    bytes.fill(0xff, 2 * 4096)
+    writeFileSync(path, bytes)
+    const { store, events } = await openDiskStore(test, { directory })
+    assert.deepEqual(store.lookup(uriOf('7')), [])
+    const stored = await put(store, '7', bytesOf(10))
+    assert.deepEqual(store.lookup(uriOf('7')), [stored])
+    assert.equal(events[0]?.kind, 'index-rebuilt')
+  })
+
+  it('with any one bit flipped never yields a wrong field or byte, and never stops a start', async (test) => {
+    const seed = Number(process.env['IHAVE_TEST_SEED'] ?? systemRandom.uint32())
+    test.diagnostic(`seed ${seed}: set IHAVE_TEST_SEED to repeat`)
+    const random = seededRandom(seed)
+    const [directory, stored] = await filledDirectory(test, 60)
+    const path = join(directory, 'index.sqlite')
+    copyFileSync(path, `${path}.good`)
+    const { length } = readFileSync(path)
+    let rows = 0
+    for (let round = 0; round < 60; round += 1) {
+      const at = random.uint32() % length
+      flipBit(`${path}.good`, path, at, random.uint32() % 8)
+      rows += await useAll(test, directory, stored, `bit in byte ${at}`)
+    }
+    test.diagnostic(`${rows} rows were read`)
+    assert.ok(rows > 0)
+  })
+})
+
+function flipBit(from: string, to: string, at: number, bit: number): void {
+  const bytes = readFileSync(from)
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << bit)
+  writeFileSync(to, bytes)
+}
+
+/** Every response that the store gives must be one that was stored. @returns how many there were. */
+async function useAll(
+  test: TestContext,
+  directory: string,
+  stored: readonly StoredResponse[],
+  damage: string,
+): Promise<number> {
+  const { store } = await openDiskStore(test, { directory })
+  const found = stored.flatMap(({ uri }) => store.lookup(uri))
+  for (const response of found) {
+    const { id: _, ...rest } = response
+    assert.ok(
+      stored.some(({ id: __, ...each }) => JSON.stringify(each) === JSON.stringify(rest)),
+      damage,
+    )
+    const bytes = await readAll(store, response).catch((error: unknown) => error)
+    if (Buffer.isBuffer(bytes)) assert.equal(sha256(bytes), response.digest, damage)
+    else assert.ok(bytes instanceof Fault, damage)
+  }
+  assert.ok([...store.list()].length <= stored.length)
+  assert.ok(store.usage().bytes <= 64 * MIB)
+  await store.stop()
+  return found.length
+}
