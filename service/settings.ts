@@ -1,0 +1,292 @@
+/**
+ * The one table of settings (R12.1). The schema of `proxy.config.yaml`, the environment names, the `--help` text and
+ * docs/configuration.md all come from it.
+ */
+import { VERIFY_MODES } from '../core/policy.ts'
+import { PRESET_NAMES } from '../retrieval/presets.ts'
+import type { PresetName } from '../retrieval/presets.ts'
+import {
+  boolean,
+  duration,
+  either,
+  integer,
+  ipv4Address,
+  listenAddress,
+  listOf,
+  network,
+  oneOf,
+  path,
+  port,
+  size,
+  text,
+  urlGlob,
+} from './setting-types.ts'
+import type { SettingType } from './setting-types.ts'
+
+export interface Setting<T> {
+  readonly type: SettingType<T>
+  /** As one would write it; absent where the setting must be given, or where none means `undefined`. */
+  readonly default?: string | number | boolean
+  /** What it says, in one sentence. */
+  readonly meaning: string
+  /** Why the default is what it is, or what another value costs. */
+  readonly reason: string
+}
+
+/** Keeps `T`, which an annotation would lose. */
+function setting<T>(definition: Setting<T>): Setting<T> {
+  return definition
+}
+
+const auto = oneOf('auto')
+const autoOrOff = oneOf('auto', 'off')
+
+const proxy = {
+  listen: setting({
+    type: listenAddress,
+    default: '127.0.0.1:3128',
+    meaning: 'Where the forward proxy listens; port 0 lets the system choose.',
+    reason:
+      'Loopback keeps the proxy from serving strangers (R1.5); 3128 is where such proxies customarily listen.',
+  }),
+  allowPorts: setting({
+    type: either(auto, listOf(port(1), 'ports')),
+    default: 'auto',
+    meaning: 'Ports of origin servers that the proxy connects to.',
+    reason:
+      'auto: any port while the proxy listens on loopback only, else 80 and 443, so that it is no open relay (V§4).',
+  }),
+  stopGraceMs: setting({
+    type: duration(600_000),
+    default: 10_000,
+    meaning: 'How long running transfers may go on when the node is told to stop.',
+    reason: 'Most packages end within it, and service managers wait longer than that before they kill.',
+  }),
+}
+
+const peering = {
+  enabled: setting({
+    type: boolean,
+    default: true,
+    meaning: 'Whether the node takes part in peering at all; without it, it is a caching proxy.',
+    reason: 'Sharing is what the node is for.',
+  }),
+  serve: setting({
+    type: boolean,
+    default: true,
+    meaning: 'Whether the node is a peering server: answers "I need" and offers its copies.',
+    reason: 'Every node is client and server at once (R1.1).',
+  }),
+  ask: setting({
+    type: boolean,
+    default: true,
+    meaning: 'Whether the node is a peering client: asks the LAN before the Internet.',
+    reason: 'Every node is client and server at once (R1.1).',
+  }),
+  address: setting({
+    type: either(auto, ipv4Address),
+    default: 'auto',
+    meaning: 'The address by which peers reach this node.',
+    reason:
+      'auto: that of the interface to the LAN. Give it where a machine has several, or runs several nodes (R1.2).',
+  }),
+  broadcast: setting({
+    type: either(auto, ipv4Address),
+    default: 'auto',
+    meaning: 'Where service packets for all peers go.',
+    reason: 'auto: the broadcast address of the subnet that peering.address is in.',
+  }),
+  packetPort: setting({
+    type: port(1),
+    default: 1967,
+    meaning: 'UDP port of service packets; the same on every node of a LAN.',
+    reason: 'The patents’ service port (R1.2). Not 0: a broadcast needs a port that all know.',
+  }),
+  filePort: setting({
+    type: port(0),
+    default: 6515,
+    meaning: 'TCP port from which peers fetch files; port 0 lets the system choose.',
+    reason: 'The patents’ file port (R1.2).',
+  }),
+  maxDelayMs: setting({
+    type: either(auto, duration(60_000)),
+    default: 'auto',
+    meaning:
+      'The delay response period: a peer that has the resource answers after a random delay of up to this.',
+    reason:
+      'The patents say 2000; auto fits it to the number of live peers and their round-trip times. Less answers sooner, more spreads the answers.',
+  }),
+  transmissionMs: setting({
+    type: duration(60_000),
+    default: 200,
+    meaning: 'Time for an answer to travel, added to the delay response period.',
+    reason: 'The patents’ figure; far above any LAN’s round trip.',
+  }),
+  waitForDownloads: setting({
+    type: boolean,
+    default: true,
+    meaning: 'Whether a request may wait for a peer’s running download, unless its rule says otherwise.',
+    reason:
+      'One download for the whole LAN is worth the wait (patent A, FIG. 4B); the bytes stream while it runs.',
+  }),
+  maxUploads: setting({
+    type: integer(1, 1000),
+    default: 16,
+    meaning: 'Files that the node sends to peers at the same time; at the limit it stays silent.',
+    reason: 'Leaves the machine usable by the one who sits at it (R3.5).',
+  }),
+  allowedNetworks: setting({
+    type: either(auto, listOf(network, 'networks such as 192.168.0.0/16')),
+    default: 'auto',
+    meaning: 'Networks whose nodes count as peers.',
+    reason: 'auto: the node’s own subnets only (R1.5).',
+  }),
+}
+
+const cache = {
+  directory: setting({
+    type: path,
+    default: './cache-data',
+    meaning: 'Where stored responses lie; relative to the configuration file.',
+    reason: 'Next to the configuration, so that a trial leaves nothing elsewhere.',
+  }),
+  maxSize: setting({
+    type: size('1 MB'),
+    default: '20 GB',
+    meaning: 'Bytes that bodies may take on the disk; what was used least recently goes first.',
+    reason: 'Holds some months of updates of one system.',
+  }),
+  maxObjectSize: setting({
+    type: size('1 kB'),
+    default: '10 GB',
+    meaning: 'The largest body that is stored; never more than cache.maxSize.',
+    reason: 'System images fit, and one of them cannot evict everything else.',
+  }),
+  reserve: setting({
+    type: size('0 B'),
+    default: '1 GB',
+    meaning: 'Free space on the disk that the cache leaves to others.',
+    reason: 'A full disk hurts more than a cache miss.',
+  }),
+}
+
+const verification = {
+  aptConfig: setting({
+    type: either(autoOrOff, path),
+    default: 'auto',
+    meaning:
+      'The apt.conf (APT_CONFIG) with which the node reads apt’s signed lists, for their digests (V2).',
+    reason: 'auto: the system’s own where there is an apt.',
+  }),
+  verifyFirstUpTo: setting({
+    type: size('0 B'),
+    default: '64 MiB',
+    meaning: 'A peer’s complete copy of up to this size is verified before its first byte is released.',
+    reason: 'A failure is then invisible; larger copies stream with their last block held back (V§2).',
+  }),
+}
+
+const log = {
+  level: setting({
+    type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+    default: 'info',
+    meaning: 'The least level that is logged.',
+    reason: 'info is one line per request.',
+  }),
+  file: setting({
+    type: either(oneOf('off'), path),
+    default: 'off',
+    meaning: 'A file for the log.',
+    reason: 'off: standard output, where service managers look for it.',
+  }),
+  pretty: setting({
+    type: oneOf('auto', true, false),
+    default: 'auto',
+    meaning: 'Whether log lines are written for people rather than as JSON.',
+    reason: 'auto: on a terminal.',
+  }),
+}
+
+const control = {
+  socket: setting({
+    type: either(auto, path),
+    default: 'auto',
+    meaning: 'The Unix socket of the control API, for the command line.',
+    reason: 'auto: control.sock in the cache directory. File permissions are its access control (V§4).',
+  }),
+}
+
+/** Section by section, as in the file. */
+export const SETTINGS = { proxy, peering, cache, verification, log, control }
+
+const presetList = listOf(oneOf(...PRESET_NAMES), `presets (${PRESET_NAMES.join(', ')})`)
+
+/** Settings beside the sections. */
+export const PRESETS_SETTING = setting<boolean | readonly PresetName[]>({
+  type: either(boolean, presetList),
+  default: true,
+  meaning: 'Which presets apply after the rules: all, none, or those named.',
+  reason: 'Unmodified updaters gain at once; presets name only what is safe to share.',
+})
+
+/** What one item of `rules` can say. */
+export const RULE_SETTINGS = {
+  match: setting({
+    type: urlGlob,
+    meaning: 'The URLs that the rule is about.',
+    reason: 'Required.',
+  }),
+  name: setting<string | undefined>({
+    type: text,
+    meaning: 'What logs and explanations call the rule.',
+    reason: 'Without one, its pattern.',
+  }),
+  share: setting({
+    type: boolean,
+    default: false,
+    meaning: 'Whether the URL may be named to the LAN, and the copy offered to it.',
+    reason: 'What machines fetch is private unless a rule says that it is not (R6.3).',
+  }),
+  immutable: setting({
+    type: boolean,
+    default: false,
+    meaning: 'Whether this name always means the same bytes, so that a copy never needs validation.',
+    reason: 'Wrong for a name that can change: it would stay old for good.',
+  }),
+  store: setting({
+    type: boolean,
+    default: true,
+    meaning: 'Whether responses may be stored at all.',
+    reason: 'HTTP’s own rules (RFC 9111) still apply.',
+  }),
+  verify: setting({
+    type: oneOf(...VERIFY_MODES),
+    default: 'auto',
+    meaning:
+      'How a copy from a peer is verified: by the ladder (auto), by the updater itself (updater), by strong digests only (strict).',
+    reason: 'updater only where every client of these URLs verifies signatures, as apt and pacman do (V5).',
+  }),
+  waitForDownloads: setting<boolean | undefined>({
+    type: boolean,
+    meaning: 'Whether a request may wait for a peer’s running download.',
+    reason: 'Without one, peering.waitForDownloads decides.',
+  }),
+}
+
+/** Every setting that the environment can give, dotted: `peering.packetPort`. Rules are too long for it. */
+export const SETTING_KEYS: readonly string[] = [
+  ...Object.entries(SETTINGS).flatMap(([section, settings]) =>
+    Object.keys(settings).map((key) => `${section}.${key}`),
+  ),
+  'presets',
+]
+
+/** The values of a group of settings. */
+export type ValuesOf<Settings> = {
+  readonly [Key in keyof Settings]: Settings[Key] extends Setting<infer Value> ? Value : never
+}
+
+/** `IHAVE_PEERING_PACKET_PORT` for `peering.packetPort`: the environment variable that overrides the file. */
+export function environmentName(key: string): string {
+  return `IHAVE_${key.replaceAll('.', '_').replace(/[A-Z]/g, '_$&').toUpperCase()}`
+}
