@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { runInNewContext } from 'node:vm'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { parseTargetUri } from '../../core/target-uri.ts'
 import { PAC_MEDIA_TYPE, PAC_PATHS, proxyAutoConfig } from '../../proxy/pac.ts'
 import { PRESET_NAMES } from '../../retrieval/presets.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { parseTargetUri } from '../../core/target-uri.ts'
 import { compileGlob, matchesGlob, MAX_INSTRUCTIONS } from '../../retrieval/glob.ts'
 import type { Glob } from '../../retrieval/glob.ts'
@@ -137,8 +137,10 @@ for (const { behaviour, pattern, yes, no } of CASES)
     for (const url of no) assert.ok(!matches(pattern, url), `${pattern} should not match ${url}`)
   })
 
+/** `times` × 128 characters to compare, and a few for the host. */
+const repeated = (times: number) => `/${'[a]{128}'.repeat(times)}`
+
 test('a pattern that would compile to too many instructions is refused', () => {
-  const repeated = (times: number) => `/${'[a]{128}'.repeat(times)}`
   assert.equal(compileGlob(repeated(Math.floor(MAX_INSTRUCTIONS / 128) - 1)).kind, 'glob')
   assert.equal(compileGlob(repeated(MAX_INSTRUCTIONS / 128 + 1)).kind, 'invalid')
 })
