@@ -12,7 +12,7 @@
  */
 export type PresetTreatment = 'immutable' | 'volatile' | 'untouched'
 
-export interface PresetRule {
+interface PresetRule {
   /** What these files are. */
   readonly name: string
   /** A URL glob (glob-pattern.ts). */

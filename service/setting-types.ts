@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { Address } from '../core/transport.ts'
 import { compileGlob } from '../retrieval/glob.ts'
 
-export type Reading<T> =
+type Reading<T> =
   | { readonly kind: 'value'; readonly value: T }
   /** `expected` completes the sentence "expected …". */
   | { readonly kind: 'refused'; readonly expected: string }
