@@ -72,6 +72,8 @@ export interface RetrievalEvents {
     response: StoredResponse,
     unverified: { readonly peer: Address; readonly clients: readonly string[] } | undefined,
   ): void
+  /** The last byte has come, also of a response that was only passed on. */
+  ended(report: RetrievalReport): void
   log(message: string, detail: Record<string, unknown>): void
   over(retrieval: Retrieval): void
 }
@@ -403,9 +405,13 @@ export class Retrieval implements InquiryOwner {
   }
 
   async *#counted(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    for await (const chunk of body) {
-      this.report.bytes.internet += chunk.length
-      yield chunk
+    try {
+      for await (const chunk of body) {
+        this.report.bytes.internet += chunk.length
+        yield chunk
+      }
+    } finally {
+      this.#components.events.ended(this.report)
     }
   }
 
@@ -594,5 +600,6 @@ export class Retrieval implements InquiryOwner {
     this.#state = 'over'
     for (const peer of this.#inquiry?.answered ?? []) this.report.answered.add(peer)
     this.#components.events.over(this)
+    if (!this.#isHandedOver) this.#components.events.ended(this.report)
   }
 }

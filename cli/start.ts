@@ -1,0 +1,37 @@
+/** `ihave start`: runs a node until SIGTERM or SIGINT. */
+import { parseArgs } from 'node:util'
+import { describe } from '../core/fault.ts'
+import { openLog } from '../service/logging.ts'
+import { Node } from '../service/node.ts'
+import { CONFIG_OPTION, configFrom } from './config-option.ts'
+
+export async function start(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: CONFIG_OPTION })
+  const config = configFrom(values.config)
+  const log = openLog(config.log)
+  const node = new Node(config, log)
+  const told = toldToStop()
+  await node.start()
+  process.stdout.write(`${node.readyLine()}\n`)
+  log.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
+  await node.stop()
+  return 0
+}
+
+/** Resolves with the first signal; a second one ends the process at once. */
+function toldToStop(): Promise<string> {
+  return new Promise((resolve) => {
+    let isStopping = false
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        if (isStopping) process.exit(130)
+        isStopping = true
+        resolve(signal)
+      })
+    }
+    process.on('uncaughtException', (error) => {
+      process.stderr.write(`ihave: a fault of the program itself: ${error.stack ?? describe(error)}\n`)
+      process.exit(1)
+    })
+  })
+}

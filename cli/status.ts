@@ -1,0 +1,56 @@
+/** `ihave status`: what the running node is doing. */
+import { parseArgs } from 'node:util'
+import { formatBytes, formatDuration } from '../core/units.ts'
+import { askStatus, controlPath } from '../service/control.ts'
+import type { PeeringStatus, Status, TransferStatus } from '../service/status.ts'
+import { CONFIG_OPTION, configFrom } from './config-option.ts'
+
+export async function status(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: { ...CONFIG_OPTION, json: { type: 'boolean' } } })
+  const answer = await askStatus(controlPath(configFrom(values.config)))
+  process.stdout.write(values.json ? `${JSON.stringify(answer, undefined, 2)}\n` : statusText(answer))
+  return 0
+}
+
+export function statusText(status: Status): string {
+  const { cache, totals, transfers, shunned } = status
+  const { peer, internet } = totals.receivedBytes
+  const fromPeers = peer + totals.receivedBytes['in-progress']
+  const requests = Object.entries(totals.requests).map(([how, count]) => `${count} ${how}`)
+  const lines = [
+    `ihave ${status.version}, up ${formatDuration(status.upMs)}, proxy http://${status.proxy}`,
+    ...peeringLines(status.peering),
+    `cache      ${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)}, ${cache.responses} responses, in ${cache.directory}`,
+    `requests   ${requests.join(', ') || 'none yet'}`,
+    `delivered  ${formatBytes(totals.deliveredBytes)} to applications`,
+    `received   ${formatBytes(internet)} from the Internet, ${formatBytes(fromPeers)} from peers`,
+    `sent       ${formatBytes(totals.uploadedBytes)} to peers in ${totals.uploads} transfers`,
+    ...transfers.map((transfer) => transferLine(transfer)),
+    ...shunned.map(({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function peeringLines(peering: PeeringStatus | undefined): string[] {
+  if (!peering) return ['peering    off, or no LAN was found']
+  const { address, packetPort, filePort, waitMs, peers } = peering
+  const wait = waitMs === undefined ? 'nobody to ask' : `a question waits up to ${waitMs} ms`
+  return [
+    `peering    ${address}, packets ${packetPort}, files ${filePort}; ${peers.length} peers, ${wait}`,
+    ...peers.map((peer) => {
+      const roundTrip = peer.roundTripMs === undefined ? '' : `, round trip ${peer.roundTripMs.toFixed(1)} ms`
+      return `  peer     ${peer.address} (${peer.node?.slice(0, 12) ?? 'patent packets only'})${roundTrip}, heard ${formatDuration(peer.heardMsAgo)} ago`
+    }),
+  ]
+}
+
+/** Cells of a progress bar. */
+const BAR = 20
+
+function transferLine({ uri, source, receivedBytes, totalBytes, bytesPerSecond }: TransferStatus): string {
+  const done = totalBytes === undefined || totalBytes === 0 ? 0 : receivedBytes / totalBytes
+  const bar = '#'.repeat(Math.round(done * BAR)).padEnd(BAR, '.')
+  const of = totalBytes === undefined ? '' : ` of ${formatBytes(totalBytes)}`
+  const rate = bytesPerSecond === undefined ? '' : `, ${formatBytes(bytesPerSecond)}/s`
+  return `transfer   [${bar}] ${formatBytes(receivedBytes)}${of}${rate} from ${source}: ${uri}`
+}

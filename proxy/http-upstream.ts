@@ -1,0 +1,103 @@
+/**
+ * The `Upstream` seam over undici: to origin servers through the target guard, to peers straight.
+ * None of undici's interceptors is used: caching, collapsing and retrying are this product's own business (V§10).
+ */
+import { Agent, request as send, type Dispatcher } from 'undici'
+import { Fault } from '../core/fault.ts'
+import { fieldsFromRaw, fieldsToRaw, withoutFields } from '../core/fields.ts'
+import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
+import { connectionFault } from './connection-fault.ts'
+import { guardedLookup, mayConnect, type GuardSettings } from './target-guard.ts'
+
+export interface HttpUpstream extends Upstream {
+  /** Closes idle connections and breaks off the others. */
+  stop(): Promise<void>
+}
+
+/** Waiting for origin servers, in ms: apt gives up after 30 s, npm after 300. */
+const ORIGIN_TIMEOUTS = { connectMs: 10_000, headersMs: 120_000, bodyMs: 30_000 }
+/** Peers are near; retrieval gives them less still (retrieval/pace.ts). */
+const PEER_TIMEOUTS = { connectMs: 500, headersMs: 5_000, bodyMs: 30_000 }
+
+/** Side by side to one origin server: what package managers open themselves; the rest waits. */
+const CONNECTIONS_PER_ORIGIN = 16
+
+/** To origin servers. @throws Fault FORBIDDEN_TARGET, LOOP_DETECTED for targets that the guard refuses. */
+export function originUpstream(guard: GuardSettings): HttpUpstream {
+  const agent = new Agent({
+    connect: { lookup: guardedLookup(guard), timeout: ORIGIN_TIMEOUTS.connectMs },
+    headersTimeout: ORIGIN_TIMEOUTS.headersMs,
+    bodyTimeout: ORIGIN_TIMEOUTS.bodyMs,
+    connections: CONNECTIONS_PER_ORIGIN,
+  })
+  return {
+    async request(request) {
+      const url = new URL(request.uri)
+      const fault = mayConnect(url.hostname, Number(url.port || 80), guard)
+      if (fault) throw fault
+      return roundTrip(agent, request)
+    },
+    stop: () => agent.destroy(),
+  }
+}
+
+/** To peers' ports for files: on this LAN, at addresses that their packets came from. */
+export function peerUpstream(): HttpUpstream {
+  const agent = new Agent({
+    connect: { timeout: PEER_TIMEOUTS.connectMs },
+    headersTimeout: PEER_TIMEOUTS.headersMs,
+    bodyTimeout: PEER_TIMEOUTS.bodyMs,
+    connections: CONNECTIONS_PER_ORIGIN,
+  })
+  return { request: (request) => roundTrip(agent, request), stop: () => agent.destroy() }
+}
+
+async function roundTrip(agent: Agent, request: UpstreamRequest): Promise<UpstreamResponse> {
+  const { method, uri, fields, signal } = request
+  const { host } = new URL(uri)
+  try {
+    const response = await send(uri, {
+      dispatcher: agent,
+      method,
+      headers: fieldsToRaw(withoutFields(fields, ['host', 'content-length', 'transfer-encoding'])),
+      signal,
+      responseHeaders: 'raw',
+    })
+    return {
+      status: response.statusCode,
+      reason: response.statusText ?? '',
+      fields: fieldsFromRaw(rawHeaders(response)),
+      body: faithful(response.body, host),
+    }
+  } catch (error) {
+    throw faultOf(error, host)
+  }
+}
+
+/** With `responseHeaders: 'raw'` undici gives Node's flat form, which its types do not say. */
+function rawHeaders(response: Dispatcher.ResponseData): string[] {
+  return (response.headers as unknown as (string | Buffer)[]).map((each) =>
+    typeof each === 'string' ? each : each.toString('latin1'),
+  )
+}
+
+async function* faithful(body: AsyncIterable<Uint8Array>, host: string): AsyncIterable<Uint8Array> {
+  try {
+    yield* body
+  } catch (error) {
+    throw faultOf(error, host)
+  }
+}
+
+function faultOf(error: unknown, host: string): Fault {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  switch (code) {
+    case 'UND_ERR_CONNECT_TIMEOUT':
+      return new Fault('CONNECT_TIMEOUT', `${host}: no connection in time`, { cause: error })
+    case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'UND_ERR_BODY_TIMEOUT':
+      return new Fault('RESPONSE_TIMEOUT', `${host}: no response in time`, { cause: error })
+    default:
+      return connectionFault(error, host)
+  }
+}

@@ -1,0 +1,316 @@
+/**
+ * The forward proxy on its port (R6): decides by a request's head which way it goes. Plain GET and HEAD take the path of
+ * a resource (retrieval/), CONNECT is a tunnel, everything else passes through; a few pages are the node's own.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { bodyOf, writeAnswer, type Answer, type Written } from '../core/answer.ts'
+import type { Clock } from '../core/clock.ts'
+import { describe, Fault } from '../core/fault.ts'
+import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
+import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
+import { cacheStatus } from '../cache/semantics/cache-status.ts'
+import { invalidatedUris } from '../cache/semantics/invalidation.ts'
+import type { Resource, Resources, Trace } from '../retrieval/resources.ts'
+import { answerFault, answerFaultRaw } from './answer-fault.ts'
+import { errorAnswer } from './error-page.ts'
+import type { PassThrough } from './pass-through.ts'
+import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
+import { capConnections, serverOptions } from './server-options.ts'
+import type { Tunnels } from './tunnel.ts'
+import { hasContent, offeredProtocols } from './upgrade-request.ts'
+import { viaLine } from './via.ts'
+
+export interface ProxySettings {
+  readonly address: string
+  readonly port: number
+  /** This node's name in `Via`. */
+  readonly pseudonym: string
+  /** Source addresses that may use the proxy; others are cut without a word. */
+  readonly mayUse: (address: string) => boolean
+  /** Running transfers get this long at a stop, in ms. */
+  readonly stopGraceMs: number
+}
+
+export interface ProxyComponents {
+  readonly clock: Clock
+  readonly resources: Resources
+  readonly passThrough: PassThrough
+  readonly tunnels: Tunnels
+  /** The node's own pages: `undefined` where there is none. */
+  readonly ownPage: (path: string) => Answer | undefined
+  /** Stored responses that an unsafe method made stale (RFC 9111 4.4). */
+  readonly invalidate: (uri: TargetUri) => void
+  readonly log: (line: RequestLine) => void
+}
+
+/** One request as the log tells it. */
+export interface RequestLine {
+  readonly method: string
+  /** Without query values and userinfo: they may be credentials. */
+  readonly url: string
+  readonly client: string
+  readonly status: number
+  readonly ms: number
+  /** Until the first byte of the answer could be sent. */
+  readonly firstByteMs: number
+  readonly bytes: number
+  readonly way: 'resource' | 'pass-through' | 'tunnel' | 'own-page' | 'refused'
+  readonly trace: Trace | undefined
+  /** How the body ended. */
+  readonly outcome: Written['kind'] | 'fault'
+  readonly error: string | undefined
+}
+
+export class ProxyServer {
+  readonly #settings: ProxySettings
+  readonly #components: ProxyComponents
+  readonly #server: Server
+
+  constructor(settings: ProxySettings, components: ProxyComponents) {
+    this.#settings = settings
+    this.#components = components
+    this.#server = createServer(serverOptions())
+    capConnections(this.#server)
+    this.#server.on('connection', (socket) => this.#admit(socket))
+    this.#server.on('request', (request, response) => void this.#onRequest(request, response))
+    this.#server.on('checkContinue', (request, response) => void this.#onRequest(request, response))
+    this.#server.on('checkExpectation', (request, response) => void this.#onRequest(request, response))
+    this.#server.on('connect', (request, socket, head) => this.#onConnect(request, socket, head))
+    this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
+  }
+
+  /** The port that the system chose where 0 was configured. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo | null)?.port ?? this.#settings.port
+  }
+
+  /** @throws Fault ADDRESS_IN_USE naming the address and port. */
+  start(): Promise<void> {
+    const { address, port } = this.#settings
+    return new Promise((resolve, reject) => {
+      const fail = (cause: Error) =>
+        reject(
+          new Fault('ADDRESS_IN_USE', `proxy.listen: cannot listen on ${address}:${port}: ${cause.message}`, {
+            cause,
+          }),
+        )
+      this.#server.once('error', fail)
+      this.#server.listen(port, address, () => {
+        this.#server.off('error', fail)
+        resolve()
+      })
+    })
+  }
+
+  /** New connections are refused at once; what runs gets `stopGraceMs`, then it is cut. */
+  async stop(): Promise<void> {
+    const { clock, passThrough, tunnels } = this.#components
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeIdleConnections()
+    const cancel = clock.after(this.#settings.stopGraceMs, () => this.#server.closeAllConnections())
+    await tunnels.stop()
+    await closed
+    cancel()
+    await passThrough.stop()
+  }
+
+  #admit(socket: Socket): void {
+    if (!this.#settings.mayUse(socket.remoteAddress ?? '')) socket.destroy()
+  }
+
+  #checkSettings(socket: Socket): CheckSettings {
+    const { localAddress = '', localPort = 0 } = socket
+    const names = [localAddress, 'localhost', this.#settings.address]
+    return {
+      pseudonym: this.#settings.pseudonym,
+      ownAuthorities: names.map((name) => `${name.includes(':') ? `[${name}]` : name}:${localPort}`),
+      isOwnPage: (path) => this.#components.ownPage(path) !== undefined,
+    }
+  }
+
+  async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const exchange = this.#begin(request)
+    const head = receivedHead(request)
+    const decision = checkRequest(head, this.#checkSettings(request.socket))
+    switch (decision.kind) {
+      case 'refused':
+        answerFault(request, response, decision.fault, head.target)
+        return exchange.end({ way: 'refused', status: response.statusCode, error: decision.fault.message })
+      case 'own-page': {
+        const answer = this.#components.ownPage(decision.path) ?? { status: 404, fields: [] }
+        const written = await writeAnswer(
+          response,
+          request.method === 'HEAD' ? { ...answer, body: bodyOf(new Uint8Array()) } : answer,
+        )
+        return exchange.end({ way: 'own-page', status: answer.status, written })
+      }
+      case 'connect': // Node gives CONNECT to `connect`
+        return void request.socket.destroy()
+      case 'proxy':
+        if (isPlain(request)) return this.#serve(request, response, decision.target, exchange)
+        return this.#pass(request, response, decision.target, exchange)
+    }
+  }
+
+  /** The path of a resource. */
+  async #serve(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: URL,
+    exchange: ExchangeLog,
+  ): Promise<void> {
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
+    try {
+      const resource = await this.#components.resources.get(
+        this.#resourceRequest(request, target, gone.signal),
+      )
+      const { answer, trace } = resource
+      exchange.firstByte()
+      const written = await writeAnswer(response, { ...answer, fields: this.#told(resource) })
+      exchange.end({ way: 'resource', status: answer.status, trace, written })
+    } catch (thrown) {
+      const fault =
+        thrown instanceof Fault ? thrown : new Fault('STORE_FAILED', describe(thrown), { cause: thrown })
+      answerFault(request, response, fault, target)
+      exchange.end({ way: 'resource', status: response.statusCode, error: fault.message })
+    }
+  }
+
+  #resourceRequest(request: IncomingMessage, target: URL, signal: AbortSignal) {
+    const received = fieldsFromRaw(request.rawHeaders)
+    const via = viaLine(request.httpVersion, this.#settings.pseudonym)
+    return {
+      method: request.method === 'HEAD' ? 'HEAD' : 'GET',
+      uri: parseTargetUri(target.href) ?? (target.href as TargetUri),
+      target: target.href,
+      received,
+      forwarded: [...endToEndFields(received), via],
+      client: request.socket.remoteAddress ?? '',
+      signal,
+    } as const
+  }
+
+  /** The answer's fields with what this node did (R6.6). */
+  #told({ answer, trace }: Resource): Fields {
+    const via = viaLine('1.1', this.#settings.pseudonym)
+    return [...answer.fields, via, ['Cache-Status', cacheStatus(trace.cacheStatus)]]
+  }
+
+  #pass(request: IncomingMessage, response: ServerResponse, target: URL, exchange: ExchangeLog): void {
+    response.once('close', () => {
+      this.#invalidate(request, response, target)
+      exchange.end({ way: 'pass-through', status: response.statusCode })
+    })
+    this.#components.passThrough.web(request, response, target)
+  }
+
+  #invalidate(request: IncomingMessage, response: ServerResponse, target: URL): void {
+    const uri = parseTargetUri(target.href)
+    if (uri === undefined || !response.headersSent) return
+    const fields = ['location', 'content-location'].flatMap((name): Fields => {
+      const value = response.getHeader(name)
+      return value === undefined ? [] : [[name, String(value)]]
+    })
+    const { method = '' } = request
+    const stale = invalidatedUris({ method, uri }, { status: response.statusCode, fields })
+    for (const each of stale) this.#components.invalidate(each)
+  }
+
+  #onConnect(request: IncomingMessage, client: Duplex, head: Buffer): void {
+    const exchange = this.#begin(request)
+    const decision = checkRequest(receivedHead(request), this.#checkSettings(request.socket))
+    if (decision.kind !== 'connect') {
+      const fault =
+        decision.kind === 'refused' ? decision.fault : new Fault('BAD_REQUEST', 'expected CONNECT host:port')
+      answerFaultRaw(client, fault, request.url ?? '')
+      return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, error: fault.message })
+    }
+    client.once('close', () => exchange.end({ way: 'tunnel', status: 200 }))
+    this.#components.tunnels.open(request, client, head, decision)
+  }
+
+  #onUpgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
+    const exchange = this.#begin(request)
+    const decision = checkRequest(receivedHead(request), this.#checkSettings(request.socket))
+    if (decision.kind !== 'proxy') {
+      const fault =
+        decision.kind === 'refused'
+          ? decision.fault
+          : new Fault('BAD_REQUEST', 'this page speaks no other protocol')
+      answerFaultRaw(client, fault, request.url ?? '')
+      return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, error: fault.message })
+    }
+    client.once('close', () => exchange.end({ way: 'pass-through', status: 101 }))
+    this.#components.passThrough.upgrade(request, client, head, decision.target)
+  }
+
+  #begin(request: IncomingMessage): ExchangeLog {
+    return new ExchangeLog(request, this.#components.clock, this.#components.log)
+  }
+}
+
+/** GET and HEAD without content and without the wish for another protocol. */
+function isPlain(request: IncomingMessage): boolean {
+  const fields = fieldsFromRaw(request.rawHeaders)
+  const isRead = request.method === 'GET' || request.method === 'HEAD'
+  return isRead && !hasContent(fields) && offeredProtocols(fields).length === 0 && !hasField(fields, 'expect')
+}
+
+interface ExchangeEnd {
+  readonly way: RequestLine['way']
+  readonly status: number
+  readonly trace?: Trace
+  readonly written?: Written
+  readonly error?: string
+}
+
+/** Times one exchange and writes its line, once. */
+class ExchangeLog {
+  readonly #request: Pick<RequestLine, 'method' | 'url' | 'client'>
+  readonly #clock: Clock
+  readonly #log: (line: RequestLine) => void
+  readonly #began: number
+  #firstByteMs: number | undefined
+  #isOver = false
+
+  constructor(request: IncomingMessage, clock: Clock, log: (line: RequestLine) => void) {
+    const { method = '', url = '', socket } = request
+    this.#request = { method, url: withoutSecrets(url), client: socket.remoteAddress ?? '' }
+    this.#clock = clock
+    this.#log = log
+    this.#began = clock.monotonic()
+  }
+
+  firstByte(): void {
+    this.#firstByteMs = this.#elapsed()
+  }
+
+  end({ way, status, trace, written, error }: ExchangeEnd): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    const ms = this.#elapsed()
+    this.#log({
+      ...this.#request,
+      way,
+      status,
+      ms,
+      firstByteMs: this.#firstByteMs ?? ms,
+      bytes: written?.bytes ?? 0,
+      trace,
+      outcome: error === undefined ? (written?.kind ?? 'complete') : 'fault',
+      error: error ?? (written?.kind === 'broken' ? describe(written.error) : undefined),
+    })
+  }
+
+  #elapsed(): number {
+    return Math.round((this.#clock.monotonic() - this.#began) * 10) / 10
+  }
+}
+
+/** A URL for the log: userinfo gone, query values hidden. */
+export function withoutSecrets(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//').replace(/([?&][^=&]*)=[^&#]*/g, '$1=…')
+}

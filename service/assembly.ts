@@ -1,0 +1,134 @@
+/**
+ * One node without its sockets: everything between the seams. The daemon puts it on real sockets (node.ts), the
+ * virtual LAN on simulated ones (sim/): the same lines run in both.
+ */
+import type { Clock } from '../core/clock.ts'
+import type { Random } from '../core/random.ts'
+import type { Store, StoredResponse } from '../core/store.ts'
+import type { Address, Transport } from '../core/transport.ts'
+import type { Upstream } from '../core/upstream.ts'
+import type { Verifier } from '../core/verifier.ts'
+import type { SharedFiles } from '../peering/file-server.ts'
+import type { NodeId } from '../peering/packets.ts'
+import { Peering } from '../peering/peering.ts'
+import { localAliases } from '../retrieval/local-aliases.ts'
+import { resources, type Resources } from '../retrieval/resources.ts'
+import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
+import type { Rules } from '../retrieval/rules.ts'
+import { sharedCopies } from '../retrieval/shared-copies.ts'
+import type { RetrievalReport } from '../retrieval/source.ts'
+import { retryWatch } from '../verify/retry-watch.ts'
+import type { ShunnedPeers, ShunReason } from '../verify/shunned-peers.ts'
+
+export interface AssemblySettings {
+  readonly node: NodeId
+  /** The TCP port by which peers reach this node's files. */
+  readonly filePort: number
+  readonly serve: boolean
+  readonly ask: boolean
+  readonly maxDelayMs: number | 'auto'
+  readonly transmissionMs: number
+  readonly verifyFirstUpTo: number
+  /** Uploads at once, beyond which the node stays silent. */
+  readonly maxUploads: number
+}
+
+/** What a node stands on; each may be a simulated one. */
+export interface Seams {
+  readonly clock: Clock
+  readonly random: Random
+  readonly transport: Transport
+  readonly store: Store
+  readonly verifier: Verifier
+  readonly origin: Upstream
+  readonly peers: Upstream
+  /** Shared with the verifier, which refuses bodies that proved wrong. */
+  readonly shunned: ShunnedPeers
+  /** The rules in force, read anew for each request. */
+  readonly rules: () => Rules
+  /** Transfers to peers that run now. */
+  readonly uploads: () => number
+  readonly log: (event: AssemblyEvent) => void
+  /** A retrieval has ended. */
+  readonly retrieved: (report: RetrievalReport) => void
+}
+
+export type AssemblyEvent =
+  | { readonly kind: 'shunned'; readonly peer: Address; readonly reason: ShunReason; readonly detail: string }
+  | { readonly kind: 'stored'; readonly response: StoredResponse }
+  | { readonly kind: 'warning'; readonly message: string; readonly detail: Record<string, unknown> }
+
+export interface Assembly {
+  readonly resources: Resources
+  readonly retrievals: Retrievals
+  readonly peering: Peering
+  /** What the server for peers may hand out. */
+  readonly files: SharedFiles
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** A downloader of whom nothing was heard for this long is replaced, in ms: six reports. */
+const SILENCE_MS = 3000
+
+/** What came of a download that nobody waits for any more is kept this long, in ms. */
+const LINGER_MS = 120_000
+
+export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
+  const { clock, random, store, verifier, shunned, rules, log } = seams
+  const aliases = localAliases(random)
+  const watch = retryWatch()
+  const shun = (peer: Address, reason: ShunReason, detail: string, body?: StoredResponse['digest']) => {
+    shunned.shun(peer, { reason, detail, ...(body === undefined ? {} : { body }) })
+    log({ kind: 'shunned', peer, reason, detail })
+  }
+  const copies = sharedCopies({
+    clock,
+    store,
+    rules,
+    aliases,
+    running: (uri) => running.running(uri),
+    isBusy: () => seams.uploads() >= settings.maxUploads,
+  })
+  const peering = new Peering(
+    { ...settings, silenceMs: SILENCE_MS },
+    { ...seams, copies, isShunned: (peer) => shunned.find(peer) !== undefined },
+  )
+  const running = retrievals(
+    { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
+    {
+      ...seams,
+      inquire: (resource, waitForDownloads, owner) => peering.inquire(resource, waitForDownloads, owner),
+      events: {
+        announce: ({ request }, progress) =>
+          peering.announceDownload(request.uri, aliases.aliasOf(request.uri), progress),
+        shun,
+        stored(response, unverified) {
+          log({ kind: 'stored', response })
+          for (const client of unverified?.clients ?? []) {
+            const { uri, digest: body } = response
+            const peer = unverified?.peer
+            if (peer !== undefined) watch.delivered({ client, uri, peer, body, at: clock.monotonic() })
+          }
+        },
+        ended: (report) => seams.retrieved(report),
+        log: (message, detail) => log({ kind: 'warning', message, detail }),
+      },
+    },
+  )
+  return {
+    resources: resources({ ...seams, retrievals: running, retryWatch: watch, shun }),
+    retrievals: running,
+    peering,
+    files: copies,
+    async start() {
+      await verifier.start()
+      await peering.start()
+    },
+    async stop() {
+      running.stop()
+      await peering.stop()
+      await verifier.stop()
+    },
+  }
+}

@@ -1,0 +1,75 @@
+/** The control API: HTTP with JSON on a Unix socket, for the command line. The socket's permissions guard it (V§4). */
+import { createHash } from 'node:crypto'
+import { chmod, rm } from 'node:fs/promises'
+import { createServer, request, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, Fault } from '../core/fault.ts'
+import type { Config } from './config.ts'
+import type { Status } from './status.ts'
+
+/** Longest path of a Unix socket that every system takes, in bytes. */
+const MAX_SOCKET_PATH = 100
+
+/** Where the node with this configuration listens for commands; a named pipe on Windows. */
+export function controlPath(config: Pick<Config, 'control' | 'cache'>): string {
+  if (config.control.socket !== 'auto') return config.control.socket
+  const name = createHash('sha256').update(config.cache.directory).digest('hex').slice(0, 16)
+  if (process.platform === 'win32') return `\\\\.\\pipe\\ihave-${name}`
+  const beside = join(config.cache.directory, 'control.sock')
+  return Buffer.byteLength(beside) <= MAX_SOCKET_PATH ? beside : join(tmpdir(), `ihave-${name}.sock`)
+}
+
+export interface Control {
+  stop(): Promise<void>
+}
+
+/**
+ * Listens for commands. Whoever holds the cache directory's lock owns the socket too, so one that was left over is removed.
+ * @throws Fault ADDRESS_IN_USE naming the path.
+ */
+export async function startControl(path: string, status: () => Status): Promise<Control> {
+  await rm(path, { force: true }).catch(() => {})
+  const server = createServer((incoming, response) => {
+    const isKnown = incoming.method === 'GET' && incoming.url === '/status'
+    const body = JSON.stringify(isKnown ? status() : { error: 'expected GET /status' })
+    response.writeHead(isKnown ? 200 : 404, { 'Content-Type': 'application/json' }).end(body)
+  })
+  await listen(server, path)
+  if (process.platform !== 'win32') await chmod(path, 0o600)
+  return { stop: () => close(server) }
+}
+
+/** Asks a running node. @throws Fault UNREACHABLE when none listens there. */
+export function askStatus(path: string): Promise<Status> {
+  return new Promise((resolve, reject) => {
+    const asking = request({ socketPath: path, path: '/status' }, (response) => {
+      const chunks: Buffer[] = []
+      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString()) as Status))
+      response.on('error', reject)
+    })
+    asking.on('error', (cause) =>
+      reject(new Fault('UNREACHABLE', `no node answers at ${path}: ${describe(cause)}`, { cause })),
+    )
+    asking.end()
+  })
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        new Fault('ADDRESS_IN_USE', `control.socket: cannot listen on ${path}: ${cause.message}`, { cause }),
+      ),
+    )
+    server.listen(path, resolve)
+  })
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

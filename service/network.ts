@@ -1,0 +1,99 @@
+/** Where this node stands on the LAN: its address, its broadcast address, and who counts as a neighbour (R1.5). */
+import { networkInterfaces } from 'node:os'
+import { BlockList, isIPv4 } from 'node:net'
+import { Fault } from '../core/fault.ts'
+import type { Address } from '../core/transport.ts'
+import type { Network } from './setting-types.ts'
+
+/** An IPv4 address of this machine with its subnet. */
+export interface InterfaceAddress {
+  readonly interfaceName: string
+  readonly address: string
+  readonly netmask: string
+  readonly isInternal: boolean
+}
+
+export interface Place {
+  readonly address: Address
+  readonly broadcast: string
+  /** Whether a source address is on this node's own subnet, or in a configured network. */
+  readonly isOnLink: (address: string) => boolean
+}
+
+export interface PlaceSettings {
+  readonly address: string
+  readonly broadcast: string
+  readonly allowedNetworks: 'auto' | readonly Network[]
+}
+
+/** The machine's IPv4 addresses now. */
+export function machineAddresses(): InterfaceAddress[] {
+  return Object.entries(networkInterfaces()).flatMap(([interfaceName, all = []]) =>
+    all
+      .filter(({ family }) => family === 'IPv4')
+      .map(({ address, netmask, internal }) => ({ interfaceName, address, netmask, isInternal: internal })),
+  )
+}
+
+/**
+ * Resolves `auto`: the address of the first interface to a LAN, the broadcast address of its subnet.
+ * @returns `undefined` when there is no LAN: the node then works alone.
+ * @throws Fault CONFIG_INVALID for an address that is not this machine's.
+ */
+export function placeOf(settings: PlaceSettings, addresses: readonly InterfaceAddress[]): Place | undefined {
+  const own = settings.address === 'auto' ? lanAddress(addresses) : configured(settings.address, addresses)
+  if (!own) return undefined
+  const broadcast = settings.broadcast === 'auto' ? broadcastOf(own) : settings.broadcast
+  return { address: own.address as Address, broadcast, isOnLink: neighbours(own, settings.allowedNetworks) }
+}
+
+/** Tunnels and container bridges are no LANs of machines that fetch updates. */
+const NOT_A_LAN = /^(tun|tap|wg|ppp|docker|br-|veth|virbr|vmnet|zt|tailscale|utun)/
+
+function lanAddress(addresses: readonly InterfaceAddress[]): InterfaceAddress | undefined {
+  return addresses.find(
+    ({ isInternal, interfaceName, netmask }) =>
+      !isInternal && !NOT_A_LAN.test(interfaceName) && netmask !== '255.255.255.255',
+  )
+}
+
+/** Any loopback address is the machine's own, though only 127.0.0.1 is listed. */
+function configured(address: string, addresses: readonly InterfaceAddress[]): InterfaceAddress {
+  if (address.startsWith('127.'))
+    return { interfaceName: 'lo', address, netmask: '255.0.0.0', isInternal: true }
+  const own = addresses.find((each) => each.address === address)
+  if (own) return own
+  const known = addresses.map((each) => each.address).join(', ')
+  throw new Fault(
+    'CONFIG_INVALID',
+    `peering.address: expected an address of this machine (${known}), got ${address}`,
+  )
+}
+
+/** The last address of the subnet. */
+export function broadcastOf({ address, netmask }: Pick<InterfaceAddress, 'address' | 'netmask'>): string {
+  const mask = netmask.split('.').map(Number)
+  return address
+    .split('.')
+    .map((byte, at) => Number(byte) | (~(mask[at] ?? 255) & 255))
+    .join('.')
+}
+
+function neighbours(
+  own: InterfaceAddress,
+  allowed: 'auto' | readonly Network[],
+): (address: string) => boolean {
+  const subnet: Network = { address: own.address, prefixLength: prefixOf(own.netmask), family: 'ipv4' }
+  const networks = new BlockList()
+  for (const { address, prefixLength, family } of allowed === 'auto' ? [subnet] : allowed)
+    networks.addSubnet(address, prefixLength, family)
+  return (source) => {
+    const address = source.replace(/^::ffff:/, '')
+    return networks.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
+  }
+}
+
+function prefixOf(netmask: string): number {
+  const bits = netmask.split('.').map((byte) => Number(byte).toString(2).replaceAll('0', '').length)
+  return bits.reduce((sum, each) => sum + each, 0)
+}

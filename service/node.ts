@@ -1,0 +1,322 @@
+/** The daemon: one assembled node on real sockets, files and clocks. The composition root. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { diskStore } from '../cache/disk-store.ts'
+import { systemClock, type Monotonic } from '../core/clock.ts'
+import { describe, Fault } from '../core/fault.ts'
+import { systemRandom } from '../core/random.ts'
+import type { Store } from '../core/store.ts'
+import { noTransport, type Transport } from '../core/transport.ts'
+import { formatBytes } from '../core/units.ts'
+import { FileServer } from '../peering/file-server.ts'
+import type { NodeId } from '../peering/packets.ts'
+import { UdpTransport } from '../peering/udp-transport.ts'
+import { originUpstream, peerUpstream, type HttpUpstream } from '../proxy/http-upstream.ts'
+import { passThrough } from '../proxy/pass-through.ts'
+import { ProxyServer } from '../proxy/proxy-server.ts'
+import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
+import { tunnel } from '../proxy/tunnel.ts'
+import { compileRules, type Rules } from '../retrieval/rules.ts'
+import { verifierLadder } from '../verify/ladder.ts'
+import { shunnedPeers } from '../verify/shunned-peers.ts'
+import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
+import type { Config } from './config.ts'
+import { controlPath, startControl, type Control } from './control.ts'
+import { requestFields } from './logging.ts'
+import { machineAddresses, placeOf, type Place } from './network.ts'
+import { ownPages } from './own-pages.ts'
+import type { Status } from './status.ts'
+import { tally } from './totals.ts'
+import { VERSION } from './version.ts'
+
+/** Connections from peers at once. */
+const MAX_PEER_CONNECTIONS = 256
+
+export class Node {
+  readonly #config: Config
+  readonly #log: Logger
+  readonly #place: Place | undefined
+  readonly #tally = tally()
+  readonly #shunned = shunnedPeers({ clock: systemClock })
+  readonly #own: Endpoint[] = []
+  readonly #guard: GuardSettings
+  readonly #origin: HttpUpstream
+  readonly #peers = peerUpstream()
+  readonly #store: Store
+  #rules: Rules
+  #id = '' as NodeId
+  #assembly: Assembly | undefined
+  #fileServer: FileServer | undefined
+  #proxy: ProxyServer | undefined
+  #control: Control | undefined
+  #startedAt: Monotonic = systemClock.monotonic()
+  /** What has been started, in order; stopped in reverse. */
+  readonly #running: (() => Promise<void>)[] = []
+
+  /** @throws Fault CONFIG_INVALID when `peering.address` is not this machine's. */
+  constructor(config: Config, log: Logger) {
+    this.#config = config
+    this.#log = log
+    this.#rules = compileRules(config.rules, config.presets, config.peering.waitForDownloads)
+    this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
+    const loopbackOnly = isLoopback(config.proxy.listen.host)
+    this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
+    this.#origin = originUpstream(this.#guard)
+    this.#store = diskStore(storeSettings(config), {
+      clock: systemClock,
+      random: systemRandom,
+      log: this.#logStore,
+    })
+  }
+
+  /** @throws Fault ADDRESS_IN_USE, STORE_FAILED; what had been started is stopped again. */
+  async start(): Promise<void> {
+    this.#startedAt = systemClock.monotonic()
+    try {
+      await this.#store.start()
+      this.#running.push(() => this.#store.stop())
+      this.#id = await nodeId(this.#config.cache.directory)
+      await this.#startPeering()
+      await this.#startProxy()
+      this.#control = await startControl(controlPath(this.#config), () => this.status())
+      this.#running.push(async () => this.#control?.stop())
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  /** Running transfers get `proxy.stopGraceMs`; safe at any moment. */
+  async stop(): Promise<void> {
+    for (const stop of this.#running.splice(0).toReversed()) {
+      await stop().catch((error: unknown) => this.#log.error({ reason: describe(error) }, 'stopping'))
+    }
+    await Promise.all([this.#origin.stop(), this.#peers.stop()])
+  }
+
+  /** Where applications reach the proxy: `host:port`. */
+  get proxyAddress(): string {
+    const { host } = this.#config.proxy.listen
+    return `${isIP(host) === 6 ? `[${host}]` : host}:${this.#proxy?.port ?? this.#config.proxy.listen.port}`
+  }
+
+  /** The one line that says that the node works. */
+  readyLine(): string {
+    const { bytes, maxBytes } = this.#store.usage()
+    const peering = this.#place
+      ? `peers at ${this.#place.address} (packets ${this.#config.peering.packetPort}, files ${this.#fileServer?.port})`
+      : this.#config.peering.enabled
+        ? 'no LAN found: working alone'
+        : 'peering is off'
+    const cache = `cache ${this.#config.cache.directory} (${formatBytes(bytes)} of ${formatBytes(maxBytes)})`
+    return `ihave ${VERSION} is ready: proxy http://${this.proxyAddress}, ${peering}, ${cache}`
+  }
+
+  status(): Status {
+    const now = systemClock.monotonic()
+    return {
+      version: VERSION,
+      node: this.#id,
+      upMs: Math.round(now - this.#startedAt),
+      proxy: this.proxyAddress,
+      peering: this.#peeringStatus(now),
+      cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
+      transfers: this.#transfers(),
+      totals: this.#tally.totals(),
+      packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
+      shunned: this.#shunned.list(),
+    }
+  }
+
+  async #startPeering(): Promise<void> {
+    const { peering } = this.#config
+    const place = this.#place
+    const isServing = place !== undefined && peering.serve
+    const files = {
+      open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly?.files.open(alias),
+    }
+    if (isServing) {
+      this.#fileServer = new FileServer(
+        {
+          address: place.address,
+          port: peering.filePort,
+          maxConnections: MAX_PEER_CONNECTIONS,
+          isOnLink: place.isOnLink,
+        },
+        files,
+        {
+          uploaded: (peer, alias, bytes) => {
+            this.#tally.uploaded(bytes)
+            this.#log.debug({ peer, alias: alias.slice(0, 9), bytes }, 'uploaded')
+          },
+          refused: (peer, status) => this.#log.debug({ peer, status }, 'refused on the port for files'),
+        },
+      )
+      const fileServer = this.#fileServer
+      await fileServer.start()
+      this.#running.push(() => fileServer.stop())
+      this.#own.push({ address: place.address, port: this.#fileServer.port })
+    }
+    const assembly = this.#assemble(place, isServing)
+    this.#assembly = assembly
+    await assembly.start()
+    this.#running.push(() => assembly.stop())
+  }
+
+  #assemble(place: Place | undefined, isServing: boolean): Assembly {
+    const { peering, verification } = this.#config
+    const verifier = verifierLadder(
+      { apt: verification.aptConfig },
+      {
+        clock: systemClock,
+        isBadBody: (body) => this.#shunned.isBadBody(body),
+        log: (event) => this.#log.info(event, event.kind),
+      },
+    )
+    const settings = {
+      node: this.#id,
+      filePort: this.#fileServer?.port ?? peering.filePort,
+      serve: isServing,
+      ask: place !== undefined && peering.ask,
+      maxDelayMs: peering.maxDelayMs,
+      transmissionMs: peering.transmissionMs,
+      verifyFirstUpTo: verification.verifyFirstUpTo,
+      maxUploads: peering.maxUploads,
+    }
+    return assemble(settings, {
+      clock: systemClock,
+      random: systemRandom,
+      transport: this.#transport(place),
+      store: this.#store,
+      verifier,
+      origin: this.#origin,
+      peers: this.#peers,
+      shunned: this.#shunned,
+      rules: () => this.#rules,
+      uploads: () => this.#fileServer?.uploads ?? 0,
+      log: this.#logEvent,
+      retrieved: (report) => this.#tally.retrieved(report),
+    })
+  }
+
+  #transport(place: Place | undefined): Transport {
+    if (!place) return noTransport
+    const counters = () => this.#assembly?.peering.counters
+    const count = (what: string) => counters()?.set(what, (counters()?.get(what) ?? 0) + 1)
+    return new UdpTransport(
+      { ...place, port: this.#config.peering.packetPort },
+      { clock: systemClock, count },
+    )
+  }
+
+  async #startProxy(): Promise<void> {
+    const { proxy } = this.#config
+    const assembly = this.#assembly
+    if (!assembly) return
+    const pseudonym = `ihave-${this.#id.slice(0, 12)}`
+    const onFault = (fault: Fault, target: URL | string) =>
+      this.#log.debug({ code: fault.code, target: String(target).slice(0, 200) }, fault.message)
+    const server = new ProxyServer(
+      {
+        address: proxy.listen.host,
+        port: proxy.listen.port,
+        pseudonym,
+        mayUse: (address) => isLoopback(address) || this.#isNeighbour(address),
+        stopGraceMs: proxy.stopGraceMs,
+      },
+      {
+        clock: systemClock,
+        resources: assembly.resources,
+        passThrough: passThrough({ guard: this.#guard, pseudonym }, { clock: systemClock, onFault }),
+        tunnels: tunnel({ guard: this.#guard }, { clock: systemClock, onFault }),
+        ownPage: ownPages({
+          rules: () => this.#rules,
+          proxyAddress: () => this.proxyAddress,
+          status: () => this.status(),
+        }),
+        invalidate: (uri) => this.#store.remove(uri),
+        log: (line) => {
+          this.#tally.request(line)
+          this.#log.info(requestFields(line), 'request')
+        },
+      },
+    )
+    await server.start()
+    this.#proxy = server
+    this.#own.push({ address: proxy.listen.host, port: server.port })
+    this.#running.push(() => server.stop())
+  }
+
+  /** A proxy that listens beyond loopback serves this machine's own subnets only (R1.5). */
+  #isNeighbour(address: string): boolean {
+    return this.#place?.isOnLink(address) ?? false
+  }
+
+  #peeringStatus(now: Monotonic): Status['peering'] {
+    const peering = this.#assembly?.peering
+    if (!this.#place || !peering) return undefined
+    const timing = peering.timing()
+    return {
+      address: this.#place.address,
+      packetPort: this.#config.peering.packetPort,
+      filePort: this.#fileServer?.port ?? this.#config.peering.filePort,
+      waitMs: timing && Math.round(timing.maxDelayMs + timing.transmissionMs),
+      peers: peering.livePeers().map(({ address, node, roundTripMs, heardAt }) => ({
+        address,
+        node,
+        roundTripMs,
+        heardMsAgo: Math.round(now - heardAt),
+      })),
+    }
+  }
+
+  #transfers(): Status['transfers'] {
+    return (this.#assembly?.retrievals.all() ?? []).map((retrieval) => ({
+      uri: retrieval.request.uri,
+      source: retrieval.current?.kind ?? 'asking',
+      ...retrieval.progress(),
+    }))
+  }
+
+  readonly #logEvent = (event: AssemblyEvent): void => {
+    switch (event.kind) {
+      case 'shunned':
+        return this.#log.warn({ peer: event.peer, reason: event.reason }, `shunned: ${event.detail}`)
+      case 'stored':
+        return this.#log.debug({ uri: event.response.uri, bytes: event.response.size }, 'stored')
+      case 'warning':
+        return this.#log.warn(event.detail, event.message)
+    }
+  }
+
+  readonly #logStore = (event: { readonly kind: string }): void => {
+    this.#log.warn(event, `cache: ${event.kind}`)
+  }
+}
+
+function storeSettings({ cache }: Config) {
+  return {
+    directory: cache.directory,
+    maxBytes: cache.maxSize,
+    reserveBytes: cache.reserve,
+    maxObjectBytes: Math.min(cache.maxObjectSize, cache.maxSize),
+  }
+}
+
+/** This node's ID: 128 random bits, made once and kept with the cache. */
+async function nodeId(directory: string): Promise<NodeId> {
+  const file = join(directory, 'node-id')
+  const known = await readFile(file, 'utf8').catch(() => '')
+  if (/^[0-9a-f]{32}$/.test(known.trim())) return known.trim() as NodeId
+  const id = systemRandom.hex(16)
+  await mkdir(directory, { recursive: true })
+  await writeFile(file, `${id}\n`)
+  return id as NodeId
+}
+
+function isLoopback(host: string): boolean {
+  const address = host.replace(/^::ffff:/, '')
+  return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
+}

@@ -1,0 +1,38 @@
+/** The log for a terminal: one plain line per event instead of JSON. */
+import type { Writable } from 'node:stream'
+import { formatBytes } from '../core/units.ts'
+
+interface Entry {
+  readonly level: number
+  readonly time: number
+  readonly msg: string
+  readonly [key: string]: unknown
+}
+
+/** What pino writes to. */
+export function prettyStream(out: Writable): { write(line: string): void } {
+  return { write: (line) => out.write(`${prettyLine(JSON.parse(line) as Entry)}\n`) }
+}
+
+function prettyLine(entry: Entry): string {
+  const time = new Date(entry.time).toTimeString().slice(0, 8)
+  const level = entry.level >= 50 ? 'ERROR ' : entry.level >= 40 ? 'warning: ' : ''
+  return `${time}  ${level}${'method' in entry ? requestLine(entry) : eventLine(entry)}`
+}
+
+function requestLine(entry: Entry): string {
+  const { method, url, status, bytes, ms, source, error } = entry
+  const from = source === undefined ? String(entry['way']) : String(source)
+  const told = error === undefined ? '' : `  ${String(error)}`
+  return `${String(status)} ${String(method)} ${String(url)}  ${from}, ${formatBytes(Number(bytes))} in ${String(ms)} ms${told}`
+}
+
+const PLAIN = new Set(['level', 'time', 'msg'])
+
+function eventLine(entry: Entry): string {
+  const rest = Object.entries(entry).filter(([key]) => !PLAIN.has(key))
+  const told = rest.map(
+    ([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  )
+  return [entry.msg, ...told].join('  ')
+}

@@ -1,0 +1,44 @@
+/** What a running node says of itself (`ihave status`, the control API). */
+import type { StoreUsage } from '../core/store.ts'
+import type { ShunnedPeer } from '../verify/shunned-peers.ts'
+import type { Totals } from './totals.ts'
+
+export interface Status {
+  readonly version: string
+  readonly node: string
+  readonly upMs: number
+  readonly proxy: string
+  readonly peering: PeeringStatus | undefined
+  readonly cache: StoreUsage & { readonly directory: string }
+  readonly transfers: readonly TransferStatus[]
+  readonly totals: Totals
+  /** Service packets by what became of them. */
+  readonly packets: Record<string, number>
+  readonly shunned: readonly ShunnedPeer[]
+}
+
+export interface PeeringStatus {
+  readonly address: string
+  readonly packetPort: number
+  readonly filePort: number
+  readonly peers: readonly PeerStatus[]
+  /** How long a question asked now would wait, in ms; absent when there is nobody to wait for. */
+  readonly waitMs: number | undefined
+}
+
+export interface PeerStatus {
+  readonly address: string
+  /** Absent for a node that speaks only the patents' packets. */
+  readonly node: string | undefined
+  readonly roundTripMs: number | undefined
+  readonly heardMsAgo: number
+}
+
+/** A retrieval that runs (R5.2). */
+export interface TransferStatus {
+  readonly uri: string
+  readonly source: string
+  readonly receivedBytes: number
+  readonly totalBytes: number | undefined
+  readonly bytesPerSecond: number | undefined
+}

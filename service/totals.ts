@@ -1,0 +1,51 @@
+/** What went where since the start: the numbers behind `ihave status` (R12.2, "savings"). */
+import type { RequestLine } from '../proxy/proxy-server.ts'
+import type { RetrievalReport, SourceKind } from '../retrieval/source.ts'
+
+export interface Totals {
+  readonly requests: Record<string, number>
+  /** Bytes of bodies that applications were given. */
+  readonly deliveredBytes: number
+  /** Bytes received, by source; `internet` is what the WAN carried. */
+  readonly receivedBytes: Record<SourceKind, number>
+  /** Bytes of bodies that peers were given. */
+  readonly uploadedBytes: number
+  readonly uploads: number
+}
+
+export interface Tally {
+  request(line: RequestLine): void
+  /** A retrieval has ended: its bytes count once, however many applications they went to. */
+  retrieved(report: RetrievalReport): void
+  uploaded(bytes: number): void
+  totals(): Totals
+}
+
+export function tally(): Tally {
+  const requests: Record<string, number> = {}
+  const receivedBytes: Record<SourceKind, number> = { peer: 0, 'in-progress': 0, internet: 0 }
+  let deliveredBytes = 0
+  let uploadedBytes = 0
+  let uploads = 0
+  return {
+    request({ trace, way, bytes }) {
+      const how = trace?.how ?? way
+      requests[how] = (requests[how] ?? 0) + 1
+      deliveredBytes += bytes
+    },
+    retrieved({ bytes }) {
+      for (const source of Object.keys(receivedBytes) as SourceKind[]) receivedBytes[source] += bytes[source]
+    },
+    uploaded(bytes) {
+      uploads++
+      uploadedBytes += bytes
+    },
+    totals: () => ({
+      requests: { ...requests },
+      deliveredBytes,
+      receivedBytes: { ...receivedBytes },
+      uploadedBytes,
+      uploads,
+    }),
+  }
+}

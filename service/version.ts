@@ -1,0 +1,11 @@
+/** The version of this program, from its package. */
+import { readFileSync } from 'node:fs'
+
+export const VERSION: string = (JSON.parse(readFileSync(packageFile(), 'utf8')) as { version: string })
+  .version
+
+/** Sources lie one folder below the package's root, built files two. */
+function packageFile(): URL {
+  const isBuilt = /\/dist\/service\/[^/]*$/.test(import.meta.url)
+  return new URL(isBuilt ? '../../package.json' : '../package.json', import.meta.url)
+}
