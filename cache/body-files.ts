@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
@@ -110,7 +111,10 @@ export class BodyFiles implements Bodies {
     const unwanted = names.filter((name) => !view.isWanted(name as Sha256))
     await Promise.all(unwanted.map((name) => this.remove(name as Sha256)))
     for (const digest of view.digestsFrom(prefix)) {
-      if (!listed.has(digest) && !existsSync(this.#bodyPath(digest))) view.missing(digest)
+      if (listed.has(digest) || existsSync(this.#bodyPath(digest))) continue
+      view.missing(digest)
+      // Thousands may be missing, and requests must not wait for all of them.
+      await setImmediate()
     }
     return unwanted.length
   }

@@ -37,11 +37,6 @@ export function missingFrom(extents: Extents, span: ByteSpan): ByteSpan[] {
   return missing
 }
 
-/** How many bytes are held. */
-export function byteCount(extents: Extents): number {
-  return extents.reduce((sum, span) => sum + span.end - span.start, 0)
-}
-
 function firstEndingAtOrAfter(extents: Extents, offset: number): number {
   return firstIndex(extents, (span) => span.end >= offset)
 }

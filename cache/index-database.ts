@@ -18,7 +18,7 @@ import {
 import { storeFault } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 
-/** Uses are written after this many; a killed process forgets at most so many of them. */
+/** So many responses' uses are written at once; a killed process forgets the last uses of fewer than these. */
 const USES_PER_WRITE = 256
 const ROWS_PER_PAGE = 128
 const REMEMBERED_URIS = 10_000

@@ -263,12 +263,12 @@ describe('the free space of the file system', () => {
 
   it('may run out at any moment: what was used least recently goes, else the copy is refused', async (test) => {
     const directory = temporaryDirectory(test)
-    const mount = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory])
+    const mount = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory])
     if (mount.status !== 0) return test.skip('cannot mount a file system here')
     try {
       await fillFileSystem(test, directory)
     } finally {
-      spawnSync('umount', ['-l', directory])
+      spawnSync('/bin/umount', ['-l', directory])
     }
   })
 })

@@ -3,11 +3,14 @@ import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFile
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
+import { IndexDatabase } from '../../cache/index-database.ts'
+import { BodyDigester } from '../../cache/piece-digests.ts'
 import { Fault } from '../../core/fault.ts'
 import { seededRandom, systemRandom } from '../../core/random.ts'
 import type { StoredResponse } from '../../core/store.ts'
 import {
   bytesOf,
+  headOf,
   MIB,
   openDiskStore,
   put,
@@ -17,6 +20,8 @@ import {
   until,
   uriOf,
 } from './store-fixtures.ts'
+
+const emptyBody = new BodyDigester().result()
 
 /** A stopped store's directory with `count` small bodies in it. */
 async function filledDirectory(test: TestContext, count: number): Promise<[string, StoredResponse[]]> {
@@ -28,6 +33,41 @@ async function filledDirectory(test: TestContext, count: number): Promise<[strin
   }
   await store.stop()
   return [directory, stored]
+}
+
+describe('the uses of responses', () => {
+  for (const [used, last] of [
+    [255, 300],
+    [256, 256],
+  ] as const) {
+    it(`of ${used} responses ${last === used ? 'are written' : 'wait in memory'}`, (test) => {
+      const directory = temporaryDirectory(test)
+      const index = new IndexDatabase(join(directory, 'index.sqlite'), () => {})
+      index.open(() => {})
+      test.after(() => index.close())
+      for (let id = 1; id <= 300; id += 1) index.insert(headOf(String(id)), emptyBody)
+      for (let id = 1; id <= used; id += 1) index.use(id)
+      assert.equal(mostRecentOnDisk(directory), last)
+      assert.equal(first(index.list('most-recent-first')).id, used)
+    })
+  }
+})
+
+/** The id of the response that a kill at this moment would leave as the most recently used. */
+function mostRecentOnDisk(directory: string): number {
+  for (const suffix of ['', '-wal']) {
+    copyFileSync(join(directory, `index.sqlite${suffix}`), join(directory, `copy.sqlite${suffix}`))
+  }
+  const copy = new IndexDatabase(join(directory, 'copy.sqlite'), () => {})
+  copy.open(() => {})
+  const { id } = first(copy.list('most-recent-first'))
+  copy.close()
+  return id
+}
+
+function first(responses: Iterable<StoredResponse>): StoredResponse {
+  for (const response of responses) return response
+  throw new Error('there is none')
 }
 
 describe('a damaged index', () => {
