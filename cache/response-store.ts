@@ -9,6 +9,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type {
+  Freshening,
   GrowingCopy,
   ResponseHead,
   Store,
@@ -135,12 +136,9 @@ export class ResponseStore implements Store {
     return this.#settle(this.#index.insert(head, this.#bodyOf(body)))
   }
 
-  freshen(
-    response: StoredResponse,
-    update: Pick<StoredResponse, 'fields' | 'requestTime' | 'responseTime'>,
-  ): StoredResponse {
-    const { fields, requestTime, responseTime } = update
-    const freshened = { ...response, fields, requestTime, responseTime }
+  freshen(response: StoredResponse, update: Freshening): StoredResponse {
+    const { fields, requestTime, responseTime, shareable } = update
+    const freshened = { ...response, fields, requestTime, responseTime, shareable }
     if (this.#index.update(freshened)) return freshened
     throw new Fault('STORE_FAILED', `${response.uri} is no longer stored`)
   }

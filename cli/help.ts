@@ -6,7 +6,6 @@ export function help(): string {
 
 ihave start [--config FILE]            runs a node until it is told to stop
 ihave status [--config FILE] [--json]  what the running node is doing
-ihave demo [--curl] [--json]           three nodes on this machine share real downloads
 ihave help, ihave version
 
 Without --config, ./proxy.config.yaml is used where there is one, else the defaults. Every setting can also be given

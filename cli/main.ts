@@ -16,7 +16,6 @@ type Command = (args: readonly string[]) => Promise<number> | number
 const COMMANDS: Readonly<Record<string, Command>> = {
   start,
   status,
-  demo: async (args) => (await import('../sim/demo/demo.ts')).demo(args),
   help: () => say(help()),
   version: () => say(VERSION),
 }

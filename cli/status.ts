@@ -12,14 +12,14 @@ export async function status(args: readonly string[]): Promise<number> {
   return 0
 }
 
-export function statusText(status: Status): string {
-  const { cache, totals, transfers, shunned } = status
+export function statusText(answer: Status): string {
+  const { cache, totals, transfers, shunned } = answer
   const { peer, internet } = totals.receivedBytes
   const fromPeers = peer + totals.receivedBytes['in-progress']
   const requests = Object.entries(totals.requests).map(([how, count]) => `${count} ${how}`)
   const lines = [
-    `ihave ${status.version}, up ${formatDuration(status.upMs)}, proxy http://${status.proxy}`,
-    ...peeringLines(status.peering),
+    `ihave ${answer.version}, up ${formatDuration(answer.upMs)}, proxy http://${answer.proxy}`,
+    ...peeringLines(answer.peering),
     `cache      ${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)}, ${cache.responses} responses, in ${cache.directory}`,
     `requests   ${requests.join(', ') || 'none yet'}`,
     `delivered  ${formatBytes(totals.deliveredBytes)} to applications`,

@@ -68,6 +68,9 @@ export type StoreEvent =
   | { readonly kind: 'stored'; readonly response: StoredResponse }
   | { readonly kind: 'removed'; readonly response: StoredResponse }
 
+/** What a validation changes of a stored response. */
+export type Freshening = Pick<StoredResponse, 'fields' | 'requestTime' | 'responseTime' | 'shareable'>
+
 export interface StoreUsage {
   /** Bytes of bodies on disk, growing copies included; each body counted once. */
   readonly bytes: number
@@ -99,11 +102,8 @@ export interface Store {
   commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse>
   /** Another URI for a body that is already here (the same file under another name). */
   link(body: StoredResponse, head: ResponseHead): StoredResponse
-  /** Updates fields and times after a 304 (RFC 9111 4.3.4). */
-  freshen(
-    response: StoredResponse,
-    update: Pick<StoredResponse, 'fields' | 'requestTime' | 'responseTime'>,
-  ): StoredResponse
+  /** Updates fields and times after a 304 (RFC 9111 4.3.4), which may also take the permission to share back. */
+  freshen(response: StoredResponse, update: Freshening): StoredResponse
   findByDigest(digest: Sha256): StoredResponse | undefined
   /** Removes every stored response for the URI. @returns how many there were. */
   remove(uri: TargetUri): number

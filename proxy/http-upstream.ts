@@ -41,10 +41,13 @@ export function originUpstream(guard: GuardSettings): HttpUpstream {
   }
 }
 
-/** To peers' ports for files: on this LAN, at addresses that their packets came from. */
-export function peerUpstream(): HttpUpstream {
+/**
+ * To peers' ports for files: on this LAN, at addresses that their packets came from.
+ * @param localAddress this node's own address, so that peers know it again; absent: the system's choice.
+ */
+export function peerUpstream(localAddress: string | undefined): HttpUpstream {
   const agent = new Agent({
-    connect: { timeout: PEER_TIMEOUTS.connectMs },
+    connect: { timeout: PEER_TIMEOUTS.connectMs, ...(localAddress === undefined ? {} : { localAddress }) },
     headersTimeout: PEER_TIMEOUTS.headersMs,
     bodyTimeout: PEER_TIMEOUTS.bodyMs,
     connections: CONNECTIONS_PER_ORIGIN,

@@ -9,6 +9,7 @@
 import type { Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
 import { endToEndFields, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
+import type { Sha256 } from '../core/digest.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
@@ -22,9 +23,11 @@ import { freshened, notModifiedApplies } from '../cache/semantics/validation.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
 import type { Address } from '../core/transport.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
+import { admit } from './admission.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
 import { answerWith, type Representation } from './representation.ts'
-import type { Head, Retrieval, RetrievalRequest } from './retrieval.ts'
+import type { RetrievalRequest } from './request.ts'
+import type { Head, Retrieval } from './retrieval.ts'
 import type { Retrievals } from './retrievals.ts'
 import type { Rules } from './rules.ts'
 import type { RetrievalReport, SourceKind } from './source.ts'
@@ -64,7 +67,7 @@ export interface ResourcesComponents {
   readonly rules: () => Rules
   readonly retrievals: Retrievals
   readonly retryWatch: RetryWatch
-  readonly shun: (peer: Address, reason: ShunReason, detail: string) => void
+  readonly shun: (peer: Address, reason: ShunReason, detail: string, body?: Sha256) => void
 }
 
 /** @throws Fault when there is no answer, for an error page. */
@@ -97,7 +100,7 @@ class RequestPath {
       case 'hit':
         return this.#fromStore(decision, 'hit')
       case 'stale-while-revalidate':
-        void this.#validate(decision.response, decision.conditional).catch(() => {})
+        this.#validateInBackground(decision)
         return this.#fromStore(decision, 'hit')
       case 'validate':
         return method === 'HEAD' ? this.#head('stale') : this.#validated(decision)
@@ -119,7 +122,7 @@ class RequestPath {
     if (delivery === undefined || isConditional) return false
     const stored = store.lookup(uri).some((each) => each.source === 'peer' && each.digest === delivery.body)
     if (!stored) return false
-    shun(delivery.peer, 'asked-again', `${uri}: delivered unverified, and asked for again`)
+    shun(delivery.peer, 'asked-again', `${uri}: delivered unverified, and asked for again`, delivery.body)
     store.remove(uri)
     return true
   }
@@ -161,7 +164,7 @@ class RequestPath {
       const { clock } = this.#components
       if (!staleIfErrorAllows({ fields: this.#request.received }, response, this.#policy, clock.wall()))
         throw error
-      return this.#stale(response)
+      return this.#current(response, 'hit')
     }
   }
 
@@ -170,7 +173,7 @@ class RequestPath {
     conditional: Fields,
     reason: ForwardReason = 'stale',
   ): Promise<Resource> {
-    const { store, clock } = this.#components
+    const { clock } = this.#components
     const asked = [...withoutFields(this.#request.forwarded, SELECTING_A_PART), ...conditional]
     const { head, retrieval, leave } = await this.#join({
       ...this.#retrievalRequest(asked),
@@ -180,23 +183,53 @@ class RequestPath {
     const { status, fields } = head.response
     if (status === 304 && notModifiedApplies(fields, stored)) {
       leave()
-      const now = clock.wall()
-      const update = { fields: freshened(stored.fields, fields), requestTime: now, responseTime: now }
-      const response = store.freshen(stored, update)
-      const ttlMs = remainingFreshnessMs(response, this.#policy, now)
-      return this.#fromStore({ response, ageMs: currentAgeMs(response, now), ttlMs }, 'validated')
+      return this.#freshened(stored, freshened(stored.fields, fields))
     }
     if (staleIfErrorAllows({ fields: this.#request.received }, stored, this.#policy, clock.wall(), status)) {
       leave()
-      return this.#stale(stored)
+      return this.#current(stored, 'hit')
     }
     return this.#fromDirect(head, retrieval, leave, reason)
   }
 
-  #stale(response: StoredResponse): Resource {
+  /** A 304 may also take back the permission to store or to share (RFC 9111 4.3.4, V§3). */
+  #freshened(stored: StoredResponse, fields: Fields): Resource {
+    const { store, clock } = this.#components
+    const now = clock.wall()
+    const admission = admit(this.#retrievalRequest(this.#request.forwarded), {
+      status: stored.status,
+      fields,
+    })
+    const shareable = stored.shareable && admission.kind === 'admitted' && admission.isShareable
+    const response = store.freshen(stored, { fields, requestTime: now, responseTime: now, shareable })
+    const resource = this.#current(response, 'validated')
+    return admission.kind === 'admitted' ? resource : this.#lastUse(resource)
+  }
+
+  /** What may no longer be stored is removed when it has been sent. */
+  #lastUse(resource: Resource): Resource {
+    const { body } = resource.answer
+    const remove = () => void this.#components.store.remove(this.#request.uri)
+    if (body !== undefined)
+      return { ...resource, answer: { ...resource.answer, body: leaving(body, remove) } }
+    remove()
+    return resource
+  }
+
+  /** The application is served at once; what it asked for is validated for the next one (RFC 5861 3). */
+  #validateInBackground({
+    response,
+    conditional,
+  }: Extract<Decision, { kind: 'stale-while-revalidate' }>): void {
+    const detached = { ...this.#request, signal: new AbortController().signal }
+    const path = new RequestPath(this.#components, detached)
+    void path.#validate(response, conditional).catch(() => {}) // the stale response remains; the next request tries again
+  }
+
+  #current(response: StoredResponse, how: 'hit' | 'validated'): Resource {
     const now = this.#components.clock.wall()
     const ttlMs = remainingFreshnessMs(response, this.#policy, now)
-    return this.#fromStore({ response, ageMs: currentAgeMs(response, now), ttlMs }, 'hit')
+    return this.#fromStore({ response, ageMs: currentAgeMs(response, now), ttlMs }, how)
   }
 
   /** HEAD says what GET would; nothing is stored for it, and the LAN is not asked (BITS asks it first). */
@@ -239,7 +272,8 @@ class RequestPath {
   #retrievalRequest(fields: Fields): RetrievalRequest {
     const { uri, target, received, method } = this.#request
     const gate = mayNameToLan({ method, uri: target, fields: received }, this.#policy, false)
-    return { uri, target, fields, policy: this.#policy, mayAskPeers: gate.kind === 'share' }
+    const isNameable = gate.kind === 'share'
+    return { uri, target, fields, policy: this.#policy, isNameable, mayAskPeers: isNameable }
   }
 
   async #join(request: RetrievalRequest) {

@@ -1,19 +1,15 @@
 /** The retrievals that run: requests for the same are collapsed into one (R4.6, RFC 9111 4), uncacheable ones are not. */
-import { hasField, type Fields } from '../core/fields.ts'
+import { fieldValue, hasField, withoutFields, type Fields } from '../core/fields.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import type { Clock, Monotonic } from '../core/clock.ts'
-import { mayStore } from '../cache/semantics/storable.ts'
-import { maySharePeerwise } from '../cache/semantics/sharing-gate.ts'
-import { selectingFields } from '../cache/semantics/vary.ts'
-import { fieldValue } from '../core/fields.ts'
+import type { Monotonic } from '../core/clock.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
 import {
   Retrieval,
   type RetrievalComponents,
   type RetrievalEvents,
-  type RetrievalRequest,
   type RetrievalSettings,
 } from './retrieval.ts'
+import type { RetrievalRequest } from './request.ts'
 
 export interface Joined {
   readonly retrieval: Retrieval
@@ -39,13 +35,12 @@ export const POISONED_MS = 600_000
 
 const MAX_POISONED = 1000
 
-export type RetrievalsEvents = Omit<RetrievalEvents, 'admit' | 'over' | 'poisoned'>
+export type RetrievalsEvents = Omit<RetrievalEvents, 'over' | 'poisoned'>
 
 export function retrievals(
   settings: RetrievalSettings,
   components: Omit<RetrievalComponents, 'events'> & {
     readonly events: RetrievalsEvents
-    readonly clock: Clock
   },
 ): Retrievals {
   const running = new Map<string, Retrieval>()
@@ -53,7 +48,6 @@ export function retrievals(
   const poisoned = new Map<TargetUri, Monotonic>()
   const events: RetrievalEvents = {
     ...components.events,
-    admit,
     poisoned: (uri) => {
       poisoned.set(uri, components.clock.monotonic())
       if (poisoned.size > MAX_POISONED) poisoned.delete([...poisoned.keys()][0] ?? uri)
@@ -106,7 +100,7 @@ function keyOf({ uri, fields }: RetrievalRequest): string {
 function wholeOf(running: Map<string, Retrieval>, request: RetrievalRequest): Retrieval | undefined {
   const from = /^bytes=(\d{1,15})-/.exec(fieldValue(request.fields, 'range') ?? '')?.[1]
   if (from === undefined) return undefined
-  const fields = request.fields.filter(([name]) => !SELECTING_A_PART.includes(name.toLowerCase()))
+  const fields = withoutFields(request.fields, SELECTING_A_PART)
   const whole = running.get(keyOf({ ...request, fields }))
   const held = whole?.progress().receivedBytes ?? 0
   return whole?.copy?.size !== undefined && Number(from) <= held + SOON_BYTES ? whole : undefined
@@ -114,18 +108,3 @@ function wholeOf(running: Map<string, Retrieval>, request: RetrievalRequest): Re
 
 /** A range that begins this close behind what is held is waited for, in bytes. */
 const SOON_BYTES = 4 * 1024 * 1024
-
-/** How a response may be kept (RFC 9111 3, V§3); a reason when it may not. */
-function admit(
-  request: RetrievalRequest,
-  response: { readonly status: number; readonly fields: Fields },
-): { fields: Fields; selecting: Fields; shareable: boolean } | string {
-  const { policy, fields, target } = request
-  if (response.status !== 200) return `status ${response.status}`
-  const storability = mayStore({ method: 'GET', fields }, response, policy)
-  if (storability.kind === 'no') return storability.reason
-  const selecting = selectingFields(fields, response.fields)
-  if (selecting === 'never') return 'Vary matches no other request'
-  const sharing = maySharePeerwise({ method: 'GET', uri: target, fields }, response, policy, 'none')
-  return { fields: storability.fields, selecting, shareable: request.mayAskPeers && sharing.kind === 'share' }
-}

@@ -100,8 +100,10 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       ...seams,
       inquire: (resource, waitForDownloads, owner) => peering.inquire(resource, waitForDownloads, owner),
       events: {
-        announce: ({ request }, progress) =>
-          peering.announceDownload(request.uri, aliases.aliasOf(request.uri), progress),
+        announce: (retrieval) => {
+          const { uri } = retrieval.request
+          return peering.announceDownload(uri, aliases.aliasOf(uri), () => retrieval.progress())
+        },
         shun,
         stored(response, unverified) {
           log({ kind: 'stored', response })

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { diskStore } from '../cache/disk-store.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { describe, type Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import type { Store } from '../core/store.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
@@ -43,7 +43,7 @@ export class Node {
   readonly #own: Endpoint[] = []
   readonly #guard: GuardSettings
   readonly #origin: HttpUpstream
-  readonly #peers = peerUpstream()
+  readonly #peers: HttpUpstream
   readonly #store: Store
   #rules: Rules
   #id = '' as NodeId
@@ -64,6 +64,7 @@ export class Node {
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
     this.#origin = originUpstream(this.#guard)
+    this.#peers = peerUpstream(this.#place?.address)
     this.#store = diskStore(storeSettings(config), {
       clock: systemClock,
       random: systemRandom,

@@ -6,6 +6,9 @@ interface Entry {
   readonly level: number
   readonly time: number
   readonly msg: string
+  readonly source?: string
+  readonly way?: string
+  readonly error?: string
   readonly [key: string]: unknown
 }
 
@@ -21,9 +24,9 @@ function prettyLine(entry: Entry): string {
 }
 
 function requestLine(entry: Entry): string {
-  const { method, url, status, bytes, ms, source, error } = entry
-  const from = source === undefined ? String(entry['way']) : String(source)
-  const told = error === undefined ? '' : `  ${String(error)}`
+  const { method, url, status, bytes, ms, error } = entry
+  const from = entry.source ?? entry.way ?? ''
+  const told = error === undefined ? '' : `  ${error}`
   return `${String(status)} ${String(method)} ${String(url)}  ${from}, ${formatBytes(Number(bytes))} in ${String(ms)} ms${told}`
 }
 

@@ -1,0 +1,33 @@
+/** How a response may be kept: by RFC 9111 3 for this node, by the sharing gate (V§3) for the others. */
+import type { Fields } from '../core/fields.ts'
+import { maySharePeerwise } from '../cache/semantics/sharing-gate.ts'
+import { mayStore } from '../cache/semantics/storable.ts'
+import { selectingFields } from '../cache/semantics/vary.ts'
+import type { RetrievalRequest } from './request.ts'
+
+export type Admission =
+  | {
+      readonly kind: 'admitted'
+      /** The fields to store. */
+      readonly fields: Fields
+      /** The selecting header fields (RFC 9111 4.1). */
+      readonly selecting: Fields
+      readonly isShareable: boolean
+    }
+  /** `reason` is for logs and "why". */
+  | { readonly kind: 'refused'; readonly reason: string }
+
+export function admit(
+  request: Omit<RetrievalRequest, 'uri' | 'mayAskPeers'>,
+  response: { readonly status: number; readonly fields: Fields },
+): Admission {
+  const { policy, fields, target, isNameable } = request
+  if (response.status !== 200) return { kind: 'refused', reason: `status ${response.status}` }
+  const storability = mayStore({ method: 'GET', fields }, response, policy)
+  if (storability.kind === 'no') return { kind: 'refused', reason: storability.reason }
+  const selecting = selectingFields(fields, response.fields)
+  if (selecting === 'never') return { kind: 'refused', reason: 'Vary matches no other request' }
+  const sharing = maySharePeerwise({ method: 'GET', uri: target, fields }, response, policy, 'none')
+  const isShareable = isNameable && sharing.kind === 'share'
+  return { kind: 'admitted', fields: storability.fields, selecting, isShareable }
+}

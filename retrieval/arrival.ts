@@ -1,0 +1,313 @@
+/**
+ * The copy as it arrives: the bytes of one resource from whichever source is in use, in one growing copy, and what may
+ * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
+ */
+import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
+import { describe, Fault } from '../core/fault.ts'
+import { hasField, withField, type Fields } from '../core/fields.ts'
+import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import type { Address } from '../core/transport.ts'
+import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import type { Expectation, Verifier } from '../core/verifier.ts'
+import { formatHttpDate } from '../cache/semantics/http-date.ts'
+import type { DownloadProgress } from '../peering/local-copies.ts'
+import { admit, type Admission } from './admission.ts'
+import { openRest } from './origin-source.ts'
+import { keepingPace, within, type Pace } from './pace.ts'
+import { contentLength, openPeer, type OpenedSource } from './peer-source.ts'
+import { mayAnswer, releasedBytes, type Filling } from './release.ts'
+import type { RetrievalRequest } from './request.ts'
+import { newReport, peerOf, type RetrievalReport, type Source } from './source.ts'
+
+export interface ArrivalSettings {
+  /** This node's ID, which peers are told. */
+  readonly node: string
+  /** Whole copies from peers up to this are verified before their first byte is released, in bytes. */
+  readonly verifyFirstUpTo: number
+}
+
+export interface ArrivalComponents {
+  readonly clock: Clock
+  readonly store: Store
+  readonly verifier: Verifier
+  readonly origin: Upstream
+  readonly peers: Upstream
+  /** Applications may be answered from the copy now; called more than once. */
+  readonly onAnswerable: () => void
+}
+
+/** How one source ended. */
+export type ArrivalOutcome =
+  /** Every byte is held. */
+  | { readonly kind: 'filled' }
+  /** The origin server's response is not to be kept: it goes to one application as it is. */
+  | { readonly kind: 'direct'; readonly response: UpstreamResponse; readonly reason: string }
+  | { readonly kind: 'aborted' }
+
+/** One use of one source. */
+export interface Attempt {
+  readonly source: Source
+  readonly signal: AbortSignal
+  /** A peer may stay silent, or drip, for this long, in ms. */
+  readonly patienceMs: number
+}
+
+/** A growing copy grows as its source does; less than this in a period is a stall. */
+const LEAST_GROWING_BYTES = 1024
+const LEAST_WHOLE_BYTES = 64 * 1024
+
+export class Arrival {
+  readonly report: RetrievalReport = newReport()
+  readonly #request: RetrievalRequest
+  readonly #settings: ArrivalSettings
+  readonly #components: ArrivalComponents
+  /** Peers whose bytes are in the copy. */
+  readonly contributors = new Set<Address>()
+  #copy: GrowingCopy | undefined
+  #fields: Fields = []
+  #admission: Admission = { kind: 'refused', reason: 'nothing has come yet' }
+  #fillingSince: Monotonic
+  #requestTime: EpochMs
+  #responseTime: EpochMs
+  /** Why nothing can be stored here now. */
+  #unstorable: string | undefined
+
+  constructor(request: RetrievalRequest, settings: ArrivalSettings, components: ArrivalComponents) {
+    this.#request = request
+    this.#settings = settings
+    this.#components = components
+    this.#fillingSince = components.clock.monotonic()
+    this.#requestTime = components.clock.wall()
+    this.#responseTime = this.#requestTime
+  }
+
+  get copy(): GrowingCopy | undefined {
+    return this.#copy
+  }
+
+  /** The fields that came with the first source. */
+  get fields(): Fields {
+    return this.#fields
+  }
+
+  get admission(): Admission {
+    return this.#admission
+  }
+
+  /** Bytes held without a gap from the start. */
+  get heldBytes(): number {
+    return this.#copy?.heldUntil(0) ?? 0
+  }
+
+  progress(): DownloadProgress {
+    const receivedBytes = this.heldBytes
+    const seconds = (this.#components.clock.monotonic() - this.#fillingSince) / 1000
+    const bytesPerSecond = seconds > 0 ? Math.round(receivedBytes / seconds) : undefined
+    return { receivedBytes, totalBytes: this.#copy?.size, bytesPerSecond }
+  }
+
+  /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
+  async take(attempt: Attempt, expectation: Expectation): Promise<ArrivalOutcome> {
+    const opened = await this.#open(attempt, expectation)
+    if ('kind' in opened) return opened
+    this.report.source ??= attempt.source.kind
+    if (this.#copy === undefined) this.#copy = await this.#components.store.create(opened.size)
+    this.#fillingSince = this.#components.clock.monotonic()
+    if (opened.size !== undefined) this.#copy.setSize(opened.size)
+    await this.#pump(this.#copy, opened, attempt, expectation)
+    if (attempt.signal.aborted) return { kind: 'aborted' }
+    if (this.#copy.size === undefined) this.#copy.setSize(this.heldBytes)
+    return { kind: 'filled' }
+  }
+
+  /** What came from peers is verified. @throws Fault VERIFICATION_FAILED; STORE_FAILED when it cannot be read. */
+  async verify(expectation: Expectation): Promise<void> {
+    const copy = this.#copy
+    if (copy === undefined || this.contributors.size === 0) return
+    const digest: GrowingCopy['digest'] = (algorithm) => copy.digest(algorithm)
+    const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest }
+    const verdict = await this.#components.verifier.verify(expectation, candidate)
+    if (verdict.kind === 'refused') throw new Fault('VERIFICATION_FAILED', verdict.reason)
+  }
+
+  /** The SHA-256 of the whole body. */
+  async sha256(): Promise<Sha256> {
+    return ((await this.#copy?.digest('sha-256')) ?? '') as Sha256
+  }
+
+  /** Keeps the whole and verified copy. @returns `undefined` when it may not be stored. @throws Fault of the store. */
+  async commit(): Promise<StoredResponse | undefined> {
+    const copy = this.#copy
+    const admission = this.#admission
+    if (copy === undefined) return undefined
+    if (admission.kind === 'refused') {
+      await copy.discard()
+      return undefined
+    }
+    const head: ResponseHead = {
+      uri: this.#request.uri,
+      selecting: admission.selecting,
+      status: 200,
+      fields: admission.fields,
+      requestTime: this.#requestTime,
+      responseTime: this.#responseTime,
+      source: this.contributors.size > 0 ? 'peer' : 'internet',
+      shareable: admission.isShareable,
+    }
+    return this.#components.store.commit(copy, head)
+  }
+
+  /** Forgets every byte: they were wrong, and nobody has seen one. */
+  async reset(): Promise<void> {
+    this.contributors.clear()
+    this.#fields = []
+    this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
+    await this.#copy?.reset()
+  }
+
+  /** Gives up the copy: from now on the origin server's response is passed on without being stored. */
+  async abandonCopy(reason: string): Promise<void> {
+    const copy = this.#copy
+    this.#copy = undefined
+    this.#fields = []
+    this.contributors.clear()
+    this.#unstorable = reason
+    await copy?.discard()
+  }
+
+  async #open(attempt: Attempt, expectation: Expectation): Promise<OpenedSource | ArrivalOutcome> {
+    const from = this.heldBytes
+    if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
+    const { source } = attempt
+    if (source.kind !== 'internet') return this.#openPeer(source, from, attempt, expectation)
+    return from > 0 ? this.#openRest(from, attempt.signal) : this.#openOrigin(attempt.signal)
+  }
+
+  async #openPeer(
+    source: Exclude<Source, { kind: 'internet' }>,
+    from: number,
+    { patienceMs, signal }: Attempt,
+    expectation: Expectation,
+  ): Promise<OpenedSource> {
+    const { clock, peers } = this.#components
+    const location = source.kind === 'peer' ? source.offer.location : source.download.location
+    const opening = openPeer(peers, location, from, this.#settings.node, signal)
+    const opened = await within(opening, patienceMs, clock, { code: 'PEER_STALLED' })
+    this.#checkSize(opened.size, expectation)
+    if (this.#fields.length === 0) this.#keepHeadFromPeer(opened.fields)
+    return opened
+  }
+
+  /** A copy of another length cannot be the right one: known before its first byte is read. */
+  #checkSize(size: number | undefined, expectation: Expectation): void {
+    const expected = this.#copy?.size ?? (expectation.kind === 'digest' ? expectation.size : undefined)
+    if (size !== undefined && expected !== undefined && size !== expected)
+      throw new Fault('PEER_FAILED', `expected ${expected} bytes, the peer offers ${size}`)
+  }
+
+  /** A peer's fields describe the bytes; when the response came is when it came here. */
+  #keepHeadFromPeer(fields: Fields): void {
+    this.#responseTime = this.#components.clock.wall()
+    const isDated = hasField(fields, 'date')
+    this.#fields = isDated ? fields : withField(fields, 'Date', formatHttpDate(this.#responseTime))
+    this.#admission = admit(this.#request, { status: 200, fields: this.#fields })
+  }
+
+  /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
+  #openRest(from: number, signal: AbortSignal): Promise<OpenedSource> {
+    const { target, fields } = this.#request
+    const known = this.contributors.size === 0 ? this.#fields : []
+    return openRest(
+      this.#components.origin,
+      target,
+      fields,
+      { from, size: this.#copy?.size, fields: known },
+      signal,
+    )
+  }
+
+  async #openOrigin(signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {
+    const { origin, clock } = this.#components
+    const { target, fields } = this.#request
+    this.#requestTime = clock.wall()
+    const response = await origin.request({ method: 'GET', uri: target, fields, signal })
+    this.#responseTime = clock.wall()
+    const size = contentLength(response.fields)
+    const reason = this.#unstorable ?? this.#refusal(response) ?? (await this.#noRoom(size))
+    if (reason !== undefined) return { kind: 'direct', response, reason }
+    this.#fields = response.fields
+    return { status: 200, fields: response.fields, size, from: 0, body: response.body }
+  }
+
+  #refusal(response: UpstreamResponse): string | undefined {
+    this.#admission = admit(this.#request, response)
+    return this.#admission.kind === 'refused' ? this.#admission.reason : undefined
+  }
+
+  /** A response that finds no room is delivered without being stored. @returns why there is none. */
+  async #noRoom(size: number | undefined): Promise<string | undefined> {
+    if (this.#copy) return undefined
+    try {
+      this.#copy = await this.#components.store.create(size)
+      return undefined
+    } catch (error) {
+      return describe(error)
+    }
+  }
+
+  async #pump(
+    copy: GrowingCopy,
+    opened: OpenedSource,
+    attempt: Attempt,
+    expectation: Expectation,
+  ): Promise<void> {
+    const { source, signal } = attempt
+    const peer = peerOf(source)
+    const { clock } = this.#components
+    const body = peer === undefined ? opened.body : keepingPace(opened.body, paceOf(attempt), clock)
+    this.#release(copy, source, expectation)
+    let at = opened.from
+    for await (const chunk of body) {
+      if (signal.aborted) return
+      if (peer !== undefined) this.contributors.add(peer)
+      this.report.bytes[source.kind] += chunk.length
+      checkEnd(copy, at + chunk.length, peer)
+      await copy.write(at, chunk)
+      at += chunk.length
+      this.#release(copy, source, expectation)
+    }
+    if (copy.size === undefined || at >= copy.size || signal.aborted) return
+    throw new Fault(codeFor(peer), `expected ${copy.size} bytes, the body ended after ${at}`)
+  }
+
+  /** Raises what applications may have, and says so as soon as they may be answered. */
+  #release(copy: GrowingCopy, source: Source, expectation: Expectation): void {
+    const filling: Filling = {
+      heldBytes: copy.heldUntil(0),
+      size: copy.size,
+      hasPeerBytes: this.contributors.size > 0 || source.kind !== 'internet',
+      isGrowing: source.kind === 'in-progress',
+      expectation,
+      elapsedMs: this.#components.clock.monotonic() - this.#fillingSince,
+      verifyFirstUpTo: this.#settings.verifyFirstUpTo,
+    }
+    copy.release(releasedBytes(filling))
+    if (mayAnswer(filling)) this.#components.onAnswerable()
+  }
+}
+
+/** An endless body is noticed at its first byte too many. */
+function checkEnd(copy: GrowingCopy, end: number, peer: Address | undefined): void {
+  if (copy.size !== undefined && end > copy.size)
+    throw new Fault(codeFor(peer), `expected ${copy.size} bytes, the body goes on after them`)
+}
+
+function codeFor(peer: Address | undefined): 'RESPONSE_INCOMPLETE' | 'PEER_FAILED' {
+  return peer === undefined ? 'RESPONSE_INCOMPLETE' : 'PEER_FAILED'
+}
+
+function paceOf({ source, patienceMs }: Attempt): Pace {
+  const leastBytes = source.kind === 'peer' ? LEAST_WHOLE_BYTES : LEAST_GROWING_BYTES
+  return { periodMs: patienceMs, leastBytes, code: 'PEER_STALLED' }
+}

@@ -1,0 +1,17 @@
+/** What is to be retrieved, and on which terms. */
+import type { Fields } from '../core/fields.ts'
+import type { Policy } from '../core/policy.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+
+export interface RetrievalRequest {
+  readonly uri: TargetUri
+  /** The target as the application wrote it: what the origin server is asked for. */
+  readonly target: string
+  /** What goes to the origin server: end-to-end fields, conditional or for a range only where the application was. */
+  readonly fields: Fields
+  readonly policy: Policy
+  /** Whether the request may be named to the LAN (V§3). */
+  readonly isNameable: boolean
+  /** Whether the LAN is asked; a validation, or a request that peers have spoilt, is the origin server's alone. */
+  readonly mayAskPeers: boolean
+}
