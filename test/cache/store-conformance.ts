@@ -112,6 +112,7 @@ export function storeConformance(
         fields: [['ETag', '"2"']] as const,
         requestTime: 7000 as EpochMs,
         responseTime: 8000 as EpochMs,
+        shareable: false,
       }
       const freshened = store.freshen(stored, update)
       assert.deepEqual(freshened, { ...stored, ...update })
