@@ -1,0 +1,35 @@
+/** Which fault it is when a connection to an origin server fails, from what Node says about it. */
+import { describe, Fault, type FaultCode } from '../core/fault.ts'
+
+/**
+ * @param thrown what the socket or the HTTP parser reported; a Fault stays as it is
+ * @param authority `host:port` for the message
+ */
+export function connectionFault(thrown: unknown, authority: string): Fault {
+  if (thrown instanceof Fault) return thrown
+  const cause = rootOf(thrown)
+  const code = codeOf(cause)
+  const fault = CODES[code] ?? (code.startsWith('HPE_') ? 'RESPONSE_INVALID' : 'RESPONSE_INCOMPLETE')
+  return new Fault(fault, `${authority}: ${describe(cause)}`, { cause: thrown })
+}
+
+const CODES: Readonly<Record<string, FaultCode>> = {
+  ENOTFOUND: 'DNS_FAILED',
+  ENODATA: 'DNS_FAILED',
+  EAI_AGAIN: 'DNS_TIMEOUT',
+  EAI_FAIL: 'DNS_FAILED',
+  ECONNREFUSED: 'CONNECT_REFUSED',
+  ETIMEDOUT: 'CONNECT_TIMEOUT',
+  EHOSTUNREACH: 'UNREACHABLE',
+  ENETUNREACH: 'UNREACHABLE',
+  EADDRNOTAVAIL: 'UNREACHABLE',
+}
+
+/** Node tries all addresses of a name and reports all their errors together; the first says the most. */
+function rootOf(thrown: unknown): unknown {
+  return thrown instanceof AggregateError ? (thrown.errors[0] ?? thrown) : thrown
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
+}
