@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { TargetUri } from '../../core/target-uri.ts'
 import { aptLists, type AptListsEvent } from '../../verify/apt-lists.ts'
 import { fakeApt, stanza, type FakeApt } from './fake-apt.ts'
-import { manualClock } from './manual-clock.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const A = 'aa'.repeat(32)
 const B = 'bb'.repeat(32)

@@ -9,7 +9,7 @@ import type { TargetUri } from '../../core/target-uri.ts'
 import type { Candidate, Expectation } from '../../core/verifier.ts'
 import { verifierLadder, type VerifierComponents } from '../../verify/ladder.ts'
 import type { Run } from '../../verify/run.ts'
-import { manualClock } from './manual-clock.ts'
+import { manualClock } from '../manual-clock.ts'
 import { stanza } from './fake-apt.ts'
 
 const GOOD = Buffer.from('the right bytes')

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import type { Sha256 } from '../../core/digest.ts'
 import type { Address } from '../../core/transport.ts'
 import { MAX_SHUNNED, SHUN_MS, shunnedPeers, type ShunReason } from '../../verify/shunned-peers.ts'
-import { manualClock } from './manual-clock.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const PEER = '127.0.0.2' as Address
 const BODY = 'ab'.repeat(32) as Sha256

@@ -1,4 +1,4 @@
-import type { Clock, EpochMs, Monotonic } from '../../core/clock.ts'
+import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
 
 export interface ManualClock extends Clock {
   /** Moves both times on and wakes, in order, whoever's time has come. */

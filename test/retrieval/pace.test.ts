@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { deferred } from '../../core/deferred.ts'
+import { Fault } from '../../core/fault.ts'
+import { keepingPace, within } from '../../retrieval/pace.ts'
+import { manualClock } from '../manual-clock.ts'
+
+const pace = { periodMs: 600, leastBytes: 10, code: 'PEER_STALLED' } as const
+const isStall = (error: unknown) => error instanceof Fault && error.code === 'PEER_STALLED'
+const settled = () => new Promise((resolve) => setImmediate(resolve))
+
+/** A body that gives a chunk of the next size whenever it is told to. */
+function steered() {
+  let next = deferred<number>()
+  let isClosed = false
+  const body = (async function* () {
+    try {
+      for (;;) {
+        const bytes = await next.promise
+        next = deferred()
+        if (bytes === 0) return
+        yield new Uint8Array(bytes)
+      }
+    } finally {
+      isClosed = true
+    }
+  })()
+  return { body, give: (bytes: number) => next.resolve(bytes), isClosed: () => isClosed }
+}
+
+async function following(body: AsyncIterable<Uint8Array>, clock = manualClock()) {
+  const outcome = { bytes: 0, end: 'running' as 'running' | 'done' | unknown }
+  void (async () => {
+    for await (const chunk of keepingPace(body, pace, clock)) outcome.bytes += chunk.length
+    outcome.end = 'done'
+  })().catch((error: unknown) => (outcome.end = error))
+  await settled()
+  return { outcome, clock }
+}
+
+test('a body that keeps the pace is handed on to its end', async () => {
+  const source = steered()
+  const { outcome, clock } = await following(source.body)
+  for (const bytes of [10, 10, 10, 0]) {
+    clock.advance(599)
+    source.give(bytes)
+    await settled()
+  }
+  assert.deepEqual(outcome, { bytes: 30, end: 'done' })
+})
+
+test('a silent body is given up when the period is over, not before', async () => {
+  const { outcome, clock } = await following(steered().body)
+  clock.advance(599)
+  await settled()
+  assert.equal(outcome.end, 'running')
+  clock.advance(1)
+  await settled()
+  assert.ok(isStall(outcome.end))
+})
+
+test('a body that drips is given up, though something always comes', async () => {
+  const source = steered()
+  const { outcome, clock } = await following(source.body)
+  for (let at = 0; at < 6; at++) {
+    source.give(1)
+    await settled()
+    clock.advance(100)
+    await settled()
+  }
+  assert.ok(isStall(outcome.end))
+  assert.equal(outcome.bytes, 6)
+})
+
+test('within: a promise that settles in time keeps its value, and its timer is taken back', async () => {
+  const clock = manualClock()
+  assert.equal(await within(Promise.resolve(7), 100, clock, pace), 7)
+  await settled()
+  assert.equal(clock.waiting, 0)
+})

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Fault } from '../../core/fault.ts'
+import { broadcastOf, placeOf, type InterfaceAddress } from '../../service/network.ts'
+
+const at = (
+  interfaceName: string,
+  address: string,
+  netmask = '255.255.255.0',
+  isInternal = false,
+): InterfaceAddress => ({ interfaceName, address, netmask, isInternal })
+const LO = at('lo', '127.0.0.1', '255.0.0.0', true)
+const AUTO = { address: 'auto', broadcast: 'auto', allowedNetworks: 'auto' } as const
+
+describe('the place on the LAN', () => {
+  test('auto: the first interface to a LAN, its broadcast address, its subnet', () => {
+    const place = placeOf(AUTO, [LO, at('docker0', '172.17.0.1'), at('eth0', '192.168.7.20')])
+    assert.deepEqual([place?.address, place?.broadcast], ['192.168.7.20', '192.168.7.255'])
+    assert.equal(place?.isOnLink('192.168.7.99'), true)
+    assert.equal(place?.isOnLink('::ffff:192.168.7.99'), true)
+    assert.equal(place?.isOnLink('192.168.8.1'), false)
+    assert.equal(place?.isOnLink('nonsense'), false)
+  })
+
+  for (const name of ['tun0', 'wg0', 'veth12', 'br-abc', 'virbr0', 'tailscale0'])
+    test(`${name} is no LAN`, () => assert.equal(placeOf(AUTO, [LO, at(name, '10.9.8.7')]), undefined))
+
+  test('a point-to-point address is no LAN', () =>
+    assert.equal(placeOf(AUTO, [at('eth0', '10.0.0.1', '255.255.255.255')]), undefined))
+
+  test('any loopback address is this machine’s', () => {
+    const place = placeOf({ ...AUTO, address: '127.0.0.7' }, [LO])
+    assert.deepEqual([place?.broadcast, place?.isOnLink('127.0.0.200')], ['127.255.255.255', true])
+  })
+
+  test('an address of somebody else is refused, and the message names what there is', () => {
+    const wrong = () => placeOf({ ...AUTO, address: '192.168.7.21' }, [LO, at('eth0', '192.168.7.20')])
+    assert.throws(
+      wrong,
+      (error: unknown) =>
+        error instanceof Fault && error.code === 'CONFIG_INVALID' && error.message.includes('192.168.7.20'),
+    )
+  })
+
+  test('allowed networks take the place of the own subnet', () => {
+    const network = { address: '10.0.0.0', prefixLength: 8, family: 'ipv4' } as const
+    const place = placeOf({ ...AUTO, allowedNetworks: [network] }, [at('eth0', '192.168.7.20')])
+    assert.deepEqual([place?.isOnLink('10.1.2.3'), place?.isOnLink('192.168.7.21')], [true, false])
+  })
+
+  for (const [address, netmask, broadcast] of [
+    ['192.168.7.20', '255.255.255.0', '192.168.7.255'],
+    ['10.20.30.40', '255.255.240.0', '10.20.31.255'],
+    ['10.0.0.1', '255.0.0.0', '10.255.255.255'],
+    ['172.16.5.9', '255.255.255.252', '172.16.5.11'],
+  ] as const)
+    test(`${address} with ${netmask} broadcasts to ${broadcast}`, () =>
+      assert.equal(broadcastOf({ address, netmask }), broadcast))
+})
