@@ -112,7 +112,8 @@ export class Arrival {
     const opened = await this.#open(attempt, expectation)
     if ('kind' in opened) return opened
     this.report.source ??= attempt.source.kind
-    if (this.#copy === undefined) this.#copy = await this.#components.store.create(opened.size)
+    if (this.#copy === undefined)
+      this.#copy = await this.#components.store.create(believableSize(opened, attempt.source, expectation))
     this.#fillingSince = this.#components.clock.monotonic()
     if (opened.size !== undefined) this.#copy.setSize(opened.size)
     await this.#pump(this.#copy, opened, attempt, expectation)
@@ -295,6 +296,12 @@ export class Arrival {
     copy.release(releasedBytes(filling))
     if (mayAnswer(filling)) this.#components.onAnswerable()
   }
+}
+
+/** Room is made for what the origin server or a proof announces; on a peer's word alone nothing is evicted. */
+function believableSize(opened: OpenedSource, source: Source, expectation: Expectation): number | undefined {
+  if (source.kind === 'internet') return opened.size
+  return expectation.kind === 'digest' ? expectation.size : undefined
 }
 
 /** An endless body is noticed at its first byte too many. */

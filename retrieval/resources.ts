@@ -256,11 +256,18 @@ class RequestPath {
   }
 
   async #retrieve(reason: ForwardReason, trust: { readonly isDistrusted?: boolean } = {}): Promise<Resource> {
-    const request = trust.isDistrusted ? this.#distrusting() : this.#retrievalRequest(this.#request.forwarded)
+    const request = trust.isDistrusted ? this.#distrusting() : this.#wanted(reason)
     const { head, retrieval, leave, isCollapsed } = await this.#join(request)
     return head.kind === 'growing'
       ? this.#fromGrowing(head, retrieval, leave, reason, isCollapsed, trust.isDistrusted)
       : this.#fromDirect(head, retrieval, leave, reason)
+  }
+
+  /** Peers are asked for what is not here; what is stale, or asked for anew, only the origin server can renew. */
+  #wanted(reason: ForwardReason): RetrievalRequest {
+    const request = this.#retrievalRequest(this.#request.forwarded)
+    const isMissing = reason === 'uri-miss' || reason === 'vary-miss'
+    return { ...request, mayAskPeers: request.isNameable && isMissing }
   }
 
   /** Wrong bytes went out: the next answer is the whole from the origin server, whatever part was asked for (V§2). */

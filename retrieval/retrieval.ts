@@ -125,10 +125,14 @@ export class Retrieval implements InquiryOwner {
     return this.#arrival.fields
   }
 
-  /** Whether peers may read it while it grows: what came from peers themselves waits until it is verified (R8.1). */
+  /**
+   * Whether peers may read it while it grows: what came from peers themselves waits until it is verified (R8.1), and what
+   * no application here wants any more is not fetched for others.
+   */
   get isShareable(): boolean {
     const { admission, contributors } = this.#arrival
-    return admission.kind === 'admitted' && admission.isShareable && contributors.size === 0
+    const isFetching = this.#state === 'running' && contributors.size === 0
+    return isFetching && admission.kind === 'admitted' && admission.isShareable
   }
 
   /** Whether the response will be stored when it is whole. */
@@ -229,10 +233,11 @@ export class Retrieval implements InquiryOwner {
   }
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
-    const began = this.#components.clock.monotonic()
+    let began = this.#components.clock.monotonic()
     try {
-      const expectation = await this.#expectation
+      const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
+      began = this.#components.clock.monotonic()
       const patienceMs = this.#patienceMs()
       const isUseless = source.kind !== 'internet' && (expectation.kind === 'none' || patienceMs <= 0)
       if (isUseless) return this.#next()
@@ -243,6 +248,12 @@ export class Retrieval implements InquiryOwner {
     } catch (error) {
       if (!signal.aborted && this.#state === 'running') await this.#onFailure(source, error, began)
     }
+  }
+
+  /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
+  async #expectationFor(source: Source): Promise<Expectation> {
+    const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
+    return isOriginAlone ? NO_EXPECTATION : this.#expectation
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {
