@@ -1,0 +1,199 @@
+/** A peer that speaks the protocol well and means ill: it offers whatever is asked for, and misbehaves when it is taken. */
+import { bodyOf, type Answer } from '../core/answer.ts'
+import { seededRandom, type Random } from '../core/random.ts'
+import { fieldValue, type Fields } from '../core/fields.ts'
+import { contentRange, parseRange } from '../core/ranges.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { Address } from '../core/transport.ts'
+import type { FileRequest } from '../peering/file-server.ts'
+import type { NodeId, RequestId, RequestPacket, ServicePacket } from '../peering/packets.ts'
+import { speakPackets, type PacketSpeaker, type SpeakerWorld } from './packet-speaker.ts'
+import type { VirtualHost } from './virtual-host.ts'
+
+export const HOSTILE_KINDS = [
+  /** The right length, one wrong byte. */
+  'wrong-bytes',
+  /** Promises all, ends in the middle. */
+  'short',
+  /** Says no length and never ends. */
+  'endless',
+  /** Sends half and then nothing. */
+  'stalled',
+  /** Takes the request and says nothing at all. */
+  'silent',
+  /** Nobody listens at the place that it names. */
+  'unreachable',
+  /** A longer body, with its honest length. */
+  'wrong-length',
+  /** Sends the asker elsewhere: into its own network, say. */
+  'redirect',
+  /** A whole, sound body: of another version. */
+  'old-content',
+  /** Ten bytes every tenth of a second. */
+  'slow-drip',
+  /** Its "I have" tells another size than the file has. */
+  'lies-about-size',
+  /** Has everything, until it is asked for it: 404. */
+  'answers-everything',
+] as const
+
+export type HostileKind = (typeof HOSTILE_KINDS)[number]
+
+export interface HostileSettings {
+  readonly kind: HostileKind
+  /** `holder` says "I have", `downloader` "I am downloading" with a growing copy. */
+  readonly role?: 'holder' | 'downloader'
+}
+
+const PORT = 6515
+
+/** The rate of a body without an end: slow enough for a simulation, fast enough to do harm. */
+const ENDLESS_CHUNK_BYTES = 64 * 1024
+const ENDLESS_INTERVAL_MS = 10
+const DRIP_BYTES = 10
+const DRIP_INTERVAL_MS = 100
+
+export class HostilePeer {
+  readonly host: VirtualHost
+  readonly settings: HostileSettings
+  /** Requests for its copies. */
+  asked = 0
+  readonly #world: SpeakerWorld
+  readonly #random: Random
+  readonly #node: NodeId
+  readonly #offers = new Map<string, TargetUri>()
+  #speaker: PacketSpeaker | undefined
+
+  constructor(world: SpeakerWorld, host: VirtualHost, seed: number, settings: HostileSettings) {
+    this.#world = world
+    this.host = host
+    this.settings = settings
+    this.#random = seededRandom(seed)
+    this.#node = this.#random.hex(16) as NodeId
+  }
+
+  get address(): Address {
+    return this.host.address
+  }
+
+  async start(): Promise<void> {
+    const authority = `${this.address}:${PORT}`
+    if (this.settings.kind !== 'unreachable')
+      this.#world.http.listen(this.host, authority, (request) => this.#misbehave(request))
+    this.#speaker = await speakPackets(this.#world.lan, this.host, (packet, from) => this.#hear(packet, from))
+    this.#speaker.broadcast(this.#presence(undefined))
+  }
+
+  #hear(packet: ServicePacket, from: Address): void {
+    if (packet.type === 'presence' && packet.reply) this.#speaker?.send(from, this.#presence(packet.nonce))
+    if (packet.type === 'request') this.#speaker?.send(from, this.#offer(packet))
+  }
+
+  #presence(nonce: string | undefined): ServicePacket {
+    const id = this.#random.uint32() as RequestId
+    const said = { filePort: PORT, reply: false, leaving: false, extras: [] }
+    return { type: 'presence', id, node: this.#node, nonce, ...said }
+  }
+
+  /** At once, without the random delay: so it comes before every honest holder. */
+  #offer({ id, nonce, href }: RequestPacket): ServicePacket {
+    const alias = this.#random.hex(32)
+    this.#offers.set(`/${alias}`, href as TargetUri)
+    const size = this.#claimedSize(href as TargetUri)
+    const location = `http://${this.address}:${PORT}/${alias}`
+    const common = { id, nonce, node: this.#node, location, extras: [] }
+    if (this.settings.role === 'downloader') {
+      const progress = { receivedBytes: 0, totalBytes: size, bytesPerSecond: undefined }
+      return { ...common, ...progress, type: 'downloading', resource: href }
+    }
+    const untold = { digest: undefined, etag: undefined, lastModified: undefined, version: undefined }
+    return { ...common, ...untold, type: 'response', size, ageSeconds: 0 }
+  }
+
+  #claimedSize(uri: TargetUri): number | undefined {
+    const size = this.#world.contentOf(uri)?.length
+    return this.settings.kind === 'lies-about-size' && size !== undefined ? 3 * size + 7 : size
+  }
+
+  #misbehave(request: FileRequest): Answer | Promise<Answer> {
+    this.asked++
+    const uri = this.#offers.get(request.target)
+    const right = uri === undefined ? undefined : this.#world.contentOf(uri)
+    if (right === undefined) return { status: 404, fields: [['Content-Length', '0']] }
+    const middle = right.length >> 1
+    switch (this.settings.kind) {
+      case 'wrong-bytes':
+        return whole(request, this.#spoiled(right))
+      case 'short':
+        return { ...whole(request, right), body: bodyOf(right.subarray(0, middle)) }
+      case 'endless':
+        return { status: 200, fields: [], body: this.#endless() }
+      case 'stalled':
+        return { ...whole(request, right), body: this.#stalled(right.subarray(0, middle)) }
+      case 'silent':
+        return new Promise<Answer>(() => {})
+      case 'wrong-length':
+        return whole(request, Buffer.concat([right, right.subarray(0, 1000)]))
+      case 'redirect':
+        return { status: 302, fields: [['Location', 'http://169.254.169.254/latest/meta-data/']] }
+      case 'old-content':
+        return whole(request, this.#otherVersion(right.length))
+      case 'slow-drip':
+        return { ...whole(request, right), body: this.#dripping(right) }
+      case 'lies-about-size':
+        return whole(request, right)
+      case 'answers-everything':
+      case 'unreachable':
+        return { status: 404, fields: [['Content-Length', '0']] }
+    }
+  }
+
+  #spoiled(right: Uint8Array): Uint8Array {
+    const spoiled = right.slice()
+    const at = Math.floor(this.#random.fraction() * spoiled.length)
+    spoiled[at] = (spoiled[at] ?? 0) ^ 0x20
+    return spoiled
+  }
+
+  #otherVersion(size: number): Uint8Array {
+    return new Uint8Array(size).fill(this.#random.uint32() & 0xff)
+  }
+
+  async *#endless(): AsyncIterable<Uint8Array> {
+    for (;;) {
+      await this.#pause(ENDLESS_INTERVAL_MS)
+      yield this.#otherVersion(ENDLESS_CHUNK_BYTES)
+    }
+  }
+
+  async *#stalled(part: Uint8Array): AsyncIterable<Uint8Array> {
+    yield part
+    await new Promise(() => {})
+  }
+
+  async *#dripping(right: Uint8Array): AsyncIterable<Uint8Array> {
+    for (let at = 0; at < right.length; at += DRIP_BYTES) {
+      yield right.subarray(at, at + DRIP_BYTES)
+      await this.#pause(DRIP_INTERVAL_MS)
+    }
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.host.life.clock.after(delayMs, resolve)
+    })
+  }
+}
+
+/** Ranges are honoured: whoever resumes here gets what was asked for, of the wrong thing. */
+function whole({ fields }: FileRequest, bytes: Uint8Array): Answer {
+  const spans = parseRange(fieldValue(fields, 'range') ?? '', bytes.length)
+  const span = spans?.[0]
+  if (span === undefined)
+    return { status: 200, fields: [['Content-Length', String(bytes.length)]], body: bodyOf(bytes) }
+  const partial: Fields = [
+    ['Content-Length', String(span.end - span.start)],
+    ['Content-Range', contentRange(span, bytes.length)],
+  ]
+  return { status: 206, fields: partial, body: bodyOf(bytes.subarray(span.start, span.end)) }
+}

@@ -1,0 +1,74 @@
+/** A machine on the virtual network: what it can send in a second, and whether it lives. */
+import type { Address } from '../core/transport.ts'
+import type { LeasedClock, VirtualClock } from './virtual-clock.ts'
+
+/** How a machine ends: its process dies and its system says so, or its power fails and nobody is told. */
+export type Crash = 'process' | 'machine'
+
+/** One run of the machine's process, from start to crash. Whatever it does, it does on its own clock. */
+export interface Life {
+  readonly clock: LeasedClock
+  /** Aborts at the crash. */
+  readonly signal: AbortSignal
+}
+
+export class VirtualHost {
+  readonly address: Address
+  readonly uplink: Pipe
+  readonly downlink: Pipe
+  readonly #clock: VirtualClock
+  #life: Life
+  #kill = new AbortController()
+  #state: 'up' | Crash = 'up'
+
+  constructor(clock: VirtualClock, address: Address, bytesPerSecond: number) {
+    this.#clock = clock
+    this.address = address
+    this.uplink = new Pipe(clock, bytesPerSecond)
+    this.downlink = new Pipe(clock, bytesPerSecond)
+    this.#life = { clock: clock.lease(), signal: this.#kill.signal }
+  }
+
+  get life(): Life {
+    return this.#life
+  }
+
+  /** `machine`: nothing answers there; `process`: the system refuses connections. */
+  get state(): 'up' | Crash {
+    return this.#state
+  }
+
+  /** From here on nothing that the process began goes on; what it had sent is still on its way. */
+  crash(how: Crash): void {
+    if (this.#state !== 'up') return
+    this.#state = how
+    this.#life.clock.end()
+    this.#kill.abort()
+  }
+
+  /** A new life, which knows nothing of the one before. */
+  restart(): void {
+    this.#kill = new AbortController()
+    this.#life = { clock: this.#clock.lease(), signal: this.#kill.signal }
+    this.#state = 'up'
+  }
+}
+
+/** One direction of a machine's connection to the network, shared by all that goes through it in the order it comes. */
+export class Pipe {
+  readonly #clock: VirtualClock
+  readonly #bytesPerSecond: number
+  #freeAt = 0
+
+  constructor(clock: VirtualClock, bytesPerSecond: number) {
+    this.#clock = clock
+    this.#bytesPerSecond = bytesPerSecond
+  }
+
+  /** Takes its turn behind everything before. @returns in how many ms the last of these bytes is through. */
+  passMs(bytes: number): number {
+    const now = this.#clock.monotonic()
+    this.#freeAt = Math.max(now, this.#freeAt) + (bytes / this.#bytesPerSecond) * 1000
+    return this.#freeAt - now
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * A node as in production (service/assembly.ts) on virtual seams, with applications that ask it. The server for peers'
+ * files is the product's `answerPeer`; only sockets are missing, and the disk.
+ */
+import { memoryStore } from '../cache/memory-store.ts'
+import type { Policy } from '../core/policy.ts'
+import { seededRandom, type Random } from '../core/random.ts'
+import type { Store } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { Address } from '../core/transport.ts'
+import { answerPeer } from '../peering/file-server.ts'
+import type { NodeId } from '../peering/packets.ts'
+import type { RetrievalReport } from '../retrieval/source.ts'
+import { assemble, type Assembly, type AssemblyEvent, type AssemblySettings } from '../service/assembly.ts'
+import { shunnedPeers, type ShunnedPeers } from '../verify/shunned-peers.ts'
+import { tableVerifier, type Proof, type TrustedTable } from './table-verifier.ts'
+import type { VirtualClock } from './virtual-clock.ts'
+import { ask, type ApplicationRequest, type Got } from './virtual-application.ts'
+import type { Crash, VirtualHost } from './virtual-host.ts'
+import { ORIGIN_PATIENCE, PEER_PATIENCE, type Listening, type VirtualHttp } from './virtual-http.ts'
+import type { VirtualLan } from './virtual-lan.ts'
+
+export interface VirtualNodeSettings extends Partial<Omit<AssemblySettings, 'node' | 'filePort'>> {
+  readonly proof?: Proof
+  /** What the one rule says of every URL. */
+  readonly policy?: Partial<Policy>
+  readonly cacheBytes?: number
+}
+
+/** What every node of a simulation stands on. */
+export interface VirtualWorld {
+  readonly clock: VirtualClock
+  readonly lan: VirtualLan
+  readonly http: VirtualHttp
+  readonly table: TrustedTable
+}
+
+export const FILE_PORT = 6515
+
+/** The defaults of proxy.config.yaml. */
+const DEFAULTS: Omit<AssemblySettings, 'node' | 'filePort'> = {
+  serve: true,
+  ask: true,
+  maxDelayMs: 'auto',
+  transmissionMs: 200,
+  verifyFirstUpTo: 64 * 1024 * 1024,
+  maxUploads: 16,
+}
+
+const UPDATE_URLS: Policy = {
+  rule: 'everything is an update',
+  share: true,
+  immutable: true,
+  store: true,
+  verify: 'auto',
+  waitForDownloads: true,
+}
+
+export class VirtualNode {
+  readonly host: VirtualHost
+  readonly reports: RetrievalReport[] = []
+  readonly events: AssemblyEvent[] = []
+  readonly #world: VirtualWorld
+  readonly #settings: VirtualNodeSettings
+  readonly #random: Random
+  #shunned: ShunnedPeers
+  #store: Store
+  #assembly: Assembly
+  #listening: Listening
+
+  constructor(world: VirtualWorld, host: VirtualHost, seed: number, settings: VirtualNodeSettings = {}) {
+    this.host = host
+    this.#world = world
+    this.#settings = settings
+    this.#random = seededRandom(seed)
+    this.#shunned = shunnedPeers({ clock: world.clock })
+    this.#store = this.#newStore()
+    this.#listening = this.#listen()
+    this.#assembly = this.#assemble()
+  }
+
+  get address(): Address {
+    return this.host.address
+  }
+
+  get store(): Store {
+    return this.#store
+  }
+
+  get shunned(): ShunnedPeers {
+    return this.#shunned
+  }
+
+  get assembly(): Assembly {
+    return this.#assembly
+  }
+
+  /** Bytes of bodies that peers were sent in this life. */
+  get uploadedBytes(): number {
+    return this.#listening.sentBytes
+  }
+
+  async start(): Promise<void> {
+    await this.#store.start()
+    await this.#assembly.start()
+  }
+
+  /** As the daemon stops: peers are told. */
+  async stop(): Promise<void> {
+    await this.#assembly.stop()
+    this.#listening.close()
+    await this.#store.stop()
+  }
+
+  /** An application asks. Never throws; of a node that crashes, the application hears that it has crashed. */
+  get(uri: TargetUri, request: Partial<ApplicationRequest> = {}): Promise<Got> {
+    return ask(this.host.life, this.#assembly.resources, { uri, client: 'application', ...request })
+  }
+
+  crash(how: Crash = 'process'): void {
+    this.host.crash(how)
+  }
+
+  /** Comes back with an empty memory; its responses were in memory too, unless it keeps its disk. */
+  async restart(disk: 'keeps its disk' | 'loses its disk' = 'keeps its disk'): Promise<void> {
+    this.host.restart()
+    if (disk === 'loses its disk') this.#store = this.#newStore()
+    else await this.#store.stop()
+    this.#shunned = shunnedPeers({ clock: this.#world.clock })
+    this.#listening = this.#listen()
+    this.#assembly = this.#assemble()
+    await this.start()
+  }
+
+  #newStore(): Store {
+    return memoryStore({ clock: this.#world.clock, maxBytes: this.#settings.cacheBytes ?? 2 ** 32 })
+  }
+
+  #listen(): Listening {
+    const authority = `${this.address}:${FILE_PORT}`
+    const files = {
+      open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly.files.open(alias),
+    }
+    return this.#world.http.listen(this.host, authority, (request) => answerPeer(files, request, [authority]))
+  }
+
+  #assemble(): Assembly {
+    const { proof = 'digest', policy, cacheBytes: _, ...settings } = this.#settings
+    const { lan, http, table } = this.#world
+    const { clock, signal } = this.host.life
+    const own = { ...UPDATE_URLS, ...policy }
+    const node = this.#random.hex(16) as NodeId
+    return assemble(
+      { ...DEFAULTS, ...settings, node, filePort: FILE_PORT },
+      {
+        clock,
+        random: this.#random,
+        transport: lan.transport(this.host),
+        store: this.#store,
+        verifier: tableVerifier(proof, table, clock, this.#shunned),
+        origin: http.upstream(this.host, ORIGIN_PATIENCE),
+        peers: http.upstream(this.host, PEER_PATIENCE),
+        shunned: this.#shunned,
+        rules: () => ({ policyFor: () => own, all: [] }),
+        uploads: () => this.#listening.running,
+        log: (event) => void (signal.aborted || this.events.push(event)),
+        retrieved: (report) => void (signal.aborted || this.reports.push(report)),
+      },
+    )
+  }
+}
