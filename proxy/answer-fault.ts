@@ -7,7 +7,7 @@ import { errorAnswer } from './error-page.ts'
 
 /**
  * Answers a request with a fault. What is left of the request's content is read and dropped, so that the user agent
- * gets to read the answer; when it waits for a 100 (Continue), the connection closes instead (RFC 9110 10.1.1).
+ * gets to read the answer; when it waits for a 100 (Continue), Node closes the connection instead (RFC 9110 10.1.1).
  * A response that has already begun is cut off: its incompleteness is the only thing left to say.
  */
 export function answerFault(
@@ -18,7 +18,6 @@ export function answerFault(
 ): void {
   if (response.headersSent || response.destroyed) return void response.destroy()
   const { status, fields, body } = errorAnswer(fault, target, request.headers.accept)
-  if (!request.complete && request.headers.expect !== undefined) response.shouldKeepAlive = false
   response.writeHead(status, STATUS_CODES[status] ?? 'Error', fieldsToRaw(fields)).end(body)
   request.unpipe().resume()
 }

@@ -159,10 +159,8 @@ export class Exchange {
 
   #follow(answer: IncomingMessage): void {
     const response = this.#response
+    // "Connection: Upgrade" alone would let the connection serve another request that waits for one.
     if (this.#upstream) this.#upstream.shouldKeepAlive = false
-    // The client may never send what it holds back, and then this node could not tell where its next request begins.
-    if (!this.#request.complete && this.#request.headers.expect !== undefined)
-      response.shouldKeepAlive = false
     const onBroken = () => {
       if (!answer.complete) this.fail(new Fault('RESPONSE_INCOMPLETE', `${this.#target.host} broke off`))
     }

@@ -50,6 +50,8 @@ export function interimForwarder(
     if (++count > MAX_INTERIM_RESPONSES)
       return fail(new Fault('RESPONSE_INVALID', 'too many interim responses'))
     if (request.httpVersion !== '1.1' || response.headersSent || response.destroyed) return
+    // Node keeps a connection open only when it knows that the content was asked for.
+    if (statusCode === 100) return response.writeContinue()
     response.writeInformation(statusCode, fieldsToRaw(endToEndFields(fieldsFromRaw(rawHeaders))))
   }
 }

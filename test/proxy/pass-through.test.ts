@@ -254,7 +254,8 @@ test('Expect goes to the origin server, whose 100 lets the content come', async 
   assert.match(origin.received[0] ?? '', /\r\nexpect: 100-continue\r\n/i)
   assert.match(origin.received[0] ?? '', /\r\nx-latin: \xe4\r\n/i)
   client.send('hello')
-  await client.until(/\r\n\r\nHTTP\/1\.1 200 OK[^]*ok$/)
+  const text = await client.until(/\r\n\r\nHTTP\/1\.1 200 OK[^]*ok$/)
+  assert.match(text, /\r\nConnection: keep-alive\r\n/)
 })
 
 test('no 100 from the origin server: none from here, and the connection closes behind the final response', async (t) => {
@@ -347,6 +348,25 @@ test('more requests at once than the limit get 503, and room comes back', async 
   const upstream = await origin.next()
   upstream.end(OK)
   assert.equal(statusOf(await next), 200)
+})
+
+test('no connection to an origin server serves twice, and the 257th request waits for one', async (t) => {
+  const origin = await startOrigin(t, () => {})
+  const edge = await startEdge(t)
+  const switching = `GET http://127.0.0.1:${origin.port}/ HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n`
+  const first = await rawClient(t, edge.port, switching)
+  const upstreams = [await origin.next()]
+  await rawClient(t, edge.port, post(origin).repeat(255))
+  while (upstreams.length < 256) upstreams.push(await origin.next())
+  const last = await rawClient(t, edge.port, post(origin))
+  assert.equal(statusOf(await exchange(t, edge.port, 'POST / HTTP/1.1\r\nHost: a\r\n\r\n')), 421) // by now it waits
+  assert.equal(origin.received.length, 256)
+  upstreams[0]?.write(OK)
+  await first.until(/ok$/)
+  const upstream = await origin.next()
+  upstream.write(OK)
+  await last.until(/ok$/)
+  assert.equal(origin.received.length, 257)
 })
 
 test('stopping answers what waits, cuts what runs, and refuses what comes', async (t) => {

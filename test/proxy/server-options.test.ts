@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
 import { test } from 'node:test'
+import { serverOptions } from '../../proxy/server-options.ts'
 import { answering, exchange, OK, rawClient, startEdge, startOrigin, statusOf } from './edge-server.ts'
 
 test(
@@ -33,3 +35,28 @@ test('own pages are shown under their fixed names', async (t) => {
   assert.match(await get(`localhost:${edge.port}`), /own page$/)
   assert.equal(statusOf(await get(`rebound.test:${edge.port}`)), 421)
 })
+
+const UPGRADES: readonly (readonly [
+  name: string,
+  version: string,
+  rawHeaders: string[],
+  expected: boolean,
+])[] = [
+  ['one that asks', '1.1', ['Connection', 'upgrade', 'Upgrade', 'x'], true],
+  ['one with a length', '1.1', ['Connection', 'upgrade', 'Upgrade', 'x', 'Content-Length', '1'], false],
+  [
+    'one with chunks',
+    '1.1',
+    ['Connection', 'upgrade', 'Upgrade', 'x', 'Transfer-Encoding', 'chunked'],
+    false,
+  ],
+  ['one whose Connection does not say so', '1.1', ['Upgrade', 'x'], false],
+  ['one to h2c only', '1.1', ['Connection', 'upgrade', 'Upgrade', 'h2c'], false],
+  ['HTTP/1.0', '1.0', ['Connection', 'upgrade', 'Upgrade', 'x'], false],
+]
+for (const [name, httpVersion, rawHeaders, expected] of UPGRADES) {
+  test(`leaving HTTP: ${name}: ${expected ? 'may' : 'may not'}`, () => {
+    const request = { httpVersion, rawHeaders } as IncomingMessage
+    assert.equal(serverOptions().shouldUpgradeCallback?.(request), expected)
+  })
+}

@@ -171,6 +171,23 @@ for (const side of ['client', 'origin server'] as const) {
   }
 }
 
+test('half-close: when the origin server ends its side, the client may go on', async (t) => {
+  const origin = await startOrigin(t, answering(switching()))
+  const edge = await startEdge(t)
+  const client = await rawClient(t, edge.port, upgrade(origin))
+  const upstream = await origin.next()
+  await client.until(/101/)
+  client.socket.removeAllListeners('end')
+  const sawEnd = new Promise((resolve) => client.socket.once('end', resolve))
+  const closed = new Promise((resolve) => upstream.once('close', resolve))
+  upstream.end('last')
+  await sawEnd
+  client.socket.end('more')
+  await closed
+  assert.match(client.text(), /last$/)
+  assert.match(origin.received[0] ?? '', /\r\n\r\nmore$/)
+})
+
 test('a client that ends before the 101 is taken for gone', async (t) => {
   const origin = await startOrigin(t, () => {})
   const edge = await startEdge(t)
