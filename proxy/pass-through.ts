@@ -45,7 +45,7 @@ export interface PassThroughComponents {
   readonly resolve?: LookupFunction
 }
 
-export const DEFAULT_LIMITS: PassThroughLimits = {
+const DEFAULT_LIMITS: PassThroughLimits = {
   connectTimeoutMs: 10_000,
   responseTimeoutMs: 300_000,
   stallTimeoutMs: 30_000,

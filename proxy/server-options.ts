@@ -39,7 +39,7 @@ export interface ConnectionCaps {
 }
 
 /** Far above what a machine's programs open at once, far below what would exhaust it. */
-export const DEFAULT_CAPS: ConnectionCaps = { max: 4_096, maxPerAddress: 1_024 }
+const DEFAULT_CAPS: ConnectionCaps = { max: 4_096, maxPerAddress: 1_024 }
 
 /** Closes connections beyond the caps as they come; those that are there stay. */
 export function capConnections(server: Server, caps: ConnectionCaps = DEFAULT_CAPS): void {

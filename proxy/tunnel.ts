@@ -27,7 +27,7 @@ export interface TunnelComponents {
 }
 
 /** Where a CONNECT goes; `checkRequest` gives it. */
-export interface Authority {
+interface Authority {
   /** Without brackets. */
   readonly host: string
   readonly port: number
