@@ -19,6 +19,8 @@ export type Written =
   /** The body broke off: the connection was cut, so that nobody takes the part for the whole (RFC 9112 8). */
   | { readonly kind: 'broken'; readonly bytes: number; readonly error: unknown }
 
+const NOTHING = Buffer.alloc(0)
+
 /** Sends `answer`, at the pace of the slower side. Never throws. */
 export async function writeAnswer(response: ServerResponse, answer: Answer): Promise<Written> {
   const { body } = answer
@@ -29,7 +31,8 @@ export async function writeAnswer(response: ServerResponse, answer: Answer): Pro
       response.end()
       return { kind: 'complete', bytes }
     }
-    response.flushHeaders()
+    // The head goes out before the content comes; flushHeaders() would write it as UTF-8, but fields are octets.
+    response.write(NOTHING)
     for await (const chunk of body) {
       if (response.destroyed) return { kind: 'aborted', bytes }
       bytes += chunk.length

@@ -2,7 +2,7 @@
  * The `Upstream` seam over undici: to origin servers through the target guard, to peers straight.
  * None of undici's interceptors is used: caching, collapsing and retrying are this product's own business (V§10).
  */
-import { Agent, request as send, type Dispatcher } from 'undici'
+import { Agent, buildConnector, request as send, type Dispatcher } from 'undici'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw, fieldsToRaw, withoutFields } from '../core/fields.ts'
 import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
@@ -25,7 +25,7 @@ const CONNECTIONS_PER_ORIGIN = 16
 /** To origin servers. @throws Fault FORBIDDEN_TARGET, LOOP_DETECTED for targets that the guard refuses. */
 export function originUpstream(guard: GuardSettings): HttpUpstream {
   const agent = new Agent({
-    connect: { lookup: guardedLookup(guard), timeout: ORIGIN_TIMEOUTS.connectMs },
+    connect: guardedConnector(guard),
     headersTimeout: ORIGIN_TIMEOUTS.headersMs,
     bodyTimeout: ORIGIN_TIMEOUTS.bodyMs,
     connections: CONNECTIONS_PER_ORIGIN,
@@ -41,13 +41,26 @@ export function originUpstream(guard: GuardSettings): HttpUpstream {
   }
 }
 
+/** The guard judges an address together with its port, so each port has a connector of its own. */
+function guardedConnector(guard: GuardSettings): buildConnector.connector {
+  const connectors = new Map<number, buildConnector.connector>()
+  return (options, callback) => {
+    const port = Number(options.port || 80)
+    const settings = { lookup: guardedLookup(guard, port), timeout: ORIGIN_TIMEOUTS.connectMs }
+    const connector = connectors.get(port) ?? buildConnector(settings)
+    connectors.set(port, connector)
+    return connector(options, callback)
+  }
+}
+
 /**
  * To peers' ports for files: on this LAN, at addresses that their packets came from.
  * @param localAddress this node's own address, so that peers know it again; absent: the system's choice.
  */
 export function peerUpstream(localAddress: string | undefined): HttpUpstream {
   const agent = new Agent({
-    connect: { timeout: PEER_TIMEOUTS.connectMs, ...(localAddress === undefined ? {} : { localAddress }) },
+    connect: { timeout: PEER_TIMEOUTS.connectMs },
+    ...(localAddress === undefined ? {} : { localAddress }),
     headersTimeout: PEER_TIMEOUTS.headersMs,
     bodyTimeout: PEER_TIMEOUTS.bodyMs,
     connections: CONNECTIONS_PER_ORIGIN,
