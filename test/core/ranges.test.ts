@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { contentRange, MAX_RANGES, parseContentRange, parseRange } from '../../core/ranges.ts'
 
 describe('parseRange (RFC 9110 14.1, 14.2)', () => {

@@ -84,13 +84,13 @@ describe('three machines with the default configuration', { skip: skip ?? false,
     assert.equal(await status(`${base}/${'0'.repeat(64)}`), '404')
     assert.equal(await status('--path-as-is', `${base}/../../etc/passwd`), '404')
     assert.equal(await status('-X', 'POST', '-d', 'x', `${base}/health`), '405')
-    const before = asked.length
+    const askedSoFar = asked.length
     for (const abuse of [
       ['-x', base, url],
       ['-x', base, '-p', 'http://10.77.0.1:80/'],
     ])
       await assert.rejects(other.run('curl', '-sf', '-o', '/dev/null', ...abuse))
-    assert.equal(asked.length, before)
+    assert.equal(asked.length, askedSoFar)
   })
 })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Expectation } from '../../core/verifier.ts'
 import {
   HOLD_BACK_BYTES,
