@@ -29,7 +29,7 @@ function steered() {
 }
 
 async function following(body: AsyncIterable<Uint8Array>, clock = manualClock()) {
-  const outcome = { bytes: 0, end: 'running' as 'running' | 'done' | unknown }
+  const outcome = { bytes: 0, end: 'running' as unknown }
   void (async () => {
     for await (const chunk of keepingPace(body, pace, clock)) outcome.bytes += chunk.length
     outcome.end = 'done'
