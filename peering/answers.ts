@@ -1,7 +1,7 @@
 /** The peering server: one answer machine (FIG. 3) for each "I need" that was heard, side by side (R3.3). */
 import type { CancelTimer, Clock } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
-import type { Address, Transport } from '../core/transport.ts'
+import type { Address } from '../core/transport.ts'
 import { encode, fit } from './codec.ts'
 import type { DownloadProgress, LocalCopies, LocalOffer } from './local-copies.ts'
 import {
@@ -12,7 +12,8 @@ import {
   type AnswerEvent,
   type AnswerState,
 } from './machines/answer.ts'
-import type { EndRequestPacket, NodeId, RequestPacket, ServicePacket } from './packets.ts'
+import type { PacketSender } from './packet-sender.ts'
+import type { EndRequestPacket, LocalAlias, NodeId, RequestPacket } from './packets.ts'
 
 /** The delay response period of an asker that names none: the patents' figure, in ms. */
 export const PLAIN_MAX_DELAY_MS = 2000
@@ -28,16 +29,16 @@ export const PLAIN_ANSWER_BYTES = 256
 
 export interface AnswersSettings {
   readonly node: NodeId
-  readonly filePort: number
   readonly serve: boolean
 }
 
 export interface AnswersComponents {
   readonly clock: Clock
   readonly random: Random
-  readonly transport: Transport
   readonly copies: LocalCopies
-  readonly send: (type: ServicePacket['type'], to: Address, bytes: Uint8Array) => void
+  readonly sender: Pick<PacketSender, 'sendBytes' | 'count'>
+  /** The URL by which peers reach a local alias of this node. */
+  readonly locationOf: (alias: LocalAlias) => string
   /** A peer was told that this node is downloading what it asked for. */
   readonly onAsked: (resource: string, peer: Address) => void
   readonly progressOf: (resource: string) => DownloadProgress
@@ -72,7 +73,8 @@ export class Answers {
   /** "I need" was heard in a datagram of `bytes` bytes. */
   request(packet: RequestPacket, from: Address, bytes: number): void {
     const key = keyOf(packet, from)
-    if (!this.#settings.serve || this.#open.has(key) || this.#open.size >= MAX_ANSWERS) return
+    if (!this.#settings.serve || this.#open.has(key)) return
+    if (this.#open.size >= MAX_ANSWERS) return this.#components.sender.count('dropped: too many questions')
     const limitBytes = Math.max(bytes, PLAIN_ANSWER_BYTES)
     const answer: Answer = { packet, from, limitBytes, state: initialAnswer, cancelWake: () => {} }
     this.#open.set(key, answer)
@@ -96,23 +98,24 @@ export class Answers {
   }
 
   #run(answer: Answer, command: AnswerCommand<LocalOffer>): void {
-    const { clock, random, copies } = this.#components
+    const { clock } = this.#components
     switch (command.kind) {
-      case 'locate': {
-        const located = copies.locate(answer.packet.href)
-        const [at, fraction] = [clock.monotonic(), random.fraction()]
-        return this.#dispatch(answer, { kind: 'located', at, located, fraction })
-      }
-      case 'wake': {
-        const wake = () => this.#wake(answer)
-        answer.cancelWake = clock.after(command.at - clock.monotonic(), wake)
+      case 'locate':
+        return this.#locate(answer)
+      case 'wake':
+        answer.cancelWake = clock.after(command.at - clock.monotonic(), () => this.#wake(answer))
         return
-      }
       case 'send-response':
         return this.#sendResponse(answer, command.offer)
       case 'send-downloading':
         return this.#sendDownloading(answer, command.offer)
     }
+  }
+
+  #locate(answer: Answer): void {
+    const { clock, random, copies } = this.#components
+    const located = copies.locate(answer.packet.href)
+    this.#dispatch(answer, { kind: 'located', at: clock.monotonic(), located, fraction: random.fraction() })
   }
 
   /** What was here when the question came may be gone, or the node busy, when the delay is over (R3.5). */
@@ -124,43 +127,29 @@ export class Answers {
   }
 
   #sendResponse(answer: Answer, offer: LocalOffer): void {
+    const { sender, locationOf } = this.#components
     const { alias, ...told } = offer
-    const packet = {
-      ...this.#common(answer.packet),
-      ...told,
-      type: 'response',
-      location: this.#locationOf(offer),
-      version: undefined,
-    } as const
-    const bytes = fit(packet, answer.limitBytes)
-    if (bytes) this.#components.send('response', answer.from, bytes)
+    const common = this.#common(answer.packet)
+    const packet = { ...common, ...told, type: 'response', location: locationOf(alias) } as const
+    const bytes = fit({ ...packet, version: undefined }, answer.limitBytes)
+    if (bytes) sender.sendBytes('response', answer.from, bytes)
   }
 
   #sendDownloading(answer: Answer, offer: LocalOffer): void {
-    const { send, onAsked, progressOf } = this.#components
+    const { sender, onAsked, progressOf, locationOf } = this.#components
     const resource = answer.packet.href
-    const progress = progressOf(resource)
-    const common = this.#common(answer.packet)
-    const whole = encode({
-      ...common,
-      type: 'downloading',
-      resource,
-      location: this.#locationOf(offer),
-      ...progress,
-    })
-    const short = encode({ ...common, type: 'downloading', resource, location: undefined, ...progress })
-    const bytes = [whole, short].find((each) => each !== undefined && each.length <= answer.limitBytes)
+    const common = { ...this.#common(answer.packet), ...progressOf(resource), resource }
+    // Where there is no room for a location, the first progress report brings it.
+    const bytes = [locationOf(offer.alias), undefined]
+      .map((location) => encode({ ...common, type: 'downloading', location }))
+      .find((each) => each !== undefined && each.length <= answer.limitBytes)
     if (!bytes) return
-    send('downloading', answer.from, bytes)
+    sender.sendBytes('downloading', answer.from, bytes)
     onAsked(resource, answer.from)
   }
 
   #common(question: RequestPacket) {
     return { id: question.id, node: this.#settings.node, nonce: question.nonce, extras: [] }
-  }
-
-  #locationOf(offer: LocalOffer): string {
-    return `http://${this.#components.transport.address}:${this.#settings.filePort}/${offer.alias}`
   }
 }
 

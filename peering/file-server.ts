@@ -1,45 +1,26 @@
 /**
- * The micro HTTP server of the peering server (R1.3): GET, HEAD and Range of local aliases, and health. Nothing else
- * exists here: it never fetches for anyone, and what it serves is looked up by an unguessable name, never by a path.
+ * The micro HTTP server of the peering server (R1.3): `answerPeer` on a real port, with the limits that keep a stranger
+ * from using it up (V§4, exhaustion).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { bodyOf, writeAnswer, type Answer } from '../core/answer.ts'
+import type { AddressInfo, Socket } from 'node:net'
+import { writeAnswer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
-import {
-  fieldsFromRaw,
-  fieldValue,
-  fieldValues,
-  hasField,
-  withoutFields,
-  type Fields,
-} from '../core/fields.ts'
-import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
-import type { LocalAlias } from './packets.ts'
+import { fieldsFromRaw } from '../core/fields.ts'
+import { answerPeer, HEALTH, type FileRequest, type SharedFiles } from './peer-answer.ts'
 
-/** A copy that a peer may read, complete or still growing. */
-export interface SharedFile {
-  /** Bytes in all; `undefined` while a running download does not know. */
-  readonly size: number | undefined
-  /** The stored response's fields; only those that describe the representation are sent. */
-  readonly fields: Fields
-  /** `span.end` may be `Infinity` while the size is not known. */
-  read(span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array>
-  /** The reader is done. */
-  close(): void
-}
+export { answerPeer, type FileRequest, type SharedFile, type SharedFiles } from './peer-answer.ts'
 
-/** What the peering server asks of its node. */
-export interface SharedFiles {
-  open(alias: LocalAlias): SharedFile | undefined
-}
-
-export interface FileRequest {
-  readonly method: string
-  /** The request target, as sent. */
-  readonly target: string
-  readonly fields: Fields
-  readonly signal: AbortSignal
+/** How long a connection may take over what, in ms. */
+export interface FileServerTimeouts {
+  /** From the connection, or the first byte of a further request, to the end of the header section. */
+  readonly headersMs: number
+  /** The same to the end of the whole request. */
+  readonly requestMs: number
+  /** Between two requests. */
+  readonly idleMs: number
+  /** Without any byte moving in either direction, also in the middle of an answer. */
+  readonly stallMs: number
 }
 
 export interface FileServerSettings {
@@ -49,137 +30,55 @@ export interface FileServerSettings {
   readonly port: number
   /** Connections at once; one more is closed without a word (V§4, exhaustion). */
   readonly maxConnections: number
+  /** The same for one source address; absent: `MAX_CONNECTIONS_PER_PEER`. */
+  readonly maxConnectionsPerPeer?: number
+  /** Absent: `FILE_SERVER_TIMEOUTS`. */
+  readonly timeouts?: FileServerTimeouts
   /** Source addresses that are served: peers on this node's own subnets. */
   readonly isOnLink: (address: string) => boolean
 }
 
 export interface FileServerEvents {
-  /** A transfer has ended; `bytes` of body were sent. */
-  uploaded(peer: string, alias: string, bytes: number): void
+  /** A transfer of a file has ended; `bytes` of body were sent. */
+  uploaded(peer: string, target: string, bytes: number): void
+  /** `status` 0: the connection was closed without an answer. */
   refused(peer: string, status: number): void
 }
 
-/**
- * The answer to one request; pure but for reading the file.
- * @param authorities what `Host` may say: this server's own addresses, so that no page reaches it by rebinding a name.
- */
-export function answerPeer(files: SharedFiles, request: FileRequest, authorities: readonly string[]): Answer {
-  const { method, target, fields } = request
-  if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers')
-  if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD']])
-  if (target === '/health') return plain(200, 'ok', [], method)
-  const alias = /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
-  const file = alias === undefined ? undefined : files.open(alias)
-  return file ? fileAnswer(file, request) : plain(404, 'no such alias', [], method)
+/** A busy updater asks for some thirty files at once; this leaves room for the next peer. */
+export const MAX_CONNECTIONS_PER_PEER = 64
+
+export const FILE_SERVER_TIMEOUTS: FileServerTimeouts = {
+  headersMs: 5_000,
+  requestMs: 10_000,
+  idleMs: 15_000,
+  stallMs: 30_000,
 }
 
-/** Browsers mark what a page causes; peers never send these. */
-function isFromPage(fields: Fields): boolean {
-  return ['origin', 'referer', 'cookie', 'sec-fetch-site', 'sec-fetch-mode'].some((name) =>
-    hasField(fields, name),
-  )
-}
+/** A peer's request is some 300 bytes. */
+const MAX_HEADER_BYTES = 4096
 
-function isForUs(fields: Fields, authorities: readonly string[]): boolean {
-  const hosts = fieldValues(fields, 'host')
-  return hosts.length === 1 && authorities.includes(hosts[0] ?? '')
-}
-
-function fileAnswer(file: SharedFile, request: FileRequest): Answer {
-  const { size } = file
-  const range = fieldValue(request.fields, 'range')
-  const described = describing(file.fields)
-  if (range !== undefined && !hasField(request.fields, 'if-range')) {
-    const spans = size === undefined ? openEnded(range) : parseRange(range, size)
-    if (spans?.length === 0)
-      return closing(file, plain(416, 'no such bytes', [['Content-Range', `bytes */${size}`]]))
-    const [span] = spans ?? []
-    if (span && spans?.length === 1) return fileSpan(file, request, span, described)
-  }
-  const length: Fields = size === undefined ? [] : [['Content-Length', String(size)]]
-  const fields = [...described, ...length, ['Accept-Ranges', 'bytes'] as const]
-  if (request.method === 'HEAD') return closing(file, { status: 200, fields })
-  return { status: 200, fields, body: reading(file, { start: 0, end: size ?? Infinity }, request.signal) }
-}
-
-function fileSpan(file: SharedFile, request: FileRequest, span: ByteSpan, described: Fields): Answer {
-  const { size } = file
-  const isBounded = size !== undefined
-  const fields: Fields = isBounded
-    ? [
-        ...described,
-        ['Content-Range', contentRange(span, size)],
-        ['Content-Length', String(span.end - span.start)],
-      ]
-    : described
-  // RFC 9110 14.4 has no form for "from here to an end that is not known yet": a 206 needs the last byte.
-  if (!isBounded) return closing(file, plain(503, 'the size is not known yet', [['Retry-After', '1']]))
-  if (request.method === 'HEAD') return closing(file, { status: 206, fields })
-  return { status: 206, fields, body: reading(file, span, request.signal) }
-}
-
-function openEnded(range: string): readonly ByteSpan[] | undefined {
-  const from = /^bytes=(\d{1,15})-$/.exec(range)?.[1]
-  return from === undefined ? undefined : [{ start: Number(from), end: Infinity }]
-}
-
-async function* reading(file: SharedFile, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
-  try {
-    yield* file.read(span, signal)
-  } finally {
-    file.close()
-  }
-}
-
-function closing(file: SharedFile, answer: Answer): Answer {
-  file.close()
-  return answer
-}
-
-const DESCRIBING = ['content-type', 'etag', 'last-modified', 'date', 'cache-control', 'expires', 'age']
-
-/** Nothing private leaves (R1.3): only fields that describe the representation. */
-function describing(fields: Fields): Fields {
-  const kept = fields.filter(([name]) => DESCRIBING.includes(name.toLowerCase()))
-  return [...withoutFields(kept, ['age']), ['Cross-Origin-Resource-Policy', 'same-origin']]
-}
-
-function plain(status: number, text: string, more: Fields = [], method = 'GET'): Answer {
-  const bytes = Buffer.from(`${text}\n`)
-  const fields: Fields = [
-    ['Content-Type', 'text/plain; charset=utf-8'],
-    ['Content-Length', String(bytes.length)],
-    ['Cross-Origin-Resource-Policy', 'same-origin'],
-    ...more,
-  ]
-  return method === 'HEAD' ? { status, fields } : { status, fields, body: bodyOf(bytes) }
-}
-
-/** `answerPeer` on a real port. */
 export class FileServer {
   readonly #server: Server
   readonly #settings: FileServerSettings
   readonly #files: SharedFiles
   readonly #events: FileServerEvents
+  /** Connections by source address. */
+  readonly #connections = new Map<string, number>()
   #uploads = 0
 
   constructor(settings: FileServerSettings, files: SharedFiles, events: FileServerEvents) {
     this.#settings = settings
     this.#files = files
     this.#events = events
-    this.#server = createServer({
-      maxHeaderSize: 4096,
-      requestTimeout: 10_000,
-      headersTimeout: 5_000,
-      keepAliveTimeout: 15_000,
-    })
-    this.#server.maxConnections = settings.maxConnections
+    this.#server = newServer(settings)
+    this.#server.on('connection', (socket) => this.#onConnection(socket))
     this.#server.on('request', (request, response) => void this.#serve(request, response))
-    this.#server.on('connect', (_request, socket) => socket.destroy())
-    this.#server.on('upgrade', (_request, socket) => socket.destroy())
+    for (const refused of ['connect', 'upgrade'] as const)
+      this.#server.on(refused, (_request, socket: Socket) => this.#refuse(socket))
   }
 
-  /** Transfers that run now. */
+  /** Transfers of files that run now. */
   get uploads(): number {
     return this.#uploads
   }
@@ -192,23 +91,20 @@ export class FileServer {
   start(): Promise<void> {
     const { address, port } = this.#settings
     return new Promise((resolve, reject) => {
-      const fail = (cause: Error) =>
-        reject(
-          new Fault(
-            'ADDRESS_IN_USE',
-            `peering.filePort: cannot listen on ${address}:${port}: ${cause.message}`,
-            { cause },
-          ),
-        )
+      const fail = (cause: Error) => {
+        const what = `peering.filePort: cannot listen on ${address}:${port}: ${cause.message}`
+        reject(new Fault('ADDRESS_IN_USE', what, { cause }))
+      }
       this.#server.once('error', fail)
       this.#server.listen(port, address, () => {
-        this.#server.off('error', fail)
+        // From now on an error is a connection that could not be accepted: that peer's loss alone.
+        this.#server.off('error', fail).on('error', () => this.#events.refused('', 0))
         resolve()
       })
     })
   }
 
-  /** Waits up to `graceMs` for running transfers. */
+  /** Cuts running transfers: whoever reads takes another source where this one ends (R4.4). Safe more than once. */
   stop(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.close(() => resolve())
@@ -216,30 +112,69 @@ export class FileServer {
     })
   }
 
+  /** Before anything is read: strangers from elsewhere, and one peer that would take all. */
+  #onConnection(socket: Socket): void {
+    const peer = socket.remoteAddress ?? ''
+    const open = this.#connections.get(peer) ?? 0
+    const limit = this.#settings.maxConnectionsPerPeer ?? MAX_CONNECTIONS_PER_PEER
+    if (!this.#settings.isOnLink(peer) || open >= limit) return this.#refuse(socket)
+    this.#connections.set(peer, open + 1)
+    socket.once('close', () => this.#onClose(peer))
+  }
+
+  #onClose(peer: string): void {
+    const open = (this.#connections.get(peer) ?? 1) - 1
+    if (open === 0) this.#connections.delete(peer)
+    else this.#connections.set(peer, open)
+  }
+
+  #refuse(socket: Socket): void {
+    this.#events.refused(socket.remoteAddress ?? '', 0)
+    socket.destroy()
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const peer = request.socket.remoteAddress ?? ''
-    if (!this.#settings.isOnLink(peer)) {
-      this.#events.refused(peer, 0)
-      request.socket.destroy()
-      return
+    const { url = '', socket } = request
+    const peer = socket.remoteAddress ?? ''
+    try {
+      const answer = answerPeer(this.#files, requestOf(request, response), authoritiesOf(socket))
+      const isUpload = answer.body !== undefined && answer.status < 300 && url !== HEALTH
+      if (isUpload) this.#uploads++
+      const { bytes } = await writeAnswer(response, answer)
+      if (isUpload) this.#uploads--
+      if (isUpload) this.#events.uploaded(peer, url, bytes)
+      else if (answer.status >= 400) this.#events.refused(peer, answer.status)
+    } catch {
+      this.#refuse(socket) // the file could not be opened: this node's fault, and its store has reported it
     }
-    const gone = new AbortController()
-    response.once('close', () => gone.abort())
-    this.#uploads++
-    const answer = answerPeer(this.#files, this.#view(request, gone.signal), this.#authorities(request))
-    const written = await writeAnswer(response, answer)
-    this.#uploads--
-    if (answer.status >= 400) this.#events.refused(peer, answer.status)
-    else this.#events.uploaded(peer, request.url ?? '', written.bytes)
   }
+}
 
-  #view(request: IncomingMessage, signal: AbortSignal): FileRequest {
-    const { method = '', url = '', rawHeaders } = request
-    return { method, target: url, fields: fieldsFromRaw(rawHeaders), signal }
-  }
+function newServer({ maxConnections, timeouts = FILE_SERVER_TIMEOUTS }: FileServerSettings): Server {
+  const { headersMs, requestMs, idleMs, stallMs } = timeouts
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: idleMs,
+    // Node looks for overdue requests only this often; its own 30 s would make the limits above mean little.
+    connectionsCheckingInterval: Math.min(1000, headersMs / 2),
+  })
+  server.maxConnections = maxConnections
+  server.timeout = stallMs
+  return server
+}
 
-  #authorities(request: IncomingMessage): string[] {
-    const { localAddress = '', localPort = 0 } = request.socket
-    return [`${localAddress}:${localPort}`]
-  }
+/** Its signal aborts when the answer is over, well or not. */
+function requestOf(
+  { method = '', url = '', rawHeaders }: IncomingMessage,
+  response: ServerResponse,
+): FileRequest {
+  const over = new AbortController()
+  response.once('close', () => over.abort())
+  return { method, target: url, fields: fieldsFromRaw(rawHeaders), signal: over.signal }
+}
+
+function authoritiesOf({ localAddress = '', localPort = 0 }: Socket): string[] {
+  return [`${localAddress}:${localPort}`]
 }

@@ -5,12 +5,11 @@
 import type { CancelTimer, Clock } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
+import type { Downloader, Holder } from './machines/known-sources.ts'
 import {
   initialInquiry,
   isInquiryOver,
   stepInquiry,
-  type Downloader,
-  type Holder,
   type InquiryCommand,
   type InquiryEvent,
   type InquirySettings,
@@ -55,6 +54,9 @@ export interface InquirySender {
 
 type Event = InquiryEvent<PeerOffer, PeerDownload>
 
+/** More peers than this are not noted as having answered. */
+export const MAX_NOTED = 256
+
 export class Inquiry {
   readonly #clock: Clock
   readonly #sender: InquirySender
@@ -81,18 +83,19 @@ export class Inquiry {
   }
 
   heardResponse(holder: PeerOffer): void {
-    this.answered.add(holder.peer)
+    this.#note(holder.peer)
     this.#dispatch({ kind: 'response', at: this.#clock.monotonic(), holder })
   }
 
   heardDownloading(downloader: PeerDownload): void {
-    this.answered.add(downloader.peer)
+    this.#note(downloader.peer)
     this.#dispatch({ kind: 'downloading', at: this.#clock.monotonic(), downloader })
     this.#owner.heardProgress(downloader)
   }
 
-  heardComplete(holder: PeerOffer): void {
-    this.#dispatch({ kind: 'download-complete', at: this.#clock.monotonic(), holder })
+  /** `holder`: where the copy is, when the packet says it. */
+  heardComplete(peer: Address, holder: PeerOffer | undefined): void {
+    this.#dispatch({ kind: 'download-complete', at: this.#clock.monotonic(), peer, holder })
   }
 
   heardFailed(peer: Address): void {
@@ -117,6 +120,10 @@ export class Inquiry {
   /** Nobody waits any more. */
   abandon(): void {
     this.#dispatch({ kind: 'abandoned' })
+  }
+
+  #note(peer: Address): void {
+    if (this.answered.size < MAX_NOTED) this.answered.add(peer)
   }
 
   #dispatch(event: Event): void {

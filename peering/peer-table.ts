@@ -16,6 +16,8 @@ export interface Peer {
   readonly heardAt: Monotonic
   /** Smoothed round-trip time in ms, event loops of both sides included; absent until measured. */
   readonly roundTripMs: number | undefined
+  /** When that was measured last; absent until then. */
+  readonly measuredAt: Monotonic | undefined
 }
 
 /** The figures of one question, in ms. */
@@ -38,6 +40,9 @@ export const LIVE_MS = 150_000
 /** More peers than this are not remembered; the longest silent goes first. */
 export const MAX_PEERS = 4096
 
+/** The longest delay response period that a question can carry (docs/protocol.md, `delay`), in ms. */
+const MAX_ASKED_DELAY_MS = 60_000
+
 /** What an unanswered question costs at most on a quick LAN, in ms. */
 export const AUTO_WAIT_MS = 50
 
@@ -58,16 +63,25 @@ export class PeerTable {
     const key = node ?? `plain ${address}`
     const known = this.#peers.get(key)
     this.#peers.delete(key)
-    this.#peers.set(key, { address, node, heardAt: at, roundTripMs: known?.roundTripMs })
+    const { roundTripMs, measuredAt } = known ?? NOT_MEASURED
+    this.#peers.set(key, { address, node, heardAt: at, roundTripMs, measuredAt })
     if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
     return known === undefined || !isLive(known, at)
   }
 
-  measured(node: NodeId, roundTripMs: number): void {
+  /** The first measurement counts whole, each later one by an eighth. */
+  measured(node: NodeId, roundTripMs: number, at: Monotonic): void {
     const peer = this.#peers.get(node)
     if (!peer) return
     const before = peer.roundTripMs ?? roundTripMs
-    this.#peers.set(node, { ...peer, roundTripMs: before + (roundTripMs - before) * NEW_MEASUREMENT })
+    const smoothed = before + (roundTripMs - before) * NEW_MEASUREMENT
+    this.#peers.set(node, { ...peer, roundTripMs: smoothed, measuredAt: at })
+  }
+
+  /** Whether this peer's round trip was never measured, or longer ago than `maxAgeMs`. */
+  needsMeasuring(node: NodeId, at: Monotonic, maxAgeMs: number): boolean {
+    const measuredAt = this.#peers.get(node)?.measuredAt
+    return measuredAt === undefined || at - measuredAt >= maxAgeMs
   }
 
   left(node: NodeId): void {
@@ -86,7 +100,7 @@ export class PeerTable {
    */
   timing(settings: TimingSettings, at: Monotonic): Timing | undefined {
     const { maxDelayMs, transmissionMs } = settings
-    if (maxDelayMs !== 'auto') return { maxDelayMs, transmissionMs }
+    if (maxDelayMs !== 'auto') return { maxDelayMs: clamp(maxDelayMs, 0, MAX_ASKED_DELAY_MS), transmissionMs }
     const live = this.live(at).filter((peer) => peer.node !== undefined)
     if (live.length === 0) return undefined
     return autoTiming(live.length, Math.max(0, ...live.map((peer) => peer.roundTripMs ?? 0)), transmissionMs)
@@ -99,6 +113,8 @@ export class PeerTable {
     }
   }
 }
+
+const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined }
 
 /** The formula of `timing` for this many live peers whose slowest round trip takes `roundTripMs`. */
 export function autoTiming(livePeers: number, roundTripMs: number, transmissionLimitMs: number): Timing {

@@ -7,16 +7,20 @@
 import type { Clock, Monotonic } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
 import type { Address, Datagram, Transport } from '../core/transport.ts'
+import { AnnouncedDownloads, type AnnouncedDownload } from './announced-downloads.ts'
 import { Answers } from './answers.ts'
+import { AskedQuestions } from './asked-questions.ts'
 import { decode, encode, padded } from './codec.ts'
-import { DownloadReport } from './download-report.ts'
 import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
-import { intake, DEFAULT_INTAKE, type IntakeLimits } from './intake.ts'
+import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
+import { PacketSender, type Counters } from './packet-sender.ts'
 import type { LocalAlias, NodeId, RequestId, RequestPacket, ServicePacket } from './packets.ts'
+import { claimsForeignPlace, downloadOf, offerOf } from './peer-claims.ts'
 import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-table.ts'
 import { Presence } from './presence.ts'
-import { downloadOf, offerOf, claimsForeignPlace } from './peer-claims.ts'
+
+export type { AnnouncedDownload }
 
 export interface PeeringSettings extends TimingSettings {
   readonly node: NodeId
@@ -40,55 +44,50 @@ export interface PeeringComponents {
   readonly isShunned: (peer: Address) => boolean
 }
 
-/** Counts what was dropped and why, by reason (R2.5), and what was sent and heard, by type. */
-export type Counters = Map<string, number>
-
-/** Runs the packets of one running download. */
-export interface AnnouncedDownload {
-  complete(): void
-  failed(): void
-}
-
-interface Asked {
-  readonly inquiry: Inquiry
-  readonly packet: RequestPacket
-}
-
 export class Peering {
   readonly #settings: PeeringSettings
   readonly #components: PeeringComponents
   readonly #admit: (from: Address, at: Monotonic) => boolean
-  readonly #asked = new Map<string, Asked>()
-  readonly #downloads = new Map<string, DownloadReport>()
+  readonly #sender: PacketSender
+  readonly #asked = new AskedQuestions()
+  readonly #downloads: AnnouncedDownloads
   readonly #answers: Answers
   readonly #presence: Presence
   readonly peers = new PeerTable()
   readonly counters: Counters = new Map()
+  #isRunning = false
 
   constructor(settings: PeeringSettings, components: PeeringComponents) {
     this.#settings = settings
     this.#components = components
     this.#admit = intake(settings.intake ?? DEFAULT_INTAKE)
-    this.#presence = new Presence(settings, { ...components, peers: this.peers, send: this.#send })
+    const sender = new PacketSender(components.transport, this.counters)
+    this.#sender = sender
+    this.#presence = new Presence(settings, { ...components, peers: this.peers, sender })
+    this.#downloads = new AnnouncedDownloads({ clock: components.clock, sender })
     this.#answers = new Answers(settings, {
       ...components,
-      send: this.#sendBytes,
-      onAsked: (resource, peer) => this.#downloads.get(resource)?.asked(peer),
-      progressOf: (resource) => this.#progress.get(resource)?.() ?? NO_PROGRESS,
+      sender,
+      locationOf: this.#locationOf,
+      onAsked: (resource, peer) => this.#downloads.asked(resource, peer),
+      progressOf: (resource) => this.#downloads.progressOf(resource),
     })
   }
 
-  readonly #progress = new Map<string, () => DownloadProgress>()
-
+  /** @throws Fault ADDRESS_IN_USE of the transport. */
   async start(): Promise<void> {
     await this.#components.transport.start(this.#receive)
+    this.#isRunning = true
     this.#presence.start()
   }
 
+  /** Takes its leave: of the LAN, and of those who wait for its downloads. Safe at any moment, and more than once. */
   async stop(): Promise<void> {
+    this.#isRunning = false
     this.#presence.stop()
     this.#answers.stop()
-    for (const { inquiry } of this.#asked.values()) inquiry.abandon()
+    this.#downloads.stop()
+    for (const inquiry of this.#asked.all()) inquiry.abandon()
     await this.#components.transport.stop()
   }
 
@@ -104,171 +103,117 @@ export class Peering {
 
   /**
    * Asks the LAN for `resource` (a URL or URI) and runs the owner through FIG. 4B. A node that may not ask, and a
-   * resource too long for a packet, go straight to the Internet. One question per resource at a time (R4.6).
+   * resource too long for a packet, go straight to the Internet. Collapsing requests into one is the owner's (R4.6).
    */
   inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner): Inquiry {
-    const packet = this.#question(resource)
-    const bytes = this.#settings.ask ? encode(packet) : undefined
-    const timing = bytes === undefined ? undefined : this.timing()
-    const sender: InquirySender = {
-      request: () => bytes && this.#broadcastBytes('request', bytes),
-      endRequest: () => this.#broadcast(endRequestOf(packet)),
-    }
-    const forget = () => {
-      if (this.#asked.get(resource)?.packet === packet) this.#asked.delete(resource)
-    }
-    const inquiry = new Inquiry(this.#components.clock, sender, owner, forget)
-    this.#asked.set(resource, { inquiry, packet })
-    const waitMs = timing === undefined ? 0 : timing.maxDelayMs + timing.transmissionMs
+    const { clock } = this.#components
+    const timing = this.timing()
+    const packet = this.#question(resource, timing)
+    const mayAsk = this.#settings.ask && encode(packet) !== undefined
+    const sender: InquirySender = mayAsk ? this.#sendingFor(packet) : { request() {}, endRequest() {} }
+    const inquiry = new Inquiry(clock, sender, owner, () => this.#asked.remove(packet))
+    if (mayAsk) this.#asked.add(packet, inquiry)
+    const waitMs = mayAsk && timing !== undefined ? timing.maxDelayMs + timing.transmissionMs : 0
     inquiry.start({ waitMs, waitForDownloads, silenceMs: this.#settings.silenceMs })
     return inquiry
   }
 
   /** Tells the LAN that this node is fetching `resource`, readable at `alias` while it grows (FIG. 7). */
   announceDownload(resource: string, alias: LocalAlias, progress: () => DownloadProgress): AnnouncedDownload {
-    if (!this.#settings.serve) return { complete: () => {}, failed: () => {} }
-    const common = { id: this.#newId(), node: this.#settings.node, nonce: undefined, extras: [] }
-    const location = this.#locationOf(alias)
-    const report = new DownloadReport(this.#components.clock, {
-      downloading: (to) => {
-        const packet = { ...common, type: 'downloading', resource, location, ...progress() } as const
-        return to === 'everybody' ? this.#broadcast(packet) : this.#send(to, packet)
-      },
-      complete: (to) => {
-        const size = progress().totalBytes
-        this.#send(to, { ...common, type: 'download-complete', resource, location, size, digest: undefined })
-      },
-      failed: (to) => this.#send(to, { ...common, type: 'download-failed', resource }),
-    })
-    this.#downloads.set(resource, report)
-    this.#progress.set(resource, progress)
-    report.begin()
-    return {
-      complete: () => this.#endReport(resource, report, 'complete'),
-      failed: () => this.#endReport(resource, report, 'failed'),
-    }
+    if (!this.#settings.serve) return { complete() {}, failed() {} }
+    const { node } = this.#settings
+    return this.#downloads.begin(
+      { id: this.#newId(), node, resource, location: this.#locationOf(alias) },
+      progress,
+    )
   }
 
-  #endReport(resource: string, report: DownloadReport, how: 'complete' | 'failed'): void {
-    if (this.#downloads.get(resource) === report) {
-      this.#downloads.delete(resource)
-      this.#progress.delete(resource)
-    }
-    report[how]()
-  }
-
-  #question(resource: string): RequestPacket {
-    const { random } = this.#components
-    const timing = this.timing()
-    const packet: RequestPacket = {
+  #question(resource: string, timing: Timing | undefined): RequestPacket {
+    return padded({
       type: 'request',
       id: this.#newId(),
       node: this.#settings.node,
-      nonce: random.hex(16),
+      nonce: this.#components.random.hex(16),
       extras: [],
       href: resource,
       method: 'get',
       acceptProtocol: 'http',
       cachedOnly: true,
       maxDelayMs: timing?.maxDelayMs,
+    })
+  }
+
+  #sendingFor(question: RequestPacket): InquirySender {
+    const { id, node, nonce, href } = question
+    return {
+      request: () => this.#sender.broadcast(question),
+      endRequest: () => this.#sender.broadcast({ type: 'end-request', id, node, nonce, href, extras: [] }),
     }
-    return padded(packet)
   }
 
   #newId(): RequestId {
-    return this.#components.random.uint32() as RequestId
+    const { random } = this.#components
+    let id = random.uint32() as RequestId
+    while (this.#asked.has(id)) id = random.uint32() as RequestId
+    return id
   }
 
-  #locationOf(alias: LocalAlias): string {
-    return `http://${this.#components.transport.address}:${this.#settings.filePort}/${alias}`
-  }
+  readonly #locationOf = (alias: LocalAlias): string =>
+    `http://${this.#components.transport.address}:${this.#settings.filePort}/${alias}`
 
   readonly #receive = (datagram: Datagram): void => {
-    const { transport, isShunned } = this.#components
-    if (!this.#admit(datagram.from, datagram.at)) return this.#count('dropped: too many')
-    const decoded = decode(datagram.bytes)
-    if (decoded.kind === 'malformed') return this.#count(`dropped: ${decoded.reason}`)
+    if (!this.#isRunning) return
+    const { from, bytes, at } = datagram
+    if (!this.#admit(from, at)) return this.#sender.count('dropped: too many')
+    const decoded = decode(bytes)
+    if (decoded.kind === 'malformed') return this.#sender.count(`dropped: ${decoded.reason}`)
     const { packet } = decoded
     if (packet.node === this.#settings.node) return
-    if (datagram.from === transport.address && packet.node === undefined)
-      return this.#count('dropped: own address')
-    if (claimsForeignPlace(packet, datagram.from)) return this.#count('dropped: foreign location')
-    this.#count(`heard: ${packet.type}`)
-    this.#presence.heard(datagram.from, packet, datagram.at)
-    if (!isShunned(datagram.from)) this.#handle(packet, datagram)
+    const refusal = this.#refusal(packet, from)
+    if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
+    this.#sender.count(`heard: ${packet.type}`)
+    this.#presence.heard(from, packet, at)
+    if (!this.#components.isShunned(from)) this.#handle(packet, datagram)
   }
 
-  #handle(packet: ServicePacket, datagram: Datagram): void {
-    const { from } = datagram
+  #refusal(packet: ServicePacket, from: Address): string | undefined {
+    if (from === this.#components.transport.address && packet.node === undefined) return 'own address'
+    return claimsForeignPlace(packet, from) ? 'foreign location' : undefined
+  }
+
+  #handle(packet: ServicePacket, { from, bytes }: Datagram): void {
     switch (packet.type) {
       case 'request':
-        return this.#answers.request(packet, from, datagram.bytes.length)
+        return this.#answers.request(packet, from, bytes.length)
       case 'end-request':
         return this.#answers.endRequest(packet, from)
       case 'response':
-        return this.#askedBy(packet)?.inquiry.heardResponse(offerOf(packet, from))
+        return this.#known(this.#asked.answeredBy(packet))?.heardResponse(offerOf(packet, from))
       case 'downloading':
-        return this.#askedFor(packet)?.inquiry.heardDownloading(downloadOf(packet, from))
+        return this.#concerned(packet, (inquiry) => inquiry.heardDownloading(downloadOf(packet, from)))
       case 'download-complete': {
         const { location } = packet
-        if (location === undefined) return
-        return this.#askedFor(packet)?.inquiry.heardComplete(offerOf({ ...packet, location }, from))
+        const offer = location === undefined ? undefined : offerOf({ ...packet, location }, from)
+        return this.#concerned(packet, (inquiry) => inquiry.heardComplete(from, offer))
       }
       case 'download-failed':
-        return this.#askedFor(packet)?.inquiry.heardFailed(from)
+        return this.#concerned(packet, (inquiry) => inquiry.heardFailed(from))
       case 'presence':
       case 'application':
         return
     }
   }
 
-  /** The open question that an "I have" answers: by its number, and by the nonce unless the sender knows none. */
-  #askedBy(packet: Extract<ServicePacket, { type: 'response' }>): Asked | undefined {
-    for (const asked of this.#asked.values()) {
-      if (asked.packet.id !== packet.id) continue
-      const mayLackNonce = packet.node === undefined && packet.nonce === undefined
-      if (mayLackNonce || packet.nonce === asked.packet.nonce) return asked
-    }
-    this.#count('dropped: unknown nonce')
-    return undefined
+  #concerned(
+    packet: { readonly resource: string; readonly nonce: string | undefined },
+    tell: (inquiry: Inquiry) => void,
+  ): void {
+    this.#known(this.#asked.concerning(packet))?.forEach(tell)
   }
 
-  /** The open question for the resource of a "downloading" or its end; these also come without being asked for. */
-  #askedFor(packet: { readonly resource: string; readonly nonce: string | undefined }): Asked | undefined {
-    const asked = this.#asked.get(packet.resource)
-    if (asked === undefined || packet.nonce === undefined || packet.nonce === asked.packet.nonce) return asked
-    this.#count('dropped: unknown nonce')
-    return undefined
-  }
-
-  readonly #send = (to: Address, packet: ServicePacket): void => {
-    const bytes = encode(packet)
-    if (bytes) this.#sendBytes(packet.type, to, bytes)
-  }
-
-  readonly #sendBytes = (type: ServicePacket['type'], to: Address, bytes: Uint8Array): void => {
-    this.#count(`sent: ${type}`)
-    this.#components.transport.send(to, bytes)
-  }
-
-  #broadcast(packet: ServicePacket): void {
-    const bytes = encode(packet)
-    if (bytes) this.#broadcastBytes(packet.type, bytes)
-  }
-
-  #broadcastBytes(type: ServicePacket['type'], bytes: Uint8Array): void {
-    this.#count(`sent: ${type}`)
-    this.#components.transport.broadcast(bytes)
-  }
-
-  #count(what: string): void {
-    this.counters.set(what, (this.counters.get(what) ?? 0) + 1)
+  /** Answers to nothing that is open are dropped and counted: replays, forgeries, answers that came too late. */
+  #known<Asked>(asked: Asked | undefined): Asked | undefined {
+    if (asked === undefined) this.#sender.count('dropped: unknown nonce')
+    return asked
   }
 }
-
-function endRequestOf(question: RequestPacket): ServicePacket {
-  const { id, node, nonce, href } = question
-  return { type: 'end-request', id, node, nonce, href, extras: [] }
-}
-
-const NO_PROGRESS: DownloadProgress = { receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }

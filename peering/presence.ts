@@ -3,12 +3,13 @@
  * round-trip time to each peer that it learns of.
  *
  * A broadcast that asks for a reply (the first one) is answered after a random delay, so that a LAN does not answer in
- * one breath; a directed one at once, which is what makes it a measurement.
+ * one breath; a directed one at once, which is what makes it a measurement. A peer's periodic presence is the occasion
+ * to measure again what was measured too long ago.
  */
 import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
-import type { Address, Transport } from '../core/transport.ts'
-import { encode } from './codec.ts'
+import type { Address } from '../core/transport.ts'
+import type { PacketSender } from './packet-sender.ts'
 import type { NodeId, PresencePacket, RequestId, ServicePacket } from './packets.ts'
 import { autoTiming, type PeerTable, type Timing, type TimingSettings } from './peer-table.ts'
 
@@ -20,13 +21,18 @@ export interface PresenceSettings extends TimingSettings {
 export interface PresenceComponents {
   readonly clock: Clock
   readonly random: Random
-  readonly transport: Transport
   readonly peers: PeerTable
-  readonly send: (to: Address, packet: ServicePacket) => void
+  readonly sender: Pick<PacketSender, 'send' | 'broadcast'>
 }
 
-/** Between two broadcasts, in ms, give or take a fifth: 50 peers stay below 0.3 kB/s. */
-const INTERVAL_MS = 60_000
+/** Between two broadcasts, in ms, give or take a fifth: with 50 nodes each hears some 0.3 kB/s, measuring included. */
+export const INTERVAL_MS = 60_000
+
+/** A round-trip time older than this is measured again, in ms. */
+export const REMEASURE_MS = 300_000
+
+/** What comes back later than this was asleep, and says nothing about the LAN, in ms. */
+export const MAX_ROUND_TRIP_MS = 1000
 
 /** Replies to a broadcast are spread over this, in ms. */
 export const REPLY_SPREAD_MS = 200
@@ -34,8 +40,8 @@ export const REPLY_SPREAD_MS = 200
 /** Until the replies to the first broadcast are in, a question waits as on a LAN of 20, in ms since the start. */
 export const GRACE_MS = 2 * REPLY_SPREAD_MS
 
-/** Round trips that are being measured at once. */
-const MAX_PINGS = 256
+/** Round trips that are being measured at once; one more takes the place of the oldest. */
+export const MAX_PINGS = 256
 
 const GRACE_PEERS = 20
 
@@ -87,26 +93,38 @@ export class Presence {
     if (packet.type === 'presence' && packet.leaving) return peers.left(packet.node)
     const isNew = peers.heard(from, packet.node, at)
     if (packet.type === 'presence') this.#onPresence(from, packet, at)
-    if (isNew && packet.node !== undefined) this.#ping(from, packet.node, at)
+    if (packet.node !== undefined && (isNew || this.#isDue(packet, packet.node, at)))
+      this.#ping(from, packet.node, at)
+  }
+
+  /** Only a periodic presence occasions a new measurement, so that questions and transfers never do. */
+  #isDue(packet: ServicePacket, node: NodeId, at: Monotonic): boolean {
+    const isPeriodic = packet.type === 'presence' && packet.nonce === undefined && !packet.reply
+    return isPeriodic && this.#components.peers.needsMeasuring(node, at, REMEASURE_MS)
   }
 
   #onPresence(from: Address, packet: PresencePacket, at: Monotonic): void {
-    const ping = packet.nonce === undefined ? undefined : this.#pings.get(packet.nonce)
-    if (packet.nonce !== undefined && ping?.node === packet.node) {
-      this.#pings.delete(packet.nonce)
-      this.#components.peers.measured(packet.node, at - ping.sentAt)
-    }
+    this.#measure(packet, at)
     if (!packet.reply) return
-    const reply = () => this.#components.send(from, this.#packet({ ...SAY_ONLY, nonce: packet.nonce }))
+    const reply = () => this.#components.sender.send(from, this.#packet({ ...SAY_ONLY, nonce: packet.nonce }))
     if (packet.nonce !== undefined) reply()
     else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, reply)
   }
 
+  #measure({ node, nonce }: PresencePacket, at: Monotonic): void {
+    const ping = nonce === undefined ? undefined : this.#pings.get(nonce)
+    if (nonce === undefined || ping?.node !== node) return
+    this.#pings.delete(nonce)
+    const roundTripMs = at - ping.sentAt
+    if (roundTripMs <= MAX_ROUND_TRIP_MS) this.#components.peers.measured(node, roundTripMs, at)
+  }
+
   #ping(to: Address, node: NodeId, at: Monotonic): void {
-    if (this.#pings.size >= MAX_PINGS) this.#pings.clear()
+    const [oldest] = this.#pings.keys()
+    if (oldest !== undefined && this.#pings.size >= MAX_PINGS) this.#pings.delete(oldest)
     const nonce = this.#components.random.hex(16)
     this.#pings.set(nonce, { node, sentAt: at })
-    this.#components.send(to, this.#packet({ reply: true, leaving: false, nonce }))
+    this.#components.sender.send(to, this.#packet({ reply: true, leaving: false, nonce }))
   }
 
   #sayAgainLater(): void {
@@ -126,8 +144,7 @@ export class Presence {
   }
 
   #broadcast(what: { readonly reply: boolean; readonly leaving: boolean }): void {
-    const bytes = encode(this.#packet({ ...what, nonce: undefined }))
-    if (bytes) this.#components.transport.broadcast(bytes)
+    this.#components.sender.broadcast(this.#packet({ ...what, nonce: undefined }))
   }
 
   #packet(what: Pick<PresencePacket, 'reply' | 'leaving' | 'nonce'>): PresencePacket {

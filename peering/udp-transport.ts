@@ -33,6 +33,9 @@ export class UdpTransport implements Transport {
   readonly #settings: UdpSettings
   readonly #components: UdpComponents
   readonly #sockets: Socket[] = []
+  /** Datagrams that the socket has not taken yet: Node sends later than it says. */
+  readonly #leaving = new Set<Promise<void>>()
+  #isStopped = false
 
   constructor(settings: UdpSettings, components: UdpComponents) {
     this.#settings = settings
@@ -47,19 +50,22 @@ export class UdpTransport implements Transport {
   async start(receive: (datagram: Datagram) => void): Promise<void> {
     const { address, broadcast } = this.#settings
     const hears = process.platform === 'win32' ? [address] : [address, broadcast]
+    this.#isStopped = false
     try {
       for (const each of hears) this.#sockets.push(await this.#open(each, receive))
     } catch (error) {
       await this.stop()
       throw error
     }
+    if (this.#isStopped) await this.stop()
   }
 
+  /** What was sent before still leaves: a node's farewell is its last packet. Safe at any moment, and more than once. */
   async stop(): Promise<void> {
-    const closing = this.#sockets
-      .splice(0)
-      .map((socket) => new Promise<void>((done) => socket.close(() => done())))
-    await Promise.all(closing)
+    this.#isStopped = true
+    const sockets = this.#sockets.splice(0)
+    await Promise.all(this.#leaving)
+    await Promise.all(sockets.map((socket) => new Promise<void>((done) => socket.close(() => done()))))
   }
 
   send(to: Address, bytes: Uint8Array): void {
@@ -71,8 +77,14 @@ export class UdpTransport implements Transport {
   }
 
   #send(bytes: Uint8Array, to: string): void {
-    this.#sockets[0]?.send(bytes, this.#settings.port, to, (error) => {
+    const [socket] = this.#sockets
+    if (!socket) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#leaving.add(promise)
+    socket.send(bytes, this.#settings.port, to, (error) => {
       if (error) this.#components.count('not sent')
+      this.#leaving.delete(promise)
+      resolve()
     })
   }
 

@@ -110,5 +110,6 @@ export const ANSWER_TRANSITIONS = [
   ['locating', 'located', 'answered', '124 → "I am downloading" (FIG. 7, 216B)'],
   ['delaying', 'end-request', 'canceled', '126 → 128: "I found" heard'],
   ['delaying', 'withdrawn', 'idle', '126 → 122: nothing to offer any more'],
+  ['delaying', 'wake', 'delaying', '126: woken early'],
   ['delaying', 'wake', 'answered', '126 → 130: "I have"'],
 ] as const

@@ -6,13 +6,20 @@
  *                            └────┘ every report interval: progress to everyone who waits (216C)
  *
  * "I am downloading" is broadcast once at the start, and sent to each asker (216B); an asker then counts as waiting.
+ * Reports are worth something to whoever forges a question in another's name, so they come to an end by themselves;
+ * the last word ("complete", "failed") goes to everyone all the same. An event without a transition changes nothing.
  */
 import type { Monotonic } from '../../core/clock.ts'
 
 export type DownloadState =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'downloading'; readonly waiting: readonly string[]; readonly reportAt: Monotonic }
+  | { readonly kind: 'downloading'; readonly waiting: readonly WaitingPeer[]; readonly reportAt: Monotonic }
   | { readonly kind: 'over' }
+
+interface WaitingPeer {
+  readonly peer: string
+  readonly reportsLeft: number
+}
 
 export type DownloadEvent =
   | { readonly kind: 'begin'; readonly at: Monotonic }
@@ -32,8 +39,11 @@ export type DownloadCommand =
 /** Progress goes out this often, in ms: two reports may be lost before a waiting node thinks of silence. */
 export const REPORT_INTERVAL_MS = 500
 
-/** More waiting peers than this are not told; they notice by the copy they read. */
+/** More waiting peers than this are not told; they notice by the copy that they read. */
 export const MAX_WAITING = 64
+
+/** Reports to one waiting peer, five minutes of them; asking again begins anew (V§4, amplification). */
+export const MAX_REPORTS = 600
 
 export const initialDownload: DownloadState = { kind: 'idle' }
 
@@ -66,19 +76,30 @@ type Downloading = Extract<DownloadState, { kind: 'downloading' }>
 function report(state: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
   if (at < state.reportAt) return [state, [{ kind: 'wake', at: state.reportAt }]]
   const reportAt = next(at)
-  return [{ ...state, reportAt }, [...tell('send-progress', state.waiting), { kind: 'wake', at: reportAt }]]
+  const told = state.waiting.filter(({ reportsLeft }) => reportsLeft > 0)
+  const waiting = state.waiting.map((each) => ({ ...each, reportsLeft: Math.max(0, each.reportsLeft - 1) }))
+  return [{ ...state, waiting, reportAt }, [...tell('send-progress', told), { kind: 'wake', at: reportAt }]]
 }
 
+/** When the list is full, whoever has had every report makes room. */
 function withWaiting(state: DownloadState, peer: string): DownloadState {
-  if (state.kind !== 'downloading' || state.waiting.includes(peer)) return state
-  return state.waiting.length >= MAX_WAITING ? state : { ...state, waiting: [...state.waiting, peer] }
+  if (state.kind !== 'downloading') return state
+  const others = state.waiting.filter((each) => each.peer !== peer)
+  const room = others.length < MAX_WAITING ? others : withoutOneExhausted(others)
+  if (room.length >= MAX_WAITING) return state
+  return { ...state, waiting: [...room, { peer, reportsLeft: MAX_REPORTS }] }
+}
+
+function withoutOneExhausted(waiting: readonly WaitingPeer[]): readonly WaitingPeer[] {
+  const at = waiting.findIndex(({ reportsLeft }) => reportsLeft === 0)
+  return at < 0 ? waiting : waiting.toSpliced(at, 1)
 }
 
 function tell(
   kind: 'send-progress' | 'send-complete' | 'send-failed',
-  to: readonly string[],
+  waiting: readonly WaitingPeer[],
 ): DownloadCommand[] {
-  return to.length === 0 ? [] : [{ kind, to }]
+  return waiting.length === 0 ? [] : [{ kind, to: waiting.map(({ peer }) => peer) }]
 }
 
 function next(at: Monotonic): Monotonic {

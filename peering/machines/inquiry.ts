@@ -14,38 +14,40 @@
  *                                        └──"download complete", "I have"──► found 158
  *
  * 146, 148, 152 and 154 are decisions: they are passed within one step. Beyond the patents (R4.4, R5.3, R5.4): later
- * answers are kept as alternates, a source that fails is followed by the next, in 156 the growing copy of a downloader
- * that offers one is read while it grows, and a late "I have" may take over from the Internet (`late-offer`).
- * The machine knows nothing of bytes: its owner resumes each source where the one before it stood.
+ * answers are kept as alternates, a source that fails is followed by the next and never used again, in 156 the growing
+ * copy of a downloader that offers one is read while it grows, a "download complete" that does not say where is followed
+ * by a second "I need" (156 → 144, once), and a late "I have" may take over from the Internet (`late-offer`).
+ * The machine knows nothing of bytes: its owner resumes each source where the one before it stood. An event without a
+ * transition changes nothing.
  */
 import type { Monotonic } from '../../core/clock.ts'
-
-/** A peer that holds the resource complete ("I have"). */
-export interface Holder {
-  readonly peer: string
-}
-
-/** A peer that is fetching the resource ("I am downloading"). */
-export interface Downloader {
-  readonly peer: string
-  /** Whether its growing copy can be read (R5.4); a node of the patents only says when it is complete. */
-  readonly readable: boolean
-}
+import {
+  isUsable,
+  NO_SOURCES,
+  withDownloader,
+  withFailure,
+  withHolder,
+  withoutDownloader,
+  type Downloader,
+  type Holder,
+  type KnownSources,
+} from './known-sources.ts'
 
 export type InquiryState<H extends Holder, D extends Downloader> =
   | { readonly kind: 'idle' } // 142
-  | (Known<H, D> & { readonly kind: 'waiting'; readonly until: Monotonic }) // 144
-  | (Known<H, D> & { readonly kind: 'found'; readonly from: H }) // 158
-  | (Known<H, D> & { readonly kind: 'awaiting'; readonly on: D; readonly silentAt: Monotonic }) // 156
-  | (Known<H, D> & { readonly kind: 'retrieving' }) // 150
+  | (Asked<H, D> & { readonly kind: 'waiting'; readonly until: Monotonic }) // 144
+  | (Asked<H, D> & { readonly kind: 'found'; readonly from: H }) // 158
+  | (Asked<H, D> & { readonly kind: 'awaiting'; readonly on: D; readonly silentAt: Monotonic }) // 156
+  | (Asked<H, D> & { readonly kind: 'retrieving' }) // 150
   | { readonly kind: 'done' } // 158 left for 142: the server was informed
   | { readonly kind: 'failed' } // no source is left
 
-/** What has been heard and not yet used up. */
-interface Known<H, D> {
+interface Asked<H extends Holder, D extends Downloader> {
   readonly settings: InquirySettings
-  readonly holders: readonly H[]
-  readonly downloaders: readonly D[]
+  /** What has been heard and not yet used up. */
+  readonly sources: KnownSources<H, D>
+  /** A second "I need" went out; there is no third. */
+  readonly hasAskedAgain: boolean
 }
 
 export interface InquirySettings {
@@ -64,7 +66,12 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   /** "I am downloading", and each progress packet after it. */
   | { readonly kind: 'downloading'; readonly at: Monotonic; readonly downloader: D }
   /** "Download complete"; `holder` when it says where. */
-  | { readonly kind: 'download-complete'; readonly at: Monotonic; readonly holder: H }
+  | {
+      readonly kind: 'download-complete'
+      readonly at: Monotonic
+      readonly peer: string
+      readonly holder: H | undefined
+    }
   | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
   /** The source in use is of no use any more: it failed, stalled, or sent wrong bytes. */
   | { readonly kind: 'source-failed'; readonly at: Monotonic }
@@ -102,8 +109,11 @@ type Active<H extends Holder, D extends Downloader> = Exclude<
   { readonly kind: 'idle' | 'done' | 'failed' }
 >
 
-/** More answers than this to one question are not kept. */
-export const MAX_ALTERNATES = 16
+/**
+ * How long the second "I need" waits at least, in ms: "download complete" without a location comes from a node of the
+ * patents, whose "I have" takes up to 2000 ms and the transmission time.
+ */
+export const PLAIN_WAIT_MS = 2200
 
 export const initialInquiry: InquiryState<never, never> = { kind: 'idle' }
 
@@ -121,18 +131,19 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
     case 'need':
       return [state, []]
     case 'response':
-    case 'download-complete':
       return onHolder(state, event.holder)
     case 'downloading':
       return onDownloading(state, event.downloader, event.at)
+    case 'download-complete':
+      return event.holder ? onHolder(state, event.holder) : onCompleteSomewhere(state, event.peer, event.at)
     case 'download-failed':
       return onDownloadFailed(state, event.peer, event.at)
     case 'source-failed':
       return onSourceFailed(state, event.at)
     case 'change-over':
-      return state.kind === 'retrieving' ? nextSource(state, event.at) : [state, []] // 150 → 158
+      return state.kind === 'retrieving' ? changeOver(state) : [state, []]
     case 'retrieved':
-      return [{ kind: 'done' }, [{ kind: 'inform-server' }]] // 158 → 142
+      return state.kind === 'waiting' ? [state, []] : [{ kind: 'done' }, [{ kind: 'inform-server' }]] // 158 → 142
     case 'abandoned':
       return [{ kind: 'done' }, []]
     case 'wake':
@@ -144,23 +155,34 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
 function ask<H extends Holder, D extends Downloader>(
   event: Extract<InquiryEvent<H, D>, { kind: 'need' }>,
 ): Step<H, D> {
-  const known: Known<H, D> = { settings: event.settings, holders: [], downloaders: [] }
-  if (event.settings.waitMs <= 0) return [{ ...known, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
-  const until = (event.at + event.settings.waitMs) as Monotonic
-  return [{ ...known, kind: 'waiting', until }, [REQUEST, { kind: 'wake', at: until }]]
+  const asked: Asked<H, D> = { settings: event.settings, sources: NO_SOURCES, hasAskedAgain: false }
+  if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
+  return waitForAnswers(asked, event.at, event.settings.waitMs)
+}
+
+function waitForAnswers<H extends Holder, D extends Downloader>(
+  asked: Asked<H, D>,
+  at: Monotonic,
+  waitMs: number,
+): Step<H, D> {
+  const until = (at + waitMs) as Monotonic
+  return [{ ...bare(asked), kind: 'waiting', until }, [REQUEST, { kind: 'wake', at: until }]]
 }
 
 function onHolder<H extends Holder, D extends Downloader>(state: Active<H, D>, holder: H): Step<H, D> {
+  if (!isUsable(state.sources, holder.peer)) return [state, []]
   switch (state.kind) {
     case 'waiting': // 144 → 146 → 158: the first "I have" wins (R4.2)
       return retrieve(state, holder, [END_REQUEST])
     case 'awaiting':
       if (!state.on.readable) return retrieve(state, holder) // 156 → 158
-      return [withHolder(state, holder), []]
-    case 'retrieving':
-      return [withHolder(state, holder), [{ kind: 'late-offer', holder }]]
+      return [noting(state, withHolder(state.sources, holder)), []]
+    case 'retrieving': {
+      const noted = noting(state, withHolder(state.sources, holder))
+      return [noted, noted === state ? [] : [{ kind: 'late-offer', holder }]]
+    }
     case 'found':
-      return [withHolder(state, holder), []]
+      return [noting(state, withHolder(state.sources, holder)), []]
   }
 }
 
@@ -169,9 +191,30 @@ function onDownloading<H extends Holder, D extends Downloader>(
   downloader: D,
   at: Monotonic,
 ): Step<H, D> {
-  const heard = withDownloader(state, downloader)
-  if (heard.kind !== 'awaiting' || heard.on.peer !== downloader.peer) return [heard, []]
-  return [{ ...heard, silentAt: (at + state.settings.silenceMs) as Monotonic }, []]
+  if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer)
+    return [noting(state, withDownloader(state.sources, downloader)), []]
+  const silentAt = (at + state.settings.silenceMs) as Monotonic
+  if (state.on.readable || !downloader.readable) return [{ ...state, silentAt }, []]
+  // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
+  return [{ ...state, silentAt, on: downloader }, [{ kind: 'follow', downloader }]]
+}
+
+/** "Download complete" without a location: whoever had said "I am downloading" now has it, and must be asked where. */
+function onCompleteSomewhere<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  peer: string,
+  at: Monotonic,
+): Step<H, D> {
+  const after = noting(state, withoutDownloader(state.sources, peer))
+  const isAwaited = after.kind === 'awaiting' && after.on.peer === peer && !after.on.readable
+  const isExpected = isAwaited || (after.kind === 'waiting' && after !== state)
+  if (isExpected && !after.hasAskedAgain) return askAgain(after, at)
+  return isAwaited ? nextSource(after, at) : [after, []]
+}
+
+function askAgain<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
+  const waitMs = Math.max(state.settings.waitMs, PLAIN_WAIT_MS)
+  return waitForAnswers({ ...state, hasAskedAgain: true }, at, waitMs)
 }
 
 function onDownloadFailed<H extends Holder, D extends Downloader>(
@@ -179,8 +222,8 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
   peer: string,
   at: Monotonic,
 ): Step<H, D> {
-  const without = { ...state, downloaders: state.downloaders.filter((each) => each.peer !== peer) }
-  return without.kind === 'awaiting' && without.on.peer === peer ? nextSource(without, at) : [without, []]
+  const after = noting(state, withoutDownloader(state.sources, peer))
+  return after.kind === 'awaiting' && after.on.peer === peer ? nextSource(after, at) : [after, []]
 }
 
 function onSourceFailed<H extends Holder, D extends Downloader>(
@@ -191,22 +234,29 @@ function onSourceFailed<H extends Holder, D extends Downloader>(
     case 'waiting':
       return [state, []]
     case 'found':
-    case 'awaiting':
-      return nextSource(state, at)
+      return nextSource(noting(state, withFailure(state.sources, state.from.peer)), at)
+    case 'awaiting': // of one that only says when it is complete, nothing was in use that could fail
+      if (!state.on.readable) return [state, []]
+      return nextSource(noting(state, withFailure(state.sources, state.on.peer)), at)
     case 'retrieving': // the Internet failed: whoever answered meanwhile is the last hope
-      return state.holders.length > 0
-        ? nextSource(state, at)
-        : [{ kind: 'failed' }, [{ kind: 'report-failure' }]]
+      return hasPeer(state) ? nextSource(state, at) : [{ kind: 'failed' }, [{ kind: 'report-failure' }]]
   }
 }
 
+/** The owner has left the Internet. Should the late offer be gone by now, it has to go back there. */
+function changeOver<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
+  const [holder] = state.sources.holders
+  return holder ? retrieve(state, holder) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 158
+}
+
+/** An early wake-up is harmless: the machine says again when it wants to be woken. */
 function onWake<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   switch (state.kind) {
     case 'waiting':
       return at < state.until ? [state, [{ kind: 'wake', at: state.until }]] : afterTimeOut(state, at)
-    case 'awaiting':
-      if (at < state.silentAt) return [state, [{ kind: 'wake', at: state.silentAt }]]
-      return state.on.readable ? [state, []] : nextSource(state, at)
+    case 'awaiting': // a copy that is being read fails by itself
+      if (state.on.readable) return [state, []]
+      return at < state.silentAt ? [state, [{ kind: 'wake', at: state.silentAt }]] : nextSource(state, at)
     case 'found':
     case 'retrieving':
       return [state, []]
@@ -223,43 +273,53 @@ function afterTimeOut<H extends Holder, D extends Downloader>(
 }
 
 /** The next best source: an alternate holder, a running download, the Internet. */
-function nextSource<H extends Holder, D extends Downloader>(known: Active<H, D>, at: Monotonic): Step<H, D> {
-  const [holder, ...holders] = known.holders
-  if (holder) return retrieve({ ...known, holders }, holder)
-  const [on, ...downloaders] = known.settings.waitForDownloads ? known.downloaders : []
-  if (!on) return [{ ...pick(known), kind: 'retrieving', downloaders: [] }, [RETRIEVE_FROM_INTERNET]]
-  const silentAt = (at + known.settings.silenceMs) as Monotonic
-  const commands: InquiryCommand<H, D>[] = [{ kind: 'wake', at: silentAt }]
-  if (on.readable) commands.unshift({ kind: 'follow', downloader: on })
-  return [{ ...pick(known), downloaders, kind: 'awaiting', on, silentAt }, commands]
+function nextSource<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
+  const [holder] = state.sources.holders
+  if (holder) return retrieve(state, holder)
+  const [on] = state.settings.waitForDownloads ? state.sources.downloaders : []
+  return on
+    ? awaitDownload(state, on, at)
+    : [{ ...bare(state), kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
+}
+
+function awaitDownload<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  on: D,
+  at: Monotonic,
+): Step<H, D> {
+  const silentAt = (at + state.settings.silenceMs) as Monotonic
+  const sources = withoutDownloader(state.sources, on.peer)
+  const command = on.readable
+    ? ({ kind: 'follow', downloader: on } as const)
+    : ({ kind: 'wake', at: silentAt } as const)
+  return [{ ...bare(state), sources, kind: 'awaiting', on, silentAt }, [command]]
 }
 
 function retrieve<H extends Holder, D extends Downloader>(
-  known: Active<H, D>,
-  holder: H,
+  state: Active<H, D>,
+  from: H,
   before: readonly InquiryCommand<H, D>[] = [],
 ): Step<H, D> {
-  return [{ ...pick(known), kind: 'found', from: holder }, [...before, { kind: 'retrieve', holder }]]
+  const { holders, ...others } = withoutDownloader(state.sources, from.peer)
+  const sources = { ...others, holders: holders.filter((each) => each.peer !== from.peer) }
+  return [{ ...bare(state), sources, kind: 'found', from }, [...before, { kind: 'retrieve', holder: from }]]
 }
 
-function pick<H extends Holder, D extends Downloader>(known: Known<H, D>): Known<H, D> {
-  return { settings: known.settings, holders: known.holders, downloaders: known.downloaders }
+function hasPeer<H extends Holder, D extends Downloader>({ sources, settings }: Active<H, D>): boolean {
+  return sources.holders.length > 0 || (settings.waitForDownloads && sources.downloaders.length > 0)
 }
 
-/** Each peer is kept once, by its newest word. */
-function withHolder<H extends Holder, D extends Downloader>(state: Active<H, D>, holder: H): Active<H, D> {
-  if (state.holders.length >= MAX_ALTERNATES) return state
-  return { ...state, holders: [...state.holders.filter((each) => each.peer !== holder.peer), holder] }
+/** What stays when the state changes. */
+function bare<H extends Holder, D extends Downloader>(asked: Asked<H, D>): Asked<H, D> {
+  const { settings, sources, hasAskedAgain } = asked
+  return { settings, sources, hasAskedAgain }
 }
 
-function withDownloader<H extends Holder, D extends Downloader>(
+function noting<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
-  downloader: D,
+  sources: KnownSources<H, D>,
 ): Active<H, D> {
-  if (state.kind === 'awaiting' && state.on.peer === downloader.peer) return state
-  if (state.downloaders.length >= MAX_ALTERNATES) return state
-  const others = state.downloaders.filter((each) => each.peer !== downloader.peer)
-  return { ...state, downloaders: [...others, downloader] }
+  return sources === state.sources ? state : { ...state, sources }
 }
 
 const REQUEST = { kind: 'broadcast-request' } as const
@@ -271,33 +331,49 @@ export const INQUIRY_TRANSITIONS = [
   ['idle', 'need', 'waiting', '142 → 144: "I need"'],
   ['idle', 'need', 'retrieving', '142 → 150: nobody to wait for'],
   ['waiting', 'response', 'found', '144 → 146 "I found" → 158'],
-  ['waiting', 'download-complete', 'found', '144 → 146 "I found" → 158'],
   ['waiting', 'downloading', 'waiting', '144: noted for 152'],
-  ['waiting', 'wake', 'retrieving', '144 → 148 → 150 or 152 → 150'],
+  ['waiting', 'download-complete', 'found', '144 → 146 "I found" → 158'],
+  ['waiting', 'download-complete', 'waiting', '144: complete, but where? "I need" once more'],
+  ['waiting', 'download-failed', 'waiting', '144: struck off for 152'],
+  ['waiting', 'wake', 'waiting', '144: woken early'],
+  ['waiting', 'wake', 'retrieving', '144 → 148 → 150, or 152 → 150'],
   ['waiting', 'wake', 'awaiting', '144 → 148 → 152 → 154 "I found" → 156'],
-  ['awaiting', 'downloading', 'awaiting', '156: progress'],
+  ['waiting', 'abandoned', 'done', '144 → 142'],
   ['awaiting', 'response', 'found', '156 → 158: "I have"'],
   ['awaiting', 'response', 'awaiting', '156: an alternate is noted, the growing copy is being read'],
+  ['awaiting', 'downloading', 'awaiting', '156: progress'],
   ['awaiting', 'download-complete', 'found', '156 → 158: "download complete"'],
-  ['awaiting', 'download-failed', 'retrieving', '156 → 150: take-over'],
+  ['awaiting', 'download-complete', 'awaiting', '156: noted, the growing copy is read to its end'],
+  ['awaiting', 'download-complete', 'waiting', '156 → 144: complete, but where? "I need" once more'],
+  ['awaiting', 'download-complete', 'retrieving', '156 → 150: complete, and never says where'],
+  ['awaiting', 'download-failed', 'found', '156 → 158: an alternate'],
   ['awaiting', 'download-failed', 'awaiting', '156: another downloader'],
-  ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
-  ['awaiting', 'source-failed', 'awaiting', '156: another downloader'],
+  ['awaiting', 'download-failed', 'retrieving', '156 → 150: take-over'],
   ['awaiting', 'source-failed', 'found', '156 → 158: an alternate'],
+  ['awaiting', 'source-failed', 'awaiting', '156: another downloader'],
+  ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
+  ['awaiting', 'wake', 'awaiting', '156: woken early, or silence and another downloader'],
   ['awaiting', 'wake', 'retrieving', '156 → 150: silence, take-over'],
-  ['awaiting', 'retrieved', 'done', '156 → 158 → 142'],
+  ['awaiting', 'retrieved', 'done', '156 → 158 → 142: inform the server'],
+  ['awaiting', 'abandoned', 'done', '156 → 142'],
   ['found', 'response', 'found', '158: an alternate is noted'],
+  ['found', 'downloading', 'found', '158: noted'],
+  ['found', 'download-complete', 'found', '158: an alternate is noted'],
+  ['found', 'download-failed', 'found', '158: struck off'],
   ['found', 'source-failed', 'found', '158: the next alternate'],
   ['found', 'source-failed', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-failed', 'retrieving', '158 → 150'],
   ['found', 'retrieved', 'done', '158 → 142: inform the server'],
-  ['retrieving', 'response', 'retrieving', '150: a late "I have"'],
-  ['retrieving', 'change-over', 'found', '150 → 158: the late answer takes over'],
-  ['retrieving', 'source-failed', 'found', '150 → 158: a late answer helps'],
-  ['retrieving', 'source-failed', 'failed', '150: no source is left'],
-  ['retrieving', 'retrieved', 'done', '150 → 158 → 142'],
-  ['waiting', 'abandoned', 'done', '144 → 142'],
-  ['awaiting', 'abandoned', 'done', '156 → 142'],
   ['found', 'abandoned', 'done', '158 → 142'],
+  ['retrieving', 'response', 'retrieving', '150: a late "I have"'],
+  ['retrieving', 'downloading', 'retrieving', '150: noted'],
+  ['retrieving', 'download-complete', 'retrieving', '150: a late "I have"'],
+  ['retrieving', 'download-failed', 'retrieving', '150: struck off'],
+  ['retrieving', 'change-over', 'found', '150 → 158: the late answer takes over'],
+  ['retrieving', 'change-over', 'retrieving', '150: the late answer is gone'],
+  ['retrieving', 'source-failed', 'found', '150 → 158: a late answer helps'],
+  ['retrieving', 'source-failed', 'awaiting', '150 → 156: a running download helps'],
+  ['retrieving', 'source-failed', 'failed', '150: no source is left'],
+  ['retrieving', 'retrieved', 'done', '150 → 158 → 142: inform the server'],
   ['retrieving', 'abandoned', 'done', '150 → 142'],
 ] as const

@@ -1,0 +1,88 @@
+/** The running downloads that this node tells the LAN of: one report machine (FIG. 7) for each. */
+import type { Clock } from '../core/clock.ts'
+import type { Address } from '../core/transport.ts'
+import { DownloadReport } from './download-report.ts'
+import type { DownloadProgress } from './local-copies.ts'
+import type { PacketSender } from './packet-sender.ts'
+import type { NodeId, RequestId } from './packets.ts'
+
+/** Runs the packets of one running download; each ends it, the first one counts. */
+export interface AnnouncedDownload {
+  complete(): void
+  failed(): void
+}
+
+export interface AnnouncedDownloadsComponents {
+  readonly clock: Clock
+  readonly sender: Pick<PacketSender, 'send' | 'broadcast'>
+}
+
+/** What every packet about one download says. */
+export interface DownloadFacts {
+  readonly id: RequestId
+  readonly node: NodeId
+  /** The URL that is being fetched. */
+  readonly resource: string
+  /** Where its growing copy can be read. */
+  readonly location: string
+}
+
+interface Running {
+  readonly report: DownloadReport
+  readonly progress: () => DownloadProgress
+}
+
+export class AnnouncedDownloads {
+  readonly #components: AnnouncedDownloadsComponents
+  readonly #running = new Map<string, Running>()
+
+  constructor(components: AnnouncedDownloadsComponents) {
+    this.#components = components
+  }
+
+  /** `progress` is read anew for each packet. */
+  begin(facts: DownloadFacts, progress: () => DownloadProgress): AnnouncedDownload {
+    const report = this.#report(facts, progress)
+    const { resource } = facts
+    this.#running.set(resource, { report, progress })
+    report.begin()
+    const end = (how: 'complete' | 'failed') => {
+      if (this.#running.get(resource)?.report === report) this.#running.delete(resource)
+      report[how]()
+    }
+    return { complete: () => end('complete'), failed: () => end('failed') }
+  }
+
+  /** A peer asked for the resource and was told "I am downloading". */
+  asked(resource: string, peer: Address): void {
+    this.#running.get(resource)?.report.asked(peer)
+  }
+
+  progressOf(resource: string): DownloadProgress {
+    return this.#running.get(resource)?.progress() ?? NO_PROGRESS
+  }
+
+  /** Whoever waits is told that nothing will come. */
+  stop(): void {
+    for (const { report } of this.#running.values()) report.failed()
+    this.#running.clear()
+  }
+
+  #report(facts: DownloadFacts, progress: () => DownloadProgress): DownloadReport {
+    const { clock, sender } = this.#components
+    const common = { ...facts, nonce: undefined, extras: [] }
+    return new DownloadReport(clock, {
+      downloading: (to) => {
+        const packet = { ...common, ...progress(), type: 'downloading' } as const
+        return to === 'everybody' ? sender.broadcast(packet) : sender.send(to, packet)
+      },
+      complete: (to) => {
+        const size = progress().totalBytes
+        sender.send(to, { ...common, type: 'download-complete', size, digest: undefined })
+      },
+      failed: (to) => sender.send(to, { ...common, type: 'download-failed' }),
+    })
+  }
+}
+
+const NO_PROGRESS: DownloadProgress = { receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }

@@ -1,0 +1,64 @@
+/** The questions of this node that are open, and which of them a packet belongs to (docs/protocol.md, "nonces"). */
+import type { Inquiry } from './inquiry.ts'
+import type { RequestId, RequestPacket, ServicePacket } from './packets.ts'
+
+interface AskedQuestion {
+  readonly inquiry: Inquiry
+  readonly packet: RequestPacket
+}
+
+export class AskedQuestions {
+  readonly #byId = new Map<RequestId, AskedQuestion>()
+  readonly #byResource = new Map<string, Set<AskedQuestion>>()
+
+  /** Whether the number is in use: it has to be unique on this node (R2.2). */
+  has(id: RequestId): boolean {
+    return this.#byId.has(id)
+  }
+
+  /** Several may be open for one resource at a time. */
+  add(packet: RequestPacket, inquiry: Inquiry): void {
+    const asked = { inquiry, packet }
+    this.#byId.set(packet.id, asked)
+    const others = this.#byResource.get(packet.href) ?? []
+    this.#byResource.set(packet.href, new Set([...others, asked]))
+  }
+
+  /** Safe more than once. */
+  remove({ id, href }: RequestPacket): void {
+    const asked = this.#byId.get(id)
+    const same = this.#byResource.get(href)
+    if (!asked || !same) return
+    this.#byId.delete(id)
+    same.delete(asked)
+    if (same.size === 0) this.#byResource.delete(href)
+  }
+
+  all(): Inquiry[] {
+    return Array.from(this.#byId.values(), ({ inquiry }) => inquiry)
+  }
+
+  /**
+   * The question that an "I have" answers: by its number, and by the nonce unless the sender is a node of the patents,
+   * which knows none. `undefined`: none that is open.
+   */
+  answeredBy({ id, node, nonce }: Extract<ServicePacket, { type: 'response' }>): Inquiry | undefined {
+    const asked = this.#byId.get(id)
+    const isPlain = node === undefined && nonce === undefined
+    return isPlain || nonce === asked?.packet.nonce ? asked?.inquiry : undefined
+  }
+
+  /**
+   * The questions for the resource of a "downloading" or its end; these also come without being asked for, and then
+   * without a nonce. `undefined`: the nonce is of no open question.
+   */
+  concerning(packet: {
+    readonly resource: string
+    readonly nonce: string | undefined
+  }): Inquiry[] | undefined {
+    const asked = [...(this.#byResource.get(packet.resource) ?? [])]
+    if (packet.nonce === undefined) return asked.map(({ inquiry }) => inquiry)
+    const answered = asked.find(({ packet: { nonce } }) => nonce === packet.nonce)
+    return answered && [answered.inquiry]
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * The peers that answered one question: those that may still be used, and those that proved useless (R4.2, R4.4).
+ * Every function returns the same object when nothing changes.
+ */
+
+/** A peer that holds the resource complete ("I have"). */
+export interface Holder {
+  readonly peer: string
+}
+
+/** A peer that is fetching the resource ("I am downloading"). */
+export interface Downloader {
+  readonly peer: string
+  /** Whether its growing copy can be read (R5.4); a node of the patents only says when it is complete. */
+  readonly readable: boolean
+}
+
+export interface KnownSources<H extends Holder, D extends Downloader> {
+  /** Not yet used, in the order in which they answered. */
+  readonly holders: readonly H[]
+  readonly downloaders: readonly D[]
+  /** Peers that failed while they were in use: whatever they say, this question does not come back to them. */
+  readonly failed: readonly string[]
+}
+
+/** More answers than this to one question are not kept; after as many failures no peer is used any more. */
+export const MAX_ALTERNATES = 16
+
+/** Nobody has answered. */
+export const NO_SOURCES: KnownSources<never, never> = { holders: [], downloaders: [], failed: [] }
+
+/** Whether this question may still use the peer. */
+export function isUsable<H extends Holder, D extends Downloader>(
+  { failed }: KnownSources<H, D>,
+  peer: string,
+): boolean {
+  return failed.length < MAX_ALTERNATES && !failed.includes(peer)
+}
+
+/** Each peer is kept once, by its newest word and in its old place; what it holds it no longer downloads. */
+export function withHolder<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+  holder: H,
+): KnownSources<H, D> {
+  const holders = isUsable(known, holder.peer) ? noted(known.holders, holder) : known.holders
+  return holders === known.holders ? known : { ...withoutDownloader(known, holder.peer), holders }
+}
+
+export function withDownloader<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+  downloader: D,
+): KnownSources<H, D> {
+  const { downloaders } = known
+  const after = isUsable(known, downloader.peer) ? noted(downloaders, downloader) : downloaders
+  return after === downloaders ? known : { ...known, downloaders: after }
+}
+
+export function withoutDownloader<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+  peer: string,
+): KnownSources<H, D> {
+  const downloaders = known.downloaders.filter((each) => each.peer !== peer)
+  return downloaders.length === known.downloaders.length ? known : { ...known, downloaders }
+}
+
+/** The peer failed while it was in use. */
+export function withFailure<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+  peer: string,
+): KnownSources<H, D> {
+  const { holders, downloaders } = withoutDownloader(known, peer)
+  const failed = [...known.failed, peer]
+  return { holders: holders.filter((each) => each.peer !== peer), downloaders, failed }
+}
+
+function noted<P extends Holder>(peers: readonly P[], newest: P): readonly P[] {
+  const at = peers.findIndex((each) => each.peer === newest.peer)
+  if (at >= 0) return peers.with(at, newest)
+  return peers.length >= MAX_ALTERNATES ? peers : [...peers, newest]
+}

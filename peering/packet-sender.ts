@@ -1,0 +1,41 @@
+/** The way out of every service packet: encodes, counts, hands over to the transport. */
+import type { Address, Transport } from '../core/transport.ts'
+import { encode } from './codec.ts'
+import type { ServicePacket } from './packets.ts'
+
+/** Counts what was dropped and why, by reason (R2.5), and what was sent and heard, by type. */
+export type Counters = Map<string, number>
+
+export class PacketSender {
+  readonly #transport: Transport
+  readonly #counters: Counters
+
+  constructor(transport: Transport, counters: Counters) {
+    this.#transport = transport
+    this.#counters = counters
+  }
+
+  /** A packet that cannot be encoded is counted and not sent. */
+  send(to: Address, packet: ServicePacket): void {
+    const bytes = encode(packet)
+    if (bytes) this.sendBytes(packet.type, to, bytes)
+    else this.count('not sent: too long')
+  }
+
+  sendBytes(type: ServicePacket['type'], to: Address, bytes: Uint8Array): void {
+    this.count(`sent: ${type}`)
+    this.#transport.send(to, bytes)
+  }
+
+  /** As `send`, to everybody. */
+  broadcast(packet: ServicePacket): void {
+    const bytes = encode(packet)
+    if (!bytes) return this.count('not sent: too long')
+    this.count(`sent: ${packet.type}`)
+    this.#transport.broadcast(bytes)
+  }
+
+  count(what: string): void {
+    this.#counters.set(what, (this.#counters.get(what) ?? 0) + 1)
+  }
+}

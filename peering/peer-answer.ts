@@ -1,0 +1,173 @@
+/**
+ * What the peering server answers to one HTTP request (R1.3): GET, HEAD and Range of local aliases, and health. Nothing
+ * else exists here: it never fetches for anyone, and what it serves is looked up by an unguessable name, never by a path.
+ */
+import { bodyOf, type Answer } from '../core/answer.ts'
+import { Fault } from '../core/fault.ts'
+import { fieldValue, fieldValues, hasField, type Fields } from '../core/fields.ts'
+import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
+import type { LocalAlias } from './packets.ts'
+
+/** A copy that a peer may read, complete or still growing. */
+export interface SharedFile {
+  /** Bytes in all; `undefined` while a running download does not know. */
+  readonly size: number | undefined
+  /** The stored response's fields; only those that describe the representation are sent. */
+  readonly fields: Fields
+  /** `span.end` may be `Infinity` while the size is not known. */
+  read(span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** The reader is done. Called once. */
+  close(): void
+}
+
+/** What the peering server asks of its node. */
+export interface SharedFiles {
+  open(alias: LocalAlias): SharedFile | undefined
+}
+
+export interface FileRequest {
+  readonly method: string
+  /** The request target, as sent. */
+  readonly target: string
+  readonly fields: Fields
+  /** Aborts when the connection is of no use any more, at the latest when the answer is over: the file is closed. */
+  readonly signal: AbortSignal
+}
+
+/** The one path that is no alias. */
+export const HEALTH = '/health'
+
+/**
+ * The answer to one request; pure but for reading the file.
+ * @param authorities what `Host` may say: this server's own addresses, so that no page reaches it by rebinding a name.
+ */
+export function answerPeer(files: SharedFiles, request: FileRequest, authorities: readonly string[]): Answer {
+  const { method, target, fields } = request
+  if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers', [], method)
+  if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD']])
+  if (target === HEALTH) return plain(200, 'ok', [], method)
+  const alias = /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
+  const file = alias === undefined ? undefined : files.open(alias)
+  return file
+    ? fileAnswer(closedOnce(file, request.signal), request)
+    : plain(404, 'no such alias', [], method)
+}
+
+const PAGE_FIELDS = ['origin', 'referer', 'cookie']
+
+/** Browsers mark what a page causes; peers never send these (V§4). */
+function isFromPage(fields: Fields): boolean {
+  return fields.some(([name]) => {
+    const lower = name.toLowerCase()
+    return PAGE_FIELDS.includes(lower) || lower.startsWith('sec-fetch-')
+  })
+}
+
+function isForUs(fields: Fields, authorities: readonly string[]): boolean {
+  const hosts = fieldValues(fields, 'host')
+  return hosts.length === 1 && authorities.includes(hosts[0] ?? '')
+}
+
+/** Closes when the request is over, even if nobody ever began to read the body. */
+function closedOnce(file: SharedFile, signal: AbortSignal): SharedFile {
+  let isClosed = false
+  const close = () => {
+    if (!isClosed) file.close()
+    isClosed = true
+  }
+  if (signal.aborted) close()
+  else signal.addEventListener('abort', close, { once: true })
+  return { size: file.size, fields: file.fields, read: (span, until) => file.read(span, until), close }
+}
+
+function fileAnswer(file: SharedFile, request: FileRequest): Answer {
+  const asked = askedSpan(request, file.size)
+  switch (asked.kind) {
+    case 'whole':
+      return wholeAnswer(file, request)
+    case 'span':
+      return spanAnswer(file, request, asked.span, asked.size)
+    case 'unsatisfiable':
+      return closing(file, plain(416, 'no such bytes', [['Content-Range', `bytes */${asked.size}`]]))
+    case 'unknown-end': // RFC 9110 14.4 has no form for "from here to an end that is not known yet"
+      return closing(file, plain(503, 'the size is not known yet', [['Retry-After', '1']]))
+  }
+}
+
+type Asked =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'span'; readonly span: ByteSpan; readonly size: number }
+  | { readonly kind: 'unsatisfiable'; readonly size: number }
+  | { readonly kind: 'unknown-end' }
+
+/**
+ * Range is defined for GET only (RFC 9110 14.2); several ranges at once and `If-Range` are answered with the whole, as a
+ * server may.
+ */
+function askedSpan({ method, fields }: FileRequest, size: number | undefined): Asked {
+  const range = fieldValue(fields, 'range')
+  if (method !== 'GET' || range === undefined || hasField(fields, 'if-range')) return WHOLE
+  if (size === undefined) return /^bytes=0*[1-9]\d{0,14}-$/.test(range) ? { kind: 'unknown-end' } : WHOLE
+  const spans = parseRange(range, size)
+  if (spans?.length === 0) return { kind: 'unsatisfiable', size }
+  const [span] = spans ?? []
+  return span && spans?.length === 1 ? { kind: 'span', span, size } : WHOLE
+}
+
+const WHOLE: Asked = { kind: 'whole' }
+
+function wholeAnswer(file: SharedFile, { method, signal }: FileRequest): Answer {
+  const { size } = file
+  const length: Fields = size === undefined ? [] : [['Content-Length', String(size)]]
+  const fields: Fields = [...describing(file.fields), ...length, ['Accept-Ranges', 'bytes']]
+  if (method === 'HEAD') return closing(file, { status: 200, fields })
+  return { status: 200, fields, body: reading(file, { start: 0, end: size ?? Infinity }, signal) }
+}
+
+function spanAnswer(file: SharedFile, { signal }: FileRequest, span: ByteSpan, size: number): Answer {
+  const fields: Fields = [
+    ...describing(file.fields),
+    ['Content-Range', contentRange(span, size)],
+    ['Content-Length', String(span.end - span.start)],
+  ]
+  return { status: 206, fields, body: reading(file, span, signal) }
+}
+
+/** @throws Fault STORE_FAILED where the file ends early: the connection is cut, so that nobody takes it for the whole. */
+async function* reading(file: SharedFile, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  let missing = span.end - span.start
+  try {
+    for await (const chunk of file.read(span, signal)) {
+      missing -= chunk.length
+      yield chunk
+    }
+    if (missing !== 0 && missing !== Infinity)
+      throw new Fault('STORE_FAILED', `expected bytes ${span.start} to ${span.end}, ${missing} are missing`)
+  } finally {
+    file.close()
+  }
+}
+
+function closing(file: SharedFile, answer: Answer): Answer {
+  file.close()
+  return answer
+}
+
+const DESCRIBING = ['content-type', 'etag', 'last-modified', 'date', 'cache-control', 'expires']
+
+/** Nothing private leaves (R1.3): only fields that describe the representation. */
+function describing(fields: Fields): Fields {
+  const kept = fields.filter(([name]) => DESCRIBING.includes(name.toLowerCase()))
+  return [...kept, ['Cross-Origin-Resource-Policy', 'same-origin']]
+}
+
+function plain(status: number, text: string, more: Fields = [], method = 'GET'): Answer {
+  const bytes = Buffer.from(`${text}\n`)
+  const fields: Fields = [
+    ['Content-Type', 'text/plain; charset=utf-8'],
+    ['Content-Length', String(bytes.length)],
+    ['Cross-Origin-Resource-Policy', 'same-origin'],
+    ...more,
+  ]
+  return method === 'HEAD' ? { status, fields } : { status, fields, body: bodyOf(bytes) }
+}

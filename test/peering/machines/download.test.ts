@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import {
+  DOWNLOAD_TRANSITIONS,
+  initialDownload,
+  MAX_REPORTS,
+  MAX_WAITING,
+  REPORT_INTERVAL_MS,
+  stepDownload,
+  type DownloadCommand,
+  type DownloadEvent,
+  type DownloadState,
+} from '../../../peering/machines/download.ts'
+import { at, stepListed, testScripts, type Machine } from './script.ts'
+
+const machine: Machine<DownloadState, DownloadEvent, DownloadCommand> = {
+  initial: initialDownload,
+  step: stepDownload,
+  transitions: DOWNLOAD_TRANSITIONS,
+}
+
+const BEGIN: DownloadEvent = { kind: 'begin', at: at(0) }
+const DOWNLOADING: DownloadCommand = { kind: 'broadcast-downloading' }
+const COMPLETE: DownloadEvent = { kind: 'complete' }
+const FAILED: DownloadEvent = { kind: 'failed' }
+const asked = (peer: string): DownloadEvent => ({ kind: 'asked', peer })
+const wake = (ms: number): DownloadEvent & DownloadCommand => ({ kind: 'wake', at: at(ms) })
+const progress = (...to: string[]): DownloadCommand => ({ kind: 'send-progress', to })
+
+testScripts(machine, {
+  'FIG. 7, 216A and 216B: "downloading" is broadcast once, at the start': [
+    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [BEGIN, 'downloading'],
+  ],
+  'FIG. 7, 216C: progress goes to those who wait, every half second': [
+    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [asked('a'), 'downloading'],
+    [asked('b'), 'downloading'],
+    [wake(500), 'downloading', progress('a', 'b'), wake(1000)],
+    [wake(1003), 'downloading', progress('a', 'b'), wake(1503)],
+  ],
+  '216C: with nobody waiting nothing is sent': [
+    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [wake(500), 'downloading', wake(1000)],
+  ],
+  '216C: woken early, it reports nothing': [
+    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [asked('a'), 'downloading'],
+    [wake(499), 'downloading', wake(500)],
+  ],
+  'whoever asks twice is told once': [
+    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [asked('a'), 'downloading'],
+    [asked('a'), 'downloading'],
+    [wake(500), 'downloading', progress('a'), wake(1000)],
+  ],
+  '"download complete" goes to everyone who waits, and is the end (R5.3)': [
+    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [asked('a'), 'downloading'],
+    [COMPLETE, 'over', { kind: 'send-complete', to: ['a'] }],
+    [FAILED, 'over'],
+    [asked('b'), 'over'],
+    [wake(500), 'over'],
+    [BEGIN, 'over'],
+  ],
+  '"download failed" goes to everyone who waits, and is the end (R5.3)': [
+    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [asked('a'), 'downloading'],
+    [FAILED, 'over', { kind: 'send-failed', to: ['a'] }],
+    [COMPLETE, 'over'],
+  ],
+  'before it begins nothing has any effect': [
+    [asked('a'), 'idle'],
+    [wake(5), 'idle'],
+    [COMPLETE, 'idle'],
+    [FAILED, 'idle'],
+  ],
+})
+
+/** Steps through the events. @returns the state after the last, and every command. */
+function run(events: readonly DownloadEvent[], from: DownloadState = initialDownload) {
+  const commands: DownloadCommand[] = []
+  let state = from
+  for (const event of events) {
+    const step = stepListed(machine, state, event)
+    commands.push(...step.commands)
+    state = step.state
+  }
+  return { state, commands }
+}
+
+const peers = (count: number) => Array.from({ length: count }, (_, each) => asked(`peer ${each}`))
+const wakes = (from: number, count: number) =>
+  Array.from({ length: count }, (_, each) => wake((from + each) * REPORT_INTERVAL_MS))
+const reportsTo = (commands: readonly DownloadCommand[], peer: string) =>
+  commands.filter((command) => command.kind === 'send-progress' && command.to.includes(peer)).length
+const toldLast = (state: DownloadState) =>
+  run([COMPLETE], state).commands.flatMap((each) => ('to' in each ? each.to : []))
+
+test(`no more than ${MAX_WAITING} peers are told`, () => {
+  const { state } = run([BEGIN, ...peers(MAX_WAITING + 1)])
+  assert.equal(toldLast(state).length, MAX_WAITING)
+})
+
+test(`a waiting peer is sent ${MAX_REPORTS} reports, and the last word all the same`, () => {
+  const { state, commands } = run([BEGIN, asked('a'), ...wakes(1, MAX_REPORTS + 50)])
+  assert.equal(reportsTo(commands, 'a'), MAX_REPORTS)
+  assert.deepEqual(toldLast(state), ['a'])
+})
+
+test('asking again begins the reports anew', () => {
+  const { state } = run([BEGIN, asked('a'), ...wakes(1, MAX_REPORTS)])
+  const again = run([asked('a'), ...wakes(MAX_REPORTS + 1, 10)], state)
+  assert.equal(reportsTo(again.commands, 'a'), 10)
+})
+
+test('when the list is full, whoever has had every report makes room for one who has not', () => {
+  const { state } = run([BEGIN, ...peers(MAX_WAITING), ...wakes(1, MAX_REPORTS)])
+  const later = run([asked('newcomer'), ...wakes(MAX_REPORTS + 1, 2)], state)
+  assert.equal(reportsTo(later.commands, 'newcomer'), 2)
+  assert.equal(toldLast(later.state).length, MAX_WAITING)
+})
+
+const events = fc.array(fc.nat(600), { maxLength: 40, size: 'max' }).chain((gaps) => {
+  let now = 0
+  const each = gaps.map((gap) => {
+    now += gap
+    return fc.oneof(
+      { weight: 4, arbitrary: fc.constant(wake(now)) },
+      { weight: 3, arbitrary: fc.constantFrom('a', 'b', 'c').map(asked) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom<DownloadEvent>({ kind: 'begin', at: at(now) }, COMPLETE, FAILED),
+      },
+    )
+  })
+  return fc.tuple(...each)
+})
+
+test('whatever happens: listed transitions only, one broadcast, wake-ups in the future, silence after the end', () => {
+  fc.assert(
+    fc.property(events, (sequence) => {
+      let state: DownloadState = initialDownload
+      let broadcasts = 0
+      for (const event of [BEGIN, ...sequence]) {
+        const step = stepListed(machine, state, event)
+        if (state.kind === 'over') assert.deepEqual([step.state, step.commands], [state, []])
+        for (const command of step.commands) {
+          if (command.kind === 'broadcast-downloading') broadcasts++
+          if (command.kind === 'wake' && 'at' in event) assert.ok(command.at > event.at)
+        }
+        state = step.state
+      }
+      assert.equal(broadcasts, 1)
+    }),
+  )
+})

@@ -1,0 +1,440 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import {
+  initialInquiry,
+  INQUIRY_TRANSITIONS,
+  isInquiryOver,
+  PLAIN_WAIT_MS,
+  stepInquiry,
+  type InquiryCommand,
+  type InquiryEvent,
+  type InquirySettings,
+  type InquiryState,
+} from '../../../peering/machines/inquiry.ts'
+import type { Downloader, Holder } from '../../../peering/machines/known-sources.ts'
+import { at, stepListed, testScripts, type Line, type Machine } from './script.ts'
+
+type State = InquiryState<Holder, Downloader>
+type Event = InquiryEvent<Holder, Downloader>
+type Command = InquiryCommand<Holder, Downloader>
+
+const machine: Machine<State, Event, Command> = {
+  initial: initialInquiry,
+  step: stepInquiry,
+  transitions: INQUIRY_TRANSITIONS,
+}
+
+const SETTINGS: InquirySettings = { waitMs: 2200, waitForDownloads: true, silenceMs: 3000 }
+const need = (settings: Partial<InquirySettings> = {}): Event => ({
+  kind: 'need',
+  at: at(0),
+  settings: { ...SETTINGS, ...settings },
+})
+const iHave = (peer: string, ms = 100): Event => ({ kind: 'response', at: at(ms), holder: { peer } })
+const downloading = (peer: string, ms = 100, readable = true): Event => ({
+  kind: 'downloading',
+  at: at(ms),
+  downloader: { peer, readable },
+})
+const complete = (peer: string, ms: number, isLocated = true): Event => ({
+  kind: 'download-complete',
+  at: at(ms),
+  peer,
+  holder: isLocated ? { peer } : undefined,
+})
+const downloadFailed = (peer: string, ms: number): Event => ({ kind: 'download-failed', at: at(ms), peer })
+const sourceFailed = (ms: number): Event => ({ kind: 'source-failed', at: at(ms) })
+const changeOver = (ms: number): Event => ({ kind: 'change-over', at: at(ms) })
+const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
+const RETRIEVED: Event = { kind: 'retrieved' }
+const ABANDONED: Event = { kind: 'abandoned' }
+
+const I_NEED: Command = { kind: 'broadcast-request' }
+const I_FOUND: Command = { kind: 'broadcast-end-request' }
+const INTERNET: Command = { kind: 'retrieve-from-internet' }
+const INFORM_SERVER: Command = { kind: 'inform-server' }
+const FAILURE: Command = { kind: 'report-failure' }
+const retrieve = (peer: string): Command => ({ kind: 'retrieve', holder: { peer } })
+const follow = (peer: string): Command => ({ kind: 'follow', downloader: { peer, readable: true } })
+const lateOffer = (peer: string): Command => ({ kind: 'late-offer', holder: { peer } })
+
+type Lines = readonly Line<Event, Command>[]
+const ASK: Lines = [[need(), 'waiting', I_NEED, wake(2200)]]
+const FOUND: Lines = [...ASK, [iHave('h'), 'found', I_FOUND, retrieve('h')]]
+const INTERNET_AFTER_TIME_OUT: Lines = [...ASK, [wake(2200), 'retrieving', INTERNET]]
+/** In 156, reading the growing copy of `d`. */
+const FOLLOWING: Lines = [
+  ...ASK,
+  [downloading('d'), 'waiting'],
+  [wake(2200), 'awaiting', I_FOUND, follow('d')],
+]
+/** In 156, waiting for `d`, a node of the patents, to say that it is complete. */
+const AWAITING: Lines = [
+  ...ASK,
+  [downloading('d', 100, false), 'waiting'],
+  [wake(2200), 'awaiting', I_FOUND, wake(5200)],
+]
+
+testScripts(machine, {
+  'FIG. 4A, 142 → 144 → 146 → 158 → 142: the first "I have" wins, and the server is told of the copy': [
+    ...FOUND,
+    [RETRIEVED, 'done', INFORM_SERVER],
+    [iHave('late'), 'done'],
+    [wake(2200), 'done'],
+  ],
+  'FIG. 4A, 144 → 150 → 158 → 142: nobody answers, so the Internet is asked': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [RETRIEVED, 'done', INFORM_SERVER],
+  ],
+  '142 → 150: with nobody to wait for, the question goes out and is not waited for': [
+    [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
+  ],
+  '142: nothing but a need has any effect': [
+    [iHave('h'), 'idle'],
+    [wake(1), 'idle'],
+    [RETRIEVED, 'idle'],
+    [ABANDONED, 'idle'],
+  ],
+  '144: woken early, it waits on': [
+    ...ASK,
+    [wake(2199), 'waiting', wake(2200)],
+    [wake(2200), 'retrieving', INTERNET],
+  ],
+  '144: nothing is in use that could fail or be whole, and a second need changes nothing': [
+    ...ASK,
+    [need(), 'waiting'],
+    [sourceFailed(1), 'waiting'],
+    [changeOver(1), 'waiting'],
+    [RETRIEVED, 'waiting'],
+  ],
+  'FIG. 4B, 144 → 148 → 150: whoever cannot wait for a download does not': [
+    [need({ waitForDownloads: false }), 'waiting', I_NEED, wake(2200)],
+    [downloading('d'), 'waiting'],
+    [wake(2200), 'retrieving', INTERNET],
+    [sourceFailed(2300), 'failed', FAILURE],
+  ],
+  'FIG. 4B, 148 → 152 → 150: no download is in progress any more': [
+    ...ASK,
+    [downloading('d'), 'waiting'],
+    [downloadFailed('d', 200), 'waiting'],
+    [wake(2200), 'retrieving', INTERNET],
+  ],
+  'FIG. 4B, 152 → 154 → 156 → 158: "I found", and "download complete" ends the wait': [
+    ...AWAITING,
+    [complete('d', 2300), 'found', retrieve('d')],
+    [RETRIEVED, 'done', INFORM_SERVER],
+  ],
+  'FIG. 6, 224: "I have" of the downloader, or of anyone, ends the wait as well': [
+    ...AWAITING,
+    [iHave('h', 2300), 'found', retrieve('h')],
+  ],
+  '156: progress puts off the moment at which the downloader is taken for dead (R5.2)': [
+    ...AWAITING,
+    [downloading('d', 3000, false), 'awaiting'],
+    [wake(5200), 'awaiting', wake(6000)],
+    [wake(6000), 'retrieving', INTERNET],
+  ],
+  '156 → 150: a downloader that falls silent is replaced (R5.3)': [
+    ...AWAITING,
+    [sourceFailed(3000), 'awaiting'],
+    [wake(5200), 'retrieving', INTERNET],
+  ],
+  '156: after a silent downloader comes another one': [
+    ...AWAITING,
+    [downloading('e', 3000, false), 'awaiting'],
+    [wake(5200), 'awaiting', wake(8200)],
+    [wake(8200), 'retrieving', INTERNET],
+  ],
+  '156 → 150: the downloader gives up, and this node takes over': [
+    ...AWAITING,
+    [downloadFailed('d', 2300), 'retrieving', INTERNET],
+  ],
+  '156: the downloader gives up, and another one is waited for': [
+    ...AWAITING,
+    [downloading('e', 2300), 'awaiting'],
+    [downloadFailed('d', 2400), 'awaiting', follow('e')],
+  ],
+  '156: a growing copy is read from the moment at which its place is known (R5.4)': [
+    ...AWAITING,
+    [downloading('d', 2300, true), 'awaiting', follow('d')],
+    [downloading('d', 2400, true), 'awaiting'],
+    [downloading('d', 2500, false), 'awaiting'],
+    [wake(5200), 'awaiting'],
+    [sourceFailed(6000), 'retrieving', INTERNET],
+  ],
+  '156: a growing copy is read to its end, whatever is offered meanwhile': [
+    ...FOLLOWING,
+    [iHave('h', 2300), 'awaiting'],
+    [complete('d', 2400), 'awaiting'],
+    [complete('d', 2500, false), 'awaiting'],
+    [RETRIEVED, 'done', INFORM_SERVER],
+  ],
+  '156 → 158: the growing copy breaks off, an alternate has the rest': [
+    ...FOLLOWING,
+    [iHave('h', 2300), 'awaiting'],
+    [sourceFailed(2400), 'found', retrieve('h')],
+  ],
+  '156 → 158: the downloader gives up, an alternate has the rest': [
+    ...FOLLOWING,
+    [iHave('h', 2300), 'awaiting'],
+    [downloadFailed('d', 2400), 'found', retrieve('h')],
+  ],
+  '156: the growing copy breaks off, another one is read on': [
+    ...FOLLOWING,
+    [downloading('e', 2300), 'awaiting'],
+    [sourceFailed(2400), 'awaiting', follow('e')],
+  ],
+  '156 → 150: the growing copy breaks off and nobody else has it (R5.3)': [
+    ...FOLLOWING,
+    [sourceFailed(2400), 'retrieving', INTERNET],
+  ],
+  '156 → 144: "download complete" without a place is followed by "I need", long enough for a node of the patents':
+    [
+      ...AWAITING,
+      [complete('d', 3000, false), 'waiting', I_NEED, wake(3000 + PLAIN_WAIT_MS)],
+      [iHave('d', 3500), 'found', I_FOUND, retrieve('d')],
+    ],
+  '156 → 150: the second "I need" is the last': [
+    ...AWAITING,
+    [complete('d', 3000, false), 'waiting', I_NEED, wake(5200)],
+    [downloading('d', 3100, false), 'waiting'],
+    [wake(5200), 'awaiting', I_FOUND, wake(8200)],
+    [complete('d', 6000, false), 'retrieving', INTERNET],
+  ],
+  '156: complete without a place for the second time, another downloader comes next': [
+    ...AWAITING,
+    [complete('d', 3000, false), 'waiting', I_NEED, wake(5200)],
+    [downloading('d', 3100, false), 'waiting'],
+    [downloading('e', 3100, true), 'waiting'],
+    [wake(5200), 'awaiting', I_FOUND, wake(8200)],
+    [complete('d', 6000, false), 'awaiting', follow('e')],
+  ],
+  '144: a download that is complete before the wait is over is asked for again': [
+    ...ASK,
+    [downloading('d', 100, false), 'waiting'],
+    [complete('d', 2000, false), 'waiting', I_NEED, wake(4200)],
+    [wake(2200), 'waiting', wake(4200)],
+  ],
+  '144: "download complete" without a place from somebody unknown changes nothing': [
+    ...ASK,
+    [complete('x', 2000, false), 'waiting'],
+  ],
+  '144 → 146 → 158: "download complete" with a place is an "I have"': [
+    ...ASK,
+    [complete('d', 200), 'found', I_FOUND, retrieve('d')],
+  ],
+  '158: later answers are alternates, each tried once (R4.2, R4.4)': [
+    ...FOUND,
+    [iHave('i', 150), 'found'],
+    [complete('j', 150), 'found'],
+    [iHave('i', 160), 'found'],
+    [sourceFailed(200), 'found', retrieve('i')],
+    [sourceFailed(300), 'found', retrieve('j')],
+    [sourceFailed(400), 'retrieving', INTERNET],
+  ],
+  '158: an "I have" that the network doubled is no alternate to itself': [
+    ...FOUND,
+    [iHave('h', 101), 'found'],
+    [sourceFailed(200), 'retrieving', INTERNET],
+  ],
+  'a peer that failed is not used again, whatever it says': [
+    ...FOUND,
+    [sourceFailed(200), 'retrieving', INTERNET],
+    [iHave('h', 300), 'retrieving'],
+    [downloading('h', 300), 'retrieving'],
+    [complete('h', 300), 'retrieving'],
+    [sourceFailed(400), 'failed', FAILURE],
+  ],
+  '158 → 156: the holder fails, a running download is read instead': [
+    ...FOUND,
+    [downloading('d', 150), 'found'],
+    [sourceFailed(200), 'awaiting', follow('d')],
+  ],
+  '158: a download that failed meanwhile is no alternate': [
+    ...FOUND,
+    [downloading('d', 150), 'found'],
+    [downloadFailed('d', 160), 'found'],
+    [downloadFailed('d', 170), 'found'],
+    [sourceFailed(200), 'retrieving', INTERNET],
+  ],
+  '150: a late "I have" is offered to the owner, who may change over (R5.4)': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [iHave('h', 2300), 'retrieving', lateOffer('h')],
+    [changeOver(2301), 'found', retrieve('h')],
+    [sourceFailed(2400), 'retrieving', INTERNET],
+  ],
+  '150: a late offer that is gone when the owner changes over leaves the Internet': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [changeOver(2301), 'retrieving', INTERNET],
+  ],
+  '150 → 158: the Internet fails, a late "I have" or "download complete" is the last hope': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [complete('h', 2300), 'retrieving', lateOffer('h')],
+    [sourceFailed(2400), 'found', retrieve('h')],
+  ],
+  '150 → 156: the Internet fails, a running download is the last hope': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [downloading('d', 2300), 'retrieving'],
+    [downloading('e', 2300), 'retrieving'],
+    [downloadFailed('e', 2350), 'retrieving'],
+    [sourceFailed(2400), 'awaiting', follow('d')],
+    [sourceFailed(2500), 'retrieving', INTERNET],
+    [sourceFailed(2600), 'failed', FAILURE],
+    [RETRIEVED, 'failed'],
+    [ABANDONED, 'failed'],
+  ],
+  '144 → 142: nobody waits any more': [...ASK, [ABANDONED, 'done']],
+  '150 → 142: nobody waits any more': [...INTERNET_AFTER_TIME_OUT, [ABANDONED, 'done']],
+  '156 → 142: nobody waits any more': [...FOLLOWING, [ABANDONED, 'done']],
+  '158 → 142: nobody waits any more': [...FOUND, [ABANDONED, 'done']],
+})
+
+const PEERS = ['p', 'q', 'r', 's']
+
+const settings = fc.record({
+  waitMs: fc.constantFrom(0, 50, 2200),
+  waitForDownloads: fc.boolean(),
+  silenceMs: fc.constantFrom(500, 3000),
+})
+
+function anyEvent(now: number): fc.Arbitrary<Event> {
+  const peer = fc.constantFrom(...PEERS)
+  return fc.oneof(
+    { weight: 4, arbitrary: fc.constant(wake(now)) },
+    { weight: 3, arbitrary: peer.map((each) => iHave(each, now)) },
+    {
+      weight: 3,
+      arbitrary: fc.tuple(peer, fc.boolean()).map(([each, readable]) => downloading(each, now, readable)),
+    },
+    {
+      weight: 2,
+      arbitrary: fc.tuple(peer, fc.boolean()).map(([each, isLocated]) => complete(each, now, isLocated)),
+    },
+    { weight: 2, arbitrary: peer.map((each) => downloadFailed(each, now)) },
+    { weight: 4, arbitrary: fc.constant(sourceFailed(now)) },
+    { weight: 1, arbitrary: fc.constant(changeOver(now)) },
+    { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, need()) },
+  )
+}
+
+const histories = fc
+  .tuple(settings, fc.array(fc.nat(2000), { maxLength: 40, size: 'max' }))
+  .chain(([chosen, gaps]) => {
+    let now = 0
+    const events = gaps.map((gap) => anyEvent((now += gap)))
+    return fc.tuple(fc.constant(need(chosen)), ...events)
+  })
+
+/** What is in use, as its owner sees it; judges each step. */
+class Watch {
+  inUse: string | undefined
+  questions = 0
+  found = 0
+
+  see(before: State, event: Event, after: State, commands: readonly Command[]): void {
+    if (isInquiryOver(before)) assert.deepEqual([after, commands], [before, []], 'an end is an end')
+    this.#release(before, event)
+    for (const command of commands) this.#command(command)
+    if ('at' in event)
+      for (const command of commands)
+        if (command.kind === 'wake') assert.ok(command.at >= event.at, 'a wake-up in the past')
+  }
+
+  /** The events by which a source goes out of use. */
+  #release(state: State, event: Event): void {
+    const isGivenUp = event.kind === 'source-failed' || event.kind === 'change-over'
+    const isFollowed =
+      state.kind === 'awaiting' && event.kind === 'download-failed' && event.peer === state.on.peer
+    if (
+      isFollowed ||
+      (isGivenUp && state.kind !== 'waiting' && (event.kind !== 'change-over' || state.kind === 'retrieving'))
+    )
+      this.inUse = undefined
+  }
+
+  #command(command: Command): void {
+    switch (command.kind) {
+      case 'broadcast-request':
+        return void this.questions++
+      case 'broadcast-end-request':
+        this.found++
+        return assert.ok(this.found <= this.questions, '"I found" twice for one question')
+      case 'retrieve':
+        return this.#use(command.holder.peer)
+      case 'follow':
+        return this.#use(command.downloader.peer)
+      case 'retrieve-from-internet':
+        return this.#use('the Internet')
+      case 'late-offer':
+        return assert.equal(this.inUse, 'the Internet', 'a late offer to one who is not on the Internet')
+      case 'wake':
+      case 'inform-server':
+      case 'report-failure':
+    }
+  }
+
+  #use(source: string): void {
+    assert.equal(this.inUse, undefined, `${source}, while ${this.inUse} is in use`)
+    this.inUse = source
+  }
+}
+
+/** Plays a history, each step listed and watched. */
+function runWatched(history: readonly Event[]): { readonly state: State; readonly watch: Watch } {
+  const watch = new Watch()
+  let state: State = initialInquiry
+  for (const event of history) {
+    const step = stepListed(machine, state, event)
+    watch.see(state, event, step.state, step.commands)
+    state = step.state
+  }
+  return { state, watch }
+}
+
+test('whatever happens: listed transitions, one source at a time, one "I found" per question, no wake-up in the past', () => {
+  fc.assert(
+    fc.property(histories, (history) => {
+      const { watch } = runWatched(history)
+      assert.ok(watch.questions <= 2)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+test('when from then on every source fails and nobody says anything, the question ends', () => {
+  fc.assert(
+    fc.property(histories, (history) => {
+      let { state } = runWatched(history)
+      let now = 1_000_000
+      for (let step = 0; step < 4 * PEERS.length + 8 && !isInquiryOver(state); step++) {
+        now += 10_000
+        for (const event of [wake(now), sourceFailed(now)]) state = stepListed(machine, state, event).state
+      }
+      assert.ok(isInquiryOver(state), `left in ${state.kind}`)
+    }),
+    { numRuns: 1000 },
+  )
+})
+
+test('a peer that failed while it was in use is never used again', () => {
+  fc.assert(
+    fc.property(histories, (history) => {
+      const failed: string[] = []
+      let state: State = initialInquiry
+      let inUse = ''
+      for (const event of history) {
+        const isReading = state.kind === 'found' || (state.kind === 'awaiting' && state.on.readable)
+        if (event.kind === 'source-failed' && isReading) failed.push(inUse)
+        const step = stepListed(machine, state, event)
+        for (const command of step.commands) {
+          if (command.kind !== 'retrieve' && command.kind !== 'follow') continue
+          inUse = command.kind === 'retrieve' ? command.holder.peer : command.downloader.peer
+          assert.ok(!failed.includes(inUse), `${inUse} again`)
+        }
+        state = step.state
+      }
+    }),
+    { numRuns: 1000 },
+  )
+})
