@@ -12,7 +12,8 @@ import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fi
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
 import { invalidatedUris } from '../cache/semantics/invalidation.ts'
-import type { Resource, Resources, Trace } from '../retrieval/resources.ts'
+import type { Resource, Trace } from '../retrieval/resource.ts'
+import type { Resources } from '../retrieval/resources.ts'
 import { answerFault, answerFaultRaw } from './answer-fault.ts'
 import { errorAnswer } from './error-page.ts'
 import type { PassThrough } from './pass-through.ts'
@@ -58,6 +59,8 @@ export interface RequestLine {
   readonly bytes: number
   readonly way: 'resource' | 'pass-through' | 'tunnel' | 'own-page' | 'refused'
   readonly trace: Trace | undefined
+  /** The name of the rule that it fell under. */
+  readonly rule: string | undefined
   /** How the body ended. */
   readonly outcome: Written['kind'] | 'fault'
   readonly error: string | undefined
@@ -109,7 +112,10 @@ export class ProxyServer {
     const { clock, passThrough, tunnels } = this.#components
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.#server.closeIdleConnections()
-    const cancel = clock.after(this.#settings.stopGraceMs, () => this.#server.closeAllConnections())
+    const cancel = clock.after(this.#settings.stopGraceMs, () => {
+      this.#server.closeAllConnections()
+      void passThrough.stop() // Node has let go of upgraded connections, yet the server waits for them
+    })
     await tunnels.stop()
     await closed
     cancel()
@@ -163,19 +169,19 @@ export class ProxyServer {
   ): Promise<void> {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
+    const asked = this.#resourceRequest(request, target, gone.signal)
+    const rule = this.#components.resources.ruleOf(asked)
     try {
-      const resource = await this.#components.resources.get(
-        this.#resourceRequest(request, target, gone.signal),
-      )
+      const resource = await this.#components.resources.get(asked)
       const { answer, trace } = resource
       exchange.firstByte()
       const written = await writeAnswer(response, { ...answer, fields: this.#told(resource) })
-      exchange.end({ way: 'resource', status: answer.status, trace, written })
+      exchange.end({ way: 'resource', status: answer.status, rule, trace, written })
     } catch (thrown) {
       const fault =
         thrown instanceof Fault ? thrown : new Fault('STORE_FAILED', describe(thrown), { cause: thrown })
       answerFault(request, response, fault, target)
-      exchange.end({ way: 'resource', status: response.statusCode, error: fault.message })
+      exchange.end({ way: 'resource', status: response.statusCode, rule, error: fault.message })
     }
   }
 
@@ -262,6 +268,7 @@ function isPlain(request: IncomingMessage): boolean {
 interface ExchangeEnd {
   readonly way: RequestLine['way']
   readonly status: number
+  readonly rule?: string
   readonly trace?: Trace
   readonly written?: Written
   readonly error?: string
@@ -288,7 +295,7 @@ class ExchangeLog {
     this.#firstByteMs = this.#elapsed()
   }
 
-  end({ way, status, trace, written, error }: ExchangeEnd): void {
+  end({ way, status, rule, trace, written, error }: ExchangeEnd): void {
     if (this.#isOver) return
     this.#isOver = true
     const ms = this.#elapsed()
@@ -299,6 +306,7 @@ class ExchangeLog {
       ms,
       firstByteMs: this.#firstByteMs ?? ms,
       bytes: written?.bytes ?? 0,
+      rule,
       trace,
       outcome: error === undefined ? (written?.kind ?? 'complete') : 'fault',
       error: error ?? (written?.kind === 'broken' ? describe(written.error) : undefined),

@@ -10,14 +10,7 @@ import {
   type RetrievalSettings,
 } from './retrieval.ts'
 import type { RetrievalRequest } from './request.ts'
-
-export interface Joined {
-  readonly retrieval: Retrieval
-  /** Whether somebody else had begun it. */
-  readonly isCollapsed: boolean
-  /** To be called once the application is done or gone; calling it again is harmless. */
-  readonly leave: () => void
-}
+import type { Joined } from './resource.ts'
 
 export interface Retrievals {
   join(request: RetrievalRequest, received: Fields): Joined

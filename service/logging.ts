@@ -14,12 +14,13 @@ export function openLog(settings: Config['log']): Logger {
 
 /** A request's line as fields of the log. */
 export function requestFields(line: RequestLine): Record<string, unknown> {
-  const { trace, error, ...rest } = line
+  const { trace, error, rule, ...rest } = line
   const retrieval = trace?.retrieval
   return {
     ...rest,
     ...(error === undefined ? {} : { error }),
-    ...(trace === undefined ? {} : { source: trace.how, rule: trace.rule }),
+    ...(rule === undefined ? {} : { rule }),
+    ...(trace === undefined ? {} : { source: trace.how }),
     ...(retrieval === undefined
       ? {}
       : {

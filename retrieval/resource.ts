@@ -1,0 +1,137 @@
+/** A request for a resource, and its answer with what there is to say about it. */
+import type { Answer } from '../core/answer.ts'
+import { endToEndFields, withField, type Fields } from '../core/fields.ts'
+import type { Random } from '../core/random.ts'
+import type { Store, StoredResponse } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
+import { answerWith, type RepresentationRequest } from './representation.ts'
+import type { Head, Retrieval } from './retrieval.ts'
+import type { RetrievalReport, SourceKind } from './source.ts'
+
+export interface ResourceRequest {
+  readonly method: 'GET' | 'HEAD'
+  readonly uri: TargetUri
+  /** The target as the application wrote it. */
+  readonly target: string
+  /** As received: the sharing gate must see what is not forwarded. */
+  readonly received: Fields
+  /** What goes upstream: end-to-end fields with `Via`. */
+  readonly forwarded: Fields
+  /** Who asks, as far as the node can tell. */
+  readonly client: string
+  readonly signal: AbortSignal
+}
+
+/** How a request was answered, for `Cache-Status`, the log and savings. */
+export interface Trace {
+  readonly how: 'hit' | 'validated' | 'error' | SourceKind
+  readonly cacheStatus: CacheStatusEntry
+  readonly retrieval?: RetrievalReport
+}
+
+export interface Resource {
+  readonly answer: Answer
+  readonly trace: Trace
+}
+
+/** A stored response that may be sent now (RFC 9111 4). */
+export interface Reuse {
+  readonly response: StoredResponse
+  readonly ageMs: number
+  /** Negative when it is stale and may be sent all the same. */
+  readonly ttlMs: number
+}
+
+/** One reader of a retrieval that runs. */
+export interface Joined {
+  readonly retrieval: Retrieval
+  /** Whether somebody else had begun it. */
+  readonly isCollapsed: boolean
+  /** To be called once the application is done or gone; calling it again is harmless. */
+  readonly leave: () => void
+}
+
+export function fromStore(
+  { response, ageMs, ttlMs }: Reuse,
+  how: 'hit' | 'validated',
+  request: RepresentationRequest,
+  { store, random }: { readonly store: Store; readonly random: Random },
+): Resource {
+  const age = String(Math.floor(ageMs / 1000))
+  const { status, size } = response
+  const fields = withField(endToEndFields(response.fields), 'Age', age)
+  const read = (span: Parameters<Store['read']>[1]) => store.read(response, span)
+  const answer = answerWith({ status, size, fields, read }, request, random)
+  return { answer, trace: { how, cacheStatus: { kind: 'hit', ttlMs } } }
+}
+
+export function fromGrowing(
+  head: Extract<Head, { kind: 'growing' }>,
+  { retrieval, isCollapsed, leave }: Joined,
+  reason: ForwardReason,
+  request: RepresentationRequest & Pick<ResourceRequest, 'signal'>,
+  random: Random,
+): Resource {
+  const { copy } = head
+  const fields = endToEndFields(head.fields)
+  const read: typeof copy.read = (span) => copy.read(span, request.signal)
+  const answer = answerWith({ status: 200, size: copy.size, fields, read }, request, random)
+  const detail = retrieval.report.source ?? 'internet'
+  const isStored = retrieval.willBeStored
+  const cacheStatus = { kind: 'forward', reason, status: 200, isStored, isCollapsed, detail } as const
+  return {
+    answer: endingWith(answer, leave),
+    trace: { how: detail, cacheStatus, retrieval: retrieval.report },
+  }
+}
+
+/** What is not kept goes to its application as the origin server sent it. */
+export function fromDirect(
+  { response }: Extract<Head, { kind: 'direct' }>,
+  { retrieval, leave }: Pick<Joined, 'retrieval' | 'leave'>,
+  reason: ForwardReason,
+): Resource {
+  const { status, body } = response
+  const answer = { status, reason: response.reason, fields: endToEndFields(response.fields) }
+  const hasBody = status !== 204 && status !== 304
+  const cacheStatus = { kind: 'forward', reason, status, detail: 'internet' } as const
+  return {
+    answer: endingWith(hasBody ? { ...answer, body } : answer, leave),
+    trace: { how: 'internet', cacheStatus, retrieval: retrieval.report },
+  }
+}
+
+/** The same answer; `then` is called when its body has been read or given up, at once if there is none. */
+export function endingWith(answer: Answer, then: () => void): Answer {
+  if (answer.body !== undefined) return { ...answer, body: followedBy(answer.body, then) }
+  then()
+  return answer
+}
+
+async function* followedBy(body: AsyncIterable<Uint8Array>, then: () => void): AsyncIterable<Uint8Array> {
+  try {
+    yield* body
+  } finally {
+    then()
+  }
+}
+
+/** The same answer with the first bytes of its body already read. @throws what reading them throws. */
+export async function begun(answer: Answer): Promise<Answer> {
+  if (answer.body === undefined) return answer
+  const chunks = answer.body[Symbol.asyncIterator]()
+  const first = await chunks.next()
+  return { ...answer, body: continued(first, chunks) }
+}
+
+async function* continued(
+  first: IteratorResult<Uint8Array>,
+  rest: AsyncIterator<Uint8Array>,
+): AsyncIterable<Uint8Array> {
+  try {
+    for (let next = first; !next.done; next = await rest.next()) yield next.value
+  } finally {
+    await rest.return?.()
+  }
+}
