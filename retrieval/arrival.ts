@@ -200,10 +200,11 @@ export class Arrival {
     return opened
   }
 
-  /** A copy of another length cannot be the right one: known before its first byte is read. */
+  /** A copy of another length, or of none, cannot be the right one: known before its first byte is read. */
   #checkSize(size: number | undefined, expectation: Expectation): void {
+    if (size === undefined) throw new Fault('PEER_FAILED', 'expected a length, so that it has an end')
     const expected = this.#copy?.size ?? (expectation.kind === 'digest' ? expectation.size : undefined)
-    if (size !== undefined && expected !== undefined && size !== expected)
+    if (expected !== undefined && size !== expected)
       throw new Fault('PEER_FAILED', `expected ${expected} bytes, the peer offers ${size}`)
   }
 

@@ -126,13 +126,14 @@ export class Retrieval implements InquiryOwner {
   }
 
   /**
-   * Whether peers may read it while it grows: what came from peers themselves waits until it is verified (R8.1), and what
-   * no application here wants any more is not fetched for others.
+   * Whether peers may read it while it grows: what came from peers themselves waits until it is verified (R8.1), what no
+   * application here wants any more is not fetched for others, and nobody takes a copy without an end.
    */
   get isShareable(): boolean {
     const { admission, contributors } = this.#arrival
     const isFetching = this.#state === 'running' && contributors.size === 0
-    return isFetching && admission.kind === 'admitted' && admission.isShareable
+    const hasEnd = this.#arrival.copy?.size !== undefined
+    return isFetching && hasEnd && admission.kind === 'admitted' && admission.isShareable
   }
 
   /** Whether the response will be stored when it is whole. */
