@@ -1,12 +1,11 @@
 /** A peer that speaks the protocol well and means ill: it offers whatever is asked for, and misbehaves when it is taken. */
 import { bodyOf, type Answer } from '../core/answer.ts'
 import { seededRandom, type Random } from '../core/random.ts'
-import { fieldValue, type Fields } from '../core/fields.ts'
-import { contentRange, parseRange } from '../core/ranges.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type { FileRequest } from '../peering/file-server.ts'
 import type { NodeId, RequestId, RequestPacket, ServicePacket } from '../peering/packets.ts'
+import { NOT_FOUND, served } from './served-bytes.ts'
 import { speakPackets, type PacketSpeaker, type SpeakerWorld } from './packet-speaker.ts'
 import type { VirtualHost } from './virtual-host.ts'
 
@@ -48,7 +47,7 @@ export interface HostileSettings {
 const PORT = 6515
 
 /** The rate of a body without an end: slow enough for a simulation, fast enough to do harm. */
-const ENDLESS_CHUNK_BYTES = 64 * 1024
+const ENDLESS_CHUNK_BYTES = 16 * 1024
 const ENDLESS_INTERVAL_MS = 10
 const DRIP_BYTES = 10
 const DRIP_INTERVAL_MS = 100
@@ -119,32 +118,32 @@ export class HostilePeer {
     this.asked++
     const uri = this.#offers.get(request.target)
     const right = uri === undefined ? undefined : this.#world.contentOf(uri)
-    if (right === undefined) return { status: 404, fields: [['Content-Length', '0']] }
+    if (right === undefined) return NOT_FOUND
     const middle = right.length >> 1
     switch (this.settings.kind) {
       case 'wrong-bytes':
-        return whole(request, this.#spoiled(right))
+        return served(request, this.#spoiled(right))
       case 'short':
-        return { ...whole(request, right), body: bodyOf(right.subarray(0, middle)) }
+        return { ...served(request, right), body: bodyOf(right.subarray(0, middle)) }
       case 'endless':
         return { status: 200, fields: [], body: this.#endless() }
       case 'stalled':
-        return { ...whole(request, right), body: this.#stalled(right.subarray(0, middle)) }
+        return { ...served(request, right), body: this.#stalled(right.subarray(0, middle)) }
       case 'silent':
         return new Promise<Answer>(() => {})
       case 'wrong-length':
-        return whole(request, Buffer.concat([right, right.subarray(0, 1000)]))
+        return served(request, Buffer.concat([right, right.subarray(0, 1000)]))
       case 'redirect':
         return { status: 302, fields: [['Location', 'http://169.254.169.254/latest/meta-data/']] }
       case 'old-content':
-        return whole(request, this.#otherVersion(right.length))
+        return served(request, this.#otherVersion(right.length))
       case 'slow-drip':
-        return { ...whole(request, right), body: this.#dripping(right) }
+        return { ...served(request, right), body: this.#dripping(right) }
       case 'lies-about-size':
-        return whole(request, right)
+        return served(request, right)
       case 'answers-everything':
       case 'unreachable':
-        return { status: 404, fields: [['Content-Length', '0']] }
+        return NOT_FOUND
     }
   }
 
@@ -183,17 +182,4 @@ export class HostilePeer {
       this.host.life.clock.after(delayMs, resolve)
     })
   }
-}
-
-/** Ranges are honoured: whoever resumes here gets what was asked for, of the wrong thing. */
-function whole({ fields }: FileRequest, bytes: Uint8Array): Answer {
-  const spans = parseRange(fieldValue(fields, 'range') ?? '', bytes.length)
-  const span = spans?.[0]
-  if (span === undefined)
-    return { status: 200, fields: [['Content-Length', String(bytes.length)]], body: bodyOf(bytes) }
-  const partial: Fields = [
-    ['Content-Length', String(span.end - span.start)],
-    ['Content-Range', contentRange(span, bytes.length)],
-  ]
-  return { status: 206, fields: partial, body: bodyOf(bytes.subarray(span.start, span.end)) }
 }

@@ -2,11 +2,11 @@
  * A node as the patents describe it and no more: plain packets without node, nonce or size, delays uniform in 0 to
  * 2000 ms, no presence, no growing copies. Our nodes have to live with it (docs/protocol.md, "Plain nodes").
  */
-import { bodyOf } from '../core/answer.ts'
 import { seededRandom, type Random } from '../core/random.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type { RequestId, RequestPacket, ServicePacket } from '../peering/packets.ts'
+import { NOT_FOUND, served } from './served-bytes.ts'
 import { speakPackets, type PacketSpeaker, type SpeakerWorld } from './packet-speaker.ts'
 import type { VirtualHost } from './virtual-host.ts'
 
@@ -45,11 +45,10 @@ export class PatentNode {
   }
 
   async start(): Promise<void> {
-    this.#world.http.listen(this.host, `${this.address}:${PORT}`, ({ target }) => {
-      const uri = [...this.#held].find(([, alias]) => alias === target)?.[0]
+    this.#world.http.listen(this.host, `${this.address}:${PORT}`, (request) => {
+      const uri = [...this.#held].find(([, alias]) => alias === request.target)?.[0]
       const bytes = uri === undefined ? undefined : this.#world.contentOf(uri as TargetUri)
-      if (bytes === undefined) return { status: 404, fields: [['Content-Length', '0']] }
-      return { status: 200, fields: [['Content-Length', String(bytes.length)]], body: bodyOf(bytes) }
+      return bytes === undefined ? NOT_FOUND : served(request, bytes)
     })
     this.#speaker = await speakPackets(this.#world.lan, this.host, (packet, from) => this.#hear(packet, from))
   }

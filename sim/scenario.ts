@@ -15,9 +15,13 @@ export interface ScenarioSettings extends VirtualLanSettings {
   readonly wanBytesPerSecond?: number
   /** For every node that does not say otherwise. */
   readonly node?: VirtualNodeSettings
+  /** A scene that takes longer is stuck, in virtual ms; a minute unless given. */
+  readonly patienceMs?: number
 }
 
 const WAN_BYTES_PER_SECOND = 8_000_000
+
+const PATIENCE_MS = 60_000
 
 export const KB = 1024
 export const MB = 1024 * KB
@@ -105,7 +109,7 @@ export async function play<T>(
 ): Promise<T> {
   const scenario = new Scenario(seed, settings)
   try {
-    return await scenario.clock.run(scene(scenario))
+    return await scenario.clock.run(scene(scenario), settings.patienceMs ?? PATIENCE_MS)
   } catch (error) {
     if (error instanceof Error)
       error.message = `seed ${seed}, at ${scenario.clock.monotonic()} ms: ${error.message}`

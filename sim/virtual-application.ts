@@ -4,7 +4,8 @@ import type { Answer } from '../core/answer.ts'
 import { sleep } from '../core/clock.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import type { Resources, Trace } from '../retrieval/resources.ts'
+import type { Resources } from '../retrieval/resources.ts'
+import type { Trace } from '../retrieval/resource.ts'
 import type { Life } from './virtual-host.ts'
 
 export interface ApplicationRequest {

@@ -10,9 +10,6 @@ import { EventQueue } from './event-queue.ts'
 /** 2026-01-01T00:00Z: where the calendar of every simulation begins. */
 const EPOCH_MS = Date.UTC(2026, 0, 1)
 
-/** A simulation that takes longer than this in virtual time is taken for stuck, in ms. */
-const PATIENCE_MS = 3_600_000
-
 /** The part of one incarnation of a node: when it ends, its timers never fire and no new ones are taken. */
 export interface LeasedClock extends Clock {
   /** The node has crashed. */
@@ -52,9 +49,9 @@ export class VirtualClock implements Clock {
   /**
    * Lets time pass until `work` is done.
    * @returns what `work` came to. @throws what it threw; an `Error` that says when everything stood still, when nothing
-   * was left to happen (or nothing for an hour of virtual time) while `work` was still waiting.
+   * was left to happen, or `patienceMs` had passed, while `work` was still waiting. One run at a time.
    */
-  async run<T>(work: Promise<T>, patienceMs: number = PATIENCE_MS): Promise<T> {
+  async run<T>(work: Promise<T>, patienceMs: number): Promise<T> {
     const giveUpAt = this.#now + patienceMs
     const progress = { isDone: false }
     void work

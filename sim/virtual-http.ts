@@ -20,7 +20,7 @@ export interface Listening {
   readonly running: number
   /** Bytes of bodies that have left, whether or not they arrived. */
   readonly sentBytes: number
-  close(): void
+  readonly close: () => void
 }
 
 /** How long a client waits, as proxy/http-upstream.ts sets it for peers and for origin servers, in ms. */

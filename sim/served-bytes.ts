@@ -1,0 +1,23 @@
+/** How machines that are not our nodes serve bytes from memory. */
+import { bodyOf, type Answer } from '../core/answer.ts'
+import { fieldValue } from '../core/fields.ts'
+import { contentRange, parseRange } from '../core/ranges.ts'
+import type { FileRequest } from '../peering/file-server.ts'
+
+/** The whole, or the one range that was asked for. */
+export function served({ fields }: Pick<FileRequest, 'fields'>, bytes: Uint8Array): Answer {
+  const span = parseRange(fieldValue(fields, 'range') ?? '', bytes.length)?.[0]
+  if (span === undefined) return { status: 200, fields: sized(bytes.length), body: bodyOf(bytes) }
+  return {
+    status: 206,
+    fields: [...sized(span.end - span.start), ['Content-Range', contentRange(span, bytes.length)]],
+    body: bodyOf(bytes.subarray(span.start, span.end)),
+  }
+}
+
+/** There is no such thing here. */
+export const NOT_FOUND: Answer = { status: 404, fields: [['Content-Length', '0']] }
+
+function sized(bytes: number) {
+  return [['Content-Length', String(bytes)] as const]
+}
