@@ -70,6 +70,8 @@ export class Arrival {
   #fillingSince: Monotonic
   #requestTime: EpochMs
   #responseTime: EpochMs
+  /** Whether applications were answered before the whole was verified. */
+  #isStreaming = false
   /** Why nothing can be stored here now. */
   #unstorable: string | undefined
 
@@ -290,12 +292,15 @@ export class Arrival {
       size: copy.size,
       hasPeerBytes: this.contributors.size > 0 || source.kind !== 'internet',
       isGrowing: source.kind === 'in-progress',
+      isStreaming: this.#isStreaming,
       expectation,
       elapsedMs: this.#components.clock.monotonic() - this.#fillingSince,
       verifyFirstUpTo: this.#settings.verifyFirstUpTo,
     }
     copy.release(releasedBytes(filling))
-    if (mayAnswer(filling)) this.#components.onAnswerable()
+    if (!mayAnswer(filling)) return
+    this.#isStreaming = true
+    this.#components.onAnswerable()
   }
 }
 

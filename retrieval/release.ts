@@ -19,6 +19,8 @@ export interface Filling {
   readonly hasPeerBytes: boolean
   /** Whether the peer's copy is itself still growing. */
   readonly isGrowing: boolean
+  /** Whether applications were answered already: a stream that has begun goes on, whichever source continues it. */
+  readonly isStreaming: boolean
   readonly expectation: Expectation
   /** How long the body has been coming, in ms. */
   readonly elapsedMs: number
@@ -40,6 +42,7 @@ export function mayAnswer(filling: Filling): boolean {
 }
 
 function isVerifiedFirst(filling: Filling, size: number): boolean {
+  if (filling.isStreaming) return false
   if (filling.isGrowing) return size < SMALL_GROWING_BYTES
   return (
     size <= filling.verifyFirstUpTo && (filling.elapsedMs < VERIFY_FIRST_MS || size < SMALL_GROWING_BYTES)

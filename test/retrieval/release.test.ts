@@ -20,6 +20,7 @@ const filling = (changes: Partial<Filling>): Filling => ({
   size: 8 * MiB,
   hasPeerBytes: true,
   isGrowing: false,
+  isStreaming: false,
   expectation: digest,
   elapsedMs: 0,
   verifyFirstUpTo: 64 * MiB,
@@ -52,6 +53,7 @@ describe('release of bytes (V§2)', () => {
       0,
       false,
     ],
+    ['a stream that has begun goes on, whoever continues it', { isStreaming: true }, 3 * MiB, true],
     ['of unknown size: nothing before it is verified', { size: undefined, isGrowing: true }, 0, false],
   ]
   for (const [name, changes, released, answered] of cases)
@@ -65,6 +67,7 @@ describe('release of bytes (V§2)', () => {
       heldBytes: fc.nat(200 * MiB),
       size: fc.option(fc.nat(200 * MiB), { nil: undefined }),
       isGrowing: fc.boolean(),
+      isStreaming: fc.boolean(),
       elapsedMs: fc.nat(60_000),
       verifyFirstUpTo: fc.nat(100 * MiB),
       hasPeerBytes: fc.constant(true),
