@@ -1,0 +1,93 @@
+/** A peer of the test's own: says "I have" to every question at once, and serves whatever the test wants. */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { decode, encode } from '../../peering/codec.ts'
+import type {
+  NodeId,
+  PresencePacket,
+  RequestId,
+  RequestPacket,
+  ServicePacket,
+} from '../../peering/packets.ts'
+import { BROADCAST, type Scene } from './harness.ts'
+import { sha256, type Handler } from './origin.ts'
+
+export interface FakePeerSettings {
+  readonly address: string
+  readonly packetPort: number
+  /** Answers requests for the copy; absent: the location that is offered is closed. */
+  readonly serve?: Handler
+}
+
+export interface FakePeer {
+  /** Questions that were answered with "I have". */
+  readonly asked: readonly string[]
+  /** Requests for the copy that came. */
+  readonly requests: () => number
+  stop(): Promise<void>
+}
+
+export async function startFakePeer(scene: Scene, settings: FakePeerSettings): Promise<FakePeer> {
+  const { address, packetPort, serve } = settings
+  const asked: string[] = []
+  let requests = 0
+  const server = createServer((request, response) => {
+    requests++
+    serve?.(request, response)
+  })
+  server.listen(0, address)
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  if (!serve) server.close()
+  const node = sha256(Buffer.from(address)).slice(0, 32) as NodeId
+  const location = `http://${address}:${port}/${sha256(Buffer.from(address))}`
+  const sockets = [await bind(packetPort, address), await bind(packetPort, BROADCAST)]
+  const send = (packet: ServicePacket, to: string, sent?: (error: Error | null) => void) =>
+    sockets[0]?.send(encode(packet) ?? '', packetPort, to, sent)
+  const presence = { ...PRESENCE, node, filePort: port }
+  const hear = (bytes: Buffer, { address: from }: RemoteInfo) => {
+    const decoded = decode(bytes)
+    if (decoded.kind !== 'packet' || from === address) return
+    const { packet } = decoded
+    if (packet.type === 'presence' && packet.reply) send({ ...presence, nonce: packet.nonce }, from)
+    if (packet.type !== 'request') return
+    asked.push(packet.href)
+    send(iHave(packet, node, location), from)
+  }
+  for (const socket of sockets) socket.on('message', hear)
+  send({ ...presence, reply: true }, BROADCAST)
+  const stop = async () => {
+    if (sockets.length > 0) await new Promise((said) => send({ ...presence, leaving: true }, BROADCAST, said))
+    server.close()
+    server.closeAllConnections()
+    await Promise.all(sockets.splice(0).map((each) => new Promise<void>((done) => each.close(() => done()))))
+  }
+  scene.ending(stop)
+  return { asked, requests: () => requests, stop }
+}
+
+/** A socket that hears what is sent to `address`; several may hear the same broadcasts. */
+export async function bind(port: number, address: string): Promise<Socket> {
+  const socket = createSocket({ type: 'udp4', reuseAddr: address === BROADCAST })
+  socket.bind(port, address)
+  await once(socket, 'listening')
+  socket.setBroadcast(true)
+  return socket
+}
+
+const PRESENCE: Omit<PresencePacket, 'node' | 'filePort'> = {
+  type: 'presence',
+  id: 1 as RequestId,
+  nonce: undefined,
+  reply: false,
+  leaving: false,
+  extras: [],
+}
+
+function iHave({ id, nonce }: RequestPacket, node: NodeId, location: string): ServicePacket {
+  const unsaid = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
+  const answer = { id, nonce, node, location, ageSeconds: undefined, version: undefined, extras: [] }
+  return { type: 'response', ...unsaid, ...answer }
+}
