@@ -55,7 +55,7 @@ export interface VirtualLanSettings {
 export class VirtualLan {
   readonly #clock: VirtualClock
   readonly #random: Random
-  readonly #quality: { lan: LinkQuality; wan: LinkQuality }
+  readonly #quality: { readonly lan: LinkQuality; readonly wan: LinkQuality }
   readonly #hosts = new Map<Address, VirtualHost>()
   readonly #receivers = new Map<Address, (datagram: Datagram) => void>()
   readonly #links = new Map<string, LinkQuality>()
@@ -105,13 +105,9 @@ export class VirtualLan {
     return own ?? (subnet(one) === subnet(other) ? this.#quality.lan : this.#quality.wan)
   }
 
-  /** Changes one link, or all of the LAN's that have not been changed singly. */
+  /** Makes one link different from the others of its kind, both ways. */
   setLink(one: Address, other: Address, quality: Partial<LinkQuality>): void {
     this.#links.set(keyOf(one, other), { ...this.link(one, other), ...quality })
-  }
-
-  setLan(quality: Partial<LinkQuality>): void {
-    this.#quality.lan = { ...this.#quality.lan, ...quality }
   }
 
   /** Nothing passes between the groups; machines in no group make up one of their own. */

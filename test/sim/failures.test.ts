@@ -67,24 +67,11 @@ describe('the downloader crashes while another node reads its growing copy', () 
               'bytes from the origin server',
             )
             assertAtMost(got.doneMs, (await undisturbedMs(seed, proof)) + 1000, 'time until the end, in ms')
-            if (proof === 'updater') assertAtMost(got.longestStallMs, 1000, 'longest stall, in ms')
+            assertAtMost(got.longestStallMs, 1000, 'longest stall, in ms')
           })
         }
       }
     }
-  }
-
-  for (const seed of seedsOf([1, 2])) {
-    const todo =
-      'release.ts: a stream that the Internet continues is verified first again, so nothing is released for 2 s'
-    test(
-      `an application that is given verified bytes waits no longer than a second either (seed ${seed})`,
-      { todo },
-      async () => {
-        const { got } = await takeOver(seed, 'digest', 'machine', 0.3)
-        assertAtMost(got.longestStallMs, 1000, 'longest stall, in ms')
-      },
-    )
   }
 })
 
@@ -189,7 +176,7 @@ describe('failures on a virtual LAN', () => {
     scenario.lan.partition([one.address])
     const got = await second
     assertRight(scenario, uri, got)
-    assertAtMost(got.doneMs, 2000, 'time until the end, in ms')
+    assertAtMost(got.longestStallMs, 1000, 'longest stall, in ms')
     scenario.lan.heal()
     assertRight(scenario, uri, await first)
   })

@@ -58,6 +58,25 @@ describe('sharing on a virtual LAN', () => {
     },
   )
 
+  testSeeds(
+    'twenty nodes that ask within 50 ms agree on one fetcher: the origin sends 1.0 copies',
+    {},
+    async (scenario) => {
+      const nodes = await scenario.nodes(20)
+      const uri = scenario.file('/a', 1 * MB)
+      const asking = nodes.map(async (node) => {
+        await scenario.clock.sleep(scenario.random.fraction() * 50)
+        return node.get(uri)
+      })
+      for (const got of await Promise.all(asking)) assertRight(scenario, uri, got)
+      assertAtMost(scenario.origin.sentBytes, 1.1 * MB, 'bytes from the origin server')
+    },
+    {
+      seeds: [1, 2],
+      todo: 'R5.4: nodes that ask while others wait do not agree on a fetcher; the origin sends 15 to 20 copies',
+    },
+  )
+
   for (const proof of ['digest', 'updater'] as const) {
     testSeeds(
       `a node that joins a running download has its first byte within 50 ms (${proof})`,

@@ -68,6 +68,27 @@ describe('the virtual LAN', () => {
     assert.deepEqual(lan.counts.get('request'), { packets: 1, bytes: PACKET.length })
   })
 
+  test('one link can be worse than the others, both ways', async () => {
+    const clock = new VirtualClock()
+    const lan = new VirtualLan(clock, seededRandom(1), { lan: { latencyMs: 1, jitterMs: 0 } })
+    const [one, other, third] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((each) =>
+      lan.transport(lan.host(each)),
+    )
+    assert.ok(one && other && third)
+    lan.setLink(one.address, other.address, { latencyMs: 40 })
+    const heard: [to: string, at: number][] = []
+    for (const each of [one, other, third]) await each.start(({ at }) => heard.push([each.address, at]))
+    one.send(other.address, PACKET)
+    one.send(third.address, PACKET)
+    other.send(one.address, PACKET)
+    await clock.run(clock.sleep(100), 1000)
+    assert.deepEqual(heard, [
+      [third.address, 1],
+      [other.address, 40],
+      [one.address, 40],
+    ])
+  })
+
   test('nothing crosses a partition, not even what was under way', async () => {
     const clock = new VirtualClock()
     const lan = new VirtualLan(clock, seededRandom(1))
