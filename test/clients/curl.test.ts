@@ -44,7 +44,8 @@ test('a file comes from the Internet once, then from the cache, then from a peer
 async function readWhileItGrows(path: string, body: Uint8Array): Promise<void> {
   const opening = deferred<void>()
   const url = origin.put(path, { body, gate: { atByte: 1_500_000, opened: opening.promise } })
-  const received = (node: Node) => node.status().transfers[0]?.receivedBytes ?? 0
+  const received = (node: Node) =>
+    node.status().transfers.find((each) => each.uri === url)?.receivedBytes ?? 0
   const one = curl(first.proxyAddress, url)
   await until('bytes at the first node', () => received(first) > 1_000_000)
   const other = curl(second.proxyAddress, url)
