@@ -5,7 +5,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type { FileRequest } from '../peering/file-server.ts'
 import type { NodeId, RequestId, RequestPacket, ServicePacket } from '../peering/packets.ts'
-import { NOT_FOUND, served } from './served-bytes.ts'
+import { NOT_FOUND, served, wanted } from './served-bytes.ts'
 import { speakPackets, type PacketSpeaker, type SpeakerWorld } from './packet-speaker.ts'
 import type { VirtualHost } from './virtual-host.ts'
 
@@ -119,16 +119,18 @@ export class HostilePeer {
     const uri = this.#offers.get(request.target)
     const right = uri === undefined ? undefined : this.#world.contentOf(uri)
     if (right === undefined) return NOT_FOUND
-    const middle = right.length >> 1
+    const honest = served(request, right)
+    const part = wanted(request, right)
+    const half = part.subarray(0, part.length >> 1)
     switch (this.settings.kind) {
       case 'wrong-bytes':
         return served(request, this.#spoiled(right))
       case 'short':
-        return { ...served(request, right), body: bodyOf(right.subarray(0, middle)) }
+        return { ...honest, body: bodyOf(half) }
       case 'endless':
         return { status: 200, fields: [], body: this.#endless() }
       case 'stalled':
-        return { ...served(request, right), body: this.#stalled(right.subarray(0, middle)) }
+        return { ...honest, body: this.#stalled(half) }
       case 'silent':
         return new Promise<Answer>(() => {})
       case 'wrong-length':
@@ -138,9 +140,9 @@ export class HostilePeer {
       case 'old-content':
         return served(request, this.#otherVersion(right.length))
       case 'slow-drip':
-        return { ...served(request, right), body: this.#dripping(right) }
+        return { ...honest, body: this.#dripping(part) }
       case 'lies-about-size':
-        return served(request, right)
+        return honest
       case 'answers-everything':
       case 'unreachable':
         return NOT_FOUND
@@ -170,9 +172,9 @@ export class HostilePeer {
     await new Promise(() => {})
   }
 
-  async *#dripping(right: Uint8Array): AsyncIterable<Uint8Array> {
-    for (let at = 0; at < right.length; at += DRIP_BYTES) {
-      yield right.subarray(at, at + DRIP_BYTES)
+  async *#dripping(part: Uint8Array): AsyncIterable<Uint8Array> {
+    for (let at = 0; at < part.length; at += DRIP_BYTES) {
+      yield part.subarray(at, at + DRIP_BYTES)
       await this.#pause(DRIP_INTERVAL_MS)
     }
   }

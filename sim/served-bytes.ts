@@ -1,12 +1,12 @@
 /** How machines that are not our nodes serve bytes from memory. */
 import { bodyOf, type Answer } from '../core/answer.ts'
 import { fieldValue } from '../core/fields.ts'
-import { contentRange, parseRange } from '../core/ranges.ts'
+import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import type { FileRequest } from '../peering/file-server.ts'
 
 /** The whole, or the one range that was asked for. */
-export function served({ fields }: Pick<FileRequest, 'fields'>, bytes: Uint8Array): Answer {
-  const span = parseRange(fieldValue(fields, 'range') ?? '', bytes.length)?.[0]
+export function served(request: FileRequest, bytes: Uint8Array): Answer {
+  const span = spanOf(request, bytes)
   if (span === undefined) return { status: 200, fields: sized(bytes.length), body: bodyOf(bytes) }
   return {
     status: 206,
@@ -15,8 +15,18 @@ export function served({ fields }: Pick<FileRequest, 'fields'>, bytes: Uint8Arra
   }
 }
 
+/** The bytes that `served` answers with. */
+export function wanted(request: FileRequest, bytes: Uint8Array): Uint8Array {
+  const span = spanOf(request, bytes)
+  return span ? bytes.subarray(span.start, span.end) : bytes
+}
+
 /** There is no such thing here. */
 export const NOT_FOUND: Answer = { status: 404, fields: [['Content-Length', '0']] }
+
+function spanOf({ fields }: FileRequest, bytes: Uint8Array): ByteSpan | undefined {
+  return parseRange(fieldValue(fields, 'range') ?? '', bytes.length)?.[0]
+}
 
 function sized(bytes: number) {
   return [['Content-Length', String(bytes)] as const]
