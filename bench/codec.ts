@@ -1,13 +1,10 @@
-/**
- * Service packets per second, read and written: `node bench/codec.ts`.
- *
- * A node hears every question of its LAN, so reading is the cost that grows with the LAN; garbage is what an attacker
- * sends. The last column compares with reading a question, within this run.
- */
+/** Service packets read and written. */
 import { decode, encode, padded } from '../peering/codec.ts'
 import type { NodeId, RequestId, RequestPacket, ResponsePacket } from '../peering/packets.ts'
+import type { Benchmark, Case } from './measure.ts'
 
-const ROUNDS = 30_000
+/** Packets for one figure. */
+const PACKETS = 30_000
 const hex = (digits: number) => '0123456789abcdef'.repeat(4).slice(0, digits)
 
 const common = { id: 2864434397 as RequestId, node: hex(32) as NodeId, nonce: hex(32), extras: [] }
@@ -39,22 +36,33 @@ const answer = encode(response) ?? new Uint8Array()
 const malformed = question.slice(0, -1)
 const garbage = new Uint8Array(question.length).fill(0x2e)
 
-const cases: readonly (readonly [name: string, run: () => unknown])[] = [
-  ['read a question', () => decode(question)],
-  ['read an answer', () => decode(answer)],
-  ['refuse a question cut short', () => decode(malformed)],
-  ['refuse garbage', () => decode(garbage)],
-  ['write a question', () => encode(request)],
-  ['write an answer', () => encode(response)],
-]
-
-function perSecond(run: () => unknown): number {
-  for (let round = 0; round < ROUNDS / 10; round += 1) run()
-  const start = performance.now()
-  for (let round = 0; round < ROUNDS; round += 1) run()
-  return Math.round((ROUNDS * 1000) / (performance.now() - start))
+export const codec: Benchmark = {
+  name: 'codec',
+  about: `Microseconds for one service packet, from ${PACKETS} of each. A node hears every question of its LAN, so reading is the cost that grows with the LAN; garbage is what an attacker sends.`,
+  needs: [],
+  async *groups() {
+    yield {
+      name: 'one packet',
+      baseline: 'read a question',
+      units: { time: 'µs' },
+      cases: [
+        packets('read a question', () => decode(question)),
+        packets('read an answer', () => decode(answer)),
+        packets('refuse a question cut short', () => decode(malformed)),
+        packets('refuse garbage', () => decode(garbage)),
+        packets('write a question', () => encode(request)),
+        packets('write an answer', () => encode(response)),
+      ],
+    }
+  },
 }
 
-const rates = cases.map(([name, run]) => ({ name, perSecond: perSecond(run) }))
-const baseline = rates[0]?.perSecond ?? 1
-console.table(rates.map((rate) => ({ ...rate, ratio: Math.round((rate.perSecond / baseline) * 100) / 100 })))
+function packets(name: string, once: () => unknown): Case {
+  const run = () => {
+    for (let warming = 0; warming < PACKETS / 10; warming += 1) once()
+    const began = performance.now()
+    for (let packet = 0; packet < PACKETS; packet += 1) once()
+    return { time: ((performance.now() - began) * 1000) / PACKETS }
+  }
+  return { name, run }
+}

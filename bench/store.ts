@@ -1,10 +1,5 @@
-/**
- * Measures the disk store: start with 100,000 responses (R7.2: under one second), look-ups, the delay between a write
- * and its reader, and reading and writing a large body (R7.4: memory must not follow its size). It exists to notice
- * regressions; compare runs on one machine. Usage: `node bench/store.ts [MiB of the large body, 512]`.
- */
-import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+/** The disk store: starting, looking up, writing, reading, and following a body while it grows. */
+import { mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { diskStore } from '../cache/disk-store.ts'
 import { IndexDatabase } from '../cache/index-database.ts'
@@ -13,158 +8,182 @@ import type { Sha256 } from '../core/digest.ts'
 import { seededRandom, systemRandom } from '../core/random.ts'
 import type { Store } from '../core/store.ts'
 import { headOf, MIB, uriOf } from '../test/cache/store-fixtures.ts'
+import { elapsedMs, median, type Benchmark, type Figures, type Group } from './measure.ts'
 
 const ROWS = 100_000
-const largeMiB = Number(process.argv[2] ?? 512)
-const directory = mkdtempSync(join(tmpdir(), 'ihave-bench-'))
-const open = () =>
-  diskStore({ directory, maxBytes: 1024 * 1024 * MIB }, { clock: systemClock, random: systemRandom })
+const LARGE_MIB = 512
 
-try {
-  fillIndex()
-  await measureStart()
-  const store = open()
-  await store.start()
-  measureLookups(store)
-  await measureSmallBodies(store)
-  await measureTail(store)
-  await measureLargeBody(store)
-  await store.stop()
-} finally {
-  rmSync(directory, { recursive: true, force: true })
+export const store: Benchmark = {
+  name: 'store',
+  about: `The disk store with ${ROWS} responses: its start (R7.2: under one second), its operations, 100 readers that follow one writer, and a body of ${LARGE_MIB} MiB, whose size memory must not follow (R7.4).`,
+  needs: [],
+  async *groups({ directory, atEnd }) {
+    const open = () =>
+      diskStore({ directory, maxBytes: 1024 * 1024 * MIB }, { clock: systemClock, random: systemRandom })
+    yield filling(directory)
+    yield starting(open)
+    const opened = open()
+    await opened.start()
+    atEnd(() => opened.stop())
+    yield operations(opened)
+    yield following(opened)
+    yield largeBody(opened)
+  },
 }
 
-/** Rows with empty files as bodies: a start must not read them. */
-function fillIndex(): void {
-  const path = join(directory, 'index.sqlite')
-  const index = new IndexDatabase(path, () => {})
+function filling(directory: string): Group {
+  const run = async () => {
+    const path = join(directory, 'index.sqlite')
+    const index = new IndexDatabase(path, () => {})
+    index.open(() => {})
+    const ms = await elapsedMs(() => insertRows(index))
+    writeEmptyBodies(index, directory)
+    index.close()
+    return { 'one row': (ms / ROWS) * 1000, 'size of the index': statSync(path).size / MIB }
+  }
+  const units = { 'one row': 'µs', 'size of the index': 'MiB' }
+  const name = `insert ${ROWS} rows`
+  return { name: 'filling the index', baseline: name, units, mostRounds: 1, cases: [{ name, run }] }
+}
+
+function insertRows(index: IndexDatabase): void {
   const random = seededRandom(1)
-  index.open(() => {})
-  const seconds = timed(() => {
-    for (let row = 0; row < ROWS; row += 1) {
-      const sha256 = random.hex(32) as Sha256
-      index.insert(headOf(`pool/main/p/package-${row}_1.0_amd64.deb`), {
-        size: 70_000,
-        sha256,
-        pieces: Buffer.from(sha256, 'hex'),
-      })
-    }
-  })
+  for (let row = 0; row < ROWS; row += 1) {
+    const sha256 = random.hex(32) as Sha256
+    const pieces = Buffer.from(sha256, 'hex')
+    index.insert(headOf(`pool/main/p/package-${row}_1.0_amd64.deb`), { size: 70_000, sha256, pieces })
+  }
+}
+
+/** A start must not read bodies, so they may be empty. */
+function writeEmptyBodies(index: IndexDatabase, directory: string): void {
   for (const digest of index.digestsFrom('')) {
     mkdirSync(join(directory, 'bodies', digest.slice(0, 2)), { recursive: true })
     writeFileSync(join(directory, 'bodies', digest.slice(0, 2), digest), '')
   }
-  index.close()
-  report('insert a row', (seconds / ROWS) * 1e6, 'µs')
-  report('size of the index', statSync(path).size / MIB, 'MiB')
 }
 
-async function measureStart(): Promise<void> {
-  const store = open()
-  report(`start with ${ROWS} rows`, (await timedAsync(() => store.start())) * 1000, 'ms')
-  report('stop', (await timedAsync(() => store.stop())) * 1000, 'ms')
+function starting(open: () => Store): Group {
+  const name = `start with ${ROWS} responses`
+  const run = async () => {
+    const opened = open()
+    const start = await elapsedMs(() => opened.start())
+    return { start, stop: await elapsedMs(() => opened.stop()) }
+  }
+  const bounds = [{ promise: 'R7.2', case: name, figure: 'start', of: 'median', atMost: 1000 }] as const
+  const units = { start: 'ms', stop: 'ms' }
+  return { name: 'start and stop', baseline: name, units, cases: [{ name, run }], bounds }
 }
 
-function measureLookups(store: Store): void {
-  const uris = Array.from({ length: 20_000 }, (_, n) => uriOf(`pool/main/p/package-${n * 3}_1.0_amd64.deb`))
-  for (const kind of ['first', 'second']) {
-    const seconds = timed(() => uris.slice(0, 5000).forEach((uri) => store.lookup(uri)))
-    report(`${kind} look-up of a URI`, (seconds / 5000) * 1e6, 'µs')
+function operations(opened: Store): Group {
+  const lookUp = (first: number) => async () => {
+    const names = Array.from(
+      { length: 5000 },
+      (_, at) => `pool/main/p/package-${first + at * 3}_1.0_amd64.deb`,
+    )
+    const uris = names.map(uriOf)
+    return { time: ((await elapsedMs(() => uris.forEach((uri) => opened.lookup(uri)))) * 1000) / uris.length }
+  }
+  return {
+    name: 'operations',
+    baseline: 'look up a URI again',
+    units: { time: 'µs' },
+    cases: [
+      { name: 'look up a URI of many', run: (round) => lookUp((round * 15_000) % 75_000)() },
+      { name: 'look up a URI again', run: lookUp(0) },
+      { name: 'store a body of 64 KiB', run: (round) => storeSmall(opened, round) },
+      { name: 'read a body of 64 KiB, hot', run: () => readSmall(opened) },
+    ],
   }
 }
 
-async function measureSmallBodies(store: Store): Promise<void> {
+async function storeSmall(opened: Store, round: number): Promise<Figures> {
   const count = 300
   const bytes = Buffer.alloc(64 * 1024, 7)
-  const seconds = await timedAsync(async () => {
+  const ms = await elapsedMs(async () => {
     for (let number = 0; number < count; number += 1) {
-      bytes.writeUInt32LE(number)
-      await write(store, `small/${number}`, [bytes])
+      bytes.writeUInt32LE(round * count + number)
+      await write(opened, `small/${round}/${number}`, [bytes])
     }
   })
-  report('store a body of 64 KiB', (seconds / count) * 1000, 'ms')
-  const [response] = store.lookup(uriOf('small/0'))
-  if (response === undefined) throw new Error('it was just stored')
-  const reading = await timedAsync(async () => {
-    for (let number = 0; number < 5000; number += 1)
-      await drain(store.read(response, { start: 0, end: Infinity }))
-  })
-  report('read it, hot', (reading / 5000) * 1e6, 'µs')
+  return { time: (ms * 1000) / count }
 }
 
-/** 100 readers wait at the tail: how long after the write does the last one have its bytes? */
-async function measureTail(store: Store): Promise<void> {
-  const copy = await store.create()
+async function readSmall(opened: Store): Promise<Figures> {
+  const count = 2000
+  await write(opened, 'hot', [Buffer.alloc(64 * 1024, 9)])
+  const ms = await elapsedMs(async () => {
+    for (let number = 0; number < count; number += 1) await read(opened, 'hot')
+  })
+  return { time: (ms * 1000) / count }
+}
+
+function following(opened: Store): Group {
+  const name = 'one write of 16 KiB'
+  const units = { 'to the last reader, median': 'ms', 'to the last reader, 99th': 'ms' }
+  const cases = [{ name, run: () => followWrites(opened) }]
+  return { name: '100 readers wait at the tail of a growing body', baseline: name, units, cases }
+}
+
+/** How long after a write began does the last of the readers have its bytes? */
+async function followWrites(opened: Store): Promise<Figures> {
+  const copy = await opened.create()
   copy.release(Infinity)
-  const readers = Array.from({ length: 100 }, () =>
-    copy.read({ start: 0, end: Infinity })[Symbol.asyncIterator](),
-  )
+  const span = { start: 0, end: Infinity }
+  const readers = Array.from({ length: 100 }, () => copy.read(span)[Symbol.asyncIterator]())
   const delays: number[] = []
-  for (let round = 0; round < 200; round += 1) {
+  for (let turn = 0; turn < 200; turn += 1) {
     const waiting = Promise.all(readers.map((reader) => reader.next()))
     await new Promise((resolve) => setImmediate(resolve))
-    await copy.write(round * 16_384, Buffer.alloc(16_384, round))
-    const written = performance.now()
-    await waiting
-    delays.push(performance.now() - written)
+    const written = elapsedMs(() => waiting)
+    await copy.write(turn * 16_384, Buffer.alloc(16_384, turn))
+    delays.push(await written)
   }
   await copy.discard()
   const sorted = delays.toSorted((one, other) => one - other)
-  report('write to last of 100 readers, median', sorted[100] ?? 0, 'ms')
-  report('write to last of 100 readers, 99th', sorted[198] ?? 0, 'ms')
+  return { 'to the last reader, median': median(delays), 'to the last reader, 99th': sorted[198] ?? NaN }
 }
 
-async function measureLargeBody(store: Store): Promise<void> {
+function largeBody(opened: Store): Group {
+  const name = `${LARGE_MIB} MiB`
+  const units = { written: 'MiB/s', read: 'MiB/s', 'memory that it took': 'MiB' }
+  const cases = [{ name, run: () => writeAndRead(opened) }]
+  return { name: 'a large body', baseline: name, units, cases, mostRounds: 3 }
+}
+
+async function writeAndRead(opened: Store): Promise<Figures> {
+  const before = process.memoryUsage().rss
+  const writing = await elapsedMs(() => write(opened, 'large', largeChunks()))
+  const reading = await elapsedMs(() => read(opened, 'large'))
+  return {
+    written: LARGE_MIB / (writing / 1000),
+    read: LARGE_MIB / (reading / 1000),
+    'memory that it took': Math.max(0, process.memoryUsage().rss - before) / MIB,
+  }
+}
+
+function* largeChunks(): Generator<Uint8Array> {
   const chunk = Buffer.alloc(MIB)
   for (let at = 0; at < MIB; at += 4) chunk.writeUInt32LE((at * 2654435761) >>> 0, at)
-  function* chunks() {
-    for (let number = 0; number < largeMiB; number += 1) {
-      chunk.writeUInt32LE(number)
-      yield chunk
-    }
+  for (let number = 0; number < LARGE_MIB; number += 1) {
+    chunk.writeUInt32LE(number)
+    yield chunk
   }
-  const before = process.memoryUsage().rss
-  report(
-    `write ${largeMiB} MiB`,
-    largeMiB / (await timedAsync(() => write(store, 'large', chunks()))),
-    'MiB/s',
-  )
-  const [response] = store.lookup(uriOf('large'))
-  if (response === undefined) throw new Error('it was just stored')
-  for (const kind of ['first', 'second']) {
-    const seconds = await timedAsync(() => drain(store.read(response, { start: 0, end: Infinity })))
-    report(`read them, ${kind} time`, largeMiB / seconds, 'MiB/s')
-  }
-  report('memory that this took', (process.memoryUsage().rss - before) / MIB, 'MiB')
 }
 
-async function write(store: Store, name: string, chunks: Iterable<Uint8Array>): Promise<void> {
-  const copy = await store.create()
+async function write(opened: Store, name: string, chunks: Iterable<Uint8Array>): Promise<void> {
+  const copy = await opened.create()
   let at = 0
   for (const chunk of chunks) {
     await copy.write(at, chunk)
     at += chunk.length
   }
   copy.setSize(at)
-  await store.commit(copy, headOf(name))
+  await opened.commit(copy, headOf(name))
 }
 
-async function drain(chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const _ of chunks);
-}
-
-function timed(work: () => void): number {
-  const start = performance.now()
-  work()
-  return (performance.now() - start) / 1000
-}
-
-async function timedAsync(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now()
-  await work()
-  return (performance.now() - start) / 1000
-}
-
-function report(what: string, value: number, unit: string): void {
-  console.log(`${what.padEnd(40)} ${value.toFixed(value < 10 ? 3 : 1).padStart(10)} ${unit}`)
+async function read(opened: Store, name: string): Promise<void> {
+  const [response] = opened.lookup(uriOf(name))
+  if (response === undefined) throw new Error(`${name} was just stored`)
+  for await (const _ of opened.read(response, { start: 0, end: Infinity }));
 }

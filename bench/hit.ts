@@ -1,0 +1,61 @@
+/** A large body out of the cache (T5), beside the caches that are installed. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join as path } from 'node:path'
+import { bytesOf } from '../test/cache/store-fixtures.ts'
+import type { Benchmark, Case } from './measure.ts'
+import { download } from './parts/download.ts'
+import { freePacketPort, startNode } from './parts/nodes.ts'
+import { startOrigin } from './parts/origin.ts'
+import { nginx, squid, type Proxy } from './parts/other-proxies.ts'
+
+const BYTES = 200_000_000
+const FILE = 'one/pool/main/l/large/large_1.0_amd64.deb'
+
+export const hit: Benchmark = {
+  name: 'hit',
+  about: 'A stored body of 200 MB, read by one client (T5). The client is Node’s, the same for all.',
+  needs: [],
+  async *groups({ directory, atEnd }) {
+    const root = path(directory, 'files')
+    writeLarge(root)
+    const origin = await startOrigin({ root, bytesPerSecond: 0 })
+    atEnd(() => origin.stop())
+    const ihave = await ihaveAlone(path(directory, 'ihave'))
+    const others = {
+      nginx: await nginx(path(directory, 'nginx'), origin.uri),
+      squid: await squid(path(directory, 'squid'), 1000),
+    }
+    const present = Object.entries({ ihave, ...others }).flatMap(([name, proxy]) =>
+      proxy ? [{ name, proxy }] : [],
+    )
+    atEnd(() => Promise.all(present.map(({ proxy }) => proxy.stop())))
+    const uri = `${origin.uri}/${FILE}`
+    for (const { proxy } of present) await download(uri, proxy.port)
+    yield {
+      name: '200 MB out of the cache',
+      baseline: others.nginx ? 'nginx' : 'ihave',
+      units: { 'first byte': 'ms', total: 'ms' },
+      cases: present.map(({ name, proxy }) => hitCase(name, proxy, uri)),
+    }
+  },
+}
+
+async function ihaveAlone(directory: string): Promise<Proxy> {
+  const packetPort = await freePacketPort()
+  const { proxyPort, stop } = await startNode({ directory, address: '127.0.0.2', packetPort })
+  return { port: proxyPort, stop }
+}
+
+function writeLarge(root: string): void {
+  const file = path(root, FILE.replace('one/', ''))
+  mkdirSync(path(file, '..'), { recursive: true })
+  writeFileSync(file, bytesOf(BYTES, 5))
+}
+
+function hitCase(name: string, { port }: Proxy, uri: string): Case {
+  const run = async () => {
+    const { firstByteMs, totalMs } = await download(uri, port)
+    return { 'first byte': firstByteMs, total: totalMs }
+  }
+  return { name, run }
+}

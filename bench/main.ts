@@ -1,0 +1,65 @@
+/** `npm run bench -- [--rounds 5] [names…]`: runs the benchmarks, prints their tables, writes bench/results/. */
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { aptCold } from './apt-cold.ts'
+import { codec } from './codec.ts'
+import { join as joining } from './join.ts'
+import { hit } from './hit.ts'
+import { measureGroup, type Benchmark, type GroupResult } from './measure.ts'
+import { questions } from './questions.ts'
+import { groupText, thisMachine, writeResults } from './report.ts'
+import { store } from './store.ts'
+
+const BENCHMARKS: readonly Benchmark[] = [codec, store, questions, joining, hit, aptCold]
+
+const { values, positionals } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    results: { type: 'string', default: join(import.meta.dirname, 'results') },
+  },
+  allowPositionals: true,
+})
+const unknown = positionals.filter((name) => !BENCHMARKS.some((each) => each.name === name))
+const rounds = Number(values.rounds)
+if (unknown.length > 0 || !(rounds >= 1)) {
+  console.error(`usage: npm run bench -- [--rounds N] [${BENCHMARKS.map(({ name }) => name).join(' | ')}]…`)
+  process.exit(2)
+}
+const machine = thisMachine()
+for (const each of BENCHMARKS)
+  if (positionals.length === 0 || positionals.includes(each.name)) await run(each)
+
+async function run(benchmark: Benchmark): Promise<void> {
+  const missing = benchmark.needs.filter((program) => !isInstalled(program))
+  if (missing.length > 0) return console.log(`# ${benchmark.name}: left out: no ${missing.join(', no ')}\n`)
+  console.log(`# ${benchmark.name}\n`)
+  const results: GroupResult[] = []
+  await inWorkspace(async (workspace) => {
+    for await (const group of benchmark.groups(workspace)) {
+      const result = await measureGroup(group, rounds)
+      console.log(`${groupText(result)}\n`)
+      results.push(result)
+    }
+  })
+  writeResults(values.results, benchmark, machine, results)
+}
+
+async function inWorkspace(
+  work: (workspace: Parameters<Benchmark['groups']>[0]) => Promise<void>,
+): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'ihave-bench-'))
+  chmodSync(directory, 0o755) // for servers that run as somebody else
+  const undos: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
+  try {
+    await work({ directory, atEnd: (undo) => void undos.push(undo) })
+  } finally {
+    for (const undo of undos.toReversed()) await undo()
+  }
+}
+
+function isInstalled(program: string): boolean {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin']
+  return directories.some((directory) => existsSync(join(directory, program)))
+}

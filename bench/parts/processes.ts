@@ -1,0 +1,91 @@
+/** Child processes of a benchmark: started, waited for, stopped. */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
+
+/** How long a process may take to be ready, in ms. */
+const READY_MS = 15_000
+
+export interface Running {
+  /** Ends it, and waits for its end. */
+  readonly stop: () => Promise<void>
+}
+
+/** Runs a program to its end. @throws Error with what it wrote when it fails. */
+export async function run(
+  program: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const chunks: Buffer[] = []
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+  const [code] = (await once(child, 'close')) as [number | null]
+  const text = Buffer.concat(chunks).toString()
+  if (code !== 0) throw new Error(`${program} ${args.join(' ')} ended with ${code}:\n${text}`)
+  return text
+}
+
+/** Starts a program and waits for a line of its output. @returns the line that matches, with the process. */
+export async function startUntil(
+  program: string,
+  args: readonly string[],
+  ready: RegExp,
+): Promise<Running & { readonly match: RegExpExecArray }> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  const match = await heard(child, ready)
+  return { match, stop: () => stopped(child) }
+}
+
+/** Starts a server that does not say when it is ready: waits until its port takes connections. */
+export async function startOnPort(program: string, args: readonly string[], port: number): Promise<Running> {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  for (const began = performance.now(); !(await takesConnections(port));) {
+    if (child.exitCode !== null || performance.now() - began > READY_MS)
+      throw new Error(`${program} does not listen on port ${port}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  return { stop: () => stopped(child) }
+}
+
+/** A TCP port of 127.0.0.1 that was free a moment ago, for servers that cannot choose one themselves. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function heard(child: ChildProcess, ready: RegExp): Promise<RegExpExecArray> {
+  let text = ''
+  return new Promise((resolve, reject) => {
+    const fail = () => reject(new Error(`${child.spawnargs.join(' ')} is not ready; it said: ${text}`))
+    const timer = setTimeout(fail, READY_MS)
+    child.once('exit', fail).once('error', reject)
+    child.stdout?.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      const match = ready.exec(text)
+      if (match === null) return
+      clearTimeout(timer)
+      resolve(match)
+    })
+  })
+}
+
+async function stopped(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  const killing = setTimeout(() => child.kill('SIGKILL'), 5_000)
+  await ended
+  clearTimeout(killing)
+}
+
+function takesConnections(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(true))
+    socket.on('error', () => resolve(false)).on('connect', () => socket.destroy())
+  })
+}
