@@ -12,7 +12,7 @@ import { answerPeer, HEALTH, type FileRequest, type SharedFiles } from './peer-a
 export { answerPeer, type FileRequest, type SharedFile, type SharedFiles } from './peer-answer.ts'
 
 /** How long a connection may take over what, in ms. */
-export interface FileServerTimeouts {
+interface FileServerTimeouts {
   /** From the connection, or the first byte of a further request, to the end of the header section. */
   readonly headersMs: number
   /** The same to the end of the whole request. */
@@ -30,9 +30,9 @@ export interface FileServerSettings {
   readonly port: number
   /** Connections at once; one more is closed without a word (V§4, exhaustion). */
   readonly maxConnections: number
-  /** The same for one source address; absent: `MAX_CONNECTIONS_PER_PEER`. */
+  /** The same for one source address; absent: 64. */
   readonly maxConnectionsPerPeer?: number
-  /** Absent: `FILE_SERVER_TIMEOUTS`. */
+  /** Absent: 5, 10, 15 and 30 s. */
   readonly timeouts?: FileServerTimeouts
   /** Source addresses that are served: peers on this node's own subnets. */
   readonly isOnLink: (address: string) => boolean
@@ -46,9 +46,9 @@ export interface FileServerEvents {
 }
 
 /** A busy updater asks for some thirty files at once; this leaves room for the next peer. */
-export const MAX_CONNECTIONS_PER_PEER = 64
+const MAX_CONNECTIONS_PER_PEER = 64
 
-export const FILE_SERVER_TIMEOUTS: FileServerTimeouts = {
+const FILE_SERVER_TIMEOUTS: FileServerTimeouts = {
   headersMs: 5_000,
   requestMs: 10_000,
   idleMs: 15_000,

@@ -6,15 +6,13 @@ import type { CancelTimer, Clock } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
-import {
-  initialInquiry,
-  isInquiryOver,
-  stepInquiry,
-  type InquiryCommand,
-  type InquiryEvent,
-  type InquirySettings,
-  type InquiryState,
-} from './machines/inquiry.ts'
+import { initialInquiry, isInquiryOver, stepInquiry } from './machines/inquiry.ts'
+import type {
+  InquiryCommand,
+  InquiryEvent,
+  InquirySettings,
+  InquiryState,
+} from './machines/inquiry-vocabulary.ts'
 import type { DownloadProgress } from './local-copies.ts'
 import type { NodeId } from './packets.ts'
 

@@ -21,6 +21,7 @@
  * transition changes nothing.
  */
 import type { Monotonic } from '../../core/clock.ts'
+import type { AskedState, InquiryCommand, InquiryEvent, InquiryState } from './inquiry-vocabulary.ts'
 import {
   isUsable,
   NO_SOURCES,
@@ -32,72 +33,6 @@ import {
   type Holder,
   type KnownSources,
 } from './known-sources.ts'
-
-export type InquiryState<H extends Holder, D extends Downloader> =
-  | { readonly kind: 'idle' } // 142
-  | (Asked<H, D> & { readonly kind: 'waiting'; readonly until: Monotonic }) // 144
-  | (Asked<H, D> & { readonly kind: 'found'; readonly from: H }) // 158
-  | (Asked<H, D> & { readonly kind: 'awaiting'; readonly on: D; readonly silentAt: Monotonic }) // 156
-  | (Asked<H, D> & { readonly kind: 'retrieving' }) // 150
-  | { readonly kind: 'done' } // 158 left for 142: the server was informed
-  | { readonly kind: 'failed' } // no source is left
-
-interface Asked<H extends Holder, D extends Downloader> {
-  readonly settings: InquirySettings
-  /** What has been heard and not yet used up. */
-  readonly sources: KnownSources<H, D>
-  /** A second "I need" went out; there is no third. */
-  readonly hasAskedAgain: boolean
-}
-
-export interface InquirySettings {
-  /** How long to wait for "I have": the maximum delay and the transmission time together (R4.1). */
-  readonly waitMs: number
-  /** "Can or will wait for a download in progress?" (148, R4.5). */
-  readonly waitForDownloads: boolean
-  /** A downloader that says nothing for this long is taken for dead. */
-  readonly silenceMs: number
-}
-
-export type InquiryEvent<H extends Holder, D extends Downloader> =
-  | { readonly kind: 'need'; readonly at: Monotonic; readonly settings: InquirySettings }
-  /** "I have". */
-  | { readonly kind: 'response'; readonly at: Monotonic; readonly holder: H }
-  /** "I am downloading", and each progress packet after it. */
-  | { readonly kind: 'downloading'; readonly at: Monotonic; readonly downloader: D }
-  /** "Download complete"; `holder` when it says where. */
-  | {
-      readonly kind: 'download-complete'
-      readonly at: Monotonic
-      readonly peer: string
-      readonly holder: H | undefined
-    }
-  | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
-  /** The source in use is of no use any more: it failed, stalled, or sent wrong bytes. */
-  | { readonly kind: 'source-failed'; readonly at: Monotonic }
-  /** The owner leaves the Internet for a late offer (R5.4). */
-  | { readonly kind: 'change-over'; readonly at: Monotonic }
-  /** The whole body is here and verified. */
-  | { readonly kind: 'retrieved' }
-  /** Nobody waits for the resource any more. */
-  | { readonly kind: 'abandoned' }
-  | { readonly kind: 'wake'; readonly at: Monotonic }
-
-export type InquiryCommand<H extends Holder, D extends Downloader> =
-  | { readonly kind: 'broadcast-request' }
-  | { readonly kind: 'broadcast-end-request' }
-  | { readonly kind: 'wake'; readonly at: Monotonic }
-  /** Get the (rest of the) body from a holder, over HTTP from its local alias. */
-  | { readonly kind: 'retrieve'; readonly holder: H }
-  /** Read the downloader's growing copy while it grows. */
-  | { readonly kind: 'follow'; readonly downloader: D }
-  /** Get the (rest of the) body from the origin server. */
-  | { readonly kind: 'retrieve-from-internet' }
-  /** A holder answered after the Internet was asked: its owner may change over to it. */
-  | { readonly kind: 'late-offer'; readonly holder: H }
-  /** Tell the node's own server that a local copy exists now. */
-  | { readonly kind: 'inform-server' }
-  | { readonly kind: 'report-failure' }
 
 type State<H extends Holder, D extends Downloader> = InquiryState<H, D>
 type Step<H extends Holder, D extends Downloader> = readonly [
@@ -155,13 +90,13 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
 function ask<H extends Holder, D extends Downloader>(
   event: Extract<InquiryEvent<H, D>, { kind: 'need' }>,
 ): Step<H, D> {
-  const asked: Asked<H, D> = { settings: event.settings, sources: NO_SOURCES, hasAskedAgain: false }
+  const asked: AskedState<H, D> = { settings: event.settings, sources: NO_SOURCES, hasAskedAgain: false }
   if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
   return waitForAnswers(asked, event.at, event.settings.waitMs)
 }
 
 function waitForAnswers<H extends Holder, D extends Downloader>(
-  asked: Asked<H, D>,
+  asked: AskedState<H, D>,
   at: Monotonic,
   waitMs: number,
 ): Step<H, D> {
@@ -310,7 +245,7 @@ function hasPeer<H extends Holder, D extends Downloader>({ sources, settings }: 
 }
 
 /** What stays when the state changes. */
-function bare<H extends Holder, D extends Downloader>(asked: Asked<H, D>): Asked<H, D> {
+function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
   const { settings, sources, hasAskedAgain } = asked
   return { settings, sources, hasAskedAgain }
 }

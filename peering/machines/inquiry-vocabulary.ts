@@ -1,0 +1,77 @@
+/**
+ * The words of the inquiry machine (patent A, FIGS. 4A, 4B and 6): where a question stands, what can happen to it, and
+ * what it can ask of its owner. What follows from what is in inquiry.ts.
+ */
+import type { Monotonic } from '../../core/clock.ts'
+import type { Downloader, Holder, KnownSources } from './known-sources.ts'
+
+/** Where one question stands; the numbers are those of FIGS. 4A and 4B. */
+export type InquiryState<H extends Holder, D extends Downloader> =
+  | { readonly kind: 'idle' } // 142
+  | (AskedState<H, D> & { readonly kind: 'waiting'; readonly until: Monotonic }) // 144
+  | (AskedState<H, D> & { readonly kind: 'found'; readonly from: H }) // 158
+  | (AskedState<H, D> & { readonly kind: 'awaiting'; readonly on: D; readonly silentAt: Monotonic }) // 156
+  | (AskedState<H, D> & { readonly kind: 'retrieving' }) // 150
+  | { readonly kind: 'done' } // 158 left for 142: the server was informed
+  | { readonly kind: 'failed' } // no source is left
+
+/** What every state of an open question knows. */
+export interface AskedState<H extends Holder, D extends Downloader> {
+  readonly settings: InquirySettings
+  /** What has been heard and not yet used up. */
+  readonly sources: KnownSources<H, D>
+  /** A second "I need" went out; there is no third. */
+  readonly hasAskedAgain: boolean
+}
+
+/** What one question may take; from the timing of the moment and from the resource's rule. */
+export interface InquirySettings {
+  /** How long to wait for "I have": the maximum delay and the transmission time together (R4.1). */
+  readonly waitMs: number
+  /** "Can or will wait for a download in progress?" (148, R4.5). */
+  readonly waitForDownloads: boolean
+  /** A downloader that says nothing for this long is taken for dead. */
+  readonly silenceMs: number
+}
+
+/** Everything that can happen to a question. */
+export type InquiryEvent<H extends Holder, D extends Downloader> =
+  | { readonly kind: 'need'; readonly at: Monotonic; readonly settings: InquirySettings }
+  /** "I have". */
+  | { readonly kind: 'response'; readonly at: Monotonic; readonly holder: H }
+  /** "I am downloading", and each progress packet after it. */
+  | { readonly kind: 'downloading'; readonly at: Monotonic; readonly downloader: D }
+  /** "Download complete"; `holder` when it says where. */
+  | {
+      readonly kind: 'download-complete'
+      readonly at: Monotonic
+      readonly peer: string
+      readonly holder: H | undefined
+    }
+  | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
+  /** The source in use is of no use any more: it failed, stalled, or sent wrong bytes. */
+  | { readonly kind: 'source-failed'; readonly at: Monotonic }
+  /** The owner leaves the Internet for a late offer (R5.4). */
+  | { readonly kind: 'change-over'; readonly at: Monotonic }
+  /** The whole body is here and verified. */
+  | { readonly kind: 'retrieved' }
+  /** Nobody waits for the resource any more. */
+  | { readonly kind: 'abandoned' }
+  | { readonly kind: 'wake'; readonly at: Monotonic }
+
+/** Everything that a question can ask of its owner. */
+export type InquiryCommand<H extends Holder, D extends Downloader> =
+  | { readonly kind: 'broadcast-request' }
+  | { readonly kind: 'broadcast-end-request' }
+  | { readonly kind: 'wake'; readonly at: Monotonic }
+  /** Get the (rest of the) body from a holder, over HTTP from its local alias. */
+  | { readonly kind: 'retrieve'; readonly holder: H }
+  /** Read the downloader's growing copy while it grows. */
+  | { readonly kind: 'follow'; readonly downloader: D }
+  /** Get the (rest of the) body from the origin server. */
+  | { readonly kind: 'retrieve-from-internet' }
+  /** A holder answered after the Internet was asked: its owner may change over to it. */
+  | { readonly kind: 'late-offer'; readonly holder: H }
+  /** Tell the node's own server that a local copy exists now. */
+  | { readonly kind: 'inform-server' }
+  | { readonly kind: 'report-failure' }
