@@ -7,11 +7,13 @@ import {
   isInquiryOver,
   PLAIN_WAIT_MS,
   stepInquiry,
-  type InquiryCommand,
-  type InquiryEvent,
-  type InquirySettings,
-  type InquiryState,
 } from '../../../peering/machines/inquiry.ts'
+import type {
+  InquiryCommand,
+  InquiryEvent,
+  InquirySettings,
+  InquiryState,
+} from '../../../peering/machines/inquiry-vocabulary.ts'
 import type { Downloader, Holder } from '../../../peering/machines/known-sources.ts'
 import { at, stepListed, testScripts, type Line, type Machine } from './script.ts'
 

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Monotonic } from '../../core/clock.ts'
+import { autoTiming, AUTO_WAIT_MS, LIVE_MS, MAX_PEERS, PeerTable } from '../../peering/peer-table.ts'
+import { address, nodeId } from './fixtures.ts'
+
+const at = (ms: number) => ms as Monotonic
+const AUTO = { maxDelayMs: 'auto', transmissionMs: 200 } as const
+
+test('the automatic figures for so many peers and such a round trip, in ms', () => {
+  for (const [peers, roundTripMs, maxDelayMs, transmissionMs] of [
+    [1, 0, 4, 20],
+    [2, 0, 4, 20],
+    [4, 1, 6, 20],
+    [10, 1, 15, 20],
+    [10, 3, 15, 28],
+    [20, 1, 30, 20],
+    [1000, 1, 30, 20],
+    [3, 40, 4.5, 80],
+    [3, 90, 4.5, 180],
+    [3, 500, 4.5, 200],
+  ] as const)
+    assert.deepEqual(
+      autoTiming(peers, roundTripMs, 200),
+      { maxDelayMs, transmissionMs },
+      `${peers} ${roundTripMs}`,
+    )
+})
+
+test(`on a quick LAN of 1 to 1000 live peers a question waits ${AUTO_WAIT_MS} ms at most`, () => {
+  for (let peers = 1; peers <= 1000; peers++)
+    for (const roundTripMs of [0, 0.3, 1, 5, 10]) {
+      const { maxDelayMs, transmissionMs } = autoTiming(peers, roundTripMs, 200)
+      assert.ok(maxDelayMs + transmissionMs <= AUTO_WAIT_MS, `${peers} peers, ${roundTripMs} ms`)
+    }
+})
+
+test('the slowest live peer decides, and one that fell silent does not count', () => {
+  const table = new PeerTable()
+  table.heard(address(1), nodeId(1), at(0))
+  table.measured(nodeId(1), 90, at(0))
+  table.heard(address(2), nodeId(2), at(1000))
+  table.measured(nodeId(2), 5, at(1000))
+  assert.equal(table.timing(AUTO, at(1000))?.transmissionMs, 180)
+  assert.equal(table.timing(AUTO, at(LIVE_MS))?.transmissionMs, 36)
+})
+
+test('with nobody alive there is nobody to wait for; nodes of the patents are not waited for either', () => {
+  const table = new PeerTable()
+  assert.equal(table.timing(AUTO, at(0)), undefined)
+  table.heard(address(1), undefined, at(0))
+  assert.equal(table.timing(AUTO, at(0)), undefined)
+  assert.equal(table.live(at(0)).length, 1)
+})
+
+test('configured figures hold whoever is there', () => {
+  const table = new PeerTable()
+  const settings = { maxDelayMs: 2000, transmissionMs: 200 }
+  assert.deepEqual(table.timing(settings, at(0)), settings)
+})
+
+test('a delay that no question can carry is shortened to the longest one', () => {
+  assert.equal(new PeerTable().timing({ maxDelayMs: 90_000, transmissionMs: 0 }, at(0))?.maxDelayMs, 60_000)
+})
+
+test(`a peer lives for ${LIVE_MS} ms after its last packet`, () => {
+  const table = new PeerTable()
+  assert.equal(table.heard(address(1), nodeId(1), at(0)), true)
+  assert.equal(table.heard(address(1), nodeId(1), at(10)), false)
+  assert.equal(table.live(at(10 + LIVE_MS - 1)).length, 1)
+  assert.equal(table.live(at(10 + LIVE_MS)).length, 0)
+  assert.equal(table.heard(address(1), nodeId(1), at(10 + LIVE_MS)), true)
+})
+
+test('a node that changes its address is one peer; a node that leaves is none', () => {
+  const table = new PeerTable()
+  table.heard(address(1), nodeId(1), at(0))
+  table.heard(address(2), nodeId(1), at(1))
+  assert.deepEqual(
+    table.live(at(1)).map((peer) => peer.address),
+    [address(2)],
+  )
+  table.left(nodeId(1))
+  assert.deepEqual(table.live(at(1)), [])
+})
+
+test(`more than ${MAX_PEERS} peers are not remembered: the longest silent goes first`, () => {
+  const table = new PeerTable()
+  for (let number = 0; number < MAX_PEERS; number++) table.heard(address(number), nodeId(number), at(number))
+  table.heard(address(0), nodeId(0), at(MAX_PEERS))
+  table.heard(address(MAX_PEERS), nodeId(MAX_PEERS), at(MAX_PEERS))
+  const live = new Set(table.live(at(MAX_PEERS)).map((peer) => peer.node))
+  assert.equal(live.size, MAX_PEERS)
+  assert.ok(live.has(nodeId(0)) && live.has(nodeId(MAX_PEERS)) && !live.has(nodeId(1)))
+})
+
+test('the first round trip counts whole, each later one by an eighth (RFC 6298)', () => {
+  const table = new PeerTable()
+  table.heard(address(1), nodeId(1), at(0))
+  table.measured(nodeId(1), 8, at(0))
+  assert.equal(table.live(at(0))[0]?.roundTripMs, 8)
+  table.measured(nodeId(1), 16, at(0))
+  assert.equal(table.live(at(0))[0]?.roundTripMs, 9)
+  table.heard(address(1), nodeId(1), at(5))
+  assert.equal(table.live(at(5))[0]?.roundTripMs, 9)
+})
+
+test('a round trip is due that was never measured, or too long ago', () => {
+  const table = new PeerTable()
+  table.heard(address(1), nodeId(1), at(0))
+  assert.equal(table.needsMeasuring(nodeId(1), at(0), 1000), true)
+  table.measured(nodeId(1), 1, at(0))
+  assert.equal(table.needsMeasuring(nodeId(1), at(999), 1000), false)
+  assert.equal(table.needsMeasuring(nodeId(1), at(1000), 1000), true)
+})
+
+test('a measurement of a peer that has left changes nothing', () => {
+  const table = new PeerTable()
+  table.measured(nodeId(1), 5, at(0))
+  assert.deepEqual(table.live(at(0)), [])
+})

@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Address } from '../../core/transport.ts'
+import type { PresencePacket, RequestId } from '../../peering/packets.ts'
+import { LIVE_MS } from '../../peering/peer-table.ts'
+import {
+  GRACE_MS,
+  INTERVAL_MS,
+  MAX_PINGS,
+  MAX_ROUND_TRIP_MS,
+  REMEASURE_MS,
+  REPLY_SPREAD_MS,
+} from '../../peering/presence.ts'
+import { LATENCY_MS } from './fake-lan.ts'
+import {
+  address,
+  FakeOwner,
+  nodeId,
+  plainRequest,
+  RESOURCE,
+  world,
+  type FakeNode,
+  type World,
+} from './fixtures.ts'
+
+const STRANGER = address(7)
+const AUTO = { maxDelayMs: 'auto' } as const
+
+function presence(number: number, more: Partial<PresencePacket> = {}): PresencePacket {
+  return {
+    type: 'presence',
+    id: 1 as RequestId,
+    node: nodeId(number),
+    nonce: undefined,
+    extras: [],
+    filePort: 6515,
+    reply: false,
+    leaving: false,
+    ...more,
+  }
+}
+
+interface Scene extends Pick<World, 'clock' | 'lan'> {
+  readonly node: FakeNode
+}
+
+/** One node that has just started. */
+async function started(): Promise<Scene> {
+  const { clock, lan, node } = world()
+  const one = node(1, AUTO)
+  await one.peering.start()
+  return { clock, lan, node: one }
+}
+
+const pingsTo = ({ lan, node }: Scene, to: Address) =>
+  lan.heard('presence', node.address).filter((sent) => sent.to === to && sent.packet.reply)
+
+test('at its start a node asks everybody who is there', async () => {
+  const { lan } = await started()
+  const [first, ...others] = lan.heard('presence')
+  assert.deepEqual([first?.to, first?.packet.reply, first?.packet.leaving], [undefined, true, false])
+  assert.deepEqual(others, [])
+})
+
+test('who is asked by a broadcast answers within the reply spread, each at a moment of its own', async () => {
+  const { clock, lan, node } = world()
+  const nodes = Array.from({ length: 20 }, (_, each) => node(each + 101, AUTO))
+  for (const { peering } of nodes) await peering.start()
+  clock.advance(10_000)
+  lan.say(STRANGER, presence(7, { reply: true }))
+  const askedAt = clock.monotonic()
+  clock.advance(10_000)
+  const replies = lan
+    .heard('presence')
+    .filter(({ to, packet, at }) => to === STRANGER && !packet.reply && at >= askedAt)
+  const delays = replies.map(({ at }) => at - askedAt - LATENCY_MS)
+  assert.equal(replies.length, 20)
+  assert.ok(
+    Math.max(...delays) < REPLY_SPREAD_MS && Math.max(...delays) > REPLY_SPREAD_MS / 2,
+    String(delays),
+  )
+  assert.equal(new Set(delays).size, 20)
+})
+
+test('who is asked directly answers at once, with the nonce: that is a measurement', async () => {
+  const { clock, lan, node } = await started()
+  const nonce = 'f'.repeat(32)
+  lan.say(STRANGER, presence(7, { reply: true, nonce }), node.address)
+  clock.advance(LATENCY_MS)
+  const reply = lan.heard('presence', node.address).find(({ to, packet }) => to === STRANGER && !packet.reply)
+  assert.deepEqual([reply?.packet.nonce, reply?.at], [nonce, LATENCY_MS])
+})
+
+test('two nodes learn of each other and of the round trip between them', async () => {
+  const { clock, node } = world()
+  const [one, two] = [node(1, AUTO), node(2, AUTO)]
+  await one.peering.start()
+  await two.peering.start()
+  clock.advance(REPLY_SPREAD_MS + 10)
+  for (const [each, other] of [
+    [one, two],
+    [two, one],
+  ] as const)
+    assert.deepEqual(
+      each.peering.livePeers().map((peer) => [peer.address, peer.roundTripMs]),
+      [[other.address, 2 * LATENCY_MS]],
+    )
+})
+
+test('any packet shows that its sender is alive', async () => {
+  const { clock, lan, node } = await started()
+  lan.say(STRANGER, plainRequest(1, { node: nodeId(7) }))
+  clock.advance(1)
+  assert.deepEqual(
+    node.peering.livePeers().map((peer) => peer.node),
+    [nodeId(7)],
+  )
+})
+
+test('a node that stops says so, and nobody waits for it any more', async () => {
+  const { clock, node } = world()
+  const [one, two] = [node(1, AUTO), node(2, AUTO)]
+  await one.peering.start()
+  await two.peering.start()
+  clock.advance(GRACE_MS)
+  assert.notEqual(one.peering.timing(), undefined)
+  await two.peering.stop()
+  await two.peering.stop()
+  clock.advance(1)
+  assert.deepEqual(one.peering.livePeers(), [])
+  assert.equal(one.peering.timing(), undefined)
+})
+
+test('a stopped node is silent and has no timers', async () => {
+  const { clock, lan, node } = await started()
+  lan.say(STRANGER, presence(7, { reply: true }))
+  clock.advance(LATENCY_MS)
+  await node.peering.stop()
+  const { length } = lan.sent
+  clock.advance(10 * INTERVAL_MS)
+  assert.equal(lan.sent.length, length)
+  assert.equal(clock.pending(), 0)
+})
+
+test('the interval between two broadcasts is a minute, give or take a fifth, and differs', async () => {
+  const { clock, lan, node } = await started()
+  clock.advance(20 * INTERVAL_MS)
+  const times = lan.heard('presence', node.address).map(({ at }) => at)
+  const gaps = times.slice(1).map((time, each) => time - (times[each] ?? 0))
+  assert.ok(gaps.length >= 16 && gaps.length <= 25, String(gaps.length))
+  assert.ok(gaps.every((gap) => gap >= 0.8 * INTERVAL_MS && gap <= 1.2 * INTERVAL_MS))
+  assert.ok(new Set(gaps).size > gaps.length / 2)
+})
+
+test('in the grace after the start a question waits as on a LAN of twenty; then for nobody', async () => {
+  const { clock, node } = await started()
+  assert.deepEqual(node.peering.timing(), { maxDelayMs: 30, transmissionMs: 20 })
+  clock.advance(GRACE_MS - 1)
+  assert.notEqual(node.peering.timing(), undefined)
+  clock.advance(1)
+  assert.equal(node.peering.timing(), undefined)
+})
+
+test('a question to nobody goes out all the same, and is not waited for', async () => {
+  const { clock, lan, node } = await started()
+  clock.advance(GRACE_MS)
+  const owner = new FakeOwner()
+  node.peering.inquire(RESOURCE, true, owner)
+  assert.deepEqual(owner.told, ['internet'])
+  assert.equal(lan.heard('request')[0]?.packet.maxDelayMs, undefined)
+})
+
+test('a round trip is measured again when periodic presence is heard and the figure is old', async () => {
+  const scene = await started()
+  const { clock, lan, node } = scene
+  const isMeasuredAgain = (packet: Parameters<typeof lan.say>[1]) => {
+    const before = pingsTo(scene, STRANGER).length
+    lan.say(STRANGER, packet)
+    clock.advance(1)
+    return pingsTo(scene, STRANGER).length > before
+  }
+  const answerPing = () => {
+    const { packet } = pingsTo(scene, STRANGER).at(-1) ?? {}
+    lan.say(STRANGER, presence(7, { nonce: packet?.nonce }), node.address)
+    clock.advance(1)
+  }
+  assert.equal(isMeasuredAgain(presence(7)), true, 'a new peer')
+  assert.equal(isMeasuredAgain(presence(7)), true, 'never answered')
+  answerPing()
+  assert.equal(isMeasuredAgain(presence(7)), false, 'just measured')
+  for (let since = 0; since < REMEASURE_MS; since += LIVE_MS / 2) {
+    clock.advance(LIVE_MS / 2)
+    lan.say(STRANGER, plainRequest(since, { node: nodeId(7) })) // alive, without a word of presence
+  }
+  assert.equal(isMeasuredAgain(plainRequest(9, { node: nodeId(7) })), false, 'a question occasions nothing')
+  assert.equal(isMeasuredAgain(presence(7)), true, 'too old')
+})
+
+test('a nonce counts once, and only from the node that was asked', async () => {
+  const scene = await started()
+  const { clock, lan, node } = scene
+  lan.say(STRANGER, presence(7))
+  clock.advance(1)
+  const nonce = pingsTo(scene, STRANGER)[0]?.packet.nonce
+  lan.say(address(8), presence(8, { nonce }), node.address)
+  clock.advance(10)
+  lan.say(STRANGER, presence(7, { nonce }), node.address)
+  clock.advance(10)
+  lan.say(STRANGER, presence(7, { nonce }), node.address)
+  clock.advance(10)
+  const roundTrips = node.peering.livePeers().map((peer) => peer.roundTripMs)
+  assert.deepEqual(roundTrips, [undefined, 11])
+})
+
+test(`what comes back after more than ${MAX_ROUND_TRIP_MS} ms is no round trip`, async () => {
+  const scene = await started()
+  const { clock, lan, node } = scene
+  lan.say(STRANGER, presence(7))
+  clock.advance(MAX_ROUND_TRIP_MS + 1)
+  lan.say(STRANGER, presence(7, { nonce: pingsTo(scene, STRANGER)[0]?.packet.nonce }), node.address)
+  clock.advance(1)
+  assert.equal(node.peering.livePeers()[0]?.roundTripMs, undefined)
+})
+
+test(`of more than ${MAX_PINGS} round trips at once the oldest is given up`, async () => {
+  const scene = await started()
+  const { clock, lan, node } = scene
+  for (let number = 10; number <= 10 + MAX_PINGS; number++) lan.say(address(number), presence(number))
+  clock.advance(1)
+  for (const number of [10, 11]) {
+    const nonce = pingsTo(scene, address(number))[0]?.packet.nonce
+    lan.say(address(number), presence(number, { nonce }), node.address)
+  }
+  clock.advance(1)
+  const measured = node.peering.livePeers().filter((peer) => peer.roundTripMs !== undefined)
+  assert.deepEqual(
+    measured.map((peer) => peer.node),
+    [nodeId(11)],
+  )
+})
+
+test('with 50 nodes on the LAN idle traffic stays below 1 kB/s for each, all headers included', async () => {
+  const { clock, lan, node } = world()
+  const nodes = Array.from({ length: 50 }, (_, each) => node(each + 1, AUTO))
+  for (const { peering } of nodes) await peering.start()
+  clock.advance(INTERVAL_MS)
+  lan.sent.splice(0)
+  const seconds = (2 * REMEASURE_MS) / 1000
+  clock.advance(seconds * 1000)
+  const HEADER_BYTES = 14 + 20 + 8 // Ethernet, IP, UDP
+  const [one] = nodes
+  const seen = lan.sent.filter(
+    ({ from, to }) => from === one?.address || to === one?.address || to === undefined,
+  )
+  const bytesPerSecond = seen.reduce((sum, { bytes }) => sum + bytes.length + HEADER_BYTES, 0) / seconds
+  assert.equal(one?.peering.livePeers().length, 49)
+  assert.ok(bytesPerSecond < 1000, `${bytesPerSecond} B/s`)
+  assert.ok(bytesPerSecond > 100, `${bytesPerSecond} B/s: too little to be true`)
+})
