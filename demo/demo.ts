@@ -17,6 +17,7 @@ const USAGE = `npm run demo [-- --curl] [-- --json]
 
 Starts three nodes on 127.0.0.2 to 127.0.0.4. This machine's own apt, in directories of its own, updates and downloads a
 dozen packages through the first, then the second, then the third. Nothing of the system is changed.
+The three share this machine's processors, so their nodes wait longer for a peer's answer than a node does by default.
 
 --curl  curl and an origin server of the demo's own instead: no Internet is needed
 --json  the result for programs`

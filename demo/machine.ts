@@ -76,11 +76,18 @@ export async function startMachine(workspace: Workspace, settings: MachineSettin
   }
 }
 
+/**
+ * A peer's answer may take this long. Three nodes and their applications share the processors of one machine here: on a
+ * busy one answers take longer than the 50 ms that `auto` waits at most, and a machine that gave up too early would show
+ * the machine's load instead of the protocol. It costs the first machine time, and nobody else.
+ */
+const PATIENCE = { maxDelayMs: 20, transmissionMs: 400 } as const
+
 /** JSON is YAML. Paths are relative to the file. */
 function configText(address: string, { packetPort, sections }: MachineSettings): string {
   return JSON.stringify({
     proxy: { listen: `${address}:0`, stopGraceMs: 500 },
-    peering: { address, broadcast: BROADCAST, packetPort, filePort: 0 },
+    peering: { address, broadcast: BROADCAST, packetPort, filePort: 0, ...PATIENCE },
     cache: { directory: 'cache', maxSize: '2 GB', reserve: '0 B' },
     log: { file: 'log.json', pretty: false },
     control: { socket: 'control.sock' },

@@ -26,7 +26,7 @@ export function reportText(result: DemoResult): string {
 }
 
 /** `Internet: 12.3 MB with ihave, 36.9 MB without`. */
-export function bottomLine(result: Pick<DemoResult, 'machines'>): string {
+function bottomLine(result: Pick<DemoResult, 'machines'>): string {
   const bytes = internetBytes(result)
   return `Internet: ${formatBytes(bytes.with)} with ihave, ${formatBytes(bytes.without)} without`
 }

@@ -3,9 +3,22 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { aptDemo, whyNoApt } from '../../demo/apt-demo.ts'
 import { systemSources } from '../../demo/apt-sources.ts'
+import { isInstalled } from '../../demo/programs.ts'
 import { failedChecks, internetBytes } from '../../demo/result.ts'
 import { noStage } from '../../demo/stage.ts'
 import { inWorkspace } from '../../demo/workspace.ts'
+
+const NO_SOURCES = { list: '', stanzas: '', baseUris: [] }
+
+test(
+  'a machine that cannot show it says why',
+  { skip: isInstalled('apt-get') ? false : 'apt is not installed here' },
+  async () => {
+    assert.match((await whyNoApt(NO_SOURCES)) ?? '', /reached by http:/)
+    const silent = 'http://127.0.0.1:1/debian'
+    assert.equal(await whyNoApt({ ...NO_SOURCES, baseUris: [silent] }), `no answer from ${silent}`)
+  },
+)
 
 const skip = await whyNoApt(await systemSources())
 
