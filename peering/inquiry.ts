@@ -62,6 +62,7 @@ export class Inquiry {
   readonly #onOver: () => void
   #state: InquiryState<PeerOffer, PeerDownload> = initialInquiry
   #cancelWake: CancelTimer = () => {}
+  #waitedUntil = Infinity
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
@@ -77,7 +78,14 @@ export class Inquiry {
   }
 
   start(settings: InquirySettings): void {
-    this.#dispatch({ kind: 'need', at: this.#clock.monotonic(), settings })
+    const at = this.#clock.monotonic()
+    this.#waitedUntil = at + settings.waitMs
+    this.#dispatch({ kind: 'need', at, settings })
+  }
+
+  /** How long after the end of the wait it is now, in ms; 0 while it waits still, and where there was nobody to wait for. */
+  lateMs(): number {
+    return Math.max(0, this.#clock.monotonic() - this.#waitedUntil)
   }
 
   heardResponse(holder: PeerOffer): void {
@@ -160,6 +168,8 @@ export class Inquiry {
   #wakeAt(at: number): void {
     this.#cancelWake()
     const wake = () => this.#dispatch({ kind: 'wake', at: this.#clock.monotonic() })
-    this.#cancelWake = this.#clock.after(at - this.#clock.monotonic(), wake)
+    // On a busy machine answers may lie unread when the time is over: they are read before the next timer runs.
+    const afterReading = () => (this.#cancelWake = this.#clock.after(0, wake))
+    this.#cancelWake = this.#clock.after(at - this.#clock.monotonic(), afterReading)
   }
 }

@@ -12,6 +12,9 @@ export const MAX_PACKET_BYTES = 1200
 /** Our requests are padded to this, so that an answer never has to be longer than its question (V§4). */
 export const MIN_REQUEST_BYTES = 420
 
+/** No request is padded beyond this: padding may come out a little longer. */
+export const MAX_PADDED_BYTES = 1190
+
 /** Who sends: 128 random bits as 32 lower-case hexadecimal digits (R2.2). */
 export type NodeId = string & { readonly brand: 'NodeId' }
 

@@ -52,11 +52,14 @@ const MIN_DELAY_MS = 4
 const MAX_DELAY_MS = 30
 /** An event loop that is busy elsewhere answers this much later, even where the wire takes no time. */
 const MIN_TRANSMISSION_MS = 20
+/** Busy machines calm down: what late answers have added to the wait halves in this time. */
+const LATENESS_HALF_LIFE_MS = 60_000
 /** Weight of a new measurement in the smoothed round-trip time (RFC 6298). */
 const NEW_MEASUREMENT = 1 / 8
 
 export class PeerTable {
   readonly #peers = new Map<string, Peer>()
+  #late = { byMs: 0, at: 0 as Monotonic }
 
   /** Notes that a packet came. @returns whether this peer was unknown or had been taken for gone. */
   heard(address: Address, node: NodeId | undefined, at: Monotonic): boolean {
@@ -95,15 +98,27 @@ export class PeerTable {
 
   /**
    * How long a question asked now may wait. With `auto` and nobody there it waits for nobody: `undefined`.
-   * delay = 1.5 ms per live peer, 4 to 30 ms; transmission = 16 ms + 4 round trips, at least 20 ms, and so that both
-   * stay within 50 ms, except where two round trips alone take longer (radio links), up to `transmissionMs`.
+   * delay = 1.5 ms per live peer, 4 to 30 ms; transmission = 30 ms + 4 round trips, at least 20 ms, and so that both
+   * stay within 50 ms, except where two round trips alone take longer (radio links), and where answers came late of
+   * late (busy machines); never more than `transmissionMs`.
    */
   timing(settings: TimingSettings, at: Monotonic): Timing | undefined {
     const { maxDelayMs, transmissionMs } = settings
     if (maxDelayMs !== 'auto') return { maxDelayMs: clamp(maxDelayMs, 0, MAX_ASKED_DELAY_MS), transmissionMs }
     const live = this.live(at).filter((peer) => peer.node !== undefined)
     if (live.length === 0) return undefined
-    return autoTiming(live.length, Math.max(0, ...live.map((peer) => peer.roundTripMs ?? 0)), transmissionMs)
+    const roundTripMs = Math.max(0, ...live.map((peer) => peer.roundTripMs ?? 0))
+    const timing = autoTiming(live.length, roundTripMs, transmissionMs)
+    return { ...timing, transmissionMs: Math.min(transmissionMs, timing.transmissionMs + this.#lateMs(at)) }
+  }
+
+  /** An answer came this long after its question's wait was over: the next ones wait longer for a while. */
+  answeredLate(byMs: number, at: Monotonic): void {
+    if (byMs > this.#lateMs(at)) this.#late = { byMs, at }
+  }
+
+  #lateMs(at: Monotonic): number {
+    return this.#late.byMs * 0.5 ** ((at - this.#late.at) / LATENESS_HALF_LIFE_MS)
   }
 
   #forgetLongestSilent(): void {
@@ -119,7 +134,7 @@ const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined }
 /** The formula of `timing` for this many live peers whose slowest round trip takes `roundTripMs`. */
 export function autoTiming(livePeers: number, roundTripMs: number, transmissionLimitMs: number): Timing {
   const maxDelayMs = clamp(livePeers * DELAY_PER_PEER_MS, MIN_DELAY_MS, MAX_DELAY_MS)
-  const quick = clamp(16 + 4 * roundTripMs, MIN_TRANSMISSION_MS, AUTO_WAIT_MS - maxDelayMs)
+  const quick = clamp(30 + 4 * roundTripMs, MIN_TRANSMISSION_MS, AUTO_WAIT_MS - maxDelayMs)
   return { maxDelayMs, transmissionMs: Math.min(transmissionLimitMs, Math.max(quick, 2 * roundTripMs)) }
 }
 

@@ -15,7 +15,15 @@ import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
 import { PacketSender, type Counters } from './packet-sender.ts'
-import type { LocalAlias, NodeId, RequestId, RequestPacket, ServicePacket } from './packets.ts'
+import { MAX_PADDED_BYTES, MIN_REQUEST_BYTES } from './packets.ts'
+import type {
+  LocalAlias,
+  NodeId,
+  RequestId,
+  RequestPacket,
+  ResponsePacket,
+  ServicePacket,
+} from './packets.ts'
 import { claimsForeignPlace, downloadOf, offerOf } from './peer-claims.ts'
 import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-table.ts'
 import { Presence } from './presence.ts'
@@ -129,7 +137,7 @@ export class Peering {
   }
 
   #question(resource: string, timing: Timing | undefined): RequestPacket {
-    return padded({
+    const question: RequestPacket = {
       type: 'request',
       id: this.#newId(),
       node: this.#settings.node,
@@ -140,7 +148,9 @@ export class Peering {
       acceptProtocol: 'http',
       cachedOnly: true,
       maxDelayMs: timing?.maxDelayMs,
-    })
+    }
+    const answerBytes = clampBytes(resource.length + DOWNLOADING_BYTES)
+    return padded(question, answerBytes)
   }
 
   #sendingFor(question: RequestPacket): InquirySender {
@@ -173,12 +183,23 @@ export class Peering {
     if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
     this.#sender.count(`heard: ${packet.type}`)
     this.#presence.heard(from, packet, at)
-    if (!this.#components.isShunned(from)) this.#handle(packet, datagram)
+    // A shunned peer is not believed; it is answered all the same.
+    if (isClaim(packet) && this.#components.isShunned(from)) return
+    this.#handle(packet, datagram)
   }
 
   #refusal(packet: ServicePacket, from: Address): string | undefined {
     if (from === this.#components.transport.address && packet.node === undefined) return 'own address'
     return claimsForeignPlace(packet, from) ? 'foreign location' : undefined
+  }
+
+  #heardResponse(packet: ResponsePacket, from: Address): void {
+    const inquiry = this.#known(this.#asked.answeredBy(packet))
+    if (!inquiry) return
+    // Who speaks only the patents' packets is late by its nature, and says nothing of how busy the LAN is.
+    if (packet.node !== undefined)
+      this.peers.answeredLate(inquiry.lateMs(), this.#components.clock.monotonic())
+    inquiry.heardResponse(offerOf(packet, from))
   }
 
   #handle(packet: ServicePacket, { from, bytes }: Datagram): void {
@@ -188,7 +209,7 @@ export class Peering {
       case 'end-request':
         return this.#answers.endRequest(packet, from)
       case 'response':
-        return this.#known(this.#asked.answeredBy(packet))?.heardResponse(offerOf(packet, from))
+        return this.#heardResponse(packet, from)
       case 'downloading':
         return this.#concerned(packet, (inquiry) => inquiry.heardDownloading(downloadOf(packet, from)))
       case 'download-complete': {
@@ -216,4 +237,16 @@ export class Peering {
     if (asked === undefined) this.#sender.count('dropped: unknown nonce')
     return asked
   }
+}
+
+/** Whether the packet says what its sender has. */
+function isClaim({ type }: ServicePacket): boolean {
+  return type === 'response' || type === 'downloading' || type === 'download-complete'
+}
+
+/** "I am downloading" takes this and the resource's own length, in bytes; a question leaves as much room for its answer. */
+const DOWNLOADING_BYTES = 360
+
+function clampBytes(bytes: number): number {
+  return Math.min(MAX_PADDED_BYTES, Math.max(MIN_REQUEST_BYTES, bytes))
 }

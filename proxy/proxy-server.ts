@@ -114,12 +114,12 @@ export class ProxyServer {
     this.#server.closeIdleConnections()
     const cancel = clock.after(this.#settings.stopGraceMs, () => {
       this.#server.closeAllConnections()
-      void passThrough.stop() // Node has let go of upgraded connections, yet the server waits for them
+      // Node has let go of tunnels and upgraded connections, yet the server waits for them.
+      void Promise.all([passThrough.stop(), tunnels.stop()])
     })
-    await tunnels.stop()
     await closed
     cancel()
-    await passThrough.stop()
+    await Promise.all([passThrough.stop(), tunnels.stop()])
   }
 
   #admit(socket: Socket): void {

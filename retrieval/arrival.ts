@@ -113,6 +113,9 @@ export class Arrival {
   async take(attempt: Attempt, expectation: Expectation): Promise<ArrivalOutcome> {
     const opened = await this.#open(attempt, expectation)
     if ('kind' in opened) return opened
+    const peer = peerOf(attempt.source)
+    // From here on the length is this peer's word, whether or not a byte follows.
+    if (peer !== undefined) this.contributors.add(peer)
     this.report.source ??= attempt.source.kind
     if (this.#copy === undefined)
       this.#copy = await this.#components.store.create(believableSize(opened, attempt.source, expectation))
@@ -161,11 +164,12 @@ export class Arrival {
     return this.#components.store.commit(copy, head)
   }
 
-  /** Forgets every byte: they were wrong, and nobody has seen one. */
+  /** Forgets every byte, and the length: nobody has seen one. */
   async reset(): Promise<void> {
     this.contributors.clear()
     this.#fields = []
     this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
+    this.report.source = undefined
     await this.#copy?.reset()
   }
 
@@ -274,7 +278,6 @@ export class Arrival {
     let at = opened.from
     for await (const chunk of body) {
       if (signal.aborted) return
-      if (peer !== undefined) this.contributors.add(peer)
       this.report.bytes[source.kind] += chunk.length
       checkEnd(copy, at + chunk.length, peer)
       await copy.write(at, chunk)

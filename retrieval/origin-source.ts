@@ -3,7 +3,7 @@ import { Fault } from '../core/fault.ts'
 import { fieldValue, withField, withoutFields, type Fields } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
-import { contentLength, type OpenedSource } from './peer-source.ts'
+import { contentLength, skipping, type OpenedSource } from './peer-source.ts'
 
 /** What is known of the representation whose rest is wanted. */
 export interface Rest {
@@ -59,17 +59,6 @@ function fromWhole(response: UpstreamResponse, rest: Rest): OpenedSource {
     throw new Fault('RESPONSE_CHANGED', `expected the rest of the file, got status ${response.status}`)
   const body = skipping(response.body, rest.from)
   return { status: 200, fields: response.fields, size: contentLength(response.fields), from: rest.from, body }
-}
-
-async function* skipping(body: AsyncIterable<Uint8Array>, bytes: number): AsyncIterable<Uint8Array> {
-  let left = bytes
-  for await (const chunk of body) {
-    if (left >= chunk.length) left -= chunk.length
-    else {
-      yield chunk.subarray(left)
-      left = 0
-    }
-  }
 }
 
 /** A strong entity tag, or the date where there is no entity tag (as apt does). */

@@ -40,7 +40,7 @@ export async function openPeer(
   const fields: FieldLine[] = [[PEER_FIELD, node]]
   if (from > 0) fields.push(['Range', `bytes=${from}-`])
   const response = await upstream.request({ method: 'GET', uri: location, fields, signal })
-  if (response.status === 200 && from === 0) return opened(response, 0, contentLength(response.fields))
+  if (response.status === 200) return opened(response, from, contentLength(response.fields))
   if (response.status === 206 && from > 0) return openedPart(response, from)
   throw new Fault('PEER_FAILED', `expected the copy from byte ${from} on, got status ${response.status}`)
 }
@@ -61,7 +61,17 @@ function openedPart(response: UpstreamResponse, from: number): OpenedSource {
 function opened(response: UpstreamResponse, from: number, size: number | undefined): OpenedSource {
   if (fieldValue(response.fields, 'content-encoding') !== undefined)
     throw new Fault('PEER_FAILED', 'expected the representation itself, got a content coding')
-  return { status: 200, fields: describing(response.fields), size, from, body: response.body }
+  const body = response.status === 200 && from > 0 ? skipping(response.body, from) : response.body
+  return { status: 200, fields: describing(response.fields), size, from, body }
+}
+
+/** `body` without its first bytes: a server may answer a range request with the whole (RFC 9110 14.2). */
+export async function* skipping(body: AsyncIterable<Uint8Array>, bytes: number): AsyncIterable<Uint8Array> {
+  let left = bytes
+  for await (const chunk of body) {
+    if (left < chunk.length) yield chunk.subarray(left)
+    left = Math.max(0, left - chunk.length)
+  }
 }
 
 function describing(fields: Fields): Fields {

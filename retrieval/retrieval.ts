@@ -92,6 +92,8 @@ export class Retrieval implements InquiryOwner {
   #attempt = new AbortController()
   #lingering = new AbortController()
   #lastFault: Fault | undefined
+  /** A late offer that came before the origin server's response. */
+  #early: PeerOffer | undefined
   /** What failed peers have cost so far, in ms. */
   #wastedMs = 0
   #readers = 0
@@ -113,7 +115,9 @@ export class Retrieval implements InquiryOwner {
   }
 
   get report(): RetrievalReport {
-    return this.#arrival.report
+    const { report } = this.#arrival
+    for (const peer of this.#inquiry?.answered ?? []) report.answered.add(peer)
+    return report
   }
 
   /** The growing copy, while it can be read. */
@@ -205,7 +209,9 @@ export class Retrieval implements InquiryOwner {
   /** A holder answered after the Internet was asked: worth changing over to when enough is missing. */
   lateOffer(offer: PeerOffer): void {
     const { copy } = this.#arrival
-    if (this.#current?.kind !== 'internet' || copy?.size === undefined) return
+    if (this.#current?.kind !== 'internet' || this.#state !== 'running') return
+    // Before the origin server has said how long it is, nothing is known that speaks for the peer.
+    if (copy?.size === undefined) return void (this.#early = offer)
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
     void this.#expectation.then((expectation) => this.#changeOver(expectation))
@@ -242,6 +248,8 @@ export class Retrieval implements InquiryOwner {
       const patienceMs = this.#patienceMs()
       const isUseless = source.kind !== 'internet' && (expectation.kind === 'none' || patienceMs <= 0)
       if (isUseless) return this.#next()
+      if (source.kind === 'internet') await this.#startAfresh()
+      if (signal.aborted) return
       // A resumed or taken-over download is announced as it begins: its applications have long been answered.
       if (this.#isAnswered) this.#announce()
       const outcome = await this.#arrival.take({ source, signal, patienceMs }, expectation)
@@ -249,6 +257,14 @@ export class Retrieval implements InquiryOwner {
     } catch (error) {
       if (!signal.aborted && this.#state === 'running') await this.#onFailure(source, error, began)
     }
+  }
+
+  /**
+   * What peers left behind when the origin server's turn comes: as long as no application has seen a byte of it, it is not
+   * worth the doubt. A wrong beginning would spoil the whole, and hold the right bytes back until the end.
+   */
+  async #startAfresh(): Promise<void> {
+    if (!this.#isAnswered && this.#arrival.contributors.size > 0) await this.#arrival.reset()
   }
 
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
@@ -322,6 +338,7 @@ export class Retrieval implements InquiryOwner {
     this.#isAnswered = true
     this.#head.resolve({ kind: 'growing', fields, copy })
     this.#announce()
+    if (this.#early) this.lateOffer(this.#early)
   }
 
   async #onFailure(source: Source, error: unknown, began: Monotonic): Promise<void> {
@@ -431,7 +448,6 @@ export class Retrieval implements InquiryOwner {
   }
 
   #leaveList(): void {
-    for (const peer of this.#inquiry?.answered ?? []) this.report.answered.add(peer)
     this.#components.events.over(this)
   }
 }

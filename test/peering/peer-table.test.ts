@@ -9,11 +9,11 @@ const AUTO = { maxDelayMs: 'auto', transmissionMs: 200 } as const
 
 test('the automatic figures for so many peers and such a round trip, in ms', () => {
   for (const [peers, roundTripMs, maxDelayMs, transmissionMs] of [
-    [1, 0, 4, 20],
-    [2, 0, 4, 20],
-    [4, 1, 6, 20],
-    [10, 1, 15, 20],
-    [10, 3, 15, 28],
+    [1, 0, 4, 30],
+    [2, 2, 4, 38],
+    [4, 1, 6, 34],
+    [10, 1, 15, 34],
+    [10, 3, 15, 35],
     [20, 1, 30, 20],
     [1000, 1, 30, 20],
     [3, 40, 4.5, 80],
@@ -42,7 +42,7 @@ test('the slowest live peer decides, and one that fell silent does not count', (
   table.heard(address(2), nodeId(2), at(1000))
   table.measured(nodeId(2), 5, at(1000))
   assert.equal(table.timing(AUTO, at(1000))?.transmissionMs, 180)
-  assert.equal(table.timing(AUTO, at(LIVE_MS))?.transmissionMs, 36)
+  assert.equal(table.timing(AUTO, at(LIVE_MS))?.transmissionMs, 46)
 })
 
 test('with nobody alive there is nobody to wait for; nodes of the patents are not waited for either', () => {
@@ -51,6 +51,18 @@ test('with nobody alive there is nobody to wait for; nodes of the patents are no
   table.heard(address(1), undefined, at(0))
   assert.equal(table.timing(AUTO, at(0)), undefined)
   assert.equal(table.live(at(0)).length, 1)
+})
+
+test('answers that come late lengthen the wait for a while, up to the configured limit', () => {
+  const table = new PeerTable()
+  table.heard(address(1), nodeId(1), at(0))
+  table.answeredLate(40, at(0))
+  assert.equal(table.timing(AUTO, at(0))?.transmissionMs, 70)
+  table.answeredLate(10, at(0))
+  assert.equal(table.timing(AUTO, at(0))?.transmissionMs, 70)
+  assert.equal(table.timing(AUTO, at(60_000))?.transmissionMs, 50)
+  table.answeredLate(5000, at(60_000))
+  assert.equal(table.timing(AUTO, at(60_000))?.transmissionMs, 200)
 })
 
 test('configured figures hold whoever is there', () => {

@@ -427,7 +427,7 @@ test('whoever asked a moment before the download began learns of it by the broad
 
 test('a place that found no room in the first answer comes with the next report, and is read then (R5.4)', async () => {
   const { clock, lan, asker, holder, owner } = await pair(PATENTS)
-  const long = `http://example.org/${'x'.repeat(300)}`
+  const long = `http://example.org/${'x'.repeat(900)}`
   holder.copies.here.set(long, 'downloading')
   holder.peering.announceDownload(long, ALIAS, progress)
   clock.advance(100)

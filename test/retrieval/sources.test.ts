@@ -54,13 +54,17 @@ describe('a copy from a peer', () => {
   for (const [name, status, fields, from] of [
     ['a redirect is not followed', 302, [['Location', 'http://127.0.0.1/']], 0],
     ['an error', 503, [], 0],
-    ['the whole where the rest was asked for', 200, [['Content-Length', '10']], 4],
     ['a part where the whole was asked for', 206, [['Content-Range', 'bytes 0-9/10']], 0],
     ['another part', 206, [['Content-Range', 'bytes 5-9/10']], 4],
     ['a content coding', 200, [['Content-Encoding', 'gzip']], 0],
   ] as [string, number, Fields, number][])
     test(`is refused: ${name}`, () =>
       assert.rejects(openPeer(answering(status, fields), LOCATION, from, 'n', never), isPeerFault))
+
+  test('that comes whole where the rest was asked for is read from the missing byte on', async () => {
+    const opened = await openPeer(answering(200, [['Content-Length', '10']]), LOCATION, 4, 'n', never)
+    assert.deepEqual([opened.size, opened.from, await text(opened.body)], [10, 4, '456789'])
+  })
 
   test('only fields that describe it are kept, and no type that a browser would run', async () => {
     const fields: Fields = [
