@@ -81,16 +81,19 @@ async function openWays(workspace: Workspace, archive: AptArchive): Promise<read
 }
 
 async function plainWays({ directory, atEnd }: Workspace, apt: AptClient): Promise<readonly Way[]> {
-  const proxies = [
-    await squid(join(directory, 'squid')),
-    await tinyproxy(join(directory, 'tinyproxy')),
-    await plainRelay(),
+  const starts = [
+    () => squid(join(directory, 'squid')),
+    () => tinyproxy(join(directory, 'tinyproxy')),
+    plainRelay,
   ]
-  return proxies.flatMap((proxy, at) => {
-    if (proxy === undefined) return []
+  const ways: Way[] = []
+  for (const [at, start] of starts.entries()) {
+    const proxy = await start()
+    if (proxy === undefined) continue
     atEnd(() => proxy.stop())
-    return [{ name: PLAIN[at] ?? '', apt, open: async () => proxy.port }]
-  })
+    ways.push({ name: PLAIN[at] ?? '', apt, open: async () => proxy.port })
+  }
+  return ways
 }
 
 async function ihaveWays(

@@ -20,20 +20,20 @@ export const hit: Benchmark = {
     writeLarge(root)
     const origin = await startOrigin({ root, bytesPerSecond: 0 })
     atEnd(() => origin.stop())
-    const ihave = await ihaveAlone(path(directory, 'ihave'))
-    const others = {
-      nginx: await nginx(path(directory, 'nginx'), origin.uri),
-      squid: await squid(path(directory, 'squid'), 1000),
+    const present: { readonly name: string; readonly proxy: Proxy }[] = []
+    const add = (name: string, proxy: Proxy | undefined) => {
+      if (proxy === undefined) return
+      atEnd(() => proxy.stop())
+      present.push({ name, proxy })
     }
-    const present = Object.entries({ ihave, ...others }).flatMap(([name, proxy]) =>
-      proxy ? [{ name, proxy }] : [],
-    )
-    atEnd(() => Promise.all(present.map(({ proxy }) => proxy.stop())))
+    add('ihave', await ihaveAlone(path(directory, 'ihave')))
+    add('nginx', await nginx(path(directory, 'nginx'), origin.uri))
+    add('squid', await squid(path(directory, 'squid'), 1000))
     const uri = `${origin.uri}/${FILE}`
     for (const { proxy } of present) await download(uri, proxy.port)
     yield {
       name: '200 MB out of the cache',
-      baseline: others.nginx ? 'nginx' : 'ihave',
+      baseline: present.some(({ name }) => name === 'nginx') ? 'nginx' : 'ihave',
       units: { 'first byte': 'ms', total: 'ms' },
       cases: present.map(({ name, proxy }) => hitCase(name, proxy, uri)),
     }
