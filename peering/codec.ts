@@ -9,9 +9,9 @@ import type { PacketSchema } from './packet-schema.ts'
 import { MAX_PACKET_BYTES, MIN_REQUEST_BYTES } from './packets.ts'
 import type { Extras, RequestPacket, ResponsePacket, ServicePacket } from './packets.ts'
 import { ATTRIBUTE_NAME, DECODE_FAILURES, malformed, readElement, writeElement } from './service-element.ts'
-import type { DecodeFailure, Malformed } from './service-element.ts'
+import type { Malformed } from './service-element.ts'
 
-export { DECODE_FAILURES, type DecodeFailure }
+export { DECODE_FAILURES }
 
 export type Decoded = { readonly kind: 'packet'; readonly packet: ServicePacket } | Malformed
 

@@ -11,7 +11,6 @@ import { currentAgeMs, isFresh } from '../cache/semantics/freshness.ts'
 import type { SharedFile, SharedFiles } from '../peering/file-server.ts'
 import type { LocalCopies, LocalOffer } from '../peering/local-copies.ts'
 import type { Located } from '../peering/machines/answer.ts'
-import type { LocalAlias } from '../peering/packets.ts'
 import { RETRY_WINDOW_MS } from '../verify/retry-watch.ts'
 import type { LocalAliases } from './local-aliases.ts'
 import type { Retrieval } from './retrieval.ts'
@@ -113,5 +112,3 @@ function growingFile(retrieval: Retrieval): SharedFile | undefined {
   if (!copy) return undefined
   return { size: copy.size, fields, read: (span, signal) => copy.read(span, signal), close: retrieval.join() }
 }
-
-export type { LocalAlias }
