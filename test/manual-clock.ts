@@ -1,37 +1,43 @@
+/** A clock that stands still until it is told to go on. */
 import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
 
 export interface ManualClock extends Clock {
-  /** Moves both times on and wakes, in order, whoever's time has come. */
+  /** Moves time on and wakes what was waiting for it, in order. */
   advance(ms: number): void
-  /** Timers that have neither fired nor been taken back. */
-  readonly waiting: number
+  /** Timers that are set now. */
+  pending(): number
 }
 
-/** A clock that stands still until the test moves it. */
+interface Timer {
+  readonly at: number
+  readonly wake: () => void
+}
+
 export function manualClock(): ManualClock {
   let now = 0
-  const timers = new Map<object, { readonly at: number; readonly wake: () => void }>()
-  const next = (until: number) =>
-    [...timers].filter(([, { at }]) => at <= until).toSorted(([, one], [, other]) => one.at - other.at)[0]
+  const timers = new Set<Timer>()
+  const nextUntil = (end: number): Timer | undefined => {
+    let first: Timer | undefined
+    for (const timer of timers) if (timer.at <= end && timer.at < (first?.at ?? Infinity)) first = timer
+    return first
+  }
   return {
     monotonic: () => now as Monotonic,
     wall: () => (1_700_000_000_000 + now) as EpochMs,
     after(delayMs, wake) {
-      const id = {}
-      timers.set(id, { at: now + delayMs, wake })
-      return () => void timers.delete(id)
+      const timer = { at: now + Math.max(0, delayMs), wake }
+      timers.add(timer)
+      return () => timers.delete(timer)
     },
     advance(ms) {
-      const until = now + ms
-      for (let due = next(until); due; due = next(until)) {
-        timers.delete(due[0])
-        now = due[1].at
-        due[1].wake()
+      const end = now + ms
+      for (let timer = nextUntil(end); timer; timer = nextUntil(end)) {
+        timers.delete(timer)
+        now = timer.at
+        timer.wake()
       }
-      now = until
+      now = end
     },
-    get waiting() {
-      return timers.size
-    },
+    pending: () => timers.size,
   }
 }

@@ -5,7 +5,7 @@ import type { Address } from '../../core/transport.ts'
 import { Answers, MAX_ANSWERS } from '../../peering/answers.ts'
 import type { LocalAlias } from '../../peering/packets.ts'
 import { address, FakeCopies, nodeId, placeAt, plainRequest, RESOURCE } from './fixtures.ts'
-import { manualClock, type ManualClock } from './manual-clock.ts'
+import { manualClock, type ManualClock } from '../manual-clock.ts'
 
 /** A holder, with what it sent and what it counted. */
 function holder(number: number, clock: ManualClock, onSent: (to: Address) => void = () => {}) {

@@ -2,7 +2,7 @@
 import type { Address, Datagram, Transport } from '../../core/transport.ts'
 import { decode, encode } from '../../peering/codec.ts'
 import type { ServicePacket } from '../../peering/packets.ts'
-import type { ManualClock } from './manual-clock.ts'
+import type { ManualClock } from '../manual-clock.ts'
 
 export const LATENCY_MS = 0.5
 

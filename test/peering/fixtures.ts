@@ -7,7 +7,7 @@ import type { Located } from '../../peering/machines/answer.ts'
 import type { LocalAlias, NodeId, RequestId, RequestPacket } from '../../peering/packets.ts'
 import { Peering, type PeeringComponents, type PeeringSettings } from '../../peering/peering.ts'
 import { FakeLan } from './fake-lan.ts'
-import { manualClock, type ManualClock } from './manual-clock.ts'
+import { manualClock, type ManualClock } from '../manual-clock.ts'
 
 export const address = (number: number): Address => `10.0.${number >> 8}.${number & 255}` as Address
 export const nodeId = (number: number): NodeId => number.toString(16).padStart(32, '0') as NodeId

@@ -10,7 +10,7 @@ import {
   startOrigin,
   statusOf,
 } from './edge-server.ts'
-import { manualClock } from './manual-clock.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const post = (origin: Origin, lines = '', content = '') =>
   `POST http://127.0.0.1:${origin.port}/ HTTP/1.1\r\nHost: a\r\n${lines}\r\n${content}`

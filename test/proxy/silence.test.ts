@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { watchSilence } from '../../proxy/silence.ts'
-import { manualClock } from './manual-clock.ts'
+import { manualClock } from '../manual-clock.ts'
 
 test('silence is noticed once, after the limit and not before', () => {
   const clock = manualClock()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Origin, rawClient, startEdge, startOrigin, statusOf } from './edge-server.ts'
-import { manualClock } from './manual-clock.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const connectTo = (authority: string, rest = '') =>
   `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n${rest}`

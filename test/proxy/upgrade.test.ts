@@ -11,7 +11,7 @@ import {
   startOrigin,
   statusOf,
 } from './edge-server.ts'
-import { manualClock } from './manual-clock.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const upgrade = (origin: Origin, protocol = 'websocket', lines = '') =>
   `GET http://127.0.0.1:${origin.port}/chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: ${protocol}\r\n` +

@@ -76,5 +76,5 @@ test('within: a promise that settles in time keeps its value, and its timer is t
   const clock = manualClock()
   assert.equal(await within(Promise.resolve(7), 100, clock, pace), 7)
   await settled()
-  assert.equal(clock.waiting, 0)
+  assert.equal(clock.pending(), 0)
 })

@@ -21,7 +21,7 @@ test('the first request waits for the lists that are being read', async () => {
   held.release()
   assert.deepEqual(await found, { hex: A, size: 7 })
   await index.stop()
-  assert.equal(clock.waiting, 0)
+  assert.equal(clock.pending(), 0)
 })
 
 test('a request waits at most 3 s, and then there is no proof yet', async () => {
@@ -218,7 +218,7 @@ test('stopping ends the reading, who waits for it, the watching and every timer'
   await index.stop()
   assert.equal(await found, undefined)
   assert.equal(fake.isWatched, false)
-  assert.equal(clock.waiting, 0)
+  assert.equal(clock.pending(), 0)
   assert.deepEqual(events, [])
   assert.equal(await index.find(uri('a.deb')), undefined)
 })
