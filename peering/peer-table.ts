@@ -18,6 +18,8 @@ export interface Peer {
   readonly roundTripMs: number | undefined
   /** When that was measured last; absent until then. */
   readonly measuredAt: Monotonic | undefined
+  /** Measurements so far. */
+  readonly measurements: number
 }
 
 /** The figures of one question, in ms. */
@@ -26,6 +28,8 @@ export interface Timing {
   readonly maxDelayMs: number
   /** The transmission time that is added to it; both together are waited for "I have" (FIG. 4A, 144). */
   readonly transmissionMs: number
+  /** How long holders take when nothing is slow: the delay and the slowest peer's round trip. */
+  readonly holdersMs: number
 }
 
 export interface TimingSettings {
@@ -43,17 +47,22 @@ export const MAX_PEERS = 4096
 /** The longest delay response period that a question can carry (docs/protocol.md, `delay`), in ms. */
 const MAX_ASKED_DELAY_MS = 60_000
 
-/** What an unanswered question costs at most on a quick LAN, in ms. */
-export const AUTO_WAIT_MS = 50
+/** How long a question waits at most on a quick LAN, in ms; with the grain of timers it costs 50 at most. */
+export const AUTO_WAIT_MS = 45
+
+/** The grain of timers on both sides, in ms. */
+const GRAIN_MS = 3
 
 /** Delay per live peer, in ms: keeps answers that cross "I found" on their way to about one, at 1 ms round trip. */
 const DELAY_PER_PEER_MS = 1.5
 const MIN_DELAY_MS = 4
 const MAX_DELAY_MS = 30
 /** An event loop that is busy elsewhere answers this much later, even where the wire takes no time. */
-const MIN_TRANSMISSION_MS = 20
+const MIN_TRANSMISSION_MS = 15
 /** Busy machines calm down: what late answers have added to the wait halves in this time. */
 const LATENESS_HALF_LIFE_MS = 60_000
+/** Measurements that come right after one another when a peer appears. */
+const FIRST_MEASUREMENTS = 4
 /** Weight of a new measurement in the smoothed round-trip time (RFC 6298). */
 const NEW_MEASUREMENT = 1 / 8
 
@@ -66,19 +75,35 @@ export class PeerTable {
     const key = node ?? `plain ${address}`
     const known = this.#peers.get(key)
     this.#peers.delete(key)
-    const { roundTripMs, measuredAt } = known ?? NOT_MEASURED
-    this.#peers.set(key, { address, node, heardAt: at, roundTripMs, measuredAt })
+    const { roundTripMs, measuredAt, measurements } = known ?? NOT_MEASURED
+    this.#peers.set(key, { address, node, heardAt: at, roundTripMs, measuredAt, measurements })
     if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
     return known === undefined || !isLive(known, at)
   }
 
-  /** The first measurement counts whole, each later one by an eighth. */
+  /** Of the first measurements the quickest counts (programs that have just started are slow); each later one by an eighth. */
   measured(node: NodeId, roundTripMs: number, at: Monotonic): void {
     const peer = this.#peers.get(node)
     if (!peer) return
     const before = peer.roundTripMs ?? roundTripMs
-    const smoothed = before + (roundTripMs - before) * NEW_MEASUREMENT
-    this.#peers.set(node, { ...peer, roundTripMs: smoothed, measuredAt: at })
+    const isEarly = peer.measurements < FIRST_MEASUREMENTS
+    const smoothed = isEarly
+      ? Math.min(before, roundTripMs)
+      : before + (roundTripMs - before) * NEW_MEASUREMENT
+    const measurements = peer.measurements + 1
+    this.#peers.set(node, { ...peer, roundTripMs: smoothed, measuredAt: at, measurements })
+  }
+
+  /** Whether this peer's first measurements are still to be made. */
+  isBarelyKnown(node: NodeId): boolean {
+    return (this.#peers.get(node)?.measurements ?? 0) < FIRST_MEASUREMENTS
+  }
+
+  /** Peers whose round trip is known: a few stand for all. */
+  get measuredPeers(): number {
+    let count = 0
+    for (const { measurements } of this.#peers.values()) if (measurements > 0) count++
+    return count
   }
 
   /** Whether this peer's round trip was never measured, or longer ago than `maxAgeMs`. */
@@ -98,13 +123,13 @@ export class PeerTable {
 
   /**
    * How long a question asked now may wait. With `auto` and nobody there it waits for nobody: `undefined`.
-   * delay = 1.5 ms per live peer, 4 to 30 ms; transmission = 30 ms + 4 round trips, at least 20 ms, and so that both
-   * stay within 50 ms, except where two round trips alone take longer (radio links), and where answers came late of
+   * delay = 1.5 ms per live peer, 4 to 30 ms; transmission = 30 ms + 4 round trips, at least 15 ms, and so that both
+   * stay within 45 ms, except where two round trips alone take longer (radio links), and where answers came late of
    * late (busy machines); never more than `transmissionMs`.
    */
   timing(settings: TimingSettings, at: Monotonic): Timing | undefined {
     const { maxDelayMs, transmissionMs } = settings
-    if (maxDelayMs !== 'auto') return { maxDelayMs: clamp(maxDelayMs, 0, MAX_ASKED_DELAY_MS), transmissionMs }
+    if (maxDelayMs !== 'auto') return fixedTiming(clamp(maxDelayMs, 0, MAX_ASKED_DELAY_MS), transmissionMs)
     const live = this.live(at).filter((peer) => peer.node !== undefined)
     if (live.length === 0) return undefined
     const roundTripMs = Math.max(0, ...live.map((peer) => peer.roundTripMs ?? 0))
@@ -129,13 +154,19 @@ export class PeerTable {
   }
 }
 
-const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined }
+const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined, measurements: 0 }
+
+/** Fixed figures leave no one out: who is slow has been thought of. */
+function fixedTiming(maxDelayMs: number, transmissionMs: number): Timing {
+  return { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + transmissionMs }
+}
 
 /** The formula of `timing` for this many live peers whose slowest round trip takes `roundTripMs`. */
 export function autoTiming(livePeers: number, roundTripMs: number, transmissionLimitMs: number): Timing {
   const maxDelayMs = clamp(livePeers * DELAY_PER_PEER_MS, MIN_DELAY_MS, MAX_DELAY_MS)
   const quick = clamp(30 + 4 * roundTripMs, MIN_TRANSMISSION_MS, AUTO_WAIT_MS - maxDelayMs)
-  return { maxDelayMs, transmissionMs: Math.min(transmissionLimitMs, Math.max(quick, 2 * roundTripMs)) }
+  const transmissionMs = Math.min(transmissionLimitMs, Math.max(quick, 2 * roundTripMs))
+  return { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + roundTripMs + GRAIN_MS }
 }
 
 function isLive(peer: Peer, at: Monotonic): boolean {

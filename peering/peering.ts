@@ -122,7 +122,8 @@ export class Peering {
     const inquiry = new Inquiry(clock, sender, owner, () => this.#asked.remove(packet))
     if (mayAsk) this.#asked.add(packet, inquiry)
     const waitMs = mayAsk && timing !== undefined ? timing.maxDelayMs + timing.transmissionMs : 0
-    inquiry.start({ waitMs, waitForDownloads, silenceMs: this.#settings.silenceMs })
+    const holdersMs = timing?.holdersMs ?? 0
+    inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs })
     return inquiry
   }
 

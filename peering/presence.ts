@@ -45,6 +45,12 @@ export const MAX_PINGS = 256
 
 const GRACE_PEERS = 20
 
+/** Peers whose round trip is measured: with each other all of them would grow with the square of the LAN. */
+export const MEASURED_PEERS = 8
+
+/** Between the first measurements of one peer, in ms. */
+const PING_PAUSE_MS = 100
+
 interface Ping {
   readonly node: NodeId
   readonly sentAt: Monotonic
@@ -93,37 +99,43 @@ export class Presence {
     if (packet.type === 'presence' && packet.leaving) return peers.left(packet.node)
     const isNew = peers.heard(from, packet.node, at)
     if (packet.type === 'presence') this.#onPresence(from, packet, at)
-    if (packet.node !== undefined && (isNew || this.#isDue(packet, packet.node, at)))
-      this.#ping(from, packet.node, at)
+    if (packet.node === undefined) return
+    const isWorthKnowing = isNew && peers.measuredPeers < MEASURED_PEERS
+    if (isWorthKnowing || this.#isDue(packet, packet.node, at)) this.#ping(from, packet.node)
   }
 
   /** Only a periodic presence occasions a new measurement, so that questions and transfers never do. */
   #isDue(packet: ServicePacket, node: NodeId, at: Monotonic): boolean {
     const isPeriodic = packet.type === 'presence' && packet.nonce === undefined && !packet.reply
-    return isPeriodic && this.#components.peers.needsMeasuring(node, at, REMEASURE_MS)
+    const { peers } = this.#components
+    const isMeasured = peers.measuredPeers < MEASURED_PEERS || !peers.isBarelyKnown(node)
+    return isPeriodic && isMeasured && peers.needsMeasuring(node, at, REMEASURE_MS)
   }
 
   #onPresence(from: Address, packet: PresencePacket, at: Monotonic): void {
-    this.#measure(packet, at)
+    this.#measure(from, packet, at)
     if (!packet.reply) return
     const reply = () => this.#components.sender.send(from, this.#packet({ ...SAY_ONLY, nonce: packet.nonce }))
     if (packet.nonce !== undefined) reply()
     else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, reply)
   }
 
-  #measure({ node, nonce }: PresencePacket, at: Monotonic): void {
+  #measure(from: Address, { node, nonce }: PresencePacket, at: Monotonic): void {
     const ping = nonce === undefined ? undefined : this.#pings.get(nonce)
     if (nonce === undefined || ping?.node !== node) return
     this.#pings.delete(nonce)
+    const { peers } = this.#components
     const roundTripMs = at - ping.sentAt
-    if (roundTripMs <= MAX_ROUND_TRIP_MS) this.#components.peers.measured(node, roundTripMs, at)
+    if (roundTripMs > MAX_ROUND_TRIP_MS) return
+    peers.measured(node, roundTripMs, at)
+    if (peers.isBarelyKnown(node)) this.#later(PING_PAUSE_MS, () => this.#ping(from, node))
   }
 
-  #ping(to: Address, node: NodeId, at: Monotonic): void {
+  #ping(to: Address, node: NodeId): void {
     const [oldest] = this.#pings.keys()
     if (oldest !== undefined && this.#pings.size >= MAX_PINGS) this.#pings.delete(oldest)
     const nonce = this.#components.random.hex(16)
-    this.#pings.set(nonce, { node, sentAt: at })
+    this.#pings.set(nonce, { node, sentAt: this.#components.clock.monotonic() })
     this.#components.sender.send(to, this.#packet({ reply: true, leaving: false, nonce }))
   }
 

@@ -8,7 +8,12 @@ import type { Downloader, Holder, KnownSources } from './known-sources.ts'
 /** Where one question stands; the numbers are those of FIGS. 4A and 4B. */
 export type InquiryState<H extends Holder, D extends Downloader> =
   | { readonly kind: 'idle' } // 142
-  | (AskedState<H, D> & { readonly kind: 'waiting'; readonly until: Monotonic }) // 144
+  | (AskedState<H, D> & {
+      readonly kind: 'waiting' // 144
+      readonly until: Monotonic
+      /** When no more "I have" is expected on a quick LAN: a readable download is not kept waiting beyond it. */
+      readonly holdersUntil: Monotonic
+    })
   | (AskedState<H, D> & { readonly kind: 'found'; readonly from: H }) // 158
   | (AskedState<H, D> & { readonly kind: 'awaiting'; readonly on: D; readonly silentAt: Monotonic }) // 156
   | (AskedState<H, D> & { readonly kind: 'retrieving' }) // 150
@@ -28,6 +33,11 @@ export interface AskedState<H extends Holder, D extends Downloader> {
 export interface InquirySettings {
   /** How long to wait for "I have": the maximum delay and the transmission time together (R4.1). */
   readonly waitMs: number
+  /**
+   * How long holders take to answer when nothing is slow, in ms: the maximum delay and one round trip. Who already says
+   * "I am downloading" is taken then, without waiting for the slowest; the same as `waitMs` where the figures are fixed.
+   */
+  readonly holdersMs: number
   /** "Can or will wait for a download in progress?" (148, R4.5). */
   readonly waitForDownloads: boolean
   /** A downloader that says nothing for this long is taken for dead. */

@@ -92,16 +92,18 @@ function ask<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   const asked: AskedState<H, D> = { settings: event.settings, sources: NO_SOURCES, hasAskedAgain: false }
   if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
-  return waitForAnswers(asked, event.at, event.settings.waitMs)
+  return waitForAnswers(asked, event.at, event.settings.waitMs, event.settings.holdersMs)
 }
 
 function waitForAnswers<H extends Holder, D extends Downloader>(
   asked: AskedState<H, D>,
   at: Monotonic,
   waitMs: number,
+  holdersMs: number,
 ): Step<H, D> {
   const until = (at + waitMs) as Monotonic
-  return [{ ...bare(asked), kind: 'waiting', until }, [REQUEST, { kind: 'wake', at: until }]]
+  const holdersUntil = (at + Math.min(waitMs, holdersMs)) as Monotonic
+  return [{ ...bare(asked), kind: 'waiting', until, holdersUntil }, [REQUEST, { kind: 'wake', at: until }]]
 }
 
 function onHolder<H extends Holder, D extends Downloader>(state: Active<H, D>, holder: H): Step<H, D> {
@@ -126,12 +128,24 @@ function onDownloading<H extends Holder, D extends Downloader>(
   downloader: D,
   at: Monotonic,
 ): Step<H, D> {
-  if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer)
-    return [noting(state, withDownloader(state.sources, downloader)), []]
+  if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
+    const noted = noting(state, withDownloader(state.sources, downloader))
+    if (noted.kind !== 'waiting' || noted.until <= noted.holdersUntil) return [noted, []]
+    return downloader.readable && noted.settings.waitForDownloads ? hurry(noted, at) : [noted, []]
+  }
   const silentAt = (at + state.settings.silenceMs) as Monotonic
   if (state.on.readable || !downloader.readable) return [{ ...state, silentAt }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
   return [{ ...state, silentAt, on: downloader }, [{ kind: 'follow', downloader }]]
+}
+
+/** A copy that can be read is there: only the holders' own time is waited for, not that of the slowest machine. */
+function hurry<H extends Holder, D extends Downloader>(
+  state: Extract<Active<H, D>, { readonly kind: 'waiting' }>,
+  at: Monotonic,
+): Step<H, D> {
+  const until = state.holdersUntil
+  return at < until ? [{ ...state, until }, [{ kind: 'wake', at: until }]] : afterTimeOut(state, at)
 }
 
 /** "Download complete" without a location: whoever had said "I am downloading" now has it, and must be asked where. */
@@ -149,7 +163,7 @@ function onCompleteSomewhere<H extends Holder, D extends Downloader>(
 
 function askAgain<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   const waitMs = Math.max(state.settings.waitMs, PLAIN_WAIT_MS)
-  return waitForAnswers({ ...state, hasAskedAgain: true }, at, waitMs)
+  return waitForAnswers({ ...state, hasAskedAgain: true }, at, waitMs, waitMs)
 }
 
 function onDownloadFailed<H extends Holder, D extends Downloader>(
@@ -267,6 +281,7 @@ export const INQUIRY_TRANSITIONS = [
   ['idle', 'need', 'retrieving', '142 → 150: nobody to wait for'],
   ['waiting', 'response', 'found', '144 → 146 "I found" → 158'],
   ['waiting', 'downloading', 'waiting', '144: noted for 152'],
+  ['waiting', 'downloading', 'awaiting', '144 → 148 → 152 → 154 → 156: the holders have had their time'],
   ['waiting', 'download-complete', 'found', '144 → 146 "I found" → 158'],
   ['waiting', 'download-complete', 'waiting', '144: complete, but where? "I need" once more'],
   ['waiting', 'download-failed', 'waiting', '144: struck off for 152'],

@@ -27,7 +27,7 @@ const machine: Machine<State, Event, Command> = {
   transitions: INQUIRY_TRANSITIONS,
 }
 
-const SETTINGS: InquirySettings = { waitMs: 2200, waitForDownloads: true, silenceMs: 3000 }
+const SETTINGS: InquirySettings = { waitMs: 2200, holdersMs: 2200, waitForDownloads: true, silenceMs: 3000 }
 const need = (settings: Partial<InquirySettings> = {}): Event => ({
   kind: 'need',
   at: at(0),
@@ -121,6 +121,20 @@ testScripts(machine, {
     [downloading('d'), 'waiting'],
     [downloadFailed('d', 200), 'waiting'],
     [wake(2200), 'retrieving', INTERNET],
+  ],
+  '144: once a growing copy can be read, only the holders’ own time is waited for': [
+    [need({ holdersMs: 40 }), 'waiting', I_NEED, wake(2200)],
+    [downloading('d', 10), 'waiting', wake(40)],
+    [wake(40), 'awaiting', I_FOUND, follow('d')],
+  ],
+  '144 → 156: the holders have had their time when the download is heard of': [
+    [need({ holdersMs: 40 }), 'waiting', I_NEED, wake(2200)],
+    [downloading('d', 41), 'awaiting', I_FOUND, follow('d')],
+  ],
+  '144: a download that cannot be read, or waited for, hurries nothing': [
+    [need({ holdersMs: 40 }), 'waiting', I_NEED, wake(2200)],
+    [downloading('d', 41, false), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(5200)],
   ],
   'FIG. 4B, 152 → 154 → 156 → 158: "I found", and "download complete" ends the wait': [
     ...AWAITING,
