@@ -6,8 +6,10 @@ import type { DownloadProgress } from './local-copies.ts'
 import type { PacketSender } from './packet-sender.ts'
 import type { NodeId, RequestId } from './packets.ts'
 
-/** Runs the packets of one running download; each ends it, the first one counts. */
+/** Runs the packets of one running download; `complete` or `failed` ends it, whichever comes first. */
 export interface AnnouncedDownload {
+  /** The growing copy can be read from now on. */
+  readable(): void
   complete(): void
   failed(): void
 }
@@ -23,8 +25,8 @@ export interface DownloadFacts {
   readonly node: NodeId
   /** The URL that is being fetched. */
   readonly resource: string
-  /** Where its growing copy can be read. */
-  readonly location: string
+  /** Where its growing copy can be read; `undefined` while it cannot. Asked anew for each packet. */
+  readonly location: () => string | undefined
 }
 
 interface Running {
@@ -41,16 +43,20 @@ export class AnnouncedDownloads {
   }
 
   /** `progress` is read anew for each packet. */
-  begin(facts: DownloadFacts, progress: () => DownloadProgress): AnnouncedDownload {
+  begin(
+    facts: DownloadFacts,
+    progress: () => DownloadProgress,
+    waiting: readonly Address[],
+  ): AnnouncedDownload {
     const report = this.#report(facts, progress)
     const { resource } = facts
     this.#running.set(resource, { report, progress })
-    report.begin()
+    report.begin(waiting)
     const end = (how: 'complete' | 'failed') => {
       if (this.#running.get(resource)?.report === report) this.#running.delete(resource)
       report[how]()
     }
-    return { complete: () => end('complete'), failed: () => end('failed') }
+    return { readable: () => report.readable(), complete: () => end('complete'), failed: () => end('failed') }
   }
 
   /** A peer asked for the resource and was told "I am downloading". */
@@ -70,15 +76,22 @@ export class AnnouncedDownloads {
 
   #report(facts: DownloadFacts, progress: () => DownloadProgress): DownloadReport {
     const { clock, sender } = this.#components
-    const common = { ...facts, nonce: undefined, extras: [] }
+    const { location, ...rest } = facts
+    const common = { ...rest, nonce: undefined, extras: [] }
     return new DownloadReport(clock, {
       downloading: (to) => {
-        const packet = { ...common, ...progress(), type: 'downloading' } as const
+        const packet = { ...common, ...progress(), type: 'downloading', location: location() } as const
         return to === 'everybody' ? sender.broadcast(packet) : sender.send(to, packet)
       },
       complete: (to) => {
         const size = progress().totalBytes
-        sender.send(to, { ...common, type: 'download-complete', size, digest: undefined })
+        sender.send(to, {
+          ...common,
+          type: 'download-complete',
+          location: location(),
+          size,
+          digest: undefined,
+        })
       },
       failed: (to) => sender.send(to, { ...common, type: 'download-failed' }),
     })

@@ -38,7 +38,7 @@ export interface AnswersComponents {
   readonly copies: LocalCopies
   readonly sender: Pick<PacketSender, 'sendBytes' | 'count'>
   /** The URL by which peers reach a local alias of this node. */
-  readonly locationOf: (alias: LocalAlias) => string
+  readonly locationOf: (alias: LocalAlias | undefined) => string | undefined
   /** A peer was told that this node is downloading what it asked for. */
   readonly onAsked: (resource: string, peer: Address) => void
   readonly progressOf: (resource: string) => DownloadProgress
@@ -130,8 +130,10 @@ export class Answers {
     const { sender, locationOf } = this.#components
     const { alias, ...told } = offer
     const common = this.#common(answer.packet)
-    const packet = { ...common, ...told, type: 'response', location: locationOf(alias) } as const
-    const bytes = fit({ ...packet, version: undefined }, answer.limitBytes)
+    const location = locationOf(alias)
+    if (location === undefined) return
+    const packet = { ...common, ...told, type: 'response', location, version: undefined } as const
+    const bytes = fit(packet, answer.limitBytes)
     if (bytes) sender.sendBytes('response', answer.from, bytes)
   }
 

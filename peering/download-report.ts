@@ -28,8 +28,13 @@ export class DownloadReport {
     this.#sender = sender
   }
 
-  begin(): void {
-    this.#dispatch({ kind: 'begin', at: this.#clock.monotonic() })
+  /** `waiting`: who lets this node go first. */
+  begin(waiting: readonly Address[]): void {
+    this.#dispatch({ kind: 'begin', at: this.#clock.monotonic(), waiting })
+  }
+
+  readable(): void {
+    this.#dispatch({ kind: 'readable' })
   }
 
   asked(peer: Address): void {

@@ -2,7 +2,7 @@
  * One running question: runs the commands of the inquiry machine (FIGS. 4A, 4B). Packets that belong to it come from
  * `Peering`; what the resource's owner has to say comes through the methods.
  */
-import type { CancelTimer, Clock } from '../core/clock.ts'
+import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
@@ -63,6 +63,7 @@ export class Inquiry {
   #state: InquiryState<PeerOffer, PeerDownload> = initialInquiry
   #cancelWake: CancelTimer = () => {}
   #waitedUntil = Infinity
+  #rivals: () => readonly PeerDownload[] = () => []
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
@@ -77,9 +78,11 @@ export class Inquiry {
     return this.#state.kind
   }
 
-  start(settings: InquirySettings): void {
+  /** `rivals`: who has asked for the same meanwhile and fetches it before this node does, read when the wait is over. */
+  start(settings: InquirySettings, rivals: () => readonly PeerDownload[]): void {
     const at = this.#clock.monotonic()
     this.#waitedUntil = at + settings.waitMs
+    this.#rivals = rivals
     this.#dispatch({ kind: 'need', at, settings })
   }
 
@@ -167,9 +170,15 @@ export class Inquiry {
 
   #wakeAt(at: number): void {
     this.#cancelWake()
-    const wake = () => this.#dispatch({ kind: 'wake', at: this.#clock.monotonic() })
+    const wake = () => this.#wake(this.#clock.monotonic())
     // On a busy machine answers may lie unread when the time is over: they are read before the next timer runs.
     const afterReading = () => (this.#cancelWake = this.#clock.after(0, wake))
     this.#cancelWake = this.#clock.after(at - this.#clock.monotonic(), afterReading)
+  }
+
+  #wake(at: Monotonic): void {
+    if (this.#state.kind === 'waiting')
+      for (const downloader of this.#rivals()) this.#dispatch({ kind: 'downloading', at, downloader })
+    this.#dispatch({ kind: 'wake', at })
   }
 }

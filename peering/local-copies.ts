@@ -5,7 +5,8 @@ import type { LocalAlias } from './packets.ts'
 
 /** A resource that this node can serve from its port for files. */
 export interface LocalOffer {
-  readonly alias: LocalAlias
+  /** `undefined` while a running download cannot be read yet. */
+  readonly alias: LocalAlias | undefined
   /** Bytes of body; `undefined` while the size of a running download is not known. */
   readonly size: number | undefined
   readonly digest: Digest | undefined

@@ -1,6 +1,7 @@
 /** From what a peer says to what its packet's source allows it to say. */
 import type { Address } from '../core/transport.ts'
 import type { PeerDownload, PeerOffer } from './inquiry.ts'
+import type { Rival } from './rivals.ts'
 import type { DownloadCompletePacket, DownloadingPacket, ResponsePacket, ServicePacket } from './packets.ts'
 
 /**
@@ -29,13 +30,21 @@ export function offerOf(
 
 export function downloadOf(packet: DownloadingPacket, from: Address): PeerDownload {
   const { node, location, receivedBytes, totalBytes, bytesPerSecond } = packet
-  return {
-    peer: from,
-    node,
-    location,
-    readable: location !== undefined,
-    receivedBytes,
-    totalBytes,
-    bytesPerSecond,
-  }
+  const readable = location !== undefined
+  const figures = { receivedBytes, totalBytes, bytesPerSecond }
+  // Our own kind says where as soon as its origin server has answered; the patents' nodes only when they are complete.
+  const isPromise = !readable && node !== undefined
+  return { peer: from, node, location, readable, ...figures, ...(isPromise ? { silenceMs: PROMISE_MS } : {}) }
 }
+
+/** Who has asked for the same and comes first, as the downloader that it is about to be. */
+export function downloadByRival({ peer, node }: Rival): PeerDownload {
+  const figures = { receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }
+  return { peer, node, location: undefined, readable: false, silenceMs: RIVAL_MS, ...figures }
+}
+
+/** How long "I am downloading" without a place is waited for, in ms: an origin server's usual time to answer. */
+const PROMISE_MS = 900
+
+/** How long a rival may take to say "I am downloading", in ms: it says so at once, when its own wait is over. */
+const RIVAL_MS = 300

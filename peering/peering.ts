@@ -24,9 +24,10 @@ import type {
   ResponsePacket,
   ServicePacket,
 } from './packets.ts'
-import { claimsForeignPlace, downloadOf, offerOf } from './peer-claims.ts'
+import { claimsForeignPlace, downloadByRival, downloadOf, offerOf } from './peer-claims.ts'
 import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-table.ts'
 import { Presence } from './presence.ts'
+import { Rivals } from './rivals.ts'
 
 export type { AnnouncedDownload }
 
@@ -61,6 +62,7 @@ export class Peering {
   readonly #downloads: AnnouncedDownloads
   readonly #answers: Answers
   readonly #presence: Presence
+  readonly #rivals: Rivals
   readonly peers = new PeerTable()
   readonly counters: Counters = new Map()
   #isRunning = false
@@ -69,6 +71,7 @@ export class Peering {
     this.#settings = settings
     this.#components = components
     this.#admit = intake(settings.intake ?? DEFAULT_INTAKE)
+    this.#rivals = new Rivals(settings.node)
     const sender = new PacketSender(components.transport, this.counters)
     this.#sender = sender
     this.#presence = new Presence(settings, { ...components, peers: this.peers, sender })
@@ -123,18 +126,26 @@ export class Peering {
     if (mayAsk) this.#asked.add(packet, inquiry)
     const waitMs = mayAsk && timing !== undefined ? timing.maxDelayMs + timing.transmissionMs : 0
     const holdersMs = timing?.holdersMs ?? 0
-    inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs })
+    const askedAt = clock.monotonic()
+    const rivals = () => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
+    inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
     return inquiry
   }
 
-  /** Tells the LAN that this node is fetching `resource`, readable at `alias` while it grows (FIG. 7). */
-  announceDownload(resource: string, alias: LocalAlias, progress: () => DownloadProgress): AnnouncedDownload {
-    if (!this.#settings.serve) return { complete() {}, failed() {} }
-    const { node } = this.#settings
-    return this.#downloads.begin(
-      { id: this.#newId(), node, resource, location: this.#locationOf(alias) },
-      progress,
-    )
+  /**
+   * Tells the LAN that this node is fetching `resource` (FIG. 7); `alias` gives the name under which the growing copy can be
+   * read, `undefined` until it can. Who asked at the same time and waits for this node is told at once.
+   */
+  announceDownload(
+    resource: string,
+    alias: () => LocalAlias | undefined,
+    progress: () => DownloadProgress,
+  ): AnnouncedDownload {
+    if (!this.#settings.serve) return { readable() {}, complete() {}, failed() {} }
+    const id = this.#newId()
+    const location = () => this.#locationOf(alias())
+    const waiting = this.#rivals.behind(resource, this.#components.clock.monotonic())
+    return this.#downloads.begin({ id, node: this.#settings.node, resource, location }, progress, waiting)
   }
 
   #question(resource: string, timing: Timing | undefined): RequestPacket {
@@ -169,8 +180,8 @@ export class Peering {
     return id
   }
 
-  readonly #locationOf = (alias: LocalAlias): string =>
-    `http://${this.#components.transport.address}:${this.#settings.filePort}/${alias}`
+  readonly #locationOf = (alias: LocalAlias | undefined): string | undefined =>
+    alias && `http://${this.#components.transport.address}:${this.#settings.filePort}/${alias}`
 
   readonly #receive = (datagram: Datagram): void => {
     if (!this.#isRunning) return
@@ -194,6 +205,13 @@ export class Peering {
     return claimsForeignPlace(packet, from) ? 'foreign location' : undefined
   }
 
+  #heardRequest(packet: RequestPacket, from: Address, bytes: number): void {
+    const { node, href } = packet
+    const isBelieved = node !== undefined && !this.#components.isShunned(from)
+    if (isBelieved) this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
+    this.#answers.request(packet, from, bytes)
+  }
+
   #heardResponse(packet: ResponsePacket, from: Address): void {
     const inquiry = this.#known(this.#asked.answeredBy(packet))
     if (!inquiry) return
@@ -206,7 +224,7 @@ export class Peering {
   #handle(packet: ServicePacket, { from, bytes }: Datagram): void {
     switch (packet.type) {
       case 'request':
-        return this.#answers.request(packet, from, bytes.length)
+        return this.#heardRequest(packet, from, bytes.length)
       case 'end-request':
         return this.#answers.endRequest(packet, from)
       case 'response':

@@ -140,6 +140,12 @@ export class Retrieval implements InquiryOwner {
     return isFetching && hasEnd && admission.kind === 'admitted' && admission.isShareable
   }
 
+  /** Whether the origin server has been asked, on behalf of the LAN too, and has not answered. */
+  get isFetching(): boolean {
+    const isAsking = this.#state === 'running' && this.#current?.kind === 'internet'
+    return isAsking && this.#announced !== undefined && !this.#isAnswered
+  }
+
   /** Whether the response will be stored when it is whole. */
   get willBeStored(): boolean {
     return this.#arrival.admission.kind === 'admitted'
@@ -250,8 +256,7 @@ export class Retrieval implements InquiryOwner {
       if (isUseless) return this.#next()
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
-      // A resumed or taken-over download is announced as it begins: its applications have long been answered.
-      if (this.#isAnswered) this.#announce()
+      if (source.kind === 'internet') this.#announce()
       const outcome = await this.#arrival.take({ source, signal, patienceMs }, expectation)
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
@@ -313,6 +318,7 @@ export class Retrieval implements InquiryOwner {
     this.#isAnswered = true
     this.#state = 'handed-over'
     this.#inquiry?.abandon()
+    this.#endAnnouncement()
     this.#head.resolve({
       kind: 'direct',
       response: { ...response, body: this.#counted(response.body) },
@@ -337,7 +343,7 @@ export class Retrieval implements InquiryOwner {
     if (copy === undefined || this.#isAnswered) return
     this.#isAnswered = true
     this.#head.resolve({ kind: 'growing', fields, copy })
-    this.#announce()
+    this.#announceCopy()
     if (this.#early) this.lateOffer(this.#early)
   }
 
@@ -391,11 +397,22 @@ export class Retrieval implements InquiryOwner {
     return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wastedMs))
   }
 
-  /** Says to the LAN that this node is fetching it, once its response may be shared. */
+  /** Says to the LAN that this node is fetching it (FIG. 7, 216A); a resumed or taken-over copy can be read at once. */
   #announce(): void {
-    const isFetching = this.#current?.kind === 'internet' && this.request.mayAskPeers
-    if (this.#announced || !isFetching || !this.isShareable) return
+    if (this.#announced || !this.report.asked) return
     this.#announced = this.#components.events.announce(this)
+    if (this.#isAnswered) this.#announceCopy()
+  }
+
+  /** Now that the response is known, its growing copy can be read by peers (216B), or never will be. */
+  #announceCopy(): void {
+    if (this.isShareable) return this.#announced?.readable()
+    if (this.#current?.kind === 'internet') this.#endAnnouncement()
+  }
+
+  #endAnnouncement(): void {
+    this.#announced?.failed()
+    this.#announced = undefined
   }
 
   #onLastReaderGone(): void {
@@ -413,8 +430,7 @@ export class Retrieval implements InquiryOwner {
     this.#state = 'paused'
     this.#attempt.abort()
     this.#inquiry?.abandon()
-    this.#announced?.failed()
-    this.#announced = undefined
+    this.#endAnnouncement()
     this.#lingering = new AbortController()
     void this.#linger(this.#lingering.signal)
   }
@@ -433,7 +449,7 @@ export class Retrieval implements InquiryOwner {
   #giveUp(fault: Fault): void {
     if (this.#state === 'over') return
     this.#attempt.abort()
-    this.#announced?.failed()
+    this.#endAnnouncement()
     this.#inquiry?.abandon()
     this.#head.reject(fault)
     this.#arrival.copy?.fail(fault)

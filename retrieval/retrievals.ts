@@ -16,7 +16,10 @@ export interface Retrievals {
   join(request: RetrievalRequest, received: Fields): Joined
   /** For one application only. */
   alone(request: RetrievalRequest): Joined
+  /** The retrieval whose growing copy may be read. */
   running(uri: TargetUri): Retrieval | undefined
+  /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
+  isFetching(uri: TargetUri): boolean
   all(): readonly Retrieval[]
   /** Whether wrong bytes of this were delivered lately: then the origin server answers the next request (V§2). */
   isPoisoned(uri: TargetUri): boolean
@@ -70,6 +73,7 @@ export function retrievals(
     },
     alone: begin,
     running: (uri) => [...everyone].find((each) => each.request.uri === uri && each.copy !== undefined),
+    isFetching: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isFetching),
     all: () => [...everyone],
     isPoisoned: (uri) => components.clock.monotonic() - (poisoned.get(uri) ?? -Infinity) < POISONED_MS,
     stop: () => everyone.forEach((retrieval) => retrieval.stop()),

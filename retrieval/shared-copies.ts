@@ -23,6 +23,8 @@ export interface SharedCopiesComponents {
   readonly aliases: LocalAliases
   /** The retrieval that runs for this URI. */
   readonly running: (uri: TargetUri) => Retrieval | undefined
+  /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
+  readonly isFetching: (uri: TargetUri) => boolean
   /** The node has reached its upload limit: it stays silent (R3.5). */
   readonly isBusy: () => boolean
 }
@@ -35,7 +37,8 @@ export function sharedCopies(components: SharedCopiesComponents): LocalCopies & 
       const response = offered(components, uri)
       if (response) return { kind: 'complete', offer: offerOf(components, response) }
       const retrieval = readable(components, uri)
-      return retrieval ? { kind: 'downloading', offer: growingOffer(components, retrieval) } : ABSENT
+      if (retrieval) return { kind: 'downloading', offer: growingOffer(components, retrieval) }
+      return components.isFetching(uri) ? PROMISED : ABSENT
     },
     open(alias) {
       const uri = components.aliases.uriOf(alias)
@@ -49,6 +52,19 @@ export function sharedCopies(components: SharedCopiesComponents): LocalCopies & 
 }
 
 const ABSENT: Located<LocalOffer> = { kind: 'absent' }
+
+/** The origin server has been asked and has not answered yet: who asks now had better wait for that. */
+const PROMISED: Located<LocalOffer> = {
+  kind: 'downloading',
+  offer: {
+    alias: undefined,
+    size: undefined,
+    digest: undefined,
+    etag: undefined,
+    lastModified: undefined,
+    ageSeconds: undefined,
+  },
+}
 
 /** The stored response that may be offered now: shareable by its fields and its rule, one variant, fresh. */
 function offered(components: SharedCopiesComponents, uri: TargetUri): StoredResponse | undefined {

@@ -88,6 +88,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     rules,
     aliases,
     running: (uri) => running.running(uri),
+    isFetching: (uri) => running.isFetching(uri),
     isBusy: () => seams.uploads() >= settings.maxUploads,
   })
   const peering = new Peering(
@@ -102,7 +103,8 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       events: {
         announce: (retrieval) => {
           const { uri } = retrieval.request
-          return peering.announceDownload(uri, aliases.aliasOf(uri), () => retrieval.progress())
+          const alias = () => (retrieval.isShareable ? aliases.aliasOf(uri) : undefined)
+          return peering.announceDownload(uri, alias, () => retrieval.progress())
         },
         shun,
         stored(response, unverified) {

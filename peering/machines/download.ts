@@ -5,7 +5,8 @@
  *                            │    ▲  └────failed────► over: "download failed" to everyone who waits
  *                            └────┘ every report interval: progress to everyone who waits (216C)
  *
- * "I am downloading" is broadcast once at the start, and sent to each asker (216B); an asker then counts as waiting.
+ * "I am downloading" is broadcast at the start if somebody is known to wait, again when the growing copy can be read, and
+ * sent to each asker (216B); an asker then counts as waiting.
  * Reports are worth something to whoever forges a question in another's name, so they come to an end by themselves;
  * the last word ("complete", "failed") goes to everyone all the same. An event without a transition changes nothing.
  */
@@ -22,7 +23,10 @@ interface WaitingPeer {
 }
 
 export type DownloadEvent =
-  | { readonly kind: 'begin'; readonly at: Monotonic }
+  /** `waiting`: who asked at the same time and lets this node go first (R5.4). */
+  | { readonly kind: 'begin'; readonly at: Monotonic; readonly waiting: readonly string[] }
+  /** The growing copy can be read from now on. */
+  | { readonly kind: 'readable' }
   /** A peer asked for the resource and was told "I am downloading". */
   | { readonly kind: 'asked'; readonly peer: string }
   | { readonly kind: 'wake'; readonly at: Monotonic }
@@ -52,14 +56,10 @@ export function stepDownload(
   event: DownloadEvent,
 ): readonly [DownloadState, readonly DownloadCommand[]] {
   switch (event.kind) {
-    case 'begin': {
-      if (state.kind !== 'idle') return [state, []]
-      const reportAt = next(event.at)
-      return [
-        { kind: 'downloading', waiting: [], reportAt },
-        [{ kind: 'broadcast-downloading' }, { kind: 'wake', at: reportAt }],
-      ]
-    }
+    case 'begin':
+      return state.kind === 'idle' ? begin(event.waiting, event.at) : [state, []]
+    case 'readable':
+      return [state, state.kind === 'downloading' ? [{ kind: 'broadcast-downloading' }] : []]
     case 'asked':
       return [withWaiting(state, event.peer), []]
     case 'wake':
@@ -72,6 +72,17 @@ export function stepDownload(
 }
 
 type Downloading = Extract<DownloadState, { kind: 'downloading' }>
+
+function begin(
+  peers: readonly string[],
+  at: Monotonic,
+): readonly [DownloadState, readonly DownloadCommand[]] {
+  const waiting = peers.slice(0, MAX_WAITING).map((peer) => ({ peer, reportsLeft: MAX_REPORTS }))
+  const reportAt = next(at)
+  const wake = { kind: 'wake', at: reportAt } as const
+  const commands = waiting.length > 0 ? [{ kind: 'broadcast-downloading' } as const, wake] : [wake]
+  return [{ kind: 'downloading', waiting, reportAt }, commands]
+}
 
 function report(state: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
   if (at < state.reportAt) return [state, [{ kind: 'wake', at: state.reportAt }]]
@@ -110,7 +121,8 @@ const OVER: DownloadState = { kind: 'over' }
 
 /** The transitions of FIG. 7, for the state diagram and the tests. */
 export const DOWNLOAD_TRANSITIONS = [
-  ['idle', 'begin', 'downloading', '216A, 216B: "downloading" is broadcast'],
+  ['idle', 'begin', 'downloading', '216A: "downloading" is broadcast if somebody waits'],
+  ['downloading', 'readable', 'downloading', '216B: "downloading" is broadcast, with its place'],
   ['downloading', 'asked', 'downloading', '216B: "I am downloading"'],
   ['downloading', 'wake', 'downloading', '216C: progress'],
   ['downloading', 'complete', 'over', '"download complete"'],

@@ -133,10 +133,26 @@ function onDownloading<H extends Holder, D extends Downloader>(
     if (noted.kind !== 'waiting' || noted.until <= noted.holdersUntil) return [noted, []]
     return downloader.readable && noted.settings.waitForDownloads ? hurry(noted, at) : [noted, []]
   }
-  const silentAt = (at + state.settings.silenceMs) as Monotonic
-  if (state.on.readable || !downloader.readable) return [{ ...state, silentAt }, []]
+  // Who promises a copy without ever giving it is not waited for by repeating the promise.
+  const isPromise = state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs
+  const silentAt = isPromise ? state.silentAt : silence(state, downloader, at)
+  if (state.on.readable || !downloader.readable)
+    return [{ ...state, silentAt, on: kept(state.on, downloader) }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
   return [{ ...state, silentAt, on: downloader }, [{ kind: 'follow', downloader }]]
+}
+
+/** The newest word of the same downloader; a copy that is being read stays the one that is read. */
+function kept<D extends Downloader>(on: D, newest: D): D {
+  return on.readable ? on : newest
+}
+
+function silence<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  on: D,
+  at: Monotonic,
+): Monotonic {
+  return (at + (on.silenceMs ?? state.settings.silenceMs)) as Monotonic
 }
 
 /** A copy that can be read is there: only the holders' own time is waited for, not that of the slowest machine. */
@@ -236,7 +252,7 @@ function awaitDownload<H extends Holder, D extends Downloader>(
   on: D,
   at: Monotonic,
 ): Step<H, D> {
-  const silentAt = (at + state.settings.silenceMs) as Monotonic
+  const silentAt = silence(state, on, at)
   const sources = withoutDownloader(state.sources, on.peer)
   const command = on.readable
     ? ({ kind: 'follow', downloader: on } as const)

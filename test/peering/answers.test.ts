@@ -19,7 +19,7 @@ function holder(number: number, clock: ManualClock, onSent: (to: Address) => voi
       random: seededRandom(number),
       copies,
       sender: { sendBytes: (_type, to) => onSent(to), count: (what) => void counted.push(what) },
-      locationOf: (_alias: LocalAlias) => placeAt(address(number)),
+      locationOf: (_alias: LocalAlias | undefined) => placeAt(address(number)),
       onAsked: () => {},
       progressOf: () => ({ receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }),
     },

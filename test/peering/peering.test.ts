@@ -153,7 +153,7 @@ test('a node that may not ask goes to the Internet without a word, and is told n
 test('a node that may not serve answers nothing and announces nothing', async () => {
   const { clock, lan, one } = await alone({ serve: false })
   one.copies.here.set(RESOURCE, 'complete')
-  one.peering.announceDownload(RESOURCE, ALIAS, progress).complete()
+  one.peering.announceDownload(RESOURCE, () => ALIAS, progress).complete()
   lan.say(STRANGER, plainRequest(5))
   clock.advance(3000)
   assert.deepEqual([...lan.heard('response'), ...lan.heard('downloading')], [])
@@ -349,7 +349,7 @@ test('a plain "download complete" says no place: the asker asks again, and the a
 
 test('no answer is longer than its question, or than 256 bytes', async () => {
   const { clock, lan, one } = await alone()
-  one.peering.announceDownload(RESOURCE, ALIAS, progress)
+  one.peering.announceDownload(RESOURCE, () => ALIAS, progress)
   for (const kind of ['complete', 'downloading'] as const)
     for (const length of [30, 100, 200, 300, 400, 900]) {
       const href = `http://example.org/${'x'.repeat(length)}`
@@ -381,7 +381,7 @@ test('a question is long enough for the usual answer in full', async () => {
 test(`one question, forged or not, is worth ${MAX_REPORTS} reports and no more; asked again, as many again`, async () => {
   const { clock, lan, one } = await alone()
   one.copies.here.set(RESOURCE, 'downloading')
-  one.peering.announceDownload(RESOURCE, ALIAS, progress)
+  one.peering.announceDownload(RESOURCE, () => ALIAS, progress)
   const reports = () => lan.heard('downloading').filter(({ to }) => to === STRANGER).length
   lan.say(STRANGER, plainRequest(1), one.address)
   clock.advance((MAX_REPORTS + 100) * REPORT_INTERVAL_MS)
@@ -396,7 +396,7 @@ test(`one question, forged or not, is worth ${MAX_REPORTS} reports and no more; 
 test('FIG. 7: who asks is told at once, then of the progress, then of the end', async () => {
   const { clock, lan, asker, holder, owner } = await pair()
   holder.copies.here.set(RESOURCE, 'downloading')
-  const download = holder.peering.announceDownload(RESOURCE, ALIAS, progress)
+  const download = holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
   clock.advance(100)
   asker.peering.inquire(RESOURCE, true, owner)
   clock.advance(2 * LATENCY_MS)
@@ -420,7 +420,7 @@ test('whoever asked a moment before the download began learns of it by the broad
   holder.copies.here.delete(RESOURCE)
   asker.peering.inquire(RESOURCE, true, owner)
   clock.advance(10)
-  holder.peering.announceDownload(RESOURCE, ALIAS, progress)
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress).readable()
   clock.advance(2200)
   assert.deepEqual(owner.told, [`follow ${holder.address}`])
 })
@@ -429,7 +429,7 @@ test('a place that found no room in the first answer comes with the next report,
   const { clock, lan, asker, holder, owner } = await pair(PATENTS)
   const long = `http://example.org/${'x'.repeat(900)}`
   holder.copies.here.set(long, 'downloading')
-  holder.peering.announceDownload(long, ALIAS, progress)
+  holder.peering.announceDownload(long, () => ALIAS, progress)
   clock.advance(100)
   asker.peering.inquire(long, true, owner)
   clock.advance(1)
@@ -441,7 +441,7 @@ test('a place that found no room in the first answer comes with the next report,
 test('a node that stops tells those who wait for its downloads, and they go on at once', async () => {
   const { clock, asker, holder, owner } = await pair()
   holder.copies.here.set(RESOURCE, 'downloading')
-  holder.peering.announceDownload(RESOURCE, ALIAS, progress)
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
   asker.peering.inquire(RESOURCE, true, owner)
   clock.advance(2300)
   await holder.peering.stop()
@@ -452,8 +452,8 @@ test('a node that stops tells those who wait for its downloads, and they go on a
 test('a second download of one resource takes the place of the first, whose end does not end it', async () => {
   const { clock, lan, one } = await alone()
   one.copies.here.set(RESOURCE, 'downloading')
-  const first = one.peering.announceDownload(RESOURCE, ALIAS, progress)
-  one.peering.announceDownload(RESOURCE, ALIAS, progress)
+  const first = one.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  one.peering.announceDownload(RESOURCE, () => ALIAS, progress)
   first.failed()
   lan.say(STRANGER, plainRequest(1), one.address)
   clock.advance(REPORT_INTERVAL_MS + 1)
@@ -469,7 +469,7 @@ test('a second download of one resource takes the place of the first, whose end 
 test('stopping abandons what is open, and leaves no timers', async () => {
   const { clock, asker, holder, owner } = await pair()
   asker.peering.inquire(RESOURCE, true, owner)
-  holder.peering.announceDownload(`${RESOURCE}2`, ALIAS, progress)
+  holder.peering.announceDownload(`${RESOURCE}2`, () => ALIAS, progress)
   clock.advance(1)
   await asker.peering.stop()
   await holder.peering.stop()

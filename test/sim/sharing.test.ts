@@ -71,10 +71,6 @@ describe('sharing on a virtual LAN', () => {
       for (const got of await Promise.all(asking)) assertRight(scenario, uri, got)
       assertAtMost(scenario.origin.sentBytes, 1.1 * MB, 'bytes from the origin server')
     },
-    {
-      seeds: [1, 2],
-      todo: 'R5.4: nodes that ask while others wait do not agree on a fetcher; the origin sends 15 to 20 copies',
-    },
   )
 
   for (const proof of ['digest', 'updater'] as const) {

@@ -20,43 +20,51 @@ const machine: Machine<DownloadState, DownloadEvent, DownloadCommand> = {
   transitions: DOWNLOAD_TRANSITIONS,
 }
 
-const BEGIN: DownloadEvent = { kind: 'begin', at: at(0) }
+const BEGIN: DownloadEvent = { kind: 'begin', at: at(0), waiting: [] }
 const DOWNLOADING: DownloadCommand = { kind: 'broadcast-downloading' }
 const COMPLETE: DownloadEvent = { kind: 'complete' }
 const FAILED: DownloadEvent = { kind: 'failed' }
+const READABLE: DownloadEvent = { kind: 'readable' }
 const asked = (peer: string): DownloadEvent => ({ kind: 'asked', peer })
 const wake = (ms: number): DownloadEvent & DownloadCommand => ({ kind: 'wake', at: at(ms) })
 const progress = (...to: string[]): DownloadCommand => ({ kind: 'send-progress', to })
 
 testScripts(machine, {
-  'FIG. 7, 216A and 216B: "downloading" is broadcast once, at the start': [
-    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+  'FIG. 7, 216A and 216B: "downloading" is broadcast when the growing copy can be read': [
+    [BEGIN, 'downloading', wake(500)],
     [BEGIN, 'downloading'],
+    [READABLE, 'downloading', DOWNLOADING],
+  ],
+  '216A: whoever waits for this node from the start is told at once, and counts as waiting (R5.4)': [
+    [{ kind: 'begin', at: at(0), waiting: ['r'] }, 'downloading', DOWNLOADING, wake(500)],
+    [wake(500), 'downloading', progress('r'), wake(1000)],
+    [FAILED, 'over', { kind: 'send-failed', to: ['r'] }],
+    [READABLE, 'over'],
   ],
   'FIG. 7, 216C: progress goes to those who wait, every half second': [
-    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [BEGIN, 'downloading', wake(500)],
     [asked('a'), 'downloading'],
     [asked('b'), 'downloading'],
     [wake(500), 'downloading', progress('a', 'b'), wake(1000)],
     [wake(1003), 'downloading', progress('a', 'b'), wake(1503)],
   ],
   '216C: with nobody waiting nothing is sent': [
-    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [BEGIN, 'downloading', wake(500)],
     [wake(500), 'downloading', wake(1000)],
   ],
   '216C: woken early, it reports nothing': [
-    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [BEGIN, 'downloading', wake(500)],
     [asked('a'), 'downloading'],
     [wake(499), 'downloading', wake(500)],
   ],
   'whoever asks twice is told once': [
-    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [BEGIN, 'downloading', wake(500)],
     [asked('a'), 'downloading'],
     [asked('a'), 'downloading'],
     [wake(500), 'downloading', progress('a'), wake(1000)],
   ],
   '"download complete" goes to everyone who waits, and is the end (R5.3)': [
-    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [BEGIN, 'downloading', wake(500)],
     [asked('a'), 'downloading'],
     [COMPLETE, 'over', { kind: 'send-complete', to: ['a'] }],
     [FAILED, 'over'],
@@ -65,13 +73,14 @@ testScripts(machine, {
     [BEGIN, 'over'],
   ],
   '"download failed" goes to everyone who waits, and is the end (R5.3)': [
-    [BEGIN, 'downloading', DOWNLOADING, wake(500)],
+    [BEGIN, 'downloading', wake(500)],
     [asked('a'), 'downloading'],
     [FAILED, 'over', { kind: 'send-failed', to: ['a'] }],
     [COMPLETE, 'over'],
   ],
   'before it begins nothing has any effect': [
     [asked('a'), 'idle'],
+    [READABLE, 'idle'],
     [wake(5), 'idle'],
     [COMPLETE, 'idle'],
     [FAILED, 'idle'],
@@ -97,6 +106,12 @@ const reportsTo = (commands: readonly DownloadCommand[], peer: string) =>
   commands.filter((command) => command.kind === 'send-progress' && command.to.includes(peer)).length
 const toldLast = (state: DownloadState) =>
   run([COMPLETE], state).commands.flatMap((each) => ('to' in each ? each.to : []))
+
+test(`of those who wait from the start, no more than ${MAX_WAITING} are told`, () => {
+  const waiting = Array.from({ length: MAX_WAITING + 1 }, (_, each) => `peer ${each}`)
+  const { state } = run([{ kind: 'begin', at: at(0), waiting }])
+  assert.equal(toldLast(state).length, MAX_WAITING)
+})
 
 test(`no more than ${MAX_WAITING} peers are told`, () => {
   const { state } = run([BEGIN, ...peers(MAX_WAITING + 1)])
@@ -131,20 +146,27 @@ const events = fc.array(fc.nat(600), { maxLength: 40, size: 'max' }).chain((gaps
       { weight: 3, arbitrary: fc.constantFrom('a', 'b', 'c').map(asked) },
       {
         weight: 1,
-        arbitrary: fc.constantFrom<DownloadEvent>({ kind: 'begin', at: at(now) }, COMPLETE, FAILED),
+        arbitrary: fc.constantFrom<DownloadEvent>(
+          { kind: 'begin', at: at(now), waiting: [] },
+          READABLE,
+          COMPLETE,
+          FAILED,
+        ),
       },
     )
   })
   return fc.tuple(...each)
 })
 
-test('whatever happens: listed transitions only, one broadcast, wake-ups in the future, silence after the end', () => {
+test('whatever happens: listed transitions only, a broadcast for each new place, wake-ups in the future, silence after the end', () => {
   fc.assert(
     fc.property(events, (sequence) => {
       let state: DownloadState = initialDownload
       let broadcasts = 0
+      let places = 0
       for (const event of [BEGIN, ...sequence]) {
         const step = stepListed(machine, state, event)
+        if (event === READABLE && state.kind === 'downloading') places++
         if (state.kind === 'over') assert.deepEqual([step.state, step.commands], [state, []])
         for (const command of step.commands) {
           if (command.kind === 'broadcast-downloading') broadcasts++
@@ -152,7 +174,7 @@ test('whatever happens: listed transitions only, one broadcast, wake-ups in the 
         }
         state = step.state
       }
-      assert.equal(broadcasts, 1)
+      assert.equal(broadcasts, places)
     }),
   )
 })

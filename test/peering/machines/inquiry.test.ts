@@ -39,6 +39,11 @@ const downloading = (peer: string, ms = 100, readable = true): Event => ({
   at: at(ms),
   downloader: { peer, readable },
 })
+const promising = (peer: string, ms: number, silenceMs: number): Event => ({
+  kind: 'downloading',
+  at: at(ms),
+  downloader: { peer, readable: false, silenceMs },
+})
 const complete = (peer: string, ms: number, isLocated = true): Event => ({
   kind: 'download-complete',
   at: at(ms),
@@ -121,6 +126,16 @@ testScripts(machine, {
     [downloading('d'), 'waiting'],
     [downloadFailed('d', 200), 'waiting'],
     [wake(2200), 'retrieving', INTERNET],
+  ],
+  '156: who promises a copy is waited for as long as it said, not longer for saying it again (R5.4)': [
+    [need(), 'waiting', I_NEED, wake(2200)],
+    [promising('d', 100, 300), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(2500)],
+    [promising('d', 2400, 300), 'awaiting'],
+    [promising('d', 2450, 900), 'awaiting'],
+    [wake(2500), 'awaiting', wake(3350)],
+    [promising('d', 3300, 900), 'awaiting'],
+    [wake(3350), 'retrieving', INTERNET],
   ],
   '144: once a growing copy can be read, only the holders’ own time is waited for': [
     [need({ holdersMs: 40 }), 'waiting', I_NEED, wake(2200)],

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Monotonic } from '../../core/clock.ts'
+import type { Address } from '../../core/transport.ts'
+import type { NodeId } from '../../peering/packets.ts'
+import { MAX_RESOURCES, MAX_RIVALS, Rivals, type Rival } from '../../peering/rivals.ts'
+
+const at = (ms: number) => ms as Monotonic
+const node = (number: number): Rival => ({
+  peer: `10.0.0.${number}` as Address,
+  node: number.toString(16).padStart(32, '0') as NodeId,
+})
+
+/** What each of `count` nodes knows when all have heard each other ask for `resource` at time 0. */
+function everybody(count: number, resource: string) {
+  const nodes = Array.from({ length: count }, (_, each) => node(each + 1))
+  return nodes.map((self) => {
+    const rivals = new Rivals(self.node)
+    for (const other of nodes) if (other !== self) rivals.heard(resource, other, at(0))
+    return { self, rivals }
+  })
+}
+
+test('all that heard the same questions name the same fetcher, and exactly one fetches', () => {
+  const all = everybody(20, 'http://example.org/a')
+  const first = all.map(
+    ({ self, rivals }) => rivals.ahead('http://example.org/a', at(0))[0]?.peer ?? self.peer,
+  )
+  assert.equal(new Set(first).size, 1)
+  assert.equal(all.filter(({ rivals }) => rivals.ahead('http://example.org/a', at(0)).length === 0).length, 1)
+})
+
+test('whoever is ahead of one has that one behind it', () => {
+  const all = everybody(6, 'r')
+  for (const { self, rivals } of all)
+    for (const { peer } of rivals.ahead('r', at(0))) {
+      const other = all.find((each) => each.self.peer === peer)
+      assert.ok(other?.rivals.behind('r', at(0)).includes(self.peer))
+    }
+})
+
+test('different resources have different fetchers', () => {
+  const fetchers = new Set<string>()
+  for (let each = 0; each < 40; each++) {
+    const resource = `http://example.org/${each}`
+    const fetcher = everybody(8, resource).find(({ rivals }) => rivals.ahead(resource, at(0)).length === 0)
+    fetchers.add(fetcher?.self.peer ?? '')
+  }
+  assert.ok(fetchers.size >= 6, `${fetchers.size} of 8 nodes fetch`)
+})
+
+test('a question long ago is no rival', () => {
+  const rivals = new Rivals(node(1).node)
+  for (let each = 2; each < 20; each++) rivals.heard('r', node(each), at(0))
+  assert.notEqual(rivals.ahead('r', at(60)).length, 0)
+  assert.equal(rivals.ahead('r', at(61)).length, 0)
+})
+
+test('resources and askers are forgotten beyond their bounds', () => {
+  const rivals = new Rivals(node(0).node)
+  for (let each = 1; each <= MAX_RIVALS + 10; each++) rivals.heard('r', node(each), at(0))
+  const known = rivals.ahead('r', at(0)).length + rivals.behind('r', at(0)).length
+  assert.equal(known, MAX_RIVALS)
+  for (let each = 0; each < MAX_RESOURCES; each++) rivals.heard(`r${each}`, node(1), at(0))
+  assert.equal(rivals.ahead('r', at(0)).length + rivals.behind('r', at(0)).length, 0)
+})
