@@ -62,6 +62,8 @@ export interface UnverifiedCopy {
 }
 
 export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable'> {
+  /** Whether a peer is known that could answer a question. */
+  readonly isAnybodyThere: () => boolean
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
 }
@@ -85,7 +87,7 @@ export class Retrieval implements InquiryOwner {
   readonly #head = deferred<Head>()
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
-  #expectation: Promise<Expectation> = Promise.resolve(NO_EXPECTATION)
+  #expectation: Promise<Expectation> | undefined
   #inquiry: Inquiry | undefined
   #announced: AnnouncedDownload | undefined
   #current: Source | undefined
@@ -161,13 +163,14 @@ export class Retrieval implements InquiryOwner {
   }
 
   async start(): Promise<void> {
-    const { verifier, clock, inquire } = this.#components
+    const { clock, inquire } = this.#components
     const { uri, policy, mayAskPeers } = this.request
     if (!mayAskPeers) return this.retrieveFromInternet()
-    this.#expectation = verifier.expect(uri, policy)
-    this.#expectation.catch(() => {})
-    // A digest that is still being looked up does not delay the question; no proof at all makes it pointless.
-    const early = await Promise.race([this.#expectation, sleep(clock, 0).then(() => undefined)])
+    // Proof is looked for when there is somebody to answer. It does not delay the question; none at all makes it pointless.
+    const pending = sleep(clock, 0).then(() => undefined)
+    const early = this.#components.isAnybodyThere()
+      ? await Promise.race([this.#expect(), pending])
+      : undefined
     if (this.#state !== 'running') return
     if (early?.kind === 'none') return this.retrieveFromInternet()
     this.report.asked = true
@@ -220,7 +223,7 @@ export class Retrieval implements InquiryOwner {
     if (copy?.size === undefined) return void (this.#early = offer)
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
-    void this.#expectation.then((expectation) => this.#changeOver(expectation))
+    void this.#expect().then((expectation) => this.#changeOver(expectation))
   }
 
   heardProgress(download: PeerDownload): void {
@@ -272,10 +275,17 @@ export class Retrieval implements InquiryOwner {
     if (!this.#isAnswered && this.#arrival.contributors.size > 0) await this.#arrival.reset()
   }
 
+  /** What a copy from a peer must show, looked up once. A verifier that fails proves nothing. */
+  #expect(): Promise<Expectation> {
+    const { uri, policy } = this.request
+    this.#expectation ??= this.#components.verifier.expect(uri, policy).catch(() => NO_EXPECTATION)
+    return this.#expectation
+  }
+
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
-    return isOriginAlone ? NO_EXPECTATION : this.#expectation
+    return isOriginAlone ? NO_EXPECTATION : this.#expect()
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {

@@ -99,6 +99,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
       ...seams,
+      isAnybodyThere: () => peering.timing() !== undefined,
       inquire: (resource, waitForDownloads, owner) => peering.inquire(resource, waitForDownloads, owner),
       events: {
         announce: (retrieval) => {
