@@ -28,8 +28,8 @@ export function tally(): Tally {
   let uploadedBytes = 0
   let uploads = 0
   return {
-    request({ trace, way, bytes }) {
-      const how = trace?.how ?? way
+    request({ trace, way, bytes, outcome }) {
+      const how = trace?.how ?? (outcome === 'fault' ? 'failed' : way)
       requests[how] = (requests[how] ?? 0) + 1
       deliveredBytes += bytes
     },
