@@ -42,19 +42,33 @@ export async function writeAnswer(response: ServerResponse, answer: Answer): Pro
     response.end()
     return { kind: 'complete', bytes }
   } catch (error) {
-    response.destroy()
+    cut(response)
     return { kind: 'broken', bytes, error }
   }
 }
 
+/** A close would look like the end to whoever counts on it for want of a length (HTTP/1.0); a reset does not. */
+function cut(response: ServerResponse): void {
+  const endsByClosing =
+    response.headersSent && !response.hasHeader('content-length') && !response.chunkedEncoding
+  if (endsByClosing) response.socket?.resetAndDestroy()
+  else response.destroy()
+}
+
+/** Who takes nothing for this long, in ms, has gone without saying so (V§4, exhaustion). */
+const STALL_MS = 30_000
+
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
+    if (response.destroyed) return resolve()
     const done = () => {
-      response.off('drain', done).off('close', done)
+      response.off('drain', done).off('close', done).setTimeout(0)
       resolve()
     }
-    if (response.destroyed) resolve()
-    else response.on('drain', done).on('close', done)
+    response
+      .on('drain', done)
+      .on('close', done)
+      .setTimeout(STALL_MS, () => response.destroy())
   })
 }
 

@@ -2,11 +2,12 @@
  * The `Upstream` seam over undici: to origin servers through the target guard, to peers straight.
  * None of undici's interceptors is used: caching, collapsing and retrying are this product's own business (V§10).
  */
-import { Agent, buildConnector, request as send, type Dispatcher } from 'undici'
+import { Agent, buildConnector, type Dispatcher } from 'undici'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw, fieldsToRaw, withoutFields } from '../core/fields.ts'
 import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
 import { connectionFault } from './connection-fault.ts'
+import { plainReason } from './relay.ts'
 import { guardedLookup, mayConnect, type GuardSettings } from './target-guard.ts'
 
 export interface HttpUpstream extends Upstream {
@@ -70,10 +71,11 @@ export function peerUpstream(localAddress: string | undefined): HttpUpstream {
 
 async function roundTrip(agent: Agent, request: UpstreamRequest): Promise<UpstreamResponse> {
   const { method, uri, fields, signal } = request
-  const { host } = new URL(uri)
+  const { host, origin } = new URL(uri)
   try {
-    const response = await send(uri, {
-      dispatcher: agent,
+    const response = await agent.request({
+      origin,
+      path: pathOf(uri),
       method,
       headers: fieldsToRaw(withoutFields(fields, ['host', 'content-length', 'transfer-encoding'])),
       signal,
@@ -81,13 +83,19 @@ async function roundTrip(agent: Agent, request: UpstreamRequest): Promise<Upstre
     })
     return {
       status: response.statusCode,
-      reason: response.statusText ?? '',
+      reason: plainReason(response.statusText),
       fields: fieldsFromRaw(rawHeaders(response)),
       body: faithful(response.body, host),
     }
   } catch (error) {
     throw faultOf(error, host)
   }
+}
+
+/** The request target as it was written: what is not touched cannot be misread (RFC 9110 7.7). */
+function pathOf(uri: string): string {
+  const path = uri.replace(/^https?:\/\/[^/?]*/i, '')
+  return path.startsWith('/') ? path : `/${path}`
 }
 
 /** With `responseHeaders: 'raw'` undici gives Node's flat form, which its types do not say. */

@@ -191,10 +191,10 @@ export class ProxyServer {
     return {
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
       uri: parseTargetUri(target.href) ?? (target.href as TargetUri),
-      target: target.href,
+      target: request.url ?? target.href,
       received,
       forwarded: [...endToEndFields(received), via],
-      client: request.socket.remoteAddress ?? '',
+      client: clientOf(request),
       signal,
     } as const
   }
@@ -258,6 +258,11 @@ export class ProxyServer {
   }
 }
 
+/** Programs of one machine share its address; their names tell most of them apart. */
+function clientOf(request: IncomingMessage): string {
+  return `${request.socket.remoteAddress ?? ''}|${encodeURIComponent(request.headers['user-agent'] ?? '').slice(0, 200)}`
+}
+
 /** GET and HEAD without content and without the wish for another protocol. */
 function isPlain(request: IncomingMessage): boolean {
   const fields = fieldsFromRaw(request.rawHeaders)
@@ -318,7 +323,7 @@ class ExchangeLog {
   }
 }
 
-/** A URL for the log: userinfo gone, query values hidden. */
+/** A URL for the log: without userinfo and query, which may be credentials. */
 export function withoutSecrets(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//').replace(/([?&][^=&]*)=[^&#]*/g, '$1=…')
+  return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/s, '?…')
 }

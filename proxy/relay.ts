@@ -72,6 +72,10 @@ export function responseFlaw(head: { status: number; fields: Fields }): string |
 
 /** A reason phrase with other characters than RFC 9112 4 allows is left out: nobody needs it. */
 export function reasonOf(answer: IncomingMessage): string {
-  const reason = answer.statusMessage ?? ''
+  return plainReason(answer.statusMessage)
+}
+
+/** The phrase, or none when it has characters that may not stand there. */
+export function plainReason(reason = ''): string {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(reason) ? reason : ''
 }

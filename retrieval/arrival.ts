@@ -67,7 +67,8 @@ export class Arrival {
   #copy: GrowingCopy | undefined
   #fields: Fields = []
   #admission: Admission = { kind: 'refused', reason: 'nothing has come yet' }
-  #fillingSince: Monotonic
+  /** When the source in use began, and what was held by then. */
+  #filling: { readonly since: Monotonic; readonly heldBytes: number }
   #requestTime: EpochMs
   #responseTime: EpochMs
   /** Whether applications were answered before the whole was verified. */
@@ -79,7 +80,7 @@ export class Arrival {
     this.#request = request
     this.#settings = settings
     this.#components = components
-    this.#fillingSince = components.clock.monotonic()
+    this.#filling = { since: components.clock.monotonic(), heldBytes: 0 }
     this.#requestTime = components.clock.wall()
     this.#responseTime = this.#requestTime
   }
@@ -104,8 +105,9 @@ export class Arrival {
 
   progress(): DownloadProgress {
     const receivedBytes = this.heldBytes
-    const seconds = (this.#components.clock.monotonic() - this.#fillingSince) / 1000
-    const bytesPerSecond = seconds > 0 ? Math.round(receivedBytes / seconds) : undefined
+    const seconds = (this.#components.clock.monotonic() - this.#filling.since) / 1000
+    const newBytes = receivedBytes - this.#filling.heldBytes
+    const bytesPerSecond = seconds > 0 ? Math.round(newBytes / seconds) : undefined
     return { receivedBytes, totalBytes: this.#copy?.size, bytesPerSecond }
   }
 
@@ -117,13 +119,14 @@ export class Arrival {
     // From here on the length is this peer's word, whether or not a byte follows.
     if (peer !== undefined) this.contributors.add(peer)
     this.report.source ??= attempt.source.kind
-    if (this.#copy === undefined)
-      this.#copy = await this.#components.store.create(believableSize(opened, attempt.source, expectation))
-    this.#fillingSince = this.#components.clock.monotonic()
-    if (opened.size !== undefined) this.#copy.setSize(opened.size)
-    await this.#pump(this.#copy, opened, attempt, expectation)
+    const room = believableSize(opened, attempt.source, expectation)
+    const copy = this.#copy ?? (await this.#create(room, attempt.signal))
+    if (copy === undefined) return { kind: 'aborted' }
+    this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
+    if (opened.size !== undefined) copy.setSize(opened.size)
+    await this.#pump(copy, opened, attempt, expectation)
     if (attempt.signal.aborted) return { kind: 'aborted' }
-    if (this.#copy.size === undefined) this.#copy.setSize(this.heldBytes)
+    if (copy.size === undefined) copy.setSize(this.heldBytes)
     return { kind: 'filled' }
   }
 
@@ -173,11 +176,20 @@ export class Arrival {
     await this.#copy?.reset()
   }
 
+  /** A copy that nobody waits for any more when it is there is given back at once. */
+  async #create(size: number | undefined, signal: AbortSignal): Promise<GrowingCopy | undefined> {
+    const copy = await this.#components.store.create(size)
+    if (!signal.aborted) return (this.#copy = copy)
+    await copy.discard()
+    return undefined
+  }
+
   /** Gives up the copy: from now on the origin server's response is passed on without being stored. */
   async abandonCopy(reason: string): Promise<void> {
     const copy = this.#copy
     this.#copy = undefined
     this.#fields = []
+    this.#admission = { kind: 'refused', reason }
     this.contributors.clear()
     this.#unstorable = reason
     await copy?.discard()
@@ -188,7 +200,9 @@ export class Arrival {
     if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
     const { source } = attempt
     if (source.kind !== 'internet') return this.#openPeer(source, from, attempt, expectation)
-    return from > 0 ? this.#openRest(from, attempt.signal) : this.#openOrigin(attempt.signal)
+    // Who has been answered from the copy can be given nothing but the rest of it.
+    const isRest = from > 0 || this.#isStreaming
+    return isRest ? this.#openRest(from, attempt.signal) : this.#openOrigin(attempt.signal)
   }
 
   async #openPeer(
@@ -242,7 +256,8 @@ export class Arrival {
     const response = await origin.request({ method: 'GET', uri: target, fields, signal })
     this.#responseTime = clock.wall()
     const size = contentLength(response.fields)
-    const reason = this.#unstorable ?? this.#refusal(response) ?? (await this.#noRoom(size))
+    const reason = this.#unstorable ?? this.#refusal(response) ?? (await this.#roomOrReason(size, signal))
+    if (signal.aborted) return { kind: 'aborted' }
     if (reason !== undefined) return { kind: 'direct', response, reason }
     this.#fields = response.fields
     return { status: 200, fields: response.fields, size, from: 0, body: response.body }
@@ -253,11 +268,10 @@ export class Arrival {
     return this.#admission.kind === 'refused' ? this.#admission.reason : undefined
   }
 
-  /** A response that finds no room is delivered without being stored. @returns why there is none. */
-  async #noRoom(size: number | undefined): Promise<string | undefined> {
-    if (this.#copy) return undefined
+  /** Makes room for the copy. A response that finds none is delivered without being stored. @returns why there is none. */
+  async #roomOrReason(size: number | undefined, signal: AbortSignal): Promise<string | undefined> {
     try {
-      this.#copy = await this.#components.store.create(size)
+      if (this.#copy === undefined) await this.#create(size, signal)
       return undefined
     } catch (error) {
       return describe(error)
@@ -297,7 +311,7 @@ export class Arrival {
       isGrowing: source.kind === 'in-progress',
       isStreaming: this.#isStreaming,
       expectation,
-      elapsedMs: this.#components.clock.monotonic() - this.#fillingSince,
+      elapsedMs: this.#components.clock.monotonic() - this.#filling.since,
       verifyFirstUpTo: this.#settings.verifyFirstUpTo,
     }
     copy.release(releasedBytes(filling))

@@ -7,7 +7,7 @@ import { contentLength, skipping, type OpenedSource } from './peer-source.ts'
 
 /** What is known of the representation whose rest is wanted. */
 export interface Rest {
-  /** The first byte wanted; above 0. */
+  /** The first byte wanted; 0 when the answer has been promised and nothing of it has come. */
   readonly from: number
   readonly size: number | undefined
   /** The fields of the response that began it, for `If-Range`. */
@@ -33,10 +33,12 @@ export async function openRest(
   signal: AbortSignal,
 ): Promise<OpenedSource> {
   const whole = withoutFields(requestFields, SELECTING_A_PART)
-  const ranged = withField(whole, 'Range', `bytes=${rest.from}-`)
+  const ranged = rest.from === 0 ? whole : withField(whole, 'Range', `bytes=${rest.from}-`)
   const validator = strongValidator(rest.fields)
-  const fields = validator === undefined ? ranged : withField(ranged, 'If-Range', validator)
+  const isConditional = rest.from > 0 && validator !== undefined
+  const fields = isConditional ? withField(ranged, 'If-Range', validator) : ranged
   const response = await upstream.request({ method: 'GET', uri, fields, signal })
+  refuseAnother(response, rest)
   const opened = response.status === 206 ? fromPartial(response, rest) : fromWhole(response, rest)
   if (rest.size !== undefined && opened.size !== undefined && opened.size !== rest.size)
     throw new Fault(
@@ -44,6 +46,16 @@ export async function openRest(
       `expected ${rest.size} bytes in all, the origin server has ${opened.size}`,
     )
   return opened
+}
+
+/** Two versions of a file are never joined: what tells them apart must not differ (RFC 9110 15.3.7.3). */
+function refuseAnother(response: UpstreamResponse, rest: Rest): void {
+  for (const name of ['etag', 'last-modified']) {
+    const before = fieldValue(rest.fields, name)
+    const now = fieldValue(response.fields, name)
+    if (before !== undefined && now !== undefined && before !== now)
+      throw new Fault('RESPONSE_CHANGED', `the file has changed: ${name} was ${before}, is ${now}`)
+  }
 }
 
 function fromPartial(response: UpstreamResponse, rest: Rest): OpenedSource {
@@ -61,9 +73,14 @@ function fromWhole(response: UpstreamResponse, rest: Rest): OpenedSource {
   return { status: 200, fields: response.fields, size: contentLength(response.fields), from: rest.from, body }
 }
 
-/** A strong entity tag, or the date where there is no entity tag (as apt does). */
+/** Whether what came can be continued later: a validator tells whether the file is still the same. */
+export function isResumable(fields: Fields): boolean {
+  return strongValidator(fields) !== undefined
+}
+
+/** A strong entity tag, or the date where there is no strong one (as apt does). */
 function strongValidator(fields: Fields): string | undefined {
   const etag = fieldValue(fields, 'etag')
-  if (etag !== undefined) return etag.startsWith('W/') ? undefined : etag
+  if (etag !== undefined && !etag.startsWith('W/')) return etag
   return fieldValue(fields, 'last-modified')
 }

@@ -121,17 +121,16 @@ async function* followedBy(body: AsyncIterable<Uint8Array>, then: () => void): A
 export async function begun(answer: Answer): Promise<Answer> {
   if (answer.body === undefined) return answer
   const chunks = answer.body[Symbol.asyncIterator]()
-  const first = await chunks.next()
-  return { ...answer, body: continued(first, chunks) }
-}
-
-async function* continued(
-  first: IteratorResult<Uint8Array>,
-  rest: AsyncIterator<Uint8Array>,
-): AsyncIterable<Uint8Array> {
-  try {
-    for (let next = first; !next.done; next = await rest.next()) yield next.value
-  } finally {
-    await rest.return?.()
+  let first: IteratorResult<Uint8Array> | undefined = await chunks.next()
+  const next = (): Promise<IteratorResult<Uint8Array>> => {
+    const read = first
+    first = undefined
+    return read === undefined ? chunks.next() : Promise.resolve(read)
   }
+  // Not a generator: one that was never asked for a byte would not close what it reads from.
+  const close = async (): Promise<IteratorResult<Uint8Array>> => {
+    await chunks.return?.()
+    return { done: true, value: undefined }
+  }
+  return { ...answer, body: { [Symbol.asyncIterator]: () => ({ next, return: close }) } }
 }

@@ -20,6 +20,7 @@ import { decide, staleIfErrorAllows, type Decision } from '../cache/semantics/de
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
 import { mayNameToLan } from '../cache/semantics/sharing-gate.ts'
 import { freshened, notModifiedApplies } from '../cache/semantics/validation.ts'
+import { matches } from '../cache/semantics/vary.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
 import { admit } from './admission.ts'
@@ -48,6 +49,8 @@ export interface ResourcesComponents {
   readonly rules: () => Rules
   readonly retrievals: Retrievals
   readonly retryWatch: RetryWatch
+  /** The peer that a stored body came from when only an application can tell whether it is right (V5). */
+  readonly unverifiedPeer: (body: Sha256) => Address | undefined
   readonly shun: (peer: Address, reason: ShunReason, detail: string, body?: Sha256) => void
 }
 
@@ -90,7 +93,9 @@ class RequestPath {
         this.#validateInBackground(decision)
         return this.#reuse(decision)
       case 'validate':
-        return method === 'HEAD' ? this.#head(decision.reason) : this.#validated(decision)
+        // A peer's validators are a stranger's word: they could pin an old file for good.
+        if (method === 'HEAD' || decision.response.source === 'peer') return this.#miss(decision.reason)
+        return this.#validated(decision)
       case 'miss':
         return this.#miss(decision.reason)
       case 'only-if-cached':
@@ -114,16 +119,26 @@ class RequestPath {
   }
 
   /** A stored body that turns out damaged at its first byte was removed by that, and is fetched again (R7.3). */
-  async #reuse(reuse: Reuse): Promise<Resource> {
-    const resource = fromStore(reuse, 'hit', this.#asked(), this.#components)
+  async #reuse(reuse: Reuse, how: 'hit' | 'validated' = 'hit'): Promise<Resource> {
+    const resource = fromStore(reuse, how, this.#asked(), this.#components)
     try {
-      return { ...resource, answer: await begun(resource.answer) }
+      const answer = await begun(resource.answer)
+      this.#watch(reuse.response)
+      return { ...resource, answer }
     } catch (error) {
       const isLost =
         error instanceof Fault && (error.code === 'STORE_CORRUPT' || error.code === 'STORE_FAILED')
       if (isLost) return this.#miss('uri-miss')
       throw error
     }
+  }
+
+  /** V5: whoever is given what only an application can verify may come back to complain. */
+  #watch({ digest: body, uri }: StoredResponse): void {
+    const { unverifiedPeer, retryWatch, clock } = this.#components
+    const peer = unverifiedPeer(body)
+    const { client } = this.#request
+    if (peer !== undefined) retryWatch.delivered({ client, uri, peer, body, at: clock.monotonic() })
   }
 
   #miss(reason: ForwardReason): Promise<Resource> {
@@ -165,14 +180,17 @@ class RequestPath {
   }
 
   /** A 304 may also take back the permission to store or to share (RFC 9111 4.3.4, V§3). */
-  #freshened(stored: StoredResponse, fields: Fields): Resource {
+  async #freshened(stored: StoredResponse, fields: Fields): Promise<Resource> {
     const { store, clock } = this.#components
     const now = clock.wall()
-    const { status } = stored
+    const { status, id } = stored
+    const known = store.lookup(stored.uri).find((each) => each.id === id)
+    // Removed while the origin server was asked: there is nothing to renew.
+    if (known === undefined) return this.#retrieve(this.#distrusting(), 'stale')
     const admission = admit(this.#retrievalRequest(this.#request.forwarded), { status, fields })
-    const shareable = stored.shareable && admission.kind === 'admitted' && admission.isShareable
-    const response = store.freshen(stored, { fields, requestTime: now, responseTime: now, shareable })
-    const resource = this.#stored(response, 'validated')
+    const shareable = known.shareable && admission.kind === 'admitted' && admission.isShareable
+    const response = store.freshen(known, { fields, requestTime: now, responseTime: now, shareable })
+    const resource = await this.#stored(response, 'validated')
     if (admission.kind === 'admitted') return resource
     return { ...resource, answer: endingWith(resource.answer, () => store.remove(this.#request.uri)) }
   }
@@ -184,18 +202,22 @@ class RequestPath {
   }: Extract<Decision, { kind: 'stale-while-revalidate' }>): void {
     const detached = { ...this.#request, signal: new AbortController().signal }
     const path = new RequestPath(this.#components, detached, this.#policy)
-    void path.#validate(response, conditional, 'stale').catch(() => {}) // the next request tries again
+    void path.#renew(response, conditional).catch(() => {}) // the next request tries again
   }
 
-  #stored(response: StoredResponse, how: 'hit' | 'validated'): Resource {
+  /** Validates for the next one: what is stored is read to its end, so that it becomes whole; the rest is given up. */
+  async #renew(response: StoredResponse, conditional: Fields): Promise<void> {
+    const known = this.#components.store.lookup(response.uri).find(({ id }) => id === response.id)
+    if (known === undefined) return
+    const { answer, trace } = await this.#validate(known, conditional, 'stale')
+    const isKept = trace.cacheStatus.kind === 'forward' && trace.cacheStatus.isStored === true
+    for await (const chunk of answer.body ?? []) if (!isKept || chunk.length === 0) return
+  }
+
+  #stored(response: StoredResponse, how: 'hit' | 'validated'): Promise<Resource> {
     const now = this.#components.clock.wall()
     const ttlMs = remainingFreshnessMs(response, this.#policy, now)
-    return fromStore(
-      { response, ageMs: currentAgeMs(response, now), ttlMs },
-      how,
-      this.#asked(),
-      this.#components,
-    )
+    return this.#reuse({ response, ageMs: currentAgeMs(response, now), ttlMs }, how)
   }
 
   /** HEAD says what GET would; nothing is stored for it, and the LAN is not asked (BITS asks it first). */
@@ -250,11 +272,17 @@ class RequestPath {
     const { retrievals } = this.#components
     const joined = retrievals.join(request, this.#request.received)
     const head = await this.#headOf(joined)
-    if (head.kind === 'growing' || !joined.isCollapsed) return { head, joined }
-    // What the first one was told is not for others: each asks for itself, side by side.
+    if (!joined.isCollapsed || this.#isForAll(head, joined)) return { head, joined }
+    // What the first one was told is not for this one: each asks for itself, side by side.
     joined.leave()
     const own = retrievals.alone({ ...request, mayAskPeers: false })
     return { head: await this.#headOf(own), joined: own }
+  }
+
+  /** Whether a response that somebody else asked for answers this request too (RFC 9111 4.1). */
+  #isForAll(head: Head, { retrieval }: Joined): boolean {
+    if (head.kind === 'direct') return false
+    return matches(retrieval.selecting ?? [], this.#request.received)
   }
 
   async #headOf({ retrieval, leave }: Joined): Promise<Head> {

@@ -15,6 +15,7 @@ import { deferred } from '../core/deferred.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
+import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
@@ -25,6 +26,7 @@ import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
+import { isResumable } from './origin-source.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
 import { peerOf, type RetrievalReport, type Source } from './source.ts'
@@ -57,6 +59,7 @@ export interface RetrievalEvents {
 
 /** A copy of which only the application can tell whether it is right (V5). */
 export interface UnverifiedCopy {
+  /** The one that it came from, or that began it. */
   readonly peer: Address
   readonly clients: readonly string[]
 }
@@ -92,6 +95,8 @@ export class Retrieval implements InquiryOwner {
   #announced: AnnouncedDownload | undefined
   #current: Source | undefined
   #attempt = new AbortController()
+  /** Aborted as soon as a peer is a source: then peers may not read along any more. */
+  readonly #fedByPeers = new AbortController()
   #lingering = new AbortController()
   #lastFault: Fault | undefined
   /** A late offer that came before the origin server's response. */
@@ -153,6 +158,24 @@ export class Retrieval implements InquiryOwner {
     return this.#arrival.admission.kind === 'admitted'
   }
 
+  /** What the response depends on; `undefined` when that is not known, or nothing is stored. */
+  get selecting(): Fields | undefined {
+    const { admission } = this.#arrival
+    return admission.kind === 'admitted' ? admission.selecting : undefined
+  }
+
+  /**
+   * The growing copy for peers. It breaks off when a peer takes over as the source: what came from one peer is not passed
+   * on to the next before it is verified (R8.1).
+   */
+  async *readForPeers(span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const { copy } = this.#arrival
+    if (copy !== undefined && this.isShareable)
+      yield* copy.read(span, AbortSignal.any([signal, this.#fedByPeers.signal]))
+    if (copy === undefined || this.#fedByPeers.signal.aborted)
+      throw new Fault('STOPPING', 'the download goes on from another peer')
+  }
+
   /** Which source feeds it now, for people who watch. */
   get current(): Source | undefined {
     return this.#current
@@ -173,6 +196,7 @@ export class Retrieval implements InquiryOwner {
       : undefined
     if (this.#state !== 'running') return
     if (early?.kind === 'none') return this.retrieveFromInternet()
+    if (this.#inquiry !== undefined) return // paused and resumed meanwhile: the other start has asked
     this.report.asked = true
     this.#inquiry = inquire(uri, policy.waitForDownloads, this)
   }
@@ -243,9 +267,15 @@ export class Retrieval implements InquiryOwner {
     this.#attempt.abort()
     this.#attempt = new AbortController()
     this.#current = source
+    if (source.kind !== 'internet') this.#leaveLan()
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
     void this.#try(source, this.#attempt.signal)
+  }
+
+  #leaveLan(): void {
+    this.#fedByPeers.abort()
+    this.#endAnnouncement()
   }
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
@@ -293,6 +323,8 @@ export class Retrieval implements InquiryOwner {
       case 'aborted':
         return
       case 'direct':
+        if (this.#isAnswered) throw new Fault('RESPONSE_CHANGED', `expected the file, got ${outcome.reason}`)
+        await this.#arrival.abandonCopy(outcome.reason)
         return this.#handOver(outcome)
       case 'filled':
         await this.#arrival.verify(expectation)
@@ -310,6 +342,7 @@ export class Retrieval implements InquiryOwner {
       if (response) this.#components.events.stored(response, this.#unverified(expectation))
     } catch (error) {
       const { uri } = this.request
+      if (this.#isOver()) return
       this.#components.events.log('a copy could not be kept', { uri, reason: describe(error) })
     }
     this.#announced?.complete()
@@ -358,6 +391,8 @@ export class Retrieval implements InquiryOwner {
   }
 
   async #onFailure(source: Source, error: unknown, began: Monotonic): Promise<void> {
+    const attempt = this.#attempt
+    attempt.abort()
     const fault =
       error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
     const peer = peerOf(source)
@@ -368,7 +403,8 @@ export class Retrieval implements InquiryOwner {
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     else if (peer !== undefined)
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
-    this.#next()
+    // Meanwhile it may have been paused and resumed: then another attempt runs already.
+    if (this.#attempt === attempt) this.#next()
   }
 
   #next(): void {
@@ -437,6 +473,9 @@ export class Retrieval implements InquiryOwner {
 
   /** Nobody reads: what is here stays for a while, and the uplink does not work for nobody (field note 12). */
   #pause(): void {
+    // A file that could have changed meanwhile is not continued later: two versions are never joined.
+    const mayResume = this.request.policy.immutable || isResumable(this.#arrival.fields)
+    if (!mayResume) return this.#giveUp(new Fault('ABORTED', 'every application has gone'))
     this.#state = 'paused'
     this.#attempt.abort()
     this.#inquiry?.abandon()
@@ -453,11 +492,12 @@ export class Retrieval implements InquiryOwner {
 
   #resume(): void {
     this.#state = 'running'
+    this.#inquiry = undefined
     void this.start()
   }
 
   #giveUp(fault: Fault): void {
-    if (this.#state === 'over') return
+    if (this.#isOver()) return
     this.#attempt.abort()
     this.#endAnnouncement()
     this.#inquiry?.abandon()
@@ -467,7 +507,12 @@ export class Retrieval implements InquiryOwner {
     if (this.#state !== 'handed-over') this.#end()
   }
 
+  #isOver(): boolean {
+    return this.#state === 'over'
+  }
+
   #end(): void {
+    if (this.#state === 'over') return
     this.#state = 'over'
     this.#components.events.ended(this.report)
     this.#leaveList()

@@ -48,6 +48,11 @@ export function retrievals(
       poisoned.set(uri, components.clock.monotonic())
       if (poisoned.size > MAX_POISONED) poisoned.delete([...poisoned.keys()][0] ?? uri)
     },
+    stored: (response, unverified) => {
+      // What the origin server alone has sent is right: the name is clean again.
+      if (response.source === 'internet') poisoned.delete(response.uri)
+      components.events.stored(response, unverified)
+    },
     over: (retrieval) => {
       everyone.delete(retrieval)
       const key = keyOf(retrieval.request)
@@ -86,11 +91,11 @@ function isPersonal(fields: Fields): boolean {
 }
 
 /** What makes two requests the same before the origin server has said what varies. */
-function keyOf({ uri, fields }: RetrievalRequest): string {
+function keyOf({ uri, fields, mayAskPeers }: RetrievalRequest): string {
   const parts = ['accept-encoding', ...SELECTING_A_PART].map(
     (name) => `${name}=${fieldValue(fields, name) ?? ''}`,
   )
-  return [uri, ...parts].join('\n')
+  return [uri, `peers=${mayAskPeers}`, ...parts].join('\n')
 }
 
 /** A range of what is already on its way is read from there, when it comes soon. */

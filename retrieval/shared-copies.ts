@@ -126,5 +126,6 @@ function storedFile(store: Store, response: StoredResponse): SharedFile {
 function growingFile(retrieval: Retrieval): SharedFile | undefined {
   const { copy, fields } = retrieval
   if (!copy) return undefined
-  return { size: copy.size, fields, read: (span, signal) => copy.read(span, signal), close: retrieval.join() }
+  const read: SharedFile['read'] = (span, signal) => retrieval.readForPeers(span, signal)
+  return { size: copy.size, fields, read, close: retrieval.join() }
 }

@@ -2,7 +2,9 @@
  * One node without its sockets: everything between the seams. The daemon puts it on real sockets (node.ts), the
  * virtual LAN on simulated ones (sim/): the same lines run in both.
  */
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { Address, Transport } from '../core/transport.ts'
@@ -71,6 +73,9 @@ export interface Assembly {
 /** A downloader of whom nothing was heard for this long is replaced, in ms: six reports. */
 const SILENCE_MS = 3000
 
+/** Unverified bodies whose peer is remembered, so that a complaint finds it. */
+const MAX_UNVERIFIED = 1000
+
 /** What came of a download that nobody waits for any more is kept this long, in ms. */
 const LINGER_MS = 120_000
 
@@ -78,6 +83,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const { clock, random, store, verifier, shunned, rules, log } = seams
   const aliases = localAliases(random)
   const watch = retryWatch()
+  const unverifiedPeers = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
   const shun = (peer: Address, reason: ShunReason, detail: string, body?: StoredResponse['digest']) => {
     shunned.shun(peer, { reason, detail, ...(body === undefined ? {} : { body }) })
     log({ kind: 'shunned', peer, reason, detail })
@@ -110,11 +116,11 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
         shun,
         stored(response, unverified) {
           log({ kind: 'stored', response })
-          for (const client of unverified?.clients ?? []) {
-            const { uri, digest: body } = response
-            const peer = unverified?.peer
-            if (peer !== undefined) watch.delivered({ client, uri, peer, body, at: clock.monotonic() })
-          }
+          if (!unverified) return
+          const { peer, clients } = unverified
+          unverifiedPeers.set(response.digest, peer)
+          const { uri, digest: body } = response
+          for (const client of clients) watch.delivered({ client, uri, peer, body, at: clock.monotonic() })
         },
         ended: (report) => seams.retrieved(report),
         log: (message, detail) => log({ kind: 'warning', message, detail }),
@@ -122,7 +128,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     },
   )
   return {
-    resources: resources({ ...seams, retrievals: running, retryWatch: watch, shun }),
+    resources: resources({
+      ...seams,
+      retrievals: running,
+      retryWatch: watch,
+      unverifiedPeer: (body) => unverifiedPeers.get(body),
+      shun,
+    }),
     retrievals: running,
     peering,
     files: copies,
