@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Fault } from '../../core/fault.ts'
+import { fieldValue, type Fields } from '../../core/fields.ts'
+import type { Address } from '../../core/transport.ts'
+import type { UpstreamRequest } from '../../core/upstream.ts'
+import { POISONED_MS } from '../../retrieval/retrievals.ts'
+import { Flow, type Reply } from './upstreams.ts'
+import {
+  A,
+  BY_UPDATER,
+  digestOf,
+  download,
+  field,
+  offer,
+  PEER,
+  shunned,
+  storedTexts,
+  textOf,
+  world,
+  type World,
+} from './world.ts'
+
+const OTHER_PEER = '127.0.0.7' as Address
+const SIZE = 8_000_000
+const GOOD = Buffer.alloc(SIZE, 'g')
+const BAD = Buffer.alloc(SIZE, 'b')
+
+function whole(body: Uint8Array | string | Flow, size: number, fields: Fields = []): Reply {
+  return { status: 200, fields: [['Content-Length', String(size)], ...fields], body }
+}
+
+function fresh(body: Uint8Array | string, fields: Fields = []): Reply {
+  return whole(body, body.length, [['Cache-Control', 'max-age=60'], ...fields])
+}
+
+/** Two requests side by side, each answered by the value of its own `name` field. */
+async function sideBySide(
+  name: string,
+  values: readonly [string, string],
+  vary: string,
+): Promise<[World, readonly string[], readonly boolean[]]> {
+  const node = world({
+    rule: { share: false },
+    origin: ({ fields }) => fresh((fieldValue(fields, name) ?? 'none').slice(0, 2), [['Vary', vary]]),
+  })
+  const asked = values.map((value) => node.ask([[name, value]]))
+  const given = []
+  for (const each of asked) given.push(await node.read(each))
+  return [node, given.map(({ text }) => text), given.map(({ isCollapsed }) => isCollapsed)]
+}
+
+describe('requests for the same at the same time', () => {
+  test('are collapsed into one', async () => {
+    const [node, texts, collapsed] = await sideBySide('Accept-Language', ['de', 'de'], 'Accept-Language')
+    assert.deepEqual([node.origin.requests.length, texts, collapsed], [1, ['de', 'de'], [false, true]])
+  })
+
+  test('are collapsed when what they differ in does not matter', async () => {
+    const [node, texts] = await sideBySide('Accept-Language', ['de', 'fr'], 'Accept-Encoding')
+    assert.deepEqual([node.origin.requests.length, texts], [1, ['de', 'de']])
+  })
+
+  for (const [name, vary] of [
+    ['Accept-Language', 'Accept-Language'],
+    ['Accept-Language', 'accept-encoding, accept-language'],
+    ['Accept-Encoding', 'Accept-Encoding'],
+    ['User-Agent', 'User-Agent'],
+  ] as [string, string][])
+    test(`are answered each for itself when ${name} differs and Vary is ${vary}`, async () => {
+      const [node, texts, collapsed] = await sideBySide(name, ['de', 'fr'], vary)
+      assert.deepEqual([node.origin.requests.length, texts, collapsed], [2, ['de', 'fr'], [false, false]])
+      await node.settle()
+      assert.deepEqual((await storedTexts(node)).toSorted(), ['de', 'fr'])
+    })
+
+  test('are answered each for itself when Vary is *', async () => {
+    const [node, texts, collapsed] = await sideBySide('Accept-Language', ['de', 'de'], '*')
+    assert.deepEqual([node.origin.requests.length, texts, collapsed], [2, ['de', 'de'], [false, false]])
+  })
+
+  for (const name of ['Authorization', 'Cookie'])
+    test(`are never collapsed when one of them has ${name}, nor is its answer stored or named to the LAN`, async () => {
+      let n = 0
+      const node = world({
+        expectation: digestOf('x1'),
+        offers: [offer(2)],
+        origin: () => fresh(`x${++n}`),
+        peers: () => fresh('x1'),
+      })
+      const asked = [node.ask([[name, 'secret']]), node.ask([[name, 'secret']])]
+      const given = [await node.read(asked[0]!), await node.read(asked[1]!)]
+      assert.deepEqual([given.map(({ text }) => text), node.inquiries.length], [['x1', 'x2'], 0])
+      assert.equal(node.peers.requests.length, 0)
+      await node.settle()
+      if (name === 'Authorization') assert.deepEqual(node.store.lookup(A), [])
+      else assert.ok(node.store.lookup(A).every(({ shareable }) => !shareable))
+    })
+
+  test('with and without credentials do not meet', async () => {
+    const body = new Flow().push('for all')
+    const node = world({
+      rule: { share: false },
+      origin: ({ fields }) =>
+        fieldValue(fields, 'authorization')
+          ? fresh('for one')
+          : whole(body, 7, [['Cache-Control', 'max-age=9']]),
+    })
+    const everybody = node.ask()
+    const one = await node.get([['Authorization', 'Basic c2VjcmV0']])
+    body.end()
+    assert.deepEqual([one.text, (await node.read(everybody)).text], ['for one', 'for all'])
+    assert.deepEqual([one.isCollapsed, node.origin.requests.length], [false, 2])
+  })
+
+  test('do not wait for each other when the answer is not to be stored', async () => {
+    const bodies = [new Flow(), new Flow(), new Flow()]
+    const node = world({
+      rule: { share: false },
+      origin: (_, n) => whole(bodies[n - 1] ?? '', 5, [['Cache-Control', 'no-store']]),
+    })
+    const asked = bodies.map(() => node.ask())
+    const heads = await node.within(Promise.all(asked.map(({ resource }) => resource)))
+    assert.deepEqual([heads.length, node.origin.requests.length], [3, 3])
+    // The last one is done while the first has not had a byte.
+    bodies[2]?.push('third').end()
+    assert.equal(await node.within(textOf(heads[2]?.answer.body)), 'third')
+    for (const body of bodies) body.push('other').end()
+    assert.equal(await node.within(textOf(heads[0]?.answer.body)), 'other')
+  })
+})
+
+describe('a request that distrusts peers', () => {
+  /** A retrieval that a peer feeds, slowly. */
+  function fedByPeer(): World {
+    return world({
+      expectation: BY_UPDATER,
+      rule: { verify: 'updater' },
+      offers: [offer(SIZE)],
+      peers: () => whole(new Flow().push(BAD.subarray(0, 1_000_000)), SIZE),
+      origin: () => fresh('good'),
+    })
+  }
+
+  test('does not join a retrieval that peers feed: Cache-Control: no-cache', async () => {
+    const node = fedByPeer()
+    const other = node.ask([], { client: '127.0.0.9' })
+    const { trace } = await node.within(other.resource)
+    assert.equal(trace.how, 'peer')
+    const distrusting = node.ask([['Cache-Control', 'no-cache']])
+    assert.equal((await node.within(distrusting.resource)).trace.how, 'internet')
+    assert.equal((await node.read(distrusting)).text, 'good')
+    other.leave()
+  })
+
+  test('does not join a retrieval that peers feed: a complaint (V5) that the origin server did not answer', async () => {
+    const node = world({
+      expectation: BY_UPDATER,
+      rule: { verify: 'updater', immutable: true },
+      offers: [offer(3)],
+      peers: (_, n) => (n === 1 ? whole('bad', 3) : whole(new Flow(), 3)),
+      origin: (_, n) => {
+        if (n > 1) return fresh('good')
+        throw new Fault('UNREACHABLE', 'no way')
+      },
+    })
+    assert.equal((await node.get()).text, 'bad')
+    await assert.rejects(node.get(), { code: 'UNREACHABLE' })
+    assert.deepEqual(shunned(node), [[PEER, 'asked-again']])
+    // Meanwhile another application is given it by another peer.
+    const other = node.ask([], { client: '127.0.0.9' })
+    await node.pass(5)
+    node.inquiries[1]?.heardResponse(offer(3, OTHER_PEER))
+    assert.equal((await node.within(other.resource)).trace.how, 'peer')
+    const again = node.ask()
+    const { trace } = await node.within(again.resource)
+    assert.equal(trace.how, 'internet')
+    assert.equal((await node.read(again)).text, 'good')
+    other.leave()
+  })
+
+  test('does not join a retrieval that peers feed: the name was spoilt', async () => {
+    const slow = new Flow()
+    const node = world({
+      expectation: digestOf(GOOD),
+      downloads: [download(SIZE)],
+      peers: (_, n) => (n === 1 ? whole(BAD, SIZE) : whole(slow, SIZE)),
+      origin: () => fresh(GOOD),
+    })
+    assert.ok((await node.get()).error, 'wrong bytes were delivered to the end')
+    assert.ok(node.retrievals.isPoisoned(A))
+    const [first, second] = [node.ask(), node.ask()]
+    assert.deepEqual(
+      [(await node.read(first)).text.length, (await node.read(second)).text.length],
+      [SIZE, SIZE],
+    )
+    assert.deepEqual([node.peers.requests.length, node.origin.requests.length], [1, 1])
+  })
+})
+
+describe('a name of which wrong bytes were delivered', () => {
+  function spoilt(origin: (request: UpstreamRequest) => Reply): World {
+    return world({
+      rule: { immutable: true },
+      expectation: digestOf(GOOD),
+      downloads: [download(SIZE)],
+      peers: () => whole(BAD, SIZE),
+      origin,
+    })
+  }
+
+  test('is fetched from the origin server once, and from then on it is in the store', async () => {
+    const node = spoilt(() => fresh(GOOD))
+    assert.ok((await node.get()).error)
+    const ways = []
+    for (let n = 0; n < 4; n++) {
+      const { text, how } = await node.get()
+      assert.equal(text.length, SIZE)
+      ways.push(how)
+      await node.settle()
+    }
+    assert.deepEqual([ways, node.origin.requests.length], [['internet', 'hit', 'hit', 'hit'], 1])
+    assert.deepEqual(shunned(node), [[PEER, 'bad-bytes']])
+  })
+
+  test('is given whole to whoever asks to continue what was wrong', async () => {
+    const node = spoilt(() => fresh(GOOD))
+    assert.ok((await node.get()).error)
+    const given = await node.get([['Range', 'bytes=1000000-']])
+    assert.deepEqual([given.status, given.text.length, field(given, 'content-range')], [200, SIZE, undefined])
+  })
+
+  test('stays the origin server’s while its answers cannot be stored, and no longer than ten minutes', async () => {
+    const node = spoilt(() => whole(GOOD, SIZE, [['Cache-Control', 'no-store']]))
+    assert.ok((await node.get()).error)
+    for (let n = 0; n < 2; n++) assert.equal((await node.get()).how, 'internet')
+    assert.equal(node.inquiries.length, 1)
+    node.clock.advance(POISONED_MS)
+    assert.ok(!node.retrievals.isPoisoned(A))
+  })
+})
+
+describe('a range of a copy under way', () => {
+  function under(begun: number): [World, Flow] {
+    const body = new Flow().push(GOOD.subarray(0, begun))
+    const node = world({
+      rule: { share: false },
+      origin: ({ fields }) => {
+        const from = Number(/^bytes=(\d+)-/.exec(fieldValue(fields, 'range') ?? '')?.[1] ?? 0)
+        if (from === 0) return whole(body, SIZE, [['Cache-Control', 'max-age=60']])
+        const range: Fields = [['Content-Range', `bytes ${from}-${SIZE - 1}/${SIZE}`]]
+        return { status: 206, fields: range, body: GOOD.subarray(from) }
+      },
+    })
+    return [node, body]
+  }
+
+  test('is read from it when it comes soon', async () => {
+    const [node, body] = under(1_000_000)
+    const first = node.ask()
+    await node.within(first.resource)
+    await node.settle()
+    const second = node.ask([['Range', 'bytes=2000000-']])
+    const { trace } = await node.within(second.resource)
+    assert.deepEqual([trace.cacheStatus.kind, node.origin.requests.length], ['forward', 1])
+    body.push(GOOD.subarray(1_000_000)).end()
+    const given = await node.read(second)
+    assert.deepEqual([given.status, given.text.length, given.isCollapsed], [206, SIZE - 2_000_000, true])
+    assert.equal(field(given, 'content-range'), `bytes 2000000-${SIZE - 1}/${SIZE}`)
+  })
+
+  test('is asked of the origin server when it is far away', async () => {
+    const [node] = under(1_000_000)
+    const first = node.ask()
+    await node.within(first.resource)
+    await node.settle()
+    const given = await node.get([['Range', 'bytes=7000000-']])
+    assert.deepEqual([given.status, given.text.length, node.origin.requests.length], [206, 1_000_000, 2])
+    first.leave()
+  })
+
+  test('is not read from a copy whose readers were told another representation (If-Range)', async () => {
+    const [node] = under(1_000_000)
+    const first = node.ask()
+    await node.within(first.resource)
+    await node.settle()
+    const given = node.ask([
+      ['Range', 'bytes=2000000-'],
+      ['If-Range', '"another"'],
+    ])
+    const { answer } = await node.within(given.resource)
+    assert.ok(answer.status === 200 || node.origin.requests.length === 2)
+    given.leave()
+    first.leave()
+  })
+})
