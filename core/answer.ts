@@ -21,8 +21,16 @@ export type Written =
 
 const NOTHING = Buffer.alloc(0)
 
-/** Sends `answer`, at the pace of the slower side. Never throws. */
-export async function writeAnswer(response: ServerResponse, answer: Answer): Promise<Written> {
+/**
+ * Sends `answer`, at the pace of the slower side. Never throws.
+ * @param stallMs who takes nothing for so long has gone without saying so, and is cut (V§4, exhaustion); absent: the
+ *   server has time-outs of its own.
+ */
+export async function writeAnswer(
+  response: ServerResponse,
+  answer: Answer,
+  stallMs?: number,
+): Promise<Written> {
   const { body } = answer
   let bytes = 0
   try {
@@ -36,7 +44,7 @@ export async function writeAnswer(response: ServerResponse, answer: Answer): Pro
     for await (const chunk of body) {
       if (response.destroyed) return { kind: 'aborted', bytes }
       bytes += chunk.length
-      if (!response.write(chunk)) await drained(response)
+      if (!response.write(chunk)) await drained(response, stallMs)
     }
     if (response.destroyed) return { kind: 'aborted', bytes }
     response.end()
@@ -55,20 +63,16 @@ function cut(response: ServerResponse): void {
   else response.destroy()
 }
 
-/** Who takes nothing for this long, in ms, has gone without saying so (V§4, exhaustion). */
-const STALL_MS = 30_000
-
-function drained(response: ServerResponse): Promise<void> {
+function drained(response: ServerResponse, stallMs: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed) return resolve()
     const done = () => {
-      response.off('drain', done).off('close', done).setTimeout(0)
+      response.off('drain', done).off('close', done)
+      if (stallMs !== undefined) response.setTimeout(0)
       resolve()
     }
-    response
-      .on('drain', done)
-      .on('close', done)
-      .setTimeout(STALL_MS, () => response.destroy())
+    response.on('drain', done).on('close', done)
+    if (stallMs !== undefined) response.setTimeout(stallMs, () => response.destroy())
   })
 }
 

@@ -31,6 +31,7 @@ export interface PeerDownload extends Downloader, DownloadProgress {
   readonly peer: Address
   readonly node: NodeId | undefined
   readonly location: string | undefined
+  readonly receivedBytes: number
 }
 
 /** What the owner of the resource does when the machine says so. Called at once, never inside the caller's step. */

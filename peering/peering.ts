@@ -66,6 +66,7 @@ export class Peering {
   readonly peers = new PeerTable()
   readonly counters: Counters = new Map()
   #isRunning = false
+  #hasStopped = false
 
   constructor(settings: PeeringSettings, components: PeeringComponents) {
     this.#settings = settings
@@ -88,6 +89,7 @@ export class Peering {
   /** @throws Fault ADDRESS_IN_USE of the transport. */
   async start(): Promise<void> {
     await this.#components.transport.start(this.#receive)
+    if (this.#hasStopped) return this.#components.transport.stop()
     this.#isRunning = true
     this.#presence.start()
   }
@@ -95,6 +97,7 @@ export class Peering {
   /** Takes its leave: of the LAN, and of those who wait for its downloads. Safe at any moment, and more than once. */
   async stop(): Promise<void> {
     this.#isRunning = false
+    this.#hasStopped = true
     this.#presence.stop()
     this.#answers.stop()
     this.#downloads.stop()
@@ -190,7 +193,11 @@ export class Peering {
     const decoded = decode(bytes)
     if (decoded.kind === 'malformed') return this.#sender.count(`dropped: ${decoded.reason}`)
     const { packet } = decoded
-    if (packet.node === this.#settings.node) return
+    if (packet.node === this.#settings.node) {
+      // Machines made from one image share their node ID, and would never see each other.
+      if (from !== this.#components.transport.address) this.#sender.count('dropped: own ID from elsewhere')
+      return
+    }
     const refusal = this.#refusal(packet, from)
     if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
     this.#sender.count(`heard: ${packet.type}`)

@@ -5,10 +5,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { bodyOf, writeAnswer, type Answer, type Written } from '../core/answer.ts'
+import { writeAnswer, type Answer, type Written } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { describe, Fault, type FaultCode } from '../core/fault.ts'
 import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
 import { invalidatedUris } from '../cache/semantics/invalidation.ts'
@@ -39,11 +40,20 @@ export interface ProxyComponents {
   readonly resources: Resources
   readonly passThrough: PassThrough
   readonly tunnels: Tunnels
-  /** The node's own pages: `undefined` where there is none. */
-  readonly ownPage: (path: string) => Answer | undefined
+  readonly ownPages: OwnPages
   /** Stored responses that an unsafe method made stale (RFC 9111 4.4). */
   readonly invalidate: (uri: TargetUri) => void
   readonly log: (line: RequestLine) => void
+}
+
+/** A client that takes nothing for this long is cut, in ms. */
+const STALL_MS = 30_000
+
+/** The node's own pages. */
+export interface OwnPages {
+  has(path: string): boolean
+  /** @param authority `host:port` under which the user agent reached this node. */
+  answer(path: string, authority: string): Answer
 }
 
 /** One request as the log tells it. */
@@ -64,6 +74,8 @@ export interface RequestLine {
   /** How the body ended. */
   readonly outcome: Written['kind'] | 'fault'
   readonly error: string | undefined
+  /** The fault's code (docs/errors.md). */
+  readonly code: FaultCode | undefined
 }
 
 export class ProxyServer {
@@ -82,6 +94,8 @@ export class ProxyServer {
     this.#server.on('checkExpectation', (request, response) => void this.#onRequest(request, response))
     this.#server.on('connect', (request, socket, head) => this.#onConnect(request, socket, head))
     this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
+    // What goes wrong with one connection before it is one (no file handle, no memory) is not the end of the node.
+    this.#server.on('error', () => {})
   }
 
   /** The port that the system chose where 0 was configured. */
@@ -132,7 +146,7 @@ export class ProxyServer {
     return {
       pseudonym: this.#settings.pseudonym,
       ownAuthorities: names.map((name) => `${name.includes(':') ? `[${name}]` : name}:${localPort}`),
-      isOwnPage: (path) => this.#components.ownPage(path) !== undefined,
+      isOwnPage: (path) => this.#components.ownPages.has(path),
     }
   }
 
@@ -143,13 +157,10 @@ export class ProxyServer {
     switch (decision.kind) {
       case 'refused':
         answerFault(request, response, decision.fault, head.target)
-        return exchange.end({ way: 'refused', status: response.statusCode, error: decision.fault.message })
+        return exchange.end({ way: 'refused', status: response.statusCode, fault: decision.fault })
       case 'own-page': {
-        const answer = this.#components.ownPage(decision.path) ?? { status: 404, fields: [] }
-        const written = await writeAnswer(
-          response,
-          request.method === 'HEAD' ? { ...answer, body: bodyOf(new Uint8Array()) } : answer,
-        )
+        const answer = this.#ownAnswer(request, decision.path)
+        const written = await writeAnswer(response, answer, STALL_MS)
         return exchange.end({ way: 'own-page', status: answer.status, written })
       }
       case 'connect': // Node gives CONNECT to `connect`
@@ -158,6 +169,19 @@ export class ProxyServer {
         if (isPlain(request)) return this.#serve(request, response, decision.target, exchange)
         return this.#pass(request, response, decision.target, exchange)
     }
+  }
+
+  #ownAnswer({ method, headers }: IncomingMessage, path: string): Answer {
+    if (method !== 'GET' && method !== 'HEAD')
+      return {
+        status: 405,
+        fields: [
+          ['Allow', 'GET, HEAD'],
+          ['Content-Length', '0'],
+        ],
+      }
+    const answer = this.#components.ownPages.answer(path, headers.host ?? `localhost:${this.port}`)
+    return method === 'GET' ? answer : { status: answer.status, fields: answer.fields }
   }
 
   /** The path of a resource. */
@@ -175,13 +199,14 @@ export class ProxyServer {
       const resource = await this.#components.resources.get(asked)
       const { answer, trace } = resource
       exchange.firstByte()
-      const written = await writeAnswer(response, { ...answer, fields: this.#told(resource) })
+      const told = { ...answer, fields: this.#told(resource) }
+      const written = await writeAnswer(response, told, STALL_MS)
       exchange.end({ way: 'resource', status: answer.status, rule, trace, written })
     } catch (thrown) {
       const fault =
         thrown instanceof Fault ? thrown : new Fault('STORE_FAILED', describe(thrown), { cause: thrown })
       answerFault(request, response, fault, target)
-      exchange.end({ way: 'resource', status: response.statusCode, rule, error: fault.message })
+      exchange.end({ way: 'resource', status: response.statusCode, rule, fault })
     }
   }
 
@@ -232,7 +257,7 @@ export class ProxyServer {
       const fault =
         decision.kind === 'refused' ? decision.fault : new Fault('BAD_REQUEST', 'expected CONNECT host:port')
       answerFaultRaw(client, fault, request.url ?? '')
-      return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, error: fault.message })
+      return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, fault })
     }
     client.once('close', () => exchange.end({ way: 'tunnel', status: 200 }))
     this.#components.tunnels.open(request, client, head, decision)
@@ -247,7 +272,7 @@ export class ProxyServer {
           ? decision.fault
           : new Fault('BAD_REQUEST', 'this page speaks no other protocol')
       answerFaultRaw(client, fault, request.url ?? '')
-      return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, error: fault.message })
+      return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, fault })
     }
     client.once('close', () => exchange.end({ way: 'pass-through', status: 101 }))
     this.#components.passThrough.upgrade(request, client, head, decision.target)
@@ -276,7 +301,7 @@ interface ExchangeEnd {
   readonly rule?: string
   readonly trace?: Trace
   readonly written?: Written
-  readonly error?: string
+  readonly fault?: Fault
 }
 
 /** Times one exchange and writes its line, once. */
@@ -300,7 +325,7 @@ class ExchangeLog {
     this.#firstByteMs = this.#elapsed()
   }
 
-  end({ way, status, rule, trace, written, error }: ExchangeEnd): void {
+  end({ way, status, rule, trace, written, fault }: ExchangeEnd): void {
     if (this.#isOver) return
     this.#isOver = true
     const ms = this.#elapsed()
@@ -313,17 +338,13 @@ class ExchangeLog {
       bytes: written?.bytes ?? 0,
       rule,
       trace,
-      outcome: error === undefined ? (written?.kind ?? 'complete') : 'fault',
-      error: error ?? (written?.kind === 'broken' ? describe(written.error) : undefined),
+      outcome: fault === undefined ? (written?.kind ?? 'complete') : 'fault',
+      error: fault?.message ?? (written?.kind === 'broken' ? describe(written.error) : undefined),
+      code: fault?.code,
     })
   }
 
   #elapsed(): number {
     return Math.round((this.#clock.monotonic() - this.#began) * 10) / 10
   }
-}
-
-/** A URL for the log: without userinfo and query, which may be credentials. */
-export function withoutSecrets(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/s, '?…')
 }

@@ -12,6 +12,7 @@ import { Fault } from '../core/fault.ts'
 import { endToEndFields, hasField, withoutFields, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
@@ -113,7 +114,12 @@ class RequestPath {
     if (delivery === undefined || SELECTING_A_PART.some((name) => hasField(received, name))) return false
     const isStored = store.lookup(uri).some((each) => each.source === 'peer' && each.digest === delivery.body)
     if (!isStored) return false
-    shun(delivery.peer, 'asked-again', `${uri}: delivered unverified, and asked for again`, delivery.body)
+    shun(
+      delivery.peer,
+      'asked-again',
+      `${withoutSecrets(uri)}: delivered unverified, and asked for again`,
+      delivery.body,
+    )
     store.remove(uri)
     return true
   }

@@ -16,6 +16,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import type { GrowingCopy, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
@@ -435,7 +436,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
-    const detail = `${this.request.uri}: ${fault.message}`
+    const detail = `${withoutSecrets(this.request.uri)}: ${fault.message}`
     for (const peer of peers) this.#components.events.shun(peer, reason, detail, body)
   }
 

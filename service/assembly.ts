@@ -5,6 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { Address, Transport } from '../core/transport.ts'
@@ -123,7 +124,8 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
           for (const client of clients) watch.delivered({ client, uri, peer, body, at: clock.monotonic() })
         },
         ended: (report) => seams.retrieved(report),
-        log: (message, detail) => log({ kind: 'warning', message, detail }),
+        log: (message, { uri, ...detail }) =>
+          log({ kind: 'warning', message, detail: { uri: withoutSecrets(String(uri)), ...detail } }),
       },
     },
   )

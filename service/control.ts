@@ -1,6 +1,6 @@
 /** The control API: HTTP with JSON on a Unix socket, for the command line. The socket's permissions guard it (V§4). */
 import { createHash } from 'node:crypto'
-import { chmod, rm } from 'node:fs/promises'
+import { chmod, lstat, rm } from 'node:fs/promises'
 import { createServer, request, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,11 +25,11 @@ export interface Control {
 }
 
 /**
- * Listens for commands. Whoever holds the cache directory's lock owns the socket too, so one that was left over is removed.
+ * Listens for commands. A socket that a killed node left behind is removed; anything else at that path stays.
  * @throws Fault ADDRESS_IN_USE naming the path.
  */
 export async function startControl(path: string, status: () => Status): Promise<Control> {
-  await rm(path, { force: true }).catch(() => {})
+  await removeLeftover(path)
   const server = createServer((incoming, response) => {
     const isKnown = incoming.method === 'GET' && incoming.url === '/status'
     const body = JSON.stringify(isKnown ? status() : { error: 'expected GET /status' })
@@ -40,15 +40,38 @@ export async function startControl(path: string, status: () => Status): Promise<
   return { stop: () => close(server) }
 }
 
+async function removeLeftover(path: string): Promise<void> {
+  const isSocket = await lstat(path).then(
+    (stats) => stats.isSocket(),
+    () => false,
+  )
+  if (!isSocket) return
+  const isInUse = await askStatus(path).then(
+    () => true,
+    () => false,
+  )
+  if (!isInUse) await rm(path, { force: true })
+}
+
+/** A node that takes longer to say how it is, in ms, is not well. */
+const ANSWER_MS = 5000
+
 /** Asks a running node. @throws Fault UNREACHABLE when none listens there. */
 export function askStatus(path: string): Promise<Status> {
   return new Promise((resolve, reject) => {
     const asking = request({ socketPath: path, path: '/status' }, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => resolve(JSON.parse(Buffer.concat(chunks).toString()) as Status))
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(JSON.parse(Buffer.concat(chunks).toString()) as Status)
+        else
+          reject(
+            new Fault('UNREACHABLE', `what answers at ${path} is no node: status ${response.statusCode}`),
+          )
+      })
       response.on('error', reject)
     })
+    asking.setTimeout(ANSWER_MS, () => asking.destroy(new Error(`no answer within ${ANSWER_MS} ms`)))
     asking.on('error', (cause) =>
       reject(new Fault('UNREACHABLE', `no node answers at ${path}: ${describe(cause)}`, { cause })),
     )

@@ -9,16 +9,20 @@ export function openLog(settings: Config['log']): Logger {
   const isPretty = settings.pretty === 'auto' ? destination === 1 && process.stdout.isTTY : settings.pretty
   const options = { level: settings.level, base: null }
   if (isPretty) return pino(options, prettyStream(process.stdout))
-  return pino(options, pino.destination({ dest: destination, sync: true, mkdir: true }))
+  const lines = pino.destination({ dest: destination, sync: true, mkdir: true })
+  // A full disk, or a reader that has gone, costs lines of the log and not the node (R7.2).
+  lines.on('error', () => {})
+  return pino(options, lines)
 }
 
 /** A request's line as fields of the log. */
 export function requestFields(line: RequestLine): Record<string, unknown> {
-  const { trace, error, rule, ...rest } = line
+  const { trace, error, code, rule, ...rest } = line
   const retrieval = trace?.retrieval
   return {
     ...rest,
     ...(error === undefined ? {} : { error }),
+    ...(code === undefined ? {} : { code }),
     ...(rule === undefined ? {} : { rule }),
     ...(trace === undefined ? {} : { source: trace.how }),
     ...(retrieval === undefined

@@ -7,6 +7,7 @@ import { diskStore } from '../cache/disk-store.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
 import { describe, type Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import type { Store } from '../core/store.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
@@ -23,7 +24,7 @@ import { verifierLadder } from '../verify/ladder.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import type { Config } from './config.ts'
-import { controlPath, startControl, type Control } from './control.ts'
+import { controlPath, startControl } from './control.ts'
 import { requestFields } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
@@ -50,7 +51,8 @@ export class Node {
   #assembly: Assembly | undefined
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
-  #control: Control | undefined
+  #starting: Promise<void> | undefined
+  #isStopping = false
   #startedAt: Monotonic = systemClock.monotonic()
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
@@ -75,22 +77,40 @@ export class Node {
   /** @throws Fault ADDRESS_IN_USE, STORE_FAILED; what had been started is stopped again. */
   async start(): Promise<void> {
     this.#startedAt = systemClock.monotonic()
+    this.#starting = this.#startParts()
     try {
-      await this.#store.start()
-      this.#running.push(() => this.#store.stop())
-      this.#id = await nodeId(this.#config.cache.directory)
-      await this.#startPeering()
-      await this.#startProxy()
-      this.#control = await startControl(controlPath(this.#config), () => this.status())
-      this.#running.push(async () => this.#control?.stop())
+      await this.#starting
     } catch (error) {
       await this.stop()
       throw error
     }
   }
 
+  async #startParts(): Promise<void> {
+    const parts = [
+      () => this.#startStore(),
+      () => this.#startPeering(),
+      () => this.#startProxy(),
+      () => this.#startControl(),
+    ]
+    for (const part of parts) if (!this.#isStopping) await part()
+  }
+
+  async #startStore(): Promise<void> {
+    await this.#store.start()
+    this.#running.push(() => this.#store.stop())
+    this.#id = await nodeId(this.#config.cache.directory)
+  }
+
+  async #startControl(): Promise<void> {
+    const control = await startControl(controlPath(this.#config), () => this.status())
+    this.#running.push(() => control.stop())
+  }
+
   /** Running transfers get `proxy.stopGraceMs`; safe at any moment. */
   async stop(): Promise<void> {
+    this.#isStopping = true
+    await this.#starting?.catch(() => {}) // whoever started it is told
     for (const stop of this.#running.splice(0).toReversed()) {
       await stop().catch((error: unknown) => this.#log.error({ reason: describe(error) }, 'stopping'))
     }
@@ -162,8 +182,8 @@ export class Node {
     }
     const assembly = this.#assemble(place, isServing)
     this.#assembly = assembly
-    await assembly.start()
     this.#running.push(() => assembly.stop())
+    await assembly.start()
   }
 
   #assemble(place: Place | undefined, isServing: boolean): Assembly {
@@ -218,7 +238,10 @@ export class Node {
     if (!assembly) return
     const pseudonym = `ihave-${this.#id.slice(0, 12)}`
     const onFault = (fault: Fault, target: URL | string) =>
-      this.#log.debug({ code: fault.code, target: String(target).slice(0, 200) }, fault.message)
+      this.#log.debug(
+        { code: fault.code, target: withoutSecrets(String(target)).slice(0, 200) },
+        fault.message,
+      )
     const server = new ProxyServer(
       {
         address: proxy.listen.host,
@@ -232,11 +255,7 @@ export class Node {
         resources: assembly.resources,
         passThrough: passThrough({ guard: this.#guard, pseudonym }, { clock: systemClock, onFault }),
         tunnels: tunnel({ guard: this.#guard }, { clock: systemClock, onFault }),
-        ownPage: ownPages({
-          rules: () => this.#rules,
-          proxyAddress: () => this.proxyAddress,
-          status: () => this.status(),
-        }),
+        ownPages: ownPages({ rules: () => this.#rules, status: () => this.status() }),
         invalidate: (uri) => this.#store.remove(uri),
         log: (line) => {
           this.#tally.request(line)
@@ -275,7 +294,7 @@ export class Node {
 
   #transfers(): Status['transfers'] {
     return (this.#assembly?.retrievals.all() ?? []).map((retrieval) => ({
-      uri: retrieval.request.uri,
+      uri: withoutSecrets(retrieval.request.uri),
       source: retrieval.current?.kind ?? 'asking',
       ...retrieval.progress(),
     }))
@@ -286,7 +305,10 @@ export class Node {
       case 'shunned':
         return this.#log.warn({ peer: event.peer, reason: event.reason }, `shunned: ${event.detail}`)
       case 'stored':
-        return this.#log.debug({ uri: event.response.uri, bytes: event.response.size }, 'stored')
+        return this.#log.debug(
+          { uri: withoutSecrets(event.response.uri), bytes: event.response.size },
+          'stored',
+        )
       case 'warning':
         return this.#log.warn(event.detail, event.message)
     }

@@ -2,23 +2,32 @@
 import { bodyOf, type Answer } from '../core/answer.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { PAC_MEDIA_TYPE, PAC_PATHS, proxyAutoConfig } from '../proxy/pac.ts'
+import type { OwnPages } from '../proxy/proxy-server.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import type { Status } from './status.ts'
 
 export interface OwnPagesComponents {
   readonly rules: () => Rules
-  readonly proxyAddress: () => string
   readonly status: () => Status
 }
 
-/** @returns the page at a path; the query does not matter. */
-export function ownPages(components: OwnPagesComponents): (path: string) => Answer | undefined {
-  return (path) => {
-    const [name = ''] = path.split('?')
-    if (PAC_PATHS.some((each) => each === name))
-      return page(PAC_MEDIA_TYPE, proxyAutoConfig(components.rules(), components.proxyAddress()))
-    return name === '/' ? page('text/html; charset=utf-8', firstPage(components)) : undefined
+/** The query of a path does not matter. */
+export function ownPages(components: OwnPagesComponents): OwnPages {
+  return {
+    has: (path) => nameOf(path) === '/' || isPac(path),
+    answer: (path, authority) =>
+      isPac(path)
+        ? page(PAC_MEDIA_TYPE, proxyAutoConfig(components.rules(), authority))
+        : page('text/html; charset=utf-8', firstPage(components.status(), authority)),
   }
+}
+
+function isPac(path: string): boolean {
+  return PAC_PATHS.some((each) => each === nameOf(path))
+}
+
+function nameOf(path: string): string {
+  return path.split('?')[0] ?? ''
 }
 
 function page(type: string, text: string): Answer {
@@ -37,13 +46,15 @@ function page(type: string, text: string): Answer {
   }
 }
 
-function firstPage({ status, proxyAddress }: OwnPagesComponents): string {
-  const { upMs, peering, cache, totals } = status()
+function firstPage({ upMs, peering, cache, totals }: Status, authority: string): string {
   const { peer, internet } = totals.receivedBytes
   const inProgress = totals.receivedBytes['in-progress']
   const rows: readonly (readonly [string, string])[] = [
     ['up since', formatDuration(upMs)],
-    ['peers', peering ? `${peering.peers.length} (this node is ${peering.address})` : 'peering is off'],
+    [
+      'peers',
+      peering ? `${peering.peers.length} (this node is ${peering.address})` : 'off, or no LAN was found',
+    ],
     [
       'cache',
       `${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)} in ${cache.responses} responses`,
@@ -59,8 +70,8 @@ function firstPage({ status, proxyAddress }: OwnPagesComponents): string {
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}
 th{text-align:left;font-weight:400;color:#555;padding-right:2rem}td{font-variant-numeric:tabular-nums}code{background:#eee;padding:0 .3em}</style></head>
 <body><h1>ihave is running</h1>
-<p>Point applications at <code>http_proxy=http://${proxyAddress()}</code>, or a whole system at
-<a href="/proxy.pac">http://${proxyAddress()}/proxy.pac</a>.</p>
+<p>Point applications at <code>http_proxy=http://${authority}</code>, or a whole system at
+<a href="/proxy.pac">http://${authority}/proxy.pac</a>.</p>
 <table>${cells}</table></body></html>
 `
 }

@@ -27,6 +27,8 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   readonly sources: KnownSources<H, D>
   /** A second "I need" went out; there is no third. */
   readonly hasAskedAgain: boolean
+  /** Downloaders without a readable copy that may still be waited for: each may be silent, or lie. */
+  readonly promisesLeft: number
 }
 
 /** What one question may take; from the timing of the moment and from the resource's rule. */

@@ -50,6 +50,9 @@ type Active<H extends Holder, D extends Downloader> = Exclude<
  */
 export const PLAIN_WAIT_MS = 2200
 
+/** One question waits for this many copies that cannot be read yet; then the origin server is asked. */
+export const MAX_PROMISES = 3
+
 export const initialInquiry: InquiryState<never, never> = { kind: 'idle' }
 
 export function isInquiryOver(state: InquiryState<Holder, Downloader>): boolean {
@@ -90,7 +93,12 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
 function ask<H extends Holder, D extends Downloader>(
   event: Extract<InquiryEvent<H, D>, { kind: 'need' }>,
 ): Step<H, D> {
-  const asked: AskedState<H, D> = { settings: event.settings, sources: NO_SOURCES, hasAskedAgain: false }
+  const asked: AskedState<H, D> = {
+    settings: event.settings,
+    sources: NO_SOURCES,
+    hasAskedAgain: false,
+    promisesLeft: MAX_PROMISES,
+  }
   if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
   return waitForAnswers(asked, event.at, event.settings.waitMs, event.settings.holdersMs)
 }
@@ -135,7 +143,8 @@ function onDownloading<H extends Holder, D extends Downloader>(
   }
   // Who promises a copy without ever giving it is not waited for by repeating the promise.
   const isPromise = state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs
-  const silentAt = isPromise ? state.silentAt : silence(state, downloader, at)
+  const isStuck = !downloader.readable && (downloader.receivedBytes ?? 0) <= (state.on.receivedBytes ?? -1)
+  const silentAt = isPromise || isStuck ? state.silentAt : silence(state, downloader, at)
   if (state.on.readable || !downloader.readable)
     return [{ ...state, silentAt, on: kept(state.on, downloader) }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
@@ -241,7 +250,7 @@ function afterTimeOut<H extends Holder, D extends Downloader>(
 function nextSource<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   const [holder] = state.sources.holders
   if (holder) return retrieve(state, holder)
-  const [on] = state.settings.waitForDownloads ? state.sources.downloaders : []
+  const on = nextDownload(state)
   return on
     ? awaitDownload(state, on, at)
     : [{ ...bare(state), kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
@@ -257,7 +266,8 @@ function awaitDownload<H extends Holder, D extends Downloader>(
   const command = on.readable
     ? ({ kind: 'follow', downloader: on } as const)
     : ({ kind: 'wake', at: silentAt } as const)
-  return [{ ...bare(state), sources, kind: 'awaiting', on, silentAt }, [command]]
+  const promisesLeft = on.readable ? state.promisesLeft : state.promisesLeft - 1
+  return [{ ...bare(state), promisesLeft, sources, kind: 'awaiting', on, silentAt }, [command]]
 }
 
 function retrieve<H extends Holder, D extends Downloader>(
@@ -270,14 +280,21 @@ function retrieve<H extends Holder, D extends Downloader>(
   return [{ ...bare(state), sources, kind: 'found', from }, [...before, { kind: 'retrieve', holder: from }]]
 }
 
-function hasPeer<H extends Holder, D extends Downloader>({ sources, settings }: Active<H, D>): boolean {
-  return sources.holders.length > 0 || (settings.waitForDownloads && sources.downloaders.length > 0)
+function hasPeer<H extends Holder, D extends Downloader>(state: Active<H, D>): boolean {
+  return state.sources.holders.length > 0 || nextDownload(state) !== undefined
+}
+
+/** One that can be read before one that is only promised, and of those no more than are worth the wait. */
+function nextDownload<H extends Holder, D extends Downloader>(state: Active<H, D>): D | undefined {
+  const { downloaders } = state.sources
+  if (!state.settings.waitForDownloads) return undefined
+  return downloaders.find(({ readable }) => readable) ?? (state.promisesLeft > 0 ? downloaders[0] : undefined)
 }
 
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
-  const { settings, sources, hasAskedAgain } = asked
-  return { settings, sources, hasAskedAgain }
+  const { settings, sources, hasAskedAgain, promisesLeft } = asked
+  return { settings, sources, hasAskedAgain, promisesLeft }
 }
 
 function noting<H extends Holder, D extends Downloader>(

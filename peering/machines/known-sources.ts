@@ -13,6 +13,8 @@ export interface Downloader {
   readonly peer: string
   /** Whether its growing copy can be read (R5.4); a node of the patents only says when it is complete. */
   readonly readable: boolean
+  /** Bytes that it has so far, by its own word: only what grows is worth waiting for. */
+  readonly receivedBytes?: number
   /** It must become readable, or say something new, within this many ms; absent: the question's `silenceMs`. */
   readonly silenceMs?: number
 }

@@ -17,6 +17,7 @@ const LINE = {
   outcome: 'complete',
   rule: 'apt: packages',
   error: undefined,
+  code: undefined,
 } as const
 
 function logLine(trace: RequestLine['trace']): string {

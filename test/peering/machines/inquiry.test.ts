@@ -39,6 +39,11 @@ const downloading = (peer: string, ms = 100, readable = true): Event => ({
   at: at(ms),
   downloader: { peer, readable },
 })
+const growing = (peer: string, ms: number, receivedBytes: number): Event => ({
+  kind: 'downloading',
+  at: at(ms),
+  downloader: { peer, readable: false, receivedBytes },
+})
 const promising = (peer: string, ms: number, silenceMs: number): Event => ({
   kind: 'downloading',
   at: at(ms),
@@ -237,9 +242,30 @@ testScripts(machine, {
     ...AWAITING,
     [complete('d', 3000, false), 'waiting', I_NEED, wake(5200)],
     [downloading('d', 3100, false), 'waiting'],
-    [downloading('e', 3100, true), 'waiting'],
+    [downloading('e', 3100, false), 'waiting'],
     [wake(5200), 'awaiting', I_FOUND, wake(8200)],
-    [complete('d', 6000, false), 'awaiting', follow('e')],
+    [complete('d', 6000, false), 'awaiting', wake(9000)],
+  ],
+  '152: a copy that can be read comes before one that is only promised': [
+    ...ASK,
+    [downloading('d', 100, false), 'waiting'],
+    [downloading('e', 200, true), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, follow('e')],
+  ],
+  '156 → 150: three copies that never come are waited for, not a fourth': [
+    ...ASK,
+    ...['a', 'b', 'c', 'd'].map((peer): Lines[number] => [downloading(peer, 100, false), 'waiting']),
+    [wake(2200), 'awaiting', I_FOUND, wake(5200)],
+    [wake(5200), 'awaiting', wake(8200)],
+    [wake(8200), 'awaiting', wake(11_200)],
+    [wake(11_200), 'retrieving', INTERNET],
+  ],
+  '156: progress that does not grow does not lengthen the wait': [
+    ...ASK,
+    [growing('d', 100, 10), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(5200)],
+    [growing('d', 4000, 10), 'awaiting'],
+    [wake(5200), 'retrieving', INTERNET],
   ],
   '144: a download that is complete before the wait is over is asked for again': [
     ...ASK,
