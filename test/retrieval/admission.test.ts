@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Fields } from '../../core/fields.ts'
+import { admit } from '../../retrieval/admission.ts'
+import { DEFAULT_POLICY } from '../../retrieval/rules.ts'
+
+interface Case {
+  readonly asked?: Fields
+  readonly came?: Fields
+  readonly status?: number
+  readonly share?: boolean
+  readonly store?: boolean
+  readonly isNameable?: boolean
+}
+
+function judged({
+  asked = [],
+  came = [],
+  status = 200,
+  share = true,
+  store = true,
+  isNameable = true,
+}: Case) {
+  const policy = { ...DEFAULT_POLICY, share, store }
+  return admit(
+    { target: 'http://updates.test/a', fields: asked, policy, isNameable },
+    { status, fields: [['Cache-Control', 'max-age=60'], ...came] },
+  )
+}
+
+describe('a response', () => {
+  const refused: [string, Case][] = [
+    ['of another status', { status: 206 }],
+    ['that says no-store', { came: [['Cache-Control', 'no-store']] }],
+    ['that is private', { came: [['Cache-Control', 'private']] }],
+    ['whose rule does not store', { store: false }],
+    ['to a request with no-store', { asked: [['Cache-Control', 'no-store']] }],
+    ['to a request with Authorization', { asked: [['Authorization', 'Basic eA==']] }],
+    ['that sets a cookie', { came: [['Set-Cookie', 'a=b']] }],
+    ['that varies by everything', { came: [['Vary', '*']] }],
+  ]
+  for (const [name, given] of refused)
+    test(`is not kept: ${name}`, () => {
+      const admission = judged(given)
+      assert.equal(admission.kind, 'refused')
+      assert.ok(admission.kind === 'refused' && admission.reason.length > 0)
+    })
+
+  const admitted: [string, boolean, Case][] = [
+    ['and shared', true, {}],
+    ['for this node alone: its rule does not share', false, { share: false }],
+    ['for this node alone: its request was not to be named', false, { isNameable: false }],
+    ['for this node alone: it varies by who asks', false, { came: [['Vary', 'User-Agent']] }],
+  ]
+  for (const [name, isShareable, given] of admitted)
+    test(`is kept ${name}`, () => {
+      const admission = judged(given)
+      assert.equal(admission.kind === 'admitted' && admission.isShareable, isShareable)
+      assert.equal(admission.kind, 'admitted')
+    })
+
+  test('is kept with the fields of the request that Vary names, and without those of the connection', () => {
+    const admission = judged({
+      asked: [
+        ['Accept-Language', 'de'],
+        ['Accept', '*/*'],
+      ],
+      came: [
+        ['Vary', 'Accept-Language'],
+        ['Connection', 'X-Hop'],
+        ['X-Hop', '1'],
+      ],
+    })
+    assert.ok(admission.kind === 'admitted')
+    assert.deepEqual(admission.selecting, [['accept-language', 'de']])
+    assert.deepEqual(
+      admission.fields.map(([name]) => name),
+      ['Cache-Control', 'Vary'],
+    )
+  })
+})
