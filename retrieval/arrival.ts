@@ -145,15 +145,14 @@ export class Arrival {
     return ((await this.#copy?.digest('sha-256')) ?? '') as Sha256
   }
 
-  /** Keeps the whole and verified copy. @returns `undefined` when it may not be stored. @throws Fault of the store. */
+  /**
+   * Keeps the whole and verified copy. @returns `undefined` when it may not be stored: it is to be discarded when it has been
+   * read. @throws Fault of the store.
+   */
   async commit(): Promise<StoredResponse | undefined> {
     const copy = this.#copy
     const admission = this.#admission
-    if (copy === undefined) return undefined
-    if (admission.kind === 'refused') {
-      await copy.discard()
-      return undefined
-    }
+    if (copy === undefined || admission.kind === 'refused') return undefined
     const head: ResponseHead = {
       uri: this.#request.uri,
       selecting: admission.selecting,
@@ -237,16 +236,19 @@ export class Arrival {
   }
 
   /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
-  #openRest(from: number, signal: AbortSignal): Promise<OpenedSource> {
+  async #openRest(from: number, signal: AbortSignal): Promise<OpenedSource> {
     const { target, fields } = this.#request
     const known = this.contributors.size === 0 ? this.#fields : []
-    return openRest(
-      this.#components.origin,
-      target,
-      fields,
-      { from, size: this.#copy?.size, fields: known },
-      signal,
-    )
+    const rest = { from, size: this.#copy?.size, fields: known }
+    const opened = await openRest(this.#components.origin, target, fields, rest, signal)
+    if (from === 0) this.#forgetPeers(opened)
+    return opened
+  }
+
+  /** Not a byte came from the peers that were to send it: the origin server's word alone counts from here on. */
+  #forgetPeers({ fields }: OpenedSource): void {
+    this.contributors.clear()
+    this.#admission = admit(this.#request, { status: 200, fields })
   }
 
   async #openOrigin(signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {

@@ -23,7 +23,8 @@ export function localAliases(random: Random): LocalAliases {
   return {
     aliasOf(uri) {
       const known = aliases.get(uri)
-      if (known !== undefined) return known
+      // Asked for, it counts as used: what is offered again and again is not forgotten.
+      if (known !== undefined && uris.get(known) !== undefined) return known
       const alias = random.hex(32) as LocalAlias
       aliases.set(uri, alias)
       uris.set(alias, uri)

@@ -53,8 +53,13 @@ function refuseAnother(response: UpstreamResponse, rest: Rest): void {
   for (const name of ['etag', 'last-modified']) {
     const before = fieldValue(rest.fields, name)
     const now = fieldValue(response.fields, name)
-    if (before !== undefined && now !== undefined && before !== now)
-      throw new Fault('RESPONSE_CHANGED', `the file has changed: ${name} was ${before}, is ${now}`)
+    // A server that answers a condition with the whole says that it does not hold, unless it says the same again.
+    const isAnother = now === undefined ? response.status === 200 : before !== now
+    if (before !== undefined && isAnother)
+      throw new Fault(
+        'RESPONSE_CHANGED',
+        `the file has changed: ${name} was ${before}, is ${now ?? 'not given'}`,
+      )
   }
 }
 

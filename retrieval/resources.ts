@@ -16,6 +16,7 @@ import { withoutSecrets } from '../core/redaction.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
+import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { decide, staleIfErrorAllows, type Decision } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
@@ -112,8 +113,10 @@ class RequestPath {
     if (retrievals.isPoisoned(uri)) return true
     const delivery = retryWatch.asksAgain(client, uri, clock.monotonic())
     if (delivery === undefined || SELECTING_A_PART.some((name) => hasField(received, name))) return false
-    const isStored = store.lookup(uri).some((each) => each.source === 'peer' && each.digest === delivery.body)
-    if (!isStored) return false
+    const stored = store.lookup(uri)
+    const isBad = stored.some((each) => each.source === 'peer' && each.digest === delivery.body)
+    // What has come from the origin server since then settles it; where nothing has, the complaint stands.
+    if (stored.length > 0 && !isBad) return false
     shun(
       delivery.peer,
       'asked-again',
@@ -167,7 +170,8 @@ class RequestPath {
 
   async #validate(stored: StoredResponse, conditional: Fields, reason: ForwardReason): Promise<Resource> {
     const fields = [...withoutFields(this.#request.forwarded, SELECTING_A_PART), ...conditional]
-    const { head, joined } = await this.#join({ ...this.#retrievalRequest(fields), mayAskPeers: false })
+    const request = { ...this.#retrievalRequest(fields), mayAskPeers: false }
+    const { head, joined } = await this.#join(request, true)
     if (head.kind === 'growing') return this.#growing(head, joined, reason)
     const { response } = head
     if (response.status === 304 && notModifiedApplies(response.fields, stored)) {
@@ -259,7 +263,8 @@ class RequestPath {
   #wanted(reason: ForwardReason): RetrievalRequest {
     const request = this.#retrievalRequest(this.#request.forwarded)
     const isMissing = reason === 'uri-miss' || reason === 'vary-miss'
-    return { ...request, mayAskPeers: request.isNameable && isMissing }
+    const wantsOrigin = hasDirective(parseRequestDirectives(this.#request.received), 'no-cache')
+    return { ...request, mayAskPeers: request.isNameable && isMissing && !wantsOrigin }
   }
 
   #distrusting(): RetrievalRequest {
@@ -274,11 +279,14 @@ class RequestPath {
     return { uri, target, fields, policy: this.#policy, isNameable, mayAskPeers: isNameable }
   }
 
-  async #join(request: RetrievalRequest): Promise<{ readonly head: Head; readonly joined: Joined }> {
+  async #join(
+    request: RetrievalRequest,
+    isValidation = false,
+  ): Promise<{ readonly head: Head; readonly joined: Joined }> {
     const { retrievals } = this.#components
     const joined = retrievals.join(request, this.#request.received)
     const head = await this.#headOf(joined)
-    if (!joined.isCollapsed || this.#isForAll(head, joined)) return { head, joined }
+    if (!joined.isCollapsed || this.#isForAll(head, joined, isValidation)) return { head, joined }
     // What the first one was told is not for this one: each asks for itself, side by side.
     joined.leave()
     const own = retrievals.alone({ ...request, mayAskPeers: false })
@@ -286,8 +294,9 @@ class RequestPath {
   }
 
   /** Whether a response that somebody else asked for answers this request too (RFC 9111 4.1). */
-  #isForAll(head: Head, { retrieval }: Joined): boolean {
-    if (head.kind === 'direct') return false
+  #isForAll(head: Head, { retrieval }: Joined, isValidation: boolean): boolean {
+    // A 304 answers everybody who asked about the same stored response; other answers are for one application.
+    if (head.kind === 'direct') return head.response.status === 304 && isValidation
     return matches(retrieval.selecting ?? [], this.#request.received)
   }
 

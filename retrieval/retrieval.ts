@@ -348,6 +348,7 @@ export class Retrieval implements InquiryOwner {
     }
     this.#announced?.complete()
     this.#end()
+    if (this.#readers === 0) void this.#arrival.copy?.discard()
   }
 
   #unverified(expectation: Expectation): UnverifiedCopy | undefined {
@@ -372,13 +373,9 @@ export class Retrieval implements InquiryOwner {
   }
 
   async *#counted(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    try {
-      for await (const chunk of body) {
-        this.report.bytes.internet += chunk.length
-        yield chunk
-      }
-    } finally {
-      this.#components.events.ended(this.report)
+    for await (const chunk of body) {
+      this.report.bytes.internet += chunk.length
+      yield chunk
     }
   }
 
@@ -463,8 +460,13 @@ export class Retrieval implements InquiryOwner {
   }
 
   #onLastReaderGone(): void {
-    if (this.#state === 'handed-over') return this.#attempt.abort()
+    if (this.#state === 'handed-over') {
+      this.#attempt.abort()
+      this.#components.events.ended(this.report)
+    }
     if (this.#state === 'running' && !this.#isWorthFinishing()) this.#pause()
+    // What was stored stays; what was not has been read to its end.
+    if (this.#state === 'over') void this.#arrival.copy?.discard()
   }
 
   #isWorthFinishing(): boolean {

@@ -132,7 +132,11 @@ describe('the rest from the origin server', () => {
   })
 
   test('a server that answers with the whole: what is here is passed over', async () => {
-    const opened = await open(answering(200, [['Content-Length', '10']]))
+    const fields: Fields = [
+      ['Content-Length', '10'],
+      ['ETag', '"one"'],
+    ]
+    const opened = await open(answering(200, fields))
     assert.deepEqual([opened.from, await text(opened.body)], [4, '456789'])
   })
 
