@@ -12,13 +12,14 @@ import { seededRandom } from '../../core/random.ts'
 import type { Store, StoredResponse } from '../../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
 import type { Address } from '../../core/transport.ts'
+import type { Upstream } from '../../core/upstream.ts'
 import type { Expectation, Verifier } from '../../core/verifier.ts'
 import { Inquiry, type PeerDownload, type PeerOffer } from '../../peering/inquiry.ts'
 import type { LocalCopies } from '../../peering/local-copies.ts'
 import type { SharedFiles } from '../../peering/file-server.ts'
 import { localAliases, type LocalAliases } from '../../retrieval/local-aliases.ts'
 import type { Resource } from '../../retrieval/resource.ts'
-import { resources } from '../../retrieval/resources.ts'
+import { resources, type Resources } from '../../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../../retrieval/retrievals.ts'
 import { compileRules, type Rule } from '../../retrieval/rules.ts'
 import { sharedCopies } from '../../retrieval/shared-copies.ts'
@@ -35,6 +36,8 @@ export const LOCATION = `http://${PEER}:6515/${'a'.repeat(64)}`
 
 export interface Scene {
   readonly origin: Answering
+  /** A way to real origin servers, instead of the scripted one. */
+  readonly upstream?: Upstream
   /** Absent: nobody there answers over HTTP. */
   readonly peers?: Answering
   /** "I have", 1 ms after the first question. */
@@ -87,6 +90,7 @@ export interface World {
   readonly origin: FakeUpstream
   readonly peers: FakeUpstream
   readonly retrievals: Retrievals
+  readonly resources: Resources
   readonly inquiries: readonly Inquiry[]
   readonly told: readonly Told[]
   readonly lan: LocalCopies & SharedFiles
@@ -118,6 +122,7 @@ export function world(scene: Scene): World {
   const told: Told[] = []
   const inquiries: Inquiry[] = []
   const origin = new FakeUpstream(scene.origin)
+  const upstream = scene.upstream ?? origin
   const peers = new FakeUpstream(scene.peers ?? nobody)
   const watch = retryWatch()
   const unverifiedPeers = new Map<Sha256, Address>()
@@ -130,7 +135,7 @@ export function world(scene: Scene): World {
       clock,
       store,
       verifier: verifierFor(scene.expectation),
-      origin,
+      origin: upstream,
       peers,
       isAnybodyThere: () => true,
       inquire: (_, waitForDownloads, owner) => {
@@ -168,7 +173,7 @@ export function world(scene: Scene): World {
     clock,
     random,
     store,
-    origin,
+    origin: upstream,
     rules: () => rules,
     retrievals: running,
     retryWatch: watch,
@@ -222,6 +227,7 @@ export function world(scene: Scene): World {
     origin,
     peers,
     retrievals: running,
+    resources: paths,
     inquiries,
     told,
     lan,
