@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, request, type Server } from 'node:http'
+import { createServer as createSocketServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test, type TestContext } from 'node:test'
+import { Fault } from '../../core/fault.ts'
+import { defaultConfig } from '../../service/config.ts'
+import { askStatus, controlPath, startControl } from '../../service/control.ts'
+import type { Status } from '../../service/status.ts'
+import { tally } from '../../service/totals.ts'
+
+const STATUS: Status = {
+  version: '1.2.3',
+  node: 'abc',
+  upMs: 1000,
+  proxy: '127.0.0.1:3128',
+  peering: undefined,
+  cache: { bytes: 1, maxBytes: 2, responses: 1, directory: '/cache' },
+  transfers: [],
+  totals: tally().totals(),
+  packets: {},
+  shunned: [],
+}
+
+function directory(t: TestContext): string {
+  const path = mkdtempSync(join(tmpdir(), 'ihave-control-'))
+  t.after(() => rmSync(path, { recursive: true }))
+  return path
+}
+
+async function listening(t: TestContext, server: Server, path: string): Promise<void> {
+  await new Promise<void>((resolve) => server.listen(path, resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+}
+
+/** Begins to listen for commands, until the test is over. */
+async function started(t: TestContext, path: string, status = STATUS): Promise<void> {
+  const control = await startControl(path, () => status)
+  t.after(() => control.stop())
+}
+
+/** A socket that nobody listens on any more, as a killed node leaves it. */
+async function leaveSocket(path: string): Promise<void> {
+  const server = createSocketServer()
+  await new Promise<void>((resolve) => server.listen(`${path}.old`, resolve))
+  renameSync(`${path}.old`, path)
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+  assert.ok(statSync(path).isSocket())
+}
+
+function fault(code: Fault['code'], message: RegExp): (error: unknown) => boolean {
+  return (error) => error instanceof Fault && error.code === code && message.test(error.message)
+}
+
+function asked(socketPath: string, method: string, path: string): Promise<[number | undefined, string]> {
+  return new Promise((resolve, reject) => {
+    const asking = request({ socketPath, method, path }, (response) => {
+      let text = ''
+      response.on('data', (chunk: Buffer) => (text += chunk.toString()))
+      response.on('end', () => resolve([response.statusCode, text]))
+    })
+    asking.on('error', reject).end()
+  })
+}
+
+describe('the control API', () => {
+  test('says how the node is, as JSON', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    await started(t, path)
+    assert.deepEqual(await askStatus(path), JSON.parse(JSON.stringify(STATUS)))
+  })
+
+  test('is for this user alone, and knows nothing else', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    await started(t, path)
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    for (const [method, target] of [
+      ['GET', '/'],
+      ['GET', '/status/..'],
+      ['POST', '/status'],
+      ['DELETE', '/status'],
+    ] as const) {
+      const [status, text] = await asked(path, method, target)
+      assert.equal(status, 404)
+      assert.match(text, /expected GET \/status/)
+    }
+  })
+
+  test('takes away its socket when it stops', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    const control = await startControl(path, () => STATUS)
+    await control.stop()
+    assert.equal(existsSync(path), false)
+    await assert.rejects(askStatus(path), fault('UNREACHABLE', /no node answers/))
+  })
+
+  test('takes the place of a socket that a killed node left behind', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    await leaveSocket(path)
+    await started(t, path)
+    assert.equal((await askStatus(path)).node, 'abc')
+  })
+
+  test('leaves a file alone that is no socket, and says so', async (t) => {
+    const path = join(directory(t), 'precious')
+    writeFileSync(path, 'data')
+    await assert.rejects(
+      started(t, path),
+      fault('ADDRESS_IN_USE', /control\.socket: cannot listen on .*precious/),
+    )
+    assert.equal(readFileSync(path, 'utf8'), 'data')
+  })
+
+  test('leaves a node alone that runs, and says so', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    await started(t, path)
+    await assert.rejects(
+      started(t, path, { ...STATUS, node: 'second' }),
+      fault('ADDRESS_IN_USE', /control\.sock/),
+    )
+    assert.equal((await askStatus(path)).node, 'abc')
+  })
+
+  test('leaves another program’s socket alone, whatever that answers', async (t) => {
+    const path = join(directory(t), 'other.sock')
+    const other = createServer((_, response) => response.writeHead(500).end('what?'))
+    await listening(t, other, path)
+    await assert.rejects(started(t, path), fault('ADDRESS_IN_USE', /other\.sock/))
+    assert.deepEqual(await asked(path, 'GET', '/status'), [500, 'what?'])
+  })
+
+  test('leaves a socket alone behind which somebody listens and does not answer', async (t) => {
+    const path = join(directory(t), 'busy.sock')
+    const busy = createServer((asking) => asking.socket.destroy())
+    await listening(t, busy, path)
+    await assert.rejects(started(t, path), fault('ADDRESS_IN_USE', /busy\.sock/))
+    assert.ok(existsSync(path))
+  })
+
+  test('says where it could not listen', async (t) => {
+    const path = join(directory(t), 'missing', 'control.sock')
+    await assert.rejects(started(t, path), fault('ADDRESS_IN_USE', /missing/))
+  })
+})
+
+describe('asking a node how it is', () => {
+  test('where none is names the path', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    await assert.rejects(askStatus(path), fault('UNREACHABLE', /no node answers at .*control\.sock/))
+  })
+
+  test('where one was killed says so as well', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    await leaveSocket(path)
+    await assert.rejects(askStatus(path), fault('UNREACHABLE', /no node answers at .*control\.sock/))
+  })
+
+  for (const [name, status, text] of [
+    ['an error', 500, '{}'],
+    ['no JSON', 200, 'hello'],
+    ['half of it', 200, '{"node":'],
+    ['nothing', 200, ''],
+  ] as const)
+    test(
+      `where something else answers with ${name} is a fault, not a crash`,
+      { timeout: 5000 },
+      async (t) => {
+        const path = join(directory(t), 'other.sock')
+        await listening(
+          t,
+          createServer((_, response) => response.writeHead(status).end(text)),
+          path,
+        )
+        await assert.rejects(askStatus(path), fault('UNREACHABLE', /other\.sock/))
+      },
+    )
+
+  test('where the answer breaks off is a fault that names the path', { timeout: 5000 }, async (t) => {
+    const path = join(directory(t), 'other.sock')
+    const other = createServer((_, response) => {
+      response.writeHead(200, { 'Content-Length': 100 }).write('{', () => response.destroy())
+    })
+    await listening(t, other, path)
+    await assert.rejects(askStatus(path), fault('UNREACHABLE', /other\.sock/))
+  })
+})
+
+describe('the path of the control socket', () => {
+  const config = defaultConfig('/base')
+  const at = (cacheDirectory: string, socket: string = 'auto') =>
+    controlPath({ cache: { ...config.cache, directory: cacheDirectory }, control: { socket } })
+
+  test('lies in the cache directory', { skip: process.platform === 'win32' }, () => {
+    assert.equal(at('/var/cache/ihave'), '/var/cache/ihave/control.sock')
+  })
+
+  test('is what is configured', () => {
+    assert.equal(at('/var/cache/ihave', '/run/ihave.sock'), '/run/ihave.sock')
+  })
+
+  test('lies elsewhere when it would be too long for the system, and differs for each cache', () => {
+    const [first, second] = [at(`/${'a'.repeat(100)}`), at(`/${'b'.repeat(100)}`)]
+    assert.ok(Buffer.byteLength(first) <= 100)
+    assert.notEqual(first, second)
+    assert.equal(at(`/${'a'.repeat(100)}`), first)
+  })
+
+  test('counts bytes, not characters', { skip: process.platform === 'win32' }, () => {
+    assert.ok(Buffer.byteLength(at(`/${'ü'.repeat(45)}`)) <= 100)
+  })
+})

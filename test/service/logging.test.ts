@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, test, type TestContext } from 'node:test'
+import type { Address } from '../../core/transport.ts'
+import { withoutSecrets } from '../../core/redaction.ts'
+import type { RequestLine } from '../../proxy/proxy-server.ts'
+import { newReport } from '../../retrieval/source.ts'
+import { openLog, requestFields } from '../../service/logging.ts'
+import { prettyStream } from '../../service/pretty-log.ts'
+
+const LINE: RequestLine = {
+  method: 'GET',
+  url: 'http://updates.test/a?…',
+  client: '127.0.0.1',
+  status: 200,
+  ms: 12,
+  firstByteMs: 3,
+  bytes: 1000,
+  way: 'resource',
+  trace: {
+    how: 'peer',
+    cacheStatus: { kind: 'forward', reason: 'uri-miss' },
+    retrieval: {
+      ...newReport(),
+      asked: true,
+      answered: new Set(['127.0.0.6' as Address]),
+      waitedMs: 20,
+      bytes: { peer: 1000, 'in-progress': 0, internet: 0 },
+    },
+  },
+  rule: 'debian',
+  outcome: 'complete',
+  error: undefined,
+  code: undefined,
+}
+
+function file(t: TestContext): string {
+  const directory = mkdtempSync(join(tmpdir(), 'ihave-log-'))
+  t.after(() => rmSync(directory, { recursive: true }))
+  return join(directory, 'below', 'log')
+}
+
+function lines(path: string): Record<string, unknown>[] {
+  const text = readFileSync(path, 'utf8').trimEnd()
+  return text.split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+}
+
+describe('a URL in the log', () => {
+  const cases: [string, string, string][] = [
+    ['keeps its path', 'http://a.test/b/c', 'http://a.test/b/c'],
+    ['hides the query', 'http://a.test/b?token=s3cret', 'http://a.test/b?…'],
+    ['hides a query without names', 'http://a.test/b?s3cret', 'http://a.test/b?…'],
+    ['hides a query with several values', 'http://a.test/?a=s3cret&b=s3cret', 'http://a.test/?…'],
+    ['hides a query with a question mark', 'http://a.test/?a=s3cret?s3cret', 'http://a.test/?…'],
+    ['hides a query with line breaks', 'http://a.test/?a=s3cret\ns3cret', 'http://a.test/?…'],
+    ['hides userinfo', 'http://user:s3cret@a.test/b', 'http://a.test/b'],
+    ['hides a name without a password', 'http://s3cret@a.test/b', 'http://a.test/b'],
+    ['hides a password with an at sign', 'http://user:s3c@s3cret@a.test/b', 'http://a.test/b'],
+    ['keeps an at sign of the path', 'http://a.test/@scope/name', 'http://a.test/@scope/name'],
+    ['may be an authority', 'a.test:443', 'a.test:443'],
+    ['hides userinfo of an authority', 'user:s3cret@a.test:443', 'a.test:443'],
+    ['may be empty', '', ''],
+  ]
+  for (const [name, url, expected] of cases)
+    test(name, () => {
+      const shown = withoutSecrets(url)
+      assert.doesNotMatch(shown, /s3cret/)
+
+      assert.equal(shown, expected)
+    })
+})
+
+describe('the line of a request', () => {
+  test('tells what happened, flat and without what is not known', () => {
+    assert.deepEqual(requestFields(LINE), {
+      method: 'GET',
+      url: 'http://updates.test/a?…',
+      client: '127.0.0.1',
+      status: 200,
+      ms: 12,
+      firstByteMs: 3,
+      bytes: 1000,
+      way: 'resource',
+      outcome: 'complete',
+      rule: 'debian',
+      source: 'peer',
+      asked: true,
+      peers: ['127.0.0.6'],
+      waitedMs: 20,
+      received: { peer: 1000, 'in-progress': 0, internet: 0 },
+    })
+  })
+
+  test('of a fault has its message and its code', () => {
+    const told = requestFields({
+      ...LINE,
+      trace: undefined,
+      rule: undefined,
+      outcome: 'fault',
+      error: 'no way',
+      code: 'UNREACHABLE',
+    })
+    assert.deepEqual(
+      [told['error'], told['code'], 'source' in told, 'rule' in told],
+      ['no way', 'UNREACHABLE', false, false],
+    )
+  })
+
+  test('names the sources that failed on the way', () => {
+    const { trace } = LINE
+    assert.ok(trace?.retrieval)
+    const retrieval = { ...trace.retrieval, failures: ['127.0.0.6: broke off'] }
+    assert.deepEqual(requestFields({ ...LINE, trace: { ...trace, retrieval } })['failures'], [
+      '127.0.0.6: broke off',
+    ])
+  })
+})
+
+describe('the log', () => {
+  test('is JSON, one line per event, in a file whose directory is made', (t) => {
+    const path = file(t)
+    const log = openLog({ level: 'info', file: path, pretty: 'auto' })
+    log.info(requestFields(LINE), 'request')
+    log.debug('too fine')
+    log.warn({ peer: '127.0.0.6' }, 'shunned\nwith a line break')
+    const [first, second, ...more] = lines(path)
+    assert.deepEqual([first?.['msg'], first?.['status'], first?.['source']], ['request', 200, 'peer'])
+    assert.deepEqual([second?.['level'], second?.['msg']], [40, 'shunned\nwith a line break'])
+    assert.deepEqual([more, 'hostname' in (first ?? {})], [[], false])
+  })
+
+  test('that has no room left does not end the node', { skip: !existsSync('/dev/full') }, async () => {
+    const log = openLog({ level: 'info', file: '/dev/full', pretty: false })
+    for (let n = 0; n < 3; n++) assert.doesNotThrow(() => log.info('nobody will read this'))
+    await new Promise((resolve) => setImmediate(resolve))
+  })
+})
+
+describe('the log on a terminal', () => {
+  function pretty(entry: Record<string, unknown>): string {
+    let text = ''
+    const out = { write: (line: string) => (text += line) !== '' }
+    prettyStream(out as Parameters<typeof prettyStream>[0]).write(
+      JSON.stringify({ time: 0, level: 30, ...entry }),
+    )
+    return text.replace(/^\d\d:\d\d:\d\d {2}/, '')
+  }
+
+  test('is one line per request', () => {
+    assert.equal(
+      pretty({ msg: 'request', ...requestFields(LINE) }),
+      '200 GET http://updates.test/a?…  peer, 1.0 kB in 12 ms\n',
+    )
+  })
+
+  test('says warnings and errors aloud', () => {
+    assert.equal(
+      pretty({ level: 40, msg: 'shunned', peer: '127.0.0.6' }),
+      'warning: shunned  peer=127.0.0.6\n',
+    )
+    assert.equal(pretty({ level: 50, msg: 'stopping' }), 'ERROR stopping\n')
+  })
+
+  test('gives no stranger’s word to the terminal as a command or as a line of its own', () => {
+    const text = pretty({ level: 40, msg: 'shunned\n00:00:00  all is well', detail: '\u001b]0;title\u0007' })
+    assert.equal(text.indexOf('\n'), text.length - 1)
+    assert.doesNotMatch(text.trimEnd(), /\p{Cc}/u)
+  })
+})
