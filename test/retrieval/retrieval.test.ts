@@ -157,6 +157,10 @@ describe('an application that comes back soon', () => {
 })
 
 describe('a download whose peer dies after the application was answered', () => {
+  const sources: [string, Partial<Scene>][] = [
+    ['a running download', { expectation: digestOf(OLD), downloads: [download(SIZE)] }],
+    ['a copy for its application to verify', { expectation: BY_UPDATER, offers: [offer(SIZE)] }],
+  ]
   const answers: [string, 'whole' | 'broken', (fields: Fields) => Reply][] = [
     ['206 of another part', 'broken', () => rest(OLD, SIZE / 2)],
     ['206 of all', 'whole', (fields) => rest(OLD, firstByte(fields))],
@@ -176,21 +180,21 @@ describe('a download whose peer dies after the application was answered', () => 
       [' (asked for a range)', 206, SIZE / 2, [['Range', `bytes=${SIZE / 2}-`]]],
       [' (asked for a change)', 200, SIZE, [['If-None-Match', '"v1"']]],
     ] as [string, number, number, Fields][])
-      test(`at byte 0 ends ${end} for the application: the origin server says ${name}${which}`, async () => {
-        const node = world({
-          expectation: digestOf(OLD),
-          downloads: [download(SIZE)],
-          peers: () => ({ ...whole(OLD), body: new Flow().breakOff() }),
-          origin: ({ fields }) => origin(fields),
+      for (const [source, scene] of sources)
+        test(`at byte 0 of ${source} ends ${end}: the origin server says ${name}${which}`, async () => {
+          const node = world({
+            ...scene,
+            peers: () => ({ ...whole(OLD), body: new Flow().breakOff() }),
+            origin: ({ fields }) => origin(fields),
+          })
+          const given = await node.get(asking)
+          await node.settle()
+          assert.equal(given.status, status)
+          if (end === 'whole') assert.deepEqual([given.text.length, given.error], [length, undefined])
+          else assert.ok(given.error instanceof Fault, 'the application takes this for the end')
+          if (name.startsWith('no-store')) assert.deepEqual(node.store.lookup(A), [])
+          assert.deepEqual([node.growingBytes(), node.retrievals.all().length, ended(node).length], [0, 0, 1])
         })
-        const given = await node.get(asking)
-        await node.settle()
-        assert.equal(given.status, status)
-        if (end === 'whole') assert.deepEqual([given.text.length, given.error], [length, undefined])
-        else assert.ok(given.error instanceof Fault, 'the application takes this for the end')
-        if (name.startsWith('no-store')) assert.deepEqual(node.store.lookup(A), [])
-        assert.deepEqual([node.growingBytes(), node.retrievals.all().length, ended(node).length], [0, 0, 1])
-      })
 
   test('in the middle is completed by the origin server with the bytes that are missing', async () => {
     const node = world({

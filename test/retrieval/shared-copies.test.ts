@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { Fault } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { Expectation } from '../../core/verifier.ts'
 import type { LocalAlias } from '../../peering/packets.ts'
@@ -277,7 +278,7 @@ describe('a download that changes over from the Internet to a peer', () => {
       assert.equal(node.lan.open(node.aliases.aliasOf(A)), undefined)
       // Who opened it before and reads only now is given nothing either.
       const signal = new AbortController().signal
-      await assert.rejects(textOf(opened?.read({ start: 0, end: SIZE }, signal)))
+      await assert.rejects(node.within(textOf(opened?.read({ start: 0, end: SIZE }, signal))), Fault)
       opened?.close()
       application.leave()
     })

@@ -67,7 +67,6 @@ describe('a URL in the log', () => {
     test(name, () => {
       const shown = withoutSecrets(url)
       assert.doesNotMatch(shown, /s3cret/)
-
       assert.equal(shown, expected)
     })
 })
