@@ -4,6 +4,7 @@ import { Fault } from '../../core/fault.ts'
 import { fieldValue, hasField, type Fields } from '../../core/fields.ts'
 import type { StoredResponse } from '../../core/store.ts'
 import type { Address } from '../../core/transport.ts'
+import type { Expectation } from '../../core/verifier.ts'
 import { RETRY_WINDOW_MS } from '../../verify/retry-watch.ts'
 import { Flow, type Answering, type Reply } from './upstreams.ts'
 import {
@@ -431,13 +432,16 @@ describe('a copy of which only the application can tell (V5)', () => {
 })
 
 describe('a request', () => {
-  test('whose proof cannot be looked up is answered by the origin server', async () => {
-    const node = answering([file('x', FRESH)], {
-      rule: { share: true },
-      expectation: { kind: 'none', rung: 'V6' },
+  for (const [name, expectation] of [
+    ['there is no proof', { kind: 'none', rung: 'V6' }],
+    ['the proof cannot be looked up', new Error('the index is broken')],
+  ] as [string, Expectation | Error][])
+    test(`is answered by the origin server, whatever peers offer, when ${name}`, async () => {
+      const scene = { rule: { share: true }, expectation, offers: [offer(1)], peers: () => file('p', FRESH) }
+      const node = answering([file('x', FRESH)], scene)
+      const given = await node.get()
+      assert.deepEqual([given.how, given.text, node.peers.requests.length], ['internet', 'x', 0])
     })
-    assert.deepEqual([(await node.get()).how, node.peers.requests.length], ['internet', 0])
-  })
 
   test('that nobody can answer fails with the origin server’s fault, and its end is told', async () => {
     const node = answering([])

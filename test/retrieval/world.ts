@@ -44,8 +44,8 @@ export interface Scene {
   readonly offers?: readonly PeerOffer[]
   /** "I am downloading", 1 ms after the first question. */
   readonly downloads?: readonly PeerDownload[]
-  /** What a copy from a peer must show; absent: there is no proof, so that peers are not asked. */
-  readonly expectation?: Expectation
+  /** What a copy from a peer must show; absent: there is no proof, so that peers are not asked. An error: it is thrown. */
+  readonly expectation?: Expectation | Error
   readonly rule?: Partial<Rule>
   readonly store?: (clock: ManualClock) => Store
   /** How long a question waits, in ms; 0: the Internet is asked at once, and late offers are still heard. */
@@ -321,11 +321,14 @@ function answerQuestion(inquiry: Inquiry, { downloads = [], offers = [] }: Scene
   for (const each of offers) inquiry.heardResponse(each)
 }
 
-function verifierFor(expectation: Expectation = { kind: 'none', rung: 'V6' }): Verifier {
+function verifierFor(expectation: Expectation | Error = { kind: 'none', rung: 'V6' }): Verifier {
   return {
     start: async () => {},
     stop: async () => {},
-    expect: async () => expectation,
+    expect: async () => {
+      if (expectation instanceof Error) throw expectation
+      return expectation
+    },
     verify: async (expected, { sha256: hex }) => {
       if (expected.kind === 'updater') return { kind: 'verified', rung: 'V5' }
       const isRight = expected.kind === 'digest' && expected.digest.hex === hex
