@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { readdir, rm, statfs } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
@@ -47,8 +47,7 @@ export class BodyFiles implements Bodies {
     const { directory } = this.#settings
     const growing = join(directory, 'growing')
     try {
-      for (const path of [join(directory, 'bodies'), growing])
-        mkdirSync(path, { recursive: true, mode: 0o700 })
+      for (const path of [join(directory, 'bodies'), growing]) makeDirectory(path)
       this.#unlock = lockDirectory(directory, join(directory, 'lock'))
       this.#leftovers = readdirSync(growing).map((name) => join(growing, name))
     } catch (error) {
@@ -140,4 +139,15 @@ export class BodyFiles implements Bodies {
 function noneIfMissing(error: unknown): string[] {
   if (isMissing(error)) return []
   throw error
+}
+
+/**
+ * With its parents, one by one: Node's own recursive way never ends where a parent takes no directories (/proc), and
+ * hides why (a read-only file system).
+ */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return
+  const parent = dirname(path)
+  if (parent !== path) makeDirectory(parent)
+  mkdirSync(path, { mode: 0o700 })
 }

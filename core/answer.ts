@@ -66,13 +66,14 @@ function cut(response: ServerResponse): void {
 function drained(response: ServerResponse, stallMs: number | undefined): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed) return resolve()
+    const stalled = () => response.destroy()
     const done = () => {
-      response.off('drain', done).off('close', done)
+      response.off('drain', done).off('close', done).off('timeout', stalled)
       if (stallMs !== undefined) response.setTimeout(0)
       resolve()
     }
     response.on('drain', done).on('close', done)
-    if (stallMs !== undefined) response.setTimeout(stallMs, () => response.destroy())
+    if (stallMs !== undefined) response.on('timeout', stalled).setTimeout(stallMs)
   })
 }
 

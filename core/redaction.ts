@@ -2,5 +2,5 @@
 
 /** The URL without userinfo and query: either may be a credential. Any text is fine. */
 export function withoutSecrets(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//').replace(/\?.*$/s, '?…')
+  return url.replace(/^((?:[a-z][\w+.-]*:)?\/\/)?[^/?#]*@/i, '$1').replace(/\?.*$/s, '?…')
 }

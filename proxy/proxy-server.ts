@@ -94,6 +94,7 @@ export class ProxyServer {
     this.#server.on('checkExpectation', (request, response) => void this.#onRequest(request, response))
     this.#server.on('connect', (request, socket, head) => this.#onConnect(request, socket, head))
     this.#server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
+    this.#server.on('clientError', (error, socket) => this.#onUnreadable(error, socket))
     // What goes wrong with one connection before it is one (no file handle, no memory) is not the end of the node.
     this.#server.on('error', () => {})
   }
@@ -171,7 +172,7 @@ export class ProxyServer {
     }
   }
 
-  #ownAnswer({ method, headers }: IncomingMessage, path: string): Answer {
+  #ownAnswer({ method, headers, url = '' }: IncomingMessage, path: string): Answer {
     if (method !== 'GET' && method !== 'HEAD')
       return {
         status: 405,
@@ -180,7 +181,9 @@ export class ProxyServer {
           ['Content-Length', '0'],
         ],
       }
-    const answer = this.#components.ownPages.answer(path, headers.host ?? `localhost:${this.port}`)
+    // The target's authority counts where there is one (RFC 9112 3.2.2).
+    const authority = /^http:\/\/([^/?]+)/i.exec(url)?.[1] ?? headers.host ?? `localhost:${this.port}`
+    const answer = this.#components.ownPages.answer(path, authority)
     return method === 'GET' ? answer : { status: answer.status, fields: answer.fields }
   }
 
@@ -260,7 +263,15 @@ export class ProxyServer {
       return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, fault })
     }
     client.once('close', () => exchange.end({ way: 'tunnel', status: 200 }))
-    this.#components.tunnels.open(request, client, head, decision)
+    this.#components.tunnels.open(request, client, head, decision, (fault) =>
+      exchange.end({ way: 'tunnel', status: errorAnswer(fault, '').status, fault }),
+    )
+  }
+
+  /** What the parser refuses gets a page as well, and ends the connection: nobody knows where the next request begins. */
+  #onUnreadable(error: Error & { readonly code?: string }, socket: Duplex): void {
+    if (error.code === 'ECONNRESET') return void socket.destroy()
+    answerFaultRaw(socket, new Fault('BAD_REQUEST', `the request cannot be read: ${error.message}`), '')
   }
 
   #onUpgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {

@@ -7,6 +7,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import { Fault } from '../core/fault.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import { fieldsFromRaw, fieldValues, type Fields, hasField } from '../core/fields.ts'
 import { hasContent, offeredProtocols } from './upgrade-request.ts'
 import { hasPassed } from './via.ts'
@@ -103,7 +104,8 @@ const AUTHORITY = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{0,5})?$/i
 function toAuthority({ target }: ReceivedHead, settings: CheckSettings): RequestDecision {
   const url = AUTHORITY.test(target) && /:\d+$/.test(target) ? parse(`http://${target}/`) : undefined
   const port = Number(/\d+$/.exec(target)?.[0])
-  if (!url || port < 1) return refuse('BAD_REQUEST', `expected CONNECT host:port, got "${target}"`)
+  if (!url || port < 1)
+    return refuse('BAD_REQUEST', `expected CONNECT host:port, got "${withoutSecrets(target)}"`)
   if (isOwn(url, settings)) return refuse('LOOP_DETECTED', `${target} is this node itself`)
   return { kind: 'connect', host: url.hostname.replace(/^\[|\]$/g, ''), port }
 }

@@ -35,7 +35,13 @@ interface Authority {
 
 export interface Tunnels {
   /** For the server's `connect` event, after `checkRequest`. Nothing here throws, whatever comes. */
-  open(request: IncomingMessage, client: Duplex, head: Buffer, authority: Authority): void
+  open(
+    request: IncomingMessage,
+    client: Duplex,
+    head: Buffer,
+    authority: Authority,
+    onRefusal?: (fault: Fault) => void,
+  ): void
   /** Cuts all tunnels; later requests get 503. Resolves when all are closed. */
   stop(): Promise<void>
 }
@@ -70,8 +76,9 @@ export function tunnel(settings: TunnelSettings, components: TunnelComponents): 
   }
 
   return {
-    open(request, client, head, authority) {
+    open(request, client, head, authority, onRefusal = () => {}) {
       const refuse = (fault: Fault) => {
+        onRefusal(fault)
         answerFaultRaw(client, fault, nameOf(authority), request.headers.accept)
         onFault(fault, nameOf(authority))
       }

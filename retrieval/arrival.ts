@@ -119,7 +119,7 @@ export class Arrival {
     // From here on the length is this peer's word, whether or not a byte follows.
     if (peer !== undefined) this.contributors.add(peer)
     this.report.source ??= attempt.source.kind
-    const room = believableSize(opened, attempt.source, expectation)
+    const room = this.#believableSize(opened, attempt.source, expectation)
     const copy = this.#copy ?? (await this.#create(room, attempt.signal))
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
@@ -173,6 +173,16 @@ export class Arrival {
     this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
     this.report.source = undefined
     await this.#copy?.reset()
+  }
+
+  /**
+   * Room is made for what the origin server, a proof, or a rule that trusts the LAN announces; on one peer's word alone no more
+   * is evicted than a copy that is verified before anything else happens.
+   */
+  #believableSize({ size }: OpenedSource, source: Source, expectation: Expectation): number | undefined {
+    if (source.kind === 'internet' || expectation.kind === 'updater') return size
+    if (expectation.kind === 'digest' && expectation.size !== undefined) return expectation.size
+    return size !== undefined && size <= this.#settings.verifyFirstUpTo ? size : undefined
   }
 
   /** A copy that nobody waits for any more when it is there is given back at once. */
@@ -321,12 +331,6 @@ export class Arrival {
     this.#isStreaming = true
     this.#components.onAnswerable()
   }
-}
-
-/** Room is made for what the origin server or a proof announces; on a peer's word alone nothing is evicted. */
-function believableSize(opened: OpenedSource, source: Source, expectation: Expectation): number | undefined {
-  if (source.kind === 'internet') return opened.size
-  return expectation.kind === 'digest' ? expectation.size : undefined
 }
 
 /** An endless body is noticed at its first byte too many. */

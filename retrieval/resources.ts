@@ -108,11 +108,11 @@ class RequestPath {
   /** Wrong bytes were delivered before the digest was known, or this application asks again for what it could not use (V5). */
   #isComplaint(): boolean {
     const { retryWatch, clock, shun, store, retrievals } = this.#components
-    const { client, uri, received, method } = this.#request
+    const { client, uri, method } = this.#request
     if (method !== 'GET') return false
     if (retrievals.isPoisoned(uri)) return true
     const delivery = retryWatch.asksAgain(client, uri, clock.monotonic())
-    if (delivery === undefined || SELECTING_A_PART.some((name) => hasField(received, name))) return false
+    if (delivery === undefined || !this.#isWhole()) return false
     const stored = store.lookup(uri)
     const isBad = stored.some((each) => each.source === 'peer' && each.digest === delivery.body)
     // What has come from the origin server since then settles it; where nothing has, the complaint stands.
@@ -147,7 +147,8 @@ class RequestPath {
     const { unverifiedPeer, retryWatch, clock } = this.#components
     const peer = unverifiedPeer(body)
     const { client } = this.#request
-    if (peer !== undefined) retryWatch.delivered({ client, uri, peer, body, at: clock.monotonic() })
+    if (peer !== undefined && this.#isWhole())
+      retryWatch.delivered({ client, uri, peer, body, at: clock.monotonic() })
   }
 
   #miss(reason: ForwardReason): Promise<Resource> {
@@ -247,9 +248,14 @@ class RequestPath {
   }
 
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
-    joined.retrieval.deliveredTo(this.#request.client)
+    if (this.#isWhole()) joined.retrieval.deliveredTo(this.#request.client)
     const asked = { ...this.#asked(), signal: this.#request.signal }
     return fromGrowing(head, joined, reason, asked, this.#components.random)
+  }
+
+  /** Who asks for a part, or only for a change, is not given the file to check. */
+  #isWhole(): boolean {
+    return !SELECTING_A_PART.some((name) => hasField(this.#request.received, name))
   }
 
   /** What the application asked of the representation; whoever was given wrong bytes gets the whole (V§2). */

@@ -85,8 +85,19 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const aliases = localAliases(random)
   const watch = retryWatch()
   const unverifiedPeers = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
+  const suspects = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
+  /** Two programs may want the same file: when the origin server sends the very same bytes, the peer had done no wrong. */
+  const acquit = ({ digest }: StoredResponse) => {
+    const peer = suspects.get(digest)
+    if (peer === undefined || shunned.find(peer)?.reason !== 'asked-again') return
+    suspects.delete(digest)
+    shunned.pardon(peer)
+  }
   const shun = (peer: Address, reason: ShunReason, detail: string, body?: StoredResponse['digest']) => {
-    shunned.shun(peer, { reason, detail, ...(body === undefined ? {} : { body }) })
+    if (reason === 'asked-again' && body !== undefined) suspects.set(body, peer)
+    // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
+    const isProved = body !== undefined && reason !== 'asked-again'
+    shunned.shun(peer, { reason, detail, ...(isProved ? { body } : {}) })
     log({ kind: 'shunned', peer, reason, detail })
   }
   const copies = sharedCopies({
@@ -117,6 +128,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
         shun,
         stored(response, unverified) {
           log({ kind: 'stored', response })
+          if (response.source === 'internet') acquit(response)
           if (!unverified) return
           const { peer, clients } = unverified
           unverifiedPeers.set(response.digest, peer)

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto'
 import { chmod, lstat, rm } from 'node:fs/promises'
 import { createServer, request, type Server } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, Fault } from '../core/fault.ts'
@@ -45,12 +46,20 @@ async function removeLeftover(path: string): Promise<void> {
     (stats) => stats.isSocket(),
     () => false,
   )
-  if (!isSocket) return
-  const isInUse = await askStatus(path).then(
-    () => true,
-    () => false,
-  )
-  if (!isInUse) await rm(path, { force: true })
+  if (isSocket && (await isDeserted(path))) await rm(path, { force: true })
+}
+
+/** Nobody listens there any more; whoever does, whatever it answers, is left alone. */
+function isDeserted(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket
+      .once('connect', () => resolve(false))
+      .once('error', (error: NodeJS.ErrnoException) => {
+        resolve(error.code === 'ECONNREFUSED')
+      })
+    socket.once('connect', () => socket.destroy())
+  })
 }
 
 /** A node that takes longer to say how it is, in ms, is not well. */
@@ -63,13 +72,13 @@ export function askStatus(path: string): Promise<Status> {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('end', () => {
-        if (response.statusCode === 200) resolve(JSON.parse(Buffer.concat(chunks).toString()) as Status)
-        else
-          reject(
-            new Fault('UNREACHABLE', `what answers at ${path} is no node: status ${response.statusCode}`),
-          )
+        const status = response.statusCode === 200 ? parsed(Buffer.concat(chunks).toString()) : undefined
+        if (status) resolve(status)
+        else reject(new Fault('UNREACHABLE', `what answers at ${path} is no node`))
       })
-      response.on('error', reject)
+      response.on('error', (cause) =>
+        reject(new Fault('UNREACHABLE', `${path}: the answer broke off`, { cause })),
+      )
     })
     asking.setTimeout(ANSWER_MS, () => asking.destroy(new Error(`no answer within ${ANSWER_MS} ms`)))
     asking.on('error', (cause) =>
@@ -77,6 +86,14 @@ export function askStatus(path: string): Promise<Status> {
     )
     asking.end()
   })
+}
+
+function parsed(text: string): Status | undefined {
+  try {
+    return JSON.parse(text) as Status
+  } catch {
+    return undefined
+  }
 }
 
 function listen(server: Server, path: string): Promise<void> {

@@ -1,11 +1,12 @@
 /** The daemon: one assembled node on real sockets, files and clocks. The composition root. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { diskStore } from '../cache/disk-store.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
-import { describe, type Fault } from '../core/fault.ts'
+import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Store } from '../core/store.ts'
@@ -57,10 +58,13 @@ export class Node {
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
 
-  /** @throws Fault CONFIG_INVALID when `peering.address` is not this machine's. */
+  /** @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there. */
   constructor(config: Config, log: Logger) {
     this.#config = config
     this.#log = log
+    const { aptConfig } = config.verification
+    if (aptConfig !== 'auto' && aptConfig !== 'off' && !existsSync(aptConfig))
+      throw new Fault('CONFIG_INVALID', `verification.aptConfig: there is no file ${aptConfig}`)
     this.#rules = compileRules(config.rules, config.presets, config.peering.waitForDownloads)
     this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
     const loopbackOnly = isLoopback(config.proxy.listen.host)
@@ -100,6 +104,17 @@ export class Node {
     await this.#store.start()
     this.#running.push(() => this.#store.stop())
     this.#id = await nodeId(this.#config.cache.directory)
+    await this.#warnOfSmallDisk()
+  }
+
+  /** A cache that can store nothing works as a plain proxy; whoever runs it should know. */
+  async #warnOfSmallDisk(): Promise<void> {
+    const { directory, reserve } = this.#config.cache
+    const { bavail, bsize } = await statfs(directory)
+    const freeBytes = bavail * bsize
+    if (freeBytes > reserve) return
+    const what = `${directory} has ${formatBytes(freeBytes)} free, cache.reserve keeps ${formatBytes(reserve)}`
+    this.#log.warn(`nothing can be stored: ${what}`)
   }
 
   async #startControl(): Promise<void> {
@@ -115,6 +130,7 @@ export class Node {
       await stop().catch((error: unknown) => this.#log.error({ reason: describe(error) }, 'stopping'))
     }
     await Promise.all([this.#origin.stop(), this.#peers.stop()])
+    this.#log.info('stopped')
   }
 
   /** Where applications reach the proxy: `host:port`. */

@@ -50,7 +50,7 @@ function firstPage({ upMs, peering, cache, totals }: Status, authority: string):
   const { peer, internet } = totals.receivedBytes
   const inProgress = totals.receivedBytes['in-progress']
   const rows: readonly (readonly [string, string])[] = [
-    ['up since', formatDuration(upMs)],
+    ['up for', formatDuration(upMs)],
     [
       'peers',
       peering ? `${peering.peers.length} (this node is ${peering.address})` : 'off, or no LAN was found',

@@ -14,7 +14,12 @@ interface Entry {
 
 /** What pino writes to. */
 export function prettyStream(out: Writable): { write(line: string): void } {
-  return { write: (line) => out.write(`${prettyLine(JSON.parse(line) as Entry)}\n`) }
+  return { write: (line) => out.write(`${printable(prettyLine(JSON.parse(line) as Entry))}\n`) }
+}
+
+/** A stranger's word may be in it: it is neither a command to the terminal nor a line of its own. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?')
 }
 
 function prettyLine(entry: Entry): string {

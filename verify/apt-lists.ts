@@ -145,7 +145,7 @@ class AptLists implements TrustedIndex {
         kind: 'apt-lists-read',
         lists: this.#lists.length,
         digests,
-        elapsedMs: clock.monotonic() - begunAt,
+        elapsedMs: Math.round(clock.monotonic() - begunAt),
       })
     } catch (error) {
       if (!this.#stopping.signal.aborted) log({ kind: 'apt-lists-failed', reason: reasonOf(error) })
