@@ -1,5 +1,6 @@
 /** What the user agent gets instead of a response: a readable page and RFC 9209 `Proxy-Status` (R6.6). */
 import { type Blame, type Fault, FAULTS, type FaultCode } from '../core/fault.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import type { Fields } from '../core/fields.ts'
 
 export interface ErrorAnswer {
@@ -51,10 +52,7 @@ function quoted(text: string): string {
 
 function shown(target: URL | string): string {
   const text = typeof target === 'string' ? target : target.href
-  return text
-    .replace(/\?.*$/s, '')
-    .replace(/\/\/.*@/s, '//')
-    .slice(0, MAX_DETAILS)
+  return withoutSecrets(text).replace(/\?…$/, '').slice(0, MAX_DETAILS)
 }
 
 interface Explanation {

@@ -155,7 +155,7 @@ function parse(text: string): URL | undefined {
 
 /** Enough of a target to recognize it in a message, without what follows the `?` or comes before an `@`. */
 function shown(target: string): string {
-  return target.replace(/\?.*$/, '?…').replace(/^.*@/, '…@').slice(0, 80)
+  return withoutSecrets(target).slice(0, 80)
 }
 
 function refuse(code: Fault['code'], message: string): RequestDecision {
