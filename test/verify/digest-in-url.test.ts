@@ -8,14 +8,17 @@ import { digestInUrl, DIGESTS_IN_URLS } from '../../verify/digest-in-url.ts'
 
 const H64 = 'ab01'.repeat(16)
 const H128 = 'cd23'.repeat(32)
-const PYPI = `https://files.pythonhosted.org/packages/ab/01/${'ab01'.repeat(15)}`
+const PYPI = `https://files.example/packages/ab/01/${'ab01'.repeat(15)}`
 
 const PROOFS: readonly (readonly [uri: string, digest: Digest])[] = [
-  [`http://deb.debian.org/debian/dists/sid/main/by-hash/SHA256/${H64}`, { algorithm: 'sha-256', hex: H64 }],
-  [`http://deb.debian.org/debian/dists/sid/main/by-hash/SHA512/${H128}`, { algorithm: 'sha-512', hex: H128 }],
+  [`http://archive.example/debian/dists/sid/main/by-hash/SHA256/${H64}`, { algorithm: 'sha-256', hex: H64 }],
+  [
+    `http://archive.example/debian/dists/sid/main/by-hash/SHA512/${H128}`,
+    { algorithm: 'sha-512', hex: H128 },
+  ],
   [`http://r.example/v2/a/b/blobs/sha256:${H64}`, { algorithm: 'sha-256', hex: H64 }],
   [`http://r.example/v2/a/b/blobs/sha256%3a${H64}`, { algorithm: 'sha-256', hex: H64 }],
-  [`http://r.example/v2/a/b/manifests/sha256:${H64}?ns=docker.io`, { algorithm: 'sha-256', hex: H64 }],
+  [`http://r.example/v2/a/b/manifests/sha256:${H64}?ns=registry.example`, { algorithm: 'sha-256', hex: H64 }],
   [`http://r.example/v2/a/b/blobs/sha512:${H128}`, { algorithm: 'sha-512', hex: H128 }],
   [
     `http://s.example/registry/docker/registry/v2/blobs/sha256/ab/${H64}/data?verify=1`,
@@ -26,7 +29,7 @@ const PROOFS: readonly (readonly [uri: string, digest: Digest])[] = [
   [`http://m.example/fedora/repodata/${H64}-primary.xml.gz`, { algorithm: 'sha-256', hex: H64 }],
   [`http://m.example/fedora/repodata/${H128}-filelists.xml.zst`, { algorithm: 'sha-512', hex: H128 }],
   [
-    'http://cache.nixos.org/nar/0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73.nar.xz',
+    'http://cache.example/nar/0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73.nar.xz',
     { algorithm: 'sha-256', hex: createHash('sha256').digest('hex') },
   ],
 ]
@@ -50,7 +53,7 @@ const NO_PROOFS: readonly (readonly [why: string, uri: string])[] = [
   ['the storage directory does not fit', `http://s.example/v2/blobs/sha256/cd/${H64}/data`],
   ['metadata beside a wheel is other bytes', `${PYPI}/six-1.16.0-py2.py3-none-any.whl.metadata`],
   ['a signature beside an archive is other bytes', `${PYPI}/six-1.16.0.tar.gz.asc`],
-  ['old PyPI paths hold no digest', 'https://files.pythonhosted.org/packages/py3/s/six/six-1.16.0.tar.gz'],
+  ['old PyPI paths hold no digest', 'https://files.example/packages/py3/s/six/six-1.16.0.tar.gz'],
   ['repomd.xml has no digest', 'http://m.example/fedora/repodata/repomd.xml'],
   ['SHA-1 repodata is not proof', `http://m.example/repodata/${'ab'.repeat(20)}-primary.xml.gz`],
   ['a signature beside repodata is other bytes', `http://m.example/repodata/${H64}-primary.xml.gz.asc`],
