@@ -5,8 +5,8 @@ import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ResponseHead, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import { isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
-import { readContent, type ResponseRow, writeContent } from './index-schema.ts'
+import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
+import { readContent, readPieces, type ResponseRow, writeContent } from './index-schema.ts'
 import type { BodyDigests, PieceDigests } from './piece-digests.ts'
 import {
   type FreedBody,
@@ -92,7 +92,7 @@ export class IndexDatabase implements ResponseIndex {
 
   pieces(digest: Sha256): PieceDigests | undefined {
     const row = this.#guarded(() => this.#get('SELECT pieces FROM bodies WHERE digest = ?', digest))
-    return row === undefined ? undefined : (row['pieces'] as Uint8Array)
+    return row === undefined ? undefined : readPieces(row['pieces'])
   }
 
   digestsFrom(prefix: string): readonly Sha256[] {
@@ -189,7 +189,7 @@ export class IndexDatabase implements ResponseIndex {
   #deleteUnused(responses: readonly { readonly digest: string }[]): FreedBody[] {
     const sql = `DELETE FROM bodies WHERE digest = ?1 AND NOT EXISTS
       (SELECT 1 FROM responses WHERE digest = ?1) RETURNING digest, size`
-    return responses.flatMap(({ digest }) => this.#all(sql, digest) as unknown as FreedBody[])
+    return responses.flatMap(({ digest }) => this.#all(sql, digest).map(readFreed))
   }
 
   /** On a full disk they wait in memory: nobody's read, and no eviction, fails for them. */
@@ -278,4 +278,11 @@ export class IndexDatabase implements ResponseIndex {
     if (this.#database !== undefined) return this.#database
     throw new Fault('STORE_FAILED', `${this.#path} is not open`)
   }
+}
+
+/** @throws IndexDamage: with a wrong size the books of the quota would be wrong for good. */
+function readFreed({ digest, size }: Record<string, unknown>): FreedBody {
+  if (typeof digest === 'string' && Number.isSafeInteger(size))
+    return { digest: digest as Sha256, size: Number(size) }
+  throw new IndexDamage(`a body of ${typeof size} bytes`)
 }

@@ -42,10 +42,17 @@ export function renewIndexFile(path: string, reason: unknown, log: StoreLog): Da
 /** Does this error mean that the index's file is not (any more) what was written? */
 export function isDamage(thrown: unknown): boolean {
   const code = sqliteCode(thrown)
-  return thrown instanceof OtherSchema || code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE
+  const isRefused = code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE
+  return isRefused || thrown instanceof IndexDamage || isBeyondNumbers(thrown)
 }
 
-class OtherSchema extends Error {}
+/** SQLite read it without complaint, and yet this index cannot have written it. */
+export class IndexDamage extends Error {}
+
+/** No column is ever given an integer that JavaScript cannot represent; `node:sqlite` refuses to read one. */
+function isBeyondNumbers(thrown: unknown): boolean {
+  return thrown instanceof RangeError && 'code' in thrown && thrown.code === 'ERR_OUT_OF_RANGE'
+}
 
 function openUsable(path: string): DatabaseSync {
   const database = new DatabaseSync(path)
@@ -64,5 +71,5 @@ function requireSchema(database: DatabaseSync): void {
   const tables = database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']
   if (found === 0 && tables === 0) database.exec(`BEGIN; ${SCHEMA} COMMIT;`)
   else if (found !== SCHEMA_VERSION)
-    throw new OtherSchema(`schema ${String(found)}, expected ${SCHEMA_VERSION}`)
+    throw new IndexDamage(`schema ${String(found)}, expected ${SCHEMA_VERSION}`)
 }

@@ -1,6 +1,7 @@
 /** The tables of the index, and the form in which a response is written there. */
 import { hash } from 'node:crypto'
 import type { StoredResponse } from '../core/store.ts'
+import type { PieceDigests } from './piece-digests.ts'
 
 /** Raised with every change of the tables; an index of another version is put aside. */
 export const SCHEMA_VERSION = 1
@@ -24,13 +25,13 @@ export const SCHEMA = `
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
 
-/** A row of `responses`, as far as it is read back. */
+/** A row of `responses`, as far as it is read back. A flipped bit may have made any column something else. */
 export interface ResponseRow {
   readonly id: number
   readonly used: number
   readonly digest: string
-  readonly content: string
-  readonly seal: string
+  readonly content: unknown
+  readonly seal: unknown
 }
 
 export function writeContent(response: Omit<StoredResponse, 'id'>): { content: string; seal: string } {
@@ -39,9 +40,14 @@ export function writeContent(response: Omit<StoredResponse, 'id'>): { content: s
 }
 
 /** The response in this row; `undefined` when the row is not what was written. */
-export function readContent(row: ResponseRow): StoredResponse | undefined {
-  if (sealOf(row.content) !== row.seal) return undefined
-  return { ...(JSON.parse(row.content) as Omit<StoredResponse, 'id'>), id: row.id }
+export function readContent({ id, content, seal }: ResponseRow): StoredResponse | undefined {
+  if (typeof content !== 'string' || sealOf(content) !== seal) return undefined
+  return { ...(JSON.parse(content) as Omit<StoredResponse, 'id'>), id }
+}
+
+/** The piece digests in this column; none at all, which no body is complete with, when it is not what was written. */
+export function readPieces(column: unknown): PieceDigests {
+  return column instanceof Uint8Array ? column : new Uint8Array()
 }
 
 function sealOf(content: string): string {
