@@ -6,7 +6,8 @@ import { writeAptArchive, type AptArchive } from './parts/apt-archive.ts'
 import { aptClient, type AptClient } from './parts/apt-client.ts'
 import { freePacketPort, SETTLED_MS, startNode, untilPeers, type Node } from './parts/nodes.ts'
 import { startOrigin, type Origin } from './parts/origin.ts'
-import { plainRelay, squid, tinyproxy } from './parts/other-proxies.ts'
+import { plainRelay, tinyproxy } from './parts/plain-proxies.ts'
+import { squid } from './parts/squid.ts'
 
 /** In bytes per second; 0: as fast as it goes, which shows what the proxies themselves cost. */
 const SPEEDS = [0, 8_000_000]
@@ -82,7 +83,7 @@ async function openWays(workspace: Workspace, archive: AptArchive): Promise<read
 
 async function plainWays({ directory, atEnd }: Workspace, apt: AptClient): Promise<readonly Way[]> {
   const starts = [
-    () => squid(join(directory, 'squid')),
+    () => squid(join(directory, 'squid'), { memoryMegabytes: 64, diskMegabytes: 0, isCaching: false }),
     () => tinyproxy(join(directory, 'tinyproxy')),
     plainRelay,
   ]

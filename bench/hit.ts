@@ -3,10 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join as path } from 'node:path'
 import { bytesOf } from '../test/cache/store-fixtures.ts'
 import type { Benchmark, Case } from './measure.ts'
+import { ihave } from './parts/caches.ts'
 import { download } from './parts/download.ts'
-import { freePacketPort, startNode } from './parts/nodes.ts'
 import { startOrigin } from './parts/origin.ts'
-import { nginx, squid, type Proxy } from './parts/other-proxies.ts'
+import { nginx } from './parts/nginx.ts'
+import type { Proxy } from './parts/proxy.ts'
+import { squid } from './parts/squid.ts'
 
 const BYTES = 200_000_000
 const FILE = 'one/pool/main/l/large/large_1.0_amd64.deb'
@@ -26,9 +28,12 @@ export const hit: Benchmark = {
       atEnd(() => proxy.stop())
       present.push({ name, proxy })
     }
-    add('ihave', await ihaveAlone(path(directory, 'ihave')))
-    add('nginx', await nginx(path(directory, 'nginx'), origin.uri))
-    add('squid', await squid(path(directory, 'squid'), 1000))
+    add('ihave', await ihave(path(directory, 'ihave')))
+    add('nginx', await nginx(path(directory, 'nginx'), origin.uri, 2000))
+    add(
+      'squid',
+      await squid(path(directory, 'squid'), { memoryMegabytes: 64, diskMegabytes: 1000, isCaching: true }),
+    )
     const uri = `${origin.uri}/${FILE}`
     for (const { proxy } of present) await download(uri, proxy.port)
     yield {
@@ -38,12 +43,6 @@ export const hit: Benchmark = {
       cases: present.map(({ name, proxy }) => hitCase(name, proxy, uri)),
     }
   },
-}
-
-async function ihaveAlone(directory: string): Promise<Proxy> {
-  const packetPort = await freePacketPort()
-  const { proxyPort, stop } = await startNode({ directory, address: '127.0.0.2', packetPort })
-  return { port: proxyPort, stop }
 }
 
 function writeLarge(root: string): void {

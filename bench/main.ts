@@ -1,4 +1,7 @@
-/** `npm run bench -- [--rounds 5] [names…]`: runs the benchmarks, prints their tables, writes bench/results/. */
+/**
+ * `npm run bench -- [--rounds 5] [--group name]… [names…]`: runs the benchmarks, prints their tables, writes
+ * bench/results/. With `--group` only those groups, and nothing is written.
+ */
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -9,14 +12,18 @@ import { join as joining } from './join.ts'
 import { hit } from './hit.ts'
 import { measureGroup, type Benchmark, type GroupResult } from './measure.ts'
 import { questions } from './questions.ts'
-import { groupText, thisMachine, writeResults } from './report.ts'
+import { groupText, overviewText, thisMachine, writeResults } from './report.ts'
+import { speed } from './speed.ts'
 import { store } from './store.ts'
 
-const BENCHMARKS: readonly Benchmark[] = [codec, store, questions, joining, hit, aptCold]
+const BENCHMARKS: readonly Benchmark[] = [codec, store, questions, joining, hit, aptCold, speed]
 
 const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
+    group: { type: 'string', multiple: true, default: [] },
+    requests: { type: 'string', default: '100000' },
+    seconds: { type: 'string', default: '300' },
     results: { type: 'string', default: join(import.meta.dirname, 'results') },
   },
   allowPositionals: true,
@@ -38,12 +45,16 @@ async function run(benchmark: Benchmark): Promise<void> {
   const results: GroupResult[] = []
   await inWorkspace(async (workspace) => {
     for await (const group of benchmark.groups(workspace)) {
+      if (values.group.length > 0 && !values.group.includes(group.name)) continue
       const result = await measureGroup(group, rounds)
       console.log(`${groupText(result)}\n`)
       results.push(result)
     }
   })
-  writeResults(values.results, benchmark, machine, results)
+  if (benchmark.overview !== undefined) console.log(`${overviewText(benchmark.overview, results)}\n`)
+  const isBroken = results.some(({ bounds }) => bounds.some(({ holds }) => !holds))
+  if (benchmark.isStrict === true && isBroken) process.exitCode = 1
+  if (values.group.length === 0) writeResults(values.results, benchmark, machine, results)
 }
 
 async function inWorkspace(
@@ -53,7 +64,8 @@ async function inWorkspace(
   chmodSync(directory, 0o755) // for servers that run as somebody else
   const undos: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
   try {
-    await work({ directory, atEnd: (undo) => void undos.push(undo) })
+    const soak = { requests: Number(values.requests), seconds: Number(values.seconds) }
+    await work({ directory, atEnd: (undo) => void undos.push(undo), soak })
   } finally {
     for (const undo of undos.toReversed()) await undo()
   }

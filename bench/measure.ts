@@ -25,16 +25,19 @@ export interface Group {
   readonly mostRounds?: number
   /** What the product promises about these figures. */
   readonly bounds?: readonly Bound[]
+  /** Cases that this machine does not have the programs for. */
+  readonly leftOut?: readonly string[]
+  /** Called before the first case runs. */
+  readonly prepare?: () => Promise<void>
 }
 
-/** A promise: a case's figure, or its ratio to the baseline, is at most this. */
-export interface Bound {
+/** A promise: a case's figure, or its ratio to the baseline, is at most or at least this. */
+export type Bound = {
   readonly promise: string
   readonly case: string
   readonly figure: string
   readonly of: 'median' | 'ratio'
-  readonly atMost: number
-}
+} & ({ readonly atMost: number } | { readonly atLeast: number })
 
 export interface Benchmark {
   /** Names its results. */
@@ -43,6 +46,10 @@ export interface Benchmark {
   readonly about: string
   /** Programs without which it cannot run. */
   readonly needs: readonly string[]
+  /** The figure whose ratios are shown in one table, with the groups as columns. */
+  readonly overview?: string
+  /** Whether a bound that does not hold is an error, and not only news. */
+  readonly isStrict?: boolean
   readonly groups: (workspace: Workspace) => AsyncIterable<Group>
 }
 
@@ -52,6 +59,8 @@ export interface Workspace {
   readonly directory: string
   /** Calls `undo` at the end, the last one first. */
   readonly atEnd: (undo: () => unknown) => void
+  /** How much the soak asks for at most. */
+  readonly soak: { readonly requests: number; readonly seconds: number }
 }
 
 /** One figure of one case over all rounds. */
@@ -70,10 +79,7 @@ export interface CaseResult {
   readonly figures: Readonly<Record<string, Measured>>
 }
 
-export interface BoundResult extends Bound {
-  readonly value: number
-  readonly holds: boolean
-}
+export type BoundResult = Bound & { readonly value: number; readonly holds: boolean }
 
 export interface GroupResult {
   readonly name: string
@@ -82,18 +88,23 @@ export interface GroupResult {
   readonly rounds: number
   readonly cases: readonly CaseResult[]
   readonly bounds: readonly BoundResult[]
+  readonly leftOut: readonly string[]
 }
 
 /** Runs a group. The order of the cases moves on by one from round to round, so that nobody always comes first. */
 export async function measureGroup(group: Group, wantedRounds: number): Promise<GroupResult> {
   const rounds = Math.min(wantedRounds, group.mostRounds ?? wantedRounds)
+  await group.prepare?.()
   const runs = new Map<string, Figures[]>(group.cases.map(({ name }) => [name, []]))
   for (let round = 0; round < rounds; round += 1)
     for (const each of inTurn(group.cases, round)) runs.get(each.name)?.push(await each.run(round))
   const baseline = runs.get(group.baseline) ?? []
   const cases = [...runs].map(([name, figures]) => ({ name, figures: summary(figures, baseline) }))
-  const bounds = (group.bounds ?? []).map((bound) => judged(bound, cases))
-  return { name: group.name, baseline: group.baseline, units: group.units, rounds, cases, bounds }
+  const { name, baseline: baselineName, units, leftOut = [] } = group
+  const bounds = (group.bounds ?? [])
+    .filter(({ of }) => of === 'median' || baseline.length > 0)
+    .map((bound) => judged(bound, cases))
+  return { name, baseline: baselineName, units, rounds, cases, bounds, leftOut }
 }
 
 export function median(values: readonly number[]): number {
@@ -135,5 +146,5 @@ function measured(runs: readonly Figures[], baseline: readonly Figures[], figure
 function judged(bound: Bound, cases: readonly CaseResult[]): BoundResult {
   const figure = cases.find(({ name }) => name === bound.case)?.figures[bound.figure]
   const value = figure?.[bound.of] ?? NaN
-  return { ...bound, value, holds: value <= bound.atMost }
+  return { ...bound, value, holds: 'atMost' in bound ? value <= bound.atMost : value >= bound.atLeast }
 }

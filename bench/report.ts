@@ -34,18 +34,42 @@ export function thisMachine(): Machine {
 /** Writes `<name>.md` and `<name>.json` into `directory`. */
 export function writeResults(
   directory: string,
-  { name, about }: Benchmark,
+  { name, about, overview }: Benchmark,
   machine: Machine,
   groups: readonly GroupResult[],
 ): void {
   mkdirSync(directory, { recursive: true })
-  const text = [`# ${name}`, about, machineText(machine), ...groups.map(groupText)].join('\n\n')
+  const parts = [
+    `# ${name}`,
+    about,
+    machineText(machine),
+    ...(overview === undefined ? [] : [overviewText(overview, groups)]),
+    ...groups.map(groupText),
+  ]
+  const text = parts.join('\n\n')
   writeFileSync(join(directory, `${name}.md`), `${text}\n`)
   writeFileSync(join(directory, `${name}.json`), json({ name, machine, groups }))
 }
 
+/** The ratios of one figure in all groups as one table: the cases are its rows. */
+export function overviewText(figure: string, groups: readonly GroupResult[]): string {
+  const names = [...new Set(groups.flatMap(({ cases }) => cases.map(({ name }) => name)))]
+  const ratioOf = ({ cases }: GroupResult, name: string) =>
+    cases.find((each) => each.name === name)?.figures[figure]?.ratio
+  const rows = names.map((name) =>
+    row([name, ...groups.map((group) => ratioOf(group, name)?.toPrecision(3) ?? '')]),
+  )
+  return [
+    `## ${figure}, as ratios to "${groups[0]?.baseline ?? ''}"`,
+    '',
+    row(['', ...groups.map(({ name }) => name)]),
+    row(['---', ...groups.map(() => '---:')]),
+    ...rows,
+  ].join('\n')
+}
+
 /** One group as a Markdown table: medians, in brackets the ratio to the baseline. */
-export function groupText({ name, baseline, units, rounds, cases, bounds }: GroupResult): string {
+export function groupText({ name, baseline, units, rounds, cases, bounds, leftOut }: GroupResult): string {
   const columns = Object.keys(units)
   const rows = cases.map((each) => row([each.name, ...columns.map((column) => cell(each, column, baseline))]))
   return [
@@ -56,6 +80,7 @@ export function groupText({ name, baseline, units, rounds, cases, bounds }: Grou
     row(['case', ...columns.map((column) => `${column}, ${units[column] ?? ''}`)]),
     row(['---', ...columns.map(() => '---:')]),
     ...rows,
+    ...(leftOut.length > 0 ? ['', `Left out, not installed: ${leftOut.join(', ')}.`] : []),
     ...(bounds.length > 0 ? ['', ...bounds.map(boundText)] : []),
   ].join('\n')
 }
@@ -72,9 +97,11 @@ function spread({ least, most, samples }: Measured): string {
   return samples.length > 1 && number(least) !== number(most) ? ` (${number(least)}–${number(most)})` : ''
 }
 
-function boundText({ promise, case: name, figure, of, atMost, value, holds }: BoundResult): string {
+function boundText(bound: BoundResult): string {
+  const { promise, case: name, figure, of, value, holds } = bound
   const what = of === 'ratio' ? `ratio of ${figure}` : figure
-  return `- ${holds ? 'holds' : 'DOES NOT HOLD'}: ${promise}: "${name}", ${what}: ${number(value)} (at most ${atMost})`
+  const limit = 'atMost' in bound ? `at most ${bound.atMost}` : `at least ${bound.atLeast}`
+  return `- ${holds ? 'holds' : 'DOES NOT HOLD'}: ${promise}: "${name}", ${what}: ${number(value)} (${limit})`
 }
 
 function row(cells: readonly string[]): string {

@@ -16,6 +16,8 @@ export interface NodeSettings {
   readonly packetPort: number
   readonly aptConfig?: string
   readonly rules?: readonly object[]
+  /** Settings of `cache` beside its directory. */
+  readonly cache?: Readonly<Record<string, string | number>>
 }
 
 export interface Node extends Running {
@@ -33,8 +35,8 @@ export async function startNode(settings: NodeSettings): Promise<Node> {
   writeFileSync(file, JSON.stringify(configuration(settings, socket))) // JSON is YAML
   const nodeArgs = (process.env['NODE_ARGS'] ?? '').split(' ').filter((each) => each !== '')
   const args = [...nodeArgs, MAIN, 'start', '--config', file]
-  const { match, stop } = await startUntil(process.execPath, args, /proxy http:\/\/127\.0\.0\.1:(\d+)/)
-  return { proxyPort: Number(match[1]), status: () => askStatus(socket), stop }
+  const node = await startUntil(process.execPath, args, /proxy http:\/\/127\.0\.0\.1:(\d+)/)
+  return { ...node, proxyPort: Number(node.match[1]), status: () => askStatus(socket) }
 }
 
 /** Waits until `node` knows `count` peers and has measured the way to them. */
@@ -60,11 +62,11 @@ export async function freePacketPort(): Promise<number> {
 }
 
 function configuration(settings: NodeSettings, socket: string) {
-  const { directory, address, packetPort, aptConfig = 'off', rules = [] } = settings
+  const { directory, address, packetPort, aptConfig = 'off', rules = [], cache } = settings
   return {
     proxy: { listen: '127.0.0.1:0' },
     peering: { address, broadcast: '127.255.255.255', packetPort, filePort: 0 },
-    cache: { directory: join(directory, 'cache') },
+    cache: { directory: join(directory, 'cache'), ...cache },
     verification: { aptConfig },
     log: { file: join(directory, 'log') },
     control: { socket },

@@ -5,8 +5,13 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 
 /** How long a process may take to be ready, in ms. */
 const READY_MS = 15_000
+const POLL_MS = 5
 
 export interface Running {
+  /** Its first processes; what they start belongs to it (process-tree.ts). */
+  readonly pids: readonly number[]
+  /** When its first process was started, by `performance.now()`. */
+  readonly startedAt: number
   /** Ends it, and waits for its end. */
   readonly stop: () => Promise<void>
 }
@@ -32,20 +37,32 @@ export async function startUntil(
   args: readonly string[],
   ready: RegExp,
 ): Promise<Running & { readonly match: RegExpExecArray }> {
+  const startedAt = performance.now()
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const match = await heard(child, ready)
-  return { match, stop: () => stopped(child) }
+  return { match, ...running(child, startedAt) }
 }
 
 /** Starts a server that does not say when it is ready: waits until its port takes connections. */
 export async function startOnPort(program: string, args: readonly string[], port: number): Promise<Running> {
+  const startedAt = performance.now()
   const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-  for (const began = performance.now(); !(await takesConnections(port));) {
-    if (child.exitCode !== null || performance.now() - began > READY_MS)
+  while (!(await takesConnections(port))) {
+    if (child.exitCode !== null || performance.now() - startedAt > READY_MS)
       throw new Error(`${program} does not listen on port ${port}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
-  return { stop: () => stopped(child) }
+  return running(child, startedAt)
+}
+
+/** Starts a program that serves nothing by itself, beside one that does. */
+export function startBeside(program: string, args: readonly string[]): Running {
+  const startedAt = performance.now()
+  return running(spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] }), startedAt)
+}
+
+function running(child: ChildProcess, startedAt: number): Running {
+  return { pids: child.pid === undefined ? [] : [child.pid], startedAt, stop: () => stopped(child) }
 }
 
 /** A TCP port of 127.0.0.1 that was free a moment ago, for servers that cannot choose one themselves. */

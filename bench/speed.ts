@@ -1,0 +1,146 @@
+/** The work that a second of processor time does: hits and misses, through ihave and through other caches. */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Benchmark, Bound, Case, Figures, Group } from './measure.ts'
+import { caches, IHAVE, IHAVE_FROM_FILES, SQUID_ON_DISK, startAll, type Started } from './parts/caches.ts'
+import { contentPath } from './parts/content.ts'
+import { startContentOrigin, type ContentOrigin } from './parts/content-origin.ts'
+import { download } from './parts/download.ts'
+import { cpuSeconds, softInterruptSeconds } from './parts/process-tree.ts'
+import type { Proxy } from './parts/proxy.ts'
+import { wrk } from './parts/wrk.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const ROOM = { memoryMegabytes: 1500, diskMegabytes: 6000 }
+const SECONDS = 3
+/** What the caches may still do for the last load when it has ended, in ms. */
+const SETTLING_MS = 300
+/** Longer than any cache takes to keep what it has fetched. */
+const MOST_PRIMINGS = 20
+
+const WORK = 'work per CPU second'
+
+interface Workload {
+  readonly name: string
+  readonly bytes: number
+  readonly connections: number
+  /** How many objects are asked for in turn; a miss is always a new one. */
+  readonly objects: number
+  readonly unit: 'requests' | 'MiB'
+  /** What is promised, as ratios to Squid's disk cache. */
+  readonly atLeast: number
+  readonly atLeastFromFiles: number
+}
+
+const HITS: readonly Workload[] = [
+  hits('hit-1k', KIB, { connections: 32, objects: 100, unit: 'requests' }, 3, 3),
+  hits('hit-100k', 100 * KIB, { connections: 16, objects: 100, unit: 'requests' }, 8, 8),
+  hits('hit-10m', 10 * MIB, { connections: 4, objects: 4, unit: 'MiB' }, 14, 8),
+  hits('hit-256m', 256 * MIB, { connections: 4, objects: 1, unit: 'MiB' }, 14, 8),
+]
+const MISS = hits('miss', 10 * KIB, { connections: 32, objects: 1e9, unit: 'requests' }, 2, 2)
+
+export const speed: Benchmark = {
+  name: 'speed',
+  about:
+    'Work per second of processor time that a cache and all its processes take: user and system time, and the machine’s soft interrupts while the load runs. The client is wrk; neither its own time nor the origin server’s counts. Every cache writes its access log, Varnish by varnishncsa. Squid’s disk cache reads hits from its files, which are in the page cache. A miss is a URL that nobody has asked for, 10 KiB, stored; ihave hashes it. Compare the ratios: they are stable to about 20 %, requests per second are not.',
+  needs: ['wrk'],
+  overview: WORK,
+  async *groups(workspace) {
+    const origin = await startContentOrigin()
+    workspace.atEnd(() => origin.stop())
+    const { started, leftOut } = await startAll(caches(ROOM), workspace, origin.uri)
+    const bench: Bench = { directory: workspace.directory, origin, started, leftOut }
+    for (const workload of HITS) {
+      const prepare = () => prime(bench, workload)
+      yield { ...groupOf(bench, workload, (_, { proxy }) => loaded(bench, workload, proxy, 'hit')), prepare }
+    }
+    yield groupOf(bench, MISS, (round, { name, proxy }) =>
+      loaded(bench, MISS, proxy, `${name.replace(/\W+/g, '-')}-${round}`),
+    )
+  },
+}
+
+interface Bench {
+  readonly directory: string
+  readonly origin: ContentOrigin
+  readonly started: readonly Started[]
+  readonly leftOut: readonly string[]
+}
+
+function hits(
+  name: string,
+  bytes: number,
+  load: Pick<Workload, 'connections' | 'objects' | 'unit'>,
+  atLeast: number,
+  atLeastFromFiles: number,
+): Workload {
+  return { name, bytes, ...load, atLeast, atLeastFromFiles }
+}
+
+function groupOf(
+  { started, leftOut }: Bench,
+  { name, unit, atLeast, atLeastFromFiles }: Workload,
+  run: (round: number, cache: Started) => Promise<Figures>,
+): Group {
+  return {
+    name,
+    baseline: SQUID_ON_DISK,
+    units: { [WORK]: unit, 'per second': unit, processors: 'busy' },
+    cases: started.map((cache): Case => ({ name: cache.name, run: (round) => run(round, cache) })),
+    bounds: [
+      boundOf(name, IHAVE, atLeast),
+      ...(hasCase(started, IHAVE_FROM_FILES) ? [boundOf(name, IHAVE_FROM_FILES, atLeastFromFiles)] : []),
+    ],
+    leftOut,
+  }
+}
+
+function boundOf(promise: string, name: string, atLeast: number): Bound {
+  return { promise, case: name, figure: WORK, of: 'ratio', atLeast }
+}
+
+function hasCase(started: readonly Started[], name: string): boolean {
+  return started.some((each) => each.name === name)
+}
+
+/** Asks every cache for every object until none asks the origin server any more. */
+async function prime({ origin, started }: Bench, { bytes, objects }: Workload): Promise<void> {
+  for (const { name, proxy } of started) {
+    let primings = 0
+    do {
+      if (primings === MOST_PRIMINGS) throw new Error(`${name} does not keep ${bytes} bytes`)
+      if (primings > 0) await pause(100)
+      primings += 1
+      await origin.counts()
+      for (let number = 0; number < objects; number += 1)
+        await download(`${origin.uri}${contentPath('whole', bytes, `hit-${number}`)}`, proxy.port)
+    } while ((await origin.counts()).requests > 0)
+  }
+}
+
+/** @param name What the objects' names begin with. */
+async function loaded(
+  { directory, origin }: Bench,
+  { bytes, connections, objects, unit }: Workload,
+  proxy: Proxy,
+  name: string,
+): Promise<Figures> {
+  await pause(SETTLING_MS)
+  await origin.counts()
+  const path = contentPath('whole', bytes, `${name}-%d`)
+  const before = processorSeconds(proxy)
+  const load = { path, objects, connections, seconds: SECONDS }
+  const { requests, bytes: received, seconds } = await wrk(directory, proxy, origin.uri, load)
+  const processor = processorSeconds(proxy) - before
+  const fetched = (await origin.counts()).requests
+  const isHit = fetched < requests / 100
+  if (isHit !== (name === 'hit'))
+    throw new Error(`${fetched} of ${requests} requests for ${path} were misses`)
+  const work = unit === 'MiB' ? received / MIB : requests
+  return { [WORK]: work / processor, 'per second': work / seconds, processors: processor / seconds }
+}
+
+function processorSeconds({ pids }: Proxy): number {
+  return cpuSeconds(pids) + softInterruptSeconds()
+}
