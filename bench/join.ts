@@ -102,9 +102,9 @@ function joiningCase(
 ): Case {
   const run = async (round: number): Promise<Figures> => {
     const uri = `${origin.uri}/${unseen(name, round)}/${file}`
-    const first = download(uri, one?.proxyPort ?? 0, true)
+    const first = download(uri, one?.proxyPort ?? 0, { isDigested: true })
     await pause(JOIN_AFTER_MS)
-    const second = await download(uri, other?.proxyPort ?? 0, true)
+    const second = await download(uri, other?.proxyPort ?? 0, { isDigested: true })
     const { totalMs, sha256: firstDigest } = await first
     if (firstDigest !== sha256 || second.sha256 !== sha256) throw new Error(`${name}: wrong bytes`)
     return {

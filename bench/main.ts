@@ -14,9 +14,23 @@ import { measureGroup, type Benchmark, type GroupResult } from './measure.ts'
 import { questions } from './questions.ts'
 import { groupText, overviewText, thisMachine, writeResults } from './report.ts'
 import { speed } from './speed.ts'
+import { memory } from './memory.ts'
+import { crowd } from './crowd.ts'
+import { classics } from './classics.ts'
 import { store } from './store.ts'
 
-const BENCHMARKS: readonly Benchmark[] = [codec, store, questions, joining, hit, aptCold, speed]
+const BENCHMARKS: readonly Benchmark[] = [
+  codec,
+  store,
+  questions,
+  joining,
+  hit,
+  aptCold,
+  speed,
+  memory,
+  crowd,
+  classics,
+]
 
 const { values, positionals } = parseArgs({
   options: {

@@ -1,7 +1,15 @@
 /** The work that a second of processor time does: hits and misses, through ihave and through other caches. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Benchmark, Bound, Case, Figures, Group } from './measure.ts'
-import { caches, IHAVE, IHAVE_FROM_FILES, SQUID_ON_DISK, startAll, type Started } from './parts/caches.ts'
+import {
+  caches,
+  fileNameOf,
+  IHAVE,
+  IHAVE_FROM_FILES,
+  SQUID_ON_DISK,
+  startAll,
+  type Started,
+} from './parts/caches.ts'
 import { contentPath } from './parts/content.ts'
 import { startContentOrigin, type ContentOrigin } from './parts/content-origin.ts'
 import { download } from './parts/download.ts'
@@ -43,7 +51,7 @@ const MISS = hits('miss', 10 * KIB, { connections: 32, objects: 1e9, unit: 'requ
 export const speed: Benchmark = {
   name: 'speed',
   about:
-    'Work per second of processor time that a cache and all its processes take: user and system time, and the machine’s soft interrupts while the load runs. The client is wrk; neither its own time nor the origin server’s counts. Every cache writes its access log, Varnish by varnishncsa. Squid’s disk cache reads hits from its files, which are in the page cache. A miss is a URL that nobody has asked for, 10 KiB, stored; ihave hashes it. Compare the ratios: they are stable to about 20 %, requests per second are not.',
+    'Work per second of processor time that a cache and all its processes take: user and system time, and the machine’s soft interrupts while the load runs. The client is wrk; neither its own time nor the origin server’s counts. Every cache writes its access log, Varnish by varnishncsa. Squid’s disk cache keeps what is below 512 KB in memory too and reads the rest from its files, which are in the page cache. A miss is a URL that nobody has asked for, 10 KiB, stored; ihave hashes it. Compare the ratios: they are stable to about 20 %, requests per second are not.',
   needs: ['wrk'],
   overview: WORK,
   async *groups(workspace) {
@@ -56,7 +64,7 @@ export const speed: Benchmark = {
       yield { ...groupOf(bench, workload, (_, { proxy }) => loaded(bench, workload, proxy, 'hit')), prepare }
     }
     yield groupOf(bench, MISS, (round, { name, proxy }) =>
-      loaded(bench, MISS, proxy, `${name.replace(/\W+/g, '-')}-${round}`),
+      loaded(bench, MISS, proxy, `${fileNameOf(name)}-${round}`),
     )
   },
 }

@@ -22,27 +22,63 @@ export interface Started {
 }
 
 export const SQUID_ON_DISK = 'Squid, disk'
+export const SQUID_IN_MEMORY = 'Squid, memory'
 export const IHAVE = 'ihave'
 export const IHAVE_FROM_FILES = 'ihave, from files'
 
-/** All of them, with room for everything that is asked of them. */
-export function caches({ memoryMegabytes, diskMegabytes }: CacheRoom): readonly Cache[] {
-  const inMemory = { memoryMegabytes, diskMegabytes: 0, isCaching: true }
-  const onDisk = { memoryMegabytes: 0, diskMegabytes, isCaching: true }
-  const bytes = `${memoryMegabytes} MB`
+/** All of them as they come, with room for everything that is asked of them. */
+export function caches(room: CacheRoom): readonly Cache[] {
+  const { memoryMegabytes, diskMegabytes } = room
   return [
-    { name: SQUID_ON_DISK, start: (directory) => squid(directory, onDisk) },
-    { name: 'Squid, memory', start: (directory) => squid(directory, inMemory) },
-    { name: 'Varnish', start: (directory, origin) => varnish(directory, origin, memoryMegabytes) },
     {
-      name: 'Traffic Server',
-      start: (directory) => trafficServer(directory, { memoryMegabytes, diskMegabytes }),
+      name: SQUID_ON_DISK,
+      start: (directory) => squid(directory, { memoryMegabytes: 256, diskMegabytes, isCaching: true }),
     },
+    {
+      name: SQUID_IN_MEMORY,
+      start: (directory) => squid(directory, { memoryMegabytes, diskMegabytes: 0, isCaching: true }),
+    },
+    { name: 'Varnish', start: (directory, origin) => varnish(directory, origin, memoryMegabytes) },
+    { name: 'Traffic Server', start: (directory) => trafficServer(directory, room) },
     { name: 'nginx', start: (directory, origin) => nginx(directory, origin, diskMegabytes) },
-    { name: IHAVE, start: (directory) => ihave(directory, hasMemory() ? { memory: bytes } : {}) },
-    ...(hasMemory()
-      ? [{ name: IHAVE_FROM_FILES, start: (directory: string) => ihave(directory, { memory: '0 B' }) }]
-      : []),
+    ...nodes(memoryMegabytes),
+  ]
+}
+
+/** All that can fetch once for many who ask at the same time, told to do so. */
+export function collapsingCaches(room: CacheRoom): readonly Cache[] {
+  const { memoryMegabytes, diskMegabytes } = room
+  const lines = ['collapsed_forwarding on']
+  return [
+    {
+      name: SQUID_ON_DISK,
+      start: (directory) => squid(directory, { memoryMegabytes: 256, diskMegabytes, isCaching: true, lines }),
+    },
+    { name: 'Varnish', start: (directory, origin) => varnish(directory, origin, memoryMegabytes) },
+    { name: 'Traffic Server', start: (directory) => trafficServer(directory, room, READ_WHILE_WRITTEN) },
+    {
+      name: 'nginx',
+      start: (directory, origin) =>
+        nginx(directory, origin, diskMegabytes, ['proxy_cache_key $uri;', 'proxy_cache_lock on;']),
+    },
+    ...nodes(memoryMegabytes).slice(0, 1),
+  ]
+}
+
+/** As its manual advises against crowds. */
+const READ_WHILE_WRITTEN = [
+  'CONFIG proxy.config.cache.enable_read_while_writer INT 1',
+  'CONFIG proxy.config.http.cache.max_open_read_retries INT 50',
+  'CONFIG proxy.config.http.cache.open_read_retry_time INT 10',
+  'CONFIG proxy.config.http.background_fill_active_timeout INT 0',
+  'CONFIG proxy.config.http.background_fill_completed_threshold FLOAT 0.0',
+]
+
+function nodes(memoryMegabytes: number): readonly Cache[] {
+  if (!('memory' in SETTINGS.cache)) return [{ name: IHAVE, start: (directory) => ihave(directory) }]
+  return [
+    { name: IHAVE, start: (directory) => ihave(directory, { memory: `${memoryMegabytes} MB` }) },
+    { name: IHAVE_FROM_FILES, start: (directory) => ihave(directory, { memory: '0 B' }) },
   ]
 }
 
@@ -61,7 +97,7 @@ export async function startAll(
 ): Promise<{ readonly started: readonly Started[]; readonly leftOut: readonly string[] }> {
   const started: Started[] = []
   for (const { name, start } of all) {
-    const proxy = await start(join(directory, name.replace(/\W+/g, '-')), origin)
+    const proxy = await start(join(directory, fileNameOf(name)), origin)
     if (proxy === undefined) continue
     atEnd(() => proxy.stop())
     started.push({ name, proxy })
@@ -70,7 +106,7 @@ export async function startAll(
   return { started, leftOut }
 }
 
-/** Whether bodies can be kept in memory. */
-function hasMemory(): boolean {
-  return 'memory' in SETTINGS.cache
+/** A case's name as part of a path. */
+export function fileNameOf(name: string): string {
+  return name.replace(/\W+/g, '-')
 }

@@ -11,8 +11,20 @@ export interface Download {
   readonly sha256: string | undefined
 }
 
-/** @throws Error for anything but a whole 200. */
-export function download(uri: string, proxyPort: number, isDigested = false): Promise<Download> {
+export interface DownloadOptions {
+  readonly isDigested?: boolean
+  /** The value of `Range`. */
+  readonly range?: string
+  /** The client goes away after so many bytes. */
+  readonly abortAfterBytes?: number
+}
+
+/** @throws Error for anything but a whole 200, or 206 where a range was asked for, unless it aborts itself. */
+export function download(
+  uri: string,
+  proxyPort: number,
+  { isDigested = false, range, abortAfterBytes = Infinity }: DownloadOptions = {},
+): Promise<Download> {
   const began = performance.now()
   const digest = isDigested ? createHash('sha256') : undefined
   return new Promise((resolve, reject) => {
@@ -21,21 +33,26 @@ export function download(uri: string, proxyPort: number, isDigested = false): Pr
       port: proxyPort,
       path: uri,
       agent: false,
-      headers: { Host: new URL(uri).host },
+      headers: { Host: new URL(uri).host, ...(range === undefined ? {} : { Range: range }) },
     }
     const asking = request(options, (response) => {
       let bytes = 0
       let firstByteMs = NaN
-      if (response.statusCode !== 200) reject(new Error(`${uri}: ${response.statusCode}`))
+      if (response.statusCode !== 200 && !(range !== undefined && response.statusCode === 206))
+        reject(new Error(`${uri}: ${response.statusCode}`))
       response.on('data', (chunk: Buffer) => {
         if (bytes === 0) firstByteMs = performance.now() - began
         bytes += chunk.length
         digest?.update(chunk)
+        if (bytes < abortAfterBytes) return
+        asking.destroy()
+        done()
       })
       response.on('error', reject)
-      response.on('end', () => {
+      response.on('end', done)
+      function done() {
         resolve({ firstByteMs, totalMs: performance.now() - began, bytes, sha256: digest?.digest('hex') })
-      })
+      }
     })
     asking.on('error', reject).end()
   })

@@ -25,7 +25,8 @@ export interface Node extends Running {
   readonly status: () => Promise<Status>
 }
 
-const MAIN = join(import.meta.dirname, '../../cli/main.ts')
+/** The sources, or what the environment names: `dist/cli/main.js` is what is installed. */
+const MAIN = process.env['IHAVE_MAIN'] ?? join(import.meta.dirname, '../../cli/main.ts')
 
 /** Starts one with the defaults of `proxy.config.yaml` but for its places; `NODE_ARGS` goes to Node (`--cpu-prof`). */
 export async function startNode(settings: NodeSettings): Promise<Node> {

@@ -12,8 +12,8 @@ export interface SquidSettings extends CacheRoom {
 }
 
 /**
- * Without memory every hit is read from the `ufs` store, which takes less processor time than `aufs` while the files are
- * in the page cache; without a disk it keeps everything in memory.
+ * With a disk it is as most are set up: `aufs`, and what is below 512 KB is also kept in memory. Without one it keeps
+ * everything in memory.
  */
 export async function squid(directory: string, settings: SquidSettings): Promise<Proxy | undefined> {
   const program = installed('/usr/sbin/squid')
@@ -36,9 +36,11 @@ function configuration(
     'http_access allow localhost',
     ...(isCaching ? [] : ['cache deny all']),
     'maximum_object_size 1 GB', // before cache_dir, which takes it as it is then
-    ...(diskMegabytes > 0 ? [`cache_dir ufs ${join(directory, 'squid-cache')} ${diskMegabytes} 16 256`] : []),
+    ...(diskMegabytes > 0
+      ? [`cache_dir aufs ${join(directory, 'squid-cache')} ${diskMegabytes} 16 256`]
+      : []),
     `cache_mem ${memoryMegabytes} MB`,
-    `maximum_object_size_in_memory ${memoryMegabytes > 0 ? '512 MB' : '0 KB'}`,
+    `maximum_object_size_in_memory ${diskMegabytes > 0 ? '512 KB' : '1 GB'}`,
     'pinger_enable off',
     'netdb_filename none',
     'shutdown_lifetime 0 seconds',

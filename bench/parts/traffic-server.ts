@@ -6,9 +6,11 @@ import { installed, type CacheRoom, type Proxy } from './proxy.ts'
 
 const SYSTEM = '/etc/trafficserver'
 
+/** @param lines More settings for `records.config`. */
 export async function trafficServer(
   directory: string,
   { memoryMegabytes, diskMegabytes }: CacheRoom,
+  lines: readonly string[] = [],
 ): Promise<Proxy | undefined> {
   const program = installed('/usr/bin/traffic_server')
   if (program === undefined) return undefined
@@ -16,7 +18,7 @@ export async function trafficServer(
   const place = (name: string) => join(directory, name)
   for (const each of ['etc', 'run', 'log', 'cache']) mkdirSync(place(each), { recursive: true })
   writeFileSync(place('runroot.yaml'), layout(place))
-  writeFileSync(place('etc/records.config'), records(port, memoryMegabytes))
+  writeFileSync(place('etc/records.config'), records(port, memoryMegabytes, lines))
   writeFileSync(place('etc/storage.config'), `${place('cache')} ${diskMegabytes}M\n`)
   for (const each of ['logging.yaml', 'ip_allow.yaml'])
     if (existsSync(join(SYSTEM, each))) copyFileSync(join(SYSTEM, each), place(`etc/${each}`))
@@ -46,7 +48,7 @@ function layout(place: (name: string) => string): string {
 }
 
 /** Debian's own settings but for a forward proxy, and without changing the user. A cutoff of 0 is none. */
-function records(port: number, memoryMegabytes: number): string {
+function records(port: number, memoryMegabytes: number, lines: readonly string[]): string {
   return [
     `CONFIG proxy.config.http.server_ports STRING ${port}:ip-in=127.0.0.1`,
     'CONFIG proxy.config.url_remap.remap_required INT 0',
@@ -56,6 +58,7 @@ function records(port: number, memoryMegabytes: number): string {
     'CONFIG proxy.config.cache.ram_cache_cutoff INT 0',
     'CONFIG proxy.config.log.logging_enabled INT 3',
     'CONFIG proxy.config.crash_log_helper STRING NULL',
+    ...lines,
     '',
   ].join('\n')
 }
