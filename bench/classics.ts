@@ -39,9 +39,12 @@ const SQUID = 'Squid'
 
 /** Fetches the whole of what is asked for in part, goes on without clients, and fetches once for many. */
 const TUNED = ['collapsed_forwarding on', 'range_offset_limit none', 'quick_abort_min -1 KB']
-const LOCKED = ['proxy_cache_key $uri;', 'proxy_cache_lock on;']
+const LOCKED = [
+  'proxy_cache_key $uri;',
+  'proxy_cache_lock on; proxy_cache_lock_timeout 60s; proxy_cache_lock_age 60s;',
+]
 const SLICED = [
-  'slice 1m; proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range; proxy_cache_lock on;',
+  'slice 1000000; proxy_cache_key $uri$slice_range; proxy_set_header Range $slice_range; proxy_cache_lock on;',
 ]
 
 const CACHES: readonly Cache[] = [

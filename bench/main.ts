@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { systemRandom } from '../core/random.ts'
 import { aptCold } from './apt-cold.ts'
 import { codec } from './codec.ts'
 import { join as joining } from './join.ts'
@@ -17,6 +18,7 @@ import { speed } from './speed.ts'
 import { memory } from './memory.ts'
 import { crowd } from './crowd.ts'
 import { classics } from './classics.ts'
+import { soak } from './soak.ts'
 import { store } from './store.ts'
 
 const BENCHMARKS: readonly Benchmark[] = [
@@ -30,6 +32,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   memory,
   crowd,
   classics,
+  soak,
 ]
 
 const { values, positionals } = parseArgs({
@@ -38,6 +41,7 @@ const { values, positionals } = parseArgs({
     group: { type: 'string', multiple: true, default: [] },
     requests: { type: 'string', default: '100000' },
     seconds: { type: 'string', default: '300' },
+    seed: { type: 'string' },
     results: { type: 'string', default: join(import.meta.dirname, 'results') },
   },
   allowPositionals: true,
@@ -78,8 +82,9 @@ async function inWorkspace(
   chmodSync(directory, 0o755) // for servers that run as somebody else
   const undos: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
   try {
-    const soak = { requests: Number(values.requests), seconds: Number(values.seconds) }
-    await work({ directory, atEnd: (undo) => void undos.push(undo), soak })
+    const { requests, seconds, seed = String(systemRandom.uint32()) } = values
+    const soakLimits = { requests: Number(requests), seconds: Number(seconds), seed: Number(seed) }
+    await work({ directory, atEnd: (undo) => void undos.push(undo), soak: soakLimits })
   } finally {
     for (const undo of undos.toReversed()) await undo()
   }

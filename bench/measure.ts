@@ -59,8 +59,8 @@ export interface Workspace {
   readonly directory: string
   /** Calls `undo` at the end, the last one first. */
   readonly atEnd: (undo: () => unknown) => void
-  /** How much the soak asks for at most. */
-  readonly soak: { readonly requests: number; readonly seconds: number }
+  /** How much the soak asks for at most, and the seed of its mix. */
+  readonly soak: { readonly requests: number; readonly seconds: number; readonly seed: number }
 }
 
 /** One figure of one case over all rounds. */

@@ -18,6 +18,8 @@ export interface NodeSettings {
   readonly rules?: readonly object[]
   /** Settings of `cache` beside its directory. */
   readonly cache?: Readonly<Record<string, string | number>>
+  /** For Node itself. */
+  readonly nodeArgs?: readonly string[]
 }
 
 export interface Node extends Running {
@@ -35,7 +37,7 @@ export async function startNode(settings: NodeSettings): Promise<Node> {
   const socket = join(settings.directory, 'control.sock')
   writeFileSync(file, JSON.stringify(configuration(settings, socket))) // JSON is YAML
   const nodeArgs = (process.env['NODE_ARGS'] ?? '').split(' ').filter((each) => each !== '')
-  const args = [...nodeArgs, MAIN, 'start', '--config', file]
+  const args = [...nodeArgs, ...(settings.nodeArgs ?? []), MAIN, 'start', '--config', file]
   const node = await startUntil(process.execPath, args, /proxy http:\/\/127\.0\.0\.1:(\d+)/)
   return { ...node, proxyPort: Number(node.match[1]), status: () => askStatus(socket) }
 }
