@@ -94,7 +94,7 @@ function groupOf(
   return {
     name,
     baseline: SQUID_ON_DISK,
-    units: { [WORK]: unit, 'per second': unit, processors: 'busy' },
+    units: { [WORK]: unit, 'per second': unit, processors: 'busy', 'soft interrupts': '% of them' },
     cases: started.map((cache): Case => ({ name: cache.name, run: (round) => run(round, cache) })),
     bounds: [
       boundOf(name, IHAVE, atLeast),
@@ -137,18 +137,21 @@ async function loaded(
   await pause(SETTLING_MS)
   await origin.counts()
   const path = contentPath('whole', bytes, `${name}-%d`)
-  const before = processorSeconds(proxy)
+  const before = [cpuSeconds(proxy.pids), softInterruptSeconds()] as const
   const load = { path, objects, connections, seconds: SECONDS }
   const { requests, bytes: received, seconds } = await wrk(directory, proxy, origin.uri, load)
-  const processor = processorSeconds(proxy) - before
+  const own = cpuSeconds(proxy.pids) - before[0]
+  const soft = softInterruptSeconds() - before[1]
+  const processor = own + soft
   const fetched = (await origin.counts()).requests
   const isHit = fetched < requests / 100
   if (isHit !== (name === 'hit'))
     throw new Error(`${fetched} of ${requests} requests for ${path} were misses`)
   const work = unit === 'MiB' ? received / MIB : requests
-  return { [WORK]: work / processor, 'per second': work / seconds, processors: processor / seconds }
-}
-
-function processorSeconds({ pids }: Proxy): number {
-  return cpuSeconds(pids) + softInterruptSeconds()
+  return {
+    [WORK]: work / processor,
+    'per second': work / seconds,
+    processors: processor / seconds,
+    'soft interrupts': (soft / processor) * 100,
+  }
 }
