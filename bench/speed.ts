@@ -144,8 +144,8 @@ async function loaded(
   const soft = softInterruptSeconds() - before[1]
   const processor = own + soft
   const fetched = (await origin.counts()).requests
-  const isHit = fetched < requests / 100
-  if (isHit !== (name === 'hit'))
+  const isMiss = fetched > requests / 100
+  if (isMiss !== (name !== 'hit'))
     throw new Error(`${fetched} of ${requests} requests for ${path} were misses`)
   const work = unit === 'MiB' ? received / MIB : requests
   return {
