@@ -8,6 +8,8 @@ export interface UpstreamRequest {
   readonly fields: Fields
   /** Ends the request, and the body if it is already streaming. */
   readonly signal: AbortSignal
+  /** An interim response (1xx) came before the response. */
+  readonly onInformation?: (status: number, fields: Fields) => void
 }
 
 export interface UpstreamResponse {
