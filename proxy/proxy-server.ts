@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer, type Answer, type Written } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
 import { describe, Fault, type FaultCode } from '../core/fault.ts'
@@ -195,7 +196,7 @@ export class ProxyServer {
     exchange: ExchangeLog,
   ): Promise<void> {
     const gone = new AbortController()
-    response.once('close', () => gone.abort())
+    response.once('close', () => gone.abort(NO_LONGER_NEEDED))
     const asked = this.#resourceRequest(request, target, gone.signal)
     const rule = this.#components.resources.ruleOf(asked)
     try {

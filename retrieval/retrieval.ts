@@ -10,6 +10,7 @@
  *                ▲                                                       │ failed
  *                └────────────────────── source failed ◄─────────────────┘
  */
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
 import { deferred } from '../core/deferred.ts'
 import type { Sha256 } from '../core/digest.ts'
@@ -205,7 +206,7 @@ export class Retrieval implements InquiryOwner {
   /** One more application (or peer) reads this. @returns what to call when it has gone or is done. */
   join(): () => void {
     this.#readers++
-    this.#lingering.abort()
+    this.#lingering.abort(NO_LONGER_NEEDED)
     if (this.#state === 'paused') this.#resume()
     let isGone = false
     return () => {
@@ -265,7 +266,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   #use(source: Source): void {
-    this.#attempt.abort()
+    this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     this.#current = source
     if (source.kind !== 'internet') this.#leaveLan()
@@ -275,7 +276,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   #leaveLan(): void {
-    this.#fedByPeers.abort()
+    this.#fedByPeers.abort(NO_LONGER_NEEDED)
     this.#endAnnouncement()
   }
 
@@ -390,7 +391,7 @@ export class Retrieval implements InquiryOwner {
 
   async #onFailure(source: Source, error: unknown, began: Monotonic): Promise<void> {
     const attempt = this.#attempt
-    attempt.abort()
+    attempt.abort(NO_LONGER_NEEDED)
     const fault =
       error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
     const peer = peerOf(source)
@@ -461,7 +462,7 @@ export class Retrieval implements InquiryOwner {
 
   #onLastReaderGone(): void {
     if (this.#state === 'handed-over') {
-      this.#attempt.abort()
+      this.#attempt.abort(NO_LONGER_NEEDED)
       this.#components.events.ended(this.report)
     }
     if (this.#state === 'running' && !this.#isWorthFinishing()) this.#pause()
@@ -480,7 +481,7 @@ export class Retrieval implements InquiryOwner {
     const mayResume = this.request.policy.immutable || isResumable(this.#arrival.fields)
     if (!mayResume) return this.#giveUp(new Fault('ABORTED', 'every application has gone'))
     this.#state = 'paused'
-    this.#attempt.abort()
+    this.#attempt.abort(NO_LONGER_NEEDED)
     this.#inquiry?.abandon()
     this.#endAnnouncement()
     this.#lingering = new AbortController()
@@ -501,7 +502,7 @@ export class Retrieval implements InquiryOwner {
 
   #giveUp(fault: Fault): void {
     if (this.#isOver()) return
-    this.#attempt.abort()
+    this.#attempt.abort(NO_LONGER_NEEDED)
     this.#endAnnouncement()
     this.#inquiry?.abandon()
     this.#head.reject(fault)
