@@ -10,7 +10,7 @@ export class RecentBytes {
 
   /** Remembers a copy of `bytes` at `offset`, and forgets the oldest beyond 512 KiB or 64 chunks. */
   add(offset: number, bytes: Uint8Array): void {
-    this.#chunks.push({ start: offset, bytes: Uint8Array.from(bytes) })
+    this.#chunks.push({ start: offset, bytes: new Uint8Array(bytes) })
     this.#length += bytes.length
     while (this.#length > MAX_BYTES || this.#chunks.length > MAX_CHUNKS) {
       this.#length -= this.#chunks.shift()?.bytes.length ?? 0
