@@ -70,7 +70,7 @@ export function peerUpstream(localAddress: string | undefined): HttpUpstream {
 }
 
 async function roundTrip(agent: Agent, request: UpstreamRequest): Promise<UpstreamResponse> {
-  const { method, uri, fields, signal } = request
+  const { method, uri, fields, signal, onInformation } = request
   const { host, origin } = new URL(uri)
   try {
     const response = await agent.request({
@@ -80,11 +80,12 @@ async function roundTrip(agent: Agent, request: UpstreamRequest): Promise<Upstre
       headers: fieldsToRaw(withoutFields(fields, ['host', 'content-length', 'transfer-encoding'])),
       signal,
       responseHeaders: 'raw',
+      onInfo: ({ statusCode, headers }) => onInformation?.(statusCode, fieldsFromRaw(rawHeaders(headers))),
     })
     return {
       status: response.statusCode,
       reason: plainReason(response.statusText),
-      fields: fieldsFromRaw(rawHeaders(response)),
+      fields: fieldsFromRaw(rawHeaders(response.headers)),
       body: faithful(response.body, host),
     }
   } catch (error) {
@@ -99,8 +100,8 @@ function pathOf(uri: string): string {
 }
 
 /** With `responseHeaders: 'raw'` undici gives Node's flat form, which its types do not say. */
-function rawHeaders(response: Dispatcher.ResponseData): string[] {
-  return (response.headers as unknown as (string | Buffer)[]).map((each) =>
+function rawHeaders(headers: Dispatcher.ResponseData['headers']): string[] {
+  return (headers as unknown as (string | Buffer)[]).map((each) =>
     typeof each === 'string' ? each : each.toString('latin1'),
   )
 }
