@@ -18,6 +18,7 @@ import type { Resources } from '../retrieval/resources.ts'
 import { answerFault, answerFaultRaw } from './answer-fault.ts'
 import { errorAnswer } from './error-page.ts'
 import type { PassThrough } from './pass-through.ts'
+import { interimWriter } from './relay.ts'
 import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
 import { capConnections, serverOptions } from './server-options.ts'
 import type { Tunnels } from './tunnel.ts'
@@ -196,7 +197,9 @@ export class ProxyServer {
   ): Promise<void> {
     const gone = new AbortController()
     response.once('close', () => gone.abort())
-    const asked = this.#resourceRequest(request, target, gone.signal)
+    // Who is sent interim responses without an end gives up on them, as if it had left.
+    const onInformation = interimWriter(request, response, () => gone.abort())
+    const asked = { ...this.#resourceRequest(request, target, gone.signal), onInformation }
     const rule = this.#components.resources.ruleOf(asked)
     try {
       const resource = await this.#components.resources.get(asked)

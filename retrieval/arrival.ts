@@ -263,9 +263,9 @@ export class Arrival {
 
   async #openOrigin(signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {
     const { origin, clock } = this.#components
-    const { target, fields } = this.#request
+    const { target, fields, onInformation } = this.#request
     this.#requestTime = clock.wall()
-    const response = await origin.request({ method: 'GET', uri: target, fields, signal })
+    const response = await origin.request({ method: 'GET', uri: target, fields, signal, onInformation })
     this.#responseTime = clock.wall()
     const size = contentLength(response.fields)
     const reason = this.#unstorable ?? this.#refusal(response) ?? (await this.#roomOrReason(size, signal))

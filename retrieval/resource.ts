@@ -4,6 +4,7 @@ import { endToEndFields, withField, type Fields } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
+import type { OnInformation } from '../core/upstream.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
 import { answerWith, type RepresentationRequest } from './representation.ts'
 import type { Head, Retrieval } from './retrieval.ts'
@@ -21,6 +22,8 @@ export interface ResourceRequest {
   /** Who asks, as far as the node can tell. */
   readonly client: string
   readonly signal: AbortSignal
+  /** Takes interim responses for this application, as long as it has not been answered (RFC 9110 15.2). */
+  readonly onInformation?: OnInformation | undefined
 }
 
 /** How a request was answered, for `Cache-Status`, the log and savings. */

@@ -211,7 +211,7 @@ class RequestPath {
     response,
     conditional,
   }: Extract<Decision, { kind: 'stale-while-revalidate' }>): void {
-    const detached = { ...this.#request, signal: new AbortController().signal }
+    const detached = { ...this.#request, signal: new AbortController().signal, onInformation: undefined }
     const path = new RequestPath(this.#components, detached, this.#policy)
     void path.#renew(response, conditional).catch(() => {}) // the next request tries again
   }
@@ -233,8 +233,9 @@ class RequestPath {
 
   /** HEAD says what GET would; nothing is stored for it, and the LAN is not asked (BITS asks it first). */
   async #head(reason: ForwardReason): Promise<Resource> {
-    const { target: uri, forwarded: fields, signal } = this.#request
-    const response = await this.#components.origin.request({ method: 'HEAD', uri, fields, signal })
+    const { target: uri, forwarded: fields, signal, onInformation } = this.#request
+    const asked = { method: 'HEAD', uri, fields, signal, onInformation } as const
+    const response = await this.#components.origin.request(asked)
     const { status } = response
     return {
       answer: { status, reason: response.reason, fields: endToEndFields(response.fields) },
@@ -279,10 +280,10 @@ class RequestPath {
   }
 
   #retrievalRequest(fields: Fields): RetrievalRequest {
-    const { uri, target, received, method } = this.#request
+    const { uri, target, received, method, onInformation } = this.#request
     const gate = mayNameToLan({ method, uri: target, fields: received }, this.#policy, false)
     const isNameable = gate.kind === 'share'
-    return { uri, target, fields, policy: this.#policy, isNameable, mayAskPeers: isNameable }
+    return { uri, target, fields, policy: this.#policy, isNameable, mayAskPeers: isNameable, onInformation }
   }
 
   async #join(

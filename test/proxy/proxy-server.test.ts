@@ -512,3 +512,38 @@ describe('the proxy', () => {
     for (const client of asked) assert.doesNotMatch(client, / /)
   })
 })
+
+describe('interim responses on the path of a resource', () => {
+  const HINTS = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X\r\nX: 1\r\n\r\n'
+
+  test('pass end to end, with their fields, and are not stored', async (t) => {
+    const origin = await startOrigin(t, answering(`${HINTS}${CACHEABLE}\r\nok`))
+    const proxy = await startProxy(t)
+    const client = await rawClient(t, proxy.port, get(origin))
+    assert.match(
+      await client.until(/ok$/),
+      /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a>\r\n\r\nHTTP\/1\.1 200 OK\r\n/,
+    )
+    await proxy.node.settle()
+    const hit = await exchange(t, proxy.port, get(origin))
+    assert.match(hit, /^HTTP\/1\.1 200 OK\r\n/)
+    assert.equal(field(hit, 'Link'), undefined)
+  })
+
+  test('pass for HEAD too, and not to HTTP/1.0 clients', async (t) => {
+    const origin = await startOrigin(t, answering(`${HINTS}${CACHEABLE}\r\n`))
+    const proxy = await startProxy(t)
+    const head = (version: string) => get(origin, '/', '', version).replace('GET', 'HEAD')
+    const client = await rawClient(t, proxy.port, head('1.1'))
+    await client.until(/^HTTP\/1\.1 103 [^]*HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/)
+    assert.match(await exchange(t, proxy.port, head('1.0')), /^HTTP\/1\.1 200 OK\r\n/)
+  })
+
+  test('without an end are not waited for', async (t) => {
+    const origin = await startOrigin(t, answering(HINTS.repeat(100)))
+    const proxy = await startProxy(t)
+    const client = await rawClient(t, proxy.port, get(origin))
+    const text = await client.until(/HTTP\/1\.1 [45]\d\d /)
+    assert.equal(text.split('103 Early Hints').length - 1, 64)
+  })
+})
