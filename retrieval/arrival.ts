@@ -10,6 +10,7 @@ import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/s
 import type { Address } from '../core/transport.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { Expectation, Verifier } from '../core/verifier.ts'
+import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import { admit, type Admission } from './admission.ts'
@@ -92,6 +93,12 @@ export class Arrival {
   /** The fields that came with the first source. */
   get fields(): Fields {
     return this.#fields
+  }
+
+  /** What applications are answered with, as far as reuse depends on it. */
+  get response(): Stored {
+    const times = { requestTime: this.#requestTime, responseTime: this.#responseTime }
+    return { status: 200, fields: this.#fields, ...times }
   }
 
   get admission(): Admission {

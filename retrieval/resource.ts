@@ -1,11 +1,13 @@
 /** A request for a resource, and its answer with what there is to say about it. */
 import type { Answer } from '../core/answer.ts'
+import type { Clock, EpochMs } from '../core/clock.ts'
 import { endToEndFields, withField, type Fields } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { OnInformation } from '../core/upstream.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
+import { currentAgeMs, type Stored } from '../cache/semantics/freshness.ts'
 import { answerWith, type RepresentationRequest } from './representation.ts'
 import type { Head, Retrieval } from './retrieval.ts'
 import type { RetrievalReport, SourceKind } from './source.ts'
@@ -61,7 +63,7 @@ export function fromStore(
   request: RepresentationRequest,
   { store, random }: { readonly store: Store; readonly random: Random },
 ): Resource {
-  const age = String(Math.floor(ageMs / 1000))
+  const age = inSeconds(ageMs)
   const { status, size } = response
   const fields = withField(endToEndFields(response.fields), 'Age', age)
   const read = (span: Parameters<Store['read']>[1]) => store.read(response, span)
@@ -74,10 +76,12 @@ export function fromGrowing(
   { retrieval, isCollapsed, leave }: Joined,
   reason: ForwardReason,
   request: RepresentationRequest & Pick<ResourceRequest, 'signal'>,
-  random: Random,
+  { random, clock }: { readonly random: Random; readonly clock: Clock },
 ): Resource {
   const { copy } = head
-  const fields = endToEndFields(head.fields)
+  const now = clock.wall()
+  const received = endToEndFields(head.response.fields)
+  const fields = isCollapsed ? withField(received, 'Age', ageOf(head.response, now)) : received
   const read: typeof copy.read = (span) => copy.read(span, request.signal)
   const answer = answerWith({ status: 200, size: copy.size, fields, read }, request, random)
   const detail = retrieval.report.source ?? 'internet'
@@ -87,6 +91,15 @@ export function fromGrowing(
     answer: endingWith(answer, leave),
     trace: { how: detail, cacheStatus, retrieval: retrieval.report },
   }
+}
+
+/** RFC 9111 5.1. */
+function ageOf(response: Stored, now: EpochMs): string {
+  return inSeconds(currentAgeMs(response, now))
+}
+
+function inSeconds(ms: number): string {
+  return String(Math.floor(ms / 1000))
 }
 
 /** What is not kept goes to its application as the origin server sent it. */

@@ -18,7 +18,7 @@ import type { Address } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
-import { decide, staleIfErrorAllows, type Decision } from '../cache/semantics/decision.ts'
+import { decide, mayAnswerWaiting, staleIfErrorAllows, type Decision } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
 import { mayNameToLan } from '../cache/semantics/sharing-gate.ts'
 import { freshened, notModifiedApplies } from '../cache/semantics/validation.ts'
@@ -251,7 +251,7 @@ class RequestPath {
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
     if (this.#isWhole()) joined.retrieval.deliveredTo(this.#request.client)
     const asked = { ...this.#asked(), signal: this.#request.signal }
-    return fromGrowing(head, joined, reason, asked, this.#components.random)
+    return fromGrowing(head, joined, reason, asked, this.#components)
   }
 
   /** Who asks for a part, or only for a change, is not given the file to check. */
@@ -304,7 +304,8 @@ class RequestPath {
   #isForAll(head: Head, { retrieval }: Joined, isValidation: boolean): boolean {
     // A 304 answers everybody who asked about the same stored response; other answers are for one application.
     if (head.kind === 'direct') return head.response.status === 304 && isValidation
-    return matches(retrieval.selecting ?? [], this.#request.received)
+    const isReusable = mayAnswerWaiting(head.response, this.#policy, this.#components.clock.wall())
+    return isReusable && matches(retrieval.selecting ?? [], this.#request.received)
   }
 
   async #headOf({ retrieval, leave }: Joined): Promise<Head> {

@@ -22,6 +22,8 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
 import type { Expectation } from '../core/verifier.ts'
+import { mayReuseUnasked } from '../cache/semantics/decision.ts'
+import type { Stored } from '../cache/semantics/freshness.ts'
 import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
@@ -35,7 +37,7 @@ import { peerOf, type RetrievalReport, type Source } from './source.ts'
 /** What an application can be answered with. */
 export type Head =
   /** A 200 whose body is read from the growing copy. */
-  | { readonly kind: 'growing'; readonly fields: Fields; readonly copy: GrowingCopy }
+  | { readonly kind: 'growing'; readonly response: Stored; readonly copy: GrowingCopy }
   /** Whatever else the origin server said, or a 200 that is not stored: for one application, read once. */
   | { readonly kind: 'direct'; readonly response: UpstreamResponse; readonly reason: string }
 
@@ -157,6 +159,16 @@ export class Retrieval implements InquiryOwner {
   /** Whether the response will be stored when it is whole. */
   get willBeStored(): boolean {
     return this.#arrival.admission.kind === 'admitted'
+  }
+
+  /**
+   * Whether a request that comes now may wait for this too. Once the response is known, it is reused like a stored one
+   * (RFC 9111 4); a paused one asks the origin server again before it goes on.
+   */
+  mayBeJoined(received: Fields): boolean {
+    if (!this.#isAnswered || this.#state === 'paused') return true
+    const now = this.#components.clock.wall()
+    return mayReuseUnasked({ fields: received }, this.#arrival.response, this.request.policy, now)
   }
 
   /** What the response depends on; `undefined` when that is not known, or nothing is stored. */
@@ -380,10 +392,10 @@ export class Retrieval implements InquiryOwner {
   }
 
   #answer(): void {
-    const { copy, fields } = this.#arrival
+    const { copy, response } = this.#arrival
     if (copy === undefined || this.#isAnswered) return
     this.#isAnswered = true
-    this.#head.resolve({ kind: 'growing', fields, copy })
+    this.#head.resolve({ kind: 'growing', response, copy })
     this.#announceCopy()
     if (this.#early) this.lateOffer(this.#early)
   }

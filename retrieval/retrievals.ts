@@ -71,7 +71,7 @@ export function retrievals(
       if (isPersonal(received)) return begin(request)
       const key = keyOf(request)
       const known = running.get(key) ?? wholeOf(running, request)
-      if (known) return { retrieval: known, isCollapsed: true, leave: known.join() }
+      if (known?.mayBeJoined(received)) return { retrieval: known, isCollapsed: true, leave: known.join() }
       const joined = begin(request)
       running.set(key, joined.retrieval)
       return joined

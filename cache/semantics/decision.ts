@@ -14,7 +14,7 @@ import {
   qualifyingFields,
 } from './cache-control.ts'
 import type { ForwardReason } from './cache-status.ts'
-import { currentAgeMs, remainingFreshnessMs } from './freshness.ts'
+import { currentAgeMs, remainingFreshnessMs, type Stored } from './freshness.ts'
 import { conditionalFields } from './validation.ts'
 import { selectedResponse } from './vary.ts'
 
@@ -85,19 +85,51 @@ export function staleIfErrorAllows(
   return [asked, given].some((each) => allowsStale(each, 'stale-if-error', staleMs))
 }
 
-/** Everything that the decision about one selected response depends on. */
-interface Situation extends Reuse {
+/**
+ * Whether a response that is still coming may answer one more request, as if it were stored already (RFC 9111 4): it is
+ * fresh, and neither side wants the origin server to be asked.
+ */
+export function mayReuseUnasked(
+  request: Pick<CacheRequest, 'fields'>,
+  response: Stored,
+  policy: Pick<Policy, 'immutable'>,
+  now: EpochMs,
+): boolean {
+  const situation = situationOf(parseRequestDirectives(request.fields), response, policy, now)
+  return !mustAskAlways(situation.given) && situation.ttlMs > 0 && !requestRefuses(situation)
+}
+
+/**
+ * Whether a response may answer a request that came before it: one that waits for the same is given what has just been
+ * generated, unless the origin server wants every request to be validated, or nobody to have it stale.
+ */
+export function mayAnswerWaiting(response: Stored, policy: Pick<Policy, 'immutable'>, now: EpochMs): boolean {
+  const given = parseCacheControl(response.fields)
+  if (mustAskAlways(given)) return false
+  return remainingFreshnessMs(response, policy, now) > 0 || !forbidsStale(given)
+}
+
+/** `no-cache`, with field names too: without validation those could not be sent. */
+function mustAskAlways(given: Directives): boolean {
+  return hasDirective(given, 'no-cache')
+}
+
+/** Everything that the decision about one response depends on. */
+interface Situation<R extends Stored = Stored> {
+  readonly response: R
+  readonly ageMs: number
+  readonly ttlMs: number
   readonly asked: Directives
   readonly given: Directives
   readonly isImmutable: boolean
 }
 
-function situationOf(
+function situationOf<R extends Stored>(
   asked: Directives,
-  response: StoredResponse,
+  response: R,
   policy: Pick<Policy, 'immutable'>,
   now: EpochMs,
-): Situation {
+): Situation<R> {
   const given = parseCacheControl(response.fields)
   return {
     asked,
@@ -113,7 +145,7 @@ function miss(candidates: readonly StoredResponse[]): Decision {
   return { kind: 'miss', reason: candidates.length === 0 ? 'uri-miss' : 'vary-miss' }
 }
 
-function reuse(situation: Situation): Decision {
+function reuse(situation: Situation<StoredResponse>): Decision {
   const { asked, given, response, ageMs, ttlMs } = situation
   if (isUnqualified(given, 'no-cache')) return validate(response, 'stale')
   if (requestRefuses(situation)) return validate(response, ttlMs > 0 ? 'request' : 'stale')
