@@ -91,6 +91,8 @@ export class Retrieval implements InquiryOwner {
   readonly #components: RetrievalComponents
   readonly #arrival: Arrival
   readonly #head = deferred<Head>()
+  readonly #storing = deferred<void>()
+  #isStoring = false
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
   #expectation: Promise<Expectation> | undefined
@@ -159,6 +161,11 @@ export class Retrieval implements InquiryOwner {
   /** Whether the response will be stored when it is whole. */
   get willBeStored(): boolean {
     return this.#arrival.admission.kind === 'admitted'
+  }
+
+  /** Resolves when what is being stored now is stored, or is not; `undefined` when nothing is. */
+  get storing(): Promise<void> | undefined {
+    return this.#isStoring ? this.#storing.promise : undefined
   }
 
   /**
@@ -255,7 +262,7 @@ export class Retrieval implements InquiryOwner {
   /** A holder answered after the Internet was asked: worth changing over to when enough is missing. */
   lateOffer(offer: PeerOffer): void {
     const { copy } = this.#arrival
-    if (this.#current?.kind !== 'internet' || this.#state !== 'running') return
+    if (this.#current?.kind !== 'internet' || this.#state !== 'running' || !this.#isFile) return
     // Before the origin server has said how long it is, nothing is known that speaks for the peer.
     if (copy?.size === undefined) return void (this.#early = offer)
     if (offer.size !== undefined && offer.size !== copy.size) return
@@ -298,7 +305,8 @@ export class Retrieval implements InquiryOwner {
       if (signal.aborted) return
       began = this.#components.clock.monotonic()
       const patienceMs = this.#patienceMs()
-      const isUseless = source.kind !== 'internet' && (expectation.kind === 'none' || patienceMs <= 0)
+      const isVain = expectation.kind === 'none' || patienceMs <= 0 || !this.#isFile
+      const isUseless = source.kind !== 'internet' && isVain
       if (isUseless) return this.#next()
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
@@ -350,6 +358,7 @@ export class Retrieval implements InquiryOwner {
     this.#arrival.copy?.release(Infinity)
     this.#answer()
     this.#inquiry?.retrieved()
+    this.#isStoring = this.willBeStored
     try {
       const response = await this.#arrival.commit()
       if (response) this.#components.events.stored(response, this.#unverified(expectation))
@@ -449,6 +458,11 @@ export class Retrieval implements InquiryOwner {
     for (const peer of peers) this.#components.events.shun(peer, reason, detail, body)
   }
 
+  /** Whether it is what peers could have too: they cannot continue the page of an error. */
+  get #isFile(): boolean {
+    return this.#arrival.response.status === 200
+  }
+
   #patienceMs(): number {
     return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wastedMs))
   }
@@ -489,7 +503,8 @@ export class Retrieval implements InquiryOwner {
   /** Nobody reads: what is here stays for a while, and the uplink does not work for nobody (field note 12). */
   #pause(): void {
     // A file that could have changed meanwhile is not continued later: two versions are never joined.
-    const mayResume = this.request.policy.immutable || isResumable(this.#arrival.fields)
+    const { status, fields } = this.#arrival.response
+    const mayResume = status === 200 && (this.request.policy.immutable || isResumable(fields))
     if (!mayResume) return this.#giveUp(new Fault('ABORTED', 'every application has gone'))
     this.#state = 'paused'
     this.#attempt.abort()
@@ -529,6 +544,8 @@ export class Retrieval implements InquiryOwner {
   #end(): void {
     if (this.#state === 'over') return
     this.#state = 'over'
+    this.#isStoring = false
+    this.#storing.resolve()
     this.#components.events.ended(this.report)
     this.#leaveList()
   }

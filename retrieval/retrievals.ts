@@ -18,6 +18,8 @@ export interface Retrievals {
   alone(request: RetrievalRequest): Joined
   /** The retrieval whose growing copy may be read. */
   running(uri: TargetUri): Retrieval | undefined
+  /** What is being stored for this URI, when the request cannot read along; it is stored, or not, when this resolves. */
+  storing(uri: TargetUri, received: Fields): Promise<void> | undefined
   /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
   isFetching(uri: TargetUri): boolean
   all(): readonly Retrieval[]
@@ -78,6 +80,11 @@ export function retrievals(
     },
     alone: begin,
     running: (uri) => [...everyone].find((each) => each.request.uri === uri && each.copy !== undefined),
+    storing(uri, received) {
+      const retrieval = [...everyone].find((each) => each.request.uri === uri && each.storing !== undefined)
+      const isForPart = SELECTING_A_PART.some((name) => hasField(received, name))
+      return isForPart || !retrieval?.mayBeJoined(received) ? retrieval?.storing : undefined
+    },
     isFetching: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isFetching),
     all: () => [...everyone],
     isPoisoned: (uri) => components.clock.monotonic() - (poisoned.get(uri) ?? -Infinity) < POISONED_MS,

@@ -15,6 +15,7 @@ import {
 } from './cache-control.ts'
 import type { ForwardReason } from './cache-status.ts'
 import { currentAgeMs, remainingFreshnessMs, type Stored } from './freshness.ts'
+import { isRepresentation, isSuccessful } from './statuses.ts'
 import { conditionalFields } from './validation.ts'
 import { selectedResponse } from './vary.ts'
 
@@ -37,7 +38,8 @@ export type Decision =
       readonly conditional: Fields
       readonly reason: 'stale' | 'request'
     }
-  | { readonly kind: 'miss'; readonly reason: ForwardReason }
+  /** `stale` is what is stored and cannot be validated; it may still stand in for an answer that fails. */
+  | { readonly kind: 'miss'; readonly reason: ForwardReason; readonly stale?: StoredResponse }
   /** Nothing that may be sent, and the request forbids to go on: 504 (RFC 9111 5.2.1.7). */
   | { readonly kind: 'only-if-cached' }
 
@@ -135,7 +137,7 @@ function situationOf<R extends Stored>(
     asked,
     given,
     response,
-    isImmutable: policy.immutable || hasDirective(given, 'immutable'),
+    isImmutable: (policy.immutable && isRepresentation(response.status)) || hasDirective(given, 'immutable'),
     ageMs: currentAgeMs(response, now),
     ttlMs: remainingFreshnessMs(response, policy, now),
   }
@@ -154,15 +156,20 @@ function reuse(situation: Situation<StoredResponse>): Decision {
   if (forbidsStale(given)) return validate(response, 'stale')
   if (acceptsAnyStale(asked) || allowsStale(asked, 'max-stale', -ttlMs)) return { kind: 'hit', ...reusable }
   if (!allowsStale(given, 'stale-while-revalidate', -ttlMs)) return validate(response, 'stale')
-  return { kind: 'stale-while-revalidate', ...reusable, conditional: conditionalFields(response.fields) }
+  return { kind: 'stale-while-revalidate', ...reusable, conditional: conditionsOf(response) }
 }
 
 /** Without a validator there is nothing to ask: the whole response is fetched again. */
 function validate(response: StoredResponse, reason: 'stale' | 'request'): Decision {
-  const conditional = conditionalFields(response.fields)
+  const conditional = conditionsOf(response)
   return conditional.length === 0
-    ? { kind: 'miss', reason }
+    ? { kind: 'miss', reason, stale: response }
     : { kind: 'validate', response, conditional, reason }
+}
+
+/** An origin server heeds conditions where it would answer with success: it cannot say that a 404 still holds. */
+function conditionsOf({ status, fields }: StoredResponse): Fields {
+  return isSuccessful(status) ? conditionalFields(fields) : []
 }
 
 /**
@@ -200,7 +207,10 @@ function allowsStale(
 }
 
 /** `no-cache="…"`: these fields are not sent again before the response was validated (RFC 9111 5.2.2.4). */
-function withoutHeldBackFields(response: StoredResponse, given: Directives): StoredResponse {
+export function withoutHeldBackFields(
+  response: StoredResponse,
+  given: Directives = parseCacheControl(response.fields),
+): StoredResponse {
   const heldBack = qualifyingFields(given, 'no-cache')
   if (heldBack.length === 0) return response
   return { ...response, fields: withoutFields(response.fields, heldBack) }

@@ -140,7 +140,17 @@ test('RFC 9111 4.3.1: a validation carries the validators, and is a miss where t
     conditional: [['If-None-Match', '"a"']],
     reason: 'stale',
   })
-  assert.deepEqual(decide(request, [stored(STALE)], VOLATILE, NOW), { kind: 'miss', reason: 'stale' })
+  const plain = stored(STALE)
+  const missed = { kind: 'miss', reason: 'stale' }
+  assert.deepEqual(decide(request, [plain], VOLATILE, NOW), { ...missed, stale: plain })
+  // A server heeds conditions where it would answer with success: it could not confirm a 404, but hide the file.
+  const gone = stored([...STALE, ETAG], { status: 404 })
+  assert.deepEqual(decide(request, [gone], VOLATILE, NOW), { ...missed, stale: gone })
+})
+
+test('R6.3: that an immutable file was not there is asked again', () => {
+  const gone = stored([['Date', httpDate(0)]], { status: 404 })
+  assert.equal(decide({ method: 'GET', fields: [] }, [gone], IMMUTABLE, NOW).kind, 'miss')
 })
 
 test('RFC 9111 5.2.2.4: fields that no-cache names are sent only after a validation', () => {
