@@ -12,10 +12,10 @@ import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fi
 import { withoutSecrets } from '../core/redaction.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
-import { invalidatedUris } from '../cache/semantics/invalidation.ts'
 import type { Resource, Trace } from '../retrieval/resource.ts'
 import type { Resources } from '../retrieval/resources.ts'
 import { answerFault, answerFaultRaw } from './answer-fault.ts'
+import { cacheEffects, type CacheEffectsComponents } from './cache-effects.ts'
 import { errorAnswer } from './error-page.ts'
 import type { PassThrough } from './pass-through.ts'
 import { interimWriter } from './relay.ts'
@@ -36,14 +36,12 @@ export interface ProxySettings {
   readonly stopGraceMs: number
 }
 
-export interface ProxyComponents {
+export interface ProxyComponents extends CacheEffectsComponents {
   readonly clock: Clock
   readonly resources: Resources
   readonly passThrough: PassThrough
   readonly tunnels: Tunnels
   readonly ownPages: OwnPages
-  /** Stored responses that an unsafe method made stale (RFC 9111 4.4). */
-  readonly invalidate: (uri: TargetUri) => void
   readonly log: (line: RequestLine) => void
 }
 
@@ -237,23 +235,9 @@ export class ProxyServer {
   }
 
   #pass(request: IncomingMessage, response: ServerResponse, target: URL, exchange: ExchangeLog): void {
-    response.once('close', () => {
-      this.#invalidate(request, response, target)
-      exchange.end({ way: 'pass-through', status: response.statusCode })
-    })
-    this.#components.passThrough.web(request, response, target)
-  }
-
-  #invalidate(request: IncomingMessage, response: ServerResponse, target: URL): void {
-    const uri = parseTargetUri(target.href)
-    if (uri === undefined || !response.headersSent) return
-    const fields = ['location', 'content-location'].flatMap((name): Fields => {
-      const value = response.getHeader(name)
-      return value === undefined ? [] : [[name, String(value)]]
-    })
-    const { method = '' } = request
-    const stale = invalidatedUris({ method, uri }, { status: response.statusCode, fields })
-    for (const each of stale) this.#components.invalidate(each)
+    response.once('close', () => exchange.end({ way: 'pass-through', status: response.statusCode }))
+    const onAnswer = cacheEffects(this.#components, request, target)
+    this.#components.passThrough.web(request, response, target, onAnswer)
   }
 
   #onConnect(request: IncomingMessage, client: Duplex, head: Buffer): void {

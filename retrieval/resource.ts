@@ -63,7 +63,7 @@ export interface Asked {
   readonly reason: ForwardReason
   /** Absent: there was no answer. */
   readonly status?: number
-  readonly detail: 'validated' | 'stale-if-error'
+  readonly detail: 'validated' | 'stale-if-error' | 'unreachable'
 }
 
 /** @param asked absent: nobody was asked. */

@@ -179,12 +179,13 @@ class RequestPath {
     return this.#retrieve(this.#wanted(reason, stale), reason, stale)
   }
 
-  /** When the origin server cannot be asked, what is stored may do (RFC 5861 4). */
+  /** When the origin server cannot be asked, what is stored may do (RFC 5861 4, RFC 9111 4.2.4). */
   async #orStandIn(stored: StoredResponse | undefined, ask: () => Promise<Resource>): Promise<Resource> {
     try {
       return await ask()
     } catch (error) {
-      if (stored !== undefined && this.#mayStandIn(stored)) return this.#standIn(stored)
+      const isUnanswered = error instanceof Fault && error.blame === 'origin-server'
+      if (stored !== undefined && isUnanswered && this.#mayStandIn(stored)) return this.#standIn(stored)
       throw error
     }
   }
@@ -196,22 +197,19 @@ class RequestPath {
     const requestTime = this.#components.clock.wall()
     const { head, joined } = await this.#join(request, true)
     const { status, fields: news } = head.response
-    if (status !== 304 || !notModifiedApplies(news, stored))
-      return this.#fetched(head, joined, reason, stored)
+    if (status !== 304) return this.#fetched(head, joined, reason, stored)
     joined.leave()
+    // It is about another response than the one that is stored: that is no answer to this application.
+    if (!notModifiedApplies(news, stored)) return this.#retrieve(this.#distrusting(), reason)
     return this.#freshened(stored, { fields: news, requestTime }, reason)
   }
 
   #standIn(stored: StoredResponse, status?: number): Promise<Resource> {
-    const answered = status === undefined ? {} : { status }
-    return this.#stored(withoutHeldBackFields(stored), {
-      reason: 'stale',
-      ...answered,
-      detail: 'stale-if-error',
-    })
+    const failed: Omit<Asked, 'reason'> =
+      status === undefined ? { detail: 'unreachable' } : { status, detail: 'stale-if-error' }
+    return this.#stored(withoutHeldBackFields(stored), { reason: 'stale', ...failed })
   }
 
-  /** RFC 5861 4. */
   #mayStandIn(stored: StoredResponse, status?: number): boolean {
     const now = this.#components.clock.wall()
     return staleIfErrorAllows({ fields: this.#request.received }, stored, this.#policy, now, status)

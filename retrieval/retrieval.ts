@@ -93,6 +93,7 @@ export class Retrieval implements InquiryOwner {
   readonly #head = deferred<Head>()
   readonly #storing = deferred<void>()
   #isStoring = false
+  #isOutdated = false
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
   #expectation: Promise<Expectation> | undefined
@@ -149,7 +150,7 @@ export class Retrieval implements InquiryOwner {
     const { admission, contributors } = this.#arrival
     const isFetching = this.#state === 'running' && contributors.size === 0
     const hasEnd = this.#arrival.copy?.size !== undefined
-    return isFetching && hasEnd && admission.kind === 'admitted' && admission.isShareable
+    return isFetching && hasEnd && !this.#isOutdated && admission.kind === 'admitted' && admission.isShareable
   }
 
   /** Whether the origin server has been asked, on behalf of the LAN too, and has not answered. */
@@ -160,7 +161,12 @@ export class Retrieval implements InquiryOwner {
 
   /** Whether the response will be stored when it is whole. */
   get willBeStored(): boolean {
-    return this.#arrival.admission.kind === 'admitted'
+    return this.#arrival.admission.kind === 'admitted' && !this.#isOutdated
+  }
+
+  /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
+  outdate(): void {
+    this.#isOutdated = true
   }
 
   /** Resolves when what is being stored now is stored, or is not; `undefined` when nothing is. */
@@ -173,6 +179,7 @@ export class Retrieval implements InquiryOwner {
    * (RFC 9111 4); a paused one asks the origin server again before it goes on.
    */
   mayBeJoined(received: Fields): boolean {
+    if (this.#isOutdated) return false
     if (!this.#isAnswered || this.#state === 'paused') return true
     const now = this.#components.clock.wall()
     return mayReuseUnasked({ fields: received }, this.#arrival.response, this.request.policy, now)
@@ -360,8 +367,9 @@ export class Retrieval implements InquiryOwner {
     this.#inquiry?.retrieved()
     this.#isStoring = this.willBeStored
     try {
-      const response = await this.#arrival.commit()
-      if (response) this.#components.events.stored(response, this.#unverified(expectation))
+      const response = this.#isOutdated ? undefined : await this.#arrival.commit()
+      if (response && this.#isOutdated) this.#components.store.remove(response.uri)
+      else if (response) this.#components.events.stored(response, this.#unverified(expectation))
     } catch (error) {
       const { uri } = this.request
       if (this.#isOver()) return

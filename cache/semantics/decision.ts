@@ -67,10 +67,14 @@ export function decide(
   return goesForward && hasDirective(asked, 'only-if-cached') ? { kind: 'only-if-cached' } : decision
 }
 
+/** Without a word about it, a response that is stale by more than this does not stand in. */
+export const MAX_DISCONNECTED_MS = 7 * 24 * 60 * 60 * 1000
+
 /**
- * Whether a stale response may stand in for an answer that failed (RFC 5861 4), by the response's
- * `stale-if-error` or the request's own.
- * @param status what the origin server answered; without it, there was no answer at all.
+ * Whether a stale response may stand in for an answer that failed: by the response's `stale-if-error` or the request's
+ * own (RFC 5861 4); where both are silent, when there was no answer at all (RFC 9111 4.2.4, "disconnected"), unless the
+ * request wants it fresh.
+ * @param status what the origin server answered; without it, it could not be asked.
  */
 export function staleIfErrorAllows(
   request: Pick<CacheRequest, 'fields'>,
@@ -84,7 +88,10 @@ export function staleIfErrorAllows(
   const given = parseCacheControl(response.fields)
   if (forbidsStale(given) || hasDirective(asked, 'no-cache')) return false
   const staleMs = -remainingFreshnessMs(response, policy, now)
-  return [asked, given].some((each) => allowsStale(each, 'stale-if-error', staleMs))
+  const isSpokenOf = [asked, given].some((each) => hasDirective(each, 'stale-if-error'))
+  if (isSpokenOf) return [asked, given].some((each) => allowsStale(each, 'stale-if-error', staleMs))
+  const wantsFresh = ['max-age', 'min-fresh', 'max-stale'].some((name) => hasDirective(asked, name))
+  return status === undefined && !wantsFresh && staleMs <= MAX_DISCONNECTED_MS
 }
 
 /**

@@ -115,6 +115,32 @@ describe('validating a stale response', () => {
     assert.deepEqual([node.origin.openBodies, node.retrievals.all().length], [0, 0])
   })
 
+  test('is done with the application’s own condition answered from what was renewed', async () => {
+    const node = await stored([file('x', STALE, ETAG), notModified([['Cache-Control', FRESH]])])
+    const given = await node.get([['If-None-Match', '"0", "1"']])
+    assert.deepEqual([given.status, given.how, given.text], [304, 'validated', ''])
+    assert.deepEqual(node.origin.requests[1]?.fields, [['If-None-Match', '"1"']])
+  })
+
+  test('fetches the file when the 304 is about another one: no application asked for that', async () => {
+    const other: Reply = { status: 304, fields: [['ETag', '"2"']] }
+    const node = await stored([file('x', STALE, ETAG), other, file('y', FRESH, [['ETag', '"2"']])])
+    const given = await node.get()
+    assert.deepEqual([given.status, given.text], [200, 'y'])
+    assert.equal(hasField(node.origin.requests[2]?.fields ?? [], 'if-none-match'), false)
+  })
+
+  test('tells how long the origin server took: the new age begins when it was asked (RFC 9111 4.2.3)', async () => {
+    const node: World = await stored([
+      file('x', STALE, ETAG),
+      () => {
+        node.clock.advance(3000)
+        return notModified([['Cache-Control', FRESH]])
+      },
+    ])
+    assert.equal(field(await node.get(), 'age'), '3')
+  })
+
   test('takes the new response where the origin server has one', async () => {
     const node = await stored([file('x', STALE, ETAG), file('y', FRESH, [['ETag', '"2"']])])
     const given = await node.get()
@@ -354,6 +380,34 @@ describe('stale-if-error', () => {
     const node = await stored([file('x', cacheControl, ETAG)])
     damage(node)
     await assert.rejects(node.get())
+  })
+})
+
+describe('an origin server that cannot be reached', () => {
+  const away: Answering = () => {
+    throw new Fault('CONNECT_REFUSED', 'nobody listens')
+  }
+
+  test('leaves what is stored to stand in, with a validator or without, for GET and HEAD', async () => {
+    for (const fields of [ETAG, []]) {
+      const node = await stored([file('x', STALE, fields), away, away])
+      const given = await node.get()
+      assert.deepEqual([given.status, given.text], [200, 'x'])
+      assert.match(JSON.stringify(given.cacheStatus), /"reason":"stale","detail":"unreachable","ttlMs":-1500/)
+      assert.equal((await node.get([], { method: 'HEAD' })).status, 200)
+    }
+  })
+
+  test('is told of where nothing stale may be sent, and where the fault is another’s', async () => {
+    for (const strict of ['max-age=0, must-revalidate', 'max-age=0, no-cache', 's-maxage=0']) {
+      const node = await stored([file('x', strict, ETAG), away])
+      await assert.rejects(node.get(), { code: 'CONNECT_REFUSED' })
+    }
+    const refused: Answering = () => {
+      throw new Fault('FORBIDDEN_TARGET', 'not there')
+    }
+    const node = await stored([file('x', STALE, ETAG), refused])
+    await assert.rejects(node.get(), { code: 'FORBIDDEN_TARGET' })
   })
 })
 

@@ -169,6 +169,48 @@ describe('a response that is still coming', () => {
       assert.deepEqual([given.text, given.isCollapsed, node.origin.requests.length], ['later', false, 2])
     })
 
+  test('is given to those that wait, and kept for nobody, when the resource was changed meanwhile', async () => {
+    const body = new Flow()
+    const node = world({
+      rule: { share: true },
+      origin: (_, n) => (n === 1 ? whole(body, 5, [['Cache-Control', 'max-age=60']]) : fresh('later')),
+    })
+    const first = node.ask()
+    await node.within(first.resource)
+    node.retrievals.outdate(A)
+    assert.equal((await node.get()).text, 'later')
+    node.store.remove(A)
+    body.push('early').end()
+    assert.equal((await node.read(first)).text, 'early')
+    await node.settle()
+    assert.deepEqual(await storedTexts(node), [])
+  })
+
+  test('is waited for while it is stored by whoever could not read along', async () => {
+    const node = world({ rule: { share: false }, origin: () => fresh('x', [['ETag', '"1"']]) })
+    const commit = node.store.commit.bind(node.store)
+    const stored = Promise.withResolvers<void>()
+    node.store.commit = async (...copy) => {
+      await stored.promise
+      return commit(...copy)
+    }
+    await node.get()
+    const asked = [[['If-None-Match', '"1"']], [['Cookie', 'a=b']]] satisfies Fields[]
+    const waiting = asked.map((fields) => node.ask(fields))
+    await node.settle()
+    stored.resolve()
+    const given = []
+    for (const each of waiting) given.push(await node.read(each))
+    assert.deepEqual(
+      given.map(({ status, how }) => [status, how]),
+      [
+        [304, 'hit'],
+        [200, 'hit'],
+      ],
+    )
+    assert.equal(node.origin.requests.length, 1)
+  })
+
   const waiting: [string, number][] = [
     ['max-age=0', 1],
     ['no-cache', 2],
