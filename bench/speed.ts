@@ -63,10 +63,22 @@ export const speed: Benchmark = {
       const prepare = () => prime(bench, workload)
       yield { ...groupOf(bench, workload, (_, { proxy }) => loaded(bench, workload, proxy, 'hit')), prepare }
     }
-    yield groupOf(bench, MISS, (round, { name, proxy }) =>
-      loaded(bench, MISS, proxy, `${fileNameOf(name)}-${round}`),
-    )
+    yield misses(bench)
   },
+}
+
+/** Names that no rule shares; ihave with names that it may ask the LAN about, too. */
+function misses(bench: Bench): Group {
+  const group = groupOf(bench, MISS, (round, { name, proxy }) =>
+    loaded(bench, MISS, proxy, `${fileNameOf(name)}-${round}`),
+  )
+  const shared = bench.started
+    .filter(({ name }) => name === IHAVE)
+    .map(({ name, proxy }): Case => ({
+      name: `${name}, shared names`,
+      run: (round) => loaded(bench, MISS, proxy, `pool/main/b/bench/round-${round}`, '_%d_amd64.deb'),
+    }))
+  return { ...group, cases: [...group.cases, ...shared] }
 }
 
 interface Bench {
@@ -127,16 +139,17 @@ async function prime({ origin, started }: Bench, { bytes, objects }: Workload): 
   }
 }
 
-/** @param name What the objects' names begin with. */
+/** @param name What the objects' names begin with; `ending` has their number in it. */
 async function loaded(
   { directory, origin }: Bench,
   { bytes, connections, objects, unit }: Workload,
   proxy: Proxy,
   name: string,
+  ending = '-%d',
 ): Promise<Figures> {
   await pause(SETTLING_MS)
   await origin.counts()
-  const path = contentPath('whole', bytes, `${name}-%d`)
+  const path = contentPath('whole', bytes, `${name}${ending}`)
   const before = [cpuSeconds(proxy.pids), softInterruptSeconds()] as const
   const load = { path, objects, connections, seconds: SECONDS }
   const { requests, bytes: received, seconds } = await wrk(directory, proxy, origin.uri, load)

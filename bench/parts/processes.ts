@@ -6,6 +6,8 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 /** How long a process may take to be ready, in ms. */
 const READY_MS = 15_000
 const POLL_MS = 5
+/** What a server says is only shown when it does not start; so many characters of it. */
+const MOST_SAID = 10_000
 
 export interface Running {
   /** Its first processes; what they start belongs to it (process-tree.ts). */
@@ -46,10 +48,12 @@ export async function startUntil(
 /** Starts a server that does not say when it is ready: waits until its port takes connections. */
 export async function startOnPort(program: string, args: readonly string[], port: number): Promise<Running> {
   const startedAt = performance.now()
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr.on('data', (chunk: Buffer) => (said = `${said}${chunk.toString()}`.slice(-MOST_SAID)))
   while (!(await takesConnections(port))) {
     if (child.exitCode !== null || performance.now() - startedAt > READY_MS)
-      throw new Error(`${program} does not listen on port ${port}`)
+      throw new Error(`${program} does not listen on port ${port}; it said: ${said}`)
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   }
   return running(child, startedAt)
