@@ -13,7 +13,7 @@ const BYTES_PER_SECOND = 20_000_000
 export const crowd: Benchmark = {
   name: 'crowd',
   about: `${CLIENTS} clients ask at the same moment for one object of ${BYTES / 1e6} MB that no cache has, from an origin server that sends ${BYTES_PER_SECOND / 1e6} MB/s. "last byte" is that of the last client, as a multiple of the time that the origin server needs for one copy; "fetched" is how many copies it sent. Every cache is told to fetch once for many where it has a setting for that.`,
-  needs: [],
+  needs: ['python3'],
   async *groups(workspace) {
     const origin = await startContentOrigin()
     workspace.atEnd(() => origin.stop())
