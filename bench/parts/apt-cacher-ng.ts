@@ -1,7 +1,7 @@
 /** apt-cacher-ng as a forward proxy for packages. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePort, startOnPort } from './processes.ts'
+import { freeLowPort, startOnPort } from './processes.ts'
 import { configured, installed, type Proxy } from './proxy.ts'
 
 /** Its templates, which it looks for where it is installed. */
@@ -10,7 +10,7 @@ const SUPPORT = '/usr/lib/apt-cacher-ng'
 export async function aptCacherNg(directory: string): Promise<Proxy | undefined> {
   const program = installed('/usr/sbin/apt-cacher-ng')
   if (program === undefined) return undefined
-  const port = await freePort()
+  const port = await freeLowPort()
   const place = (name: string) => join(directory, name)
   for (const each of ['cache', 'log', 'etc']) mkdirSync(place(each), { recursive: true })
   configured(place('etc'), 'acng', [

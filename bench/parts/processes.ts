@@ -1,5 +1,6 @@
 /** Child processes of a benchmark: started, waited for, stopped. */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 
@@ -71,8 +72,22 @@ function running(child: ChildProcess, startedAt: number): Running {
 
 /** A TCP port of 127.0.0.1 that was free a moment ago, for servers that cannot choose one themselves. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  return (await portIfFree(0)) ?? freePort()
+}
+
+/** The same below 32768, for servers that read it as a signed number of 16 bits. */
+export async function freeLowPort(): Promise<number> {
+  return (await portIfFree(randomInt(20_000, 32_768))) ?? freeLowPort()
+}
+
+/** @param wanted 0: any. */
+async function portIfFree(wanted: number): Promise<number | undefined> {
+  const server = createServer()
+  try {
+    await once(server.listen(wanted, '127.0.0.1'), 'listening')
+  } catch {
+    return undefined
+  }
   const { port } = server.address() as AddressInfo
   server.close()
   await once(server, 'close')
