@@ -1,7 +1,6 @@
-/** The process of content-origin.ts: says its port to its parent, and on "count" what it has answered since the last. */
+/** The process of content-origin.ts: listens on the port that it is given, and says on "count" what it has answered since the last. */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { contentChunks, contentOf, type Content } from './content.ts'
 
 const CHUNK_BYTES = 16_384
@@ -18,7 +17,7 @@ let sending = 0
 
 const server = createServer((request, response) => void answer(request, response))
 server.keepAliveTimeout = 60_000
-server.listen(0, '127.0.0.1', 1024, () => process.send?.((server.address() as AddressInfo).port))
+server.listen(Number(process.argv[2]), '127.0.0.1', 1024, () => process.send?.('ready'))
 process.on('message', (message: 'count' | { readonly bytesPerSecond: number }) => {
   if (message !== 'count') return void (bytesPerSecond = message.bytesPerSecond)
   process.send?.({ requests, bytes })

@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { freeLowPort } from './processes.ts'
 
 export interface Counts {
   readonly requests: number
@@ -20,8 +21,9 @@ export interface ContentOrigin {
 }
 
 export async function startContentOrigin(): Promise<ContentOrigin> {
-  const child = fork(join(import.meta.dirname, 'content-origin-process.ts'))
-  const [port] = (await once(child, 'message')) as [number]
+  const port = await freeLowPort() // for apt-cacher-ng
+  const child = fork(join(import.meta.dirname, 'content-origin-process.ts'), [String(port)])
+  await once(child, 'message')
   return {
     uri: `http://127.0.0.1:${port}`,
     async counts() {
