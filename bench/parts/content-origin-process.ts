@@ -1,4 +1,7 @@
-/** The process of content-origin.ts: listens on the port that it is given, and says on "count" what it has answered since the last. */
+/**
+ * The process of content-origin.ts: listens on the port that it is given, and says on "count" what it has answered since
+ * the last.
+ */
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { contentChunks, contentOf, type Content } from './content.ts'
