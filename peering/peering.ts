@@ -51,6 +51,8 @@ export interface PeeringComponents {
   readonly copies: LocalCopies
   /** Peers whose word is not taken at present. */
   readonly isShunned: (peer: Address) => boolean
+  /** The first packet of another node has come: from now on there is somebody. Called once. */
+  readonly onFirstPeer?: () => void
 }
 
 export class Peering {
@@ -67,6 +69,7 @@ export class Peering {
   readonly counters: Counters = new Map()
   #isRunning = false
   #hasStopped = false
+  #hasHeardPeers = false
 
   constructor(settings: PeeringSettings, components: PeeringComponents) {
     this.#settings = settings
@@ -202,10 +205,17 @@ export class Peering {
     const refusal = this.#refusal(packet, from)
     if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
     this.#sender.count(`heard: ${packet.type}`)
+    this.#noteFirstPeer()
     this.#presence.heard(from, packet, at)
     // A shunned peer is not believed; it is answered all the same.
     if (isClaim(packet) && this.#components.isShunned(from)) return
     this.#handle(packet, datagram)
+  }
+
+  #noteFirstPeer(): void {
+    if (this.#hasHeardPeers) return
+    this.#hasHeardPeers = true
+    this.#components.onFirstPeer?.()
   }
 
   #refusal(packet: ServicePacket, from: Address): string | undefined {

@@ -73,6 +73,8 @@ export class Arrival {
   #admission: Admission = { kind: 'refused', reason: 'nothing has come yet' }
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
+  /** What was stored for the URI when the origin server answered. */
+  #storedBefore: ReadonlySet<number> = new Set()
   #requestTime: EpochMs
   #responseTime: EpochMs
   /** Whether applications were answered before the whole was verified. */
@@ -162,7 +164,7 @@ export class Arrival {
   async commit(): Promise<StoredResponse | undefined> {
     const copy = this.#copy
     const admission = this.#admission
-    if (copy === undefined || admission.kind === 'refused') return undefined
+    if (copy === undefined || admission.kind === 'refused' || this.#isOvertaken(admission)) return undefined
     const head: ResponseHead = {
       uri: this.#request.uri,
       selecting: admission.selecting,
@@ -174,6 +176,15 @@ export class Arrival {
       shareable: admission.isShareable,
     }
     return this.#components.store.commit(copy, head)
+  }
+
+  /** A newer response to the same has come and gone into the store while this one was on its way. */
+  #isOvertaken({ selecting }: Extract<Admission, { kind: 'admitted' }>): boolean {
+    const others = this.#components.store.lookup(this.#request.uri)
+    return others.some((each) => {
+      const isNewer = !this.#storedBefore.has(each.id) && each.responseTime > this.#responseTime
+      return isNewer && JSON.stringify(each.selecting) === JSON.stringify(selecting)
+    })
   }
 
   /** Forgets every byte, and the length: nobody has seen one. */
@@ -273,11 +284,12 @@ export class Arrival {
   }
 
   async #openOrigin(signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {
-    const { origin, clock } = this.#components
-    const { target, fields, onInformation } = this.#request
+    const { origin, clock, store } = this.#components
+    const { uri, target, fields, onInformation } = this.#request
     this.#requestTime = clock.wall()
     const response = await origin.request({ method: 'GET', uri: target, fields, signal, onInformation })
     this.#responseTime = clock.wall()
+    this.#storedBefore = new Set(store.lookup(uri).map(({ id }) => id))
     const size = hasContent(response.status) ? contentLength(response.fields) : 0
     const reason = this.#unstorable ?? this.#refusal(response) ?? (await this.#roomOrReason(size, signal))
     if (signal.aborted) return { kind: 'aborted' }

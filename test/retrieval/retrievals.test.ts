@@ -186,6 +186,23 @@ describe('a response that is still coming', () => {
     assert.deepEqual(await storedTexts(node), [])
   })
 
+  test('does not take the place of a newer one that was stored meanwhile', async () => {
+    const body = new Flow()
+    const node: World = world({
+      rule: { share: false },
+      origin: (_, n) => (n === 1 ? whole(body, 3, [['Cache-Control', 'max-age=60']]) : fresh('new')),
+    })
+    const first = node.ask()
+    await node.within(first.resource)
+    await node.pass(1000)
+    assert.equal((await node.get([['Cache-Control', 'no-cache']])).text, 'new')
+    await node.settle()
+    body.push('old').end()
+    assert.equal((await node.read(first)).text, 'old')
+    await node.settle()
+    assert.deepEqual(await storedTexts(node), ['new'])
+  })
+
   test('is waited for while it is stored by whoever could not read along', async () => {
     const node = world({ rule: { share: false }, origin: () => fresh('x', [['ETag', '"1"']]) })
     const commit = node.store.commit.bind(node.store)
