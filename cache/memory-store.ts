@@ -26,14 +26,17 @@ export function memoryStore(settings: MemoryStoreSettings): Store {
 
 class MemoryBodies implements Bodies {
   readonly #bodies = new Map<Sha256, Uint8Array>()
+  #names = 0
 
   async start(): Promise<void> {}
 
   async stop(): Promise<void> {}
 
   async grow(): Promise<GrowingBytes> {
-    return new GrowingMemory((name, bytes) => this.#bodies.set(name, bytes))
+    return new GrowingMemory(String(++this.#names), (name, bytes) => this.#bodies.set(name, bytes))
   }
+
+  regrow(): undefined {}
 
   async *read(body: BodyDigests, span: ByteSpan): AsyncGenerator<Uint8Array> {
     const bytes = this.#bodies.get(body.sha256)
@@ -55,12 +58,14 @@ class MemoryBodies implements Bodies {
 }
 
 class GrowingMemory implements GrowingBytes {
+  readonly name: string
   readonly #store: (name: Sha256, bytes: Uint8Array) => void
   #bytes = new Uint8Array()
   #length = 0
   #isRemoved = false
 
-  constructor(store: (name: Sha256, bytes: Uint8Array) => void) {
+  constructor(name: string, store: (name: Sha256, bytes: Uint8Array) => void) {
+    this.name = name
     this.#store = store
   }
 
@@ -86,6 +91,8 @@ class GrowingMemory implements GrowingBytes {
     this.#bytes = this.#bytes.slice(0, this.#length)
     this.#store(name, this.#bytes)
   }
+
+  async rest(): Promise<void> {}
 
   async remove(): Promise<void> {
     this.#isRemoved = true
