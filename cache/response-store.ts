@@ -119,8 +119,8 @@ export class ResponseStore implements Store {
     }
   }
 
-  async create(expectedSize = 0): Promise<GrowingCopy> {
-    const room = await this.#room.open(expectedSize)
+  async create(expectedSize = 0, wholeSize = expectedSize): Promise<GrowingCopy> {
+    const room = await this.#room.open(expectedSize, wholeSize)
     const bytes = await this.#bodies.grow().catch((error: unknown) => {
       room.close()
       throw error

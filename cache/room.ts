@@ -42,9 +42,9 @@ export class Room<Victim extends { readonly size: number }> {
     this.#maxObjectBytes = Math.min(maxObjectBytes, books.maxBytes)
   }
 
-  /** Room for a new growing copy of which `expectedSize` bytes are known to come. @throws Fault STORE_FULL. */
-  async open(expectedSize: number): Promise<CopyRoom> {
-    this.#mustFit(expectedSize)
+  /** Room for a new growing copy of `wholeSize` bytes, of which `expectedSize` are known to come. @throws Fault STORE_FULL. */
+  async open(expectedSize: number, wholeSize = expectedSize): Promise<CopyRoom> {
+    this.#mustFit(wholeSize)
     const account = this.#books.open()
     try {
       await this.#makeRoom(account, expectedSize)

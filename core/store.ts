@@ -108,9 +108,10 @@ export interface Store {
   read(response: StoredResponse, span: ByteSpan): AsyncIterable<Uint8Array>
   /**
    * A new growing copy; `expectedSize` (bytes) reserves room by evicting what was used least recently.
+   * @param wholeSize bytes of the whole body, where no more than `expectedSize` of it is expected for now.
    * @throws Fault STORE_FULL when it can never fit.
    */
-  create(expectedSize?: number): Promise<GrowingCopy>
+  create(expectedSize?: number, wholeSize?: number): Promise<GrowingCopy>
   /**
    * Makes a whole copy a stored response, atomically: after a crash it is there entirely or not at all. It replaces
    * stored responses with the same URI and selecting fields. Readers of the copy go on undisturbed.

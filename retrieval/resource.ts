@@ -5,6 +5,7 @@ import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
+import type { ByteSpan } from '../core/ranges.ts'
 import { answerWith, type RepresentationRequest } from './representation.ts'
 import type { Head, Retrieval } from './retrieval.ts'
 import type { RetrievalReport, SourceKind } from './source.ts'
@@ -69,16 +70,17 @@ export function fromStore(
 export function fromGrowing(
   head: Extract<Head, { kind: 'growing' }>,
   { retrieval, isCollapsed, leave }: Joined,
-  reason: ForwardReason,
+  missing: ForwardReason,
   request: RepresentationRequest & Pick<ResourceRequest, 'signal'>,
   random: Random,
 ): Resource {
   const { copy } = head
   const fields = endToEndFields(head.fields)
-  const read: typeof copy.read = (span) => copy.read(span, request.signal)
+  const read = (span: ByteSpan) => retrieval.read(copy, span, request.signal)
   const answer = answerWith({ status: 200, size: copy.size, fields, read }, request, random)
   const detail = retrieval.report.source ?? 'internet'
   const isStored = retrieval.willBeStored
+  const reason = retrieval.report.isPartial ? 'partial' : missing
   const cacheStatus = { kind: 'forward', reason, status: 200, isStored, isCollapsed, detail } as const
   return {
     answer: endingWith(answer, leave),
@@ -88,8 +90,9 @@ export function fromGrowing(
 
 /** What is not kept goes to its application as the origin server sent it. */
 export function fromDirect(
-  { response }: Extract<Head, { kind: 'direct' }>,
-  { retrieval, leave }: Pick<Joined, 'retrieval' | 'leave'>,
+  { response }: Pick<Extract<Head, { kind: 'direct' }>, 'response'>,
+  report: RetrievalReport,
+  leave: () => void,
   reason: ForwardReason,
 ): Resource {
   const { status, body } = response
@@ -98,7 +101,7 @@ export function fromDirect(
   const cacheStatus = { kind: 'forward', reason, status, detail: 'internet' } as const
   return {
     answer: endingWith(hasBody ? { ...answer, body } : answer, leave),
-    trace: { how: 'internet', cacheStatus, retrieval: retrieval.report },
+    trace: { how: 'internet', cacheStatus, retrieval: report },
   }
 }
 

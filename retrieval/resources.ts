@@ -9,7 +9,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
-import { endToEndFields, hasField, withoutFields, type Fields } from '../core/fields.ts'
+import { endToEndFields, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import { withoutSecrets } from '../core/redaction.ts'
@@ -26,7 +26,10 @@ import { matches } from '../cache/semantics/vary.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
 import { admit } from './admission.ts'
+import { isPersonal } from './origin-copies.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
+import { isForPart, part, partHere } from './part-path.ts'
+import { answerWith } from './representation.ts'
 import type { RetrievalRequest } from './request.ts'
 import {
   begun,
@@ -101,7 +104,7 @@ class RequestPath {
       case 'miss':
         return this.#miss(decision.reason)
       case 'only-if-cached':
-        return Promise.resolve(NOT_CACHED)
+        return Promise.resolve(this.#notCached())
     }
   }
 
@@ -152,7 +155,29 @@ class RequestPath {
   }
 
   #miss(reason: ForwardReason): Promise<Resource> {
-    return this.#request.method === 'HEAD' ? this.#head(reason) : this.#retrieve(this.#wanted(reason), reason)
+    const wanted = this.#wanted(reason)
+    if (this.#request.method === 'HEAD') return this.#headOfPart(wanted) ?? this.#head(reason)
+    if (isForPart(this.#request)) return part(this.#request, wanted, reason, this.#components)
+    return this.#retrieve(wanted, reason)
+  }
+
+  /** `only-if-cached`: what is here of an incomplete response may be all that is asked for. */
+  #notCached(): Resource {
+    const isPart = isForPart(this.#request)
+    const wanted = this.#wanted('uri-miss')
+    return (isPart ? partHere(this.#request, wanted, this.#components) : undefined) ?? NOT_CACHED
+  }
+
+  /** What is held of a file tells what HEAD would (BITS asks it before each job). */
+  #headOfPart(request: RetrievalRequest): Promise<Resource> | undefined {
+    const { retrievals, random } = this.#components
+    const known = retrievals.origins.known(request)
+    if (known === undefined || isPersonal(this.#request.received)) return undefined
+    const { ageMs, ttlMs, size } = known
+    const fields = withField(endToEndFields(known.fields), 'Age', String(Math.floor(ageMs / 1000)))
+    const representation = { status: 200, fields, size, read: nothing }
+    const answer = answerWith(representation, this.#asked(), random)
+    return Promise.resolve({ answer, trace: { how: 'hit', cacheStatus: { kind: 'hit', ttlMs } } })
   }
 
   /** Asks the origin server whether a stored response still holds; when it cannot say, the stored one may do. */
@@ -179,7 +204,8 @@ class RequestPath {
       joined.leave()
       return this.#freshened(stored, freshened(stored.fields, response.fields))
     }
-    if (!this.#mayStandIn(stored, response.status)) return fromDirect(head, joined, reason)
+    if (!this.#mayStandIn(stored, response.status))
+      return fromDirect(head, joined.retrieval.report, joined.leave, reason)
     joined.leave()
     return this.#stored(stored, 'hit')
   }
@@ -244,7 +270,9 @@ class RequestPath {
 
   async #retrieve(request: RetrievalRequest, reason: ForwardReason): Promise<Resource> {
     const { head, joined } = await this.#join(request)
-    return head.kind === 'growing' ? this.#growing(head, joined, reason) : fromDirect(head, joined, reason)
+    return head.kind === 'growing'
+      ? this.#growing(head, joined, reason)
+      : fromDirect(head, joined.retrieval.report, joined.leave, reason)
   }
 
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
@@ -316,6 +344,9 @@ class RequestPath {
     }
   }
 }
+
+/** HEAD has no content. */
+async function* nothing(): AsyncIterable<Uint8Array> {}
 
 const NOT_CACHED: Resource = {
   answer: { status: 504, fields: [['Content-Length', '0']] },

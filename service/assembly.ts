@@ -157,7 +157,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       await peering.start()
     },
     async stop() {
-      running.stop()
+      await running.stop()
       await peering.stop()
       await verifier.stop()
     },
