@@ -3,14 +3,17 @@ import type { Sha256 } from '../core/digest.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 
 export interface GrowingBytes {
-  /** By this name they are found again as long as they are neither kept nor removed. */
-  readonly name: string
+  /**
+   * The name by which a later process finds them, as long as they are neither kept nor removed; empty when none does.
+   * @throws Fault STORE_FULL, STORE_FAILED.
+   */
+  named(): Promise<string>
   /**
    * Held bytes from the start of `span`: at least one, at most all of it. The caller must not change them.
    * @throws Fault STORE_FAILED when they cannot be read.
    */
   read(span: ByteSpan): Promise<Uint8Array>
-  /** The caller may use its array again afterwards. @throws Fault STORE_FULL, STORE_FAILED. */
+  /** The caller leaves its array as it is afterwards: readers may be handed it. @throws Fault STORE_FULL, STORE_FAILED. */
   write(offset: number, bytes: Uint8Array): Promise<void>
   /** Forgets every byte. */
   clear(): Promise<void>

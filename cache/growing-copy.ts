@@ -52,7 +52,7 @@ export class GrowingBody implements GrowingCopy {
   #present: Extents = NO_EXTENTS
   /** What waits to be recalled, by its first byte. */
   readonly #dormant = new Map<number, SpanDigest>()
-  /** The digests that `spans` told last, by the first byte. */
+  /** The digests that `inventory` told last, by the first byte. */
   #told = new Map<number, SpanDigest>()
   #size: number | undefined
   #released = 0
@@ -66,11 +66,6 @@ export class GrowingBody implements GrowingCopy {
     this.#size = left?.size
     for (const span of left?.spans ?? []) this.#dormant.set(span.start, span)
     this.#present = this.#allPresent()
-  }
-
-  /** The name of its bytes, until it is stored. */
-  get name(): string {
-    return this.#bytes.name
   }
 
   /** Bytes that are here. */
@@ -110,14 +105,14 @@ export class GrowingBody implements GrowingCopy {
     }
   }
 
-  /** Everything that is here, with its digests: what may be written down for a later process. */
-  spans(): Promise<readonly SpanDigest[]> {
+  /** Everything that is here, with its digests: what may be written down for a later process, and where that finds it. */
+  inventory(): Promise<{ readonly name: string; readonly spans: readonly SpanDigest[] }> {
     return this.#inTurn(async () => {
       this.#mustBeGrowing()
       const told = new Map(this.#dormant)
       for (const span of cutAtPieces(this.#extents)) told.set(span.start, await this.#digested(span))
       this.#told = told
-      return [...told.values()]
+      return { name: await this.#bytes.named(), spans: [...told.values()] }
     })
   }
 

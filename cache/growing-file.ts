@@ -5,8 +5,9 @@ import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
+import { PIECE_BYTES } from './piece-digests.ts'
 import { RecentBytes } from './recent-bytes.ts'
-import { storeFault } from './store-fault.ts'
+import { isMissing, storeFault } from './store-fault.ts'
 
 /** What a former process wrote at `path`. */
 export function reopenGrowingFile(path: string, pathOf: (name: Sha256) => string): GrowingFile {
@@ -33,6 +34,7 @@ export class GrowingFile implements GrowingBytes {
   /** `undefined` while closed: a resting file, or a kept one without readers, is, and opens again for the next use. */
   #handle: Promise<FileHandle> | undefined
   #state: 'growing' | 'kept' | 'removed' = 'growing'
+  #length = 0
   #readers = 0
   #pin: () => () => void = () => () => {}
   #unpin: () => void = () => {}
@@ -43,7 +45,7 @@ export class GrowingFile implements GrowingBytes {
     this.#pathOf = pathOf
   }
 
-  get name(): string {
+  async named(): Promise<string> {
     return basename(this.#path)
   }
 
@@ -65,6 +67,7 @@ export class GrowingFile implements GrowingBytes {
       )
       done += bytesWritten
     }
+    this.#length = Math.max(this.#length, offset + bytes.length)
     this.#recent.add(offset, bytes)
   }
 
@@ -73,14 +76,14 @@ export class GrowingFile implements GrowingBytes {
     this.#recent.clear()
   }
 
-  /** On the disk first, then under its name: whatever stops the machine in between, the name never lies (R7.2). */
+  /**
+   * Under its name once it is whole, whatever stops the process in between (R7.2). A power cut may leave less on the disk
+   * than was written, which every read finds out (R7.3): large bodies are worth the wait that this does not happen to them.
+   */
   async keep(name: Sha256, pin: () => () => void): Promise<void> {
     const path = this.#pathOf(name)
-    await this.#operate('sync', (file) => file.datasync())
-    await this.#operate('rename', async () => {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      await rename(this.#path, path)
-    })
+    if (this.#length > PIECE_BYTES) await this.#operate('sync', (file) => file.datasync())
+    await this.#operate('rename', () => renameInto(this.#path, path))
     this.#path = path
     this.#state = 'kept'
     this.#pin = pin
@@ -140,5 +143,16 @@ export class GrowingFile implements GrowingBytes {
     } finally {
       this.#operations.delete(operation)
     }
+  }
+}
+
+/** Makes the directory when it is not there yet, which it hardly ever is not. */
+async function renameInto(from: string, path: string): Promise<void> {
+  try {
+    await rename(from, path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await rename(from, path)
   }
 }

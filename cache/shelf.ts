@@ -85,7 +85,7 @@ export class Shelf {
   async record(body: GrowingBody, head: ResponseHead): Promise<boolean> {
     const wholeSize = body.size
     if (wholeSize === undefined || body.presentBytes === 0) return false
-    const spans = await body.spans()
+    const { name, spans } = await body.inventory()
     const id = this.#ids.get(body) ?? (this.#lastId += 1)
     const known = this.#entries.get(id)
     if (known?.isRemoved === true) return false
@@ -94,7 +94,7 @@ export class Shelf {
       id,
       head,
       wholeSize,
-      name: body.name,
+      name,
       size: body.presentBytes,
       used: this.#parts.nextUse(),
       isInUse: true,
@@ -227,7 +227,7 @@ export class Shelf {
   }
 }
 
-/** A span that is the same has the same digest, as a value and as an object (`GrowingBody.spans`). */
+/** A span that is the same has the same digest, as a value and as an object (`GrowingBody.inventory`). */
 function changes(before: ReadonlyMap<number, SpanDigest>, now: ReadonlyMap<number, SpanDigest>): SpanChanges {
   return {
     written: [...now.values()].filter((span) => before.get(span.start) !== span),

@@ -57,7 +57,8 @@ export interface GrowingCopy {
    */
   recall(span: ByteSpan, signal?: AbortSignal): Promise<void>
   /**
-   * Keeps `bytes` at `offset`; resolves when readers can have them. One write at a time.
+   * Keeps `bytes` at `offset`; resolves when readers can have them. One write at a time. The array must not change
+   * afterwards: it may be what they are handed.
    * @throws Fault STORE_FULL, STORE_FAILED; RESPONSE_INVALID when they would go beyond the size.
    */
   write(offset: number, bytes: Uint8Array): Promise<void>

@@ -30,6 +30,7 @@ export interface Candidate {
 }
 
 export interface Verifier {
+  /** Once there is somebody whose copies are to be verified. Never fails. */
   start(): Promise<void>
   stop(): Promise<void>
   /** The strongest expectation that this URI's rule and the machine's own knowledge give, without a WAN request. */

@@ -10,12 +10,14 @@ import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/s
 import type { Address } from '../core/transport.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { Expectation, Verifier } from '../core/verifier.ts'
+import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import { admit, type Admission } from './admission.ts'
 import type { Ask, OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
+import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { keepingPace, within, type Pace } from './pace.ts'
 import { openPeer, type OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
@@ -98,6 +100,13 @@ export class Arrival {
   /** The fields that came with the first source. */
   get fields(): Fields {
     return this.#opened?.of.head.fields ?? this.#fields
+  }
+
+  /** What applications are answered with, as far as reuse depends on it. */
+  get response(): Stored {
+    const times = { requestTime: this.#requestTime, responseTime: this.#responseTime }
+    // Peers have files and nothing else.
+    return this.#opened?.of.head ?? { status: 200, fields: this.#fields, ...times }
   }
 
   get admission(): Admission {
@@ -184,7 +193,8 @@ export class Arrival {
       source: this.contributors.size > 0 ? 'peer' : 'internet',
       shareable: admission.isShareable,
     }
-    return this.#components.store.commit(copy, head)
+    const { store } = this.#components
+    return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head)
   }
 
   /** Forgets every byte, and the length: nobody has seen one. */
@@ -322,7 +332,7 @@ export class Arrival {
     this.#responseTime = this.#components.clock.wall()
     const isDated = hasField(fields, 'date')
     this.#fields = isDated ? fields : withField(fields, 'Date', formatHttpDate(this.#responseTime))
-    this.#admission = admit(this.#request, { status: 200, fields: this.#fields })
+    this.#admission = admit(this.#request, this.response)
   }
 
   /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
@@ -338,7 +348,7 @@ export class Arrival {
   /** Not a byte came from the peers that were to send it: the origin server's word alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
     this.contributors.clear()
-    this.#admission = admit(this.#request, { status: 200, fields })
+    this.#admission = admit(this.#request, { ...this.response, fields })
   }
 
   async #pump(

@@ -1,5 +1,6 @@
 /** What one application (or the whole retrieval of a resource) wants of an origin server's copy, until it has it or leaves. */
 import { deferred } from '../core/deferred.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
@@ -79,7 +80,7 @@ export class CopyUse {
   /** Nothing is wanted any more; calling it again is harmless. */
   leave(): void {
     if (this.hasLeft) return
-    this.#gone.abort()
+    this.#gone.abort(NO_LONGER_NEEDED)
     this.begun.resolve()
     this.filled.resolve()
     this.#of.left(this)

@@ -10,19 +10,27 @@ export class Flight implements InFlight {
   readonly accepted = deferred<void>()
   readonly #over = deferred<void>()
   readonly #waiting = new Map<Deferred<void>, number>()
+  readonly #heldUntil: (offset: number) => number
   #at: number
   #end: number
   #worthFinishingBytes = 0
   #fault: unknown
 
-  constructor({ start, end }: ByteSpan, stop: AbortController) {
+  /** @param heldUntil where the run of held bytes that begins at an offset ends. */
+  constructor({ start, end }: ByteSpan, heldUntil: (offset: number) => number, stop: AbortController) {
     this.#at = start
     this.#end = end
+    this.#heldUntil = heldUntil
     this.stop = stop
   }
 
-  /** The next byte that it brings. */
+  /** The next byte that it brings and that is not here: what has just been written is, before `advance` says so. */
   get at(): number {
+    return this.#heldUntil(this.#at)
+  }
+
+  /** Where in the body the response is. */
+  get position(): number {
     return this.#at
   }
 

@@ -4,12 +4,13 @@
  */
 import type { EpochMs } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { fieldValue, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
-import { decide } from '../cache/semantics/decision.ts'
+import { decide, mayAnswerWaiting, mayReuseUnasked } from '../cache/semantics/decision.ts'
 import { conditionalFields, notModifiedApplies } from '../cache/semantics/validation.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import { admit } from './admission.ts'
@@ -66,9 +67,20 @@ type Led =
   | { readonly kind: 'copy'; readonly how: 'begun' | 'validated'; readonly copy: OriginCopy }
   | Extract<Opened, { kind: 'direct' }>
 
-/** Bytes that are here and that nobody adds to. */
+/** A question to the origin server. */
+interface Asking {
+  readonly uri: TargetUri
+  /** Under which others may join what comes of it. */
+  readonly key: string | undefined
+  /** The resource has changed meanwhile. */
+  isOutdated: boolean
+}
+
+/** Bytes that are here. */
 interface Candidate {
   readonly decision: ReturnType<typeof decide>
+  /** Without asking the origin server whether it still holds. */
+  readonly mayBeUsed: boolean
   readonly head: PartialResponse
   /** Bytes of the whole; 0 when nobody knows. */
   readonly size: number
@@ -81,7 +93,9 @@ export class OriginCopies {
   /** What others may join, by what makes requests the same. */
   readonly #running = new Map<string, OriginCopy>()
   /** Requests whose response is waited for. */
-  readonly #openings = new Map<string, SharedOpening<Led>>()
+  readonly #openings = new Map<string, { readonly uri: TargetUri; readonly waiting: SharedOpening<Led> }>()
+  /** Questions to the origin server that it has not answered. */
+  readonly #asking = new Set<Asking>()
   readonly #all = new Set<OriginCopy>()
   /** Copies on their way to the shelf. */
   readonly #shelving = new Map<TargetUri, Promise<void>>()
@@ -99,15 +113,13 @@ export class OriginCopies {
     const key = keyOf(request)
     const opening = this.#openings.get(key)
     if (opening !== undefined) {
-      const led = await opening.wait(signal).catch(unlessLeft(signal))
+      const led = await opening.waiting.wait(signal).catch(unlessLeft(signal))
       if (led?.kind === 'direct') return this.alone(ask)
       return led === undefined || led.copy.isOver ? this.open(ask) : this.#join(led.copy, ask)
     }
-    const running = this.#running.get(key)
-    if (running?.isOver === false && running.flights.length > 0) return this.#join(running, ask)
     const candidate = this.#candidate(key, request)
-    const copy = candidate?.decision.kind === 'hit' ? candidate.take() : undefined
-    return copy === undefined ? this.#lead(key, ask, candidate) : used(copy, 'resumed', ask)
+    const copy = candidate?.mayBeUsed === true ? candidate.take() : undefined
+    return copy === undefined ? this.#lead(key, ask, candidate) : used(copy, hereAs(copy), ask)
   }
 
   /** What comes already is not joined, nor is this joined by others. */
@@ -118,12 +130,9 @@ export class OriginCopies {
 
   /** What is here and fresh, without asking anybody. */
   here(ask: Ask): OpenedCopy | undefined {
-    const key = keyOf(ask.request)
-    const running = this.#running.get(key)
-    if (running?.isOver === false && isFor(running, ask)) return used(running, 'joined', ask)
-    const candidate = this.#candidate(key, ask.request)
-    const copy = candidate?.decision.kind === 'hit' ? candidate.take() : undefined
-    return copy && used(copy, 'resumed', ask)
+    const candidate = this.#candidate(keyOf(ask.request), ask.request)
+    const copy = candidate?.mayBeUsed === true ? candidate.take() : undefined
+    return copy && used(copy, hereAs(copy), ask)
   }
 
   /** The head of a representation of which some bytes are here, where it may be told without asking. */
@@ -154,6 +163,17 @@ export class OriginCopies {
     return detached
   }
 
+  /** What is on its way is older than a change of the resource (RFC 9111 4.4): it is for those that wait, and no others. */
+  outdate(uri: TargetUri): void {
+    for (const asking of this.#asking) if (asking.uri === uri) asking.isOutdated = true
+    for (const [key, opening] of this.#openings) if (opening.uri === uri) this.#openings.delete(key)
+    for (const copy of this.#all) {
+      if (copy.request.uri !== uri) continue
+      copy.outdate()
+      this.#unlist(copy)
+    }
+  }
+
   /** Everything ends; what may be gone on with later is kept. */
   async stop(): Promise<void> {
     for (const copy of this.#all) {
@@ -164,58 +184,74 @@ export class OriginCopies {
   }
 
   #join(copy: OriginCopy, ask: Ask): Opened | Promise<Opened> {
-    return isFor(copy, ask) ? used(copy, 'joined', ask) : this.alone(ask)
+    const { head } = copy
+    const { fields, policy } = ask.request
+    const isFor = matches(head.admission.selecting, fields)
+    const mayWait = mayAnswerWaiting(head, policy, this.#components.clock.wall())
+    return isFor && mayWait ? used(copy, 'joined', ask) : this.alone(ask)
   }
 
   /** Asks the origin server on behalf of everybody who comes before it has answered. */
   async #lead(key: string, ask: Ask, candidate: Candidate | undefined): Promise<Opened> {
-    const opening = this.#leading(ask, candidate, key)
+    const waiting = this.#leading(ask, candidate, key)
+    const opening = { uri: ask.request.uri, waiting }
     this.#openings.set(key, opening)
-    void opening.settled.then(() => this.#openings.delete(key))
-    const led = await opening.wait(ask.signal)
+    void waiting.settled.then(() => this.#openings.get(key) === opening && this.#openings.delete(key))
+    const led = await waiting.wait(ask.signal)
     return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
   }
 
   #leading(ask: Ask, candidate: Candidate | undefined, key?: string): SharedOpening<Led> {
     return new SharedOpening(
       async (stop) => {
-        const led = await this.#ask(ask, stop, candidate, key)
+        const asking = { uri: ask.request.uri, key, isOutdated: false }
+        this.#asking.add(asking)
+        const led = await this.#ask(ask, stop, candidate).finally(() => this.#asking.delete(asking))
         // What is not kept is nobody's but this application's.
-        if (led.kind === 'direct') onAbort(ask.signal, () => stop.abort())
+        if (led.kind === 'direct') onAbort(ask.signal, () => stop.abort(NO_LONGER_NEEDED))
+        else this.#register(led.copy, asking)
         return led
       },
       (led) => led.kind === 'copy' && led.copy.unclaimed(),
     )
   }
 
-  async #ask(ask: Ask, stop: AbortController, candidate: Candidate | undefined, key?: string): Promise<Led> {
+  async #ask(ask: Ask, stop: AbortController, candidate: Candidate | undefined): Promise<Led> {
     const { clock, origin } = this.#components
-    const { target: uri } = ask.request
+    const { target: uri, onInformation } = ask.request
     const { fields, range, isOther } = wordingOf(ask, candidate)
     const requestTime = clock.wall()
-    const response = await origin.request({ method: 'GET', uri, fields, signal: stop.signal })
-    const again = () => this.#askAgain(ask, stop)
+    const response = await origin.request({ method: 'GET', uri, fields, signal: stop.signal, onInformation })
     if (candidate !== undefined && response.status === 304) {
       const isConfirmed = notModifiedApplies(response.fields, candidate.head)
       const copy = isConfirmed ? candidate.take() : undefined
       copy?.renew(response.fields, requestTime)
-      return copy === undefined ? again() : this.#register({ kind: 'copy', how: 'validated', copy }, key)
+      // Somebody else was quicker with what was here, or it is about something else.
+      return copy === undefined ? this.#ask(ask, stop, undefined) : { kind: 'copy', how: 'validated', copy }
     }
     const brought = broughtBy(response, range)
     const kept = await this.#kept(ask, response, brought, requestTime, candidate)
     if (kept instanceof OriginCopy && brought !== undefined) {
       kept.begin({ brought, body: response.body, stop })
-      return this.#register({ kind: 'copy', how: 'begun', copy: kept }, key)
+      return { kind: 'copy', how: 'begun', copy: kept }
     }
     // What the application wrote was changed for the sake of the copy; the answer to that is none to it.
-    return isOther ? again() : { kind: 'direct', response, reason: kept instanceof OriginCopy ? '' : kept }
+    return isOther
+      ? this.#askAgain(ask, stop)
+      : { kind: 'direct', response, reason: kept instanceof OriginCopy ? '' : kept }
   }
 
   /** In the application's own words, and for it alone. */
   async #askAgain({ request, signal }: Ask, stop: AbortController): Promise<Led> {
-    stop.abort()
-    const { target: uri, fields } = request
-    const response = await this.#components.origin.request({ method: 'GET', uri, fields, signal })
+    stop.abort(NO_LONGER_NEEDED)
+    const { target: uri, fields, onInformation } = request
+    const response = await this.#components.origin.request({
+      method: 'GET',
+      uri,
+      fields,
+      signal,
+      onInformation,
+    })
     return { kind: 'direct', response, reason: 'not to be kept' }
   }
 
@@ -228,16 +264,18 @@ export class OriginCopies {
     candidate: Candidate | undefined,
   ): Promise<OriginCopy | string> {
     const responseTime = this.#components.clock.wall()
-    const described = brought === undefined ? response : { status: 200, fields: brought.fields }
-    const admission = admit(request, described)
+    const { status } = response
+    const described =
+      brought === undefined ? response : { status: status === 206 ? 200 : status, fields: brought.fields }
+    const head = { status: described.status, fields: described.fields, requestTime, responseTime }
+    const admission = admit(request, head)
     if (unstorable !== undefined) return unstorable
     if (brought === undefined || admission.kind === 'refused')
-      return admission.kind === 'refused' ? admission.reason : `status ${response.status}`
+      return admission.kind === 'refused' ? admission.reason : `status ${status}`
     const same = candidate && isSameVersion(candidate, brought, responseTime) ? candidate.take() : undefined
     same?.renew(brought.fields, requestTime)
     if (same !== undefined) return same
-    const { fields } = brought
-    return this.#created(request, brought, { fields, admission, requestTime, responseTime })
+    return this.#created(request, brought, { ...head, admission })
   }
 
   async #created(
@@ -261,12 +299,13 @@ export class OriginCopies {
     return made
   }
 
-  #register(led: Extract<Led, { kind: 'copy' }>, key: string | undefined): Led {
-    if (key === undefined) return led
+  /** From now on it is joined by those who want the same, instead of what was there before. */
+  #register(copy: OriginCopy, { key, isOutdated }: Asking): void {
+    if (isOutdated) copy.outdate()
+    if (key === undefined || isOutdated) return
     const before = this.#running.get(key)
-    if (before !== led.copy) before?.refuse()
-    this.#running.set(key, led.copy)
-    return led
+    if (before !== copy) before?.refuse()
+    this.#running.set(key, copy)
   }
 
   /** Bytes of what is asked for that are here, and nobody adds to: fresh, or to be validated first. */
@@ -278,9 +317,10 @@ export class OriginCopies {
     const decision = decide({ method: 'GET', fields: request.fields }, stored, request.policy, now)
     if (!('response' in decision)) return undefined
     const { id } = decision.response
-    return found.flatMap(({ head, take }) =>
-      head.id === id ? [{ decision, head, size: head.size, take }] : [],
-    )[0]
+    return found.flatMap(({ head, take }) => {
+      const mayBeUsed = mayReuseUnasked({ fields: request.fields }, head, request.policy, now)
+      return head.id === id ? [{ decision, mayBeUsed, head, size: head.size, take }] : []
+    })[0]
   }
 
   #asFound(copy: OriginCopy): {
@@ -301,20 +341,25 @@ export class OriginCopies {
   #resumed(request: RetrievalRequest, partial: PartialResponse): OriginCopy | undefined {
     const copy = this.#components.store.resume(partial)
     if (copy === undefined) return undefined
-    const { fields, selecting, shareable: isShareable, requestTime, responseTime } = partial
+    const { status, fields, selecting, shareable: isShareable, requestTime, responseTime } = partial
     const admission = { kind: 'admitted', fields, selecting, isShareable } as const
-    const made = this.#made(request, copy, { fields, admission, requestTime, responseTime }, true)
+    const head = { status, fields, admission, requestTime, responseTime }
+    const made = this.#made(request, copy, head, true)
     this.#running.set(keyOf(request), made)
     return made
   }
 
   #forget(copy: OriginCopy): void {
     this.#all.delete(copy)
-    for (const [key, each] of this.#running) if (each === copy) this.#running.delete(key)
+    this.#unlist(copy)
     if (copy.unclaimedBytes === 0) return
     const report = newReport()
     report.bytes.internet = copy.unclaimedBytes
     this.#components.ended(report)
+  }
+
+  #unlist(copy: OriginCopy): void {
+    for (const [key, each] of this.#running) if (each === copy) this.#running.delete(key)
   }
 
   /** Nobody uses it any more. */
@@ -333,8 +378,8 @@ function used(of: OriginCopy, how: OpenedCopy['how'], { report }: Ask): OpenedCo
   return { kind: 'copy', how, of, use: of.use(report) }
 }
 
-function isFor(copy: OriginCopy, { request }: Ask): boolean {
-  return matches(copy.head.admission.selecting, request.fields)
+function hereAs({ flights, uses }: OriginCopy): OpenedCopy['how'] {
+  return flights.length > 0 || uses > 0 ? 'joined' : 'resumed'
 }
 
 /** Requests in somebody's name are nobody else's. */

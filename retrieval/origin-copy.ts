@@ -5,6 +5,7 @@
  * It does not know how it was begun, nor where it stays when nobody uses it: origin-copies.ts does.
  */
 import type { Clock, EpochMs } from '../core/clock.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -16,13 +17,14 @@ import { CopyUse } from './copy-use.ts'
 import { Flight } from './flight.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
 import { continuedBy, continuingValidator, rangeField, type Brought } from './part-source.ts'
+import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { isWorthSkipping } from './plan.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { RetrievalReport } from './source.ts'
 
 export interface OriginCopyComponents {
   readonly clock: Clock
-  readonly store: Pick<Store, 'commit' | 'record'>
+  readonly store: Pick<Store, 'commit' | 'lookup' | 'record' | 'remove'>
   readonly origin: Upstream
   /** The copy is whole and was stored. */
   readonly stored: (response: StoredResponse) => void
@@ -33,6 +35,7 @@ export interface OriginCopyComponents {
 
 /** The response that the copy stands for. */
 export interface OriginHead {
+  readonly status: number
   readonly fields: Fields
   readonly admission: Extract<Admission, { kind: 'admitted' }>
   readonly requestTime: EpochMs
@@ -72,6 +75,9 @@ export class OriginCopy {
   #endFault: Fault | undefined
   #isRefused = false
   #sinceRecord = 0
+  /** What was stored when the response came that began it. */
+  readonly #storedBefore: StoredBefore
+  #isOutdated = false
   #committed: Promise<StoredResponse | undefined> | undefined
 
   constructor(
@@ -86,6 +92,7 @@ export class OriginCopy {
     this.#head = head
     this.#isSparse = isSparse
     this.#components = components
+    this.#storedBefore = storedFor(components.store, request.uri)
     this.#release()
   }
 
@@ -108,8 +115,9 @@ export class OriginCopy {
 
   /** Whether missing bytes may be asked for later: something tells whether they are of the same version. */
   get isContinuable(): boolean {
-    const { fields, responseTime } = this.#head
-    return this.request.policy.immutable || continuingValidator(fields, responseTime) !== undefined
+    const { status, fields, responseTime } = this.#head
+    const isTold = this.request.policy.immutable || continuingValidator(fields, responseTime) !== undefined
+    return status === 200 && isTold
   }
 
   /** Bytes that came when those who had asked for them had gone. */
@@ -123,11 +131,11 @@ export class OriginCopy {
   }
 
   get storedHead(): ResponseHead {
-    const { admission, requestTime, responseTime } = this.#head
+    const { status, admission, requestTime, responseTime } = this.#head
     return {
       uri: this.request.uri,
       selecting: admission.selecting,
-      status: 200,
+      status,
       fields: admission.fields,
       requestTime,
       responseTime,
@@ -158,6 +166,12 @@ export class OriginCopy {
     this.#isRefused = true
   }
 
+  /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
+  outdate(): void {
+    this.#isRefused = true
+    this.#isOutdated = true
+  }
+
   /** Bytes are wanted that do not follow on what is here: from now on everything is given out as it comes. */
   spread(): void {
     this.#isSparse = true
@@ -166,7 +180,7 @@ export class OriginCopy {
 
   /** A use has ended, or wants something else. */
   reconsider(): void {
-    for (const flight of this.#flights) if (this.#isPointless(flight)) flight.stop.abort()
+    for (const flight of this.#flights) if (this.#isPointless(flight)) flight.stop.abort(NO_LONGER_NEEDED)
     this.#endIfIdle()
   }
 
@@ -177,8 +191,7 @@ export class OriginCopy {
 
   /** The body of the response that began it. */
   begin(opening: Opening): void {
-    const flight = new Flight(opening.brought, opening.stop)
-    this.#flights.add(flight)
+    const flight = this.#flight(opening.brought, opening.stop)
     flight.accepted.resolve()
     void this.#fly(flight, async () => opening, undefined)
   }
@@ -187,19 +200,22 @@ export class OriginCopy {
   fetch(span: ByteSpan, use: CopyUse): Flight {
     if (!this.isContinuable)
       throw new Fault('RESPONSE_INVALID', 'nothing tells whether other bytes are of the same version')
-    const flight = new Flight(span, new AbortController())
-    this.#flights.add(flight)
+    const flight = this.#flight(span, new AbortController())
     void this.#fly(flight, () => this.#open(span, flight), use)
     return flight
   }
 
   /** The origin server confirmed the head (RFC 9111 4.3.4), or sent more of the same version with these fields (3.4). */
   renew(fields: Fields, requestTime: EpochMs): void {
+    const { status, admission: before } = this.#head
+    const responseTime = this.#components.clock.wall()
     const news = freshened(this.#head.fields, withoutFields(fields, ['accept-ranges']))
-    const admission = admit(this.request, { status: 200, fields: news })
+    const response = { status, fields: news, requestTime, responseTime }
+    const admission = admit(this.request, response)
+    const isSame = admission.kind === 'admitted' && isSameSelection(admission.selecting, before.selecting)
     // What was admitted before may be given to those who wait for it, and to nobody later.
-    if (admission.kind === 'refused') this.#isRefused = true
-    else this.#head = { fields: news, admission, requestTime, responseTime: this.#components.clock.wall() }
+    if (isSame) this.#head = { ...response, admission }
+    else this.#isRefused = true
   }
 
   /** Keeps it when it is whole. @returns `undefined` when it is not, or may not be kept. */
@@ -243,7 +259,9 @@ export class OriginCopy {
     try {
       await copy.recall({ start: 0, end: Infinity })
       if (copy.heldUntil(0) !== copy.size || this.#isRefused) return (this.#committed = undefined)
+      if (isOvertaken(store, this.storedHead, this.#storedBefore)) return undefined
       const response = await store.commit(copy, this.storedHead)
+      if (this.#isOutdated) return void store.remove(request.uri)
       stored(response)
       return response
     } catch (error) {
@@ -255,6 +273,12 @@ export class OriginCopy {
     }
   }
 
+  #flight(span: ByteSpan, stop: AbortController): Flight {
+    const flight = new Flight(span, (offset) => this.copy.heldUntil(offset), stop)
+    this.#flights.add(flight)
+    return flight
+  }
+
   async #fly(flight: Flight, open: () => Promise<Opening>, use: CopyUse | undefined): Promise<void> {
     try {
       const { brought, body } = await open()
@@ -264,12 +288,12 @@ export class OriginCopy {
       if (flight.stop.signal.aborted) flight.accepted.reject(error)
       else flight.fail(error)
     } finally {
-      flight.stop.abort()
+      flight.stop.abort(NO_LONGER_NEEDED)
       this.#flights.delete(flight)
       flight.conclude()
     }
-    // Who waits for the flight goes on first: there may be more to ask for.
-    await this.commit()
+    // An error is kept by whoever gives it out: something older may rather stand in for it (RFC 5861 4).
+    if (this.#head.status === 200) await this.commit()
     this.#endIfIdle()
   }
 
@@ -303,33 +327,34 @@ export class OriginCopy {
     for await (const chunk of body) {
       if (flight.stop.signal.aborted) return
       this.#count(chunk.length, use)
-      if (flight.at + chunk.length > end)
+      if (flight.position + chunk.length > end)
         throw new Fault('RESPONSE_INCOMPLETE', `expected ${end - start} bytes, the body goes on after them`)
-      await copy.write(flight.at, chunk)
-      flight.advance(flight.at + chunk.length)
+      await copy.write(flight.position, chunk)
+      flight.advance(flight.position + chunk.length)
       this.#release()
       this.#record(chunk.length)
-      if (flight.at < end && (this.#isPointless(flight) || this.#isBroughtAlready(flight))) return
+      if (flight.position < end && (this.#isPointless(flight) || this.#isBroughtAlready(flight))) return
     }
-    if (flight.stop.signal.aborted || flight.at === end) return
-    if (end === Infinity) return copy.setSize(flight.at)
+    if (flight.stop.signal.aborted || flight.position === end) return
+    if (end === Infinity) return copy.setSize(flight.position)
     throw new Fault(
       'RESPONSE_INCOMPLETE',
-      `expected ${end - start} bytes, the body ended after ${flight.at - start}`,
+      `expected ${end - start} bytes, the body ended after ${flight.position - start}`,
     )
   }
 
   /** Nobody wants what is still to come, and it is too much to be read for nobody (field note 12). */
-  #isPointless({ at, end, worthFinishingBytes }: Flight): boolean {
+  #isPointless({ position: at, end, worthFinishingBytes }: Flight): boolean {
     if (!this.#isClaimed) return false
     const isWanted = [...this.#uses].some((use) => use.wants({ start: at, end }))
     return !isWanted && !(end - at <= worthFinishingBytes)
   }
 
   #isBroughtAlready(flight: Flight): boolean {
-    const [hole] = this.copy.missing({ start: flight.at, end: flight.end })
-    const others = this.flights.filter((other) => other !== flight && other.at > flight.at)
-    return isWorthSkipping(flight.at, hole?.start ?? flight.end, others)
+    const { position, end } = flight
+    const [hole] = this.copy.missing({ start: position, end })
+    const others = this.flights.filter((other) => other !== flight && other.position > position)
+    return isWorthSkipping(position, hole?.start ?? end, others)
   }
 
   /** Each byte is counted once, for one of those who are there. */
@@ -351,7 +376,7 @@ export class OriginCopy {
   }
 
   #stopFlights(): void {
-    for (const flight of this.#flights) flight.stop.abort()
+    for (const flight of this.#flights) flight.stop.abort(NO_LONGER_NEEDED)
   }
 
   #endIfIdle(): void {
@@ -360,4 +385,8 @@ export class OriginCopy {
     this.#isOver = true
     this.#components.idle(this)
   }
+}
+
+function isSameSelection(one: Fields, other: Fields): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
 }

@@ -76,8 +76,9 @@ async function fromPeer(
   asked: ResourceRequest,
   request: RetrievalRequest,
   reason: ForwardReason,
-  { random, retrievals }: PartPathComponents,
+  components: PartPathComponents,
 ): Promise<Resource | undefined> {
+  const { retrievals } = components
   const { signal, received: fields } = asked
   const isPointless = retrievals.isAbsent(request.uri) || retrievals.origins.has(request)
   if (!request.mayAskPeers || isPointless) return undefined
@@ -85,7 +86,8 @@ async function fromPeer(
   const joined = retrievals.join(whole, fields, 'part')
   signal.addEventListener('abort', joined.leave, { once: true })
   const head = await joined.retrieval.peerHead()
-  if (head !== undefined) return fromGrowing(head, joined, reason, { method: 'GET', fields, signal }, random)
+  if (head !== undefined)
+    return fromGrowing(head, joined, reason, { method: 'GET', fields, signal }, components)
   joined.leave()
   return undefined
 }

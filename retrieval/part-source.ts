@@ -10,6 +10,7 @@ import type { UpstreamResponse } from '../core/upstream.ts'
 import { entityTagOf } from '../cache/semantics/entity-tag.ts'
 import { ifRangeMatches } from '../cache/semantics/preconditions.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
+import { hasContent } from '../cache/semantics/statuses.ts'
 import { refuseAnother } from './origin-source.ts'
 import { contentLength } from './peer-source.ts'
 
@@ -43,9 +44,11 @@ export function broughtBy(
   range: string | undefined,
 ): Brought | undefined {
   const length = contentLength(fields)
-  if (status === 200)
-    return { start: 0, end: length ?? Infinity, size: length, fields, isWholeInstead: range !== undefined }
-  const part = status === 206 ? parseContentRange(fieldValue(fields, 'content-range') ?? '') : undefined
+  if (status !== 206) {
+    const size = hasContent(status) ? length : 0
+    return { start: 0, end: size ?? Infinity, size, fields, isWholeInstead: range !== undefined }
+  }
+  const part = parseContentRange(fieldValue(fields, 'content-range') ?? '')
   if (part?.size === undefined || range === undefined) return undefined
   const { start, end, size } = part
   const [asked] = parseRange(range, size) ?? []
@@ -66,7 +69,8 @@ export function continuedBy(
 ): Brought {
   if ([404, 410, 412, 416].includes(response.status))
     throw new Fault('RESPONSE_CHANGED', `expected bytes of the file, got status ${response.status}`)
-  const brought = broughtBy(response, rangeField(asked, size))
+  const isPart = response.status === 200 || response.status === 206
+  const brought = isPart ? broughtBy(response, rangeField(asked, size)) : undefined
   if (brought === undefined)
     throw new Fault(
       'RESPONSE_INVALID',

@@ -1,5 +1,5 @@
 /** The retrievals that run: requests for the same are collapsed into one (R4.6, RFC 9111 4), uncacheable ones are not. */
-import { fieldValue, type Fields } from '../core/fields.ts'
+import { fieldValue, hasField, type Fields } from '../core/fields.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
 import { isPersonal, OriginCopies } from './origin-copies.ts'
@@ -22,6 +22,10 @@ export interface Retrievals {
   alone(request: RetrievalRequest): Joined
   /** The retrieval whose growing copy may be read. */
   running(uri: TargetUri): Retrieval | undefined
+  /** What is on its way for this URI is older than a change of it (RFC 9111 4.4): it is for those that wait, and no others. */
+  outdate(uri: TargetUri): void
+  /** What is being stored for this URI, when the request cannot read along; it is stored, or not, when this resolves. */
+  storing(uri: TargetUri, received: Fields): Promise<void> | undefined
   /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
   isFetching(uri: TargetUri): boolean
   all(): readonly Retrieval[]
@@ -95,13 +99,24 @@ export function retrievals(
       if (isPersonal(received)) return begin(request)
       const key = keyOf(request)
       const known = running.get(key)
-      if (known) return { retrieval: known, isCollapsed: true, leave: known.join(want) }
+      if (known?.mayBeJoined(received))
+        return { retrieval: known, isCollapsed: true, leave: known.join(want) }
       const joined = begin(request, want)
       running.set(key, joined.retrieval)
       return joined
     },
     alone: (request) => begin(request),
+    outdate(uri) {
+      for (const each of everyone) if (each.request.uri === uri) each.outdate()
+      origins.outdate(uri)
+    },
     running: (uri) => [...everyone].find((each) => each.request.uri === uri && each.copy !== undefined),
+    storing(uri, received) {
+      const retrieval = [...everyone].find((each) => each.request.uri === uri && each.storing !== undefined)
+      const isForPart = SELECTING_A_PART.some((name) => hasField(received, name))
+      const joins = !isForPart && !isPersonal(received) && retrieval?.mayBeJoined(received) === true
+      return joins ? undefined : retrieval?.storing
+    },
     isFetching: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isFetching),
     all: () => [...everyone],
     ended: (report) => events.ended(report),

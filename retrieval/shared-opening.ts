@@ -1,4 +1,5 @@
 /** Work that several wait for, and that is given up when all of them have gone. */
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { Fault } from '../core/fault.ts'
 
 export class SharedOpening<Result> {
@@ -32,7 +33,7 @@ export class SharedOpening<Result> {
       return await Promise.race([this.#result, gone.promise])
     } catch (error) {
       this.#waiting -= 1
-      if (this.#waiting === 0) this.#stop.abort()
+      if (this.#waiting === 0) this.#stop.abort(NO_LONGER_NEEDED)
       throw error
     } finally {
       signal.removeEventListener('abort', leave)

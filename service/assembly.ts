@@ -111,7 +111,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   })
   const peering = new Peering(
     { ...settings, silenceMs: SILENCE_MS },
-    { ...seams, copies, isShunned: (peer) => shunned.find(peer) !== undefined },
+    {
+      ...seams,
+      copies,
+      isShunned: (peer) => shunned.find(peer) !== undefined,
+      // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
+      onFirstPeer: () => void verifier.start(),
+    },
   )
   const running = retrievals(
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
@@ -152,10 +158,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     retrievals: running,
     peering,
     files: copies,
-    async start() {
-      await verifier.start()
-      await peering.start()
-    },
+    start: () => peering.start(),
     async stop() {
       await running.stop()
       await peering.stop()

@@ -757,11 +757,8 @@ export function storeConformance(
       const store = await open(test, roomy)
       for (let n = 0; n <= MAX_PARTIALS; n++)
         await shelve(store, String(n), bytesOf(20, n + 1), [{ start: 0, end: 10 }])
-      await turns()
-      assert.deepEqual(
-        [store.partials(uriOf('0')).length, store.partials(uriOf('1')).length, store.usage().bytes],
-        [0, 1, MAX_PARTIALS * 10],
-      )
+      await until(() => store.usage().bytes === MAX_PARTIALS * 10)
+      assert.deepEqual([store.partials(uriOf('0')).length, store.partials(uriOf('1')).length], [0, 1])
     })
 
     it('can be recorded while it grows, and committed afterwards', async (test) => {

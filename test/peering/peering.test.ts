@@ -502,3 +502,15 @@ test('peers are counted by their node, those of the patents by their address', a
     ],
   )
 })
+
+test('a node hears of its first peer once, and of nobody while it is alone', async () => {
+  const scene = world()
+  let times = 0
+  const one = scene.node(1, {}, { onFirstPeer: () => (times += 1) })
+  await one.peering.start()
+  scene.clock.advance(120_000)
+  assert.equal(times, 0)
+  for (const number of [2, 3]) await scene.node(number).peering.start()
+  scene.clock.advance(120_000)
+  assert.equal(times, 1)
+})

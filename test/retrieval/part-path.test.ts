@@ -393,8 +393,12 @@ describe('an origin server', () => {
   })
 
   test('that does not know ranges, nor how long the file is, is answered with the whole', async () => {
-    const node = answering(() => ({ status: 200, fields: head, body: 'hello' }))
-    const given = await node.get(range(1, 3))
+    const body = new Flow()
+    const node = answering(() => ({ status: 200, fields: head, body }))
+    const application = node.ask(range(1, 3))
+    await node.within(application.resource)
+    body.push('hello').end()
+    const given = await node.read(application)
     assert.deepEqual([given.status, given.text], [200, 'hello'])
     await node.settle()
     const again = await node.get(range(1, 3))

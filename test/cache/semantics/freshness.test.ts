@@ -56,6 +56,12 @@ const LIFETIMES: readonly (readonly [sentence: string, fields: Fields, seconds: 
       [DATE, ['Expires', httpDate(9)], ['Expires', httpDate(99)]],
       0,
     ],
+    ['RFC 9213: CDN-Cache-Control is for others', [['CDN-Cache-Control', 'max-age=60']], 0],
+    [
+      'RFC 9213: and takes nothing back',
+      [['CDN-Cache-Control', 'no-store'], ...cacheControl('max-age=60')],
+      60,
+    ],
     ['4.2.1: equal Expires are one', [DATE, ['Expires', httpDate(9)], ['Expires', httpDate(9)]], 9],
     [
       '5.3: a two-digit year of Expires is near the arrival',
