@@ -10,6 +10,8 @@ export interface Bodies {
   stop(): Promise<void>
   /** Room for the bytes of a new growing copy. @throws Fault STORE_FULL, STORE_FAILED. */
   grow(): Promise<GrowingBytes>
+  /** The bytes of a partial copy that a former process left under this name; `undefined` when they are gone. */
+  regrow(name: string): GrowingBytes | undefined
   /**
    * The bytes of `span`, which lies within the body, checked before they are handed over.
    * @throws Fault STORE_CORRUPT; STORE_FAILED when they cannot be read just now, or (with that as its cause) are missing.
@@ -27,6 +29,8 @@ export interface Bodies {
 export interface SweepView {
   /** Is a body of this name stored, or just being stored? */
   isWanted(digest: Sha256): boolean
+  /** Are these the bytes of a partial copy? */
+  isPartial(name: string): boolean
   digestsFrom(prefix: string): readonly Sha256[]
   /** This body is in the index but not here. */
   missing(digest: Sha256): void

@@ -4,7 +4,7 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { readdir, rm, statfs } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
@@ -14,7 +14,7 @@ import type { Bodies, SweepView } from './bodies.ts'
 import { BodyReader } from './body-reader.ts'
 import { lockDirectory, type Unlock } from './directory-lock.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { createGrowingFile } from './growing-file.ts'
+import { createGrowingFile, reopenGrowingFile } from './growing-file.ts'
 import { GrowingMemoryBudget, GrowingSmall } from './growing-small.ts'
 import type { BodyDigests } from './piece-digests.ts'
 import { isMissing, storeFault } from './store-fault.ts'
@@ -72,6 +72,12 @@ export class BodyFiles implements Bodies {
     )
   }
 
+  regrow(name: string): GrowingBytes | undefined {
+    const path = join(this.#settings.directory, 'growing', name)
+    const isOurs = /^[0-9a-f]+$/.test(name) && existsSync(path)
+    return isOurs ? reopenGrowingFile(path, (digest) => this.#bodyPath(digest)) : undefined
+  }
+
   read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array> {
     return this.#reader.read(body, span)
   }
@@ -100,8 +106,9 @@ export class BodyFiles implements Bodies {
   }
 
   async sweep(view: SweepView, signal: AbortSignal): Promise<void> {
-    let files = this.#leftovers.length
-    for (const path of this.#leftovers) await rm(path, { force: true, recursive: true })
+    const leftovers = this.#leftovers.filter((path) => !view.isPartial(basename(path)))
+    let files = leftovers.length
+    for (const path of leftovers) await rm(path, { force: true, recursive: true })
     this.#leftovers = []
     for (const prefix of PREFIXES) {
       if (signal.aborted) return

@@ -4,6 +4,11 @@ import type { ByteSpan } from '../core/ranges.ts'
 
 export interface GrowingBytes {
   /**
+   * The name by which a later process finds them, as long as they are neither kept nor removed; empty when none does.
+   * @throws Fault STORE_FULL, STORE_FAILED.
+   */
+  named(): Promise<string>
+  /**
    * Held bytes from the start of `span`: at least one, at most all of it. The caller must not change them.
    * @throws Fault STORE_FAILED when they cannot be read.
    */
@@ -18,6 +23,8 @@ export interface GrowingBytes {
    * @throws Fault STORE_FULL, STORE_FAILED.
    */
   keep(name: Sha256, pin: () => () => void): Promise<void>
+  /** Nobody needs them just now: costs no file handle and no memory until the next use. */
+  rest(): Promise<void>
   /** Lets go of everything that is not kept. More than once is harmless. */
   remove(): Promise<void>
   /** A reader begins; what is returned says that it has ended. */

@@ -8,9 +8,10 @@ import { createDigest } from '../core/hash.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import { ChangeSignal } from './change-signal.ts'
-import { missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
+import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { type BodyDigests, BodyDigester, PIECE_BYTES } from './piece-digests.ts'
+import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
 
 /** The largest chunk that a reader of a growing copy is handed. */
 export const CHUNK_BYTES = 256 * 1024
@@ -21,30 +22,55 @@ export interface CopyRoom {
   claim(bytes: number, size: number | undefined): Promise<void>
   /** The file system said that it is full: frees something. @throws Fault STORE_FULL when nothing is left to free. */
   freeDisk(bytes: number): Promise<void>
-  /** `bytes` more have been written. */
+  /** `bytes` more are held; negative: fewer. */
   hold(bytes: number): void
   /** Nothing is held any more, but more will come. */
   reset(): void
+  /** Nobody has the copy in use: what it holds may be evicted. */
+  rest(): void
+  /** It is in use again. */
+  wake(): void
   /** The copy takes no room any more. */
   close(): void
 }
 
+/** What a former process left of a body. */
+export interface LeftBehind {
+  /** Bytes of the whole body. */
+  readonly size: number
+  readonly spans: readonly SpanDigest[]
+}
+
 export class GrowingBody implements GrowingCopy {
   readonly #bytes: GrowingBytes
-  readonly #room: CopyRoom
+  readonly room: CopyRoom
   readonly #change = new ChangeSignal()
   #digester = new BodyDigester()
   #catchingUp: Promise<void> | undefined
   #extents = NO_EXTENTS
+  /** What is held, and what waits to be recalled. */
+  #present: Extents = NO_EXTENTS
+  /** What waits to be recalled, by its first byte. */
+  readonly #dormant = new Map<number, SpanDigest>()
+  /** The digests that `inventory` told last, by the first byte. */
+  #told = new Map<number, SpanDigest>()
   #size: number | undefined
   #released = 0
   #end: Error | undefined
   #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(bytes: GrowingBytes, room: CopyRoom) {
+  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind) {
     this.#bytes = bytes
-    this.#room = room
+    this.room = room
+    this.#size = left?.size
+    for (const span of left?.spans ?? []) this.#dormant.set(span.start, span)
+    this.#present = this.#allPresent()
+  }
+
+  /** Bytes that are here. */
+  get presentBytes(): number {
+    return this.#present.reduce((sum, { start, end }) => sum + end - start, 0)
   }
 
   get size(): number | undefined {
@@ -56,7 +82,7 @@ export class GrowingBody implements GrowingCopy {
     if (this.#size !== undefined) {
       throw new Fault('RESPONSE_CHANGED', `expected a body of ${this.#size} bytes, now it has ${size}`)
     }
-    const held = this.#extents.at(-1)?.end ?? 0
+    const held = this.#present.at(-1)?.end ?? 0
     if (!Number.isSafeInteger(size) || size < held) {
       throw new Fault('RESPONSE_INVALID', `a body of ${size} bytes, of which ${held} are held`)
     }
@@ -68,11 +94,46 @@ export class GrowingBody implements GrowingCopy {
     return runEnd(this.#extents, offset)
   }
 
+  missing({ start, end }: ByteSpan): readonly ByteSpan[] {
+    return missingFrom(this.#present, { start, end: Math.min(end, this.#size ?? Infinity) })
+  }
+
+  async recall(span: ByteSpan, signal?: AbortSignal): Promise<void> {
+    for (const each of this.#dormantIn(span)) {
+      if (signal?.aborted) return
+      await this.#inTurn(() => this.#recallOne(each))
+    }
+  }
+
+  /** Everything that is here, with its digests: what may be written down for a later process, and where that finds it. */
+  inventory(): Promise<{ readonly name: string; readonly spans: readonly SpanDigest[] }> {
+    return this.#inTurn(async () => {
+      this.#mustBeGrowing()
+      const told = new Map(this.#dormant)
+      for (const span of cutAtPieces(this.#extents)) told.set(span.start, await this.#digested(span))
+      this.#told = told
+      return { name: await this.#bytes.named(), spans: [...told.values()] }
+    })
+  }
+
+  /** Nobody needs it just now. */
+  async rest(): Promise<void> {
+    await this.#inTurn(() => this.#catchUpEnded())
+    await this.#bytes.rest()
+    this.room.rest()
+  }
+
+  /** It is in use again. */
+  wake(): void {
+    this.room.wake()
+  }
+
   write(offset: number, bytes: Uint8Array): Promise<void> {
     return this.#inTurn(async () => {
       this.#mustBeGrowing()
       const span = { start: offset, end: offset + bytes.length }
       this.#mustBeWithin(span)
+      for (const each of this.#dormantIn(span)) await this.#recallOne(each)
       for (const gap of missingFrom(this.#extents, span)) {
         await this.#fill(gap, bytes.subarray(gap.start - offset, gap.end - offset))
       }
@@ -130,9 +191,11 @@ export class GrowingBody implements GrowingCopy {
       await this.#catchUpEnded()
       await this.#bytes.clear()
       this.#extents = NO_EXTENTS
+      this.#dormant.clear()
+      this.#present = NO_EXTENTS
       this.#size = undefined
       this.#digester = new BodyDigester()
-      this.#room.reset()
+      this.room.reset()
     })
   }
 
@@ -176,22 +239,60 @@ export class GrowingBody implements GrowingCopy {
     await this.#writeWhereRoom(gap.start, bytes)
     this.#mustBeGrowing()
     this.#mustBeWithin(gap)
-    this.#room.hold(bytes.length)
+    this.room.hold(bytes.length)
     this.#extents = withSpan(this.#extents, gap)
+    this.#present = withSpan(this.#present, gap)
     if (gap.start === this.#digester.length) this.#digester.update(bytes)
     // Failing to read back is noticed again, and then reported, by whoever asks for the digest.
     if (this.heldUntil(this.#digester.length) > this.#digester.length) this.#catchUp().catch(() => {})
     this.#change.raise()
   }
 
+  #dormantIn(span: ByteSpan): SpanDigest[] {
+    if (this.#dormant.size === 0) return []
+    return [...this.#dormant.values()].filter(({ start, end }) => start < span.end && end > span.start)
+  }
+
+  async #recallOne(span: SpanDigest): Promise<void> {
+    if (!this.#dormant.delete(span.start)) return
+    const bytes = await this.#readAll(span).catch(() => undefined)
+    if (bytes !== undefined && isRight(span, bytes)) {
+      this.#extents = withSpan(this.#extents, span)
+      this.#told.set(span.start, span)
+    } else {
+      this.#present = this.#allPresent()
+      this.room.hold(span.start - span.end)
+    }
+    this.#change.raise()
+  }
+
+  #allPresent(): Extents {
+    return [...this.#dormant.values()].reduce(withSpan, this.#extents)
+  }
+
+  /** The very object that was told before, while nothing has changed. */
+  async #digested(span: ByteSpan): Promise<SpanDigest> {
+    const told = this.#told.get(span.start)
+    if (told?.end === span.end) return told
+    const sha256 = this.#digester.digestOf(span) ?? digestOf(await this.#readAll(span))
+    return { ...span, sha256 }
+  }
+
+  async #readAll({ start, end }: ByteSpan): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = []
+    for (let at = start; at < end; at += chunks.at(-1)?.length ?? 0)
+      chunks.push(await this.#bytes.read({ start: at, end }))
+    return Buffer.concat(chunks)
+  }
+
   async #writeWhereRoom(offset: number, bytes: Uint8Array): Promise<void> {
-    await this.#room.claim(bytes.length, this.#size)
+    await this.room.claim(bytes.length, this.#size)
     for (;;) {
       try {
         return await this.#bytes.write(offset, bytes)
       } catch (error) {
         if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
-        await this.#room.freeDisk(bytes.length)
+        await this.room.freeDisk(bytes.length)
       }
     }
   }
@@ -232,7 +333,7 @@ export class GrowingBody implements GrowingCopy {
     this.fail(discarded())
     await this.#catchUpEnded()
     await this.#bytes.remove()
-    this.#room.close()
+    this.room.close()
   }
 
   #wholeSize(): number {

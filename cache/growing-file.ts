@@ -1,6 +1,6 @@
 /** The bytes of a growing copy in a file, which at the end is renamed to the body that it became. */
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -8,6 +8,11 @@ import type { GrowingBytes } from './growing-bytes.ts'
 import { PIECE_BYTES } from './piece-digests.ts'
 import { RecentBytes } from './recent-bytes.ts'
 import { isMissing, storeFault } from './store-fault.ts'
+
+/** What a former process wrote at `path`. */
+export function reopenGrowingFile(path: string, pathOf: (name: Sha256) => string): GrowingFile {
+  return new GrowingFile(path, undefined, pathOf)
+}
 
 /** A new file at `path`; `pathOf` says where a body of a given name belongs. @throws Fault STORE_FULL, STORE_FAILED. */
 export async function createGrowingFile(
@@ -26,7 +31,7 @@ export class GrowingFile implements GrowingBytes {
   readonly #recent = new RecentBytes()
   readonly #operations = new Set<Promise<unknown>>()
   #path: string
-  /** `undefined` while closed: a kept file without readers is, and opens again for the next one. */
+  /** `undefined` while closed: a resting file, or a kept one without readers, is, and opens again for the next use. */
   #handle: Promise<FileHandle> | undefined
   #state: 'growing' | 'kept' | 'removed' = 'growing'
   #length = 0
@@ -34,10 +39,14 @@ export class GrowingFile implements GrowingBytes {
   #pin: () => () => void = () => () => {}
   #unpin: () => void = () => {}
 
-  constructor(path: string, handle: FileHandle, pathOf: (name: Sha256) => string) {
+  constructor(path: string, handle: FileHandle | undefined, pathOf: (name: Sha256) => string) {
     this.#path = path
-    this.#handle = Promise.resolve(handle)
+    this.#handle = handle && Promise.resolve(handle)
     this.#pathOf = pathOf
+  }
+
+  async named(): Promise<string> {
+    return basename(this.#path)
   }
 
   async read(span: ByteSpan): Promise<Uint8Array> {
@@ -82,6 +91,12 @@ export class GrowingFile implements GrowingBytes {
     await this.#closeIfIdle()
   }
 
+  async rest(): Promise<void> {
+    if (this.#state !== 'growing') return
+    this.#recent.clear()
+    await this.#close()
+  }
+
   async remove(): Promise<void> {
     if (this.#state === 'growing') {
       this.#state = 'removed'
@@ -118,7 +133,7 @@ export class GrowingFile implements GrowingBytes {
 
   async #operate<Result>(doing: string, work: (file: FileHandle) => Promise<Result>): Promise<Result> {
     if (this.#state === 'removed') throw new Fault('STORE_FAILED', `${this.#path} was discarded`)
-    this.#handle ??= open(this.#path, 'r')
+    this.#handle ??= open(this.#path, this.#state === 'growing' ? 'r+' : 'r')
     const operation = this.#handle.then(work)
     this.#operations.add(operation)
     try {

@@ -14,6 +14,10 @@ export class GrowingMemory implements GrowingBytes {
     this.#store = store
   }
 
+  async named(): Promise<string> {
+    return ''
+  }
+
   async read(span: ByteSpan): Promise<Uint8Array> {
     if (this.#isRemoved) throw new Fault('STORE_FAILED', 'the copy was discarded')
     return this.#bytes.subarray(span.start, span.end)
@@ -36,6 +40,8 @@ export class GrowingMemory implements GrowingBytes {
     this.#bytes = this.#bytes.slice(0, this.#length)
     this.#store(name, this.#bytes)
   }
+
+  async rest(): Promise<void> {}
 
   async remove(): Promise<void> {
     this.#isRemoved = true

@@ -48,6 +48,12 @@ export class GrowingSmall implements GrowingBytes {
     this.#createFile = createFile
   }
 
+  /** Only a file outlives the process. */
+  async named(): Promise<string> {
+    if (this.#file === undefined) await this.#toFile()
+    return (await this.#file?.named()) ?? ''
+  }
+
   read(span: ByteSpan): Promise<Uint8Array> {
     return (this.#file ?? this.#memory).read(span)
   }
@@ -68,6 +74,10 @@ export class GrowingSmall implements GrowingBytes {
   async keep(name: Sha256, pin: () => () => void): Promise<void> {
     if (this.#file === undefined) await this.#toFile()
     await this.#file?.keep(name, pin)
+  }
+
+  async rest(): Promise<void> {
+    await this.#file?.rest()
   }
 
   async remove(): Promise<void> {

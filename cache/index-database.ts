@@ -7,6 +7,7 @@ import type { ResponseHead, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
 import { readContent, readPieces, type ResponseRow, writeContent } from './index-schema.ts'
+import { partialTable } from './partial-table.ts'
 import type { BodyDigests, PieceDigests } from './piece-digests.ts'
 import {
   type FreedBody,
@@ -30,6 +31,12 @@ const COLUMNS = 'SELECT id, used, digest, content, seal FROM responses'
 export class IndexDatabase implements ResponseIndex {
   readonly #path: string
   readonly #log: StoreLog
+  readonly partials = partialTable({
+    all: (sql, ...values) => this.#all(sql, ...values),
+    run: (sql, ...values) => void this.#set(sql, ...values),
+    guarded: (work) => this.#guarded(work),
+    atomically: (work) => this.#atomically(work),
+  })
   #database: DatabaseSync | undefined
   #onLost: () => void = () => {}
   readonly #statements = new Map<string, StatementSync>()
@@ -54,7 +61,8 @@ export class IndexDatabase implements ResponseIndex {
     } catch (error) {
       throw storeFault(`cannot open ${this.#path}`, error)
     }
-    this.#lastUse = this.#guarded(() => Number(this.#get('SELECT max(used) AS n FROM responses')?.['n'] ?? 0))
+    const lastUse = this.#guarded(() => Number(this.#get('SELECT max(used) AS n FROM responses')?.['n'] ?? 0))
+    this.#lastUse = this.partials.all().reduce((last, { used }) => Math.max(last, used), lastUse)
   }
 
   close(): void {
@@ -145,11 +153,25 @@ export class IndexDatabase implements ResponseIndex {
   }
 
   use(id: number): void {
-    this.#uses.set(id, (this.#lastUse += 1))
+    this.#uses.set(id, this.nextUse())
     if (this.#uses.size >= USES_PER_WRITE) this.#writeUses()
   }
 
+  nextUse(): number {
+    return (this.#lastUse += 1)
+  }
+
+  leastRecent(): Iterable<{ used: number; response: StoredResponse }> {
+    return this.#inOrder('least-recent-first')
+  }
+
   *list(order: 'most-recent-first' | 'least-recent-first'): Generator<StoredResponse> {
+    for (const { response } of this.#inOrder(order)) yield response
+  }
+
+  *#inOrder(
+    order: 'most-recent-first' | 'least-recent-first',
+  ): Generator<{ used: number; response: StoredResponse }> {
     this.#writeUses()
     const isFalling = order === 'most-recent-first'
     const sql = `${COLUMNS} WHERE used ${isFalling ? '<' : '>'} ? ORDER BY used ${isFalling ? 'DESC' : 'ASC'} LIMIT ?`
@@ -157,7 +179,11 @@ export class IndexDatabase implements ResponseIndex {
     while (last !== undefined) {
       const from: number = last
       const rows = this.#guarded(() => this.#all(sql, from, ROWS_PER_PAGE)) as unknown as ResponseRow[]
-      yield* this.#guarded(() => this.#intact(rows))
+      const intact = new Map(this.#guarded(() => this.#intact(rows)).map((each) => [each.id, each]))
+      for (const { id, used } of rows) {
+        const response = intact.get(id)
+        if (response !== undefined) yield { used, response }
+      }
       last = rows.at(-1)?.used
     }
   }

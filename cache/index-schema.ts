@@ -4,13 +4,13 @@ import type { StoredResponse } from '../core/store.ts'
 import type { PieceDigests } from './piece-digests.ts'
 
 /** Raised with every change of the tables; an index of another version is put aside. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 /**
  * `content` is the response as JSON; the other columns of `responses` only serve to find it. `seal` is the digest
  * of `content`: SQLite has no checksums of its own, and a flipped bit must not become a header field (R7.2).
  * `used` numbers the uses: the higher, the more recent. The index on `size` lets the sum be taken without a visit
- * to the rows, whose piece digests can be long.
+ * to the rows, whose piece digests can be long. `spans` needs no seal: what it says is checked against the bytes.
  */
 export const SCHEMA = `
   CREATE TABLE bodies (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, pieces BLOB NOT NULL);
@@ -22,6 +22,11 @@ export const SCHEMA = `
   );
   CREATE INDEX responses_uri ON responses (uri);
   CREATE INDEX responses_digest ON responses (digest);
+  CREATE TABLE partials (id INTEGER PRIMARY KEY, content TEXT NOT NULL, seal TEXT NOT NULL);
+  CREATE TABLE spans (
+    partial INTEGER NOT NULL, first INTEGER NOT NULL, beyond INTEGER NOT NULL, digest BLOB NOT NULL,
+    PRIMARY KEY (partial, first)
+  ) WITHOUT ROWID;
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
 
@@ -35,14 +40,25 @@ export interface ResponseRow {
 }
 
 export function writeContent(response: Omit<StoredResponse, 'id'>): { content: string; seal: string } {
-  const content = JSON.stringify(response)
-  return { content, seal: sealOf(content) }
+  return sealed(response)
 }
 
 /** The response in this row; `undefined` when the row is not what was written. */
 export function readContent({ id, content, seal }: ResponseRow): StoredResponse | undefined {
+  const response = readSealed(content, seal) as Omit<StoredResponse, 'id'> | undefined
+  return response && { ...response, id }
+}
+
+/** A value as JSON, and its seal. */
+export function sealed(value: object): { content: string; seal: string } {
+  const content = JSON.stringify(value)
+  return { content, seal: sealOf(content) }
+}
+
+/** What `sealed` wrote; `undefined` when the columns are not that. */
+export function readSealed(content: unknown, seal: unknown): unknown {
   if (typeof content !== 'string' || sealOf(content) !== seal) return undefined
-  return { ...(JSON.parse(content) as Omit<StoredResponse, 'id'>), id }
+  return JSON.parse(content)
 }
 
 /** The piece digests in this column; none at all, which no body is complete with, when it is not what was written. */

@@ -2,6 +2,7 @@
 import type { Sha256 } from '../core/digest.ts'
 import type { ResponseHead, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
+import { NOTHING_WRITTEN } from './partial-index.ts'
 import type { BodyDigests, PieceDigests } from './piece-digests.ts'
 import {
   type FreedBody,
@@ -12,12 +13,16 @@ import {
 } from './response-index.ts'
 
 export class MemoryIndex implements ResponseIndex {
+  readonly partials = NOTHING_WRITTEN
   /** In the order of use, the least recent first. */
   readonly #responses = new Map<number, StoredResponse>()
   readonly #byUri = new Map<TargetUri, Set<number>>()
   readonly #byDigest = new Map<Sha256, Set<number>>()
   readonly #bodies = new Map<Sha256, BodyDigests>()
+  /** Response id → number of its last use. */
+  readonly #uses = new Map<number, number>()
   #lastId = 0
+  #lastUse = 0
 
   open(): void {}
 
@@ -51,6 +56,7 @@ export class MemoryIndex implements ResponseIndex {
     const stored = { ...head, id: (this.#lastId += 1), size: body.size, digest: body.sha256 }
     this.#bodies.set(body.sha256, body)
     this.#responses.set(stored.id, stored)
+    this.#uses.set(stored.id, this.nextUse())
     addTo(this.#byUri, stored.uri, stored.id)
     addTo(this.#byDigest, stored.digest, stored.id)
     return { stored, replaced, freed: this.delete(replaced), isNewBody }
@@ -65,6 +71,7 @@ export class MemoryIndex implements ResponseIndex {
   delete(responses: readonly StoredResponse[]): readonly FreedBody[] {
     return responses.flatMap(({ id, uri, digest, size }) => {
       this.#responses.delete(id)
+      this.#uses.delete(id)
       removeFrom(this.#byUri, uri, id)
       removeFrom(this.#byDigest, digest, id)
       return !this.#byDigest.has(digest) && this.#bodies.delete(digest) ? [{ digest, size }] : []
@@ -76,6 +83,18 @@ export class MemoryIndex implements ResponseIndex {
     if (response === undefined) return
     this.#responses.delete(id)
     this.#responses.set(id, response)
+    this.#uses.set(id, this.nextUse())
+  }
+
+  nextUse(): number {
+    return (this.#lastUse += 1)
+  }
+
+  leastRecent(): Iterable<{ used: number; response: StoredResponse }> {
+    return [...this.#responses.values()].map((response) => ({
+      used: this.#uses.get(response.id) ?? 0,
+      response,
+    }))
   }
 
   list(order: 'most-recent-first' | 'least-recent-first'): Iterable<StoredResponse> {

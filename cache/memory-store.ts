@@ -36,6 +36,8 @@ class MemoryBodies implements Bodies {
     return new GrowingMemory((name, bytes) => this.#bodies.set(name, bytes))
   }
 
+  regrow(): undefined {}
+
   async *read(body: BodyDigests, span: ByteSpan): AsyncGenerator<Uint8Array> {
     const bytes = this.#bodies.get(body.sha256)
     if (bytes === undefined) throw new Fault('STORE_FAILED', `body ${body.sha256} is gone`)

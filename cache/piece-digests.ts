@@ -47,6 +47,13 @@ export class BodyDigester {
     }
   }
 
+  /** The digest of these bytes, when they are one piece, or what there is of the last one up to now. */
+  digestOf({ start, end }: ByteSpan): Uint8Array | undefined {
+    const isWhole = end === start + PIECE_BYTES || end === this.#length
+    if (start % PIECE_BYTES !== 0 || end > this.#length || !isWhole) return undefined
+    return this.#pieces[start / PIECE_BYTES] ?? this.#piece.copy().digest()
+  }
+
   /** The digests of the bytes up to now, as if the body ended here; more may follow. */
   result(): BodyDigests {
     const unfinished = this.#length % PIECE_BYTES === 0 ? [] : [this.#piece.copy().digest()]

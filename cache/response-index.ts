@@ -3,6 +3,7 @@ import type { Sha256 } from '../core/digest.ts'
 import type { Fields } from '../core/fields.ts'
 import type { ResponseHead, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
+import type { PartialIndex } from './partial-index.ts'
 import type { BodyDigests, PieceDigests } from './piece-digests.ts'
 
 /** A body that no response has any more. */
@@ -23,6 +24,7 @@ export interface Insertion {
 
 /** Every method may throw Fault STORE_FAILED or STORE_FULL. */
 export interface ResponseIndex {
+  readonly partials: PartialIndex
   /** `onLost` is called when responses have gone because the index was damaged: the totals have changed. */
   open(onLost: () => void): void
   close(): void
@@ -43,6 +45,10 @@ export interface ResponseIndex {
   delete(responses: readonly StoredResponse[]): readonly FreedBody[]
   /** It was used just now. */
   use(id: number): void
+  /** The number of a use that happens just now: the higher, the more recent. */
+  nextUse(): number
+  /** All responses with the numbers of their last use, the least recent first; the index may change meanwhile. */
+  leastRecent(): Iterable<{ readonly used: number; readonly response: StoredResponse }>
   /** In the order of use; the index may change meanwhile. */
   list(order: 'most-recent-first' | 'least-recent-first'): Iterable<StoredResponse>
 }
@@ -54,6 +60,9 @@ export function variantKey(selecting: Fields): string {
 }
 
 /** Compares for `lookup`: what was answered most recently comes first (RFC 9111 4.1). */
-export function mostRecentFirst(one: StoredResponse, other: StoredResponse): number {
+export function mostRecentFirst(
+  one: Pick<StoredResponse, 'id' | 'responseTime'>,
+  other: Pick<StoredResponse, 'id' | 'responseTime'>,
+): number {
   return other.responseTime - one.responseTime || other.id - one.id
 }

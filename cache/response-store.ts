@@ -12,6 +12,7 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type {
   Freshening,
   GrowingCopy,
+  PartialResponse,
   ResponseHead,
   Store,
   StoredResponse,
@@ -27,6 +28,7 @@ import { PinnedBodies } from './pinned-bodies.ts'
 import type { Insertion, ResponseIndex } from './response-index.ts'
 import { type Evictor, Room } from './room.ts'
 import { SpaceBooks } from './space.ts'
+import { Shelf, type Shelved } from './shelf.ts'
 import { isMissing } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 
@@ -49,8 +51,10 @@ export class ResponseStore implements Store {
   readonly #log: StoreLog
   readonly #books: SpaceBooks
   readonly #pinned: PinnedBodies
-  readonly #room: Room
-  readonly #growing = new Map<GrowingCopy, { readonly body: GrowingBody; readonly room: CopyRoom }>()
+  readonly #room: Room<Victim>
+  readonly #shelf: Shelf
+  /** The growing copies in use. */
+  readonly #growing = new Set<GrowingCopy>()
   readonly #listeners = new Set<(event: StoreEvent) => void>()
   #responses = 0
   #sweeping: Promise<void> = Promise.resolve()
@@ -63,6 +67,14 @@ export class ResponseStore implements Store {
     this.#books = new SpaceBooks(limits.maxBytes)
     this.#pinned = new PinnedBodies(parts.bodies, this.#books)
     this.#room = new Room(this.#books, this.#evictor(), limits.maxObjectBytes ?? limits.maxBytes)
+    this.#shelf = new Shelf({
+      index: this.#index.partials,
+      bodies: this.#bodies,
+      log: this.#log,
+      nextUse: () => this.#index.nextUse(),
+      roomOf: (presentBytes) => this.#room.left(presentBytes),
+      make: (room, make) => this.#made(room, make),
+    })
   }
 
   async start(): Promise<void> {
@@ -71,6 +83,7 @@ export class ResponseStore implements Store {
     try {
       this.#index.open(() => this.#recount())
       this.#pinned.start()
+      this.#shelf.start()
       this.#recount()
     } catch (error) {
       await this.#bodies.stop()
@@ -79,7 +92,7 @@ export class ResponseStore implements Store {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#growing.keys()].map((copy) => copy.discard()))
+    await Promise.all([...this.#growing].map((copy) => this.#putAside(copy)))
     this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
     await this.#pinned.stop()
@@ -107,29 +120,47 @@ export class ResponseStore implements Store {
     }
   }
 
-  async create(expectedSize = 0): Promise<GrowingCopy> {
-    const room = await this.#room.open(expectedSize)
+  async create(expectedSize = 0, wholeSize = expectedSize): Promise<GrowingCopy> {
+    const room = await this.#room.open(expectedSize, wholeSize)
     const bytes = await this.#bodies.grow().catch((error: unknown) => {
       room.close()
       throw error
     })
-    const close = () => {
-      room.close()
-      this.#growing.delete(body)
-    }
-    const body = new GrowingBody(bytes, { ...room, close })
-    this.#growing.set(body, { body, room: { ...room, close } })
-    return body
+    const copy = this.#made(room, (closing) => new GrowingBody(bytes, closing))
+    this.#growing.add(copy)
+    return copy
+  }
+
+  partials(uri: TargetUri): readonly PartialResponse[] {
+    return this.#shelf.find(uri)
+  }
+
+  async record(copy: GrowingCopy, head: ResponseHead): Promise<void> {
+    // What has become a stored body meanwhile, or was discarded, needs no record.
+    if (this.#isGrowing(copy)) await this.#shelf.record(copy, head).catch(() => false)
+  }
+
+  async shelve(copy: GrowingCopy, head: ResponseHead): Promise<void> {
+    if (!this.#isGrowing(copy)) return
+    this.#growing.delete(copy)
+    if (!(await this.#shelf.shelve(copy, head))) await copy.discard()
+  }
+
+  resume(partial: PartialResponse): GrowingCopy | undefined {
+    const copy = this.#shelf.resume(partial.id)
+    if (copy !== undefined) this.#growing.add(copy)
+    return copy
   }
 
   async commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse> {
-    const growing = this.#growing.get(copy)
-    if (growing === undefined) throw new Fault('STORE_FAILED', 'the copy is not one that grows in this store')
+    if (!this.#isGrowing(copy))
+      throw new Fault('STORE_FAILED', 'the copy is not one that grows in this store')
     let stored: StoredResponse | undefined
-    await growing.body.commit(async (body, bytes) => {
-      stored = await this.#keep(bytes, body, head, growing.room)
+    await copy.commit(async (body, bytes) => {
+      stored = await this.#keep(bytes, body, head, copy.room)
     })
     if (stored === undefined) throw new Fault('STORE_FAILED', 'the copy was not stored')
+    this.#shelf.removeOthers(head)
     return stored
   }
 
@@ -151,6 +182,7 @@ export class ResponseStore implements Store {
   remove(uri: TargetUri): number {
     const responses = this.#index.lookup(uri)
     void this.#drop(responses)
+    this.#shelf.removeAll(uri)
     return responses.length
   }
 
@@ -159,12 +191,36 @@ export class ResponseStore implements Store {
   }
 
   usage(): StoreUsage {
-    return { bytes: this.#books.used, maxBytes: this.#books.maxBytes, responses: this.#responses }
+    const { used: bytes, restingBytes: partialBytes, maxBytes } = this.#books
+    return { bytes, partialBytes, maxBytes, responses: this.#responses }
   }
 
   subscribe(listener: (event: StoreEvent) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  #isGrowing(copy: GrowingCopy): copy is GrowingBody {
+    return this.#growing.has(copy)
+  }
+
+  /** A growing copy that leaves the lists of this store when its room is closed. */
+  #made(room: CopyRoom, make: (room: CopyRoom) => GrowingBody): GrowingBody {
+    const close = () => {
+      room.close()
+      this.#growing.delete(body)
+      this.#shelf.forget(body)
+    }
+    const body = make({ ...room, close })
+    return body
+  }
+
+  /** The store stops: what was recorded of a copy stays for the next start, everything else goes. */
+  async #putAside(copy: GrowingCopy): Promise<void> {
+    const head = this.#isGrowing(copy) ? this.#shelf.headOf(copy) : undefined
+    if (head === undefined) return copy.discard()
+    await this.shelve(copy, head)
+    copy.fail(new Fault('STORE_FAILED', 'the store has stopped'))
   }
 
   async #keep(
@@ -225,7 +281,11 @@ export class ResponseStore implements Store {
   }
 
   /** To delete a row takes some space as well: where there is none at all, the bodies have to go first. */
-  async #evict(responses: readonly StoredResponse[]): Promise<void> {
+  async #evict(victims: readonly Victim[]): Promise<void> {
+    const partials = victims.filter((each) => 'isInUse' in each)
+    await Promise.all(partials.map(({ id }) => this.#shelf.remove(id)))
+    const responses = victims.filter((each) => 'digest' in each)
+    if (responses.length === 0) return
     try {
       await this.#drop(responses)
     } catch (error) {
@@ -259,12 +319,13 @@ export class ResponseStore implements Store {
   #sweepView(): SweepView {
     return {
       isWanted: (digest) => this.#pinned.isPinned(digest) || this.#index.pieces(digest) !== undefined,
+      isPartial: (name) => this.#shelf.has(name),
       digestsFrom: (prefix) => this.#index.digestsFrom(prefix),
       missing: (digest) => this.#loseBody(digest, 'its file is missing'),
     }
   }
 
-  #evictor(): Evictor {
+  #evictor(): Evictor<Victim> {
     return {
       candidates: () => this.#evictable(),
       bytesInUse: () => this.#bytesInUse(),
@@ -273,10 +334,15 @@ export class ResponseStore implements Store {
     }
   }
 
-  *#evictable(): Generator<StoredResponse> {
-    for (const response of this.#index.list('least-recent-first')) {
+  /** Complete responses and partial copies alike, in the order of use. */
+  *#evictable(): Generator<Victim> {
+    const atRest = this.#shelf.atRest().values()
+    let partial = atRest.next()
+    for (const { used, response } of this.#index.leastRecent()) {
+      for (; !partial.done && partial.value.used < used; partial = atRest.next()) yield partial.value
       if (!this.#pinned.isPinned(response.digest)) yield response
     }
+    for (; !partial.done; partial = atRest.next()) yield partial.value
   }
 
   #bytesInUse(): number {
@@ -294,6 +360,9 @@ export class ResponseStore implements Store {
     for (const listener of this.#listeners) listener(event)
   }
 }
+
+/** What may be evicted. */
+type Victim = StoredResponse | Shelved
 
 function isFull(error: unknown): boolean {
   return error instanceof Fault && error.code === 'STORE_FULL'

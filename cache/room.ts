@@ -3,7 +3,6 @@
  * made by removing the responses that were used least recently.
  */
 import { Fault } from '../core/fault.ts'
-import type { StoredResponse } from '../core/store.ts'
 import type { CopyRoom } from './growing-copy.ts'
 import type { SpaceAccount, SpaceBooks } from './space.ts'
 
@@ -19,33 +18,33 @@ const MAX_ATTEMPTS = 3
 /** Responses that are evicted before anything else of this process has its turn. */
 const EVICTIONS_PER_TURN = 64
 
-/** What is needed of the store. */
-export interface Evictor {
-  /** What may be evicted, least recently used first. */
-  candidates(): Iterable<StoredResponse>
+/** What is needed of the store. `Victim`: what may be evicted, of `size` bytes. */
+export interface Evictor<Victim extends { readonly size: number }> {
+  /** Least recently used first. */
+  candidates(): Iterable<Victim>
   /** Bytes of the bodies that cannot be evicted now. */
   bytesInUse(): number
-  /** Removes responses; resolves when their space is free. */
-  evict(responses: readonly StoredResponse[]): Promise<void>
+  /** Resolves when their space is free. */
+  evict(victims: readonly Victim[]): Promise<void>
   /** Bytes that the file system may still take; negative when its reserve is touched. */
   freeBytes(): Promise<number>
 }
 
-export class Room {
+export class Room<Victim extends { readonly size: number }> {
   readonly #books: SpaceBooks
-  readonly #evictor: Evictor
+  readonly #evictor: Evictor<Victim>
   readonly #maxObjectBytes: number
   #claimedSinceLook = 0
 
-  constructor(books: SpaceBooks, evictor: Evictor, maxObjectBytes: number) {
+  constructor(books: SpaceBooks, evictor: Evictor<Victim>, maxObjectBytes: number) {
     this.#books = books
     this.#evictor = evictor
     this.#maxObjectBytes = Math.min(maxObjectBytes, books.maxBytes)
   }
 
-  /** Room for a new growing copy of which `expectedSize` bytes are known to come. @throws Fault STORE_FULL. */
-  async open(expectedSize: number): Promise<CopyRoom> {
-    this.#mustFit(expectedSize)
+  /** Room for a new growing copy of `wholeSize` bytes, of which `expectedSize` are known to come. @throws Fault STORE_FULL. */
+  async open(expectedSize: number, wholeSize = expectedSize): Promise<CopyRoom> {
+    this.#mustFit(wholeSize)
     const account = this.#books.open()
     try {
       await this.#makeRoom(account, expectedSize)
@@ -57,12 +56,22 @@ export class Room {
     return this.#roomOf(account)
   }
 
+  /** The room of a partial copy that a former process left, at rest. */
+  left(bytes: number): CopyRoom {
+    const account = this.#books.open()
+    account.hold(bytes)
+    account.rest()
+    return this.#roomOf(account)
+  }
+
   #roomOf(account: SpaceAccount): CopyRoom {
     return {
       claim: (bytes, size) => this.#claim(account, bytes, size),
       freeDisk: (bytes) => this.#freeDisk(Math.max(bytes, FREED_WHEN_FULL)),
       hold: (bytes) => account.hold(bytes),
       reset: () => account.reset(),
+      rest: () => account.rest(),
+      wake: () => account.wake(),
       close: () => account.close(),
     }
   }
@@ -105,13 +114,13 @@ export class Room {
     }
   }
 
-  /** Evicts about `bytes`, in one turn's portion at most. @returns the bytes of the responses that went. */
+  /** Evicts about `bytes`, in one turn's portion at most. @returns the bytes of what went. */
   async #evict(bytes: number): Promise<number | 'nothing to evict'> {
-    const victims: StoredResponse[] = []
+    const victims: Victim[] = []
     let found = 0
-    for (const response of this.#evictor.candidates()) {
-      victims.push(response)
-      found += response.size
+    for (const victim of this.#evictor.candidates()) {
+      victims.push(victim)
+      found += victim.size
       if (found >= bytes || victims.length === EVICTIONS_PER_TURN) break
     }
     if (victims.length === 0) return 'nothing to evict'

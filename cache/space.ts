@@ -12,6 +12,10 @@ export interface SpaceAccount {
   hold(bytes: number): void
   /** Back to nothing held; what was claimed stays set aside. */
   reset(): void
+  /** Nobody has the copy in use: nothing more is set aside for it, and what it holds may be evicted. */
+  rest(): void
+  /** It is in use again, with what it holds. */
+  wake(): void
   /** The copy is gone, or has become a body. */
   close(): void
 }
@@ -20,6 +24,8 @@ export class SpaceBooks {
   readonly maxBytes: number
   /** Bytes of stored bodies, those included whose removal waits for a reader. */
   bodyBytes = 0
+  /** Bytes of the copies at rest. */
+  restingBytes = 0
   #held = 0
   #claimed = 0
 
@@ -29,7 +35,7 @@ export class SpaceBooks {
 
   /** Bytes that are taken now. */
   get used(): number {
-    return this.bodyBytes + this.#held
+    return this.bodyBytes + this.restingBytes + this.#held
   }
 
   /** Bytes that are promised to growing copies and not yet written. */
@@ -39,10 +45,10 @@ export class SpaceBooks {
 
   /** How many bytes must be freed before `bytes` more may be claimed. */
   shortage(bytes: number): number {
-    return Math.max(0, this.bodyBytes + this.#claimed + bytes - this.maxBytes)
+    return Math.max(0, this.bodyBytes + this.restingBytes + this.#claimed + bytes - this.maxBytes)
   }
 
-  /** Can `bytes` more be claimed when every body goes but for the `bytesInUse`? */
+  /** Can `bytes` more be claimed when every body goes but for the `bytesInUse`, and every copy at rest? */
   couldFit(bytes: number, bytesInUse: number): boolean {
     return this.#claimed + bytesInUse + bytes <= this.maxBytes
   }
@@ -51,11 +57,16 @@ export class SpaceBooks {
   open(): SpaceAccount {
     let held = 0
     let claimed = 0
+    let resting = 0
     const change = (newHeld: number, newClaimed: number) => {
       this.#held += newHeld - held
       this.#claimed += newClaimed - claimed
       held = newHeld
       claimed = newClaimed
+    }
+    const rest = (bytes: number) => {
+      this.restingBytes += bytes - resting
+      resting = bytes
     }
     return {
       get held() {
@@ -67,7 +78,18 @@ export class SpaceBooks {
       claim: (bytes) => change(held, Math.max(claimed, held + bytes)),
       hold: (bytes) => change(held + bytes, claimed),
       reset: () => change(0, claimed),
-      close: () => change(0, 0),
+      rest: () => {
+        rest(resting + held)
+        change(0, 0)
+      },
+      wake: () => {
+        change(held + resting, Math.max(claimed, held + resting))
+        rest(0)
+      },
+      close: () => {
+        rest(0)
+        change(0, 0)
+      },
     }
   }
 }

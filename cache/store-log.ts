@@ -6,6 +6,8 @@ export type StoreLogEvent =
   | { readonly kind: 'index-rebuilt'; readonly reason: string; readonly setAside: string }
   /** A row of the index was not what had been written; it was dropped. */
   | { readonly kind: 'row-corrupt'; readonly id: number }
+  /** What is held of a body could not be written down: a restart forgets it. */
+  | { readonly kind: 'partial-unrecorded'; readonly reason: string }
   /** A body's bytes did not match their digest, or could not be read; its responses were removed. */
   | { readonly kind: 'body-lost'; readonly digest: Sha256; readonly reason: string }
   /** `files` files that no stored response has were removed: left over from a process that was killed. */

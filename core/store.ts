@@ -30,6 +30,14 @@ export interface StoredResponse {
 /** What the caller knows when a growing copy is whole; the store adds the rest. */
 export type ResponseHead = Omit<StoredResponse, 'id' | 'size' | 'digest'>
 
+/** An incomplete stored response (RFC 9111 3.3): some bytes of a body are here, in any places, for requests to come. */
+export interface PartialResponse extends ResponseHead {
+  /** Unique among the partial copies of this store. */
+  readonly id: number
+  /** Bytes of the whole body. */
+  readonly size: number
+}
+
 /**
  * A body that is still being filled, with readers that follow it: the file is the buffer between one writer
  * and any number of readers of any speed. Bytes may come in any order.
@@ -41,6 +49,13 @@ export interface GrowingCopy {
   setSize(size: number): void
   /** Where the run of held bytes that begins at `offset` ends; `offset` itself when that byte is missing. */
   heldUntil(offset: number): number
+  /** The parts of `span` that are not here, ascending. What waits to be recalled is here, and yet not held. */
+  missing(span: ByteSpan): readonly ByteSpan[]
+  /**
+   * Checks what a former process left of `span`: the right bytes are held from then on, wrong ones are missing (R7.3).
+   * Ends early, without an error, when `signal` aborts.
+   */
+  recall(span: ByteSpan, signal?: AbortSignal): Promise<void>
   /**
    * Keeps `bytes` at `offset`; resolves when readers can have them. One write at a time. The array must not change
    * afterwards: it may be what they are handed.
@@ -73,8 +88,10 @@ export type StoreEvent =
 export type Freshening = Pick<StoredResponse, 'fields' | 'requestTime' | 'responseTime' | 'shareable'>
 
 export interface StoreUsage {
-  /** Bytes of bodies on disk, growing copies included; each body counted once. */
+  /** Bytes of bodies on disk, growing and partial copies included; each body counted once. */
   readonly bytes: number
+  /** Of these, what partial copies hold that nobody has in use. */
+  readonly partialBytes: number
   readonly maxBytes: number
   readonly responses: number
 }
@@ -92,21 +109,36 @@ export interface Store {
   read(response: StoredResponse, span: ByteSpan): AsyncIterable<Uint8Array>
   /**
    * A new growing copy; `expectedSize` (bytes) reserves room by evicting what was used least recently.
+   * @param wholeSize bytes of the whole body, where no more than `expectedSize` of it is expected for now.
    * @throws Fault STORE_FULL when it can never fit.
    */
-  create(expectedSize?: number): Promise<GrowingCopy>
+  create(expectedSize?: number, wholeSize?: number): Promise<GrowingCopy>
   /**
    * Makes a whole copy a stored response, atomically: after a crash it is there entirely or not at all. It replaces
    * stored responses with the same URI and selecting fields. Readers of the copy go on undisturbed.
    * @throws Fault STORE_FAILED; the copy is then discarded.
    */
   commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse>
+  /** The partial copies for this URI that nobody has in use, the most recent first. */
+  partials(uri: TargetUri): readonly PartialResponse[]
+  /**
+   * Writes down what is held of a growing copy in use, so that a killed process loses no more than what comes later.
+   * Without effect where it cannot be written.
+   */
+  record(copy: GrowingCopy, head: ResponseHead): Promise<void>
+  /**
+   * Nobody needs the copy just now: it stays as a partial copy, within the quota, for whoever resumes it. It replaces one
+   * with the same URI and selecting fields. A copy of unknown size, or without a byte, is discarded.
+   */
+  shelve(copy: GrowingCopy, head: ResponseHead): Promise<void>
+  /** Takes a partial copy into use again; `undefined` when it is gone, or somebody else was quicker. */
+  resume(partial: PartialResponse): GrowingCopy | undefined
   /** Another URI for a body that is already here (the same file under another name). */
   link(body: StoredResponse, head: ResponseHead): StoredResponse
   /** Updates fields and times after a 304 (RFC 9111 4.3.4), which may also take the permission to share back. */
   freshen(response: StoredResponse, update: Freshening): StoredResponse
   findByDigest(digest: Sha256): StoredResponse | undefined
-  /** Removes every stored response for the URI. @returns how many there were. */
+  /** Removes every stored response for the URI, partial copies included. @returns how many complete ones there were. */
   remove(uri: TargetUri): number
   /** All stored responses, the most recently used first. */
   list(): Iterable<StoredResponse>

@@ -4,7 +4,7 @@
  */
 import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { Fault } from '../core/fault.ts'
 import { hasField, withField, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
@@ -13,11 +13,13 @@ import type { Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
-import { hasContent } from '../cache/semantics/statuses.ts'
 import { admit, type Admission } from './admission.ts'
+import type { Ask, OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
+import { openWhole } from './open-copy.ts'
+import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { keepingPace, within, type Pace } from './pace.ts'
-import { contentLength, openPeer, type OpenedSource } from './peer-source.ts'
+import { openPeer, type OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
 import { newReport, peerOf, type RetrievalReport, type Source } from './source.ts'
@@ -34,6 +36,8 @@ export interface ArrivalComponents {
   readonly store: Store
   readonly verifier: Verifier
   readonly origin: Upstream
+  /** What comes from the origin server alone. */
+  readonly origins: OriginCopies
   readonly peers: Upstream
   /** Applications may be answered from the copy now; called more than once. */
   readonly onAnswerable: () => void
@@ -67,14 +71,12 @@ export class Arrival {
   /** Peers whose bytes are in the copy. */
   readonly contributors = new Set<Address>()
   #copy: GrowingCopy | undefined
-  /** 200 unless the origin server says otherwise: peers have files and nothing else. */
-  #status = 200
+  /** As long as the origin server alone fills the copy, others may want bytes of it too. */
+  #opened: OpenedCopy | undefined
   #fields: Fields = []
   #admission: Admission = { kind: 'refused', reason: 'nothing has come yet' }
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
-  /** What was stored for the URI when the origin server answered. */
-  #storedBefore: ReadonlySet<number> = new Set()
   #requestTime: EpochMs
   #responseTime: EpochMs
   /** Whether applications were answered before the whole was verified. */
@@ -97,17 +99,28 @@ export class Arrival {
 
   /** The fields that came with the first source. */
   get fields(): Fields {
-    return this.#fields
+    return this.#opened?.of.head.fields ?? this.#fields
   }
 
   /** What applications are answered with, as far as reuse depends on it. */
   get response(): Stored {
     const times = { requestTime: this.#requestTime, responseTime: this.#responseTime }
-    return { status: this.#status, fields: this.#fields, ...times }
+    // Peers have files and nothing else.
+    return this.#opened?.of.head ?? { status: 200, fields: this.#fields, ...times }
   }
 
   get admission(): Admission {
-    return this.#admission
+    return this.#opened?.of.head.admission ?? this.#admission
+  }
+
+  /** Whether it comes from the origin server alone, and may be gone on with later, whoever asks. */
+  get isFromOrigin(): boolean {
+    return this.#opened !== undefined
+  }
+
+  /** Whether a peer may go on with it: nobody else has been given bytes of it before they are verified (V§2). */
+  get mayChangeOver(): boolean {
+    return this.#opened?.of.isDetachable ?? true
   }
 
   /** Bytes held without a gap from the start. */
@@ -125,6 +138,10 @@ export class Arrival {
 
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
   async take(attempt: Attempt, expectation: Expectation): Promise<ArrivalOutcome> {
+    const isOriginAlone = attempt.source.kind === 'internet' && this.contributors.size === 0
+    if (isOriginAlone && !this.#isStreaming) return this.#takeFromOrigin(attempt.signal)
+    if (!this.detach())
+      throw new Fault('RESPONSE_INCOMPLETE', 'others have bytes of what the origin server began')
     const opened = await this.#open(attempt, expectation)
     if ('kind' in opened) return opened
     const peer = peerOf(attempt.source)
@@ -162,35 +179,27 @@ export class Arrival {
    * read. @throws Fault of the store.
    */
   async commit(): Promise<StoredResponse | undefined> {
+    if (this.#opened !== undefined) return void (await this.#opened.of.commit())
     const copy = this.#copy
     const admission = this.#admission
-    if (copy === undefined || admission.kind === 'refused' || this.#isOvertaken(admission)) return undefined
+    if (copy === undefined || admission.kind === 'refused') return undefined
     const head: ResponseHead = {
       uri: this.#request.uri,
       selecting: admission.selecting,
-      status: this.#status,
+      status: 200,
       fields: admission.fields,
       requestTime: this.#requestTime,
       responseTime: this.#responseTime,
       source: this.contributors.size > 0 ? 'peer' : 'internet',
       shareable: admission.isShareable,
     }
-    return this.#components.store.commit(copy, head)
-  }
-
-  /** A newer response to the same has come and gone into the store while this one was on its way. */
-  #isOvertaken({ selecting }: Extract<Admission, { kind: 'admitted' }>): boolean {
-    const others = this.#components.store.lookup(this.#request.uri)
-    return others.some((each) => {
-      const isNewer = !this.#storedBefore.has(each.id) && each.responseTime > this.#responseTime
-      return isNewer && JSON.stringify(each.selecting) === JSON.stringify(selecting)
-    })
+    const { store } = this.#components
+    return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head)
   }
 
   /** Forgets every byte, and the length: nobody has seen one. */
   async reset(): Promise<void> {
     this.contributors.clear()
-    this.#status = 200
     this.#fields = []
     this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
     this.report.source = undefined
@@ -215,15 +224,75 @@ export class Arrival {
     return undefined
   }
 
+  /** Nobody reads it any more: what may be gone on with later is kept, everything else goes. */
+  letGo(): void {
+    if (this.#opened !== undefined) this.#opened.use.leave()
+    else void this.#copy?.discard()
+  }
+
+  /** Ends every reader with this error. */
+  fail(fault: Fault): void {
+    if (this.#opened === undefined) this.#copy?.fail(fault)
+    this.letGo()
+  }
+
   /** Gives up the copy: from now on the origin server's response is passed on without being stored. */
   async abandonCopy(reason: string): Promise<void> {
     const copy = this.#copy
+    const opened = this.#opened
     this.#copy = undefined
+    this.#opened = undefined
     this.#fields = []
     this.#admission = { kind: 'refused', reason }
     this.contributors.clear()
     this.#unstorable = reason
-    await copy?.discard()
+    opened?.use.leave()
+    if (opened === undefined) await copy?.discard()
+  }
+
+  /** The whole as the origin server alone sends it, whoever else wants bytes of it. */
+  async #takeFromOrigin(signal: AbortSignal): Promise<ArrivalOutcome> {
+    await this.#copy?.discard()
+    this.#copy = undefined
+    const opened = await openWhole(this.#components.origins, this.#askFor(signal))
+    if (opened.kind === 'direct') return signal.aborted ? { kind: 'aborted' } : opened
+    const { use } = opened
+    if (signal.aborted) {
+      use.leave()
+      return { kind: 'aborted' }
+    }
+    this.#opened = opened
+    this.#copy = opened.of.copy
+    this.report.source ??= 'internet'
+    this.report.isPartial = opened.how !== 'begun'
+    this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
+    this.#isStreaming = true
+    this.#components.onAnswerable()
+    await use.filled.promise
+    if (signal.aborted) return { kind: 'aborted' }
+    if (use.hasLeft)
+      throw new Fault('RESPONSE_INCOMPLETE', 'the copy was taken over, and nobody goes on with it')
+    return { kind: 'filled' }
+  }
+
+  #askFor(signal: AbortSignal): Ask {
+    const ask = { request: this.#request, want: 'whole', signal, report: this.report } as const
+    return this.#unstorable === undefined ? ask : { ...ask, unstorable: this.#unstorable }
+  }
+
+  /** Makes the copy one that peers may go on with. @returns whether it is. */
+  detach(): boolean {
+    const opened = this.#opened
+    if (opened === undefined) return true
+    if (this.#components.origins.detach(opened.of) === undefined) return false
+    const { fields, admission, requestTime, responseTime } = opened.of.head
+    this.#fields = fields
+    this.#admission = admission
+    this.#requestTime = requestTime
+    this.#responseTime = responseTime
+    this.#opened = undefined
+    opened.use.leave()
+    return true
   }
 
   async #open(attempt: Attempt, expectation: Expectation): Promise<OpenedSource | ArrivalOutcome> {
@@ -232,8 +301,7 @@ export class Arrival {
     const { source } = attempt
     if (source.kind !== 'internet') return this.#openPeer(source, from, attempt, expectation)
     // Who has been answered from the copy can be given nothing but the rest of it.
-    const isRest = from > 0 || this.#isStreaming
-    return isRest ? this.#openRest(from, attempt.signal) : this.#openOrigin(attempt.signal)
+    return this.#openRest(from, attempt.signal)
   }
 
   async #openPeer(
@@ -281,39 +349,6 @@ export class Arrival {
   #forgetPeers({ fields }: OpenedSource): void {
     this.contributors.clear()
     this.#admission = admit(this.#request, { ...this.response, fields })
-  }
-
-  async #openOrigin(signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {
-    const { origin, clock, store } = this.#components
-    const { uri, target, fields, onInformation } = this.#request
-    this.#requestTime = clock.wall()
-    const response = await origin.request({ method: 'GET', uri: target, fields, signal, onInformation })
-    this.#responseTime = clock.wall()
-    this.#storedBefore = new Set(store.lookup(uri).map(({ id }) => id))
-    const size = hasContent(response.status) ? contentLength(response.fields) : 0
-    const reason = this.#unstorable ?? this.#refusal(response) ?? (await this.#roomOrReason(size, signal))
-    if (signal.aborted) return { kind: 'aborted' }
-    if (reason !== undefined) return { kind: 'direct', response, reason }
-    const { status, fields: received, body } = response
-    this.#status = status
-    this.#fields = received
-    return { status, fields: received, size, from: 0, body }
-  }
-
-  #refusal(response: UpstreamResponse): string | undefined {
-    const { status, fields } = response
-    this.#admission = admit(this.#request, { ...this.response, status, fields })
-    return this.#admission.kind === 'refused' ? this.#admission.reason : undefined
-  }
-
-  /** Makes room for the copy. A response that finds none is delivered without being stored. @returns why there is none. */
-  async #roomOrReason(size: number | undefined, signal: AbortSignal): Promise<string | undefined> {
-    try {
-      if (this.#copy === undefined) await this.#create(size, signal)
-      return undefined
-    } catch (error) {
-      return describe(error)
-    }
   }
 
   async #pump(

@@ -49,7 +49,7 @@ export async function openRest(
 }
 
 /** Two versions of a file are never joined: what tells them apart must not differ (RFC 9110 15.3.7.3). */
-function refuseAnother(response: UpstreamResponse, rest: Rest): void {
+export function refuseAnother(response: UpstreamResponse, rest: Pick<Rest, 'fields'>): void {
   for (const name of ['etag', 'last-modified']) {
     const before = fieldValue(rest.fields, name)
     const now = fieldValue(response.fields, name)

@@ -8,6 +8,7 @@ import type { Random } from '../core/random.ts'
 import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import { hasContent } from '../cache/semantics/statuses.ts'
 import { evaluateConditional, ifRangeMatches } from '../cache/semantics/validation.ts'
+import { WHOLE } from './plan.ts'
 
 export interface Representation {
   readonly status: number
@@ -43,6 +44,16 @@ export function answerWith(
   }
 }
 
+/** The bytes of a 200's body that the answer to a GET is made of. */
+export function spansOf(
+  representation: Omit<Representation, 'read'>,
+  request: RepresentationRequest,
+): readonly ByteSpan[] {
+  const { size } = representation
+  const spans = size === undefined ? undefined : askedSpans(representation, request, size)
+  return spans ?? [WHOLE]
+}
+
 function served(representation: Representation, request: RepresentationRequest, random: Random): Answer {
   const { size } = representation
   const spans = size === undefined ? undefined : askedSpans(representation, request, size)
@@ -62,7 +73,7 @@ function served(representation: Representation, request: RepresentationRequest, 
 
 /** `Range` counts for GET and a 200 only, and with `If-Range` only for the very same representation. */
 function askedSpans(
-  { status, fields }: Representation,
+  { status, fields }: Omit<Representation, 'read'>,
   request: RepresentationRequest,
   size: number,
 ): readonly ByteSpan[] | undefined {

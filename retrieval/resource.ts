@@ -3,6 +3,7 @@ import type { Answer } from '../core/answer.ts'
 import type { Clock, EpochMs } from '../core/clock.ts'
 import { endToEndFields, withField, type Fields } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'
+import type { ByteSpan } from '../core/ranges.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { OnInformation } from '../core/upstream.ts'
@@ -86,7 +87,7 @@ export function fromStore(
 export function fromGrowing(
   head: Extract<Head, { kind: 'growing' }>,
   { retrieval, isCollapsed, leave }: Joined,
-  reason: ForwardReason,
+  missing: ForwardReason,
   request: RepresentationRequest & Pick<ResourceRequest, 'signal'>,
   { random, clock }: { readonly random: Random; readonly clock: Clock },
 ): Resource {
@@ -94,11 +95,12 @@ export function fromGrowing(
   const now = clock.wall()
   const received = endToEndFields(head.response.fields)
   const fields = isCollapsed ? withField(received, 'Age', ageOf(head.response, now)) : received
-  const read: typeof copy.read = (span) => copy.read(span, request.signal)
+  const read = (span: ByteSpan) => retrieval.read(copy, span, request.signal)
   const { status } = head.response
   const answer = answerWith({ status, size: copy.size, fields, read }, request, random)
   const detail = retrieval.report.source ?? 'internet'
   const isStored = retrieval.willBeStored
+  const reason = retrieval.report.isPartial ? 'partial' : missing
   const key = variantKey(retrieval.request.uri, retrieval.selecting ?? [])
   const cacheStatus = { kind: 'forward', reason, status, isStored, isCollapsed, detail, ...key } as const
   return {
@@ -124,8 +126,9 @@ function inSeconds(ms: number): string {
 
 /** What is not kept goes to its application as the origin server sent it. */
 export function fromDirect(
-  { response }: Extract<Head, { kind: 'direct' }>,
-  { retrieval, leave }: Pick<Joined, 'retrieval' | 'leave'>,
+  { response }: Pick<Extract<Head, { kind: 'direct' }>, 'response'>,
+  report: RetrievalReport,
+  leave: () => void,
   reason: ForwardReason,
 ): Resource {
   const { status, body } = response
@@ -133,7 +136,7 @@ export function fromDirect(
   const cacheStatus = { kind: 'forward', reason, status, detail: 'internet' } as const
   return {
     answer: endingWith(hasContent(status) ? { ...answer, body } : answer, leave),
-    trace: { how: 'internet', cacheStatus, retrieval: retrieval.report },
+    trace: { how: 'internet', cacheStatus, retrieval: report },
   }
 }
 

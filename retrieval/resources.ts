@@ -9,7 +9,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
-import { endToEndFields, hasField, withoutFields, type Fields } from '../core/fields.ts'
+import { endToEndFields, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import { withoutSecrets } from '../core/redaction.ts'
@@ -31,8 +31,11 @@ import { notModifiedApplies } from '../cache/semantics/validation.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
+import { isPersonal } from './origin-copies.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
+import { isForPart, part, partHere } from './part-path.ts'
 import { heedHead, renew, type Update } from './renewal.ts'
+import { answerWith } from './representation.ts'
 import type { RetrievalRequest } from './request.ts'
 import {
   begun,
@@ -124,7 +127,7 @@ class RequestPath {
       case 'miss':
         return this.#orStandIn(decision.stale, () => this.#miss(decision.reason, decision.stale))
       case 'only-if-cached':
-        return NOT_CACHED
+        return this.#notCached()
     }
   }
 
@@ -175,8 +178,30 @@ class RequestPath {
   }
 
   #miss(reason: ForwardReason, stale?: StoredResponse): Promise<Resource> {
-    if (this.#request.method === 'HEAD') return this.#head(reason, stale)
-    return this.#retrieve(this.#wanted(reason, stale), reason, stale)
+    const wanted = this.#wanted(reason, stale)
+    if (this.#request.method === 'HEAD') return this.#headOfPart(wanted) ?? this.#head(reason, stale)
+    const isOfFile = stale === undefined || stale.status !== 200
+    if (isOfFile && isForPart(this.#request)) return part(this.#request, wanted, reason, this.#components)
+    return this.#retrieve(wanted, reason, stale)
+  }
+
+  /** `only-if-cached`: what is here of an incomplete response may be all that is asked for. */
+  #notCached(): Resource {
+    const isPart = isForPart(this.#request)
+    const wanted = this.#wanted('uri-miss', undefined)
+    return (isPart ? partHere(this.#request, wanted, this.#components) : undefined) ?? NOT_CACHED
+  }
+
+  /** What is held of a file tells what HEAD would (BITS asks it before each job). */
+  #headOfPart(request: RetrievalRequest): Promise<Resource> | undefined {
+    const { retrievals, random } = this.#components
+    const known = retrievals.origins.known(request)
+    if (known === undefined || isPersonal(this.#request.received)) return undefined
+    const { ageMs, ttlMs, size } = known
+    const fields = withField(endToEndFields(known.fields), 'Age', String(Math.floor(ageMs / 1000)))
+    const representation = { status: 200, fields, size, read: nothing }
+    const answer = answerWith(representation, this.#asked(), random)
+    return Promise.resolve({ answer, trace: { how: 'hit', cacheStatus: { kind: 'hit', ttlMs } } })
   }
 
   /** When the origin server cannot be asked, what is stored may do (RFC 5861 4, RFC 9111 4.2.4). */
@@ -291,10 +316,13 @@ class RequestPath {
   ): Resource | Promise<Resource> {
     const { status } = head.response
     if (stale !== undefined && this.#mayStandIn(stale, status)) {
+      joined.retrieval.outdate()
       joined.leave()
       return this.#standIn(stale, status)
     }
-    return head.kind === 'growing' ? this.#growing(head, joined, reason) : fromDirect(head, joined, reason)
+    return head.kind === 'growing'
+      ? this.#growing(head, joined, reason)
+      : fromDirect(head, joined.retrieval.report, joined.leave, reason)
   }
 
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
@@ -368,6 +396,9 @@ class RequestPath {
     }
   }
 }
+
+/** HEAD has no content. */
+async function* nothing(): AsyncIterable<Uint8Array> {}
 
 const NOT_CACHED: Resource = {
   answer: { status: 504, fields: [['Content-Length', '0']] },

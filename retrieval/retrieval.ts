@@ -54,6 +54,8 @@ export interface RetrievalEvents {
   shun(peer: Address, reason: ShunReason, detail: string, body?: Sha256): void
   /** Bytes that turned out wrong had been delivered: the next request goes to the origin server. */
   poisoned(uri: TargetUri): void
+  /** Peers were asked, and none has it. */
+  absent(uri: TargetUri): void
   stored(response: StoredResponse, unverified: UnverifiedCopy | undefined): void
   /** The last byte has come, also of a response that was only passed on. */
   ended(report: RetrievalReport): void
@@ -110,7 +112,12 @@ export class Retrieval implements InquiryOwner {
   #early: PeerOffer | undefined
   /** What failed peers have cost so far, in ms. */
   #wastedMs = 0
+  /** Those who read, or wait for something to read… */
   #readers = 0
+  /** …and how many of them ever wanted the whole. */
+  #wholeReaders = 0
+  /** Aborted, with the reason, when nothing more comes for those who read. */
+  readonly #failed = new AbortController()
   #isAnswered = false
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
 
@@ -126,6 +133,12 @@ export class Retrieval implements InquiryOwner {
   /** Resolves when applications can be answered. @throws Fault of the last source when every one failed. */
   head(): Promise<Head> {
     return this.#head.promise
+  }
+
+  /** The head of a copy from a peer; `undefined` when none has it, so that a part is for the origin server to send. */
+  async peerHead(): Promise<Extract<Head, { kind: 'growing' }> | undefined> {
+    const head = await this.head().catch(() => undefined)
+    return head?.kind === 'growing' && !this.isFromOrigin ? head : undefined
   }
 
   get report(): RetrievalReport {
@@ -204,6 +217,17 @@ export class Retrieval implements InquiryOwner {
       throw new Fault('STOPPING', 'the download goes on from another peer')
   }
 
+  /** The bytes of `span` for an application, as they come. @throws Fault why they do not. */
+  async *read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    yield* copy.read(span, AbortSignal.any([signal, this.#failed.signal]))
+    if (this.#failed.signal.aborted) throw this.#failed.signal.reason
+  }
+
+  /** Whether it comes from the origin server alone: then any part of it can be had there. */
+  get isFromOrigin(): boolean {
+    return this.#arrival.isFromOrigin
+  }
+
   /** Which source feeds it now, for people who watch. */
   get current(): Source | undefined {
     return this.#current
@@ -229,9 +253,10 @@ export class Retrieval implements InquiryOwner {
     this.#inquiry = inquire(uri, policy.waitForDownloads, this)
   }
 
-  /** One more application (or peer) reads this. @returns what to call when it has gone or is done. */
-  join(): () => void {
+  /** One more application (or peer) reads this, or a part. @returns what to call when it has gone or is done. */
+  join(want: 'whole' | 'part' = 'whole'): () => void {
     this.#readers++
+    if (want === 'whole') this.#wholeReaders++
     this.#lingering.abort(NO_LONGER_NEEDED)
     if (this.#state === 'paused') this.#resume()
     let isGone = false
@@ -264,7 +289,9 @@ export class Retrieval implements InquiryOwner {
   }
 
   retrieveFromInternet(): void {
-    this.#use({ kind: 'internet' })
+    if (this.#wholeReaders > 0 || this.#isAnswered) return this.#use({ kind: 'internet' })
+    this.#components.events.absent(this.request.uri)
+    this.#giveUp(new Fault('RESPONSE_INCOMPLETE', 'no peer has it'))
   }
 
   /** A holder answered after the Internet was asked: worth changing over to when enough is missing. */
@@ -275,6 +302,7 @@ export class Retrieval implements InquiryOwner {
     if (copy?.size === undefined) return void (this.#early = offer)
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
+    if (!this.#arrival.mayChangeOver) return
     void this.#expect().then((expectation) => this.#changeOver(expectation))
   }
 
@@ -288,7 +316,7 @@ export class Retrieval implements InquiryOwner {
 
   #changeOver(expectation: Expectation): void {
     if (expectation.kind === 'none' || this.#state !== 'running' || this.#current?.kind !== 'internet') return
-    this.#inquiry?.changeOver()
+    if (this.#arrival.detach()) this.#inquiry?.changeOver()
   }
 
   #use(source: Source): void {
@@ -314,7 +342,7 @@ export class Retrieval implements InquiryOwner {
       began = this.#components.clock.monotonic()
       const patienceMs = this.#patienceMs()
       const isVain = expectation.kind === 'none' || patienceMs <= 0 || !this.#isFile
-      const isUseless = source.kind !== 'internet' && isVain
+      const isUseless = source.kind !== 'internet' && (isVain || !this.#arrival.mayChangeOver)
       if (isUseless) return this.#next()
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
@@ -378,7 +406,7 @@ export class Retrieval implements InquiryOwner {
     }
     this.#announced?.complete()
     this.#end()
-    if (this.#readers === 0) void this.#arrival.copy?.discard()
+    if (this.#readers === 0) this.#arrival.letGo()
   }
 
   #unverified(expectation: Expectation): UnverifiedCopy | undefined {
@@ -501,7 +529,7 @@ export class Retrieval implements InquiryOwner {
     }
     if (this.#state === 'running' && !this.#isWorthFinishing()) this.#pause()
     // What was stored stays; what was not has been read to its end.
-    if (this.#state === 'over') void this.#arrival.copy?.discard()
+    if (this.#state === 'over') this.#arrival.letGo()
   }
 
   #isWorthFinishing(): boolean {
@@ -511,10 +539,12 @@ export class Retrieval implements InquiryOwner {
 
   /** Nobody reads: what is here stays for a while, and the uplink does not work for nobody (field note 12). */
   #pause(): void {
-    // A file that could have changed meanwhile is not continued later: two versions are never joined.
+    // A file that could have changed meanwhile is not continued later: two versions are never joined. And what the origin
+    // server alone has sent is kept for whoever comes, without this.
     const { status, fields } = this.#arrival.response
     const mayResume = status === 200 && (this.request.policy.immutable || isResumable(fields))
-    if (!mayResume) return this.#giveUp(new Fault('ABORTED', 'every application has gone'))
+    if (!mayResume || this.#arrival.isFromOrigin)
+      return this.#giveUp(new Fault('ABORTED', 'every application has gone'))
     this.#state = 'paused'
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#inquiry?.abandon()
@@ -541,8 +571,8 @@ export class Retrieval implements InquiryOwner {
     this.#endAnnouncement()
     this.#inquiry?.abandon()
     this.#head.reject(fault)
-    this.#arrival.copy?.fail(fault)
-    void this.#arrival.copy?.discard()
+    this.#failed.abort(fault)
+    this.#arrival.fail(fault)
     if (this.#state !== 'handed-over') this.#end()
   }
 

@@ -1,7 +1,8 @@
 /** The retrievals that run: requests for the same are collapsed into one (R4.6, RFC 9111 4), uncacheable ones are not. */
-import { fieldValue, hasField, withoutFields, type Fields } from '../core/fields.ts'
+import { fieldValue, hasField, type Fields } from '../core/fields.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
+import { isPersonal, OriginCopies } from './origin-copies.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
 import {
   Retrieval,
@@ -11,9 +12,12 @@ import {
 } from './retrieval.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { Joined } from './resource.ts'
+import type { RetrievalReport } from './source.ts'
 
 export interface Retrievals {
-  join(request: RetrievalRequest, received: Fields): Joined
+  /** What comes from the origin server alone, whole or in parts. */
+  readonly origins: OriginCopies
+  join(request: RetrievalRequest, received: Fields, want?: 'whole' | 'part'): Joined
   /** For one application only. */
   alone(request: RetrievalRequest): Joined
   /** The retrieval whose growing copy may be read. */
@@ -27,31 +31,44 @@ export interface Retrievals {
   all(): readonly Retrieval[]
   /** Whether wrong bytes of this were delivered lately: then the origin server answers the next request (V§2). */
   isPoisoned(uri: TargetUri): boolean
-  stop(): void
+  /** Bytes came from the origin server that no retrieval accounts for. */
+  ended(report: RetrievalReport): void
+  /** Whether peers were asked lately, and none had it. */
+  isAbsent(uri: TargetUri): boolean
+  stop(): Promise<void>
 }
 
 /** For this long a resource of which wrong bytes were delivered comes from the origin server, in ms. */
 export const POISONED_MS = 600_000
 
-const MAX_POISONED = 1000
+/** For this long peers are not asked again for a resource of which parts are wanted, in ms. */
+export const ABSENT_MS = 60_000
 
-export type RetrievalsEvents = Omit<RetrievalEvents, 'over' | 'poisoned'>
+const MAX_REMEMBERED = 1000
+
+export type RetrievalsEvents = Omit<RetrievalEvents, 'over' | 'poisoned' | 'absent'>
 
 export function retrievals(
   settings: RetrievalSettings,
-  components: Omit<RetrievalComponents, 'events'> & {
+  components: Omit<RetrievalComponents, 'events' | 'origins'> & {
     readonly events: RetrievalsEvents
   },
 ): Retrievals {
   const running = new Map<string, Retrieval>()
   const everyone = new Set<Retrieval>()
   const poisoned = new Map<TargetUri, Monotonic>()
+  const absent = new Map<TargetUri, Monotonic>()
+  const note = (times: Map<TargetUri, Monotonic>, uri: TargetUri) => {
+    times.delete(uri)
+    times.set(uri, components.clock.monotonic())
+    if (times.size > MAX_REMEMBERED) times.delete([...times.keys()][0] ?? uri)
+  }
+  const isWithin = (times: Map<TargetUri, Monotonic>, uri: TargetUri, ms: number) =>
+    components.clock.monotonic() - (times.get(uri) ?? -Infinity) < ms
   const events: RetrievalEvents = {
     ...components.events,
-    poisoned: (uri) => {
-      poisoned.set(uri, components.clock.monotonic())
-      if (poisoned.size > MAX_POISONED) poisoned.delete([...poisoned.keys()][0] ?? uri)
-    },
+    poisoned: (uri) => note(poisoned, uri),
+    absent: (uri) => note(absent, uri),
     stored: (response, unverified) => {
       // What the origin server alone has sent is right: the name is clean again.
       if (response.source === 'internet') poisoned.delete(response.uri)
@@ -63,26 +80,35 @@ export function retrievals(
       if (running.get(key) === retrieval) running.delete(key)
     },
   }
-  const begin = (request: RetrievalRequest): Joined => {
-    const retrieval = new Retrieval(request, settings, { ...components, events })
+  const origins = new OriginCopies({
+    ...components,
+    stored: (response) => events.stored(response, undefined),
+    ended: (report) => events.ended(report),
+    log: (message, detail) => events.log(message, detail),
+  })
+  const begin = (request: RetrievalRequest, want: 'whole' | 'part' = 'whole'): Joined => {
+    const retrieval = new Retrieval(request, settings, { ...components, origins, events })
     everyone.add(retrieval)
-    const leave = retrieval.join()
+    const leave = retrieval.join(want)
     void retrieval.start()
     return { retrieval, isCollapsed: false, leave }
   }
   return {
-    join(request, received) {
+    origins,
+    join(request, received, want) {
       if (isPersonal(received)) return begin(request)
       const key = keyOf(request)
-      const known = running.get(key) ?? wholeOf(running, request)
-      if (known?.mayBeJoined(received)) return { retrieval: known, isCollapsed: true, leave: known.join() }
-      const joined = begin(request)
+      const known = running.get(key)
+      if (known?.mayBeJoined(received))
+        return { retrieval: known, isCollapsed: true, leave: known.join(want) }
+      const joined = begin(request, want)
       running.set(key, joined.retrieval)
       return joined
     },
-    alone: begin,
+    alone: (request) => begin(request),
     outdate(uri) {
       for (const each of everyone) if (each.request.uri === uri) each.outdate()
+      origins.outdate(uri)
     },
     running: (uri) => [...everyone].find((each) => each.request.uri === uri && each.copy !== undefined),
     storing(uri, received) {
@@ -93,14 +119,14 @@ export function retrievals(
     },
     isFetching: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isFetching),
     all: () => [...everyone],
-    isPoisoned: (uri) => components.clock.monotonic() - (poisoned.get(uri) ?? -Infinity) < POISONED_MS,
-    stop: () => everyone.forEach((retrieval) => retrieval.stop()),
+    ended: (report) => events.ended(report),
+    isPoisoned: (uri) => isWithin(poisoned, uri, POISONED_MS),
+    isAbsent: (uri) => isWithin(absent, uri, ABSENT_MS),
+    stop() {
+      for (const retrieval of everyone) retrieval.stop()
+      return origins.stop()
+    },
   }
-}
-
-/** Requests in somebody's name are nobody else's. */
-function isPersonal(fields: Fields): boolean {
-  return ['authorization', 'cookie'].some((name) => hasField(fields, name))
 }
 
 /** What makes two requests the same before the origin server has said what varies. */
@@ -110,16 +136,3 @@ function keyOf({ uri, fields, mayAskPeers }: RetrievalRequest): string {
   )
   return [uri, `peers=${mayAskPeers}`, ...parts].join('\n')
 }
-
-/** A range of what is already on its way is read from there, when it comes soon. */
-function wholeOf(running: Map<string, Retrieval>, request: RetrievalRequest): Retrieval | undefined {
-  const from = /^bytes=(\d{1,15})-/.exec(fieldValue(request.fields, 'range') ?? '')?.[1]
-  if (from === undefined) return undefined
-  const fields = withoutFields(request.fields, SELECTING_A_PART)
-  const whole = running.get(keyOf({ ...request, fields }))
-  const held = whole?.progress().receivedBytes ?? 0
-  return whole?.copy?.size !== undefined && Number(from) <= held + SOON_BYTES ? whole : undefined
-}
-
-/** A range that begins this close behind what is held is waited for, in bytes. */
-const SOON_BYTES = 4 * 1024 * 1024

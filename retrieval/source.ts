@@ -33,6 +33,8 @@ export interface RetrievalReport {
   readonly bytes: Record<SourceKind, number>
   /** The source that began the body that was delivered. */
   source: SourceKind | undefined
+  /** Whether some of it was here before, or on its way. */
+  isPartial: boolean
   /** From the question to the first source, in ms. */
   waitedMs: number
   /** What the downloader that is waited for said last (R5.2). */
@@ -47,6 +49,7 @@ export function newReport(): RetrievalReport {
     answered: new Set(),
     bytes: { peer: 0, 'in-progress': 0, internet: 0 },
     source: undefined,
+    isPartial: false,
     waitedMs: 0,
     peerProgress: undefined,
     failures: [],

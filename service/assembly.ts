@@ -160,7 +160,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     files: copies,
     start: () => peering.start(),
     async stop() {
-      running.stop()
+      await running.stop()
       await peering.stop()
       await verifier.stop()
     },

@@ -1,6 +1,7 @@
 /**
  * A process that a test starts in order to kill it. Usage: `crashing-writer.ts <directory> <seed>` stores, replaces,
  * reads and removes without end, and prints one line per stored response: what must be there after the kill.
+ * `<directory> <seed> partial` fills a partial copy in places, and prints the spans that were recorded.
  * `<directory> start-twice` starts two stores on one directory, prints what the second one says, and kills itself.
  */
 import { writeSync } from 'node:fs'
@@ -10,11 +11,33 @@ import { describe } from '../../core/fault.ts'
 import { seededRandom, systemRandom } from '../../core/random.ts'
 import { bytesOf, headOf, MIB, uriOf } from './store-fixtures.ts'
 
-const [directory = '', mode = ''] = process.argv.slice(2)
+const [directory = '', mode = '', kind = ''] = process.argv.slice(2)
 const open = () => diskStore({ directory, maxBytes: 12 * MIB }, { clock: systemClock, random: systemRandom })
 
 if (mode === 'start-twice') await startTwice()
+else if (kind === 'partial') await fillWithoutEnd(Number(mode))
 else await storeWithoutEnd(Number(mode))
+
+async function fillWithoutEnd(seed: number): Promise<void> {
+  const store = open()
+  await store.start()
+  const random = seededRandom(seed)
+  const bytes = bytesOf(4 * MIB, 9)
+  let copy = await store.create()
+  copy.setSize(bytes.length)
+  for (;;) {
+    const start = random.uint32() % bytes.length
+    const end = Math.min(bytes.length, start + (random.uint32() % 300_000) + 1)
+    await copy.write(start, bytes.subarray(start, end))
+    if (random.fraction() < 0.5) await store.record(copy, headOf('a'))
+    else {
+      await store.shelve(copy, headOf('a'))
+      const [partial] = store.partials(uriOf('a'))
+      copy = (partial && store.resume(partial)) ?? copy
+    }
+    writeSync(1, `${start} ${end}\n`)
+  }
+}
 
 async function startTwice(): Promise<void> {
   await open().start()

@@ -61,7 +61,12 @@ describe('the disk store after a restart', () => {
     await store.stop()
     const { store: again } = await openDiskStore(test, { directory })
     assert.deepEqual([...again.list()], [a, b])
-    assert.deepEqual(again.usage(), { bytes: 2 * MIB + 17, maxBytes: 64 * MIB, responses: 2 })
+    assert.deepEqual(again.usage(), {
+      bytes: 2 * MIB + 17,
+      partialBytes: 0,
+      maxBytes: 64 * MIB,
+      responses: 2,
+    })
     assert.ok(bytesOf(2 * MIB + 7).equals(await readAll(again, a)))
   })
 

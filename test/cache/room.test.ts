@@ -18,7 +18,7 @@ function roomOn(disk: number, sizes: readonly number[], costPerEviction = 0) {
   books.bodyBytes = sizes.reduce((sum, size) => sum + size, 0)
   let free = disk - books.bodyBytes
   let looks = 0
-  const evictor: Evictor = {
+  const evictor: Evictor<StoredResponse> = {
     candidates: () => bodies,
     bytesInUse: () => 0,
     evict: async (victims) => {
@@ -79,7 +79,7 @@ describe('room on the file system', () => {
     const books = new SpaceBooks(10)
     books.bodyBytes = 10
     const bodies = [...Array<number>(100).fill(0), 10].map((size, id) => ({ id, size }) as StoredResponse)
-    const evictor: Evictor = {
+    const evictor: Evictor<StoredResponse> = {
       candidates: () => [...bodies],
       bytesInUse: () => 0,
       evict: async (victims) => {

@@ -4,8 +4,23 @@ import { createHash } from 'node:crypto'
 import { describe, it, type TestContext } from 'node:test'
 import type { EpochMs } from '../../core/clock.ts'
 import type { Sha256 } from '../../core/digest.ts'
+import type { Fields } from '../../core/fields.ts'
+import type { ByteSpan } from '../../core/ranges.ts'
 import type { GrowingCopy, Store, StoreEvent } from '../../core/store.ts'
-import { bytesOf, collect, fault, headOf, MIB, put, readAll, sha256, turns, uriOf } from './store-fixtures.ts'
+import { MAX_PARTIALS } from '../../cache/shelf.ts'
+import {
+  bytesOf,
+  collect,
+  fault,
+  headOf,
+  MIB,
+  put,
+  readAll,
+  sha256,
+  turns,
+  until,
+  uriOf,
+} from './store-fixtures.ts'
 
 export interface StoreLimitsInTest {
   readonly maxBytes: number
@@ -131,7 +146,7 @@ export function storeConformance(
       assert.equal(store.remove(uriOf('a')), 2)
       assert.deepEqual(kinds, ['removed', 'removed'])
       assert.deepEqual([...store.list()], [other])
-      assert.deepEqual(store.usage(), { bytes: 10, maxBytes: roomy.maxBytes, responses: 1 })
+      assert.deepEqual(store.usage(), { bytes: 10, partialBytes: 0, maxBytes: roomy.maxBytes, responses: 1 })
     })
 
     it('refuses to read a response that is gone', async (test) => {
@@ -177,7 +192,12 @@ export function storeConformance(
       const first = await put(store, 'a', bytes)
       const second = await put(store, 'b', bytes)
       assert.equal(first.digest, second.digest)
-      assert.deepEqual(store.usage(), { bytes: 2 * MIB, maxBytes: roomy.maxBytes, responses: 2 })
+      assert.deepEqual(store.usage(), {
+        bytes: 2 * MIB,
+        partialBytes: 0,
+        maxBytes: roomy.maxBytes,
+        responses: 2,
+      })
       store.remove(uriOf('a'))
       assert.ok(bytes.equals(await readAll(store, second)))
       store.remove(uriOf('b'))
@@ -195,7 +215,12 @@ export function storeConformance(
       assert.deepEqual(events, [{ kind: 'stored', response: second }])
       store.remove(uriOf('a'))
       assert.ok(bytes.equals(await readAll(store, second)))
-      assert.deepEqual(store.usage(), { bytes: 1000, maxBytes: roomy.maxBytes, responses: 1 })
+      assert.deepEqual(store.usage(), {
+        bytes: 1000,
+        partialBytes: 0,
+        maxBytes: roomy.maxBytes,
+        responses: 1,
+      })
     })
 
     it('linked to the URI that they already have replace it', async (test) => {
@@ -591,6 +616,185 @@ export function storeConformance(
       await assert.rejects(collect(copy.read({ start: 0, end: 1 })), fault('STORE_FAILED'))
     })
   })
+
+  describe(`${name}: a partial copy`, () => {
+    const bytes = bytesOf(5 * MIB)
+    const spans = [
+      { start: 0, end: MIB },
+      { start: 3 * MIB + 5, end: 4 * MIB + 9 },
+    ]
+    const shelved = async (
+      test: TestContext,
+      limits: StoreLimitsInTest = roomy,
+      uri = 'a',
+    ): Promise<Store> => {
+      const store = await open(test, limits)
+      await shelve(store, uri, bytes, spans)
+      return store
+    }
+
+    it('is found by its URI, with its head and size, and is no complete response', async (test) => {
+      const store = await shelved(test)
+      const [partial] = store.partials(uriOf('a'))
+      assert.deepEqual(partial, { ...headOf('a'), id: partial?.id, size: bytes.length })
+      assert.deepEqual(
+        [store.lookup(uriOf('a')), [...store.list()], store.partials(uriOf('b'))],
+        [[], [], []],
+      )
+      assert.deepEqual(store.usage(), {
+        bytes: 2 * MIB + 4,
+        partialBytes: 2 * MIB + 4,
+        maxBytes: roomy.maxBytes,
+        responses: 0,
+      })
+    })
+
+    it('goes on where it was left, and knows what is missing', async (test) => {
+      const store = await shelved(test)
+      const copy = resumed(store, 'a')
+      await copy.recall({ start: 0, end: Infinity })
+      assert.deepEqual(copy.missing({ start: 10, end: Infinity }), [
+        { start: MIB, end: 3 * MIB + 5 },
+        { start: 4 * MIB + 9, end: 5 * MIB },
+      ])
+      copy.release(Infinity)
+      assert.ok(
+        bytes
+          .subarray(3 * MIB + 5, 4 * MIB)
+          .equals(await collect(copy.read({ start: 3 * MIB + 5, end: 4 * MIB }))),
+      )
+      await copy.write(MIB, bytes.subarray(MIB))
+      const stored = await store.commit(copy, headOf('a'))
+      assert.deepEqual([stored.digest, store.partials(uriOf('a'))], [sha256(bytes), []])
+      assert.ok(bytes.equals(await readAll(store, stored)))
+      assert.deepEqual([store.usage().bytes, store.usage().partialBytes], [bytes.length, 0])
+    })
+
+    it('is had by one at a time, and is found again when it was put back', async (test) => {
+      const store = await shelved(test)
+      const [partial] = store.partials(uriOf('a'))
+      assert.ok(partial)
+      const copy = store.resume(partial)
+      assert.ok(copy)
+      assert.deepEqual([store.resume(partial), store.partials(uriOf('a'))], [undefined, []])
+      await copy.write(MIB, bytes.subarray(MIB, MIB + 10))
+      await store.shelve(copy, headOf('a', { fields: [['ETag', '"new"']] }))
+      const [again] = store.partials(uriOf('a'))
+      assert.deepEqual([again?.fields, again?.id], [[['ETag', '"new"']], partial.id])
+      const left = resumed(store, 'a').missing({ start: 0, end: 2 * MIB })
+      assert.deepEqual(left, [{ start: MIB + 10, end: 2 * MIB }])
+    })
+
+    it('is replaced by another with the same URI and selecting fields, and by a complete response', async (test) => {
+      const store = await shelved(test)
+      await shelve(store, 'a', bytesOf(10, 3), [{ start: 0, end: 5 }])
+      assert.deepEqual(
+        store.partials(uriOf('a')).map(({ size }) => size),
+        [10],
+      )
+      await shelve(store, 'a', bytesOf(20, 3), [{ start: 0, end: 5 }], [['Accept', 'x']])
+      assert.equal(store.partials(uriOf('a')).length, 2)
+      await put(store, 'a', bytesOf(30))
+      assert.deepEqual(
+        store.partials(uriOf('a')).map(({ size }) => size),
+        [20],
+      )
+      await turns()
+      assert.deepEqual([store.usage().partialBytes, store.usage().bytes], [5, 35])
+    })
+
+    it('is removed with its URI, also while somebody has it', async (test) => {
+      const store = await shelved(test)
+      store.remove(uriOf('a'))
+      await until(() => store.usage().bytes === 0)
+      assert.deepEqual(store.partials(uriOf('a')), [])
+      await shelve(store, 'a', bytes, spans)
+      const copy = resumed(store, 'a')
+      store.remove(uriOf('a'))
+      await store.shelve(copy, headOf('a'))
+      assert.deepEqual([store.partials(uriOf('a')), store.usage().bytes], [[], 0])
+    })
+
+    it('without a byte, or of unknown size, is not kept', async (test) => {
+      const store = await open(test, roomy)
+      const empty = await store.create()
+      empty.setSize(10)
+      await store.shelve(empty, headOf('a'))
+      const endless = await store.create()
+      await endless.write(0, bytesOf(10))
+      await store.shelve(endless, headOf('b'))
+      assert.deepEqual(
+        [store.partials(uriOf('a')), store.partials(uriOf('b')), store.usage().bytes],
+        [[], [], 0],
+      )
+    })
+
+    it('is evicted in its turn among the complete responses', async (test) => {
+      const store = await open(test, { maxBytes: 10_000 })
+      await put(store, 'x', bytesOf(2000, 1))
+      await shelve(store, 'a', bytesOf(6000, 2), [{ start: 1000, end: 4000 }])
+      await put(store, 'y', bytesOf(2000, 3))
+      const other = await store.create(4000)
+      assert.deepEqual([names(store), store.partials(uriOf('a')).length], [['y'], 1])
+      await other.discard()
+      const more = await store.create(6000)
+      assert.deepEqual([names(store), store.partials(uriOf('a')).length], [['y'], 0])
+      await more.discard()
+      assert.equal(store.usage().bytes, 2000)
+    })
+
+    it('is not evicted while somebody has it', async (test) => {
+      const store = await open(test, { maxBytes: 10_000 })
+      await shelve(store, 'a', bytesOf(6000, 2), [{ start: 0, end: 5000 }])
+      const copy = resumed(store, 'a')
+      await assert.rejects(store.create(6000), fault('STORE_FULL'))
+      await store.shelve(copy, headOf('a'))
+      await store.create(6000)
+      assert.deepEqual(store.partials(uriOf('a')), [])
+    })
+
+    it('is one of at most a thousand: the one used least recently goes', async (test) => {
+      const store = await open(test, roomy)
+      for (let n = 0; n <= MAX_PARTIALS; n++)
+        await shelve(store, String(n), bytesOf(20, n + 1), [{ start: 0, end: 10 }])
+      await until(() => store.usage().bytes === MAX_PARTIALS * 10)
+      assert.deepEqual([store.partials(uriOf('0')).length, store.partials(uriOf('1')).length], [0, 1])
+    })
+
+    it('can be recorded while it grows, and committed afterwards', async (test) => {
+      const store = await open(test, roomy)
+      const copy = await store.create(bytes.length)
+      copy.setSize(bytes.length)
+      await copy.write(0, bytes.subarray(0, 2 * MIB))
+      await store.record(copy, headOf('a'))
+      assert.deepEqual(store.partials(uriOf('a')), [], 'it is in use')
+      await copy.write(2 * MIB, bytes.subarray(2 * MIB))
+      const stored = await store.commit(copy, headOf('a'))
+      await store.record(copy, headOf('a'))
+      assert.ok(bytes.equals(await readAll(store, stored)))
+      assert.deepEqual([store.partials(uriOf('a')), store.usage().bytes], [[], bytes.length])
+    })
+  })
+}
+
+async function shelve(
+  store: Store,
+  uri: string,
+  bytes: Uint8Array,
+  spans: readonly ByteSpan[],
+  selecting: Fields = [],
+): Promise<void> {
+  const copy = await store.create()
+  copy.setSize(bytes.length)
+  for (const { start, end } of spans.toReversed()) await copy.write(start, bytes.subarray(start, end))
+  await store.shelve(copy, headOf(uri, { selecting }))
+}
+
+function resumed(store: Store, uri: string): GrowingCopy {
+  const [partial] = store.partials(uriOf(uri))
+  const copy = partial && store.resume(partial)
+  assert.ok(copy)
+  return copy
 }
 
 /** The last letters of the URIs, most recently used first. */

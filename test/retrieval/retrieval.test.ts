@@ -94,21 +94,42 @@ describe('an application that comes back soon', () => {
     const asked = node.origin.requests[1]?.fields ?? []
     assert.deepEqual([fieldValue(asked, 'range'), fieldValue(asked, 'if-range')], [`bytes=${BEGUN}-`, '"v1"'])
     const bytes = ended(node).map((each) => each.bytes.internet)
-    assert.deepEqual(bytes, [SIZE])
+    assert.deepEqual(bytes, [BEGUN, SIZE - BEGUN])
     assert.deepEqual(await storedTexts(node), [OLD.toString('latin1')])
+    assert.equal(node.store.usage().partialBytes, 0)
   })
 
-  test('gets the file from the beginning when too much time has passed', async () => {
+  test('has what is here asked about when it is no longer fresh, and gets the file as it is now', async () => {
     const node = world({
       rule: { share: false },
       origin: (_, n) => (n === 1 ? begun(V1) : whole(NEW, V2)),
     })
     await leaveInTheMiddle(node, node.ask())
     await node.pass(120_010)
-    assert.equal(node.growingBytes(), 0)
+    assert.deepEqual([node.growingBytes(), node.store.usage().partialBytes], [0, BEGUN])
     const given = await node.get()
     assert.deepEqual([given.text === NEW.toString('latin1'), given.error], [true, undefined])
-    assert.equal(fieldValue(node.origin.requests[1]?.fields ?? [], 'range'), undefined)
+    assert.deepEqual(node.origin.requests[1]?.fields, [['If-None-Match', '"v1"']])
+    await node.settle()
+    assert.deepEqual(await storedTexts(node), [NEW.toString('latin1')])
+    assert.deepEqual([node.growingBytes(), node.store.usage().partialBytes], [0, 0])
+  })
+
+  test('is given the rest when the origin server confirms what is no longer fresh', async () => {
+    const node = world({
+      rule: { share: false },
+      origin: ({ fields }, n) => {
+        if (n === 1) return begun(V1)
+        return fieldValue(fields, 'if-none-match') === '"v1"'
+          ? { status: 304, fields: V1 }
+          : rest(OLD, firstByte(fields), V1)
+      },
+    })
+    await leaveInTheMiddle(node, node.ask())
+    await node.pass(120_010)
+    const given = await node.get()
+    assert.deepEqual([given.text === OLD.toString('latin1'), given.error], [true, undefined])
+    assert.equal(fieldValue(node.origin.requests[2]?.fields ?? [], 'range'), `bytes=${BEGUN}-`)
   })
 
   const changed: [string, Fields, (from: number) => Reply][] = [

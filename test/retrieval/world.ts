@@ -109,7 +109,7 @@ export interface World {
   /** Lets everything happen that does not wait for time. */
   settle(): Promise<void>
   pass(ms: number): Promise<void>
-  /** Bytes that growing copies hold: those of stored bodies are taken off. */
+  /** Bytes that growing copies in use hold: those of stored bodies and partial copies are taken off. */
   growingBytes(): number
 }
 
@@ -241,7 +241,7 @@ export function world(scene: Scene): World {
     within,
     settle,
     pass,
-    growingBytes: () => store.usage().bytes - storedBytes(store),
+    growingBytes: () => store.usage().bytes - store.usage().partialBytes - storedBytes(store),
   }
 }
 

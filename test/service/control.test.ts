@@ -17,7 +17,7 @@ const STATUS: Status = {
   upMs: 1000,
   proxy: '127.0.0.1:3128',
   peering: undefined,
-  cache: { bytes: 1, maxBytes: 2, responses: 1, directory: '/cache' },
+  cache: { bytes: 1, partialBytes: 0, maxBytes: 2, responses: 1, directory: '/cache' },
   transfers: [],
   totals: tally().totals(),
   packets: {},

@@ -15,7 +15,7 @@ const STATUS: Status = {
   upMs: 65_000,
   proxy: '0.0.0.0:3128',
   peering: undefined,
-  cache: { bytes: 1_500_000, maxBytes: 2_000_000_000, responses: 7, directory: '/cache' },
+  cache: { bytes: 1_500_000, partialBytes: 0, maxBytes: 2_000_000_000, responses: 7, directory: '/cache' },
   transfers: [],
   totals: { ...tally().totals(), receivedBytes: { peer: 1000, 'in-progress': 2000, internet: 500 } },
   packets: {},

@@ -1,0 +1,236 @@
+/**
+ * The partial copies of a store (core/store.ts), in use and at rest. What is written down of them is never more than
+ * what their bytes were digested of: a killed process leaves spans that can be checked, or nothing.
+ */
+import { describe } from '../core/fault.ts'
+import type { PartialResponse, ResponseHead } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { Bodies } from './bodies.ts'
+import { type CopyRoom, GrowingBody } from './growing-copy.ts'
+import type { LeftRecord, PartialIndex, SpanChanges } from './partial-index.ts'
+import { mostRecentFirst, variantKey } from './response-index.ts'
+import type { SpanDigest } from './span-digests.ts'
+import type { StoreLog } from './store-log.ts'
+
+/** More than these partial copies are not kept: the one used least recently goes. */
+export const MAX_PARTIALS = 1000
+
+export interface ShelfParts {
+  readonly index: PartialIndex
+  readonly bodies: Pick<Bodies, 'regrow'>
+  readonly log: StoreLog
+  readonly nextUse: () => number
+  /** The room of what a former process left: `presentBytes` at rest. */
+  readonly roomOf: (presentBytes: number) => CopyRoom
+  /** Makes a growing copy of this store, which it is told the end of. */
+  readonly make: (room: CopyRoom, make: (room: CopyRoom) => GrowingBody) => GrowingBody
+}
+
+/** One partial copy. */
+export interface Shelved {
+  readonly id: number
+  readonly head: ResponseHead
+  readonly wholeSize: number
+  /** Bytes that are here, which evicting it frees. */
+  readonly size: number
+  readonly used: number
+  readonly isInUse: boolean
+  /** Removed while somebody had it: it does not come back. */
+  readonly isRemoved: boolean
+}
+
+interface Entry extends Shelved {
+  readonly name: string
+  readonly room: CopyRoom | undefined
+  readonly body: GrowingBody | undefined
+  /** What is written down of it. */
+  readonly written: ReadonlyMap<number, SpanDigest>
+}
+
+export class Shelf {
+  readonly #parts: ShelfParts
+  readonly #entries = new Map<number, Entry>()
+  readonly #ids = new WeakMap<GrowingBody, number>()
+  #lastId = 0
+
+  constructor(parts: ShelfParts) {
+    this.#parts = parts
+  }
+
+  /** Takes over what a former process left. */
+  start(): void {
+    this.#entries.clear()
+    for (const record of this.#parts.index.all()) this.#takeOver(record)
+  }
+
+  /** Whether the bytes of this name belong to a partial copy. */
+  has(name: string): boolean {
+    return [...this.#entries.values()].some((entry) => entry.name === name)
+  }
+
+  /** Those at rest, the most recent first. */
+  find(uri: TargetUri): readonly PartialResponse[] {
+    const found = [...this.#entries.values()].filter(({ head, isInUse }) => head.uri === uri && !isInUse)
+    return found.map(({ id, head, wholeSize: size }) => ({ ...head, id, size })).toSorted(mostRecentFirst)
+  }
+
+  /** Those at rest, the least recently used first. */
+  atRest(): readonly Shelved[] {
+    return [...this.#entries.values()]
+      .filter(({ isInUse }) => !isInUse)
+      .toSorted((one, other) => one.used - other.used)
+  }
+
+  /** Writes down what is held. @returns whether there is anything to keep of it. */
+  async record(body: GrowingBody, head: ResponseHead): Promise<boolean> {
+    const wholeSize = body.size
+    if (wholeSize === undefined || body.presentBytes === 0) return false
+    const { name, spans } = await body.inventory()
+    const id = this.#ids.get(body) ?? (this.#lastId += 1)
+    const known = this.#entries.get(id)
+    if (known?.isRemoved === true) return false
+    this.#ids.set(body, id)
+    const entry: Entry = {
+      id,
+      head,
+      wholeSize,
+      name,
+      size: body.presentBytes,
+      used: this.#parts.nextUse(),
+      isInUse: true,
+      isRemoved: false,
+      room: undefined,
+      body,
+      written: known?.written ?? new Map(),
+    }
+    this.#entries.set(id, this.#saved(entry, new Map(spans.map((span) => [span.start, span]))))
+    return true
+  }
+
+  /** Nobody has it in use any more. @returns whether it stays. */
+  async shelve(body: GrowingBody, head: ResponseHead): Promise<boolean> {
+    const isKept = await this.record(body, head).catch(() => false)
+    const entry = this.#entryOf(body)
+    if (!isKept || entry === undefined) return false
+    await body.rest()
+    this.#entries.set(entry.id, { ...entry, isInUse: false })
+    this.#removeOthers(head, entry.id)
+    const surplus = Math.max(0, this.#entries.size - MAX_PARTIALS)
+    for (const { id } of this.atRest().slice(0, surplus)) void this.remove(id)
+    return true
+  }
+
+  /** What this copy was recorded with last. */
+  headOf(body: GrowingBody): ResponseHead | undefined {
+    return this.#entryOf(body)?.head
+  }
+
+  /** Takes it into use; `undefined` when it is gone, or in use. */
+  resume(id: number): GrowingBody | undefined {
+    const entry = this.#entries.get(id)
+    if (entry === undefined || entry.isInUse) return undefined
+    const body = this.#bodyOf(entry)
+    if (body === undefined) return void this.remove(id)
+    body.wake()
+    const { written } = this.#entries.get(id) ?? entry
+    this.#entries.set(id, { ...entry, body, written, isInUse: true, used: this.#parts.nextUse() })
+    return body
+  }
+
+  /** Its bytes are a stored body now, or gone. */
+  forget(body: GrowingBody): void {
+    const entry = this.#entryOf(body)
+    if (entry !== undefined) this.#drop(entry.id)
+  }
+
+  /** Removes the partial copy; what is in use goes when it is let go. @returns what resolves when its space is free. */
+  async remove(id: number): Promise<void> {
+    const entry = this.#entries.get(id)
+    if (entry === undefined) return
+    if (entry.isInUse) {
+      this.#entries.set(id, { ...entry, isRemoved: true })
+      return this.#erase(id)
+    }
+    const body = this.#bodyOf(entry)
+    this.#drop(id)
+    if (body !== undefined) await body.discard()
+    else entry.room?.close()
+  }
+
+  removeAll(uri: TargetUri): void {
+    for (const { id, head } of this.#entries.values()) if (head.uri === uri) void this.remove(id)
+  }
+
+  /** The partial copies at rest for the same URI and selecting fields: something better is here. */
+  removeOthers(head: ResponseHead): void {
+    this.#removeOthers(head, undefined)
+  }
+
+  #removeOthers({ uri, selecting }: ResponseHead, except: number | undefined): void {
+    const variant = variantKey(selecting)
+    for (const { id, head, isInUse } of this.#entries.values()) {
+      const isSame = head.uri === uri && variantKey(head.selecting) === variant
+      if (isSame && id !== except && !isInUse) void this.remove(id)
+    }
+  }
+
+  #takeOver({ id, name, head, size: wholeSize, used, presentBytes }: LeftRecord): void {
+    this.#lastId = Math.max(this.#lastId, id)
+    if (this.#parts.bodies.regrow(name) === undefined) return this.#parts.index.delete(id)
+    const room = this.#parts.roomOf(presentBytes)
+    const state = { isInUse: false, isRemoved: false, body: undefined, written: new Map() }
+    this.#entries.set(id, { id, name, head, wholeSize, size: presentBytes, used, room, ...state })
+  }
+
+  /** What a former process left is looked at when somebody wants it: there may be many. */
+  #bodyOf(entry: Entry): GrowingBody | undefined {
+    const { body, name, room, id, wholeSize: size } = entry
+    if (body !== undefined || room === undefined) return body
+    const bytes = this.#parts.bodies.regrow(name)
+    if (bytes === undefined) return undefined
+    const spans = this.#parts.index.spans(id).filter(({ end }) => end <= size)
+    const made = this.#parts.make(room, (closing) => new GrowingBody(bytes, closing, { size, spans }))
+    this.#ids.set(made, id)
+    this.#entries.set(id, { ...entry, body: made, written: new Map(spans.map((span) => [span.start, span])) })
+    return made
+  }
+
+  #entryOf(body: GrowingBody): Entry | undefined {
+    return this.#entries.get(this.#ids.get(body) ?? 0)
+  }
+
+  #drop(id: number): void {
+    this.#entries.delete(id)
+    this.#erase(id)
+  }
+
+  #erase(id: number): void {
+    this.#try(() => this.#parts.index.delete(id))
+  }
+
+  #saved(entry: Entry, now: ReadonlyMap<number, SpanDigest>): Entry {
+    const { id, name, head, wholeSize: size, used } = entry
+    const spans = changes(entry.written, now)
+    const isSaved = this.#try(() => this.#parts.index.save({ id, name, head, size, used }, spans))
+    return isSaved ? { ...entry, written: now } : entry
+  }
+
+  /** What cannot be written down is kept until the process ends, and no longer. @returns whether it was written. */
+  #try(work: () => void): boolean {
+    try {
+      work()
+      return true
+    } catch (error) {
+      this.#parts.log({ kind: 'partial-unrecorded', reason: describe(error) })
+      return false
+    }
+  }
+}
+
+/** A span that is the same has the same digest, as a value and as an object (`GrowingBody.inventory`). */
+function changes(before: ReadonlyMap<number, SpanDigest>, now: ReadonlyMap<number, SpanDigest>): SpanChanges {
+  return {
+    written: [...now.values()].filter((span) => before.get(span.start) !== span),
+    dropped: [...before.keys()].filter((start) => !now.has(start)),
+  }
+}

@@ -1,0 +1,150 @@
+/** What one application (or the whole retrieval of a resource) wants of an origin server's copy, until it has it or leaves. */
+import { deferred } from '../core/deferred.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { Fault } from '../core/fault.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { GrowingCopy } from '../core/store.ts'
+import type { Flight } from './flight.ts'
+import { plan, WHOLE, type Step } from './plan.ts'
+import type { RetrievalReport } from './source.ts'
+
+/** A copy of which bytes can be asked for. */
+export interface Fillable {
+  readonly copy: GrowingCopy
+  readonly flights: readonly Flight[]
+  /** Whether missing bytes may be asked for: something tells whether they are of the same version. */
+  readonly isContinuable: boolean
+  /** @throws Fault when nothing more may be asked for. */
+  mustGoOn(): void
+  fetch(span: ByteSpan, use: CopyUse): Flight
+  /** Bytes are wanted that do not follow on what is here. */
+  spread(): void
+  /** A use wants something else. */
+  reconsider(): void
+  left(use: CopyUse): void
+}
+
+export class CopyUse {
+  readonly #of: Fillable
+  readonly report: RetrievalReport
+  /** Resolves when the first missing byte is known to come; rejects when it does not. */
+  readonly begun = deferred<void>()
+  /** Resolves when every byte that is wanted is held, or the use has ended; rejects when they do not come. */
+  readonly filled = deferred<void>()
+  readonly #gone = new AbortController()
+  /** Aborted, with the reason, when the bytes do not come. */
+  readonly #failed = new AbortController()
+  /** Everything, as long as nothing was said. */
+  #wanted: readonly ByteSpan[] = [WHOLE]
+
+  constructor(of: Fillable, report: RetrievalReport) {
+    this.#of = of
+    this.report = report
+  }
+
+  get hasLeft(): boolean {
+    return this.#gone.signal.aborted
+  }
+
+  /** Whether any byte of `span` is wanted. */
+  wants(span: ByteSpan): boolean {
+    return this.#wanted.some(({ start, end }) => start < span.end && end > span.start)
+  }
+
+  /** Whether every byte of these is here. */
+  has(spans: readonly ByteSpan[]): boolean {
+    return this.#holes(spans).length === 0
+  }
+
+  /** Whether these can be had without asking the origin server for bytes that nothing would tie to the others. */
+  canHave(spans: readonly ByteSpan[]): boolean {
+    const { isContinuable, flights } = this.#of
+    return isContinuable || plan(this.#holes(spans), flights).every(({ kind }) => kind === 'follow')
+  }
+
+  /** From now on these are wanted, and what is missing of them is asked for. */
+  want(spans: readonly ByteSpan[]): void {
+    this.#wanted = spans
+    if (!spans.includes(WHOLE)) this.#of.spread()
+    this.#of.reconsider()
+    void this.#settle(spans)
+  }
+
+  /** The bytes of `span` as they come. @throws Fault why they do not. */
+  async *read(span: ByteSpan, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    await this.begun.promise
+    yield* this.#of.copy.read(span, AbortSignal.any([signal, this.#failed.signal]))
+    if (this.#failed.signal.aborted) throw this.#failed.signal.reason
+  }
+
+  /** Nothing is wanted any more; calling it again is harmless. */
+  leave(): void {
+    if (this.hasLeft) return
+    this.#gone.abort(NO_LONGER_NEEDED)
+    this.begun.resolve()
+    this.filled.resolve()
+    this.#of.left(this)
+  }
+
+  async #settle(spans: readonly ByteSpan[]): Promise<void> {
+    try {
+      await this.#fill(spans)
+      this.begun.resolve()
+      this.filled.resolve()
+    } catch (error) {
+      this.#wanted = []
+      this.#failed.abort(error)
+      this.begun.reject(error)
+      this.filled.reject(error)
+      this.#of.reconsider()
+    }
+  }
+
+  /** Span by span, hole by hole: what is asked for on the way is read before the next. */
+  async #fill(spans: readonly ByteSpan[]): Promise<void> {
+    for (const span of spans) {
+      const recalling = this.#of.copy.recall(span, this.#gone.signal)
+      await this.#fillHoles(span)
+      await recalling
+      // Some of what was recalled may have turned out wrong.
+      await this.#fillHoles(span)
+    }
+  }
+
+  async #fillHoles(span: ByteSpan): Promise<void> {
+    for (let resumptions = 0; !this.hasLeft;) {
+      const [step] = plan(this.#holes([span]), this.#of.flights)
+      if (step === undefined) return
+      const fault = await this.#take(step)
+      if (fault === undefined) continue
+      if (++resumptions > MAX_RESUMPTIONS || !mayResume(fault)) throw fault
+    }
+  }
+
+  /** @returns why nothing more comes of it; a request that somebody else made is then made anew. */
+  async #take(step: Step<Flight>): Promise<unknown> {
+    this.#of.mustGoOn()
+    const isOwn = step.kind === 'fetch'
+    const flight = isOwn ? this.#of.fetch(step.span, this) : step.flight
+    try {
+      await flight.accepted.promise
+    } catch (error) {
+      if (isOwn) throw error
+      return undefined
+    }
+    this.begun.resolve()
+    await flight.reached(step.span.end)
+    return flight.fault
+  }
+
+  #holes(spans: readonly ByteSpan[]): ByteSpan[] {
+    return spans.flatMap((span) => this.#of.copy.missing(span))
+  }
+}
+
+/** A body that broke off is continued so many times, each time at the byte where it stopped. */
+export const MAX_RESUMPTIONS = 3
+
+function mayResume(fault: unknown): boolean {
+  return fault instanceof Fault && fault.code === 'RESPONSE_INCOMPLETE'
+}

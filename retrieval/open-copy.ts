@@ -1,0 +1,58 @@
+/**
+ * Bytes of a representation from the origin server, with the two misfortunes that nobody needs to see: what was left
+ * here may be of a version that is no more, and an origin server may answer the question for the rest with nonsense.
+ */
+import { Fault } from '../core/fault.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { Ask, Opened, OpenedCopy, OriginCopies } from './origin-copies.ts'
+import { WHOLE } from './plan.ts'
+
+/** The whole. @throws Fault when the origin server does not answer. */
+export function openWhole(origins: OriginCopies, ask: Ask): Promise<Opened> {
+  return openSpans(origins, ask, () => [WHOLE])
+}
+
+/**
+ * Whatever of it `spansOf` says, of which the first missing byte is known to come.
+ * @throws Fault when the origin server does not answer.
+ */
+export async function openSpans(
+  origins: OriginCopies,
+  ask: Ask,
+  spansOf: (opened: OpenedCopy) => readonly ByteSpan[],
+): Promise<Opened> {
+  const joined = await begun(origins, await origins.open(ask), spansOf)
+  if (typeof joined === 'object') return joined
+  // What was left here of another version has gone: the same question is answered with the version of today.
+  const again = joined === 'changed' ? await origins.open(ask) : await origins.alone(ask)
+  const renewed = await begun(origins, again, spansOf)
+  if (typeof renewed === 'object') return renewed
+  return origins.alone({ ...ask, unstorable: 'the origin server does not answer consistently' })
+}
+
+/** @returns `'refused'` when it cannot be had this way, `'changed'` when the origin server has another version. */
+async function begun(
+  origins: OriginCopies,
+  opened: Opened,
+  spansOf: (opened: OpenedCopy) => readonly ByteSpan[],
+): Promise<Opened | 'changed' | 'refused'> {
+  if (opened.kind === 'direct') return opened
+  const { use, of } = opened
+  const spans = spansOf(opened)
+  if (!use.canHave(spans)) {
+    use.leave()
+    return 'refused'
+  }
+  use.want(spans)
+  try {
+    await use.begun.promise
+    return opened
+  } catch (error) {
+    use.leave()
+    if (!(error instanceof Fault)) throw error
+    if (error.code === 'RESPONSE_INVALID') return 'refused'
+    if (error.code !== 'RESPONSE_CHANGED') throw error
+    origins.abandon(of, error)
+    return 'changed'
+  }
+}

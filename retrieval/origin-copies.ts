@@ -1,0 +1,440 @@
+/**
+ * The copies that come from the origin server now, one for everybody who wants bytes of the same representation (R4.6),
+ * and what becomes of them: a whole one is stored, a partial one is kept for the next request, everything else goes.
+ */
+import type { EpochMs } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { describe, Fault } from '../core/fault.ts'
+import { fieldValue, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
+import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { UpstreamResponse } from '../core/upstream.ts'
+import { decide, mayAnswerWaiting, mayReuseUnasked } from '../cache/semantics/decision.ts'
+import { conditionalFields, notModifiedApplies } from '../cache/semantics/validation.ts'
+import { matches } from '../cache/semantics/vary.ts'
+import { admit } from './admission.ts'
+import type { CopyUse } from './copy-use.ts'
+import { OriginCopy, type OriginCopyComponents, type OriginHead } from './origin-copy.ts'
+import { SELECTING_A_PART } from './origin-source.ts'
+import { broughtBy, continuingValidator, firstRange, type Brought } from './part-source.ts'
+import type { RetrievalRequest } from './request.ts'
+import { SharedOpening } from './shared-opening.ts'
+import { newReport, type RetrievalReport } from './source.ts'
+
+export interface OriginCopiesComponents extends Omit<OriginCopyComponents, 'idle' | 'store'> {
+  readonly store: Store
+  /** Bytes that came when those who had asked for them had gone. */
+  readonly ended: (report: RetrievalReport) => void
+}
+
+/** Somebody wants bytes from the origin server. */
+export interface Ask {
+  readonly request: RetrievalRequest
+  /** `part`: the request has a `Range` of bytes, and no other field that selects a part but `If-Range`. */
+  readonly want: 'whole' | 'part'
+  readonly signal: AbortSignal
+  readonly report: RetrievalReport
+  /** Why nothing may be kept. */
+  readonly unstorable?: string
+}
+
+/** Bytes of a representation as long as somebody uses them. */
+export interface OpenedCopy {
+  readonly kind: 'copy'
+  /** Of a copy that was just begun, that somebody else uses too, or that had been left. */
+  readonly how: 'begun' | 'joined' | 'resumed' | 'validated'
+  readonly of: OriginCopy
+  readonly use: CopyUse
+}
+
+export type Opened =
+  | OpenedCopy
+  /** Not to be kept: for one application, as the origin server sent it. */
+  | { readonly kind: 'direct'; readonly response: UpstreamResponse; readonly reason: string }
+
+/** What is known of a representation of which some bytes are here. */
+export interface Known {
+  readonly fields: Fields
+  /** Bytes of the whole. */
+  readonly size: number
+  readonly ageMs: number
+  readonly ttlMs: number
+}
+
+/** What a response was made into. */
+type Led =
+  | { readonly kind: 'copy'; readonly how: 'begun' | 'validated'; readonly copy: OriginCopy }
+  | Extract<Opened, { kind: 'direct' }>
+
+/** A question to the origin server. */
+interface Asking {
+  readonly uri: TargetUri
+  /** Under which others may join what comes of it. */
+  readonly key: string | undefined
+  /** The resource has changed meanwhile. */
+  isOutdated: boolean
+}
+
+/** Bytes that are here. */
+interface Candidate {
+  readonly decision: ReturnType<typeof decide>
+  /** Without asking the origin server whether it still holds. */
+  readonly mayBeUsed: boolean
+  readonly head: PartialResponse
+  /** Bytes of the whole; 0 when nobody knows. */
+  readonly size: number
+  /** Takes it into use; `undefined` when somebody else was quicker. */
+  readonly take: () => OriginCopy | undefined
+}
+
+export class OriginCopies {
+  readonly #components: OriginCopiesComponents
+  /** What others may join, by what makes requests the same. */
+  readonly #running = new Map<string, OriginCopy>()
+  /** Requests whose response is waited for. */
+  readonly #openings = new Map<string, { readonly uri: TargetUri; readonly waiting: SharedOpening<Led> }>()
+  /** Questions to the origin server that it has not answered. */
+  readonly #asking = new Set<Asking>()
+  readonly #all = new Set<OriginCopy>()
+  /** Copies on their way to the shelf. */
+  readonly #shelving = new Map<TargetUri, Promise<void>>()
+
+  constructor(components: OriginCopiesComponents) {
+    this.#components = components
+  }
+
+  /** Joins what comes already, goes on with what was left, or asks the origin server. @throws Fault when it does not answer. */
+  async open(ask: Ask): Promise<Opened> {
+    const { request, want, signal, unstorable } = ask
+    const isOwn = isPersonal(request.fields) || (want === 'whole' && isSelecting(request.fields))
+    if (isOwn || unstorable !== undefined) return this.alone(ask)
+    await this.#shelving.get(request.uri)
+    const key = keyOf(request)
+    const opening = this.#openings.get(key)
+    if (opening !== undefined) {
+      const led = await opening.waiting.wait(signal).catch(unlessLeft(signal))
+      if (led?.kind === 'direct') return this.alone(ask)
+      return led === undefined || led.copy.isOver ? this.open(ask) : this.#join(led.copy, ask)
+    }
+    const candidate = this.#candidate(key, request)
+    const copy = candidate?.mayBeUsed === true ? candidate.take() : undefined
+    return copy === undefined ? this.#lead(key, ask, candidate) : used(copy, hereAs(copy), ask)
+  }
+
+  /** What comes already is not joined, nor is this joined by others. */
+  async alone(ask: Ask): Promise<Opened> {
+    const led = await this.#leading(ask, undefined).wait(ask.signal)
+    return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
+  }
+
+  /** What is here and fresh, without asking anybody. */
+  here(ask: Ask): OpenedCopy | undefined {
+    const candidate = this.#candidate(keyOf(ask.request), ask.request)
+    const copy = candidate?.mayBeUsed === true ? candidate.take() : undefined
+    return copy && used(copy, hereAs(copy), ask)
+  }
+
+  /** The head of a representation of which some bytes are here, where it may be told without asking. */
+  known(request: RetrievalRequest): Known | undefined {
+    const { decision, size } = this.#candidate(keyOf(request), request) ?? {}
+    if (decision?.kind !== 'hit' || !size) return undefined
+    return { fields: decision.response.fields, size, ageMs: decision.ageMs, ttlMs: decision.ttlMs }
+  }
+
+  /** Whether bytes of this are here, or come from the origin server. */
+  has(request: RetrievalRequest): boolean {
+    const key = keyOf(request)
+    const isComing = this.#running.has(key) || this.#openings.has(key) || this.#shelving.has(request.uri)
+    return isComing || this.#candidate(key, request) !== undefined
+  }
+
+  /** The origin server has another version, or no answer that fits: nobody goes on with this copy. */
+  abandon(copy: OriginCopy, fault: Fault): void {
+    copy.end(fault)
+    this.#forget(copy)
+    void copy.copy.discard()
+  }
+
+  /** The copy for somebody else to fill, who alone has it then; `undefined` when others have bytes of it. */
+  detach(copy: OriginCopy): GrowingCopy | undefined {
+    const detached = copy.detach()
+    if (detached !== undefined) this.#forget(copy)
+    return detached
+  }
+
+  /** What is on its way is older than a change of the resource (RFC 9111 4.4): it is for those that wait, and no others. */
+  outdate(uri: TargetUri): void {
+    for (const asking of this.#asking) if (asking.uri === uri) asking.isOutdated = true
+    for (const [key, opening] of this.#openings) if (opening.uri === uri) this.#openings.delete(key)
+    for (const copy of this.#all) {
+      if (copy.request.uri !== uri) continue
+      copy.outdate()
+      this.#unlist(copy)
+    }
+  }
+
+  /** Everything ends; what may be gone on with later is kept. */
+  async stop(): Promise<void> {
+    for (const copy of this.#all) {
+      copy.end(new Fault('STOPPING', 'the node is stopping'))
+      this.#close(copy)
+    }
+    await Promise.all(this.#shelving.values())
+  }
+
+  #join(copy: OriginCopy, ask: Ask): Opened | Promise<Opened> {
+    const { head } = copy
+    const { fields, policy } = ask.request
+    const isFor = matches(head.admission.selecting, fields)
+    const mayWait = mayAnswerWaiting(head, policy, this.#components.clock.wall())
+    return isFor && mayWait ? used(copy, 'joined', ask) : this.alone(ask)
+  }
+
+  /** Asks the origin server on behalf of everybody who comes before it has answered. */
+  async #lead(key: string, ask: Ask, candidate: Candidate | undefined): Promise<Opened> {
+    const waiting = this.#leading(ask, candidate, key)
+    const opening = { uri: ask.request.uri, waiting }
+    this.#openings.set(key, opening)
+    void waiting.settled.then(() => this.#openings.get(key) === opening && this.#openings.delete(key))
+    const led = await waiting.wait(ask.signal)
+    return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
+  }
+
+  #leading(ask: Ask, candidate: Candidate | undefined, key?: string): SharedOpening<Led> {
+    return new SharedOpening(
+      async (stop) => {
+        const asking = { uri: ask.request.uri, key, isOutdated: false }
+        this.#asking.add(asking)
+        const led = await this.#ask(ask, stop, candidate).finally(() => this.#asking.delete(asking))
+        // What is not kept is nobody's but this application's.
+        if (led.kind === 'direct') onAbort(ask.signal, () => stop.abort(NO_LONGER_NEEDED))
+        else this.#register(led.copy, asking)
+        return led
+      },
+      (led) => led.kind === 'copy' && led.copy.unclaimed(),
+    )
+  }
+
+  async #ask(ask: Ask, stop: AbortController, candidate: Candidate | undefined): Promise<Led> {
+    const { clock, origin } = this.#components
+    const { target: uri, onInformation } = ask.request
+    const { fields, range, isOther } = wordingOf(ask, candidate)
+    const requestTime = clock.wall()
+    const response = await origin.request({ method: 'GET', uri, fields, signal: stop.signal, onInformation })
+    if (candidate !== undefined && response.status === 304) {
+      const isConfirmed = notModifiedApplies(response.fields, candidate.head)
+      const copy = isConfirmed ? candidate.take() : undefined
+      copy?.renew(response.fields, requestTime)
+      // Somebody else was quicker with what was here, or it is about something else.
+      return copy === undefined ? this.#ask(ask, stop, undefined) : { kind: 'copy', how: 'validated', copy }
+    }
+    const brought = broughtBy(response, range)
+    const kept = await this.#kept(ask, response, brought, requestTime, candidate)
+    if (kept instanceof OriginCopy && brought !== undefined) {
+      kept.begin({ brought, body: response.body, stop })
+      return { kind: 'copy', how: 'begun', copy: kept }
+    }
+    // What the application wrote was changed for the sake of the copy; the answer to that is none to it.
+    return isOther
+      ? this.#askAgain(ask, stop)
+      : { kind: 'direct', response, reason: kept instanceof OriginCopy ? '' : kept }
+  }
+
+  /** In the application's own words, and for it alone. */
+  async #askAgain({ request, signal }: Ask, stop: AbortController): Promise<Led> {
+    stop.abort(NO_LONGER_NEEDED)
+    const { target: uri, fields, onInformation } = request
+    const response = await this.#components.origin.request({
+      method: 'GET',
+      uri,
+      fields,
+      signal,
+      onInformation,
+    })
+    return { kind: 'direct', response, reason: 'not to be kept' }
+  }
+
+  /** The copy that a response is a part of; a string says why there is none. */
+  async #kept(
+    { request, unstorable }: Ask,
+    response: UpstreamResponse,
+    brought: Brought | undefined,
+    requestTime: EpochMs,
+    candidate: Candidate | undefined,
+  ): Promise<OriginCopy | string> {
+    const responseTime = this.#components.clock.wall()
+    const { status } = response
+    const described =
+      brought === undefined ? response : { status: status === 206 ? 200 : status, fields: brought.fields }
+    const head = { status: described.status, fields: described.fields, requestTime, responseTime }
+    const admission = admit(request, head)
+    if (unstorable !== undefined) return unstorable
+    if (brought === undefined || admission.kind === 'refused')
+      return admission.kind === 'refused' ? admission.reason : `status ${status}`
+    const same = candidate && isSameVersion(candidate, brought, responseTime) ? candidate.take() : undefined
+    same?.renew(brought.fields, requestTime)
+    if (same !== undefined) return same
+    return this.#created(request, brought, { ...head, admission })
+  }
+
+  async #created(
+    request: RetrievalRequest,
+    brought: Brought,
+    head: OriginHead,
+  ): Promise<OriginCopy | string> {
+    const { start, end, size } = brought
+    try {
+      const copy = await this.#components.store.create(size === undefined ? undefined : end - start, size)
+      return this.#made(request, copy, head, false)
+    } catch (error) {
+      return describe(error)
+    }
+  }
+
+  #made(request: RetrievalRequest, copy: GrowingCopy, head: OriginHead, isSparse: boolean): OriginCopy {
+    const idle = (each: OriginCopy) => this.#close(each)
+    const made = new OriginCopy(request, copy, head, isSparse, { ...this.#components, idle })
+    this.#all.add(made)
+    return made
+  }
+
+  /** From now on it is joined by those who want the same, instead of what was there before. */
+  #register(copy: OriginCopy, { key, isOutdated }: Asking): void {
+    if (isOutdated) copy.outdate()
+    if (key === undefined || isOutdated) return
+    const before = this.#running.get(key)
+    if (before !== copy) before?.refuse()
+    this.#running.set(key, copy)
+  }
+
+  /** Bytes of what is asked for that are here, and nobody adds to: fresh, or to be validated first. */
+  #candidate(key: string, request: RetrievalRequest): Candidate | undefined {
+    const running = this.#running.get(key)
+    const found = running?.isOver === false ? [this.#asFound(running)] : this.#onShelf(request)
+    const now = this.#components.clock.wall()
+    const stored = found.map(({ head }) => ({ ...head, digest: '' as Sha256 }))
+    const decision = decide({ method: 'GET', fields: request.fields }, stored, request.policy, now)
+    if (!('response' in decision)) return undefined
+    const { id } = decision.response
+    return found.flatMap(({ head, take }) => {
+      const mayBeUsed = mayReuseUnasked({ fields: request.fields }, head, request.policy, now)
+      return head.id === id ? [{ decision, mayBeUsed, head, size: head.size, take }] : []
+    })[0]
+  }
+
+  #asFound(copy: OriginCopy): {
+    readonly head: PartialResponse
+    readonly take: () => OriginCopy | undefined
+  } {
+    const head = { ...copy.storedHead, id: 0, size: copy.copy.size ?? 0 }
+    return { head, take: () => (copy.isOver ? undefined : copy) }
+  }
+
+  #onShelf(request: RetrievalRequest) {
+    return this.#components.store.partials(request.uri).map((head) => ({
+      head,
+      take: () => this.#resumed(request, head),
+    }))
+  }
+
+  #resumed(request: RetrievalRequest, partial: PartialResponse): OriginCopy | undefined {
+    const copy = this.#components.store.resume(partial)
+    if (copy === undefined) return undefined
+    const { status, fields, selecting, shareable: isShareable, requestTime, responseTime } = partial
+    const admission = { kind: 'admitted', fields, selecting, isShareable } as const
+    const head = { status, fields, admission, requestTime, responseTime }
+    const made = this.#made(request, copy, head, true)
+    this.#running.set(keyOf(request), made)
+    return made
+  }
+
+  #forget(copy: OriginCopy): void {
+    this.#all.delete(copy)
+    this.#unlist(copy)
+    if (copy.unclaimedBytes === 0) return
+    const report = newReport()
+    report.bytes.internet = copy.unclaimedBytes
+    this.#components.ended(report)
+  }
+
+  #unlist(copy: OriginCopy): void {
+    for (const [key, each] of this.#running) if (each === copy) this.#running.delete(key)
+  }
+
+  /** Nobody uses it any more. */
+  #close(copy: OriginCopy): void {
+    const { store } = this.#components
+    this.#forget(copy)
+    if (!copy.isWorthKeeping) return void copy.copy.discard()
+    const { uri } = copy.request
+    const shelving = store.shelve(copy.copy, copy.storedHead).catch(() => copy.copy.discard())
+    this.#shelving.set(uri, shelving)
+    void shelving.finally(() => this.#shelving.get(uri) === shelving && this.#shelving.delete(uri))
+  }
+}
+
+function used(of: OriginCopy, how: OpenedCopy['how'], { report }: Ask): OpenedCopy {
+  return { kind: 'copy', how, of, use: of.use(report) }
+}
+
+function hereAs({ flights, uses }: OriginCopy): OpenedCopy['how'] {
+  return flights.length > 0 || uses > 0 ? 'joined' : 'resumed'
+}
+
+/** Requests in somebody's name are nobody else's. */
+export function isPersonal(fields: Fields): boolean {
+  return ['authorization', 'cookie'].some((name) => hasField(fields, name))
+}
+
+function isSelecting(fields: Fields): boolean {
+  return SELECTING_A_PART.some((name) => hasField(fields, name))
+}
+
+/** What makes two requests the same before the origin server has said what varies. */
+function keyOf({ uri, fields }: RetrievalRequest): string {
+  return `${uri}\n${fieldValue(fields, 'accept-encoding') ?? ''}`
+}
+
+/** What the origin server is asked. */
+interface Wording {
+  readonly fields: Fields
+  /** The one range that is asked for. */
+  readonly range: string | undefined
+  /** Whether the application asked for something that only looks alike. */
+  readonly isOther: boolean
+}
+
+/** A part is asked for by one range and without `If-Range`: the response can then stand for the representation. */
+function wordingOf({ request, want }: Ask, candidate: Candidate | undefined): Wording {
+  const whole = withoutFields(request.fields, SELECTING_A_PART)
+  const conditions = candidate === undefined ? [] : conditionalFields(candidate.head.fields)
+  const asked = fieldValue(request.fields, 'range') ?? ''
+  const range = want === 'part' ? firstRange(asked) : undefined
+  if (range === undefined) {
+    const fields = candidate === undefined ? request.fields : [...whole, ...conditions]
+    return { fields, range, isOther: false }
+  }
+  const isOther = hasField(request.fields, 'if-range') || asked.includes(',')
+  return { fields: [...withField(whole, 'Range', range), ...conditions], range, isOther }
+}
+
+/** Whether what came goes together with what is here (RFC 9110 15.3.7.3). */
+function isSameVersion({ head }: Candidate, brought: Brought, responseTime: EpochMs): boolean {
+  const validator = continuingValidator(head.fields, head.responseTime)
+  const isSame = validator !== undefined && validator === continuingValidator(brought.fields, responseTime)
+  return isSame && head.size === brought.size
+}
+
+/** Work was given up because everybody had left who waited for it: somebody who came a moment later begins anew. */
+function unlessLeft(signal: AbortSignal): (error: unknown) => undefined {
+  return (error) => {
+    if (error instanceof Fault && error.code === 'ABORTED' && !signal.aborted) return undefined
+    throw error
+  }
+}
+
+function onAbort(signal: AbortSignal, then: () => void): void {
+  if (signal.aborted) then()
+  else signal.addEventListener('abort', then, { once: true })
+}

@@ -1,0 +1,210 @@
+/**
+ * The path of a request for a part of what is not stored whole: from a peer's copy where one may be had and proved,
+ * otherwise just these bytes from the origin server, joined with what is here of the same version.
+ */
+import type { Clock } from '../core/clock.ts'
+import { endToEndFields, fieldValue, hasField, withField, withoutFields } from '../core/fields.ts'
+import type { Policy } from '../core/policy.ts'
+import type { Random } from '../core/random.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { ForwardReason } from '../cache/semantics/cache-status.ts'
+import { currentAgeMs, remainingFreshnessMs, type Stored } from '../cache/semantics/freshness.ts'
+import { openSpans } from './open-copy.ts'
+import { isPersonal, type Ask, type Opened, type OpenedCopy } from './origin-copies.ts'
+import type { OriginCopy } from './origin-copy.ts'
+import { SELECTING_A_PART } from './origin-source.ts'
+import { firstRange } from './part-source.ts'
+import { answerWith, spansOf } from './representation.ts'
+import type { RetrievalRequest } from './request.ts'
+import {
+  endingWith,
+  fromDirect,
+  fromGrowing,
+  type Resource,
+  type ResourceRequest,
+  type Trace,
+} from './resource.ts'
+import type { Retrievals } from './retrievals.ts'
+import { newReport, type RetrievalReport } from './source.ts'
+
+export interface PartPathComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly retrievals: Retrievals
+}
+
+/** Whether a GET asks for ranges of bytes, on no other condition than `If-Range`, and in nobody's name. */
+export function isForPart({ method, received }: Pick<ResourceRequest, 'method' | 'received'>): boolean {
+  const conditions = SELECTING_A_PART.filter((name) => name !== 'range' && name !== 'if-range')
+  const isPlain =
+    method === 'GET' && !isPersonal(received) && !conditions.some((name) => hasField(received, name))
+  return isPlain && firstRange(fieldValue(received, 'range') ?? '') !== undefined
+}
+
+/** @throws Fault when neither a peer nor the origin server answers. */
+export async function part(
+  asked: ResourceRequest,
+  request: RetrievalRequest,
+  reason: ForwardReason,
+  components: PartPathComponents,
+): Promise<Resource> {
+  return (
+    (await fromPeer(asked, request, reason, components)) ?? fromOrigin(asked, request, reason, components)
+  )
+}
+
+/** All that is asked for, when it is here, without asking anybody. */
+export function partHere(
+  asked: ResourceRequest,
+  request: RetrievalRequest,
+  components: PartPathComponents,
+): Resource | undefined {
+  const ask = askOf(asked, request)
+  const opened = components.retrievals.origins.here(ask)
+  if (opened === undefined) return undefined
+  const { spans, isHere } = want(opened, asked)
+  if (isHere) opened.use.want(spans)
+  else opened.use.leave()
+  return isHere ? new Part(asked, request, ask, components).answer(opened, 'hit') : undefined
+}
+
+/**
+ * A peer's copy, which is taken whole: what can be proved are whole files. Peers are asked once for many ranges of a file
+ * (BITS asks for dozens), and not at all for one of which parts are here.
+ */
+async function fromPeer(
+  asked: ResourceRequest,
+  request: RetrievalRequest,
+  reason: ForwardReason,
+  components: PartPathComponents,
+): Promise<Resource | undefined> {
+  const { retrievals } = components
+  const { signal, received: fields } = asked
+  const isPointless = retrievals.isAbsent(request.uri) || retrievals.origins.has(request)
+  if (!request.mayAskPeers || isPointless) return undefined
+  const whole = { ...request, fields: withoutFields(request.fields, SELECTING_A_PART) }
+  const joined = retrievals.join(whole, fields, 'part')
+  signal.addEventListener('abort', joined.leave, { once: true })
+  const head = await joined.retrieval.peerHead()
+  if (head !== undefined)
+    return fromGrowing(head, joined, reason, { method: 'GET', fields, signal }, components)
+  joined.leave()
+  return undefined
+}
+
+async function fromOrigin(
+  asked: ResourceRequest,
+  request: RetrievalRequest,
+  reason: ForwardReason,
+  components: PartPathComponents,
+): Promise<Resource> {
+  const ask = askOf(asked, request)
+  const path = new Part(asked, request, ask, components)
+  let found: ForwardReason | 'hit' = reason
+  const opened = await openSpans(components.retrievals.origins, ask, (copy) => {
+    const { spans, isHere, isBegun } = want(copy, asked)
+    const isPartial = isBegun || copy.how === 'resumed' || copy.how === 'validated'
+    found = isHere && copy.how !== 'begun' ? 'hit' : isPartial && copy.how !== 'begun' ? 'partial' : reason
+    return spans
+  })
+  return opened.kind === 'copy' ? path.answer(opened, found) : path.passOn(opened, reason)
+}
+
+function askOf({ signal }: ResourceRequest, request: RetrievalRequest): Ask {
+  return { request, want: 'part', signal, report: newReport() }
+}
+
+/** What is asked for of a copy, and whether all or some of it is here. */
+function want(opened: OpenedCopy, { received }: ResourceRequest) {
+  const { copy, head } = opened.of
+  const spans = spansOf(
+    { status: 200, fields: head.fields, size: copy.size },
+    { method: 'GET', fields: received },
+  )
+  const holes = spans.flatMap((span) => copy.missing(span))
+  return { spans, isHere: holes.length === 0, isBegun: bytesOf(holes) < bytesOf(spans) }
+}
+
+function bytesOf(spans: readonly ByteSpan[]): number {
+  return spans.reduce((sum, { start, end }) => sum + end - start, 0)
+}
+
+/** One application's part of a copy. */
+class Part {
+  readonly #asked: ResourceRequest
+  readonly #policy: Policy
+  readonly #report: RetrievalReport
+  readonly #components: PartPathComponents
+  #hasEnded = false
+
+  constructor(asked: ResourceRequest, request: RetrievalRequest, ask: Ask, components: PartPathComponents) {
+    this.#asked = asked
+    this.#policy = request.policy
+    this.#report = ask.report
+    this.#components = components
+  }
+
+  answer({ use, how, of }: OpenedCopy, found: ForwardReason | 'hit'): Resource {
+    const { received, signal } = this.#asked
+    const { clock, random } = this.#components
+    const { copy, head } = of
+    const stored = { ...head, status: 200 }
+    const age = String(Math.floor(currentAgeMs(stored, clock.wall()) / 1000))
+    const described = endToEndFields(head.fields)
+    const fields = how === 'begun' ? described : withField(described, 'Age', age)
+    const read = (span: ByteSpan) => use.read(span, signal)
+    const representation = { status: 200, fields, size: copy.size, read }
+    const answer = answerWith(representation, { method: 'GET', fields: received }, random)
+    const leave = () => {
+      use.leave()
+      this.#end()
+    }
+    signal.addEventListener('abort', leave, { once: true })
+    const trace = found === 'hit' ? this.#hit(stored, how) : this.#forwarded(found, answer.status, how, of)
+    return { answer: endingWith(answer, leave), trace }
+  }
+
+  /** What is not kept goes to its application as the origin server sent it. */
+  passOn({ response }: Extract<Opened, { kind: 'direct' }>, reason: ForwardReason): Resource {
+    this.#report.source = 'internet'
+    const counted = { response: { ...response, body: this.#counted(response.body) } }
+    return fromDirect(counted, this.#report, () => this.#end(), reason)
+  }
+
+  async *#counted(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    for await (const chunk of body) {
+      this.#report.bytes.internet += chunk.length
+      yield chunk
+    }
+  }
+
+  #hit(stored: Stored, how: OpenedCopy['how']): Trace {
+    const ttlMs = remainingFreshnessMs(stored, this.#policy, this.#components.clock.wall())
+    return { how: how === 'validated' ? 'validated' : 'hit', cacheStatus: { kind: 'hit', ttlMs } }
+  }
+
+  #forwarded(
+    reason: ForwardReason,
+    status: number,
+    how: OpenedCopy['how'],
+    { isWorthKeeping }: OriginCopy,
+  ): Trace {
+    this.#report.source = 'internet'
+    const cacheStatus = {
+      kind: 'forward',
+      reason,
+      status,
+      isStored: isWorthKeeping,
+      isCollapsed: how === 'joined',
+      detail: 'internet',
+    } as const
+    return { how: 'internet', cacheStatus, retrieval: this.#report }
+  }
+
+  /** Told once, and not of what caused no request. */
+  #end(): void {
+    if (this.#hasEnded || this.#report.source === undefined) return
+    this.#hasEnded = true
+    this.#components.retrievals.ended(this.#report)
+  }
+}

@@ -1,0 +1,194 @@
+/** Partial copies on disk, over restarts, crashes and damage; what both stores do is in store-conformance.ts. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
+import { cutAtPieces } from '../../cache/span-digests.ts'
+import { systemRandom, seededRandom } from '../../core/random.ts'
+import type { GrowingCopy, Store } from '../../core/store.ts'
+import {
+  bytesOf,
+  collect,
+  headOf,
+  MIB,
+  openDiskStore,
+  readAll,
+  sha256,
+  temporaryDirectory,
+  until,
+  uriOf,
+} from './store-fixtures.ts'
+
+const BYTES = bytesOf(4 * MIB, 9)
+const WHOLE = { start: 0, end: Infinity }
+
+/** A store's directory with a partial copy of the first two MiB and some of the last, and the path of its bytes. */
+async function leftBehind(test: TestContext): Promise<{ directory: string; path: string }> {
+  const directory = temporaryDirectory(test)
+  const { store } = await openDiskStore(test, { directory })
+  const copy = await store.create()
+  copy.setSize(BYTES.length)
+  await copy.write(3 * MIB + 7, BYTES.subarray(3 * MIB + 7))
+  await copy.write(0, BYTES.subarray(0, 2 * MIB))
+  await store.shelve(copy, headOf('a'))
+  await store.stop()
+  const [name = ''] = readdirSync(join(directory, 'growing'))
+  return { directory, path: join(directory, 'growing', name) }
+}
+
+function resumed(store: Store): GrowingCopy {
+  const [partial] = store.partials(uriOf('a'))
+  const copy = partial && store.resume(partial)
+  assert.ok(copy, 'no partial copy was left')
+  copy.release(Infinity)
+  return copy
+}
+
+describe('a partial copy after a restart', () => {
+  it('is there, counts, and goes on', async (test) => {
+    const { directory } = await leftBehind(test)
+    const { store } = await openDiskStore(test, { directory })
+    assert.equal(store.usage().partialBytes, 3 * MIB - 7)
+    const copy = resumed(store)
+    assert.equal(copy.heldUntil(0), 0, 'bytes are held that were not checked')
+    assert.deepEqual(copy.missing(WHOLE), [{ start: 2 * MIB, end: 3 * MIB + 7 }])
+    await copy.recall(WHOLE)
+    assert.ok(BYTES.subarray(0, 2 * MIB).equals(await collect(copy.read({ start: 0, end: 2 * MIB }))))
+    await copy.write(2 * MIB, BYTES.subarray(2 * MIB))
+    const stored = await store.commit(copy, headOf('a'))
+    assert.equal(stored.digest, sha256(BYTES))
+    assert.ok(BYTES.equals(await readAll(store, stored)))
+  })
+
+  it('is still there after the next one, although nobody looked at it', async (test) => {
+    const { directory } = await leftBehind(test)
+    for (let start = 0; start < 2; start++) await (await openDiskStore(test, { directory })).store.stop()
+    const { store } = await openDiskStore(test, { directory })
+    const copy = resumed(store)
+    await copy.recall(WHOLE)
+    assert.equal(copy.heldUntil(0), 2 * MIB)
+  })
+
+  for (const at of [0, MIB - 1, MIB, 3 * MIB + 7, 4 * MIB - 1])
+    it(`of which byte ${at} was changed on the disk lacks the bytes of that piece, and no others`, async (test) => {
+      const { directory, path } = await leftBehind(test)
+      const bytes = readFileSync(path)
+      bytes[at] = (bytes[at] ?? 0) ^ 1
+      writeFileSync(path, bytes)
+      const { store } = await openDiskStore(test, { directory })
+      const copy = resumed(store)
+      await copy.recall(WHOLE)
+      const piece = Math.floor(at / MIB)
+      const [lost] = copy.missing({ start: at, end: at + 1 })
+      assert.deepEqual(lost, { start: at, end: at + 1 })
+      assert.equal(copy.heldUntil(0), Math.min(piece, 2) * MIB)
+      for (const { start, end } of copy.missing(WHOLE)) await copy.write(start, BYTES.subarray(start, end))
+      assert.equal((await store.commit(copy, headOf('a'))).digest, sha256(BYTES))
+      assert.equal(store.usage().bytes, BYTES.length)
+    })
+
+  it('whose file was cut or has gone lacks what was there', async (test) => {
+    const cut = await leftBehind(test)
+    truncateSync(cut.path, MIB + 1)
+    const { store } = await openDiskStore(test, { directory: cut.directory })
+    const copy = resumed(store)
+    await copy.recall(WHOLE)
+    assert.deepEqual(copy.missing(WHOLE), [{ start: MIB, end: 4 * MIB }])
+    const gone = await leftBehind(test)
+    rmSync(gone.path)
+    const { store: other } = await openDiskStore(test, { directory: gone.directory })
+    assert.deepEqual([other.partials(uriOf('a')), other.usage().bytes], [[], 0])
+  })
+
+  it('that is removed unseen takes its file with it', async (test) => {
+    const { directory } = await leftBehind(test)
+    const { store } = await openDiskStore(test, { directory })
+    store.remove(uriOf('a'))
+    await until(() => store.usage().bytes === 0)
+    assert.deepEqual(readdirSync(join(directory, 'growing')), [])
+  })
+
+  it('in use at the stop is there as it was recorded, and what was not recorded is gone', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const copies = [await store.create(), await store.create()]
+    for (const copy of copies) {
+      copy.setSize(BYTES.length)
+      await copy.write(0, BYTES.subarray(0, MIB))
+    }
+    const [first] = copies
+    assert.ok(first)
+    await store.record(first, headOf('a'))
+    await first.write(MIB, BYTES.subarray(MIB, 2 * MIB))
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory })
+    assert.equal(again.usage().bytes, 2 * MIB)
+    const copy = resumed(again)
+    await copy.recall(WHOLE)
+    assert.equal(copy.heldUntil(0), 2 * MIB)
+  })
+})
+
+it('whatever the moment of the kill, no wrong byte of a partial copy is held, and what was recorded is', async (test) => {
+  const seed = Number(process.env['IHAVE_TEST_SEED'] ?? systemRandom.uint32())
+  test.diagnostic(`seed ${seed}: set IHAVE_TEST_SEED to repeat`)
+  const random = seededRandom(seed)
+  const directory = temporaryDirectory(test)
+  let recalled = 0
+  for (let round = 0; round < 8; round++) {
+    const recorded = await fillAndKill(directory, random.uint32(), random.uint32() % 12)
+    const { store, events } = await openDiskStore(test, { directory })
+    const copy = resumed(store)
+    await copy.recall(WHOLE)
+    for (const { start, end } of recorded)
+      assert.deepEqual(copy.missing({ start, end }), [], `round ${round}`)
+    for (let at = 0; at < BYTES.length; at = Math.max(copy.heldUntil(at), at + 1000)) {
+      const held = { start: at, end: copy.heldUntil(at) }
+      assert.ok(BYTES.subarray(held.start, held.end).equals(await collect(copy.read(held))))
+      recalled += held.end - held.start
+    }
+    assert.deepEqual(
+      events.filter(({ kind }) => kind !== 'leftovers-removed'),
+      [],
+    )
+    store.remove(uriOf('a'))
+    await store.shelve(copy, headOf('a'))
+    await store.stop()
+  }
+  test.diagnostic(`${recalled} bytes were recalled`)
+})
+
+/** Lets a process write spans until it has reported some more. @returns the spans that were recorded. */
+async function fillAndKill(directory: string, seed: number, more: number) {
+  const writer = join(import.meta.dirname, 'crashing-writer.ts')
+  const child = spawn(process.execPath, [writer, directory, String(seed), 'partial'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let output = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+    if (output.split('\n').length > more + 1) child.kill('SIGKILL')
+  })
+  await once(child, 'close')
+  return output
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => line.split(' ').map(Number))
+    .map(([start = 0, end = 0]) => ({ start, end }))
+}
+
+it('held spans are cut at the borders of pieces', () => {
+  const spans = [
+    { start: 5, end: 6 },
+    { start: MIB - 1, end: 3 * MIB + 1 },
+  ]
+  assert.deepEqual(cutAtPieces(spans), [
+    { start: 5, end: 6 },
+    { start: MIB - 1, end: MIB },
+    { start: MIB, end: 2 * MIB },
+    { start: 2 * MIB, end: 3 * MIB },
+    { start: 3 * MIB, end: 3 * MIB + 1 },
+  ])
+})

@@ -1,0 +1,736 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { cacheStatus } from '../../cache/semantics/cache-status.ts'
+import { memoryStore } from '../../cache/memory-store.ts'
+import { fieldValue, type Fields } from '../../core/fields.ts'
+import type { UpstreamRequest } from '../../core/upstream.ts'
+import { MAX_RESUMPTIONS } from '../../retrieval/copy-use.ts'
+import { distinctBytes, RangedOrigin, type RangedFile } from './ranged-origin.ts'
+import { Flow, type Reply } from './upstreams.ts'
+import {
+  A,
+  digestOf,
+  ended,
+  field,
+  offer,
+  sha256,
+  storedTexts,
+  world,
+  type Given,
+  type Scene,
+  type World,
+} from './world.ts'
+
+const MB = 1_000_000
+const BYTES = distinctBytes(20 * MB)
+const V1: Fields = [['ETag', '"v1"']]
+
+interface Setting {
+  readonly node: World
+  readonly origin: RangedOrigin
+}
+
+function setting(file: Partial<RangedFile> = {}, scene: Partial<Scene> = {}): Setting {
+  const origin = new RangedOrigin({ body: BYTES, fields: V1, ...file })
+  return { origin, node: world({ rule: { share: false }, origin: origin.answer, ...scene }) }
+}
+
+/** A request for the bytes from `start` up to, not including, `end`. */
+function range(start: number, end: number | '', more: Fields = []): Fields {
+  return [['Range', `bytes=${start}-${end === '' ? '' : end - 1}`], ...more]
+}
+
+function text(start: number, end?: number, body: Uint8Array = BYTES): string {
+  return Buffer.from(body.subarray(start, end)).toString('latin1')
+}
+
+function isRight(given: Given, start: number, end: number = BYTES.length): void {
+  assert.deepEqual([given.status, given.error], [206, undefined])
+  assert.equal(field(given, 'content-range'), `bytes ${start}-${end - 1}/${BYTES.length}`)
+  assert.equal(field(given, 'content-length'), String(end - start))
+  assert.ok(given.text === text(start, end), 'other bytes were delivered')
+}
+
+/** What `Cache-Status` says. */
+async function statusOf(node: World, fields: Fields): Promise<string> {
+  const application = node.ask(fields)
+  const { trace } = await node.within(application.resource)
+  await node.read(application)
+  return cacheStatus({ ...trace.cacheStatus, detail: '' }).replace('; detail=""', '')
+}
+
+describe('ranges of a file that is not here (T3)', () => {
+  test('are fetched alone, kept, and completed by what is missing when the whole is wanted', async () => {
+    const { node, origin } = setting()
+    for (const start of [0, 0, 8 * MB, 8 * MB])
+      isRight(await node.get(range(start, start + MB)), start, start + MB)
+    assert.deepEqual([origin.sent, origin.asked.length], [2 * MB, 2])
+    const whole = await node.get()
+    assert.deepEqual([whole.status, whole.text === text(0)], [200, true])
+    await node.settle()
+    assert.deepEqual(origin.asked.slice(2), ['bytes=1000000-7999999', 'bytes=9000000-'])
+    assert.equal(origin.sent, 20 * MB)
+    assert.deepEqual(node.store.lookup(A)[0]?.digest, sha256(BYTES))
+    assert.deepEqual(
+      [node.growingBytes(), node.store.usage().partialBytes, node.origin.openBodies],
+      [0, 0, 0],
+    )
+    const bytes = ended(node).reduce((sum, report) => sum + report.bytes.internet, 0)
+    assert.equal(bytes, 20 * MB, 'the books do not add up')
+  })
+
+  test('say what happened: a miss, a part of it here, all of it here', async () => {
+    const { node } = setting()
+    assert.equal(await statusOf(node, range(0, MB)), 'ihave; fwd=uri-miss; fwd-status=206; stored')
+    assert.equal(await statusOf(node, range(0, 2 * MB)), 'ihave; fwd=partial; fwd-status=206; stored')
+    assert.match(await statusOf(node, range(500, 2 * MB)), /^ihave; hit; ttl=\d+$/)
+    assert.equal(await statusOf(node, []), 'ihave; fwd=partial; fwd-status=200; stored')
+    await node.settle()
+    assert.match(await statusOf(node, []), /^ihave; hit; ttl=\d+$/)
+  })
+
+  test('from the end, open ones, and several at once', async () => {
+    const { node, origin } = setting()
+    isRight(await node.get([['Range', 'bytes=-1000']]), 20 * MB - 1000)
+    isRight(await node.get([['Range', 'bytes=19999000-']]), 20 * MB - 1000)
+    isRight(await node.get([['Range', 'bytes=-500']]), 20 * MB - 500)
+    assert.equal(origin.sent, 1000)
+    const several = await node.get([['Range', 'bytes=0-99,5000-5099,-100']])
+    assert.equal(several.status, 206)
+    assert.match(field(several, 'content-type') ?? '', /^multipart\/byteranges/)
+    for (const part of [text(0, 100), text(5000, 5100), text(20 * MB - 100)])
+      assert.ok(several.text.includes(part))
+    assert.deepEqual([origin.sent, several.text.length], [1200, Number(field(several, 'content-length'))])
+  })
+
+  test('several at once, of a file of which nothing is known', async () => {
+    const { node, origin } = setting()
+    const several = await node.get([['Range', 'bytes=0-99, 5000-5099']])
+    assert.equal(several.status, 206)
+    assert.deepEqual([origin.asked, origin.sent], [['bytes=0-99', 'bytes=5000-5099'], 200])
+  })
+
+  test('that lie beyond its end are refused as the origin server does, and by what is here', async () => {
+    const { node, origin } = setting()
+    assert.equal((await node.get(range(21 * MB, ''))).status, 416)
+    isRight(await node.get(range(0, 100)), 0, 100)
+    const refused = await node.get(range(21 * MB, ''))
+    assert.deepEqual([refused.status, field(refused, 'content-range')], [416, 'bytes */20000000'])
+    assert.equal(origin.asked.length, 2)
+  })
+
+  test('complete it without anybody asking for the whole: games, BITS', async () => {
+    const { node, origin } = setting()
+    for (let start = 19 * MB; start >= 0; start -= MB)
+      isRight(await node.get(range(start, start + MB)), start, start + MB)
+    await node.settle()
+    assert.deepEqual([origin.sent, node.store.lookup(A)[0]?.digest], [20 * MB, sha256(BYTES)])
+    assert.equal((await node.get()).how, 'hit')
+  })
+
+  test('asked for at the same time by twenty, in any order, cost each byte once', async () => {
+    const { node, origin } = setting()
+    const order = Array.from({ length: 20 }, (_, n) => ((n * 7) % 20) * MB)
+    const asked = order.map((start) => node.ask(range(start, start + MB)))
+    for (const [n, application] of asked.entries())
+      isRight(await node.read(application), order[n] ?? 0, (order[n] ?? 0) + MB)
+    await node.settle()
+    assert.deepEqual([origin.sent, node.store.lookup(A)[0]?.digest], [20 * MB, sha256(BYTES)])
+  })
+
+  test('that overlap at the same time cost each byte once', async () => {
+    const { node, origin } = setting()
+    const one = node.ask(range(0, MB))
+    const other = node.ask(range(MB / 2, 1.5 * MB))
+    isRight(await node.read(one), 0, MB)
+    const given = await node.read(other)
+    isRight(given, MB / 2, 1.5 * MB)
+    assert.deepEqual([origin.sent, given.isCollapsed], [1.5 * MB, true])
+  })
+
+  test('answer HEAD and only-if-cached from what is here', async () => {
+    const { node, origin } = setting()
+    const cached: Fields = [['Cache-Control', 'only-if-cached']]
+    assert.equal((await node.get(range(0, 100, cached))).status, 504)
+    await node.get(range(0, 100))
+    const head = await node.get([], { method: 'HEAD' })
+    assert.deepEqual(
+      [head.status, field(head, 'content-length'), field(head, 'etag')],
+      [200, '20000000', '"v1"'],
+    )
+    isRight(await node.get(range(10, 90, cached)), 10, 90)
+    assert.equal((await node.get(range(10, 101, cached))).status, 504)
+    assert.equal((await node.get(cached)).status, 504)
+    assert.equal(origin.asked.length, 1)
+    assert.deepEqual([node.growingBytes(), node.store.usage().partialBytes], [0, 100])
+  })
+})
+
+describe('a file that was aborted (T4)', () => {
+  test('is gone on with, and every byte came from the origin server once', async () => {
+    const { origin } = setting()
+    const first = new Flow().push(BYTES.subarray(0, 5 * MB))
+    const node: World = world({
+      rule: { share: false },
+      origin: (request, n) => (n === 1 ? { ...origin.reply(request), body: first } : origin.reply(request)),
+    })
+    const application = node.ask()
+    const { answer } = await node.within(application.resource)
+    const chunks = answer.body?.[Symbol.asyncIterator]()
+    await chunks?.next()
+    application.leave()
+    await chunks?.return?.()
+    await node.settle()
+    assert.equal(node.store.usage().partialBytes, 5 * MB)
+    const again = await node.get()
+    assert.deepEqual([again.text === text(0), again.error], [true, undefined])
+    assert.deepEqual([origin.sent, origin.asked], [15 * MB, [undefined, 'bytes=5000000-']])
+  })
+
+  test('by its only reader is read on for those who came in between', async () => {
+    const { origin } = setting()
+    const body = new Flow().push(BYTES.subarray(0, MB))
+    const node: World = world({
+      rule: { share: false },
+      origin: (request) => ({ ...origin.reply(request), body }),
+    })
+    const leader = node.ask()
+    await node.within(leader.resource)
+    const follower = node.ask(range(2 * MB, 3 * MB))
+    await node.within(follower.resource)
+    leader.leave()
+    await node.settle()
+    assert.equal(node.origin.openBodies, 1)
+    body.push(BYTES.subarray(MB, 4 * MB))
+    isRight(await node.read(follower), 2 * MB, 3 * MB)
+    await node.settle()
+    // Nobody wants the rest.
+    assert.deepEqual([node.origin.openBodies, node.origin.requests.length], [0, 1])
+    assert.equal(node.store.usage().partialBytes, 4 * MB)
+  })
+
+  test('that breaks off by itself is gone on with at the byte where it stopped', async () => {
+    const { origin } = setting()
+    const node: World = world({
+      rule: { share: false },
+      origin: (request, n) =>
+        n === 1
+          ? { ...origin.reply(request), body: new Flow().push(BYTES.subarray(0, MB)).breakOff() }
+          : origin.reply(request),
+    })
+    const given = await node.get()
+    assert.deepEqual(
+      [given.text === text(0), given.error, origin.asked[1]],
+      [true, undefined, 'bytes=1000000-'],
+    )
+  })
+
+  test('that breaks off again and again is cut in the end', async () => {
+    const node: World = world({
+      rule: { share: false },
+      origin: ({ fields }) => {
+        const from = Number(/=(\d+)-/.exec(fieldValue(fields, 'range') ?? '')?.[1] ?? 0)
+        const part: Fields = [['Content-Range', `bytes ${from}-${20 * MB - 1}/${20 * MB}`]]
+        const body = new Flow().push(BYTES.subarray(from, from + 1000)).breakOff()
+        const head: Fields = [...V1, ['Cache-Control', 'max-age=60']]
+        if (from > 0) return { status: 206, fields: [...head, ...part], body }
+        return { status: 200, fields: [...head, ['Content-Length', String(20 * MB)]], body }
+      },
+    })
+    const given = await node.get()
+    assert.ok(given.error, 'it ended well')
+    assert.equal(node.origin.requests.length, 1 + MAX_RESUMPTIONS)
+  })
+})
+
+describe('a reader that is far ahead', () => {
+  test('of the whole under way gets its bytes at once, in the same copy', async () => {
+    const { origin } = setting()
+    const body = new Flow().push(BYTES.subarray(0, MB))
+    const node: World = world({
+      rule: { share: false },
+      origin: (request, n) => (n === 1 ? { ...origin.reply(request), body } : origin.reply(request)),
+    })
+    const first = node.ask()
+    await node.within(first.resource)
+    isRight(await node.get(range(10 * MB, 12 * MB)), 10 * MB, 12 * MB)
+    body
+      .push(BYTES.subarray(MB, 10 * MB))
+      .push(BYTES.subarray(10 * MB, 10 * MB + 5))
+      .end()
+    const whole = await node.read(first)
+    assert.deepEqual([whole.text === text(0), whole.error], [true, undefined])
+    // The first request ended where the second one's bytes are.
+    assert.deepEqual(origin.asked, [undefined, 'bytes=10000000-11999999', 'bytes=12000000-'])
+  })
+})
+
+describe('a file that changes between two ranges', () => {
+  const NEW = distinctBytes(20 * MB, 1)
+  for (const [name, before, after, size] of [
+    ['another entity tag', V1, [['ETag', '"v2"']], 20 * MB],
+    ['another size', V1, [['ETag', '"v2"']], 19 * MB],
+    [
+      'another date',
+      [['Last-Modified', 'Mon, 13 Nov 2023 00:00:00 GMT']],
+      [['Last-Modified', 'Tue, 14 Nov 2023 00:00:00 GMT']],
+      20 * MB,
+    ],
+  ] as [string, Fields, Fields, number][])
+    test(`is begun anew: ${name}`, async () => {
+      const { node, origin } = setting({ fields: before })
+      isRight(await node.get(range(0, MB)), 0, MB)
+      origin.file.body = NEW.subarray(0, size)
+      origin.file.fields = after
+      const given = await node.get(range(MB, 2 * MB))
+      assert.deepEqual([given.status, given.text === text(MB, 2 * MB, NEW)], [206, true])
+      assert.equal(field(given, 'content-range'), `bytes 1000000-1999999/${size}`)
+      const whole = await node.get()
+      assert.deepEqual([whole.text === text(0, size, NEW), whole.error], [true, undefined])
+      await node.settle()
+      assert.deepEqual(
+        node.store.lookup(A).map(({ digest }) => digest),
+        [sha256(NEW.subarray(0, size))],
+      )
+      assert.deepEqual([node.growingBytes(), node.store.usage().partialBytes], [0, 0])
+    })
+
+  test('and is asked for whole then comes as it is now', async () => {
+    const { node, origin } = setting()
+    isRight(await node.get(range(0, MB)), 0, MB)
+    origin.file.body = NEW
+    origin.file.fields = [['ETag', '"v2"']]
+    const given = await node.get()
+    assert.deepEqual([given.status, given.text === text(0, undefined, NEW)], [200, true])
+  })
+
+  test('is noticed when what is here is no longer fresh, although all that is asked for is here', async () => {
+    const { node, origin } = setting()
+    isRight(await node.get(range(0, MB)), 0, MB)
+    node.clock.advance(61_000)
+    isRight(await node.get(range(0, 100)), 0, 100)
+    assert.equal(origin.sent, MB, 'what is confirmed needs no bytes')
+    node.clock.advance(61_000)
+    origin.file.body = NEW
+    origin.file.fields = [['ETag', '"v2"']]
+    const given = await node.get(range(0, 100))
+    assert.deepEqual([given.status, given.text === text(0, 100, NEW)], [206, true])
+  })
+
+  test('without any validator has no bytes joined to it, unless the rule says that it never changes', async () => {
+    const { node, origin } = setting({ fields: [] })
+    isRight(await node.get(range(0, MB)), 0, MB)
+    assert.equal(node.store.usage().partialBytes, 0)
+    origin.file.body = NEW
+    const given = await node.get(range(MB / 2, 2 * MB))
+    assert.ok(given.text === text(MB / 2, 2 * MB, NEW))
+    const fixed = setting({ fields: [] }, { rule: { share: false, immutable: true } })
+    for (const start of [0, MB / 2])
+      isRight(await fixed.node.get(range(start, start + MB)), start, start + MB)
+    assert.equal(fixed.origin.sent, 1.5 * MB)
+    fixed.origin.file.body = NEW.subarray(1)
+    const other = await fixed.node.get(range(2 * MB, 3 * MB))
+    assert.ok(other.text === text(2 * MB + 1, 3 * MB + 1, NEW), 'another size is another file')
+  })
+
+  for (const fields of [
+    [['ETag', 'W/"v1"']],
+    [
+      ['ETag', 'W/"v1"'],
+      ['Last-Modified', 'Mon, 13 Nov 2023 00:00:00 GMT'],
+    ],
+  ] as Fields[])
+    test(`with a weak validator only has no bytes joined to it: ${JSON.stringify(fields)}`, async () => {
+      const { node, origin } = setting({ fields })
+      isRight(await node.get(range(0, MB)), 0, MB)
+      origin.file.body = NEW
+      const given = await node.get(range(0, 2 * MB))
+      assert.ok(given.text === text(0, 2 * MB, NEW))
+    })
+})
+
+describe('If-Range', () => {
+  for (const [name, condition, status] of [
+    ['the entity tag', '"v1"', 206],
+    ['another entity tag', '"v0"', 200],
+    ['a weak entity tag', 'W/"v1"', 200],
+    ['a date', 'Mon, 13 Nov 2023 00:00:00 GMT', 200],
+  ] as const)
+    test(`with ${name} is answered with ${status}, from the origin server and from what is here`, async () => {
+      for (const isHere of [false, true]) {
+        const { node } = setting()
+        if (isHere) await node.get(range(0, 1000))
+        const given = await node.get(range(100, 200, [['If-Range', condition]]))
+        assert.deepEqual([given.status, given.error], [status, undefined])
+        assert.ok(given.text === (status === 206 ? text(100, 200) : text(0)))
+      }
+    })
+
+  test('of what may not be kept is the origin server’s to answer', async () => {
+    const { node } = setting({ cacheControl: 'no-store' })
+    const given = await node.get(range(100, 200, [['If-Range', '"v0"']]))
+    assert.deepEqual([given.status, given.text.length], [200, 20 * MB])
+  })
+})
+
+describe('an origin server', () => {
+  const head: Fields = [...V1, ['Cache-Control', 'max-age=60']]
+  const answering = (reply: (request: UpstreamRequest, n: number) => Reply): World =>
+    world({ rule: { share: false }, origin: reply })
+
+  test('that does not know ranges sends the whole once, and every range comes from that', async () => {
+    const small = BYTES.subarray(0, 3 * MB)
+    const node = answering(() => ({
+      status: 200,
+      fields: [...head, ['Content-Length', String(small.length)]],
+      body: small,
+    }))
+    const given = await node.get(range(2 * MB, 2 * MB + 100))
+    assert.deepEqual([given.status, given.text === text(2 * MB, 2 * MB + 100)], [206, true])
+    await node.settle()
+    assert.equal(await statusOf(node, range(0, 100)).then((status) => status.startsWith('ihave; hit')), true)
+    assert.equal(node.origin.requests.length, 1)
+  })
+
+  test('that does not know ranges, nor how long the file is, is answered with the whole', async () => {
+    const body = new Flow()
+    const node = answering(() => ({ status: 200, fields: head, body }))
+    const application = node.ask(range(1, 3))
+    await node.within(application.resource)
+    body.push('hello').end()
+    const given = await node.read(application)
+    assert.deepEqual([given.status, given.text], [200, 'hello'])
+    await node.settle()
+    const again = await node.get(range(1, 3))
+    assert.deepEqual([again.status, again.text, again.how], [206, 'el', 'hit'])
+  })
+
+  const contradictions: [string, Fields, string][] = [
+    [
+      'other bytes than asked for',
+      [
+        ['Content-Range', 'bytes 0-4/100'],
+        ['Content-Length', '5'],
+      ],
+      'hello',
+    ],
+    [
+      'more bytes than asked for',
+      [
+        ['Content-Range', 'bytes 10-29/100'],
+        ['Content-Length', '20'],
+      ],
+      'x'.repeat(20),
+    ],
+    [
+      'a length that contradicts the range',
+      [
+        ['Content-Range', 'bytes 10-19/100'],
+        ['Content-Length', '5'],
+      ],
+      'hello',
+    ],
+    ['no Content-Range', [['Content-Length', '10']], 'helloworld'],
+    [
+      'an unknown size',
+      [
+        ['Content-Range', 'bytes 10-19/*'],
+        ['Content-Length', '10'],
+      ],
+      'helloworld',
+    ],
+    [
+      'a range beyond the size',
+      [
+        ['Content-Range', 'bytes 10-19/15'],
+        ['Content-Length', '10'],
+      ],
+      'helloworld',
+    ],
+    ['several parts', [['Content-Type', 'multipart/byteranges; boundary=x']], '--x--'],
+  ]
+  for (const [name, fields, body] of contradictions)
+    test(`that says ${name} is passed on, and nothing is kept of it`, async () => {
+      const node = answering(() => ({ status: 206, fields: [...head, ...fields], body }))
+      for (const n of [1, 2]) {
+        const given = await node.get(range(10, 20))
+        assert.deepEqual([given.status, given.text], [206, body])
+        await node.settle()
+        assert.equal(node.origin.requests.length, n)
+      }
+      assert.deepEqual([node.growingBytes(), node.store.usage().bytes, node.store.lookup(A)], [0, 0, []])
+    })
+
+  for (const [name, fields, body] of contradictions)
+    test(`that says ${name} for a hole does not spoil what is here`, async () => {
+      const node = answering((_, n) =>
+        n === 1
+          ? { status: 206, fields: [...head, ['Content-Range', 'bytes 0-9/100']], body: '0123456789' }
+          : { status: 206, fields: [...head, ...fields], body },
+      )
+      assert.equal((await node.get(range(0, 10))).text, '0123456789')
+      await node.get(range(10, 20))
+      const given = await node.get(range(0, 10))
+      assert.deepEqual([given.text, given.how], ['0123456789', 'hit'])
+      assert.equal(node.store.usage().bytes, 10)
+    })
+
+  for (const [name, body] of [
+    ['fewer bytes than it says', 'hell'],
+    ['more bytes than it says', 'hello, world'],
+  ] as const)
+    test(`that sends ${name} is cut, and no byte beyond is kept`, async () => {
+      const node = answering(() => ({
+        status: 206,
+        fields: [...head, ['Content-Range', 'bytes 10-14/100']],
+        body: Flow.of(body),
+      }))
+      const given = await node.get(range(10, 15))
+      assert.ok(given.error, 'it ended well')
+      assert.ok('hello'.startsWith(given.text))
+      assert.ok(node.store.usage().bytes <= 5)
+    })
+
+  test('that sends a part unasked is passed on', async () => {
+    const node = answering(() => ({
+      status: 206,
+      fields: [...head, ['Content-Range', 'bytes 0-4/100']],
+      body: 'hello',
+    }))
+    const given = await node.get()
+    assert.deepEqual([given.status, given.text, node.store.usage().bytes], [206, 'hello', 0])
+  })
+
+  test('that is busy when the rest is asked for says so itself, and what is here stays', async () => {
+    const { origin } = setting()
+    const node = answering((request, n) =>
+      n === 1 || n > 3
+        ? origin.reply(request)
+        : { status: 503, fields: [['Retry-After', '1']], body: 'later' },
+    )
+    await node.get(range(0, MB))
+    const given = await node.get(range(MB, 2 * MB))
+    assert.deepEqual([given.status, given.text], [503, 'later'])
+    isRight(await node.get(range(0, 2 * MB)), 0, 2 * MB)
+    assert.equal(origin.sent, 2 * MB)
+  })
+
+  test('that codes its content is joined with its own bytes only, by what varies', async () => {
+    const plain = new RangedOrigin({
+      body: BYTES,
+      fields: [
+        ['ETag', '"p"'],
+        ['Vary', 'Accept-Encoding'],
+      ],
+    })
+    const coded = new RangedOrigin({
+      body: distinctBytes(MB, 3),
+      fields: [
+        ['ETag', '"g"'],
+        ['Vary', 'Accept-Encoding'],
+        ['Content-Encoding', 'gzip'],
+      ],
+    })
+    const node = answering((request) =>
+      fieldValue(request.fields, 'accept-encoding') === 'gzip' ? coded.reply(request) : plain.reply(request),
+    )
+    const gzip: Fields = [['Accept-Encoding', 'gzip']]
+    isRight(await node.get(range(0, 1000)), 0, 1000)
+    const one = await node.get(range(0, 1000, gzip))
+    assert.deepEqual(
+      [one.text === text(0, 1000, coded.file.body), field(one, 'content-encoding')],
+      [true, 'gzip'],
+    )
+    isRight(await node.get(range(500, 2000)), 500, 2000)
+    const two = await node.get(range(500, 2000, gzip))
+    assert.ok(two.text === text(500, 2000, coded.file.body))
+    assert.deepEqual([plain.sent, coded.sent], [2000, 2000])
+  })
+
+  test('whose responses are not to be kept is asked by everybody for himself, and nobody waits for the other', async () => {
+    const bodies = [new Flow(), new Flow(), new Flow()]
+    const node = answering((_, n) => ({
+      status: 206,
+      fields: [
+        ['Cache-Control', 'no-store'],
+        ['Content-Range', 'bytes 0-4/100'],
+      ],
+      body: bodies[n - 1] ?? '',
+    }))
+    const asked = bodies.map(() => node.ask(range(0, 5)))
+    await node.within(Promise.all(asked.map(({ resource }) => resource)))
+    bodies[2]?.push('third').end()
+    assert.equal((await node.read(asked[2]!)).text, 'third')
+    for (const body of bodies) body.push('other').end()
+    assert.equal((await node.read(asked[0]!)).text, 'other')
+    assert.equal(node.store.usage().bytes, 0)
+  })
+})
+
+describe('requests for parts', () => {
+  for (const name of ['Authorization', 'Cookie'])
+    test(`in somebody's name (${name}) are passed on`, async () => {
+      const { node, origin } = setting()
+      for (let n = 0; n < 2; n++) isRight(await node.get(range(0, 100, [[name, 'x']])), 0, 100)
+      assert.deepEqual([origin.asked.length, node.store.usage().bytes], [2, 0])
+    })
+
+  test('whose first one leaves before the answer are not left without', async () => {
+    const answered = Promise.withResolvers<void>()
+    const { origin } = setting()
+    const node: World = world({
+      rule: { share: false },
+      origin: async (request) => {
+        await answered.promise
+        return origin.reply(request)
+      },
+    })
+    const first = node.ask(range(0, 100))
+    await node.settle()
+    const second = node.ask(range(100, 200))
+    await node.settle()
+    first.leave()
+    await node.settle()
+    answered.resolve()
+    isRight(await node.read(second), 100, 200)
+    await assert.rejects(first.resource)
+    assert.ok(origin.sent <= 200)
+  })
+
+  test('leave nothing behind when all of them leave before the answer', async () => {
+    const answered = Promise.withResolvers<void>()
+    const { origin } = setting()
+    const node: World = world({
+      rule: { share: false },
+      origin: async (request) => {
+        await answered.promise
+        return origin.reply(request)
+      },
+    })
+    const asked = [node.ask(range(0, 100)), node.ask(range(0, 100))]
+    await node.settle()
+    for (const each of asked) each.leave()
+    await node.settle()
+    answered.resolve()
+    await node.settle()
+    assert.deepEqual([node.growingBytes(), node.origin.openBodies, node.retrievals.all().length], [0, 0, 0])
+    isRight(await node.get(range(0, 100)), 0, 100)
+  })
+
+  test('of a file larger than what may be stored are passed on', async () => {
+    const { node } = setting({}, { store: (clock) => memoryStore({ maxBytes: 10 * MB, clock }) })
+    isRight(await node.get(range(0, 100)), 0, 100)
+    assert.equal(node.store.usage().bytes, 0)
+  })
+
+  test('invalidated by an unsafe request are forgotten', async () => {
+    const { node, origin } = setting()
+    await node.get(range(0, 100))
+    node.store.remove(A)
+    isRight(await node.get(range(0, 100)), 0, 100)
+    assert.equal(origin.sent, 200)
+  })
+})
+
+describe('peers', () => {
+  const small = BYTES.subarray(0, 3 * MB)
+  const scene = { rule: { share: true, immutable: true }, expectation: digestOf(small) }
+  const copy = (body: Uint8Array): Reply => ({
+    status: 200,
+    fields: [['Content-Length', String(body.length)]],
+    body,
+  })
+
+  test('that have it are asked for the whole, once for many ranges', async () => {
+    const { node, origin } = setting(
+      { body: small },
+      { ...scene, offers: [offer(small.length)], peers: () => copy(small) },
+    )
+    for (let start = 0; start < 3 * MB; start += MB) {
+      const given = await node.get(range(start, start + MB))
+      assert.deepEqual([given.status, given.text === text(start, start + MB)], [206, true])
+    }
+    assert.deepEqual([node.inquiries.length, node.peers.requests.length, origin.asked], [1, 1, []])
+  })
+
+  test('that have it are waited for by twenty at the same time', async () => {
+    const { node, origin } = setting(
+      { body: small },
+      { ...scene, offers: [offer(small.length)], peers: () => copy(small) },
+    )
+    const asked = Array.from({ length: 20 }, (_, n) => node.ask(range(n * 100_000, (n + 1) * 100_000)))
+    for (const [n, each] of asked.entries())
+      assert.ok((await node.read(each)).text === text(n * 100_000, (n + 1) * 100_000))
+    assert.deepEqual([node.inquiries.length, node.peers.requests.length, origin.asked], [1, 1, []])
+  })
+
+  test('that do not have it are asked once a minute for many ranges', async () => {
+    const { node, origin } = setting(
+      {},
+      { rule: { share: true, immutable: true }, expectation: digestOf(BYTES) },
+    )
+    for (let start = 0; start < 3 * MB; start += MB)
+      isRight(await node.get(range(start, start + MB)), start, start + MB)
+    assert.deepEqual([node.inquiries.length, origin.sent], [1, 3 * MB])
+    node.store.remove(A)
+    node.clock.advance(60_000)
+    await node.get(range(0, 100))
+    assert.equal(node.inquiries.length, 2)
+  })
+
+  test('that send wrong bytes do not reach the reader of a range', async () => {
+    const { node, origin } = setting(
+      { body: small },
+      { ...scene, offers: [offer(small.length)], peers: () => copy(distinctBytes(3 * MB, 5)) },
+    )
+    const given = await node.get(range(0, MB))
+    assert.deepEqual([given.status, given.text === text(0, MB), origin.sent], [206, true, MB])
+  })
+
+  test('are asked for the whole although parts of it are here, and theirs then is the stored one', async () => {
+    const { node, origin } = setting({ body: small }, { ...scene, peers: () => copy(small) })
+    await node.get(range(0, MB))
+    const whole = node.ask()
+    await node.pass(5)
+    node.inquiries.at(-1)?.heardResponse(offer(small.length))
+    const given = await node.read(whole)
+    assert.deepEqual([given.how, given.text === text(0, 3 * MB), origin.sent], ['peer', true, MB])
+    await node.settle()
+    assert.deepEqual([(await storedTexts(node)).length, node.store.usage().partialBytes], [1, 0])
+  })
+
+  test('do not go on with what readers of parts have been given (V§2)', async () => {
+    const { origin } = setting()
+    const body = new Flow().push(BYTES.subarray(0, MB))
+    const node: World = world({
+      rule: { share: true },
+      expectation: digestOf(BYTES),
+      origin: (request, n) => (n === 1 ? { ...origin.reply(request), body } : origin.reply(request)),
+      peers: () => copy(distinctBytes(20 * MB, 5)),
+      waitMs: 0,
+    })
+    const whole = node.ask()
+    await node.within(whole.resource)
+    isRight(await node.get(range(10 * MB, 11 * MB)), 10 * MB, 11 * MB)
+    node.inquiries[0]?.heardResponse(offer(20 * MB))
+    await node.settle()
+    body.push(BYTES.subarray(MB)).end()
+    const given = await node.read(whole)
+    assert.deepEqual([given.text === text(0), node.peers.requests.length], [true, 0])
+  })
+})
+
+test('a node that stops keeps what has come, and its readers are told', async () => {
+  const { origin } = setting()
+  const node: World = world({
+    rule: { share: false },
+    origin: (request) => ({ ...origin.reply(request), body: new Flow().push(BYTES.subarray(0, 1000)) }),
+  })
+  const application = node.ask(range(0, MB))
+  await node.within(application.resource)
+  const reading = node.read(application)
+  await node.settle()
+  await node.retrievals.stop()
+  assert.ok((await reading).error)
+  assert.deepEqual([node.store.usage().partialBytes, node.origin.openBodies], [1000, 0])
+})
