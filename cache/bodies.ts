@@ -15,6 +15,8 @@ export interface Bodies {
    * @throws Fault STORE_CORRUPT; STORE_FAILED when they cannot be read just now, or (with that as its cause) are missing.
    */
   read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array>
+  /** The whole body when it is in memory, checked, as one run of bytes. */
+  held(digest: Sha256): Uint8Array | undefined
   /** Its name is free again when this returns, its space when the promise resolves. Never fails. */
   remove(digest: Sha256): Promise<void>
   /** Bytes that may still be written: what is free, without the reserve; negative when the reserve is touched. */

@@ -41,6 +41,11 @@ export class BodyReader {
     else yield (await this.#whole(body)).subarray(span.start, span.end)
   }
 
+  /** See `Bodies.held`. */
+  held(digest: Sha256): Uint8Array | undefined {
+    return this.#hot.get(digest)
+  }
+
   /** The body has gone. */
   forget(digest: Sha256): void {
     this.#hot.delete(digest)

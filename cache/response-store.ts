@@ -90,6 +90,12 @@ export class ResponseStore implements Store {
     return this.#index.lookup(uri)
   }
 
+  held(response: StoredResponse): Uint8Array | undefined {
+    const bytes = this.#bodies.held(response.digest)
+    if (bytes !== undefined) this.#index.use(response.id)
+    return bytes
+  }
+
   async *read(response: StoredResponse, span: ByteSpan): AsyncGenerator<Uint8Array> {
     const body = this.#bodyOf(response)
     const within = { start: Math.max(0, span.start), end: Math.min(span.end, body.size) }

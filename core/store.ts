@@ -82,8 +82,15 @@ export interface Store {
   /** @throws Fault STORE_FAILED with the directory's name when it cannot be used. */
   start(): Promise<void>
   stop(): Promise<void>
-  /** The stored responses for this URI, the most recent first. */
+  /**
+   * The stored responses for this URI, the most recent first. What has changed in any way is another object than before.
+   */
   lookup(uri: TargetUri): readonly StoredResponse[]
+  /**
+   * The whole body when it is in memory and was checked, `undefined` otherwise; it is not to be changed. Marks the
+   * response as used where it finds the body.
+   */
+  held(response: StoredResponse): Uint8Array | undefined
   /**
    * The bytes of `span`, each checked against its digest before it is handed over; marks the response as used.
    * @throws Fault STORE_CORRUPT, after removing the response; STORE_FAILED when it is gone.
