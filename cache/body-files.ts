@@ -15,12 +15,16 @@ import { BodyReader } from './body-reader.ts'
 import { lockDirectory, type Unlock } from './directory-lock.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { createGrowingFile } from './growing-file.ts'
+import { GrowingMemoryBudget, GrowingSmall } from './growing-small.ts'
 import type { BodyDigests } from './piece-digests.ts'
 import { isMissing, storeFault } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 
 /** All bodies lie in one of these directories, by the first digits of their digest. */
 const PREFIXES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+/** Enough for every small download of a package manager at once; what comes beyond it goes through files. */
+const GROWING_MEMORY_BYTES = 32 * 1024 * 1024
 
 export interface BodyFilesSettings {
   readonly directory: string
@@ -33,6 +37,7 @@ export class BodyFiles implements Bodies {
   readonly #random: Random
   readonly #log: StoreLog
   readonly #reader = new BodyReader((digest) => this.#bodyPath(digest))
+  readonly #growingMemory = new GrowingMemoryBudget(GROWING_MEMORY_BYTES)
   /** Paths in `growing/` of a former process. */
   #leftovers: readonly string[] = []
   #unlock: Unlock | undefined
@@ -60,9 +65,11 @@ export class BodyFiles implements Bodies {
     this.#release()
   }
 
-  grow(): Promise<GrowingBytes> {
+  async grow(): Promise<GrowingBytes> {
     this.#mustBeStarted()
-    return createGrowingFile(this.#growingPath(), (name) => this.#bodyPath(name))
+    return new GrowingSmall(this.#growingMemory, () =>
+      createGrowingFile(this.#growingPath(), (name) => this.#bodyPath(name)),
+    )
   }
 
   read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array> {

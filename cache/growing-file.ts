@@ -5,8 +5,9 @@ import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
+import { PIECE_BYTES } from './piece-digests.ts'
 import { RecentBytes } from './recent-bytes.ts'
-import { storeFault } from './store-fault.ts'
+import { isMissing, storeFault } from './store-fault.ts'
 
 /** A new file at `path`; `pathOf` says where a body of a given name belongs. @throws Fault STORE_FULL, STORE_FAILED. */
 export async function createGrowingFile(
@@ -28,6 +29,7 @@ export class GrowingFile implements GrowingBytes {
   /** `undefined` while closed: a kept file without readers is, and opens again for the next one. */
   #handle: Promise<FileHandle> | undefined
   #state: 'growing' | 'kept' | 'removed' = 'growing'
+  #length = 0
   #readers = 0
   #pin: () => () => void = () => () => {}
   #unpin: () => void = () => {}
@@ -56,6 +58,7 @@ export class GrowingFile implements GrowingBytes {
       )
       done += bytesWritten
     }
+    this.#length = Math.max(this.#length, offset + bytes.length)
     this.#recent.add(offset, bytes)
   }
 
@@ -64,14 +67,14 @@ export class GrowingFile implements GrowingBytes {
     this.#recent.clear()
   }
 
-  /** On the disk first, then under its name: whatever stops the machine in between, the name never lies (R7.2). */
+  /**
+   * Under its name once it is whole, whatever stops the process in between (R7.2). A power cut may leave less on the disk
+   * than was written, which every read finds out (R7.3): large bodies are worth the wait that this does not happen to them.
+   */
   async keep(name: Sha256, pin: () => () => void): Promise<void> {
     const path = this.#pathOf(name)
-    await this.#operate('sync', (file) => file.datasync())
-    await this.#operate('rename', async () => {
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      await rename(this.#path, path)
-    })
+    if (this.#length > PIECE_BYTES) await this.#operate('sync', (file) => file.datasync())
+    await this.#operate('rename', () => renameInto(this.#path, path))
     this.#path = path
     this.#state = 'kept'
     this.#pin = pin
@@ -125,5 +128,16 @@ export class GrowingFile implements GrowingBytes {
     } finally {
       this.#operations.delete(operation)
     }
+  }
+}
+
+/** Makes the directory when it is not there yet, which it hardly ever is not. */
+async function renameInto(from: string, path: string): Promise<void> {
+  try {
+    await rename(from, path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await rename(from, path)
   }
 }

@@ -2,13 +2,12 @@
  * The `Upstream` seam over undici: to origin servers through the target guard, to peers straight.
  * None of undici's interceptors is used: caching, collapsing and retrying are this product's own business (V§10).
  */
-import { Agent, buildConnector, type Dispatcher } from 'undici'
+import { buildConnector } from 'undici'
 import { Fault } from '../core/fault.ts'
-import { fieldsFromRaw, fieldsToRaw, withoutFields } from '../core/fields.ts'
-import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
+import type { Upstream } from '../core/upstream.ts'
 import { connectionFault } from './connection-fault.ts'
-import { plainReason } from './relay.ts'
 import { guardedLookup, mayConnect, type GuardSettings } from './target-guard.ts'
+import { UpstreamConnections } from './upstream-connections.ts'
 
 export interface HttpUpstream extends Upstream {
   /** Closes idle connections and breaks off the others. */
@@ -20,26 +19,17 @@ const ORIGIN_TIMEOUTS = { connectMs: 10_000, headersMs: 120_000, bodyMs: 30_000 
 /** Peers are near; retrieval gives them less still (retrieval/pace.ts). */
 const PEER_TIMEOUTS = { connectMs: 500, headersMs: 5_000, bodyMs: 30_000 }
 
-/** Side by side to one origin server: what package managers open themselves; the rest waits. */
-const CONNECTIONS_PER_ORIGIN = 16
+/** Side by side to one server: what package managers open themselves; the rest waits. */
+const MAX_CONNECTIONS = 16
+
+/** Idle connections are kept for this long, in ms; apt comes back within seconds. */
+const KEEP_ALIVE_MS = 10_000
 
 /** To origin servers. @throws Fault FORBIDDEN_TARGET, LOOP_DETECTED for targets that the guard refuses. */
 export function originUpstream(guard: GuardSettings): HttpUpstream {
-  const agent = new Agent({
-    connect: guardedConnector(guard),
-    headersTimeout: ORIGIN_TIMEOUTS.headersMs,
-    bodyTimeout: ORIGIN_TIMEOUTS.bodyMs,
-    connections: CONNECTIONS_PER_ORIGIN,
-  })
-  return {
-    async request(request) {
-      const url = new URL(request.uri)
-      const fault = mayConnect(url.hostname, Number(url.port || 80), guard)
-      if (fault) throw fault
-      return roundTrip(agent, request)
-    },
-    stop: () => agent.destroy(),
-  }
+  return connectedUpstream(guardedConnector(guard), ORIGIN_TIMEOUTS, (target) =>
+    mayConnect(target.hostname, Number(target.port || 80), guard),
+  )
 }
 
 /** The guard judges an address together with its port, so each port has a connector of its own. */
@@ -59,57 +49,44 @@ function guardedConnector(guard: GuardSettings): buildConnector.connector {
  * @param localAddress this node's own address, so that peers know it again; absent: the system's choice.
  */
 export function peerUpstream(localAddress: string | undefined): HttpUpstream {
-  const agent = new Agent({
-    connect: { timeout: PEER_TIMEOUTS.connectMs },
-    ...(localAddress === undefined ? {} : { localAddress }),
-    headersTimeout: PEER_TIMEOUTS.headersMs,
-    bodyTimeout: PEER_TIMEOUTS.bodyMs,
-    connections: CONNECTIONS_PER_ORIGIN,
-  })
-  return { request: (request) => roundTrip(agent, request), stop: () => agent.destroy() }
+  const own = localAddress === undefined ? {} : { localAddress }
+  const connect = buildConnector({ timeout: PEER_TIMEOUTS.connectMs, ...own })
+  return connectedUpstream((options, callback) => connect({ ...options, ...own }, callback), PEER_TIMEOUTS)
 }
 
-async function roundTrip(agent: Agent, request: UpstreamRequest): Promise<UpstreamResponse> {
-  const { method, uri, fields, signal } = request
-  const { host, origin } = new URL(uri)
-  try {
-    const response = await agent.request({
-      origin,
-      path: pathOf(uri),
-      method,
-      headers: fieldsToRaw(withoutFields(fields, ['host', 'content-length', 'transfer-encoding'])),
-      signal,
-      responseHeaders: 'raw',
+type Timeouts = Pick<typeof ORIGIN_TIMEOUTS, 'headersMs' | 'bodyMs'>
+
+function connectedUpstream(
+  connect: buildConnector.connector,
+  timeouts: Timeouts,
+  refusal: (target: URL) => Fault | undefined = () => undefined,
+): HttpUpstream {
+  const servers = new Map<string, UpstreamConnections>()
+  const connectionsTo = (target: URL): UpstreamConnections => {
+    const { origin, host } = target
+    const known = servers.get(origin)
+    if (known !== undefined) return known
+    const connections = new UpstreamConnections(new URL(origin), {
+      ...timeouts,
+      connect,
+      maxConnections: MAX_CONNECTIONS,
+      keepAliveMs: KEEP_ALIVE_MS,
+      faultOf: (error) => faultOf(error, host),
+      onEmpty: () => servers.delete(origin),
     })
-    return {
-      status: response.statusCode,
-      reason: plainReason(response.statusText),
-      fields: fieldsFromRaw(rawHeaders(response)),
-      body: faithful(response.body, host),
-    }
-  } catch (error) {
-    throw faultOf(error, host)
+    servers.set(origin, connections)
+    return connections
   }
-}
-
-/** The request target as it was written: what is not touched cannot be misread (RFC 9110 7.7). */
-function pathOf(uri: string): string {
-  const path = uri.replace(/^https?:\/\/[^/?]*/i, '')
-  return path.startsWith('/') ? path : `/${path}`
-}
-
-/** With `responseHeaders: 'raw'` undici gives Node's flat form, which its types do not say. */
-function rawHeaders(response: Dispatcher.ResponseData): string[] {
-  return (response.headers as unknown as (string | Buffer)[]).map((each) =>
-    typeof each === 'string' ? each : each.toString('latin1'),
-  )
-}
-
-async function* faithful(body: AsyncIterable<Uint8Array>, host: string): AsyncIterable<Uint8Array> {
-  try {
-    yield* body
-  } catch (error) {
-    throw faultOf(error, host)
+  return {
+    async request(request) {
+      const target = new URL(request.uri)
+      const fault = refusal(target)
+      if (fault) throw fault
+      return connectionsTo(target).request(request).response
+    },
+    async stop() {
+      await Promise.all([...servers.values()].map((each) => each.stop()))
+    },
   }
 }
 

@@ -12,6 +12,7 @@ import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
+import type { CacheStatusEntry } from '../cache/semantics/cache-status.ts'
 import { currentAgeMs, freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
@@ -24,6 +25,8 @@ export interface HotResponse {
   readonly status: number
   /** The answer's fields; the value of `Age` is not the age. */
   readonly fields: Fields
+  /** Its `ttlMs` is not the remaining freshness. */
+  readonly cacheStatus: CacheStatusEntry
   readonly rule: string
 }
 
@@ -75,10 +78,12 @@ export class HotResponses {
     const [stored, ...others] = store.lookup(uri)
     if (stored?.id !== response.id || others.length > 0 || ttlMs <= 0 || !isOrdinary(received)) return
     const asked = { method: 'GET', fields: [] }
-    const { answer } = fromStore({ response, ageMs, ttlMs }, 'hit', asked, { store, random })
+    const parts = { store, random }
+    const { answer, trace } = fromStore({ response, ageMs, ttlMs }, undefined, asked, parts)
     this.#entries.set(uri, {
       status: answer.status,
       fields: answer.fields,
+      cacheStatus: trace.cacheStatus,
       rule: policy.rule,
       stored,
       rules: rules(),

@@ -5,33 +5,16 @@
  * not answered.
  */
 import type { Socket } from 'node:net'
-import type { Clock, Monotonic } from '../../core/clock.ts'
-import { formatHttpDate } from '../../cache/semantics/http-date.ts'
-import { cacheStatus } from '../../cache/semantics/cache-status.ts'
-import { bodyOf, type Answer, type Written } from '../../core/answer.ts'
-import { describe, Fault } from '../../core/fault.ts'
-import type { Resource } from '../../retrieval/resource.ts'
-import type { Resources } from '../../retrieval/resources.ts'
-import { errorAnswer } from '../error-page.ts'
-import { ExchangeLog, type RequestLine } from '../exchange-log.ts'
-import { viaLine } from '../via.ts'
-import { framingOf, sendAnswer } from './answer-writer.ts'
+import type { Monotonic } from '../../core/clock.ts'
 import type { HotAnswers } from './hot-answers.ts'
-import { headText } from './message-head.ts'
+import { PlainExchange, type ExchangeParts } from './plain-exchange.ts'
 import type { PlainRequest, PlainRequests } from './plain-requests.ts'
 import type { RequestReader } from './request-reader.ts'
 
-export interface ConnectionParts {
-  readonly clock: Clock
-  /** This node's name in `Via`. */
-  readonly pseudonym: string
+export interface ConnectionParts extends ExchangeParts {
   readonly reader: RequestReader
   readonly requests: PlainRequests
   readonly hot: HotAnswers
-  readonly resources: Resources
-  readonly log: (line: RequestLine) => void
-  /** A piece of a body that was sent is no longer needed. */
-  readonly sent: (piece: Uint8Array) => void
   /** From now on it is node:http's; what it unreads comes first. */
   readonly handOver: (socket: Socket) => void
   /** A head that does not come to its end. */
@@ -55,20 +38,11 @@ const MAX_IN_FLIGHT = 32
 /** Bytes of answers that a connection holds before further requests have to wait. */
 const MAX_UNSENT_BYTES = 262_144
 
-/** A request that is being answered. */
-interface Exchange {
-  readonly request: PlainRequest
-  readonly keepsAlive: boolean
-  readonly log: ExchangeLog
-  readonly gone: AbortController
-  readonly outcome: Promise<Resource | Fault>
-}
-
 export class Connection {
   readonly #socket: Socket
   readonly #parts: ConnectionParts
   /** In the order of the requests; the first one's answer is being sent. */
-  readonly #waiting: Exchange[] = []
+  readonly #waiting: PlainExchange[] = []
   /** What came and was not read as a request yet, as Latin-1. */
   #text = ''
   #state: 'reading' | 'handing-over' | 'ending' = 'reading'
@@ -128,7 +102,7 @@ export class Connection {
   }
 
   #abort(): void {
-    for (const { gone } of this.#waiting) gone.abort()
+    for (const exchange of this.#waiting) exchange.abort()
   }
 
   #read(): void {
@@ -184,7 +158,7 @@ export class Connection {
     if (!keepsAlive) this.#state = 'ending'
     const mayWrite = this.#waiting.length === 0 && this.#socket.writableLength < MAX_UNSENT_BYTES
     if (mayWrite && this.#answerHot(request, keepsAlive)) return
-    this.#waiting.push(this.#begin(request, keepsAlive))
+    this.#waiting.push(new PlainExchange(request, keepsAlive, this.#socket, this.#parts))
     if (!this.#isAnswering) void this.#answerWaiting()
   }
 
@@ -228,23 +202,10 @@ export class Connection {
     socket.uncork()
   }
 
-  #begin(request: PlainRequest, keepsAlive: boolean): Exchange {
-    const { clock, resources, log } = this.#parts
-    const { method, shownUrl, address } = request
-    const gone = new AbortController()
-    return {
-      request,
-      keepsAlive,
-      gone,
-      log: new ExchangeLog({ method, url: shownUrl, client: address }, clock, log),
-      outcome: resources.get({ ...request, signal: gone.signal }).catch(faultOf),
-    }
-  }
-
   async #answerWaiting(): Promise<void> {
     this.#isAnswering = true
     for (let exchange = this.#waiting[0]; exchange !== undefined; exchange = this.#waiting[0]) {
-      await this.#send(exchange)
+      await exchange.send()
       if (!exchange.keepsAlive) this.#socket.destroySoon()
       this.#waiting.shift()
       this.#since = this.#parts.clock.monotonic()
@@ -252,46 +213,6 @@ export class Connection {
     }
     this.#isAnswering = false
   }
-
-  async #send(exchange: Exchange): Promise<void> {
-    const outcome = await exchange.outcome
-    const { request, log } = exchange
-    const rule = this.#parts.resources.ruleOf(request)
-    if (outcome instanceof Fault) {
-      const { status } = await this.#sendFault(outcome, exchange)
-      return log.end({ way: 'resource', status, rule, fault: outcome })
-    }
-    log.firstByte()
-    const { answer, trace } = outcome
-    const via = viaLine('1.1', this.#parts.pseudonym)
-    const fields = [...answer.fields, via, ['Cache-Status', cacheStatus(trace.cacheStatus)] as const]
-    const written = await this.#sendAnswer({ ...answer, fields }, exchange)
-    log.end({ way: 'resource', status: answer.status, rule, trace, written })
-  }
-
-  async #sendFault(fault: Fault, exchange: Exchange): Promise<Answer> {
-    const { url, accept } = exchange.request
-    const { body, ...head } = errorAnswer(fault, url, accept)
-    const answer = { ...head, body: bodyOf(body) }
-    await this.#sendAnswer(answer, exchange)
-    return answer
-  }
-
-  async #sendAnswer(answer: Answer, { request, keepsAlive }: Exchange): Promise<Written> {
-    const { clock, sent } = this.#parts
-    const framing = framingOf(answer, request.method)
-    try {
-      const head = headText(answer, { framing, keepsAlive, date: formatHttpDate(clock.wall()) })
-      return await sendAnswer(this.#socket, head, answer, framing, sent)
-    } catch (error) {
-      this.#socket.destroy()
-      return { kind: 'broken', bytes: 0, error }
-    }
-  }
-}
-
-function faultOf(thrown: unknown): Fault {
-  return thrown instanceof Fault ? thrown : new Fault('STORE_FAILED', describe(thrown), { cause: thrown })
 }
 
 function ignore(): void {}

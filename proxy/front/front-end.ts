@@ -1,6 +1,7 @@
 /** The connections that the proxy reads itself, and their time limits; node:http's server keeps those handed to it. */
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { bodyBuffers } from './body-buffers.ts'
 import { Connection, type ConnectionParts, type Patience } from './connection.ts'
 import { HotAnswers } from './hot-answers.ts'
 import { PlainRequests, type PlainRequestSettings } from './plain-requests.ts'
@@ -31,7 +32,7 @@ export class FrontEnd {
       reader: requestReader(),
       requests: new PlainRequests(settings),
       hot: new HotAnswers(settings.pseudonym),
-      sent: () => {},
+      buffers: bodyBuffers(),
       closed: (connection) => this.#connections.delete(connection),
       isStopping: () => this.#isStopping,
     }

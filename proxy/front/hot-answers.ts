@@ -20,6 +20,7 @@ interface Template {
   readonly text: string | undefined
 }
 
+const TTL = 'ttl=0'
 /** Bytes of a body that is sent as text: with its head it fits the buffer that Node writes short texts from. */
 const TEXT_BYTES = 14 * 1024
 /** Bytes of all templates. */
@@ -54,15 +55,15 @@ export class HotAnswers {
     return template
   }
 
-  #make({ status, fields }: HotResponse, bytes: Uint8Array): Template | undefined {
+  #make({ status, fields, cacheStatus: entry }: HotResponse, bytes: Uint8Array): Template | undefined {
     const at = fields.findIndex(([name]) => name === 'Age')
     if (at < 0 || !hasField(fields, 'date') || !canBeSent({ status, fields })) return undefined
     const told = `${fieldLines([viaLine('1.1', this.#pseudonym)])}Cache-Status: `
-    const [beforeTtl = '', behindTtl = ''] = cacheStatus({ kind: 'hit', ttlMs: 0 }).split('0')
+    const [beforeTtl = '', ...behindTtl] = cacheStatus({ ...entry, ttlMs: 0 }).split(TTL)
     return {
       beforeAge: `${statusAndFields({ status, fields: fields.slice(0, at) })}Age: `,
-      beforeTtl: `\r\n${fieldLines(fields.slice(at + 1))}${told}${beforeTtl}`,
-      behindTtl: `${behindTtl}\r\n`,
+      beforeTtl: `\r\n${fieldLines(fields.slice(at + 1))}${told}${beforeTtl}ttl=`,
+      behindTtl: `${behindTtl.join(TTL)}\r\n`,
       text: bytes.length > TEXT_BYTES ? undefined : Buffer.from(bytes).toString('latin1'),
     }
   }

@@ -1,0 +1,114 @@
+/**
+ * The bytes of a growing copy in memory as long as they are few, then in a file. Most downloads are small, and one that
+ * is never a file while it grows keeps nobody waiting for the disk: its first byte goes out as it came in.
+ */
+import type { Sha256 } from '../core/digest.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { GrowingBytes } from './growing-bytes.ts'
+import { GrowingMemory } from './growing-memory.ts'
+import { PIECE_BYTES } from './piece-digests.ts'
+
+/** Bytes of the largest copy that stays in memory until it is whole. */
+const MAX_SMALL_BYTES = PIECE_BYTES
+
+/** Memory for all growing copies of a store together. */
+export class GrowingMemoryBudget {
+  #left: number
+
+  /** @param bytes what they may take together; beyond it, copies are files from their first byte. */
+  constructor(bytes: number) {
+    this.#left = bytes
+  }
+
+  /** Takes `bytes` if they are there. */
+  take(bytes: number): boolean {
+    if (bytes > this.#left) return false
+    this.#left -= bytes
+    return true
+  }
+
+  giveBack(bytes: number): void {
+    this.#left += bytes
+  }
+}
+
+export class GrowingSmall implements GrowingBytes {
+  readonly #budget: GrowingMemoryBudget
+  readonly #createFile: () => Promise<GrowingBytes>
+  readonly #memory = new GrowingMemory(() => {})
+  /** Bytes from the start that lie in memory, and what was taken from the budget for them. */
+  #length = 0
+  #taken = 0
+  #file: GrowingBytes | undefined
+  /** Those who read now: a file that comes later must know of them. */
+  readonly #readers = new Set<{ letGo: () => void }>()
+
+  constructor(budget: GrowingMemoryBudget, createFile: () => Promise<GrowingBytes>) {
+    this.#budget = budget
+    this.#createFile = createFile
+  }
+
+  read(span: ByteSpan): Promise<Uint8Array> {
+    return (this.#file ?? this.#memory).read(span)
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    const end = offset + bytes.length
+    if (this.#file === undefined && !this.#fits(end)) await this.#toFile()
+    if (this.#file !== undefined) return this.#file.write(offset, bytes)
+    this.#length = Math.max(this.#length, end)
+    return this.#memory.write(offset, bytes)
+  }
+
+  async clear(): Promise<void> {
+    this.#length = 0
+    await (this.#file ?? this.#memory).clear()
+  }
+
+  async keep(name: Sha256, pin: () => () => void): Promise<void> {
+    if (this.#file === undefined) await this.#toFile()
+    await this.#file?.keep(name, pin)
+  }
+
+  async remove(): Promise<void> {
+    this.#freeMemory()
+    await this.#memory.remove()
+    await this.#file?.remove()
+  }
+
+  hold(): () => void {
+    const reader = { letGo: this.#file?.hold() ?? (() => {}) }
+    this.#readers.add(reader)
+    return () => {
+      if (this.#readers.delete(reader)) reader.letGo()
+    }
+  }
+
+  #fits(end: number): boolean {
+    const more = end - this.#taken
+    if (more <= 0) return true
+    if (end > MAX_SMALL_BYTES || !this.#budget.take(more)) return false
+    this.#taken = end
+    return true
+  }
+
+  /** What is in memory, gaps included, becomes the beginning of a file. */
+  async #toFile(): Promise<void> {
+    const file = await this.#createFile()
+    try {
+      if (this.#length > 0) await file.write(0, await this.#memory.read({ start: 0, end: this.#length }))
+    } catch (error) {
+      await file.remove()
+      throw error
+    }
+    for (const reader of this.#readers) reader.letGo = file.hold()
+    this.#file = file
+    this.#freeMemory()
+  }
+
+  #freeMemory(): void {
+    this.#budget.giveBack(this.#taken)
+    this.#taken = 0
+    if (this.#file !== undefined) void this.#memory.clear()
+  }
+}

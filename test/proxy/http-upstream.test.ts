@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import { Fault } from '../../core/fault.ts'
+import type { Fields } from '../../core/fields.ts'
+import type { UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
+import { originUpstream } from '../../proxy/http-upstream.ts'
+
+const GUARD = { loopbackOnly: true, allowPorts: 'auto', own: [] } as const
+const HELLO = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'
+
+interface Scene {
+  readonly uri: string
+  /** Connections that were opened, in order. */
+  readonly connections: Socket[]
+  /** Request targets, in the order they came. */
+  readonly targets: string[]
+  readonly get: (path: string, more?: Partial<UpstreamRequest>) => Promise<UpstreamResponse>
+}
+
+/** An origin server that is told of each request's target and of its connection. */
+async function scene(
+  test: TestContext,
+  onRequest: (target: string, connection: Socket, number: number) => void,
+): Promise<Scene> {
+  const connections: Socket[] = []
+  const targets: string[] = []
+  const server = createServer((socket) => {
+    connections.push(socket)
+    socket.on('error', () => {})
+    socket.on('data', (data) => {
+      for (const [, target = ''] of data.toString('latin1').matchAll(/^GET (\S+)/gm)) {
+        targets.push(target)
+        onRequest(target, socket, connections.indexOf(socket))
+      }
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const upstream = originUpstream(GUARD)
+  test.after(async () => {
+    await upstream.stop()
+    for (const socket of connections) socket.destroy()
+    server.close()
+  })
+  const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const get: Scene['get'] = (path, more) =>
+    upstream.request({ method: 'GET', uri: uri + path, fields: [], signal: never(), ...more })
+  return { uri, connections, targets, get }
+}
+
+function never(): AbortSignal {
+  return new AbortController().signal
+}
+
+async function textOf({ body }: UpstreamResponse): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of body) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+describe('the connections to an origin server', () => {
+  it('serve one request after the other', async (test) => {
+    const { get, connections } = await scene(test, (_, socket) => socket.write(HELLO))
+    for (let time = 0; time < 5; time += 1) assert.equal(await textOf(await get('/')), 'hello')
+    assert.equal(connections.length, 1)
+  })
+
+  it('are at most 16, and the rest waits', async (test) => {
+    const asked: Socket[] = []
+    const { get, connections, targets } = await scene(test, (_, socket) => asked.push(socket))
+    const all = Array.from({ length: 20 }, (_, number) => get(`/${number}`))
+    while (asked.length < 16) await new Promise(setImmediate)
+    assert.equal(connections.length, 16)
+    assert.equal(targets.length, 16)
+    for (let answered = 0; answered < 20; answered += 1) {
+      while (asked.length === 0) await new Promise(setImmediate)
+      asked.shift()?.write(HELLO)
+    }
+    for (const each of all) assert.equal(await textOf(await each), 'hello')
+    assert.equal(connections.length, 16)
+  })
+
+  it('take a waiting request as soon as one is free, whatever the others do', async (test) => {
+    // The first connection answers at once; every other one never says a word.
+    const { get, targets } = await scene(test, (_, socket, number) => {
+      if (number === 0) socket.write(HELLO)
+    })
+    await textOf(await get('/first'))
+    const held = get('/held').then(textOf)
+    const late = ['/a', '/b'].map((path) => get(path))
+    assert.equal(await held, 'hello')
+    // Both have connections of their own by now, which are silent; the free one is taken by who comes next.
+    while (targets.length < 4) await new Promise(setImmediate)
+    assert.equal(await textOf(await get('/next')), 'hello')
+    for (const each of late) each.catch(() => {})
+  })
+
+  it('are asked once more when an idle one closes just as it is used', async (test) => {
+    const { get, connections } = await scene(test, (target, socket, number) => {
+      if (target === '/second' && number === 0) socket.destroy()
+      else socket.write(HELLO)
+    })
+    await textOf(await get('/first'))
+    await new Promise(setImmediate)
+    assert.equal(await textOf(await get('/second')), 'hello')
+    assert.equal(connections.length, 2)
+  })
+
+  it('are not asked again when a new one closes, nor when an answer had begun', async (test) => {
+    const { get, targets } = await scene(test, (target, socket) => {
+      if (target === '/good') return socket.write(HELLO)
+      if (target === '/half') socket.write('HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello')
+      socket.end()
+      return undefined
+    })
+    await assert.rejects(get('/bad'), faultWith('RESPONSE_INCOMPLETE'))
+    await textOf(await get('/good'))
+    await new Promise(setImmediate)
+    await assert.rejects(get('/half').then(textOf), faultWith('RESPONSE_INCOMPLETE'))
+    assert.deepEqual(targets, ['/bad', '/good', '/half'])
+  })
+
+  it('are not used again after Connection: close', async (test) => {
+    const { get, connections } = await scene(test, (_, socket) =>
+      socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok'),
+    )
+    assert.equal(await textOf(await get('/')), 'ok')
+    assert.equal(await textOf(await get('/')), 'ok')
+    assert.equal(connections.length, 2)
+  })
+
+  it('refused fails every request that waits for one', async (test) => {
+    const { uri } = await scene(test, () => {})
+    const upstream = originUpstream(GUARD)
+    test.after(() => upstream.stop())
+    const closed = await scene(test, () => {})
+    const port = await freedPort()
+    const ask = () =>
+      upstream.request({ method: 'GET', uri: `http://127.0.0.1:${port}/`, fields: [], signal: never() })
+    const all = await Promise.allSettled([ask(), ask(), ask()])
+    for (const each of all) assert.ok(each.status === 'rejected' && each.reason.code === 'CONNECT_REFUSED')
+    assert.notEqual(uri, closed.uri)
+  })
+})
+
+describe('a request to an origin server', () => {
+  it('that is given up before its response ends its connection', async (test) => {
+    const asked = Promise.withResolvers<Socket>()
+    const { get } = await scene(test, (_, socket) => asked.resolve(socket))
+    const giving = new AbortController()
+    const response = get('/', { signal: giving.signal })
+    const socket = await asked.promise
+    const closed = once(socket, 'close')
+    giving.abort()
+    await assert.rejects(response, faultWith('ABORTED'))
+    await closed
+  })
+
+  it('that is given up while it waits never goes out', async (test) => {
+    const asked: Socket[] = []
+    const { get, targets } = await scene(test, (_, socket) => asked.push(socket))
+    const all = Array.from({ length: 16 }, () => get('/busy'))
+    while (asked.length < 16) await new Promise(setImmediate)
+    const giving = new AbortController()
+    const waiting = get('/given-up', { signal: giving.signal })
+    giving.abort()
+    await assert.rejects(waiting, faultWith('ABORTED'))
+    asked[0]?.write(HELLO)
+    assert.equal(await textOf(await (all[0] as Promise<UpstreamResponse>)), 'hello')
+    await new Promise(setImmediate)
+    assert.ok(!targets.includes('/given-up'))
+    for (const each of all) each.catch(() => {})
+  })
+
+  it('whose body nobody reads makes the server wait', async (test) => {
+    let sent = 0
+    const { get } = await scene(test, (_, socket) => {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n')
+      const fill = () => {
+        while (sent < 100_000_000) {
+          const chunk = Buffer.alloc(Math.min(65_536, 100_000_000 - sent))
+          sent += chunk.length
+          if (!socket.write(chunk)) return void socket.once('drain', fill)
+        }
+      }
+      fill()
+    })
+    const { body } = await get('/')
+    for (let last = -1; last !== sent;) {
+      last = sent
+      for (let turn = 0; turn < 200; turn += 1) await new Promise(setImmediate)
+    }
+    assert.ok(sent < 50_000_000, `${sent} bytes were sent`)
+    let received = 0
+    for await (const chunk of body) received += chunk.length
+    assert.equal(received, 100_000_000)
+  })
+
+  it('hears interim responses before the response', async (test) => {
+    const early = 'HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n'
+    const { get } = await scene(test, (_, socket) => socket.write(early + HELLO))
+    const heard: [number, Fields][] = []
+    const response = await get('/', { onInformation: (status, fields) => heard.push([status, fields]) })
+    assert.equal(await textOf(response), 'hello')
+    assert.deepEqual(heard, [[103, [['Link', '</a>; rel=preload']]]])
+  })
+
+  it('that is answered with nothing but interim responses fails', async (test) => {
+    const { get } = await scene(test, (_, socket) =>
+      socket.write('HTTP/1.1 102 Processing\r\n\r\n'.repeat(65) + HELLO),
+    )
+    await assert.rejects(get('/'), faultWith('RESPONSE_INVALID'))
+  })
+
+  it('keeps the octets of field values, and a body without a length', async (test) => {
+    const { get } = await scene(test, (_, socket) =>
+      socket.end(
+        Buffer.from('HTTP/1.1 200 OK\r\nX-Name: caf\xe9\r\nConnection: close\r\n\r\nto the end', 'latin1'),
+      ),
+    )
+    const response = await get('/')
+    assert.deepEqual(response.fields[0], ['X-Name', 'café'])
+    assert.equal(await textOf(response), 'to the end')
+  })
+})
+
+function faultWith(code: Fault['code']) {
+  return (error: unknown) => error instanceof Fault && error.code === code
+}
+
+/** A port of 127.0.0.1 on which nobody listens any more. */
+async function freedPort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
