@@ -159,7 +159,8 @@ class RequestPath {
 
   /** A stored body that turns out damaged at its first byte was removed by that, and is fetched again (R7.3). */
   async #reuse(reuse: Reuse, asked?: Asked): Promise<Resource> {
-    const resource = fromStore(reuse, asked, this.#asked(), this.#components)
+    const { allocate } = this.#request
+    const resource = fromStore(reuse, asked, this.#asked(), this.#components, allocate)
     try {
       const answer = await begun(resource.answer)
       this.#watch(reuse.response)

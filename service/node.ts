@@ -348,6 +348,7 @@ function storeSettings({ cache }: Config) {
     directory: cache.directory,
     maxBytes: cache.maxSize,
     reserveBytes: cache.reserve,
+    memoryBytes: cache.memory,
     maxObjectBytes: Math.min(cache.maxObjectSize, cache.maxSize),
   }
 }

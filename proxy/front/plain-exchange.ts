@@ -56,6 +56,7 @@ export class PlainExchange {
       .get({
         ...request,
         signal: this.#gone.signal,
+        allocate: parts.buffers.take,
         onInformation: (status, fields) => this.#interim.add(status, fields),
       })
       .catch(faultOf)
