@@ -1,6 +1,7 @@
 /** Where a store keeps whole bodies, each under its digest: files (cache/body-files.ts) or memory (cache/memory-store.ts). */
 import type { Sha256 } from '../core/digest.ts'
 import type { ByteSpan } from '../core/ranges.ts'
+import type { Allocate } from '../core/store.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import type { BodyDigests } from './piece-digests.ts'
 
@@ -16,7 +17,9 @@ export interface Bodies {
    * The bytes of `span`, which lies within the body, checked before they are handed over.
    * @throws Fault STORE_CORRUPT; STORE_FAILED when they cannot be read just now, or (with that as its cause) are missing.
    */
-  read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array>
+  read(body: BodyDigests, span: ByteSpan, allocate?: Allocate): AsyncIterable<Uint8Array>
+  /** The whole body when it is in memory, checked, as one run of bytes. */
+  held(digest: Sha256, size: number): Uint8Array | undefined
   /** Its name is free again when this returns, its space when the promise resolves. Never fails. */
   remove(digest: Sha256): Promise<void>
   /** Bytes that may still be written: what is free, without the reserve; negative when the reserve is touched. */

@@ -10,8 +10,9 @@ import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
+import type { Allocate } from '../core/store.ts'
 import type { Bodies, SweepView } from './bodies.ts'
-import { BodyReader } from './body-reader.ts'
+import { BodyReader, ofItsOwn } from './body-reader.ts'
 import { lockDirectory, type Unlock } from './directory-lock.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { createGrowingFile, reopenGrowingFile } from './growing-file.ts'
@@ -30,13 +31,15 @@ export interface BodyFilesSettings {
   readonly directory: string
   /** Bytes of the file system that are left to others. */
   readonly reserveBytes: number
+  /** Bytes of bodies that stay in memory. */
+  readonly memoryBytes: number
 }
 
 export class BodyFiles implements Bodies {
   readonly #settings: BodyFilesSettings
   readonly #random: Random
   readonly #log: StoreLog
-  readonly #reader = new BodyReader((digest) => this.#bodyPath(digest))
+  readonly #reader: BodyReader
   readonly #growingMemory = new GrowingMemoryBudget(GROWING_MEMORY_BYTES)
   /** Paths in `growing/` of a former process. */
   #leftovers: readonly string[] = []
@@ -44,6 +47,7 @@ export class BodyFiles implements Bodies {
 
   constructor(settings: BodyFilesSettings, components: { readonly random: Random; readonly log: StoreLog }) {
     this.#settings = settings
+    this.#reader = new BodyReader((digest) => this.#bodyPath(digest), settings.memoryBytes)
     this.#random = components.random
     this.#log = components.log
   }
@@ -78,8 +82,12 @@ export class BodyFiles implements Bodies {
     return isOurs ? reopenGrowingFile(path, (digest) => this.#bodyPath(digest)) : undefined
   }
 
-  read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array> {
-    return this.#reader.read(body, span)
+  read(body: BodyDigests, span: ByteSpan, allocate: Allocate = ofItsOwn): AsyncIterable<Uint8Array> {
+    return this.#reader.read(body, span, allocate)
+  }
+
+  held(digest: Sha256, size: number): Uint8Array | undefined {
+    return this.#reader.held(digest, size)
   }
 
   /** Renamed at once and unlinked later, so that a body of the same name may come right behind it. */

@@ -12,6 +12,8 @@ export interface DiskStoreSettings extends StoreLimits {
   readonly directory: string
   /** Bytes of the file system that are left to others; 64 MiB unless given. More is safer for the rest of the machine. */
   readonly reserveBytes?: number
+  /** Bytes of bodies that stay in memory, so that they need not be read again; 64 MB unless given. */
+  readonly memoryBytes?: number
 }
 
 export interface DiskStoreComponents {
@@ -21,12 +23,13 @@ export interface DiskStoreComponents {
 }
 
 const DEFAULT_RESERVE_BYTES = 64 * 1024 * 1024
+const DEFAULT_MEMORY_BYTES = 64_000_000
 
 /** A store that keeps its responses over restarts and crashes. It alone uses its directory while it is started. */
 export function diskStore(settings: DiskStoreSettings, components: DiskStoreComponents): Store {
-  const { directory, reserveBytes = DEFAULT_RESERVE_BYTES } = settings
+  const { directory, reserveBytes = DEFAULT_RESERVE_BYTES, memoryBytes = DEFAULT_MEMORY_BYTES } = settings
   const { random, log = () => {} } = components
-  const bodies = new BodyFiles({ directory, reserveBytes }, { random, log })
+  const bodies = new BodyFiles({ directory, reserveBytes, memoryBytes }, { random, log })
   const index = new IndexDatabase(join(directory, 'index.sqlite'), log)
   return new ResponseStore(settings, { index, bodies, log })
 }

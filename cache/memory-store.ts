@@ -46,6 +46,10 @@ class MemoryBodies implements Bodies {
     }
   }
 
+  held(digest: Sha256): Uint8Array | undefined {
+    return this.#bodies.get(digest)
+  }
+
   async remove(digest: Sha256): Promise<void> {
     this.#bodies.delete(digest)
   }

@@ -10,6 +10,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type {
+  Allocate,
   Freshening,
   GrowingCopy,
   PartialResponse,
@@ -104,14 +105,20 @@ export class ResponseStore implements Store {
     return this.#index.lookup(uri)
   }
 
-  async *read(response: StoredResponse, span: ByteSpan): AsyncGenerator<Uint8Array> {
+  held(response: StoredResponse): Uint8Array | undefined {
+    const bytes = this.#bodies.held(response.digest, response.size)
+    if (bytes !== undefined) this.#index.use(response.id)
+    return bytes
+  }
+
+  async *read(response: StoredResponse, span: ByteSpan, allocate?: Allocate): AsyncGenerator<Uint8Array> {
     const body = this.#bodyOf(response)
     const within = { start: Math.max(0, span.start), end: Math.min(span.end, body.size) }
     if (within.end <= within.start) return
     this.#index.use(response.id)
     const unpin = this.#pinned.pin(body.sha256)
     try {
-      yield* this.#bodies.read(body, within)
+      yield* this.#bodies.read(body, within, allocate)
     } catch (error) {
       if (isLoss(error)) this.#loseBody(body.sha256, error.message)
       throw error

@@ -9,11 +9,12 @@ export async function start(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: CONFIG_OPTION })
   const config = configFrom(values.config)
   const log = openLog(config.log)
+  process.on('exit', () => log.flush())
   const node = new Node(config, log)
   const told = toldToStop()
   await node.start()
   process.stdout.write(`${node.readyLine()}\n`)
-  log.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
+  log.events.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
   await node.stop()
   return 0
 }

@@ -96,17 +96,28 @@ export interface StoreUsage {
   readonly responses: number
 }
 
+/** Memory for `bytes` bytes, to be filled and handed over as one chunk. */
+export type Allocate = (bytes: number) => Uint8Array
+
 export interface Store {
   /** @throws Fault STORE_FAILED with the directory's name when it cannot be used. */
   start(): Promise<void>
   stop(): Promise<void>
-  /** The stored responses for this URI, the most recent first. */
+  /**
+   * The stored responses for this URI, the most recent first. What has changed in any way is another object than before.
+   */
   lookup(uri: TargetUri): readonly StoredResponse[]
   /**
+   * The whole body when it is in memory and was checked, `undefined` otherwise; it is not to be changed. Marks the
+   * response as used where it finds the body.
+   */
+  held(response: StoredResponse): Uint8Array | undefined
+  /**
    * The bytes of `span`, each checked against its digest before it is handed over; marks the response as used.
+   * @param allocate where bytes may be put that come from a file; absent: each chunk may be kept.
    * @throws Fault STORE_CORRUPT, after removing the response; STORE_FAILED when it is gone.
    */
-  read(response: StoredResponse, span: ByteSpan): AsyncIterable<Uint8Array>
+  read(response: StoredResponse, span: ByteSpan, allocate?: Allocate): AsyncIterable<Uint8Array>
   /**
    * A new growing copy; `expectedSize` (bytes) reserves room by evicting what was used least recently.
    * @param wholeSize bytes of the whole body, where no more than `expectedSize` of it is expected for now.

@@ -6,18 +6,20 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { writeAnswer, type Answer, type Written } from '../core/answer.ts'
+import { writeAnswer, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
-import { describe, Fault, type FaultCode } from '../core/fault.ts'
+import { describe, Fault } from '../core/fault.ts'
 import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
-import type { Resource, Trace } from '../retrieval/resource.ts'
+import type { Resource } from '../retrieval/resource.ts'
 import type { Resources } from '../retrieval/resources.ts'
 import { answerFault, answerFaultRaw } from './answer-fault.ts'
 import { cacheEffects, type CacheEffectsComponents } from './cache-effects.ts'
 import { errorAnswer } from './error-page.ts'
+import { ExchangeLog, type RequestLine } from './exchange-log.ts'
+import { FrontEnd, withoutConnections } from './front/front-end.ts'
 import type { PassThrough } from './pass-through.ts'
 import { interimWriter } from './relay.ts'
 import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
@@ -46,6 +48,8 @@ export interface ProxyComponents extends CacheEffectsComponents {
   readonly log: (line: RequestLine) => void
 }
 
+export type { RequestLine } from './exchange-log.ts'
+
 /** A client that takes nothing for this long is cut, in ms. */
 const STALL_MS = 30_000
 
@@ -56,37 +60,24 @@ export interface OwnPages {
   answer(path: string, authority: string): Answer
 }
 
-/** One request as the log tells it. */
-export interface RequestLine {
-  readonly method: string
-  /** Without query values and userinfo: they may be credentials. */
-  readonly url: string
-  readonly client: string
-  readonly status: number
-  readonly ms: number
-  /** Until the first byte of the answer could be sent. */
-  readonly firstByteMs: number
-  readonly bytes: number
-  readonly way: 'resource' | 'pass-through' | 'tunnel' | 'own-page' | 'refused'
-  readonly trace: Trace | undefined
-  /** The name of the rule that it fell under. */
-  readonly rule: string | undefined
-  /** How the body ended. */
-  readonly outcome: Written['kind'] | 'fault'
-  readonly error: string | undefined
-  /** The fault's code (docs/errors.md). */
-  readonly code: FaultCode | undefined
-}
-
 export class ProxyServer {
   readonly #settings: ProxySettings
   readonly #components: ProxyComponents
   readonly #server: Server
+  readonly #front: FrontEnd
 
   constructor(settings: ProxySettings, components: ProxyComponents) {
     this.#settings = settings
     this.#components = components
     this.#server = createServer(serverOptions())
+    this.#front = new FrontEnd(
+      { pseudonym: settings.pseudonym, checks: (socket) => this.#checkSettings(socket) },
+      {
+        ...components,
+        handOver: withoutConnections(this.#server),
+        tooLate: (socket) => this.#onUnreadable(new Error('Request timeout'), socket),
+      },
+    )
     capConnections(this.#server)
     this.#server.on('connection', (socket) => this.#admit(socket))
     this.#server.on('request', (request, response) => void this.#onRequest(request, response))
@@ -127,8 +118,10 @@ export class ProxyServer {
     const { clock, passThrough, tunnels } = this.#components
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.#server.closeIdleConnections()
+    this.#front.closeIdle()
     const cancel = clock.after(this.#settings.stopGraceMs, () => {
       this.#server.closeAllConnections()
+      this.#front.closeAll()
       // Node has let go of tunnels and upgraded connections, yet the server waits for them.
       void Promise.all([passThrough.stop(), tunnels.stop()])
     })
@@ -139,6 +132,7 @@ export class ProxyServer {
 
   #admit(socket: Socket): void {
     if (!this.#settings.mayUse(socket.remoteAddress ?? '')) socket.destroy()
+    if (!socket.destroyed) this.#front.take(socket)
   }
 
   #checkSettings(socket: Socket): CheckSettings {
@@ -278,7 +272,9 @@ export class ProxyServer {
   }
 
   #begin(request: IncomingMessage): ExchangeLog {
-    return new ExchangeLog(request, this.#components.clock, this.#components.log)
+    const { method = '', url = '', socket } = request
+    const told = { method, url: withoutSecrets(url), client: socket.remoteAddress ?? '' }
+    return new ExchangeLog(told, this.#components.clock, this.#components.log)
   }
 }
 
@@ -292,58 +288,4 @@ function isPlain(request: IncomingMessage): boolean {
   const fields = fieldsFromRaw(request.rawHeaders)
   const isRead = request.method === 'GET' || request.method === 'HEAD'
   return isRead && !hasContent(fields) && offeredProtocols(fields).length === 0 && !hasField(fields, 'expect')
-}
-
-interface ExchangeEnd {
-  readonly way: RequestLine['way']
-  readonly status: number
-  readonly rule?: string
-  readonly trace?: Trace
-  readonly written?: Written
-  readonly fault?: Fault
-}
-
-/** Times one exchange and writes its line, once. */
-class ExchangeLog {
-  readonly #request: Pick<RequestLine, 'method' | 'url' | 'client'>
-  readonly #clock: Clock
-  readonly #log: (line: RequestLine) => void
-  readonly #began: number
-  #firstByteMs: number | undefined
-  #isOver = false
-
-  constructor(request: IncomingMessage, clock: Clock, log: (line: RequestLine) => void) {
-    const { method = '', url = '', socket } = request
-    this.#request = { method, url: withoutSecrets(url), client: socket.remoteAddress ?? '' }
-    this.#clock = clock
-    this.#log = log
-    this.#began = clock.monotonic()
-  }
-
-  firstByte(): void {
-    this.#firstByteMs = this.#elapsed()
-  }
-
-  end({ way, status, rule, trace, written, fault }: ExchangeEnd): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    const ms = this.#elapsed()
-    this.#log({
-      ...this.#request,
-      way,
-      status,
-      ms,
-      firstByteMs: this.#firstByteMs ?? ms,
-      bytes: written?.bytes ?? 0,
-      rule,
-      trace,
-      outcome: fault === undefined ? (written?.kind ?? 'complete') : 'fault',
-      error: fault?.message ?? (written?.kind === 'broken' ? describe(written.error) : undefined),
-      code: fault?.code,
-    })
-  }
-
-  #elapsed(): number {
-    return Math.round((this.#clock.monotonic() - this.#began) * 10) / 10
-  }
 }

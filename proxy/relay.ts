@@ -38,7 +38,7 @@ export function asHeaders(fields: Fields): Record<string, string | string[]> {
 }
 
 /** More interim responses than any server sends for one request. */
-const MAX_INTERIM_RESPONSES = 64
+export const MAX_INTERIM_RESPONSES = 64
 
 /** Interim responses pass end to end (RFC 9110 15.2), but not to HTTP/1.0 clients, which do not know them. */
 export function interimForwarder(

@@ -50,15 +50,27 @@ export function receivedHead(request: IncomingMessage): ReceivedHead {
 
 /** Refusals are BAD_REQUEST, EXPECTATION_FAILED, LOOP_DETECTED, NOT_A_PROXY_REQUEST or NOT_FOUND. */
 export function checkRequest(head: ReceivedHead, settings: CheckSettings): RequestDecision {
+  return checkFields(head, settings) ?? checkTarget(head, settings)
+}
+
+/** The first half of `checkRequest`: a refusal for what the fields and the version say, whatever the target is. */
+export function checkFields(
+  head: ReceivedHead,
+  settings: Pick<CheckSettings, 'pseudonym'>,
+): Extract<RequestDecision, { kind: 'refused' }> | undefined {
   const flaw = CHECKS.map((check) => check(head)).find((found) => found !== undefined)
   if (flaw !== undefined) return refuse('BAD_REQUEST', flaw)
   const expectations = fieldValues(head.fields, 'expect')
   if (expectations.some((each) => each.toLowerCase() !== '100-continue')) {
     return refuse('EXPECTATION_FAILED', `expected "100-continue" in Expect, got "${expectations.join(', ')}"`)
   }
-  if (hasPassed(head.fields, settings.pseudonym)) {
-    return refuse('LOOP_DETECTED', 'this node has already forwarded this request (Via)')
-  }
+  return hasPassed(head.fields, settings.pseudonym)
+    ? refuse('LOOP_DETECTED', 'this node has already forwarded this request (Via)')
+    : undefined
+}
+
+/** The second half: where the request goes. An absolute-form target decides it alone, without the fields. */
+export function checkTarget(head: ReceivedHead, settings: CheckSettings): RequestDecision {
   return head.method === 'CONNECT' ? toAuthority(head, settings) : toResource(head, settings)
 }
 
@@ -158,6 +170,6 @@ function shown(target: string): string {
   return withoutSecrets(target).slice(0, 80)
 }
 
-function refuse(code: Fault['code'], message: string): RequestDecision {
+function refuse(code: Fault['code'], message: string): Extract<RequestDecision, { kind: 'refused' }> {
   return { kind: 'refused', fault: new Fault(code, message) }
 }

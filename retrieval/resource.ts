@@ -4,7 +4,7 @@ import type { Clock, EpochMs } from '../core/clock.ts'
 import { endToEndFields, withField, type Fields } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
-import type { Store, StoredResponse } from '../core/store.ts'
+import type { Allocate, Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { OnInformation } from '../core/upstream.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
@@ -28,6 +28,8 @@ export interface ResourceRequest {
   readonly signal: AbortSignal
   /** Takes interim responses for this application, as long as it has not been answered (RFC 9110 15.2). */
   readonly onInformation?: OnInformation | undefined
+  /** Memory for what comes from a file, where the application gives it back; see `Store.read`. */
+  readonly allocate?: Allocate
 }
 
 /** How a request was answered, for `Cache-Status`, the log and savings. */
@@ -73,11 +75,12 @@ export function fromStore(
   asked: Asked | undefined,
   request: RepresentationRequest,
   { store, random }: { readonly store: Store; readonly random: Random },
+  allocate?: Allocate,
 ): Resource {
   const age = inSeconds(ageMs)
   const { status, size, uri, selecting } = response
   const fields = withField(endToEndFields(response.fields), 'Age', age)
-  const read = (span: Parameters<Store['read']>[1]) => store.read(response, span)
+  const read = (span: Parameters<Store['read']>[1]) => store.read(response, span, allocate)
   const answer = answerWith({ status, size, fields, read }, request, random)
   const how = asked?.detail === 'validated' ? 'validated' : 'hit'
   const said = asked === undefined ? ({ kind: 'hit' } as const) : ({ kind: 'forward', ...asked } as const)

@@ -33,6 +33,7 @@ import type { RetryWatch } from '../verify/retry-watch.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
 import { isPersonal } from './origin-copies.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
+import { HotResponses, type HotHit, type HotRequest } from './hot-responses.ts'
 import { isForPart, part, partHere } from './part-path.ts'
 import { heedHead, renew, type Update } from './renewal.ts'
 import { answerWith } from './representation.ts'
@@ -69,27 +70,32 @@ export interface ResourcesComponents {
 export interface Resources {
   /** @throws Fault when there is no answer, for an error page. */
   get(request: ResourceRequest): Promise<Resource>
+  /** The answer where nothing has to be asked, waited for or decided; `undefined`: ask `get`. */
+  hot(request: HotRequest): HotHit | undefined
   /** The name of the rule that a request falls under, for the log. */
   ruleOf(request: Pick<ResourceRequest, 'uri'>): string
 }
 
 export function resources(components: ResourcesComponents): Resources {
   const policyFor = (uri: ResourceRequest['uri']) => components.rules().policyFor(uri)
+  const hot = new HotResponses(components)
   return {
-    get: (request) => new RequestPath(components, request, policyFor(request.uri)).answer(),
+    get: (request) => new RequestPath({ ...components, hot }, request, policyFor(request.uri)).answer(),
+    hot: (request) => hot.find(request),
     ruleOf: ({ uri }) => policyFor(uri).rule,
   }
 }
 
+type PathComponents = ResourcesComponents & { readonly hot: HotResponses }
 type Validation = Omit<Extract<Decision, { kind: 'validate' }>, 'kind'>
 
 /** One request on its way. */
 class RequestPath {
-  readonly #components: ResourcesComponents
+  readonly #components: PathComponents
   readonly #request: ResourceRequest
   readonly #policy: Policy
 
-  constructor(components: ResourcesComponents, request: ResourceRequest, policy: Policy) {
+  constructor(components: PathComponents, request: ResourceRequest, policy: Policy) {
     this.#components = components
     this.#request = request
     this.#policy = policy
@@ -115,6 +121,7 @@ class RequestPath {
     const { method } = this.#request
     switch (decision.kind) {
       case 'hit':
+        this.#components.hot.remember(this.#request, decision, this.#policy)
         return this.#reuse(decision)
       case 'stale-while-revalidate':
         this.#validateInBackground(decision)
@@ -155,7 +162,8 @@ class RequestPath {
 
   /** A stored body that turns out damaged at its first byte was removed by that, and is fetched again (R7.3). */
   async #reuse(reuse: Reuse, asked?: Asked): Promise<Resource> {
-    const resource = fromStore(reuse, asked, this.#asked(), this.#components)
+    const { allocate } = this.#request
+    const resource = fromStore(reuse, asked, this.#asked(), this.#components, allocate)
     try {
       const answer = await begun(resource.answer)
       this.#watch(reuse.response)

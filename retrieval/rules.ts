@@ -1,4 +1,5 @@
 /** Rules: which URLs are update URLs, and what the node may do with each (R6.3). The first match wins. */
+import { LRUCache } from 'lru-cache'
 import { Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -30,6 +31,8 @@ export const DEFAULT_POLICY: Policy = {
   waitForDownloads: true,
 }
 
+const REMEMBERED_URIS = 4_096
+
 /**
  * @param waitForDownloads what presets and the default policy say of it (`peering.waitForDownloads`).
  * @throws Fault CONFIG_INVALID for a pattern that cannot be compiled; the configuration's own were checked before.
@@ -42,8 +45,17 @@ export function compileRules(
   const all = [...rules, ...presetRules(presets, waitForDownloads)]
   const compiled = all.map((rule) => ({ rule, glob: globOf(rule) }))
   const otherwise = { ...DEFAULT_POLICY, waitForDownloads }
+  const find = (uri: TargetUri) => compiled.find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise
+  // A hundred patterns cost more than all else about a request, which asks several times for its policy.
+  const known = new LRUCache<TargetUri, Policy>({ max: REMEMBERED_URIS })
   return {
-    policyFor: (uri) => compiled.find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise,
+    policyFor(uri) {
+      const policy = known.get(uri)
+      if (policy !== undefined) return policy
+      const found = find(uri)
+      known.set(uri, found)
+      return found
+    },
     all,
   }
 }

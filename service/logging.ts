@@ -1,18 +1,56 @@
 /** The log (R12.2): pino, one line per request, with what happened and never with credentials. */
 import { pino, type Logger } from 'pino'
+import { type Clock, type EpochMs, systemClock } from '../core/clock.ts'
 import type { RequestLine } from '../proxy/proxy-server.ts'
+import { BatchedLines } from './batched-lines.ts'
 import type { Config } from './config.ts'
 import { prettyStream } from './pretty-log.ts'
 
-export function openLog(settings: Config['log']): Logger {
+export interface Log {
+  readonly events: Logger
+  /** Writes a request's line, a moment later; the order of all lines stays. */
+  readonly request: (line: RequestLine) => void
+  /** Writes what waits. */
+  readonly flush: () => void
+}
+
+export function openLog(settings: Config['log'], clock: Clock = systemClock): Log {
   const destination = settings.file === 'off' ? 1 : settings.file
   const isPretty = settings.pretty === 'auto' ? destination === 1 && process.stdout.isTTY : settings.pretty
-  const options = { level: settings.level, base: null }
-  if (isPretty) return pino(options, prettyStream(process.stdout))
-  const lines = pino.destination({ dest: destination, sync: true, mkdir: true })
+  const lines = isPretty ? prettyStream(process.stdout) : jsonLines(destination, clock)
+  const events = pino({ level: settings.level, base: null }, lines)
+  return {
+    events,
+    request(line) {
+      if (events.isLevelEnabled('info')) lines.add(requestEntry(line, clock.wall()))
+    },
+    flush: () => lines.flush(),
+  }
+}
+
+function jsonLines(destination: number | string, clock: Clock): BatchedLines {
+  const out = pino.destination({ dest: destination, sync: true, mkdir: true })
   // A full disk, or a reader that has gone, costs lines of the log and not the node (R7.2).
-  lines.on('error', () => {})
-  return pino(options, lines)
+  out.on('error', () => {})
+  return new BatchedLines(out, clock)
+}
+
+/** A request's line as pino writes it; by hand for hits, which are many: a tenth of pino's time. */
+export function requestEntry(line: RequestLine, time: EpochMs): string {
+  const { trace, method, url, client, way, status, ms, firstByteMs, bytes, outcome } = line
+  if (trace?.retrieval !== undefined || line.error !== undefined || line.code !== undefined)
+    return `${JSON.stringify({ level: INFO, time, ...requestFields(line), msg: 'request' })}\n`
+  const rule = line.rule === undefined ? '' : `,"rule":${quoted(line.rule)}`
+  const source = trace === undefined ? '' : `,"source":"${trace.how}"`
+  return `{"level":${INFO},"time":${time},"method":${quoted(method)},"url":${quoted(url)},"client":${quoted(client)},"way":"${way}","status":${status},"ms":${ms},"firstByteMs":${firstByteMs},"bytes":${bytes},"outcome":"${outcome}"${rule}${source},"msg":"request"}\n`
+}
+
+/** pino's number of the level. */
+const INFO = 30
+
+/** A JSON string; nearly all need no escape. */
+function quoted(text: string): string {
+  return /^[ !#-[\]-~]*$/.test(text) ? `"${text}"` : JSON.stringify(text)
 }
 
 /** A request's line as fields of the log. */

@@ -27,7 +27,7 @@ import { shunnedPeers } from '../verify/shunned-peers.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import type { Config } from './config.ts'
 import { controlPath, startControl } from './control.ts'
-import { requestFields } from './logging.ts'
+import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
 import type { Status } from './status.ts'
@@ -40,6 +40,7 @@ const MAX_PEER_CONNECTIONS = 256
 export class Node {
   readonly #config: Config
   readonly #log: Logger
+  readonly #logs: Log
   readonly #place: Place | undefined
   readonly #tally = tally()
   readonly #shunned = shunnedPeers({ clock: systemClock })
@@ -60,9 +61,10 @@ export class Node {
   readonly #running: (() => Promise<void>)[] = []
 
   /** @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there. */
-  constructor(config: Config, log: Logger) {
+  constructor(config: Config, log: Log) {
     this.#config = config
-    this.#log = log
+    this.#log = log.events
+    this.#logs = log
     const { aptConfig } = config.verification
     if (aptConfig !== 'auto' && aptConfig !== 'off' && !existsSync(aptConfig))
       throw new Fault('CONFIG_INVALID', `verification.aptConfig: there is no file ${aptConfig}`)
@@ -132,6 +134,7 @@ export class Node {
     }
     await Promise.all([this.#origin.stop(), this.#peers.stop()])
     this.#log.info('stopped')
+    this.#logs.flush()
   }
 
   /** Where applications reach the proxy: `host:port`. */
@@ -280,7 +283,7 @@ export class Node {
         posted: posted({ store: this.#store, rules: () => this.#rules }),
         log: (line) => {
           this.#tally.request(line)
-          this.#log.info(requestFields(line), 'request')
+          this.#logs.request(line)
         },
       },
     )
@@ -345,6 +348,7 @@ function storeSettings({ cache }: Config) {
     directory: cache.directory,
     maxBytes: cache.maxSize,
     reserveBytes: cache.reserve,
+    memoryBytes: cache.memory,
     maxObjectBytes: Math.min(cache.maxObjectSize, cache.maxSize),
   }
 }

@@ -1,6 +1,7 @@
 /** The log for a terminal: one plain line per event instead of JSON. */
 import type { Writable } from 'node:stream'
 import { formatBytes } from '../core/units.ts'
+import type { BatchedLines } from './batched-lines.ts'
 
 interface Entry {
   readonly level: number
@@ -12,9 +13,10 @@ interface Entry {
   readonly [key: string]: unknown
 }
 
-/** What pino writes to. */
-export function prettyStream(out: Writable): { write(line: string): void } {
-  return { write: (line) => out.write(`${printable(prettyLine(JSON.parse(line) as Entry))}\n`) }
+/** What pino writes to. Nothing waits in it: somebody is looking. */
+export function prettyStream(out: Writable): Pick<BatchedLines, 'write' | 'add' | 'flush'> {
+  const write = (line: string) => void out.write(`${printable(prettyLine(JSON.parse(line) as Entry))}\n`)
+  return { write, add: write, flush: () => {} }
 }
 
 /** A stranger's word may be in it: it is neither a command to the terminal nor a line of its own. */

@@ -162,6 +162,13 @@ const cache = {
     meaning: 'The largest body that is stored; never more than cache.maxSize.',
     reason: 'System images fit, and one of them cannot evict everything else.',
   }),
+  memory: setting({
+    type: size('0 B'),
+    default: '64 MB',
+    meaning: 'Bytes of bodies that stay in memory; a body larger than half of it does not.',
+    reason:
+      'Holds what many machines fetch at the same time. More serves large files that are asked for again at a third of the cost.',
+  }),
   reserve: setting({
     type: size('0 B'),
     default: '1 GB',

@@ -534,6 +534,7 @@ describe('the proxy', () => {
       {
         resources: {
           ruleOf: () => 'default',
+          hot: () => undefined,
           get: (request) => {
             asked.push(request.client)
             assert.equal(fieldValue(request.received, 'host'), 'a')

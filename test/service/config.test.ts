@@ -48,6 +48,7 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       directory: join(BASE, 'cache-data'),
       maxSize: 20_000_000_000,
       maxObjectSize: 10_000_000_000,
+      memory: 64_000_000,
       reserve: 1_000_000_000,
     },
     verification: { aptConfig: 'auto', verifyFirstUpTo: 64 * 1024 * 1024 },
@@ -65,7 +66,7 @@ peering:
   { enabled: false, serve: false, ask: false, address: 127.0.0.2, broadcast: 127.255.255.255, packetPort: 1968,
     filePort: 0, maxDelayMs: 2000, transmissionMs: 100, waitForDownloads: false, maxUploads: 1,
     allowedNetworks: [127.0.0.0/8] }
-cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, reserve: 0 }
+cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, memory: 1 MiB, reserve: 0 }
 verification: { aptConfig: /etc/other.conf, verifyFirstUpTo: 0 B }
 log: { level: debug, file: ./node.log, pretty: false }
 control: { socket: ./run.sock }
@@ -87,7 +88,13 @@ presets: [apt]
       maxUploads: 1,
       allowedNetworks: [{ address: '127.0.0.0', prefixLength: 8, family: 'ipv4' }],
     },
-    cache: { directory: resolve(BASE, '../data'), maxSize: 2 ** 30, maxObjectSize: 2 ** 29, reserve: 0 },
+    cache: {
+      directory: resolve(BASE, '../data'),
+      maxSize: 2 ** 30,
+      maxObjectSize: 2 ** 29,
+      memory: 2 ** 20,
+      reserve: 0,
+    },
     verification: { aptConfig: resolve('/etc/other.conf'), verifyFirstUpTo: 0 },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },
     control: { socket: join(BASE, 'run.sock') },

@@ -3,12 +3,16 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
+import * as fc from 'fast-check'
+import { pino } from 'pino'
+import type { EpochMs } from '../../core/clock.ts'
 import type { Address } from '../../core/transport.ts'
 import { withoutSecrets } from '../../core/redaction.ts'
 import type { RequestLine } from '../../proxy/proxy-server.ts'
 import { newReport } from '../../retrieval/source.ts'
-import { openLog, requestFields } from '../../service/logging.ts'
+import { openLog, requestEntry, requestFields } from '../../service/logging.ts'
 import { prettyStream } from '../../service/pretty-log.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const LINE: RequestLine = {
   method: 'GET',
@@ -117,13 +121,67 @@ describe('the line of a request', () => {
   })
 })
 
+describe('the text of a request’s line', () => {
+  const texts = fc.string({ unit: 'binary', maxLength: 8 })
+  const numbers = fc.oneof(fc.nat(), fc.constantFrom(0, 0.1, 12.3, 1e21))
+  const given = fc.record({
+    method: texts,
+    url: texts,
+    client: texts,
+    way: fc.constantFrom('resource', 'refused', 'tunnel'),
+    status: fc.nat(),
+    ms: numbers,
+    firstByteMs: numbers,
+    bytes: fc.nat(),
+    outcome: fc.constantFrom('complete', 'aborted', 'fault'),
+    rule: fc.option(texts, { nil: undefined }),
+    trace: fc.constantFrom(undefined, LINE.trace, { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: 1 } }),
+    error: fc.option(texts, { nil: undefined }),
+    code: fc.constantFrom(undefined, 'UNREACHABLE'),
+  }) as fc.Arbitrary<RequestLine>
+
+  test('is what pino would write, to the letter', () => {
+    fc.assert(
+      fc.property(given, (line) => {
+        let text = ''
+        const options = { base: null, timestamp: () => ',"time":1700000000000' }
+        pino(options, { write: (written: string) => (text += written) }).info(requestFields(line), 'request')
+        assert.equal(requestEntry(line, 1_700_000_000_000 as EpochMs), text)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
+
 describe('the log', () => {
+  test('has the lines of requests in their order among the others, all of them after a flush', (t) => {
+    const path = file(t)
+    const log = openLog({ level: 'info', file: path, pretty: false }, manualClock())
+    log.request({ ...LINE, status: 201 })
+    log.events.info('between')
+    log.request({ ...LINE, status: 202 })
+    assert.deepEqual(
+      lines(path).map((line) => line['status'] ?? line['msg']),
+      [201, 'between'],
+    )
+    log.flush()
+    assert.deepEqual(lines(path).at(-1)?.['status'], 202)
+  })
+
+  test('that is to be quieter has no lines of requests', (t) => {
+    const path = file(t)
+    const log = openLog({ level: 'warn', file: path, pretty: false }, manualClock())
+    log.request(LINE)
+    log.flush()
+    assert.equal(readFileSync(path, 'utf8'), '')
+  })
+
   test('is JSON, one line per event, in a file whose directory is made', (t) => {
     const path = file(t)
     const log = openLog({ level: 'info', file: path, pretty: 'auto' })
-    log.info(requestFields(LINE), 'request')
-    log.debug('too fine')
-    log.warn({ peer: '127.0.0.6' }, 'shunned\nwith a line break')
+    log.events.info(requestFields(LINE), 'request')
+    log.events.debug('too fine')
+    log.events.warn({ peer: '127.0.0.6' }, 'shunned\nwith a line break')
     const [first, second, ...more] = lines(path)
     assert.deepEqual([first?.['msg'], first?.['status'], first?.['source']], ['request', 200, 'peer'])
     assert.deepEqual([second?.['level'], second?.['msg']], [40, 'shunned\nwith a line break'])
@@ -132,7 +190,7 @@ describe('the log', () => {
 
   test('that has no room left does not end the node', { skip: !existsSync('/dev/full') }, async () => {
     const log = openLog({ level: 'info', file: '/dev/full', pretty: false })
-    for (let n = 0; n < 3; n++) assert.doesNotThrow(() => log.info('nobody will read this'))
+    for (let n = 0; n < 3; n++) assert.doesNotThrow(() => log.events.info('nobody will read this'))
     await new Promise((resolve) => setImmediate(resolve))
   })
 })

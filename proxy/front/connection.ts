@@ -1,0 +1,218 @@
+/**
+ * One connection of a user agent, as long as its requests are plain. Each request is asked about as soon as it is read,
+ * side by side with those before it; the answers go out in order. Hot hits go out at once. The first request that is
+ * not plain ends this: once the answers before it are out, the connection goes to node:http with all bytes that were
+ * not answered.
+ */
+import type { Socket } from 'node:net'
+import type { Monotonic } from '../../core/clock.ts'
+import type { HotAnswers } from './hot-answers.ts'
+import { PlainExchange, type ExchangeParts } from './plain-exchange.ts'
+import type { PlainRequest, PlainRequests } from './plain-requests.ts'
+import type { RequestReader } from './request-reader.ts'
+
+export interface ConnectionParts extends ExchangeParts {
+  readonly reader: RequestReader
+  readonly requests: PlainRequests
+  readonly hot: HotAnswers
+  /** From now on it is node:http's; what it unreads comes first. */
+  readonly handOver: (socket: Socket) => void
+  /** A head that does not come to its end. */
+  readonly tooLate: (socket: Socket) => void
+  readonly closed: (connection: Connection) => void
+  readonly isStopping: () => boolean
+}
+
+/** How long a connection may go without progress, in ms. */
+export interface Patience {
+  /** For a request's head, from its first byte; for the first request, from the start. */
+  readonly headMs: number
+  /** Between requests. */
+  readonly keepAliveMs: number
+  /** For taking what is sent. */
+  readonly stallMs: number
+}
+
+/** Requests of one connection that are answered side by side; package managers send ten. */
+const MAX_IN_FLIGHT = 32
+/** Bytes of answers that a connection holds before further requests have to wait. */
+const MAX_UNSENT_BYTES = 262_144
+
+export class Connection {
+  readonly #socket: Socket
+  readonly #parts: ConnectionParts
+  /** In the order of the requests; the first one's answer is being sent. */
+  readonly #waiting: PlainExchange[] = []
+  /** What came and was not read as a request yet, as Latin-1. */
+  #text = ''
+  #state: 'reading' | 'handing-over' | 'ending' = 'reading'
+  #isAnswering = false
+  #hasServed = false
+  /** When the last answer was out, or what has come of a head began. */
+  #since: Monotonic
+
+  constructor(socket: Socket, parts: ConnectionParts) {
+    this.#socket = socket
+    this.#parts = parts
+    this.#since = parts.clock.monotonic()
+    socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', ignore)
+  }
+
+  /** Whether nothing is being asked or answered. */
+  get isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#text === '' && this.#socket.writableLength === 0
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** Ends what makes no progress; to be called every few seconds. */
+  look(now: Monotonic, { headMs, keepAliveMs, stallMs }: Patience): void {
+    const socket = this.#socket
+    const isSending = socket.writableLength > 0
+    // Node's timer starts again with every byte that leaves, which nobody else sees.
+    if (isSending !== (socket.timeout !== undefined && socket.timeout > 0))
+      socket.setTimeout(isSending ? stallMs : 0)
+    if (isSending || this.#waiting.length > 0) return
+    const waitedMs = now - this.#since
+    if (this.#text !== '' || !this.#hasServed) {
+      if (waitedMs >= headMs) this.#parts.tooLate(socket)
+    } else if (waitedMs >= keepAliveMs) socket.destroy()
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#state === 'ending') return
+    if (this.#text === '') this.#since = this.#parts.clock.monotonic()
+    this.#text += chunk.toString('latin1')
+    this.#read()
+  }
+
+  /** As node:http does: who closes their side is gone, and so is what they waited for. */
+  readonly #onEnd = (): void => {
+    this.#state = 'ending'
+    this.#abort()
+    this.#socket.end()
+  }
+
+  readonly #onClose = (): void => {
+    this.#state = 'ending'
+    this.#abort()
+    this.#parts.closed(this)
+  }
+
+  #abort(): void {
+    for (const exchange of this.#waiting) exchange.abort()
+  }
+
+  #read(): void {
+    const text = this.#text
+    const { reader, requests } = this.#parts
+    let from = 0
+    let isCorked = false
+    while (this.#state === 'reading' && from < text.length && this.#waiting.length < MAX_IN_FLIGHT) {
+      const reading = reader.read(text, from)
+      if (reading.kind === 'incomplete') break
+      const request = reading.kind === 'plain' ? requests.accept(reading.head, this.#socket) : undefined
+      if (reading.kind === 'other' || request === undefined) {
+        this.#state = 'handing-over'
+        break
+      }
+      from = reading.end
+      // The answers to several requests that came together leave together.
+      if (from < text.length && !isCorked) {
+        this.#socket.cork()
+        isCorked = true
+      }
+      this.#answer(request)
+    }
+    this.#text = from === text.length ? '' : text.slice(from)
+    if (isCorked) this.#socket.uncork()
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    const socket = this.#socket
+    const isFull = this.#waiting.length >= MAX_IN_FLIGHT && this.#text !== ''
+    if (isFull || this.#state === 'handing-over') socket.pause()
+    else if (socket.isPaused()) socket.resume()
+    if (this.#state === 'handing-over' && this.#waiting.length === 0) this.#handOver()
+  }
+
+  #handOver(): void {
+    const socket = this.#socket
+    this.#state = 'ending'
+    socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', ignore)
+    socket.setTimeout(0)
+    this.#parts.closed(this)
+    if (socket.destroyed) return
+    socket.unshift(Buffer.from(this.#text, 'latin1'))
+    this.#text = ''
+    this.#parts.handOver(socket)
+    socket.resume()
+  }
+
+  #answer(request: PlainRequest): void {
+    this.#hasServed = true
+    const keepsAlive = request.keepsAlive && !this.#parts.isStopping()
+    if (!keepsAlive) this.#state = 'ending'
+    const mayWrite = this.#waiting.length === 0 && this.#socket.writableLength < MAX_UNSENT_BYTES
+    if (mayWrite && this.#answerHot(request, keepsAlive)) return
+    this.#waiting.push(new PlainExchange(request, keepsAlive, this.#socket, this.#parts))
+    if (!this.#isAnswering) void this.#answerWaiting()
+  }
+
+  #answerHot(request: PlainRequest, keepsAlive: boolean): boolean {
+    const { clock, resources, hot, log } = this.#parts
+    const began = clock.monotonic()
+    const hit = resources.hot(request)
+    const answer = hit && hot.answer(hit, keepsAlive)
+    if (hit === undefined || answer === undefined) return false
+    const isGet = request.method === 'GET'
+    this.#write(answer.head, isGet ? answer.text : '', hit.bytes)
+    if (!keepsAlive) this.#socket.destroySoon()
+    const now = clock.monotonic()
+    this.#since = now
+    const ms = Math.round((now - began) * 10) / 10
+    log({
+      method: request.method,
+      url: request.shownUrl,
+      client: request.address,
+      way: 'resource',
+      status: hit.hot.status,
+      ms,
+      firstByteMs: ms,
+      bytes: isGet ? hit.bytes.length : 0,
+      rule: hit.hot.rule,
+      trace: { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: hit.ttlMs } },
+      outcome: 'complete',
+      error: undefined,
+      code: undefined,
+    })
+    return true
+  }
+
+  /** @param text the body, where it is short enough to be copied. */
+  #write(head: string, text: string | undefined, bytes: Uint8Array): void {
+    const socket = this.#socket
+    if (text !== undefined) return void socket.write(head + text, 'latin1')
+    socket.cork()
+    socket.write(head, 'latin1')
+    socket.write(bytes)
+    socket.uncork()
+  }
+
+  async #answerWaiting(): Promise<void> {
+    this.#isAnswering = true
+    for (let exchange = this.#waiting[0]; exchange !== undefined; exchange = this.#waiting[0]) {
+      await exchange.send()
+      if (!exchange.keepsAlive) this.#socket.destroySoon()
+      this.#waiting.shift()
+      this.#since = this.#parts.clock.monotonic()
+      this.#read()
+    }
+    this.#isAnswering = false
+  }
+}
+
+function ignore(): void {}

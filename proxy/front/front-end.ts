@@ -1,0 +1,79 @@
+/** The connections that the proxy reads itself, and their time limits; node:http's server keeps those handed to it. */
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import { bodyBuffers } from './body-buffers.ts'
+import { Connection, type ConnectionParts, type Patience } from './connection.ts'
+import { HotAnswers } from './hot-answers.ts'
+import { PlainRequests, type PlainRequestSettings } from './plain-requests.ts'
+import { requestReader } from './request-reader.ts'
+
+export type FrontEndSettings = PlainRequestSettings & { readonly patience?: Partial<Patience> }
+
+export type FrontEndComponents = Pick<ConnectionParts, 'clock' | 'resources' | 'log' | 'handOver' | 'tooLate'>
+
+/** The same as node:http is given for the others (server-options.ts). */
+const PATIENCE: Patience = { headMs: 30_000, keepAliveMs: 60_000, stallMs: 30_000 }
+
+/** How often all connections are looked at, in ms: a limit may be exceeded by so much. */
+const LOOK_EVERY_MS = 5_000
+
+export class FrontEnd {
+  readonly #parts: ConnectionParts
+  readonly #patience: Patience
+  readonly #connections = new Set<Connection>()
+  #isLooking = false
+  #isStopping = false
+
+  constructor(settings: FrontEndSettings, components: FrontEndComponents) {
+    this.#patience = { ...PATIENCE, ...settings.patience }
+    this.#parts = {
+      ...components,
+      pseudonym: settings.pseudonym,
+      reader: requestReader(),
+      requests: new PlainRequests(settings),
+      hot: new HotAnswers(settings.pseudonym),
+      buffers: bodyBuffers(),
+      closed: (connection) => this.#connections.delete(connection),
+      isStopping: () => this.#isStopping,
+    }
+  }
+
+  take(socket: Socket): void {
+    this.#connections.add(new Connection(socket, this.#parts))
+    if (!this.#isLooking) this.#lookLater()
+  }
+
+  /** Closes what is idle; the others are closed when their answers are out. */
+  closeIdle(): void {
+    this.#isStopping = true
+    for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
+  }
+
+  closeAll(): void {
+    for (const connection of this.#connections) connection.destroy()
+  }
+
+  readonly #look = (): void => {
+    const now = this.#parts.clock.monotonic()
+    for (const connection of this.#connections) connection.look(now, this.#patience)
+    this.#isLooking = false
+    if (this.#connections.size > 0) this.#lookLater()
+  }
+
+  #lookLater(): void {
+    this.#isLooking = true
+    this.#parts.clock.after(LOOK_EVERY_MS, this.#look)
+  }
+}
+
+/**
+ * Makes a server listen for somebody else: it still accepts connections, and counts and ends those that it is given.
+ * @returns gives it a connection, with what was unread already.
+ */
+export function withoutConnections(server: Server): (socket: Socket) => void {
+  const listeners = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
+  server.removeAllListeners('connection')
+  return (socket) => {
+    for (const listener of listeners) listener.call(server, socket)
+  }
+}

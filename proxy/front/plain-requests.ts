@@ -1,0 +1,117 @@
+/**
+ * What the proxy does with a plain request, decided by `checkRequest` like everything else: the half that the fields
+ * decide is remembered by header section, the half that the target decides by target.
+ */
+import type { Socket } from 'node:net'
+import { LRUCache } from 'lru-cache'
+import { endToEndFields, fieldValue, fieldValues, type Fields } from '../../core/fields.ts'
+import { withoutSecrets } from '../../core/redaction.ts'
+import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
+import type { ResourceRequest } from '../../retrieval/resource.ts'
+import { checkFields, checkTarget, type CheckSettings, type ReceivedHead } from '../request-check.ts'
+import { viaLine } from '../via.ts'
+import type { HeaderSection, PlainHead } from './request-reader.ts'
+
+/** A request that is to be proxied, as far as it does not depend on its connection's end. */
+export interface PlainRequest extends Omit<ResourceRequest, 'signal'> {
+  readonly url: URL
+  /** For the log. */
+  readonly shownUrl: string
+  /** The user agent's address. */
+  readonly address: string
+  readonly accept: string | undefined
+  readonly keepsAlive: boolean
+}
+
+export interface PlainRequestSettings {
+  readonly pseudonym: string
+  readonly checks: (socket: Socket) => CheckSettings
+}
+
+/** What a header section comes to. */
+interface Asking {
+  readonly isRefused: boolean
+  readonly forwarded: Fields
+  readonly agent: string
+  readonly accept: string | undefined
+}
+
+/** What a target comes to, where it is not this node's own. */
+interface Target {
+  readonly url: URL
+  readonly uri: TargetUri
+  readonly shownUrl: string
+}
+
+/** Targets that are remembered for each address of this node, about 1 kB each. */
+const REMEMBERED_TARGETS = 2_048
+
+export class PlainRequests {
+  readonly #settings: PlainRequestSettings
+  readonly #askings = new WeakMap<HeaderSection, Asking>()
+  /** By this node's address on the connection: which authorities are its own depends on it. */
+  readonly #targets = new Map<string, LRUCache<string, Target>>()
+
+  constructor(settings: PlainRequestSettings) {
+    this.#settings = settings
+  }
+
+  /** @returns `undefined` for what is refused or is for this node itself: node:http answers those. */
+  accept({ method, target, section }: PlainHead, socket: Socket): PlainRequest | undefined {
+    const asking = this.#askings.get(section) ?? this.#ask(section)
+    if (asking.isRefused) return undefined
+    const known = this.#targetsAt(socket).get(target) ?? this.#find(target, section, socket)
+    if (known === undefined) return undefined
+    const address = socket.remoteAddress ?? ''
+    return {
+      method,
+      target,
+      uri: known.uri,
+      url: known.url,
+      shownUrl: known.shownUrl,
+      received: section.fields,
+      forwarded: asking.forwarded,
+      accept: asking.accept,
+      address,
+      client: `${address}|${asking.agent}`,
+      keepsAlive: section.keepsAlive,
+    }
+  }
+
+  #ask(section: HeaderSection): Asking {
+    const { fields } = section
+    const { pseudonym } = this.#settings
+    const asking = {
+      isRefused: checkFields(headOf('', fields), { pseudonym }) !== undefined,
+      forwarded: [...endToEndFields(fields), viaLine('1.1', pseudonym)],
+      agent: encodeURIComponent(fieldValues(fields, 'user-agent')[0] ?? '').slice(0, 200),
+      accept: fieldValue(fields, 'accept'),
+    }
+    this.#askings.set(section, asking)
+    return asking
+  }
+
+  #find(target: string, { fields }: HeaderSection, socket: Socket): Target | undefined {
+    const decision = checkTarget(headOf(target, fields), this.#settings.checks(socket))
+    if (decision.kind !== 'proxy') return undefined
+    const url = decision.target
+    const uri = parseTargetUri(url.href) ?? (url.href as TargetUri)
+    // A slice of a string keeps the whole of it in memory, so what is kept is a copy.
+    const copy = Buffer.from(target, 'latin1').toString('latin1')
+    const found = { url, uri, shownUrl: withoutSecrets(copy) }
+    this.#targetsAt(socket).set(copy, found)
+    return found
+  }
+
+  #targetsAt({ localAddress = '' }: Socket): LRUCache<string, Target> {
+    const known = this.#targets.get(localAddress)
+    if (known !== undefined) return known
+    const targets = new LRUCache<string, Target>({ max: REMEMBERED_TARGETS })
+    this.#targets.set(localAddress, targets)
+    return targets
+  }
+}
+
+function headOf(target: string, fields: Fields): ReceivedHead {
+  return { method: 'GET', target, version: '1.1', fields }
+}

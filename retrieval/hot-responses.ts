@@ -1,0 +1,141 @@
+/**
+ * Hits that can be answered at once: responses that were plain hits before, whose bodies are in memory. What the path
+ * of a resource decides from a request and a stored response is decided once; here is only checked, at each request,
+ * that nothing it was decided from has changed. Where anything has, the request takes the path.
+ */
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
+import type { Fields } from '../core/fields.ts'
+import type { Policy } from '../core/policy.ts'
+import type { Random } from '../core/random.ts'
+import type { Store, StoredResponse } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { Address } from '../core/transport.ts'
+import type { CacheStatusEntry } from '../cache/semantics/cache-status.ts'
+import { currentAgeMs, freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
+import { matches } from '../cache/semantics/vary.ts'
+import type { RetryWatch } from '../verify/retry-watch.ts'
+import { fromStore, type ResourceRequest, type Reuse } from './resource.ts'
+import type { Retrievals } from './retrievals.ts'
+import type { Rules } from './rules.ts'
+
+/** What does not change from one hit to the next; the same object for as long as nothing does. */
+export interface HotResponse {
+  readonly status: number
+  /** The answer's fields; the value of `Age` is not the age. */
+  readonly fields: Fields
+  /** Its `ttlMs` is not the remaining freshness. */
+  readonly cacheStatus: CacheStatusEntry
+  readonly rule: string
+}
+
+export interface HotHit {
+  readonly hot: HotResponse
+  readonly ageMs: number
+  /** Remaining freshness in milliseconds. */
+  readonly ttlMs: number
+  /** The whole body. */
+  readonly bytes: Uint8Array
+}
+
+export type HotRequest = Pick<ResourceRequest, 'method' | 'uri' | 'received' | 'client'>
+
+export interface HotComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly store: Store
+  readonly rules: () => Rules
+  readonly retrievals: Pick<Retrievals, 'isPoisoned'>
+  readonly retryWatch: RetryWatch
+  readonly unverifiedPeer: (body: Sha256) => Address | undefined
+}
+
+interface Entry extends HotResponse {
+  /** As the store has it. */
+  readonly stored: StoredResponse
+  readonly rules: Rules
+  /** The age when the response came, and the freshness lifetime, in milliseconds. */
+  readonly initialAgeMs: number
+  readonly lifetimeMs: number
+}
+
+/** Responses that are remembered, about 3 kB each. */
+const REMEMBERED = 4_096
+
+export class HotResponses {
+  readonly #components: HotComponents
+  readonly #entries = new LRUCache<TargetUri, Entry>({ max: REMEMBERED })
+
+  constructor(components: HotComponents) {
+    this.#components = components
+  }
+
+  /** A request was answered from what is stored, because it is fresh. */
+  remember(request: HotRequest, { response, ageMs, ttlMs }: Reuse, policy: Policy): void {
+    const { store, random, rules } = this.#components
+    const { uri, received } = request
+    const [stored, ...others] = store.lookup(uri)
+    if (stored?.id !== response.id || others.length > 0 || ttlMs <= 0 || !isOrdinary(received)) return
+    const asked = { method: 'GET', fields: [] }
+    const parts = { store, random }
+    const { answer, trace } = fromStore({ response, ageMs, ttlMs }, undefined, asked, parts)
+    this.#entries.set(uri, {
+      status: answer.status,
+      fields: answer.fields,
+      cacheStatus: trace.cacheStatus,
+      rule: policy.rule,
+      stored,
+      rules: rules(),
+      initialAgeMs: currentAgeMs(response, response.responseTime),
+      lifetimeMs: freshnessLifetimeMs(response, policy),
+    })
+  }
+
+  /** @returns what to answer at once; `undefined`: the request takes the path of a resource. Marks the response as used. */
+  find(request: HotRequest): HotHit | undefined {
+    const hot = this.#entries.get(request.uri)
+    if (hot === undefined || !isOrdinary(request.received)) return undefined
+    const ageMs = hot.initialAgeMs + Math.max(0, this.#components.clock.wall() - hot.stored.responseTime)
+    const ttlMs = hot.lifetimeMs - ageMs
+    if (ttlMs <= 0 || !this.#stillHolds(hot, request)) {
+      this.#entries.delete(request.uri)
+      return undefined
+    }
+    if (!matches(hot.stored.selecting, request.received)) return undefined
+    const bytes = this.#components.store.held(hot.stored)
+    return bytes === undefined ? undefined : { hot, ageMs, ttlMs, bytes }
+  }
+
+  /** Whether everything that was found out then would be found out now. */
+  #stillHolds({ stored, rules }: Entry, { uri, client }: HotRequest): boolean {
+    const { store, retrievals, retryWatch, unverifiedPeer, clock } = this.#components
+    const candidates = store.lookup(uri)
+    if (candidates.length !== 1 || candidates[0] !== stored || rules !== this.#components.rules())
+      return false
+    // V2, V5: who was given bytes that nobody has proved may complain by asking again.
+    if (retrievals.isPoisoned(uri) || unverifiedPeer(stored.digest) !== undefined) return false
+    return stored.source !== 'peer' || retryWatch.asksAgain(client, uri, clock.monotonic()) === undefined
+  }
+}
+
+/** Fields that make a request more than the question for the whole, current representation. */
+const SPECIAL = new Set([
+  'authorization',
+  'cache-control',
+  'cookie',
+  'pragma',
+  'proxy-authorization',
+  'range',
+])
+
+const ordinary = new WeakMap<Fields, boolean>()
+
+/** Neither in somebody's name, nor for a part, nor with conditions (RFC 9110 13.1), nor with wishes to the cache. */
+function isOrdinary(fields: Fields): boolean {
+  const known = ordinary.get(fields)
+  if (known !== undefined) return known
+  const is = fields.every(([name]) => !SPECIAL.has(name.toLowerCase()) && !/^if-/i.test(name))
+  ordinary.set(fields, is)
+  return is
+}
