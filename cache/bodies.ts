@@ -15,6 +15,8 @@ export interface Bodies {
    * @throws Fault STORE_CORRUPT; STORE_FAILED when they cannot be read just now, or (with that as its cause) are missing.
    */
   read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array>
+  /** The whole body as `read` does it, but checked now, whatever was found right before; stays in no memory. */
+  readAnew(body: BodyDigests): AsyncIterable<Uint8Array>
   /** Its name is free again when this returns, its space when the promise resolves. Never fails. */
   remove(digest: Sha256): Promise<void>
   /** Bytes that may still be written: what is free, without the reserve; negative when the reserve is touched. */

@@ -69,6 +69,10 @@ export class BodyFiles implements Bodies {
     return this.#reader.read(body, span)
   }
 
+  readAnew(body: BodyDigests): AsyncIterable<Uint8Array> {
+    return this.#reader.readAnew(body)
+  }
+
   /** Renamed at once and unlinked later, so that a body of the same name may come right behind it. */
   async remove(digest: Sha256): Promise<void> {
     this.#reader.forget(digest)

@@ -41,6 +41,19 @@ export class BodyReader {
     else yield (await this.#whole(body)).subarray(span.start, span.end)
   }
 
+  /** See `Bodies.readAnew`. */
+  async *readAnew(body: BodyDigests): AsyncGenerator<Uint8Array> {
+    if (!areComplete(body.pieces, body.size)) throw corrupt(body, 'its digests are incomplete')
+    const file = await this.#open(body)
+    try {
+      for (let index = 0; index * PIECE_BYTES < body.size; index += 1) {
+        yield await readPiece(file, body, index, { start: 0, end: body.size }, new Set())
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
   /** The body has gone. */
   forget(digest: Sha256): void {
     this.#hot.delete(digest)

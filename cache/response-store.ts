@@ -9,6 +9,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type {
+  Finding,
   Freshening,
   GrowingCopy,
   ResponseHead,
@@ -16,6 +17,7 @@ import type {
   StoredResponse,
   StoreEvent,
   StoreUsage,
+  UseOrder,
 } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Bodies, SweepView } from './bodies.ts'
@@ -26,14 +28,17 @@ import { PinnedBodies } from './pinned-bodies.ts'
 import type { Insertion, ResponseIndex } from './response-index.ts'
 import { type Evictor, Room } from './room.ts'
 import { SpaceBooks } from './space.ts'
-import { isMissing } from './store-fault.ts'
+import { isLoss } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
+import { verifyStore } from './store-verification.ts'
 
 export interface StoreLimits {
   /** The quota: bytes of bodies and growing copies. */
   readonly maxBytes: number
   /** Bytes of the largest body that is stored; `maxBytes` unless given. */
   readonly maxObjectBytes?: number
+  /** Whether bodies and index are compared at the start; they are unless this is `false`. */
+  readonly sweeps?: boolean
 }
 
 export interface StoreParts {
@@ -49,6 +54,7 @@ export class ResponseStore implements Store {
   readonly #books: SpaceBooks
   readonly #pinned: PinnedBodies
   readonly #room: Room
+  readonly #sweeps: boolean
   readonly #growing = new Map<GrowingCopy, { readonly body: GrowingBody; readonly room: CopyRoom }>()
   readonly #listeners = new Set<(event: StoreEvent) => void>()
   #responses = 0
@@ -62,6 +68,7 @@ export class ResponseStore implements Store {
     this.#books = new SpaceBooks(limits.maxBytes)
     this.#pinned = new PinnedBodies(parts.bodies, this.#books)
     this.#room = new Room(this.#books, this.#evictor(), limits.maxObjectBytes ?? limits.maxBytes)
+    this.#sweeps = limits.sweeps ?? true
   }
 
   async start(): Promise<void> {
@@ -153,8 +160,20 @@ export class ResponseStore implements Store {
     return responses.length
   }
 
-  list(): Iterable<StoredResponse> {
-    return this.#index.list('most-recent-first')
+  list(order: UseOrder = 'most-recent-first'): Iterable<StoredResponse> {
+    return this.#index.list(order)
+  }
+
+  verify(): AsyncIterable<Finding> {
+    const parts = {
+      index: this.#index,
+      bodies: this.#bodies,
+      pin: (digest: Sha256) => this.#pinned.pin(digest),
+      lose: (digest: Sha256, reason: string) => this.#loseBody(digest, reason),
+      drop: (response: StoredResponse) => void this.#drop([response]),
+      responses: () => this.#responses,
+    }
+    return verifyStore(parts)
   }
 
   usage(): StoreUsage {
@@ -240,15 +259,20 @@ export class ResponseStore implements Store {
     throw new Fault('STORE_FAILED', `${response.uri} is no longer stored`)
   }
 
-  #loseBody(digest: Sha256, reason: string): void {
+  /** @returns the responses that had this body. */
+  #loseBody(digest: Sha256, reason: string): readonly StoredResponse[] {
     this.#log({ kind: 'body-lost', digest, reason })
-    void this.#drop(this.#index.byDigest(digest))
+    const { deleted, freed } = this.#index.deleteBody(digest)
+    void this.#pinned.remove(freed)
+    this.#announceRemoved(deleted)
+    return deleted
   }
 
   #recount(): void {
     const { bytes, responses } = this.#index.totals()
     this.#pinned.recount(bytes)
     this.#responses = responses
+    if (!this.#sweeps) return
     const { signal } = this.#stopping
     this.#sweeping = this.#sweeping
       .then(() => this.#bodies.sweep(this.#sweepView(), signal))
@@ -259,7 +283,7 @@ export class ResponseStore implements Store {
     return {
       isWanted: (digest) => this.#pinned.isPinned(digest) || this.#index.pieces(digest) !== undefined,
       digestsFrom: (prefix) => this.#index.digestsFrom(prefix),
-      missing: (digest) => this.#loseBody(digest, 'its file is missing'),
+      missing: (digest) => void this.#loseBody(digest, 'its file is missing'),
     }
   }
 
@@ -296,9 +320,4 @@ export class ResponseStore implements Store {
 
 function isFull(error: unknown): boolean {
   return error instanceof Fault && error.code === 'STORE_FULL'
-}
-
-/** Is the body gone or damaged, rather than merely out of reach just now (too many open files, say)? */
-function isLoss(error: unknown): error is Fault {
-  return error instanceof Fault && (error.code === 'STORE_CORRUPT' || isMissing(error.cause))
 }
