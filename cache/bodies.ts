@@ -20,6 +20,8 @@ export interface Bodies {
   read(body: BodyDigests, span: ByteSpan, allocate?: Allocate): AsyncIterable<Uint8Array>
   /** The whole body when it is in memory, checked, as one run of bytes. */
   held(digest: Sha256, size: number): Uint8Array | undefined
+  /** The whole body as `read` does it, but checked now, whatever was found right before; stays in no memory. */
+  readAnew(body: BodyDigests): AsyncIterable<Uint8Array>
   /** Its name is free again when this returns, its space when the promise resolves. Never fails. */
   remove(digest: Sha256): Promise<void>
   /** Bytes that may still be written: what is free, without the reserve; negative when the reserve is touched. */

@@ -90,6 +90,10 @@ export class BodyFiles implements Bodies {
     return this.#reader.held(digest, size)
   }
 
+  readAnew(body: BodyDigests): AsyncIterable<Uint8Array> {
+    return this.#reader.readAnew(body)
+  }
+
   /** Renamed at once and unlinked later, so that a body of the same name may come right behind it. */
   async remove(digest: Sha256): Promise<void> {
     this.#reader.forget(digest)

@@ -67,6 +67,22 @@ export class BodyReader {
     }
   }
 
+  /** See `Bodies.readAnew`. */
+  async *readAnew(body: BodyDigests): AsyncGenerator<Uint8Array> {
+    if (!areComplete(body.pieces, body.size)) throw corrupt(body, 'its digests are incomplete')
+    const { file } = await this.#open(body)
+    try {
+      for (let index = 0; index * PIECE_BYTES < body.size; index += 1) {
+        const bytes = await readExactly(file, pieceSpan(index, body.size), body, ofItsOwn)
+        if (!isPiece(body.pieces, index, bytes))
+          throw corrupt(body, `piece ${index} does not match its digest`)
+        yield bytes
+      }
+    } finally {
+      await file.close()
+    }
+  }
+
   /** See `Bodies.held`. */
   held(digest: Sha256, size: number): Uint8Array | undefined {
     return size > PIECE_BYTES ? undefined : this.#memory.get(keyOf(digest, 0))

@@ -1,4 +1,5 @@
 /** The store on disk: `directory/{index.sqlite, bodies/, growing/, lock}` (R7.2). */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
@@ -32,4 +33,9 @@ export function diskStore(settings: DiskStoreSettings, components: DiskStoreComp
   const bodies = new BodyFiles({ directory, reserveBytes, memoryBytes }, { random, log })
   const index = new IndexDatabase(join(directory, 'index.sqlite'), log)
   return new ResponseStore(settings, { index, bodies, log })
+}
+
+/** Has a disk store ever been started in this directory? */
+export function hasDiskStore(directory: string): boolean {
+  return existsSync(join(directory, 'bodies'))
 }

@@ -3,13 +3,14 @@ import type { DatabaseSync, StatementSync, SQLInputValue } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
-import type { ResponseHead, StoredResponse } from '../core/store.ts'
+import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
 import { readContent, readPieces, type ResponseRow, writeContent } from './index-schema.ts'
 import { partialTable } from './partial-table.ts'
 import type { BodyDigests, PieceDigests } from './piece-digests.ts'
 import {
+  type Deletion,
   type FreedBody,
   type Insertion,
   mostRecentFirst,
@@ -152,6 +153,18 @@ export class IndexDatabase implements ResponseIndex {
     return freed
   }
 
+  /** A damaged index may have a body that no response has: it goes as well, or the quota would count it for good. */
+  deleteBody(digest: Sha256): Deletion {
+    const deleted = this.byDigest(digest)
+    const freed = this.#atomically(() => {
+      for (const { id } of deleted) this.#set('DELETE FROM responses WHERE id = ?', id)
+      const sql = 'DELETE FROM bodies WHERE digest = ? RETURNING digest, size'
+      return this.#all(sql, digest).map(readFreed)
+    })
+    for (const { uri } of deleted) this.#remembered.delete(uri)
+    return { deleted, freed }
+  }
+
   use(id: number): void {
     this.#uses.set(id, this.nextUse())
     if (this.#uses.size >= USES_PER_WRITE) this.#writeUses()
@@ -165,13 +178,11 @@ export class IndexDatabase implements ResponseIndex {
     return this.#inOrder('least-recent-first')
   }
 
-  *list(order: 'most-recent-first' | 'least-recent-first'): Generator<StoredResponse> {
+  *list(order: UseOrder): Generator<StoredResponse> {
     for (const { response } of this.#inOrder(order)) yield response
   }
 
-  *#inOrder(
-    order: 'most-recent-first' | 'least-recent-first',
-  ): Generator<{ used: number; response: StoredResponse }> {
+  *#inOrder(order: UseOrder): Generator<{ used: number; response: StoredResponse }> {
     this.#writeUses()
     const isFalling = order === 'most-recent-first'
     const sql = `${COLUMNS} WHERE used ${isFalling ? '<' : '>'} ? ORDER BY used ${isFalling ? 'DESC' : 'ASC'} LIMIT ?`

@@ -1,10 +1,11 @@
 /** The index of the memory store: the same answers as cache/index-database.ts, from maps. */
 import type { Sha256 } from '../core/digest.ts'
-import type { ResponseHead, StoredResponse } from '../core/store.ts'
+import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { NOTHING_WRITTEN } from './partial-index.ts'
 import type { BodyDigests, PieceDigests } from './piece-digests.ts'
 import {
+  type Deletion,
   type FreedBody,
   type Insertion,
   mostRecentFirst,
@@ -78,6 +79,11 @@ export class MemoryIndex implements ResponseIndex {
     })
   }
 
+  deleteBody(digest: Sha256): Deletion {
+    const deleted = this.byDigest(digest)
+    return { deleted, freed: this.delete(deleted) }
+  }
+
   use(id: number): void {
     const response = this.#responses.get(id)
     if (response === undefined) return
@@ -97,7 +103,7 @@ export class MemoryIndex implements ResponseIndex {
     }))
   }
 
-  list(order: 'most-recent-first' | 'least-recent-first'): Iterable<StoredResponse> {
+  list(order: UseOrder): Iterable<StoredResponse> {
     const responses = [...this.#responses.values()]
     return order === 'most-recent-first' ? responses.toReversed() : responses
   }

@@ -50,6 +50,10 @@ class MemoryBodies implements Bodies {
     return this.#bodies.get(digest)
   }
 
+  readAnew(body: BodyDigests): AsyncIterable<Uint8Array> {
+    return this.read(body, { start: 0, end: body.size })
+  }
+
   async remove(digest: Sha256): Promise<void> {
     this.#bodies.delete(digest)
   }

@@ -1,7 +1,7 @@
 /** The index of a store: which responses it has, and under which digests their bodies lie. Without the bodies. */
 import type { Sha256 } from '../core/digest.ts'
 import type { Fields } from '../core/fields.ts'
-import type { ResponseHead, StoredResponse } from '../core/store.ts'
+import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { PartialIndex } from './partial-index.ts'
 import type { BodyDigests, PieceDigests } from './piece-digests.ts'
@@ -20,6 +20,11 @@ export interface Insertion {
   readonly freed: readonly FreedBody[]
   /** No response had this body before. */
   readonly isNewBody: boolean
+}
+
+export interface Deletion {
+  readonly deleted: readonly StoredResponse[]
+  readonly freed: readonly FreedBody[]
 }
 
 /** Every method may throw Fault STORE_FAILED or STORE_FULL. */
@@ -43,6 +48,8 @@ export interface ResponseIndex {
   update(response: StoredResponse): boolean
   /** @returns the bodies that no response has any more. */
   delete(responses: readonly StoredResponse[]): readonly FreedBody[]
+  /** Deletes this body, and the responses that have it. */
+  deleteBody(digest: Sha256): Deletion
   /** It was used just now. */
   use(id: number): void
   /** The number of a use that happens just now: the higher, the more recent. */
@@ -50,7 +57,7 @@ export interface ResponseIndex {
   /** All responses with the numbers of their last use, the least recent first; the index may change meanwhile. */
   leastRecent(): Iterable<{ readonly used: number; readonly response: StoredResponse }>
   /** In the order of use; the index may change meanwhile. */
-  list(order: 'most-recent-first' | 'least-recent-first'): Iterable<StoredResponse>
+  list(order: UseOrder): Iterable<StoredResponse>
 }
 
 /** The secondary cache key as one string: names without case, lines of different names in any order (RFC 9111 4.1). */

@@ -11,6 +11,7 @@ import { describe, Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type {
   Allocate,
+  Finding,
   Freshening,
   GrowingCopy,
   PartialResponse,
@@ -19,6 +20,7 @@ import type {
   StoredResponse,
   StoreEvent,
   StoreUsage,
+  UseOrder,
 } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Bodies, SweepView } from './bodies.ts'
@@ -30,14 +32,17 @@ import type { Insertion, ResponseIndex } from './response-index.ts'
 import { type Evictor, Room } from './room.ts'
 import { SpaceBooks } from './space.ts'
 import { Shelf, type Shelved } from './shelf.ts'
-import { isMissing } from './store-fault.ts'
+import { isLoss } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
+import { verifyStore } from './store-verification.ts'
 
 export interface StoreLimits {
   /** The quota: bytes of bodies and growing copies. */
   readonly maxBytes: number
   /** Bytes of the largest body that is stored; `maxBytes` unless given. */
   readonly maxObjectBytes?: number
+  /** Whether bodies and index are compared at the start; they are unless this is `false`. */
+  readonly sweeps?: boolean
 }
 
 export interface StoreParts {
@@ -56,6 +61,7 @@ export class ResponseStore implements Store {
   readonly #shelf: Shelf
   /** The growing copies in use. */
   readonly #growing = new Set<GrowingCopy>()
+  readonly #sweeps: boolean
   readonly #listeners = new Set<(event: StoreEvent) => void>()
   #responses = 0
   #sweeping: Promise<void> = Promise.resolve()
@@ -68,6 +74,7 @@ export class ResponseStore implements Store {
     this.#books = new SpaceBooks(limits.maxBytes)
     this.#pinned = new PinnedBodies(parts.bodies, this.#books)
     this.#room = new Room(this.#books, this.#evictor(), limits.maxObjectBytes ?? limits.maxBytes)
+    this.#sweeps = limits.sweeps ?? true
     this.#shelf = new Shelf({
       index: this.#index.partials,
       bodies: this.#bodies,
@@ -193,8 +200,20 @@ export class ResponseStore implements Store {
     return responses.length
   }
 
-  list(): Iterable<StoredResponse> {
-    return this.#index.list('most-recent-first')
+  list(order: UseOrder = 'most-recent-first'): Iterable<StoredResponse> {
+    return this.#index.list(order)
+  }
+
+  verify(): AsyncIterable<Finding> {
+    const parts = {
+      index: this.#index,
+      bodies: this.#bodies,
+      pin: (digest: Sha256) => this.#pinned.pin(digest),
+      lose: (digest: Sha256, reason: string) => this.#loseBody(digest, reason),
+      drop: (response: StoredResponse) => void this.#drop([response]),
+      responses: () => this.#responses,
+    }
+    return verifyStore(parts)
   }
 
   usage(): StoreUsage {
@@ -308,15 +327,20 @@ export class ResponseStore implements Store {
     throw new Fault('STORE_FAILED', `${response.uri} is no longer stored`)
   }
 
-  #loseBody(digest: Sha256, reason: string): void {
+  /** @returns the responses that had this body. */
+  #loseBody(digest: Sha256, reason: string): readonly StoredResponse[] {
     this.#log({ kind: 'body-lost', digest, reason })
-    void this.#drop(this.#index.byDigest(digest))
+    const { deleted, freed } = this.#index.deleteBody(digest)
+    void this.#pinned.remove(freed)
+    this.#announceRemoved(deleted)
+    return deleted
   }
 
   #recount(): void {
     const { bytes, responses } = this.#index.totals()
     this.#pinned.recount(bytes)
     this.#responses = responses
+    if (!this.#sweeps) return
     const { signal } = this.#stopping
     this.#sweeping = this.#sweeping
       .then(() => this.#bodies.sweep(this.#sweepView(), signal))
@@ -328,7 +352,7 @@ export class ResponseStore implements Store {
       isWanted: (digest) => this.#pinned.isPinned(digest) || this.#index.pieces(digest) !== undefined,
       isPartial: (name) => this.#shelf.has(name),
       digestsFrom: (prefix) => this.#index.digestsFrom(prefix),
-      missing: (digest) => this.#loseBody(digest, 'its file is missing'),
+      missing: (digest) => void this.#loseBody(digest, 'its file is missing'),
     }
   }
 
@@ -373,9 +397,4 @@ type Victim = StoredResponse | Shelved
 
 function isFull(error: unknown): boolean {
   return error instanceof Fault && error.code === 'STORE_FULL'
-}
-
-/** Is the body gone or damaged, rather than merely out of reach just now (too many open files, say)? */
-function isLoss(error: unknown): error is Fault {
-  return error instanceof Fault && (error.code === 'STORE_CORRUPT' || isMissing(error.cause))
 }

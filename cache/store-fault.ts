@@ -16,6 +16,11 @@ export function isMissing(thrown: unknown): boolean {
   return systemCode(thrown) === 'ENOENT'
 }
 
+/** Is a body gone or damaged, rather than merely out of reach just now (too many open files, say)? */
+export function isLoss(thrown: unknown): thrown is Fault {
+  return thrown instanceof Fault && (thrown.code === 'STORE_CORRUPT' || isMissing(thrown.cause))
+}
+
 /** The number of an SQLite error, `undefined` for anything else. */
 export function sqliteCode(thrown: unknown): number | undefined {
   const isSqlite = thrown instanceof Error && 'errcode' in thrown && typeof thrown.errcode === 'number'

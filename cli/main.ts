@@ -1,46 +1,63 @@
 #!/usr/bin/env node
-/**
- * The command line. One file per command; each returns the process's exit code.
- * 0: done. 1: it failed, and the message says why. 2: the command line or the configuration is wrong. 3: no node runs.
- */
+/** The command line. One file per command; each returns the process's exit code (exit.ts). */
 import { describe, Fault } from '../core/fault.ts'
-import { help } from './help.ts'
+import { settingsHelp } from '../service/settings-reference.ts'
+import { VERSION } from '../service/version.ts'
+import { cacheLs } from './cache-ls.ts'
+import { cachePurge } from './cache-purge.ts'
+import { cacheVerify } from './cache-verify.ts'
+import { EXIT } from './exit.ts'
+import { commandHelp, help, type Commands } from './help.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
-import { VERSION } from '../service/version.ts'
 
-export const EXIT = { done: 0, failed: 1, usage: 2, notRunning: 3 } as const
-
-type Command = (args: readonly string[]) => Promise<number> | number
-
-const COMMANDS: Readonly<Record<string, Command>> = {
+const COMMANDS: Commands = {
   start,
   status,
-  help: () => say(help()),
-  version: () => say(VERSION),
+  'cache ls': cacheLs,
+  'cache purge': cachePurge,
+  'cache verify': cacheVerify,
 }
 
 async function main(args: readonly string[]): Promise<number> {
-  const [name = 'help', ...rest] = args
-  const command = COMMANDS[ALIASES[name] ?? name]
-  if (!command) return complain(`ihave: there is no command "${name}"; "ihave help" lists them`)
+  const page = PAGES.get(args.join(' '))
+  if (page !== undefined) return say(page())
+  const name = [args.slice(0, 2).join(' '), args[0] ?? ''].find((each) => Object.hasOwn(COMMANDS, each))
+  const command = COMMANDS[name ?? '']
+  if (name === undefined || command === undefined)
+    return complain(`ihave: ${unknown(args[0] ?? '')}; "ihave help" lists them`)
+  const rest = args.slice(name.split(' ').length)
+  if (rest.some((each) => each === '--help' || each === '-h')) return say(commandHelp(name, command))
   try {
-    return await command(rest)
+    return await command.run(rest)
   } catch (error) {
     return complain(`ihave ${name}: ${describe(error)}`, exitCodeOf(error))
   }
 }
 
-const ALIASES: Readonly<Record<string, string>> = {
-  '--help': 'help',
-  '-h': 'help',
-  '--version': 'version',
-  '-v': 'version',
+function unknown(first: string): string {
+  const longer = Object.keys(COMMANDS).filter((each) => each.startsWith(`${first} `))
+  return longer.length > 0 ? `expected ${longer.join(', ')}` : `there is no command "${first}"`
 }
+
+const overview = () => help(COMMANDS)
+const version = () => VERSION
+
+/** What is only printed. */
+const PAGES = new Map([
+  ['', overview],
+  ['help', overview],
+  ['--help', overview],
+  ['-h', overview],
+  ['help settings', settingsHelp],
+  ['version', version],
+  ['--version', version],
+  ['-v', version],
+])
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof Fault) {
-    if (error.code === 'CONFIG_INVALID') return EXIT.usage
+    if (error.code === 'CONFIG_INVALID' || error.code === 'BAD_REQUEST') return EXIT.usage
     return error.code === 'UNREACHABLE' ? EXIT.notRunning : EXIT.failed
   }
   const isUsage =
@@ -58,4 +75,8 @@ function complain(text: string, code: number = EXIT.usage): number {
   return code
 }
 
+// Whoever reads may have seen enough (`| head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
+})
 process.exitCode = await main(process.argv.slice(2))

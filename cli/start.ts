@@ -2,21 +2,30 @@
 import { parseArgs } from 'node:util'
 import { describe } from '../core/fault.ts'
 import { openLog } from '../service/logging.ts'
-import { Node } from '../service/node.ts'
+import type { Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
+import { EXIT } from './exit.ts'
 
-export async function start(args: readonly string[]): Promise<number> {
+export const start: Command = {
+  about: 'runs a node until it is told to stop',
+  options: CONFIG_OPTION,
+  run,
+}
+
+async function run(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: CONFIG_OPTION })
   const config = configFrom(values.config)
   const log = openLog(config.log)
   process.on('exit', () => log.flush())
+  // The other commands need not wait for a whole node to be loaded.
+  const { Node } = await import('../service/node.ts')
   const node = new Node(config, log)
   const told = toldToStop()
   await node.start()
   process.stdout.write(`${node.readyLine()}\n`)
   log.events.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
   await node.stop()
-  return 0
+  return EXIT.done
 }
 
 /** Resolves with the first signal; a second one ends the process at once. */

@@ -3,13 +3,23 @@ import { parseArgs } from 'node:util'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { askStatus, controlPath } from '../service/control.ts'
 import type { PeeringStatus, Status, TransferStatus } from '../service/status.ts'
+import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
+import { EXIT } from './exit.ts'
 
-export async function status(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: { ...CONFIG_OPTION, json: { type: 'boolean' } } })
+const OPTIONS = { ...CONFIG_OPTION, ...JSON_OPTION } as const
+
+export const status: Command = {
+  about: 'what the running node is doing',
+  options: OPTIONS,
+  run,
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS })
   const answer = await askStatus(controlPath(configFrom(values.config)))
   process.stdout.write(values.json ? `${JSON.stringify(answer, undefined, 2)}\n` : statusText(answer))
-  return 0
+  return EXIT.done
 }
 
 export function statusText(answer: Status): string {

@@ -87,6 +87,25 @@ export type StoreEvent =
 /** What a validation changes of a stored response. */
 export type Freshening = Pick<StoredResponse, 'fields' | 'requestTime' | 'responseTime' | 'shareable'>
 
+/** What `Store.verify` finds, body after body. */
+export type Finding =
+  /** So many more bytes are right. */
+  | { readonly kind: 'read'; readonly bytes: number }
+  /** A whole body is right. */
+  | { readonly kind: 'right' }
+  /** A body is damaged or missing. The responses that had it are removed: they will be fetched again. */
+  | { readonly kind: 'lost'; readonly responses: readonly StoredResponse[]; readonly reason: string }
+  /** A body could not be read just now, which says nothing about it. It stays. */
+  | { readonly kind: 'unread'; readonly responses: readonly StoredResponse[]; readonly reason: string }
+  /** So many responses were no longer what had been written, and could not even be named any more. They are removed. */
+  | { readonly kind: 'unnamed'; readonly responses: number }
+
+/** The order of `Store.list`; what is used while it is listed may be passed over, or come twice. */
+export type UseOrder =
+  | 'most-recent-first'
+  /** Passes over nothing that was stored before. */
+  | 'least-recent-first'
+
 export interface StoreUsage {
   /** Bytes of bodies on disk, growing and partial copies included; each body counted once. */
   readonly bytes: number
@@ -151,8 +170,10 @@ export interface Store {
   findByDigest(digest: Sha256): StoredResponse | undefined
   /** Removes every stored response for the URI, partial copies included. @returns how many complete ones there were. */
   remove(uri: TargetUri): number
-  /** All stored responses, the most recently used first. */
-  list(): Iterable<StoredResponse>
+  /** All stored responses, the most recently used first unless another order is asked for. */
+  list(order?: UseOrder): Iterable<StoredResponse>
+  /** Reads everything anew, whatever was checked before, and removes what is damaged. Marks nothing as used. */
+  verify(): AsyncIterable<Finding>
   usage(): StoreUsage
   /** What follows from storing and removing (offers to peers, statistics) subscribes here. */
   subscribe(listener: (event: StoreEvent) => void): () => void

@@ -1,13 +1,30 @@
-/** The control API: HTTP with JSON on a Unix socket, for the command line. The socket's permissions guard it (V§4). */
+/**
+ * The control API as the command line sees it: HTTP on a Unix socket, one JSON value on each line of an answer.
+ * How the node answers: control-server.ts.
+ */
 import { createHash } from 'node:crypto'
-import { chmod, lstat, rm } from 'node:fs/promises'
-import { createServer, request, type Server } from 'node:http'
+import { request, type IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, Fault } from '../core/fault.ts'
+import { describe, Fault, FAULTS, type FaultCode } from '../core/fault.ts'
 import type { Config } from './config.ts'
 import type { Status } from './status.ts'
+
+/** What a node can be asked: method and name. */
+export const OPERATIONS = {
+  status: 'GET /status',
+  listCache: 'POST /cache/list',
+  purgeCache: 'POST /cache/purge',
+  verifyCache: 'POST /cache/verify',
+} as const
+
+export type OperationName = (typeof OPERATIONS)[keyof typeof OPERATIONS]
+
+/** The last line of an answer that could not be completed. */
+export interface FaultLine {
+  readonly fault: { readonly code: FaultCode; readonly message: string }
+}
 
 /** Longest path of a Unix socket that every system takes, in bytes. */
 const MAX_SOCKET_PATH = 100
@@ -21,95 +38,94 @@ export function controlPath(config: Pick<Config, 'control' | 'cache'>): string {
   return Buffer.byteLength(beside) <= MAX_SOCKET_PATH ? beside : join(tmpdir(), `ihave-${name}.sock`)
 }
 
-export interface Control {
-  stop(): Promise<void>
+/** Who is behind a socket: somebody, nobody, or only an error (its code) tells. */
+export function whoListens(path: string): Promise<'somebody' | 'nobody' | { readonly error: string }> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      resolve('somebody')
+      socket.destroy()
+    })
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const isNobody = error.code === 'ECONNREFUSED' || error.code === 'ENOENT'
+      resolve(isNobody ? 'nobody' : { error: error.code ?? error.message })
+    })
+  })
+}
+
+/** A node that says nothing for so long, in ms, is not well. */
+const SILENCE_MS = { status: 5000, work: 60_000 }
+
+/** Asks a running node how it is. @throws Fault UNREACHABLE when none listens there. */
+export async function askStatus(path: string): Promise<Status> {
+  for await (const status of ask(path, OPERATIONS.status)) return status as Status
+  throw noNode(path)
 }
 
 /**
- * Listens for commands. A socket that a killed node left behind is removed; anything else at that path stays.
- * @throws Fault ADDRESS_IN_USE naming the path.
+ * Asks a running node, and gives the lines of its answer as they come. Whoever stops reading ends the node's work.
+ * @throws Fault UNREACHABLE when none listens there or the answer breaks off, and what the node itself throws.
  */
-export async function startControl(path: string, status: () => Status): Promise<Control> {
-  await removeLeftover(path)
-  const server = createServer((incoming, response) => {
-    const isKnown = incoming.method === 'GET' && incoming.url === '/status'
-    const body = JSON.stringify(isKnown ? status() : { error: 'expected GET /status' })
-    response.writeHead(isKnown ? 200 : 404, { 'Content-Type': 'application/json' }).end(body)
-  })
-  await listen(server, path)
-  if (process.platform !== 'win32') await chmod(path, 0o600)
-  return { stop: () => close(server) }
-}
-
-async function removeLeftover(path: string): Promise<void> {
-  const isSocket = await lstat(path).then(
-    (stats) => stats.isSocket(),
-    () => false,
-  )
-  if (isSocket && (await isDeserted(path))) await rm(path, { force: true })
-}
-
-/** Nobody listens there any more; whoever does, whatever it answers, is left alone. */
-function isDeserted(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket
-      .once('connect', () => resolve(false))
-      .once('error', (error: NodeJS.ErrnoException) => {
-        resolve(error.code === 'ECONNREFUSED')
-      })
-    socket.once('connect', () => socket.destroy())
-  })
-}
-
-/** A node that takes longer to say how it is, in ms, is not well. */
-const ANSWER_MS = 5000
-
-/** Asks a running node. @throws Fault UNREACHABLE when none listens there. */
-export function askStatus(path: string): Promise<Status> {
-  return new Promise((resolve, reject) => {
-    const asking = request({ socketPath: path, path: '/status' }, (response) => {
-      const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
-      response.on('end', () => {
-        const status = response.statusCode === 200 ? parsed(Buffer.concat(chunks).toString()) : undefined
-        if (status) resolve(status)
-        else reject(new Fault('UNREACHABLE', `what answers at ${path} is no node`))
-      })
-      response.on('error', (cause) =>
-        reject(new Fault('UNREACHABLE', `${path}: the answer broke off`, { cause })),
-      )
-    })
-    asking.setTimeout(ANSWER_MS, () => asking.destroy(new Error(`no answer within ${ANSWER_MS} ms`)))
-    asking.on('error', (cause) =>
-      reject(new Fault('UNREACHABLE', `no node answers at ${path}: ${describe(cause)}`, { cause })),
-    )
-    asking.end()
-  })
-}
-
-function parsed(text: string): Status | undefined {
+export async function* ask(path: string, operation: OperationName, question?: unknown): AsyncGenerator {
+  const response = await responseTo(path, operation, question)
   try {
-    return JSON.parse(text) as Status
-  } catch {
-    return undefined
+    if (response.statusCode !== 200) throw await refusal(path, response)
+    for await (const line of linesOf(response, path)) {
+      if (isFaultLine(line)) throw new Fault(line.fault.code, line.fault.message)
+      yield line
+    }
+  } finally {
+    response.destroy()
   }
 }
 
-function listen(server: Server, path: string): Promise<void> {
+function responseTo(path: string, operation: OperationName, question: unknown): Promise<IncomingMessage> {
+  const [method, target] = operation.split(' ')
+  const silenceMs = operation === OPERATIONS.status ? SILENCE_MS.status : SILENCE_MS.work
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) =>
-      reject(
-        new Fault('ADDRESS_IN_USE', `control.socket: cannot listen on ${path}: ${cause.message}`, { cause }),
-      ),
+    const asking = request({ socketPath: path, method, path: target, agent: false }, resolve)
+    asking.setTimeout(silenceMs, () => asking.destroy(new Error(`no answer within ${silenceMs} ms`)))
+    asking.on('error', (cause) =>
+      reject(new Fault('UNREACHABLE', `no node answers at ${path}: ${describe(cause)}`, { cause })),
     )
-    server.listen(path, resolve)
+    asking.end(question === undefined ? undefined : JSON.stringify(question))
   })
 }
 
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    server.closeAllConnections()
-  })
+async function* linesOf(response: IncomingMessage, path: string): AsyncGenerator {
+  let rest = ''
+  try {
+    for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) yield parsed(line, path)
+    }
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause
+    throw new Fault('UNREACHABLE', `${path}: the answer broke off`, { cause })
+  }
+  if (rest !== '') yield parsed(rest, path)
+}
+
+async function refusal(path: string, response: IncomingMessage): Promise<Fault> {
+  for await (const line of linesOf(response, path))
+    if (isFaultLine(line)) return new Fault(line.fault.code, line.fault.message)
+  return noNode(path)
+}
+
+function parsed(line: string, path: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    throw noNode(path)
+  }
+}
+
+function isFaultLine(line: unknown): line is FaultLine {
+  const { fault } = (line ?? {}) as Partial<FaultLine>
+  return typeof fault?.message === 'string' && fault.code in FAULTS
+}
+
+function noNode(path: string): Fault {
+  return new Fault('UNREACHABLE', `what answers at ${path} is no node, or one of another version`)
 }

@@ -4,7 +4,6 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { diskStore } from '../cache/disk-store.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
@@ -25,11 +24,15 @@ import { compileRules, type Rules } from '../retrieval/rules.ts'
 import { verifierLadder } from '../verify/ladder.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
+import { cacheOperations } from './cache-operations.ts'
 import type { Config } from './config.ts'
-import { controlPath, startControl } from './control.ts'
+import { configuredStore } from './configured-store.ts'
+import { startControl } from './control-server.ts'
+import { controlPath } from './control.ts'
 import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
+import { nodeOperations } from './remote-cache.ts'
 import type { Status } from './status.ts'
 import { tally } from './totals.ts'
 import { VERSION } from './version.ts'
@@ -74,11 +77,7 @@ export class Node {
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
     this.#origin = originUpstream(this.#guard)
     this.#peers = peerUpstream(this.#place?.address)
-    this.#store = diskStore(storeSettings(config), {
-      clock: systemClock,
-      random: systemRandom,
-      log: this.#logStore,
-    })
+    this.#store = configuredStore(config, this.#logStore)
   }
 
   /** @throws Fault ADDRESS_IN_USE, STORE_FAILED; what had been started is stopped again. */
@@ -121,7 +120,9 @@ export class Node {
   }
 
   async #startControl(): Promise<void> {
-    const control = await startControl(controlPath(this.#config), () => this.status())
+    const cache = cacheOperations({ clock: systemClock, store: this.#store, rules: () => this.#rules })
+    const operations = nodeOperations(() => this.status(), cache)
+    const control = await startControl(controlPath(this.#config), operations)
     this.#running.push(() => control.stop())
   }
 
@@ -340,16 +341,6 @@ export class Node {
 
   readonly #logStore = (event: { readonly kind: string }): void => {
     this.#log.warn(event, `cache: ${event.kind}`)
-  }
-}
-
-function storeSettings({ cache }: Config) {
-  return {
-    directory: cache.directory,
-    maxBytes: cache.maxSize,
-    reserveBytes: cache.reserve,
-    memoryBytes: cache.memory,
-    maxObjectBytes: Math.min(cache.maxObjectSize, cache.maxSize),
   }
 }
 

@@ -1,21 +1,25 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import type { Sha256 } from '../../core/digest.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Store } from '../../core/store.ts'
 import { storeConformance } from './store-conformance.ts'
 import {
+  bodyFiles,
+  bodyPath,
   bytesOf,
   collect,
+  cutBody,
   fault,
+  flipBit,
   headOf,
   MIB,
   openDiskStore,
   put,
   readAll,
+  removeBody,
   temporaryDirectory,
   turns,
   until,
@@ -26,25 +30,6 @@ storeConformance('the disk store', async (test, limits) => {
   const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), ...limits })
   return store
 })
-
-function bodyPath(directory: string, digest: Sha256): string {
-  return join(directory, 'bodies', digest.slice(0, 2), digest)
-}
-
-function flip(path: string, at: number): void {
-  const bytes = readFileSync(path)
-  bytes[at] = (bytes[at] ?? 0) ^ 1
-  writeFileSync(path, bytes)
-}
-
-/** Every file below the directory but for the index and the lock, as paths relative to it. */
-function bodyFiles(directory: string): string[] {
-  return ['bodies', 'growing'].flatMap((folder) =>
-    readdirSync(join(directory, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(folder, entry.name)),
-  )
-}
 
 function openFiles(): number {
   return readdirSync('/proc/self/fd').length
@@ -89,7 +74,7 @@ describe('the disk store after a restart', () => {
     const { store } = await openDiskStore(test, { directory })
     const stored = await put(store, 'a', bytesOf(10))
     await store.stop()
-    rmSync(bodyPath(directory, stored.digest))
+    removeBody(directory, stored)
     const { store: again } = await openDiskStore(test, { directory })
     await until(() => again.usage().responses === 0)
     assert.deepEqual(again.lookup(uriOf('a')), [])
@@ -122,7 +107,7 @@ describe('a body that was changed on the disk', () => {
       const { store, events } = await openDiskStore(test, { directory })
       const stored = await put(store, 'a', bytesOf(size))
       store.link(stored, headOf('b'))
-      flip(bodyPath(directory, stored.digest), at)
+      flipBit(directory, stored, at)
       const delivered: Uint8Array[] = []
       await assert.rejects(async () => {
         for await (const chunk of store.read(stored, { start: 0, end: size })) delivered.push(chunk)
@@ -145,7 +130,7 @@ describe('a body that was changed on the disk', () => {
     const { store } = await openDiskStore(test, { directory })
     const stored = await put(store, 'a', bytesOf(3 * MIB))
     await readAll(store, stored)
-    flip(bodyPath(directory, stored.digest), MIB + 5)
+    flipBit(directory, stored, MIB + 5)
     const inTheMiddle = store.read(stored, { start: MIB + 10, end: MIB + 20 })
     await assert.rejects(collect(inTheMiddle), fault('STORE_CORRUPT'))
   })
@@ -154,7 +139,7 @@ describe('a body that was changed on the disk', () => {
     const directory = temporaryDirectory(test)
     const { store } = await openDiskStore(test, { directory })
     const stored = await put(store, 'a', bytesOf(3 * MIB))
-    truncateSync(bodyPath(directory, stored.digest), 2 * MIB)
+    cutBody(directory, stored, 2 * MIB)
     await assert.rejects(readAll(store, stored), fault('STORE_CORRUPT'))
   })
 
@@ -162,7 +147,7 @@ describe('a body that was changed on the disk', () => {
     const directory = temporaryDirectory(test)
     const { store } = await openDiskStore(test, { directory })
     const stored = await put(store, 'a', bytesOf(3 * MIB))
-    rmSync(bodyPath(directory, stored.digest))
+    removeBody(directory, stored)
     await assert.rejects(readAll(store, stored), fault('STORE_FAILED'))
     assert.deepEqual(store.lookup(uriOf('a')), [])
     await put(store, 'a', bytesOf(3 * MIB))
@@ -179,7 +164,7 @@ describe('the files of the disk store', () => {
     await copy.write(0, bytesOf(10))
     await copy.discard()
     assert.deepEqual(bodyFiles(directory), [join('bodies', same.digest)])
-    assert.equal(statSync(bodyPath(directory, same.digest)).size, store.usage().bytes)
+    assert.equal(statSync(bodyPath(directory, same)).size, store.usage().bytes)
     store.remove(uriOf('a'))
     store.remove(uriOf('b'))
     await store.stop()

@@ -6,9 +6,10 @@ import type { EpochMs } from '../../core/clock.ts'
 import type { Sha256 } from '../../core/digest.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { ByteSpan } from '../../core/ranges.ts'
-import type { GrowingCopy, Store, StoreEvent } from '../../core/store.ts'
+import type { Finding, GrowingCopy, Store, StoreEvent } from '../../core/store.ts'
 import { MAX_PARTIALS } from '../../cache/shelf.ts'
 import {
+  all,
   bytesOf,
   collect,
   fault,
@@ -243,6 +244,28 @@ export function storeConformance(
       await put(store, 'b', bytesOf(1, 2))
       await put(store, 'c', bytesOf(1, 3))
       await readAll(store, a)
+      assert.deepEqual(names(store), ['a', 'c', 'b'])
+    })
+
+    it('lists what was used least recently first, when asked', async (test) => {
+      const store = await open(test, roomy)
+      const a = await put(store, 'a', bytesOf(10))
+      await put(store, 'b', bytesOf(11))
+      await readAll(store, a)
+      assert.deepEqual(
+        [...store.list('least-recent-first')].map(({ uri }) => uri.at(-1)),
+        ['b', 'a'],
+      )
+    })
+
+    it('is not changed by verifying', async (test) => {
+      const store = await open(test, roomy)
+      for (const each of ['a', 'b', 'c']) await put(store, each, bytesOf(2 * MIB, each.charCodeAt(0)))
+      const a = store.lookup(uriOf('a'))[0]
+      if (a) await readAll(store, a)
+      const findings = await all(store.verify())
+      assert.equal(findings.filter(({ kind }) => kind === 'right').length, 3)
+      assert.equal(bytesRead(findings), 6 * MIB)
       assert.deepEqual(names(store), ['a', 'c', 'b'])
     })
 
@@ -800,4 +823,8 @@ function resumed(store: Store, uri: string): GrowingCopy {
 /** The last letters of the URIs, most recently used first. */
 function names(store: Store): (string | undefined)[] {
   return [...store.list()].map(({ uri }) => uri.at(-1))
+}
+
+function bytesRead(findings: readonly Finding[]): number {
+  return findings.reduce((sum, finding) => sum + (finding.kind === 'read' ? finding.bytes : 0), 0)
 }

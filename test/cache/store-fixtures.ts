@@ -1,6 +1,14 @@
 /** What the tests of the stores have in common. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -50,9 +58,13 @@ export function sha256(bytes: Uint8Array): string {
 }
 
 export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const all: Uint8Array[] = []
-  for await (const chunk of chunks) all.push(chunk)
-  return Buffer.concat(all)
+  return Buffer.concat(await all(chunks))
+}
+
+export async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = []
+  for await (const item of items) found.push(item)
+  return found
 }
 
 export function readAll(store: Store, response: StoredResponse): Promise<Buffer> {
@@ -109,4 +121,41 @@ export async function until(isSo: () => boolean): Promise<void> {
     if (turn > 100_000) throw new Error('it did not become so')
     await new Promise((resolve) => setImmediate(resolve))
   }
+}
+
+/** Where the body of this response lies; what damages bodies below knows of it, and no test otherwise should. */
+export function bodyPath(directory: string, { digest }: StoredResponse): string {
+  return join(directory, 'bodies', digest.slice(0, 2), digest)
+}
+
+/** Every file with bytes of bodies, as a path relative to the store's directory. */
+export function bodyFiles(directory: string): string[] {
+  return ['bodies', 'growing'].flatMap((folder) =>
+    readdirSync(join(directory, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(folder, entry.name)),
+  )
+}
+
+/** Changes the byte at this offset of the body. */
+export function flipBit(directory: string, response: StoredResponse, at: number): void {
+  const path = bodyPath(directory, response)
+  const bytes = readFileSync(path)
+  bytes[at] = (bytes[at] ?? 0) ^ 1
+  writeFileSync(path, bytes)
+}
+
+/** Leaves the first `length` bytes of the body. */
+export function cutBody(directory: string, response: StoredResponse, length: number): void {
+  truncateSync(bodyPath(directory, response), length)
+}
+
+export function removeBody(directory: string, response: StoredResponse): void {
+  rmSync(bodyPath(directory, response))
+}
+
+/** What reads like a disk that cannot be read, root or not. */
+export function makeUnreadable(directory: string, response: StoredResponse): void {
+  removeBody(directory, response)
+  mkdirSync(bodyPath(directory, response))
 }

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { Fault } from '../../core/fault.ts'
 import { defaultConfig } from '../../service/config.ts'
-import { askStatus, controlPath, startControl } from '../../service/control.ts'
+import { startControl, type Operations } from '../../service/control-server.ts'
+import { ask, askStatus, controlPath, OPERATIONS, whoListens } from '../../service/control.ts'
 import type { Status } from '../../service/status.ts'
 import { tally } from '../../service/totals.ts'
 
@@ -39,9 +40,16 @@ async function listening(t: TestContext, server: Server, path: string): Promise<
 }
 
 /** Begins to listen for commands, until the test is over. */
-async function started(t: TestContext, path: string, status = STATUS): Promise<void> {
-  const control = await startControl(path, () => status)
+async function started(t: TestContext, path: string, operations: Partial<Operations> = {}): Promise<void> {
+  const control = await startControl(path, { ...SILENT, ...operations })
   t.after(() => control.stop())
+}
+
+const SILENT: Operations = {
+  [OPERATIONS.status]: () => [STATUS],
+  [OPERATIONS.listCache]: () => [],
+  [OPERATIONS.purgeCache]: () => [],
+  [OPERATIONS.verifyCache]: () => [],
 }
 
 /** A socket that nobody listens on any more, as a killed node leaves it. */
@@ -57,14 +65,19 @@ function fault(code: Fault['code'], message: RegExp): (error: unknown) => boolea
   return (error) => error instanceof Fault && error.code === code && message.test(error.message)
 }
 
-function asked(socketPath: string, method: string, path: string): Promise<[number | undefined, string]> {
+function asked(
+  socketPath: string,
+  method: string,
+  path: string,
+  question?: string,
+): Promise<[number | undefined, string]> {
   return new Promise((resolve, reject) => {
     const asking = request({ socketPath, method, path }, (response) => {
       let text = ''
       response.on('data', (chunk: Buffer) => (text += chunk.toString()))
       response.on('end', () => resolve([response.statusCode, text]))
     })
-    asking.on('error', reject).end()
+    asking.on('error', reject).end(question)
   })
 }
 
@@ -93,7 +106,7 @@ describe('the control API', () => {
 
   test('takes away its socket when it stops', async (t) => {
     const path = join(directory(t), 'control.sock')
-    const control = await startControl(path, () => STATUS)
+    const control = await startControl(path, SILENT)
     await control.stop()
     assert.equal(existsSync(path), false)
     await assert.rejects(askStatus(path), fault('UNREACHABLE', /no node answers/))
@@ -120,7 +133,7 @@ describe('the control API', () => {
     const path = join(directory(t), 'control.sock')
     await started(t, path)
     await assert.rejects(
-      started(t, path, { ...STATUS, node: 'second' }),
+      started(t, path, { [OPERATIONS.status]: () => [{ ...STATUS, node: 'second' }] }),
       fault('ADDRESS_IN_USE', /control\.sock/),
     )
     assert.equal((await askStatus(path)).node, 'abc')
@@ -189,6 +202,131 @@ describe('asking a node how it is', () => {
     await assert.rejects(askStatus(path), fault('UNREACHABLE', /other\.sock/))
   })
 })
+
+describe('what takes longer', () => {
+  const { listCache, purgeCache } = OPERATIONS
+
+  test('comes line by line, while the node still works', { timeout: 5000 }, async (t) => {
+    const path = join(directory(t), 'control.sock')
+    const { promise, resolve } = Promise.withResolvers<void>()
+    async function* lines() {
+      yield { line: 1 }
+      await promise
+      yield { line: 2 }
+    }
+    await started(t, path, { [listCache]: lines })
+    const answer = ask(path, listCache)
+    assert.deepEqual(await answer.next(), { done: false, value: { line: 1 } })
+    resolve()
+    assert.deepEqual(await answer.next(), { done: false, value: { line: 2 } })
+    assert.equal((await answer.next()).done, true)
+  })
+
+  test('is told what is asked, and may answer nothing', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    const questions: unknown[] = []
+    const note = (question: unknown) => {
+      questions.push(question)
+      return []
+    }
+    await started(t, path, { [purgeCache]: note })
+    assert.deepEqual(await all(ask(path, purgeCache, { target: 'ü*' })), [])
+    assert.deepEqual(await all(ask(path, purgeCache)), [])
+    assert.deepEqual(questions, [{ target: 'ü*' }, undefined])
+  })
+
+  test('throws here what it throws there, before the first line and after', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    const full = new Fault('STORE_FULL', 'no room')
+    const fail = (): Iterable<unknown> => {
+      throw full
+    }
+    function* failLater() {
+      yield 1
+      throw full
+    }
+    await started(t, path, { [listCache]: fail, [purgeCache]: failLater })
+    await assert.rejects(all(ask(path, listCache)), fault('STORE_FULL', /^no room$/))
+    const answer = ask(path, purgeCache)
+    assert.equal((await answer.next()).value, 1)
+    await assert.rejects(answer.next(), fault('STORE_FULL', /^no room$/))
+  })
+
+  test(
+    'ends when nobody reads any more, and is waited for when the node stops',
+    { timeout: 5000 },
+    async (t) => {
+      const path = join(directory(t), 'control.sock')
+      const ended: string[] = []
+      async function* endless(question: unknown) {
+        try {
+          for (;;) {
+            yield 'x'.repeat(1000)
+            await new Promise((resolve) => setImmediate(resolve))
+          }
+        } finally {
+          ended.push(String(question))
+        }
+      }
+      const control = await startControl(path, { ...SILENT, [listCache]: endless })
+      for await (const _ of ask(path, listCache, 'left')) break
+      const second = ask(path, listCache, 'stopped')
+      await second.next()
+      await control.stop()
+      assert.deepEqual(ended.toSorted(), ['left', 'stopped'])
+      await assert.rejects(all(second), fault('UNREACHABLE', /the answer broke off/))
+    },
+  )
+
+  test('waits for a slow reader instead of filling the memory', { timeout: 5000 }, async (t) => {
+    const path = join(directory(t), 'control.sock')
+    let said = 0
+    function* much() {
+      for (; said < 100_000; said += 1) yield 'x'.repeat(1000)
+    }
+    await started(t, path, { [listCache]: much })
+    const answer = ask(path, listCache)
+    await answer.next()
+    for (let turn = 0; turn < 2000; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+    assert.ok(said < 10_000, `${said} lines were made`)
+    await answer.return(undefined)
+  })
+
+  for (const [name, question, message] of [
+    ['no JSON', 'target=x', /in JSON/],
+    ['too much', `"${'x'.repeat(70_000)}"`, /at most 65536 bytes/],
+  ] as const)
+    test(`refuses ${name}`, async (t) => {
+      const path = join(directory(t), 'control.sock')
+      await started(t, path)
+      const [status, text] = await asked(path, 'POST', '/cache/list', question)
+      assert.equal(status, 400)
+      assert.match(text, message)
+    })
+})
+
+describe('who listens', () => {
+  test('is nobody where there is no socket, or a deserted one', async (t) => {
+    const path = join(directory(t), 'control.sock')
+    assert.equal(await whoListens(path), 'nobody')
+    await leaveSocket(path)
+    assert.equal(await whoListens(path), 'nobody')
+    await started(t, path)
+    assert.equal(await whoListens(path), 'somebody')
+  })
+
+  test('cannot be told where the path is none', async (t) => {
+    const file = join(directory(t), 'file')
+    writeFileSync(file, '')
+    assert.deepEqual(await whoListens(join(file, 'control.sock')), { error: 'ENOTDIR' })
+  })
+})
+
+async function all(lines: AsyncIterable<unknown>): Promise<unknown[]> {
+  const found: unknown[] = []
+  for await (const line of lines) found.push(line)
+  return found
+}
 
 describe('the path of the control socket', () => {
   const config = defaultConfig('/base')

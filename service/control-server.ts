@@ -1,0 +1,128 @@
+/** The control API as the node answers it. The socket's permissions guard it (V§4). */
+import { chmod, lstat, rm } from 'node:fs/promises'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { describe, Fault, FAULTS } from '../core/fault.ts'
+import { OPERATIONS, whoListens, type FaultLine, type OperationName } from './control.ts'
+
+/** One thing that a node can be asked: gives the lines of the answer, which nobody may want to read to the end. */
+export type Operation = (question: unknown) => Iterable<unknown> | AsyncIterable<unknown>
+
+export type Operations = Readonly<Record<OperationName, Operation>>
+
+export interface Control {
+  /** Resolves when every operation has ended. */
+  stop(): Promise<void>
+}
+
+/** Bytes of a question. */
+const MAX_QUESTION_BYTES = 64 * 1024
+
+/**
+ * Listens for commands. A socket that a killed node left behind is removed; anything else at that path stays.
+ * @throws Fault ADDRESS_IN_USE naming the path.
+ */
+export async function startControl(path: string, operations: Operations): Promise<Control> {
+  await removeLeftover(path)
+  const running = new Set<Promise<void>>()
+  const server = createServer((incoming, response) => {
+    const run = answer(operations, incoming, response).finally(() => running.delete(run))
+    running.add(run)
+  })
+  await listen(server, path)
+  if (process.platform !== 'win32') await chmod(path, 0o600)
+  return {
+    async stop() {
+      await close(server)
+      await Promise.all(running)
+    },
+  }
+}
+
+/** Never fails: who asked is told what went wrong, or has gone. */
+async function answer(
+  operations: Operations,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  try {
+    const operation = find(operations, `${incoming.method} ${incoming.url}`)
+    const question = await questionOf(incoming)
+    for await (const line of operation(question)) {
+      await say(response, line)
+      if (response.destroyed) return
+    }
+    begin(response, 200)
+    response.end()
+  } catch (error) {
+    refuse(response, error)
+  }
+}
+
+function find(operations: Operations, name: string): Operation {
+  const known = Object.values(OPERATIONS).find((each) => each === name)
+  if (known !== undefined) return operations[known]
+  throw new Fault('NOT_FOUND', `expected ${Object.values(OPERATIONS).join(', ')}`)
+}
+
+/** @throws Fault BAD_REQUEST for anything but JSON, or nothing. */
+async function questionOf(incoming: IncomingMessage): Promise<unknown> {
+  let text = ''
+  for await (const chunk of incoming.setEncoding('utf8') as AsyncIterable<string>) {
+    text += chunk
+    if (text.length > MAX_QUESTION_BYTES)
+      throw new Fault('BAD_REQUEST', `expected a question of at most ${MAX_QUESTION_BYTES} bytes`)
+  }
+  try {
+    return text === '' ? undefined : JSON.parse(text)
+  } catch (cause) {
+    throw new Fault('BAD_REQUEST', 'expected a question in JSON', { cause })
+  }
+}
+
+/** Waits for a slow reader, so that an answer takes no memory however long it is. */
+async function say(response: ServerResponse, line: unknown): Promise<void> {
+  begin(response, 200)
+  if (response.write(`${JSON.stringify(line)}\n`) || response.destroyed) return
+  await new Promise<void>((resolve) => {
+    response.once('drain', resolve).once('close', resolve)
+  })
+}
+
+function begin(response: ServerResponse, status: number): void {
+  if (!response.headersSent) response.writeHead(status, { 'Content-Type': 'application/x-ndjson' })
+}
+
+function refuse(response: ServerResponse, error: unknown): void {
+  // A fault of the program itself has no code; it is told all the same.
+  const code = error instanceof Fault ? error.code : 'STORE_FAILED'
+  const line: FaultLine = { fault: { code, message: describe(error) } }
+  begin(response, FAULTS[code].status)
+  response.end(`${JSON.stringify(line)}\n`)
+}
+
+async function removeLeftover(path: string): Promise<void> {
+  const isSocket = await lstat(path).then(
+    (stats) => stats.isSocket(),
+    () => false,
+  )
+  // Whoever listens there, whatever it answers, is left alone.
+  if (isSocket && (await whoListens(path)) === 'nobody') await rm(path, { force: true })
+}
+
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(
+        new Fault('ADDRESS_IN_USE', `control.socket: cannot listen on ${path}: ${cause.message}`, { cause }),
+      ),
+    )
+    server.listen(path, resolve)
+  })
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}
