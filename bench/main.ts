@@ -52,6 +52,8 @@ if (unknown.length > 0 || !(rounds >= 1)) {
   console.error(`usage: npm run bench -- [--rounds N] [${BENCHMARKS.map(({ name }) => name).join(' | ')}]…`)
   process.exit(2)
 }
+// So that 'exit' comes, with which servers end (parts/processes.ts).
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 const machine = thisMachine()
 for (const each of BENCHMARKS)
   if (positionals.length === 0 || positionals.includes(each.name)) await run(each)
@@ -80,7 +82,10 @@ async function inWorkspace(
 ): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'ihave-bench-'))
   chmodSync(directory, 0o755) // for servers that run as somebody else
-  const undos: (() => unknown)[] = [() => rmSync(directory, { recursive: true, force: true })]
+  /** Again and again, because servers that are being ended may still write. */
+  const remove = () => rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  process.once('exit', remove)
+  const undos: (() => unknown)[] = [remove]
   try {
     const { requests, seconds, seed = String(systemRandom.uint32()) } = values
     const soakLimits = { requests: Number(requests), seconds: Number(seconds), seed: Number(seed) }

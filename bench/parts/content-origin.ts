@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { freeLowPort } from './processes.ts'
+import { freeLowPort, keptWithUs } from './processes.ts'
 
 export interface Counts {
   readonly requests: number
@@ -22,7 +22,7 @@ export interface ContentOrigin {
 
 export async function startContentOrigin(): Promise<ContentOrigin> {
   const port = await freeLowPort() // for apt-cacher-ng
-  const child = fork(join(import.meta.dirname, 'content-origin-process.ts'), [String(port)])
+  const child = keptWithUs(fork(join(import.meta.dirname, 'content-origin-process.ts'), [String(port)]))
   await once(child, 'message')
   return {
     uri: `http://127.0.0.1:${port}`,

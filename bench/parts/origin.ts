@@ -2,6 +2,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { keptWithUs } from './processes.ts'
 
 export interface OriginSettings {
   /** What is under `/<anything>/` is read from here: one tree under any number of names that no cache has seen. */
@@ -19,7 +20,7 @@ export interface Origin {
 }
 
 export async function startOrigin(settings: OriginSettings): Promise<Origin> {
-  const child = fork(join(import.meta.dirname, 'origin-process.ts'), [JSON.stringify(settings)])
+  const child = keptWithUs(fork(join(import.meta.dirname, 'origin-process.ts'), [JSON.stringify(settings)]))
   const [port] = (await once(child, 'message')) as [number]
   return {
     uri: `http://127.0.0.1:${port}`,

@@ -66,7 +66,18 @@ export function startBeside(program: string, args: readonly string[]): Running {
   return running(spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] }), startedAt)
 }
 
+/** Servers that run. They end with the benchmark, even where a failure ends it before it has stopped them. */
+const living = new Set<ChildProcess>()
+process.on('exit', () => living.forEach((child) => child.kill('SIGTERM')))
+
+/** Has `child` end with this process. */
+export function keptWithUs(child: ChildProcess): ChildProcess {
+  living.add(child)
+  return child.once('exit', () => living.delete(child))
+}
+
 function running(child: ChildProcess, startedAt: number): Running {
+  keptWithUs(child)
   return { pids: child.pid === undefined ? [] : [child.pid], startedAt, stop: () => stopped(child) }
 }
 
