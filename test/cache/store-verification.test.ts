@@ -68,7 +68,7 @@ describe('verifying the disk store', () => {
     assert.ok(finding?.kind === 'lost')
     assert.deepEqual(finding.responses.map(({ uri }) => uri).toSorted(), [uriOf('a'), uriOf('b')])
     assert.match(finding.reason, /does not match its digest/)
-    assert.deepEqual(store.usage(), { bytes: 0, maxBytes: 64 * MIB, responses: 0 })
+    assert.deepEqual(store.usage(), { bytes: 0, partialBytes: 0, maxBytes: 64 * MIB, responses: 0 })
   })
 
   it('finds rows of the index that are not what was written', async (test) => {
@@ -84,7 +84,7 @@ describe('verifying the disk store', () => {
     const found = (await wrong(again)).map(String)
     assert.deepEqual(found, ['unnamed,2'])
     assert.deepEqual(await wrong(again), [])
-    assert.deepEqual(again.usage(), { bytes: 20, maxBytes: 64 * MIB, responses: 2 })
+    assert.deepEqual(again.usage(), { bytes: 20, partialBytes: 0, maxBytes: 64 * MIB, responses: 2 })
   })
 
   it('finds responses of whose body the index knows nothing, and bodies that no response has', async (test) => {
@@ -99,7 +99,7 @@ describe('verifying the disk store', () => {
     const { store: again } = await openDiskStore(test, { directory, sweeps: false })
     assert.deepEqual(await wrong(again), [['lost', 'a'], ['lost']])
     assert.deepEqual(await wrong(again), [])
-    assert.deepEqual(again.usage(), { bytes: 20, maxBytes: 64 * MIB, responses: 1 })
+    assert.deepEqual(again.usage(), { bytes: 20, partialBytes: 0, maxBytes: 64 * MIB, responses: 1 })
   })
 
   it('leaves in peace what is stored, replaced, removed and read meanwhile', async (test) => {
