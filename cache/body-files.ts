@@ -60,9 +60,17 @@ export class BodyFiles implements Bodies {
     this.#release()
   }
 
-  grow(): Promise<GrowingBytes> {
+  async grow(): Promise<GrowingBytes> {
     this.#mustBeStarted()
-    return createGrowingFile(this.#growingPath(), (name) => this.#bodyPath(name))
+    const create = () => createGrowingFile(this.#growingPath(), (name) => this.#bodyPath(name))
+    try {
+      return await create()
+    } catch (error) {
+      if (!(error instanceof Fault && isMissing(error.cause))) throw error
+      // Somebody emptied the directory meanwhile.
+      makeDirectory(join(this.#settings.directory, 'growing'))
+      return create()
+    }
   }
 
   read(body: BodyDigests, span: ByteSpan): AsyncIterable<Uint8Array> {
