@@ -138,6 +138,7 @@ async function startOnFullDisk(test: TestContext, directory: string): Promise<vo
   const { store: again, events } = await openDiskStore(test, { directory, reserveBytes: 0 })
   assert.ok(bytesOf(500_000).equals(await readAll(again, stored)))
   await assert.rejects(put(again, 'b', bytesOf(3 * MIB)), fault('STORE_FULL'))
+  assert.equal(again.usage().responses, [...again.list()].length)
   await again.stop()
   assert.deepEqual(events, [])
 }
