@@ -71,9 +71,7 @@ export class BodyFiles implements Bodies {
 
   async grow(): Promise<GrowingBytes> {
     this.#mustBeStarted()
-    return new GrowingSmall(this.#growingMemory, () =>
-      createGrowingFile(this.#growingPath(), (name) => this.#bodyPath(name)),
-    )
+    return new GrowingSmall(this.#growingMemory, () => this.#createFile())
   }
 
   regrow(name: string): GrowingBytes | undefined {
@@ -142,6 +140,18 @@ export class BodyFiles implements Bodies {
       await setImmediate()
     }
     return unwanted.length
+  }
+
+  async #createFile(): Promise<GrowingBytes> {
+    const create = () => createGrowingFile(this.#growingPath(), (name) => this.#bodyPath(name))
+    try {
+      return await create()
+    } catch (error) {
+      if (!(error instanceof Fault && isMissing(error.cause))) throw error
+      // Somebody emptied the directory meanwhile.
+      makeDirectory(join(this.#settings.directory, 'growing'))
+      return create()
+    }
   }
 
   #bodyPath(digest: Sha256): string {

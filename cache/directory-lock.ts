@@ -28,13 +28,16 @@ export function lockDirectory(directory: string, path: string): Unlock {
   }
 }
 
+/** Without a journal on the disk: a full one must not keep a node from starting. */
+const BEGIN = 'PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE'
+
 function begin(database: DatabaseSync, path: string): void {
   try {
-    database.exec('BEGIN EXCLUSIVE')
+    database.exec(BEGIN)
   } catch (error) {
     if (sqliteCode(error) !== SQLITE_NOT_A_DATABASE) throw error
     // Somebody wrote into the file. Nobody holds the lock, or the answer had been "busy".
     truncateSync(path)
-    database.exec('BEGIN EXCLUSIVE')
+    database.exec(BEGIN)
   }
 }

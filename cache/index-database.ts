@@ -77,11 +77,22 @@ export class IndexDatabase implements ResponseIndex {
     }
   }
 
+  /** The sum is taken from the rows and from the tree over their sizes: were one of them damaged, the quota would not hold. */
   totals(): { bytes: number; responses: number } {
-    return this.#guarded(() => ({
-      bytes: Number(this.#get('SELECT sum(size) AS n FROM bodies')?.['n'] ?? 0),
-      responses: Number(this.#get('SELECT count(*) AS n FROM responses')?.['n']),
-    }))
+    return this.#guarded(() => {
+      const [bytes, again] = [' NOT INDEXED', ''].map((how) =>
+        Number(this.#get(`SELECT sum(size) AS n FROM bodies${how}`)?.['n'] ?? 0),
+      )
+      if (bytes === undefined || bytes !== again) throw new IndexDamage(`${bytes} bytes, or ${again}`)
+      return { bytes, responses: Number(this.#get('SELECT count(*) AS n FROM responses')?.['n']) }
+    })
+  }
+
+  check(): void {
+    this.#guarded(() => {
+      const found = this.#get('PRAGMA integrity_check(1)')?.['integrity_check']
+      if (found !== 'ok') throw new IndexDamage(String(found))
+    })
   }
 
   lookup(uri: TargetUri): readonly StoredResponse[] {

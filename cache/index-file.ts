@@ -1,12 +1,14 @@
 /** Opens the index's file with SQLite; what cannot be used is put aside and begun anew, so a start never fails for it. */
-import { existsSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { describe } from '../core/fault.ts'
 import { SCHEMA, SCHEMA_VERSION } from './index-schema.ts'
 import type { StoreLog } from './store-log.ts'
 import { sqliteCode } from './store-fault.ts'
 
+const SQLITE_IO_ERROR = 10
 const SQLITE_CORRUPT = 11
+const SQLITE_CANNOT_OPEN = 14
 const SQLITE_NOT_A_DATABASE = 26
 
 /**
@@ -25,16 +27,26 @@ export function openIndexFile(path: string, log: StoreLog): DatabaseSync {
   try {
     return openUsable(path)
   } catch (error) {
-    if (!isDamage(error)) throw error
+    if (!isDamage(error) && !isUnreadable(error, path)) throw error
     return renewIndexFile(path, error, log)
   }
+}
+
+/** The disk does not give it back, or something else lies in its place. Without permission it is not: that can be mended. */
+function isUnreadable(error: unknown, path: string): boolean {
+  const code = sqliteCode(error)
+  return code === SQLITE_IO_ERROR || (code === SQLITE_CANNOT_OPEN && [path, `${path}-wal`].some(isNoFile))
+}
+
+function isNoFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === false
 }
 
 /** Puts the index aside and begins an empty one. */
 export function renewIndexFile(path: string, reason: unknown, log: StoreLog): DatabaseSync {
   const setAside = `${path}.damaged`
+  for (const each of [setAside, `${path}-wal`, `${path}-shm`]) rmSync(each, { force: true, recursive: true })
   if (existsSync(path)) renameSync(path, setAside)
-  for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true })
   log({ kind: 'index-rebuilt', reason: describe(reason), setAside })
   return openUsable(path)
 }

@@ -34,6 +34,8 @@ export class MemoryIndex implements ResponseIndex {
     return { bytes, responses: this.#responses.size }
   }
 
+  check(): void {}
+
   lookup(uri: TargetUri): readonly StoredResponse[] {
     return this.#all(this.#byUri.get(uri)).toSorted(mostRecentFirst)
   }

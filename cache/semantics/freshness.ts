@@ -53,12 +53,20 @@ export function currentAgeMs(response: Stored, now: EpochMs): number {
   return Math.max(apparentAgeMs, correctedAgeMs) + residentTimeMs
 }
 
-/** For how many more milliseconds the response is fresh; 0 or less: for how long it has been stale. */
+/** How stale a response is of which nobody can tell: as old as an age can be said to be (RFC 9111 1.2.2). */
+const UNKNOWN_MS = 2 ** 31 * SECOND_MS
+
+/**
+ * For how many more milliseconds the response is fresh; 0 or less: for how long it has been stale. What came at a
+ * time that is still to come was stored under another clock. It could be years old, and would stay fresh for years;
+ * so it is not fresh, unless it can never change.
+ */
 export function remainingFreshnessMs(
   response: Stored,
   policy: Pick<Policy, 'immutable'>,
   now: EpochMs,
 ): number {
+  if (now < response.responseTime && !policy.immutable) return -UNKNOWN_MS
   return freshnessLifetimeMs(response, policy) - currentAgeMs(response, now)
 }
 

@@ -1,15 +1,23 @@
 /**
  * A process that a test starts in order to kill it. Usage: `crashing-writer.ts <directory> <seed>` stores, replaces,
- * reads and removes without end, and prints one line per stored response: what must be there after the kill.
- * `<directory> <seed> partial` fills a partial copy in places, and prints the spans that were recorded.
- * `<directory> start-twice` starts two stores on one directory, prints what the second one says, and kills itself.
+ * links, freshens, reads, verifies and removes without end, several at once. It prints a line `start` before it opens
+ * the store, `+name` for each stored response (it must be there after the kill), `-name` before it removes one, and
+ * `wrong …` should it ever see a wrong byte. `<directory> <seed> partial` fills a partial
+ * copy in places, and prints the spans that were recorded. `<directory> start-twice` starts two stores on one directory, prints what
+ * the second one says, and kills itself.
  */
 import { writeSync } from 'node:fs'
 import { diskStore } from '../../cache/disk-store.ts'
 import { systemClock } from '../../core/clock.ts'
-import { describe } from '../../core/fault.ts'
-import { seededRandom, systemRandom } from '../../core/random.ts'
-import { bytesOf, headOf, MIB, uriOf } from './store-fixtures.ts'
+import { describe, Fault } from '../../core/fault.ts'
+import { type Random, seededRandom, systemRandom } from '../../core/random.ts'
+import type { Store, StoredResponse } from '../../core/store.ts'
+import { bytesOf, headNaming, headOf, MIB, readAll, sha256, uriOf } from './store-fixtures.ts'
+
+/** Those who write at once. */
+const WRITERS = 3
+/** Names that responses have. */
+const NAMES = 40
 
 const [directory = '', mode = '', kind = ''] = process.argv.slice(2)
 const open = () => diskStore({ directory, maxBytes: 12 * MIB }, { clock: systemClock, random: systemRandom })
@@ -51,26 +59,67 @@ async function startTwice(): Promise<void> {
 }
 
 async function storeWithoutEnd(seed: number): Promise<void> {
+  say('start')
   const store = open()
   try {
     await store.start()
   } catch (error) {
-    return void writeSync(1, `${describe(error)}\n`)
+    return say(describe(error))
   }
-  const random = seededRandom(seed)
+  await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(store, seededRandom(seed + writer))))
+}
+
+async function write(store: Store, random: Random): Promise<void> {
   for (;;) {
-    const bodySeed = random.uint32()
-    const size = Math.floor(random.fraction() ** 3 * 2.5 * MIB)
-    const name = String(random.uint32() % 40)
-    const copy = await store.create(random.fraction() < 0.5 ? size : undefined)
-    const bytes = bytesOf(size, bodySeed)
-    const middle = Math.floor(size / 2)
-    await copy.write(middle, bytes.subarray(middle))
-    await copy.write(0, bytes.subarray(0, middle))
-    copy.setSize(size)
-    await store.commit(copy, headOf(name))
-    writeSync(1, `${name}\n`)
-    const other = String(random.uint32() % 40)
-    if (random.fraction() < 0.1 && other !== name) store.remove(uriOf(other))
+    const chance = random.fraction()
+    if (chance < 0.7) await storeOne(store, random)
+    else if (chance < 0.8) remove(store, String(random.uint32() % NAMES))
+    else if (chance < 0.98) await useOne(store, random)
+    else
+      for await (const finding of store.verify()) if (finding.kind === 'lost') say(`wrong ${finding.reason}`)
   }
+}
+
+async function storeOne(store: Store, random: Random): Promise<void> {
+  const size = Math.floor(random.fraction() ** 3 * 2.5 * MIB)
+  const name = String(random.uint32() % NAMES)
+  const bytes = bytesOf(size, random.uint32())
+  const copy = await store.create(random.fraction() < 0.5 ? size : undefined)
+  const middle = Math.floor(size / 2)
+  await copy.write(middle, bytes.subarray(middle))
+  if (random.fraction() < 0.1) return copy.discard()
+  await copy.write(0, bytes.subarray(0, middle))
+  copy.setSize(size)
+  await store.commit(copy, headNaming(name, sha256(bytes)))
+  say(`+${name}`)
+}
+
+function remove(store: Store, name: string): void {
+  say(`-${name}`)
+  store.remove(uriOf(name))
+}
+
+/** Reads a response, or gives it another name, or newer fields. What others have just taken away is no matter. */
+async function useOne(store: Store, random: Random): Promise<void> {
+  const [response] = store.lookup(uriOf(String(random.uint32() % NAMES)))
+  if (response === undefined) return
+  const chance = random.fraction()
+  try {
+    if (chance < 0.4) return await check(store, response)
+    if (chance < 0.7) {
+      const name = String(random.uint32() % NAMES)
+      store.link(response, headNaming(name, response.digest))
+      say(`+${name}`)
+    } else store.freshen(response, { ...headNaming('', response.digest), shareable: false })
+  } catch (error) {
+    if (!(error instanceof Fault) || error.code !== 'STORE_FAILED') say(`wrong ${describe(error)}`)
+  }
+}
+
+async function check(store: Store, response: StoredResponse): Promise<void> {
+  if (sha256(await readAll(store, response)) !== response.digest) say(`wrong bytes of ${response.uri}`)
+}
+
+function say(line: string): void {
+  writeSync(1, `${line}\n`)
 }

@@ -5,12 +5,13 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  statSync,
   rmSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type EpochMs, systemClock } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
@@ -116,9 +117,9 @@ export async function openDiskStore(
 }
 
 /** Gives real input and output their turns until `isSo`; fails after very many. */
-export async function until(isSo: () => boolean): Promise<void> {
+export async function until(isSo: () => boolean, mostTurns = 100_000): Promise<void> {
   for (let turn = 0; !isSo(); turn += 1) {
-    if (turn > 100_000) throw new Error('it did not become so')
+    if (turn > mostTurns) throw new Error('it did not become so')
     await new Promise((resolve) => setImmediate(resolve))
   }
 }
@@ -133,7 +134,7 @@ export function bodyFiles(directory: string): string[] {
   return ['bodies', 'growing'].flatMap((folder) =>
     readdirSync(join(directory, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
-      .map((entry) => join(folder, entry.name)),
+      .map((entry) => relative(directory, join(entry.parentPath, entry.name))),
   )
 }
 
@@ -158,4 +159,27 @@ export function removeBody(directory: string, response: StoredResponse): void {
 export function makeUnreadable(directory: string, response: StoredResponse): void {
   removeBody(directory, response)
   mkdirSync(bodyPath(directory, response))
+}
+
+/** Files with bytes of bodies that none of these responses has, and responses without a file. */
+export function unwantedFiles(directory: string, responses: readonly StoredResponse[]): string[] {
+  const wanted = new Set(responses.map((response) => relative(directory, bodyPath(directory, response))))
+  const found = new Set(bodyFiles(directory))
+  return [
+    ...[...found].filter((file) => !wanted.has(file)),
+    ...[...wanted].filter((file) => !found.has(file)),
+  ]
+}
+
+/** Bytes of bodies on the disk, those included that are growing or going. */
+export function bytesOnDisk(directory: string): number {
+  const sizeOf = (file: string) => statSync(join(directory, file), { throwIfNoEntry: false })?.size ?? 0
+  return bodyFiles(directory).reduce((sum, file) => sum + sizeOf(file), 0)
+}
+
+/** A field that says which body its response must have. */
+export const BODY_FIELD = 'x-body'
+
+export function headNaming(name: string, digest: string): ResponseHead {
+  return headOf(name, { fields: [[BODY_FIELD, digest]] })
 }

@@ -120,6 +120,15 @@ test('a clock that was set back makes no response younger', () => {
   assert.equal(currentAgeMs(response, afterSeconds(-1000)), 50_000)
 })
 
+test('a clock that was set back makes no response fresh for longer', () => {
+  const response = stored([DATE, ...cacheControl('max-age=60')])
+  for (const seconds of [-0.001, -10, -365 * 24 * 3600])
+    assert.equal(isFresh(response, VOLATILE, afterSeconds(seconds)), false, `${seconds}`)
+  assert.equal(isFresh(response, VOLATILE, afterSeconds(0)), true)
+  assert.equal(isFresh(response, IMMUTABLE, afterSeconds(-365 * 24 * 3600)), true)
+  assert.equal(isFresh(stored(cacheControl('no-cache')), IMMUTABLE, afterSeconds(-10)), false)
+})
+
 test('RFC 9111 4.2: fresh as long as the lifetime is greater than the age', () => {
   const response = stored([DATE, ...cacheControl('max-age=60')])
   assert.equal(isFresh(response, VOLATILE, (RECEIVED + 59_999) as EpochMs), true)

@@ -1,0 +1,181 @@
+/** The quota, the order of eviction, the reserve and the memory of the disk store, on a real file system (R7.2, R7.4). */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { statfsSync } from 'node:fs'
+import { describe, it, type TestContext } from 'node:test'
+import { seededRandom, systemRandom } from '../../core/random.ts'
+import type { EpochMs } from '../../core/clock.ts'
+import type { Store } from '../../core/store.ts'
+import {
+  bytesOf,
+  bytesOnDisk,
+  fault,
+  headOf,
+  MIB,
+  openDiskStore,
+  put,
+  readAll,
+  temporaryDirectory,
+  uriOf,
+} from './store-fixtures.ts'
+
+describe('the quota on the disk', () => {
+  it('holds within 1 % at every moment, whoever writes, replaces and removes at the same time', async (test) => {
+    const seed = Number(process.env['IHAVE_TEST_SEED'] ?? systemRandom.uint32())
+    test.diagnostic(`seed ${seed}: set IHAVE_TEST_SEED to repeat`)
+    const random = seededRandom(seed)
+    const maxBytes = 16 * MIB
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory, maxBytes })
+    let [most, looks] = [0, 0]
+    const running = new Set(Array.from({ length: 6 }, (_, writer) => writer))
+    const write = async (writer: number) => {
+      for (let turn = 0; turn < 40; turn += 1) {
+        const bytes = bytesOf(Math.floor(random.fraction() ** 2 * 2 * MIB), random.uint32())
+        await put(store, String(random.uint32() % 60), bytes)
+        if (random.fraction() < 0.1) store.remove(uriOf(String(random.uint32() % 60)))
+      }
+      running.delete(writer)
+    }
+    const writers = Promise.all([...running].map(write))
+    for (; running.size > 0; looks += 1) {
+      most = Math.max(most, bytesOnDisk(directory))
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await writers
+    test.diagnostic(`at most ${((most / maxBytes) * 100).toFixed(2)} % of the quota in ${looks} looks`)
+    assert.ok(most <= maxBytes * 1.01, `${most} bytes lay on the disk`)
+    assert.ok(most >= maxBytes * 0.9, 'and it was used')
+    await store.stop()
+    assert.equal(bytesOnDisk(directory), store.usage().bytes)
+  })
+
+  it('holds after a restart with a smaller one', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    for (let number = 0; number < 20; number += 1) await put(store, String(number), bytesOf(MIB, number + 1))
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory, maxBytes: 5 * MIB })
+    await put(again, 'next', bytesOf(MIB, 100))
+    assert.deepEqual(names(again), ['next', '19', '18', '17', '16'])
+    assert.equal(bytesOnDisk(directory), 5 * MIB)
+  })
+})
+
+describe('the order of use', () => {
+  it('decides alone what goes, over restarts too, and whatever the clock says', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory, maxBytes: 10 * MIB })
+    // Each was stored a year before the last one: the clock goes back.
+    const year = 365 * 24 * 3600 * 1000
+    for (let number = 0; number < 10; number += 1) {
+      const time = (1e12 - number * year) as EpochMs
+      await put(store, String(number), bytesOf(MIB, number + 1), { requestTime: time, responseTime: time })
+    }
+    for (const name of ['0', '5', '2']) await readOne(store, name)
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory, maxBytes: 10 * MIB })
+    await readOne(again, '1')
+    const order = ['1', '2', '5', '0', '9', '8', '7', '6', '4', '3']
+    assert.deepEqual(names(again), order)
+    for (let left = 10; left > 1; left -= 1) {
+      await put(again, `new ${left}`, bytesOf(MIB, 100 + left))
+      assert.deepEqual(
+        names(again).filter((name) => !name.startsWith('new')),
+        order.slice(0, left - 1),
+      )
+    }
+  })
+})
+
+describe('the reserve', () => {
+  it('of a small file system stays free', async (test) => {
+    const directory = temporaryDirectory(test)
+    const mount = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', directory])
+    if (mount.status !== 0) return test.skip('cannot mount a file system here')
+    try {
+      await fillUpToReserve(test, directory)
+    } finally {
+      spawnSync('/bin/umount', ['-l', directory])
+    }
+  })
+
+  it('that is touched by others does not keep a store from starting, nor do no free bytes at all', async (test) => {
+    const directory = temporaryDirectory(test)
+    const mount = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory])
+    if (mount.status !== 0) return test.skip('cannot mount a file system here')
+    try {
+      await startOnFullDisk(test, directory)
+    } finally {
+      spawnSync('/bin/umount', ['-l', directory])
+    }
+  })
+})
+
+/** The index grows a little between two looks at the file system, and so may take of the reserve. */
+const FOR_THE_INDEX = MIB / 4
+
+async function fillUpToReserve(test: TestContext, directory: string): Promise<void> {
+  const reserveBytes = 4 * MIB
+  const { store } = await openDiskStore(test, { directory, reserveBytes })
+  for (let number = 0; number < 60; number += 1) {
+    await put(store, String(number), bytesOf(300_000, number + 1))
+    const { bavail, bsize } = statfsSync(directory)
+    assert.ok(bavail * bsize >= reserveBytes - FOR_THE_INDEX, `${bavail * bsize} bytes are free`)
+  }
+  // The rest of what is not in reserve is the index and its log.
+  assert.ok(store.usage().bytes > 4 * MIB)
+  assert.deepEqual(names(store).slice(0, 3), ['59', '58', '57'])
+  await store.stop()
+}
+
+async function startOnFullDisk(test: TestContext, directory: string): Promise<void> {
+  const { store } = await openDiskStore(test, { directory, reserveBytes: 0 })
+  const stored = await put(store, 'a', bytesOf(500_000))
+  await store.stop()
+  spawnSync('sh', ['-c', 'head -c 8m /dev/zero > "$0/filler"', directory])
+  assert.equal(statfsSync(directory).bavail, 0)
+  const { store: again, events } = await openDiskStore(test, { directory, reserveBytes: 0 })
+  assert.ok(bytesOf(500_000).equals(await readAll(again, stored)))
+  await assert.rejects(put(again, 'b', bytesOf(3 * MIB)), fault('STORE_FULL'))
+  assert.equal(again.usage().responses, [...again.list()].length)
+  await again.stop()
+  assert.deepEqual(events, [])
+}
+
+describe('memory', () => {
+  it('does not follow the size of a body: 512 MiB', async (test) => {
+    const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), maxBytes: 1024 * MIB })
+    const chunk = Buffer.alloc(MIB, 5)
+    await put(store, 'warm-up', bytesOf(8 * MIB))
+    const before = process.memoryUsage().rss
+    let most = 0
+    const look = () => (most = Math.max(most, process.memoryUsage().rss - before))
+    const copy = await store.create(512 * MIB)
+    for (let at = 0; at < 512 * MIB; at += MIB) {
+      chunk.writeUInt32LE(at)
+      await copy.write(at, chunk)
+      look()
+    }
+    copy.setSize(512 * MIB)
+    const stored = await store.commit(copy, headOf('large'))
+    let read = 0
+    for await (const bytes of store.read(stored, { start: 0, end: Infinity })) {
+      read += bytes.length
+      look()
+    }
+    for await (const _ of store.verify()) look()
+    test.diagnostic(`at most ${(most / MIB).toFixed()} MiB more`)
+    assert.equal(read, 512 * MIB)
+    assert.ok(most < 160 * MIB, `${most / MIB} MiB more`)
+  })
+})
+
+/** The most recently used first. */
+function names(store: Store): string[] {
+  return [...store.list()].map(({ uri }) => decodeURI(uri.slice(uriOf('').length)))
+}
+
+async function readOne(store: Store, name: string): Promise<void> {
+  for (const response of store.lookup(uriOf(name))) await readAll(store, response)
+}
