@@ -74,6 +74,9 @@ describe('a response that was a plain hit', () => {
     await node.settle()
     assert.equal([...node.store.list()][1]?.uri, A)
     hot(node)
+    assert.equal([...node.store.list()][1]?.uri, A, 'it was marked a moment ago')
+    await node.pass(10_000)
+    hot(node)
     assert.equal([...node.store.list()][0]?.uri, A)
   })
 
