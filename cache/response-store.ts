@@ -113,9 +113,11 @@ export class ResponseStore implements Store {
   }
 
   held(response: StoredResponse): Uint8Array | undefined {
-    const bytes = this.#bodies.held(response.digest, response.size)
-    if (bytes !== undefined) this.#index.use(response.id)
-    return bytes
+    return this.#bodies.held(response.digest, response.size)
+  }
+
+  use(response: StoredResponse): void {
+    this.#index.use(response.id)
   }
 
   async *read(response: StoredResponse, span: ByteSpan, allocate?: Allocate): AsyncGenerator<Uint8Array> {

@@ -127,10 +127,12 @@ export interface Store {
    */
   lookup(uri: TargetUri): readonly StoredResponse[]
   /**
-   * The whole body when it is in memory and was checked, `undefined` otherwise; it is not to be changed. Marks the
-   * response as used where it finds the body.
+   * The whole body when it is in memory and was checked, `undefined` otherwise; it is not to be changed. Who uses it says
+   * so by `use`.
    */
   held(response: StoredResponse): Uint8Array | undefined
+  /** Marks the response as used just now. */
+  use(response: StoredResponse): void
   /**
    * The bytes of `span`, each checked against its digest before it is handed over; marks the response as used.
    * @param allocate where bytes may be put that come from a file; absent: each chunk may be kept.

@@ -4,7 +4,7 @@
  * that nothing it was decided from has changed. Where anything has, the request takes the path.
  */
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../core/clock.ts'
+import type { Clock, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import type { Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
@@ -58,10 +58,15 @@ interface Entry extends HotResponse {
   /** The age when the response came, and the freshness lifetime, in milliseconds. */
   readonly initialAgeMs: number
   readonly lifetimeMs: number
+  /** When the store was last told of its use. */
+  usedAt: Monotonic
 }
 
 /** Responses that are remembered, about 3 kB each. */
 const REMEMBERED = 4_096
+
+/** The order of use is kept to this, in ms: to write down each hit costs as much as the hit. */
+const USE_GRAIN_MS = 10_000
 
 export class HotResponses {
   readonly #components: HotComponents
@@ -73,7 +78,7 @@ export class HotResponses {
 
   /** A request was answered from what is stored, because it is fresh. */
   remember(request: HotRequest, { response, ageMs, ttlMs }: Reuse, policy: Policy): void {
-    const { store, random, rules } = this.#components
+    const { store, random, rules, clock } = this.#components
     const { uri, received } = request
     const [stored, ...others] = store.lookup(uri)
     if (stored?.id !== response.id || others.length > 0 || ttlMs <= 0 || !isOrdinary(received)) return
@@ -86,6 +91,7 @@ export class HotResponses {
       cacheStatus: trace.cacheStatus,
       rule: policy.rule,
       stored,
+      usedAt: clock.monotonic(),
       rules: rules(),
       initialAgeMs: currentAgeMs(response, response.responseTime),
       lifetimeMs: freshnessLifetimeMs(response, policy),
@@ -104,7 +110,16 @@ export class HotResponses {
     }
     if (!matches(hot.stored.selecting, request.received)) return undefined
     const bytes = this.#components.store.held(hot.stored)
-    return bytes === undefined ? undefined : { hot, ageMs, ttlMs, bytes }
+    if (bytes === undefined) return undefined
+    this.#use(hot)
+    return { hot, ageMs, ttlMs, bytes }
+  }
+
+  #use(hot: Entry): void {
+    const now = this.#components.clock.monotonic()
+    if (now - hot.usedAt < USE_GRAIN_MS) return
+    hot.usedAt = now
+    this.#components.store.use(hot.stored)
   }
 
   /** Whether everything that was found out then would be found out now. */

@@ -23,9 +23,11 @@ export async function sendAnswer(
   sent: (piece: Uint8Array) => void,
 ): Promise<Written> {
   // The head goes out before the content comes; with the content, when that is there already.
-  socket.cork()
-  nextTick(() => socket.uncork())
-  socket.write(head, 'latin1')
+  if (socket.writable) {
+    socket.cork()
+    nextTick(() => socket.uncork())
+    socket.write(head, 'latin1')
+  }
   if (body === undefined || framing === 'none') return complete(socket, 0)
   const announced = framing === 'length' ? Number(fieldValue(fields, 'content-length')) : undefined
   const pieces = framing === 'chunked' ? chunkWriter(socket, sent) : pieceWriter(socket, sent)
@@ -60,6 +62,7 @@ async function sendBody(
     return complete(socket, bytes)
   } catch (error) {
     // Whatever the framing is, an end that is missing shows that the part is not the whole (RFC 9112 8).
+    socket.uncork()
     socket.destroy()
     return { kind: 'broken', bytes, error }
   }

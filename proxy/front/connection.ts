@@ -35,7 +35,7 @@ export interface Patience {
 
 /** Requests of one connection that are answered side by side; package managers send ten. */
 const MAX_IN_FLIGHT = 32
-/** Bytes of answers that a connection holds before further requests have to wait. */
+/** Bytes of answers that a connection holds before further requests have to wait; Node then tells when they are out. */
 const MAX_UNSENT_BYTES = 262_144
 
 export class Connection {
@@ -55,12 +55,23 @@ export class Connection {
     this.#socket = socket
     this.#parts = parts
     this.#since = parts.clock.monotonic()
-    socket.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', ignore)
+    for (const [event, listener] of this.#listeners) socket.on(event, listener)
   }
 
-  /** Whether nothing is being asked or answered. */
-  get isIdle(): boolean {
-    return this.#waiting.length === 0 && this.#text === '' && this.#socket.writableLength === 0
+  get #listeners() {
+    return [
+      ['data', this.#onData],
+      ['drain', this.#onDrain],
+      ['end', this.#onEnd],
+      ['timeout', this.#onTimeout],
+      ['close', this.#onClose],
+      ['error', ignore],
+    ] as const
+  }
+
+  /** Closes it unless something is being asked or answered. */
+  endIfIdle(): void {
+    if (this.#waiting.length === 0 && this.#text === '') this.#socket.destroySoon()
   }
 
   destroy(): void {
@@ -74,7 +85,7 @@ export class Connection {
     // Node's timer starts again with every byte that leaves, which nobody else sees.
     if (isSending !== (socket.timeout !== undefined && socket.timeout > 0))
       socket.setTimeout(isSending ? stallMs : 0)
-    if (isSending || this.#waiting.length > 0) return
+    if (isSending || this.#waiting.length > 0 || !socket.writable) return
     const waitedMs = now - this.#since
     if (this.#text !== '' || !this.#hasServed) {
       if (waitedMs >= headMs) this.#parts.tooLate(socket)
@@ -86,6 +97,15 @@ export class Connection {
     if (this.#text === '') this.#since = this.#parts.clock.monotonic()
     this.#text += chunk.toString('latin1')
     this.#read()
+  }
+
+  readonly #onDrain = (): void => {
+    if (this.#text !== '') this.#read()
+  }
+
+  /** Nothing was taken for as long as a connection may stall. */
+  readonly #onTimeout = (): void => {
+    if (this.#socket.writableLength > 0) this.#socket.destroy()
   }
 
   /** As node:http does: who closes their side is gone, and so is what they waited for. */
@@ -110,7 +130,7 @@ export class Connection {
     const { reader, requests } = this.#parts
     let from = 0
     let isCorked = false
-    while (this.#state === 'reading' && from < text.length && this.#waiting.length < MAX_IN_FLIGHT) {
+    while (this.#state === 'reading' && from < text.length && !this.#isFull) {
       const reading = reader.read(text, from)
       if (reading.kind === 'incomplete') break
       const request = reading.kind === 'plain' ? requests.accept(reading.head, this.#socket) : undefined
@@ -131,10 +151,14 @@ export class Connection {
     this.#goOn()
   }
 
+  /** Whether further requests have to wait until answers are out. */
+  get #isFull(): boolean {
+    return this.#waiting.length >= MAX_IN_FLIGHT || this.#socket.writableLength >= MAX_UNSENT_BYTES
+  }
+
   #goOn(): void {
     const socket = this.#socket
-    const isFull = this.#waiting.length >= MAX_IN_FLIGHT && this.#text !== ''
-    if (isFull || this.#state === 'handing-over') socket.pause()
+    if ((this.#isFull && this.#text !== '') || this.#state === 'handing-over') socket.pause()
     else if (socket.isPaused()) socket.resume()
     if (this.#state === 'handing-over' && this.#waiting.length === 0) this.#handOver()
   }
@@ -142,7 +166,7 @@ export class Connection {
   #handOver(): void {
     const socket = this.#socket
     this.#state = 'ending'
-    socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', ignore)
+    for (const [event, listener] of this.#listeners) socket.off(event, listener)
     socket.setTimeout(0)
     this.#parts.closed(this)
     if (socket.destroyed) return
@@ -156,8 +180,7 @@ export class Connection {
     this.#hasServed = true
     const keepsAlive = request.keepsAlive && !this.#parts.isStopping()
     if (!keepsAlive) this.#state = 'ending'
-    const mayWrite = this.#waiting.length === 0 && this.#socket.writableLength < MAX_UNSENT_BYTES
-    if (mayWrite && this.#answerHot(request, keepsAlive)) return
+    if (this.#waiting.length === 0 && this.#answerHot(request, keepsAlive)) return
     this.#waiting.push(new PlainExchange(request, keepsAlive, this.#socket, this.#parts))
     if (!this.#isAnswering) void this.#answerWaiting()
   }
@@ -207,11 +230,13 @@ export class Connection {
     for (let exchange = this.#waiting[0]; exchange !== undefined; exchange = this.#waiting[0]) {
       await exchange.send()
       if (!exchange.keepsAlive) this.#socket.destroySoon()
+      if (!this.#socket.writable) this.#state = 'ending'
       this.#waiting.shift()
       this.#since = this.#parts.clock.monotonic()
       this.#read()
     }
     this.#isAnswering = false
+    if (this.#parts.isStopping()) this.endIfIdle()
   }
 }
 

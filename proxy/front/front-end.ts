@@ -46,7 +46,7 @@ export class FrontEnd {
   /** Closes what is idle; the others are closed when their answers are out. */
   closeIdle(): void {
     this.#isStopping = true
-    for (const connection of this.#connections) if (connection.isIdle) connection.destroy()
+    for (const connection of this.#connections) connection.endIfIdle()
   }
 
   closeAll(): void {

@@ -80,13 +80,15 @@ describe('a body in memory', () => {
     assert.equal(store.held(stored), undefined)
   })
 
-  it('marks its response as used', async (test) => {
+  it('is used when its reader says so', async (test) => {
     const { store } = await open(test, MIB)
     const a = await put(store, 'a', bytesOf(10))
     await readAll(store, a)
     const b = await put(store, 'b', bytesOf(11))
     assert.deepEqual([...store.list()], [b, a])
     store.held(a)
+    assert.deepEqual([...store.list()], [b, a])
+    store.use(a)
     assert.deepEqual([...store.list()], [a, b])
   })
 })

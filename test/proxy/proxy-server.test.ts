@@ -586,3 +586,45 @@ describe('interim responses on the path of a resource', () => {
     assert.equal(text.split('103 Early Hints').length - 1, 64)
   })
 })
+
+describe('a plain request', () => {
+  /** Any other connection option makes it one for node:http. */
+  const BY_NODE = 'Connection: keep-alive, X-None\r\n'
+  const missing =
+    'HTTP/1.1 404 Not Here\r\nContent-Length: 2\r\nX-Odd:  \xe9 \r\nCache-Control: no-store\r\n\r\nno'
+  const endless =
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nCache-Control: no-store\r\n\r\n2\r\nok\r\n0\r\n\r\n'
+
+  for (const [name, answer, lines, method] of [
+    ['a hit', `${CACHEABLE}\r\nok`, '', 'GET'],
+    ['a hit of HEAD', `${CACHEABLE}\r\nok`, '', 'HEAD'],
+    ['a 304', `${CACHEABLE}\r\nok`, 'If-None-Match: "1"\r\n', 'GET'],
+    ['a 206', `${CACHEABLE}\r\nok`, 'Range: bytes=1-\r\n', 'GET'],
+    ['a 416', `${CACHEABLE}\r\nok`, 'Range: bytes=9-\r\n', 'GET'],
+    ['a 412', `${CACHEABLE}\r\nok`, 'If-Match: "2"\r\n', 'GET'],
+    ['what is only passed on', missing, '', 'GET'],
+    ['what is of unknown length', endless, '', 'GET'],
+    ['a page of text', 'nonsense\r\n\r\n', 'Accept: text/plain\r\n', 'GET'],
+    ['a page of HTML', 'nonsense\r\n\r\n', 'Accept: text/html\r\n', 'GET'],
+    ['a miss that was not allowed', missing, 'Cache-Control: only-if-cached\r\n', 'GET'],
+  ] as const)
+    test(`is answered as node:http would: ${name}`, async (t) => {
+      const origin = await startOrigin(t, (socket, text) => {
+        if (text.endsWith('\r\n\r\n')) socket.write(answer, 'latin1')
+      })
+      const proxy = await startProxy(t)
+      const read = async (more: string) => {
+        const client = await rawClient(t, proxy.port, get(origin, '/', lines + more).replace('GET', method))
+        const last = get(origin, '/last', 'Cache-Control: only-if-cached\r\n')
+        const text = await client.until(/\r\n\r\n/)
+        client.send(last)
+        await client.until(/HTTP\/1\.1 504 Gateway Timeout\r\n[^]*\r\n\r\n$/)
+        await proxy.node.settle()
+        return `${text.slice(0, 15)}…${client.text()}`.replaceAll(/\r\nDate: [^\r]*|[\d.]+:\d+/g, '')
+      }
+      await read('') // stores what can be stored
+      const heated = await read('')
+      assert.equal(heated, await read(BY_NODE))
+      assert.equal(await read(''), heated, 'hot')
+    })
+})
