@@ -66,13 +66,21 @@ export async function startMachine(workspace: Workspace, settings: MachineSettin
   })
   workspace.atEnd(() => ended(child))
   const proxy = await readyProxy(child, workspace.signal)
+  const status = () => askStatus(join(directory, 'control.sock'))
+  const logged = async () => loggedRequests(await readFile(join(directory, 'log.json'), 'utf8'))
   return {
     name: `machine ${settings.number}`,
     address,
     directory,
     proxy,
-    status: () => askStatus(join(directory, 'control.sock')),
-    requests: async () => loggedRequests(await readFile(join(directory, 'log.json'), 'utf8')),
+    status,
+    async requests() {
+      // The log's lines come in batches; the totals know how many there will be.
+      const { totals } = await status()
+      const count = Object.values(totals.requests).reduce((sum, each) => sum + each, 0)
+      await until('the log', async () => (await logged()).length >= count, workspace.signal)
+      return logged()
+    },
   }
 }
 

@@ -55,6 +55,8 @@ export function currentAgeMs(response: Stored, now: EpochMs): number {
 
 /** How stale a response is of which nobody can tell: as old as an age can be said to be (RFC 9111 1.2.2). */
 const UNKNOWN_MS = 2 ** 31 * SECOND_MS
+/** Clocks are kept right by steps back of this much, and nothing follows from that. */
+const CLOCK_STEP_MS = SECOND_MS
 
 /**
  * For how many more milliseconds the response is fresh; 0 or less: for how long it has been stale. What came at a
@@ -66,7 +68,7 @@ export function remainingFreshnessMs(
   policy: Pick<Policy, 'immutable'>,
   now: EpochMs,
 ): number {
-  if (now < response.responseTime && !policy.immutable) return -UNKNOWN_MS
+  if (now < response.responseTime - CLOCK_STEP_MS && !policy.immutable) return -UNKNOWN_MS
   return freshnessLifetimeMs(response, policy) - currentAgeMs(response, now)
 }
 

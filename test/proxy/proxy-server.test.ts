@@ -56,7 +56,8 @@ async function startProxy(
   const server = new ProxyServer(
     { address: '127.0.0.1', port: 0, pseudonym: PSEUDONYM, mayUse: () => true, stopGraceMs: 0, ...settings },
     {
-      clock: systemClock,
+      // Real waiting, and the dates of the node behind it.
+      clock: { ...systemClock, wall: () => node.clock.wall() },
       resources: node.resources,
       passThrough: passThrough({ guard, pseudonym: PSEUDONYM }, { clock: systemClock }),
       tunnels: tunnel({ guard }, { clock: systemClock }),

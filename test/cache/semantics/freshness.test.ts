@@ -122,9 +122,9 @@ test('a clock that was set back makes no response younger', () => {
 
 test('a clock that was set back makes no response fresh for longer', () => {
   const response = stored([DATE, ...cacheControl('max-age=60')])
-  for (const seconds of [-0.001, -10, -365 * 24 * 3600])
+  for (const seconds of [-1.001, -10, -365 * 24 * 3600])
     assert.equal(isFresh(response, VOLATILE, afterSeconds(seconds)), false, `${seconds}`)
-  assert.equal(isFresh(response, VOLATILE, afterSeconds(0)), true)
+  for (const seconds of [-1, 0]) assert.equal(isFresh(response, VOLATILE, afterSeconds(seconds)), true)
   assert.equal(isFresh(response, IMMUTABLE, afterSeconds(-365 * 24 * 3600)), true)
   assert.equal(isFresh(stored(cacheControl('no-cache')), IMMUTABLE, afterSeconds(-10)), false)
 })
