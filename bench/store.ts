@@ -50,8 +50,8 @@ function insertRows(index: IndexDatabase): void {
   const random = seededRandom(1)
   for (let row = 0; row < ROWS; row += 1) {
     const sha256 = random.hex(32) as Sha256
-    const pieces = Buffer.from(sha256, 'hex')
-    index.insert(headOf(`pool/main/p/package-${row}_1.0_amd64.deb`), { size: 70_000, sha256, pieces })
+    const body = { size: 70_000, sha256, pieces: new Uint8Array() }
+    index.insert(headOf(`pool/main/p/package-${row}_1.0_amd64.deb`), body)
   }
 }
 

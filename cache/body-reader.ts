@@ -53,7 +53,7 @@ export class BodyReader {
     const file = await this.#open(body)
     try {
       const bytes = await readExactly(file, { start: 0, end: body.size }, body)
-      if (!isPiece(body.pieces, 0, bytes)) throw corrupt(body, 'its bytes do not match its digest')
+      if (!isPiece(body, 0, bytes)) throw corrupt(body, 'its bytes do not match its digest')
       this.#hot.set(body.sha256, bytes)
       return bytes
     } finally {
@@ -106,7 +106,7 @@ async function readPiece(
   const wanted = { start: Math.max(piece.start, span.start), end: Math.min(piece.end, span.end) }
   if (checked.has(index)) return readExactly(file, wanted, body)
   const bytes = await readExactly(file, piece, body)
-  if (!isPiece(body.pieces, index, bytes)) throw corrupt(body, `piece ${index} does not match its digest`)
+  if (!isPiece(body, index, bytes)) throw corrupt(body, `piece ${index} does not match its digest`)
   checked.add(index)
   return bytes.subarray(wanted.start - piece.start, wanted.end - piece.start)
 }

@@ -4,7 +4,7 @@ import type { StoredResponse } from '../core/store.ts'
 import type { PieceDigests } from './piece-digests.ts'
 
 /** Raised with every change of the tables; an index of another version is put aside. */
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 /**
  * `content` is the response as JSON; the other columns of `responses` only serve to find it. `seal` is the digest
@@ -45,7 +45,7 @@ export function readContent({ id, content, seal }: ResponseRow): StoredResponse 
   return { ...(JSON.parse(content) as Omit<StoredResponse, 'id'>), id }
 }
 
-/** The piece digests in this column; none at all, which no body is complete with, when it is not what was written. */
+/** The piece digests in this column; none at all, which no large body is complete with, when it is not what was written. */
 export function readPieces(column: unknown): PieceDigests {
   return column instanceof Uint8Array ? column : new Uint8Array()
 }
