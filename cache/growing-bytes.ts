@@ -8,7 +8,7 @@ export interface GrowingBytes {
    * @throws Fault STORE_FAILED when they cannot be read.
    */
   read(span: ByteSpan): Promise<Uint8Array>
-  /** The caller may use its array again afterwards. @throws Fault STORE_FULL, STORE_FAILED. */
+  /** The caller leaves its array as it is afterwards: readers may be handed it. @throws Fault STORE_FULL, STORE_FAILED. */
   write(offset: number, bytes: Uint8Array): Promise<void>
   /** Forgets every byte. */
   clear(): Promise<void>

@@ -8,9 +8,9 @@ export class RecentBytes {
   #chunks: { readonly start: number; readonly bytes: Uint8Array }[] = []
   #length = 0
 
-  /** Remembers a copy of `bytes` at `offset`, and forgets the oldest beyond 512 KiB or 64 chunks. */
+  /** Remembers `bytes`, not a copy of them, at `offset`, and forgets the oldest beyond 512 KiB or 64 chunks. */
   add(offset: number, bytes: Uint8Array): void {
-    this.#chunks.push({ start: offset, bytes: Uint8Array.from(bytes) })
+    this.#chunks.push({ start: offset, bytes })
     this.#length += bytes.length
     while (this.#length > MAX_BYTES || this.#chunks.length > MAX_CHUNKS) {
       this.#length -= this.#chunks.shift()?.bytes.length ?? 0

@@ -5,6 +5,7 @@
  * Order is what makes it crash-safe: a body is whole and on the disk before a row names it, and the row is gone
  * before its body is. What is left over then is a body without a row, which the sweep removes.
  */
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -79,7 +80,7 @@ export class ResponseStore implements Store {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#growing.keys()].map((copy) => copy.discard()))
-    this.#stopping.abort()
+    this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
     await this.#pinned.stop()
     this.#index.close()

@@ -9,7 +9,14 @@ export type Fields = readonly FieldLine[]
 /** The values of every field line with this name, in order; names compare without case. */
 export function fieldValues(fields: Fields, name: string): string[] {
   const wanted = name.toLowerCase()
-  return fields.filter(([each]) => each.toLowerCase() === wanted).map(([, value]) => value)
+  const values: string[] = []
+  for (const [each, value] of fields) if (isNamed(each, wanted)) values.push(value)
+  return values
+}
+
+/** Whether a name is the wanted one, given in lower case. Most differ in length, which is compared first. */
+function isNamed(name: string, wanted: string): boolean {
+  return name.length === wanted.length && (name === wanted || name.toLowerCase() === wanted)
 }
 
 /** The combined field value (RFC 9110 5.3: lines joined by ", "), or `undefined` when there is no such field. */
@@ -20,12 +27,16 @@ export function fieldValue(fields: Fields, name: string): string | undefined {
 
 export function hasField(fields: Fields, name: string): boolean {
   const wanted = name.toLowerCase()
-  return fields.some(([each]) => each.toLowerCase() === wanted)
+  return fields.some(([each]) => isNamed(each, wanted))
 }
 
 /** The same header section without the named fields. */
 export function withoutFields(fields: Fields, names: Iterable<string>): Fields {
-  const dropped = new Set([...names].map((name) => name.toLowerCase()))
+  return without(fields, new Set(Array.from(names, (name) => name.toLowerCase())))
+}
+
+/** @param dropped names in lower case */
+function without(fields: Fields, dropped: ReadonlySet<string>): Fields {
   return fields.filter(([name]) => !dropped.has(name.toLowerCase()))
 }
 
@@ -46,7 +57,7 @@ export function fieldsToRaw(fields: Fields): string[] {
   return fields.flatMap(([name, value]) => [name, value])
 }
 
-const HOP_BY_HOP = [
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'keep-alive',
   'proxy-authenticate',
@@ -57,15 +68,14 @@ const HOP_BY_HOP = [
   'trailer',
   'transfer-encoding',
   'upgrade',
-]
+])
 
 /**
  * What an intermediary forwards: without the hop-by-hop fields and without every field that `Connection`
  * names (RFC 9110 7.6.1).
  */
 export function endToEndFields(fields: Fields): Fields {
-  const named = fieldValues(fields, 'connection').flatMap((value) =>
-    value.split(',').map((option) => option.trim()),
-  )
-  return withoutFields(fields, [...HOP_BY_HOP, ...named])
+  const named = fieldValues(fields, 'connection').flatMap((value) => value.toLowerCase().split(','))
+  if (named.length === 0) return without(fields, HOP_BY_HOP)
+  return without(fields, new Set([...HOP_BY_HOP, ...named.map((option) => option.trim())]))
 }

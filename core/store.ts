@@ -42,7 +42,8 @@ export interface GrowingCopy {
   /** Where the run of held bytes that begins at `offset` ends; `offset` itself when that byte is missing. */
   heldUntil(offset: number): number
   /**
-   * Keeps `bytes` at `offset`; resolves when readers can have them. One write at a time.
+   * Keeps `bytes` at `offset`; resolves when readers can have them. One write at a time. The array must not change
+   * afterwards: it may be what they are handed.
    * @throws Fault STORE_FULL, STORE_FAILED; RESPONSE_INVALID when they would go beyond the size.
    */
   write(offset: number, bytes: Uint8Array): Promise<void>

@@ -8,9 +8,12 @@ export interface UpstreamRequest {
   readonly fields: Fields
   /** Ends the request, and the body if it is already streaming. */
   readonly signal: AbortSignal
-  /** An interim response (1xx) came before the response. */
-  readonly onInformation?: (status: number, fields: Fields) => void
+  /** Told of every interim response (RFC 9110 15.2), with its fields as they came. */
+  readonly onInformation?: OnInformation | undefined
 }
+
+/** Takes an interim response, status 100 to 199; it must not throw. */
+export type OnInformation = (status: number, fields: Fields) => void
 
 export interface UpstreamResponse {
   readonly status: number

@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
@@ -171,7 +172,7 @@ function requestOf(
   response: ServerResponse,
 ): FileRequest {
   const over = new AbortController()
-  response.once('close', () => over.abort())
+  response.once('close', () => over.abort(NO_LONGER_NEEDED))
   return { method, target: url, fields: fieldsFromRaw(rawHeaders), signal: over.signal }
 }
 

@@ -122,12 +122,11 @@ export class Peering {
   inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner): Inquiry {
     const { clock } = this.#components
     const timing = this.timing()
-    const packet = this.#question(resource, timing)
-    const mayAsk = this.#settings.ask && encode(packet) !== undefined
-    const sender: InquirySender = mayAsk ? this.#sendingFor(packet) : { request() {}, endRequest() {} }
-    const inquiry = new Inquiry(clock, sender, owner, () => this.#asked.remove(packet))
-    if (mayAsk) this.#asked.add(packet, inquiry)
-    const waitMs = mayAsk && timing !== undefined ? timing.maxDelayMs + timing.transmissionMs : 0
+    const packet = this.#settings.ask ? this.#question(resource, timing) : undefined
+    const sender = packet === undefined ? UNASKED : this.#sendingFor(packet)
+    const inquiry = new Inquiry(clock, sender, owner, () => packet && this.#asked.remove(packet))
+    if (packet !== undefined) this.#asked.add(packet, inquiry)
+    const waitMs = packet && timing ? timing.maxDelayMs + timing.transmissionMs : 0
     const holdersMs = timing?.holdersMs ?? 0
     const askedAt = clock.monotonic()
     const rivals = () => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
@@ -151,7 +150,8 @@ export class Peering {
     return this.#downloads.begin({ id, node: this.#settings.node, resource, location }, progress, waiting)
   }
 
-  #question(resource: string, timing: Timing | undefined): RequestPacket {
+  /** `undefined` when the resource is too long for a packet. */
+  #question(resource: string, timing: Timing | undefined): RequestPacket | undefined {
     const question: RequestPacket = {
       type: 'request',
       id: this.#newId(),
@@ -165,7 +165,8 @@ export class Peering {
       maxDelayMs: timing?.maxDelayMs,
     }
     const answerBytes = clampBytes(resource.length + DOWNLOADING_BYTES)
-    return padded(question, answerBytes)
+    const packet = padded(question, answerBytes)
+    return encode(packet) === undefined ? undefined : packet
   }
 
   #sendingFor(question: RequestPacket): InquirySender {
@@ -264,6 +265,9 @@ export class Peering {
     return asked
   }
 }
+
+/** For questions that nobody is asked. */
+const UNASKED: InquirySender = { request() {}, endRequest() {} }
 
 /** Whether the packet says what its sender has. */
 function isClaim({ type }: ServicePacket): boolean {

@@ -45,6 +45,9 @@ export interface Switching {
   readonly onSwitch: (answer: IncomingMessage, upstream: Duplex, head: Buffer) => void
 }
 
+/** Told of the origin server's answer before any of it is passed on. */
+export type OnAnswer = (answer: IncomingMessage) => void
+
 export class Exchange {
   /** Resolves when nothing of the exchange is left: answered, cut or switched. */
   readonly done: Promise<void>
@@ -53,6 +56,7 @@ export class Exchange {
   readonly #target: URL
   readonly #context: ExchangeContext
   readonly #switching: Switching | undefined
+  readonly #onAnswer: OnAnswer | undefined
   readonly #watch: SilenceWatch
   readonly #finish: () => void
   #upstream: ClientRequest | undefined
@@ -63,7 +67,7 @@ export class Exchange {
     response: ServerResponse,
     target: URL,
     context: ExchangeContext,
-    switching?: Switching,
+    { switching, onAnswer }: { readonly switching?: Switching; readonly onAnswer?: OnAnswer } = {},
   ) {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.done = promise
@@ -73,6 +77,7 @@ export class Exchange {
     this.#target = target
     this.#context = context
     this.#switching = switching
+    this.#onAnswer = onAnswer
     this.#watch = watchSilence(
       context.clock,
       () => this.#patienceMs(),
@@ -150,6 +155,7 @@ export class Exchange {
     }
     if (this.#isOver) return
     this.#follow(answer)
+    this.#onAnswer?.(answer)
     const fields = responseFields(head, this.#context.pseudonym)
     this.#response.writeHead(head.status, reasonOf(answer), fieldsToRaw(fields))
     // The head goes out before the content comes; flushHeaders() would write it as UTF-8.

@@ -1,12 +1,13 @@
 /**
  * The proxy auto-configuration file (R6.4): only update URLs go through the proxy, and directly when it is away.
  *
- * It carries the rules' compiled globs and the same matching as the node's (retrieval/glob.ts), written in
+ * It carries the rules' compiled globs and the same matching as the node's (retrieval/glob-automaton.ts), written in
  * ECMAScript 3, because some user agents evaluate such files with engines of that age.
  */
 import { globOf } from '../retrieval/rules.ts'
 import type { Rules } from '../retrieval/rules.ts'
-import type { Glob, Instruction } from '../retrieval/glob.ts'
+import type { Glob } from '../retrieval/glob.ts'
+import type { Instruction } from '../retrieval/glob-automaton.ts'
 
 /** The media type that user agents expect (WPAD draft, 4.4.2; Netscape's proxy auto-config). */
 export const PAC_MEDIA_TYPE = 'application/x-ns-proxy-autoconfig'
@@ -39,7 +40,7 @@ function encodeInstruction(instruction: Instruction): string {
   return instruction.negated ? `{not:${chars}}` : chars
 }
 
-/** `targetUri` spells the URL as core/target-uri.ts does; `matches` and `follow` are those of retrieval/glob.ts. */
+/** `targetUri` spells the URL as core/target-uri.ts does; `matches` and `follow` are those of retrieval/glob-automaton.ts. */
 const FIND_PROXY = `
 function FindProxyForURL(url, host) {
   var uri = targetUri(url), at;

@@ -9,7 +9,13 @@ import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { endToEndFields, type Fields, fieldsFromRaw, fieldValues } from '../core/fields.ts'
 import { answerFault, messageHead } from './answer-fault.ts'
-import { Exchange, type ExchangeContext, type PassThroughLimits, type Switching } from './exchange.ts'
+import {
+  Exchange,
+  type ExchangeContext,
+  type OnAnswer,
+  type PassThroughLimits,
+  type Switching,
+} from './exchange.ts'
 import { maxForwards } from './forwarded-fields.ts'
 import { GuardedAgent } from './guarded-agent.ts'
 import { type ReceivedHead, receivedHead } from './request-check.ts'
@@ -23,7 +29,7 @@ export type { PassThroughLimits } from './exchange.ts'
 /** Requests must have passed `checkRequest`; then nothing here throws, whatever comes. */
 export interface PassThrough {
   /** For the server's `request`, `checkContinue` and `checkExpectation` events. */
-  web(request: IncomingMessage, response: ServerResponse, target: URL): void
+  web(request: IncomingMessage, response: ServerResponse, target: URL, onAnswer?: OnAnswer): void
   /** For the server's `upgrade` event. */
   upgrade(request: IncomingMessage, client: Duplex, head: Buffer, target: URL): void
   /** Ends all that runs, with 503 where nothing was answered yet; later requests get 503. */
@@ -79,19 +85,25 @@ export function passThrough(settings: PassThroughSettings, components: PassThrou
     return mayConnect(target.hostname, Number(target.port || 80), guard)
   }
 
-  const run = (request: IncomingMessage, response: ServerResponse, target: URL, switching?: Switching) => {
+  const run = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: URL,
+    more: { readonly switching?: Switching; readonly onAnswer?: OnAnswer },
+  ) => {
     const refusal = refusalOf(target)
     if (refusal) {
       answerFault(request, response, refusal, target)
       return onFault(refusal, target)
     }
     if (isLastRecipient(receivedHead(request))) return answerAsLast(request, response)
-    const exchange = new Exchange(request, response, target, context, switching)
+    const exchange = new Exchange(request, response, target, context, more)
     track({ done: exchange.done, end: () => exchange.fail(stopping()) })
   }
 
   return {
-    web: (request, response, target) => run(request, response, target),
+    web: (request, response, target, onAnswer) =>
+      run(request, response, target, onAnswer === undefined ? {} : { onAnswer }),
     upgrade(request, client, head, target) {
       const response = responseOn(client as Socket, request)
       const release = holdBytes(client, head, () => client.destroy())
@@ -104,7 +116,7 @@ export function passThrough(settings: PassThroughSettings, components: PassThrou
         if (bytes.length > 0) upstream.unshift(bytes)
         track({ done: splice(client, upstream, limits.idleTimeoutMs, clock), end: () => client.destroy() })
       }
-      run(request, response, target, { protocols, onSwitch })
+      run(request, response, target, { switching: { protocols, onSwitch } })
     },
     async stop() {
       isStopping = true

@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer, type Answer, type Written } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
 import { describe, Fault, type FaultCode } from '../core/fault.ts'
@@ -12,12 +13,13 @@ import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fi
 import { withoutSecrets } from '../core/redaction.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
-import { invalidatedUris } from '../cache/semantics/invalidation.ts'
 import type { Resource, Trace } from '../retrieval/resource.ts'
 import type { Resources } from '../retrieval/resources.ts'
 import { answerFault, answerFaultRaw } from './answer-fault.ts'
+import { cacheEffects, type CacheEffectsComponents } from './cache-effects.ts'
 import { errorAnswer } from './error-page.ts'
 import type { PassThrough } from './pass-through.ts'
+import { interimWriter } from './relay.ts'
 import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
 import { capConnections, serverOptions } from './server-options.ts'
 import type { Tunnels } from './tunnel.ts'
@@ -35,14 +37,12 @@ export interface ProxySettings {
   readonly stopGraceMs: number
 }
 
-export interface ProxyComponents {
+export interface ProxyComponents extends CacheEffectsComponents {
   readonly clock: Clock
   readonly resources: Resources
   readonly passThrough: PassThrough
   readonly tunnels: Tunnels
   readonly ownPages: OwnPages
-  /** Stored responses that an unsafe method made stale (RFC 9111 4.4). */
-  readonly invalidate: (uri: TargetUri) => void
   readonly log: (line: RequestLine) => void
 }
 
@@ -195,8 +195,10 @@ export class ProxyServer {
     exchange: ExchangeLog,
   ): Promise<void> {
     const gone = new AbortController()
-    response.once('close', () => gone.abort())
-    const asked = this.#resourceRequest(request, target, gone.signal)
+    response.once('close', () => gone.abort(NO_LONGER_NEEDED))
+    // Who is sent interim responses without an end gives up on them, as if it had left.
+    const onInformation = interimWriter(request, response, () => gone.abort(NO_LONGER_NEEDED))
+    const asked = { ...this.#resourceRequest(request, target, gone.signal), onInformation }
     const rule = this.#components.resources.ruleOf(asked)
     try {
       const resource = await this.#components.resources.get(asked)
@@ -234,23 +236,9 @@ export class ProxyServer {
   }
 
   #pass(request: IncomingMessage, response: ServerResponse, target: URL, exchange: ExchangeLog): void {
-    response.once('close', () => {
-      this.#invalidate(request, response, target)
-      exchange.end({ way: 'pass-through', status: response.statusCode })
-    })
-    this.#components.passThrough.web(request, response, target)
-  }
-
-  #invalidate(request: IncomingMessage, response: ServerResponse, target: URL): void {
-    const uri = parseTargetUri(target.href)
-    if (uri === undefined || !response.headersSent) return
-    const fields = ['location', 'content-location'].flatMap((name): Fields => {
-      const value = response.getHeader(name)
-      return value === undefined ? [] : [[name, String(value)]]
-    })
-    const { method = '' } = request
-    const stale = invalidatedUris({ method, uri }, { status: response.statusCode, fields })
-    for (const each of stale) this.#components.invalidate(each)
+    response.once('close', () => exchange.end({ way: 'pass-through', status: response.statusCode }))
+    const onAnswer = cacheEffects(this.#components, request, target)
+    this.#components.passThrough.web(request, response, target, onAnswer)
   }
 
   #onConnect(request: IncomingMessage, client: Duplex, head: Buffer): void {

@@ -2,6 +2,7 @@
 import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse } from 'node:http'
 import { Fault } from '../core/fault.ts'
 import { endToEndFields, type Fields, fieldsFromRaw, fieldsToRaw, fieldValues } from '../core/fields.ts'
+import type { OnInformation } from '../core/upstream.ts'
 import { trailerFields } from './forwarded-fields.ts'
 import { type ReceivedHead, requestPath } from './request-check.ts'
 
@@ -45,14 +46,24 @@ export function interimForwarder(
   response: ServerResponse,
   fail: (fault: Fault) => void,
 ): (information: InformationEvent) => void {
+  const forward = interimWriter(request, response, fail)
+  return ({ statusCode, rawHeaders }) => forward(statusCode, fieldsFromRaw(rawHeaders))
+}
+
+/** The same for a response whose fields are read. */
+export function interimWriter(
+  request: IncomingMessage,
+  response: ServerResponse,
+  fail: (fault: Fault) => void,
+): OnInformation {
   let count = 0
-  return ({ statusCode, rawHeaders }) => {
+  return (status, fields) => {
     if (++count > MAX_INTERIM_RESPONSES)
       return fail(new Fault('RESPONSE_INVALID', 'too many interim responses'))
     if (request.httpVersion !== '1.1' || response.headersSent || response.destroyed) return
     // Node keeps a connection open only when it knows that the content was asked for.
-    if (statusCode === 100) return response.writeContinue()
-    response.writeInformation(statusCode, fieldsToRaw(endToEndFields(fieldsFromRaw(rawHeaders))))
+    if (status === 100) return response.writeContinue()
+    response.writeInformation(status, fieldsToRaw(endToEndFields(fields)))
   }
 }
 

@@ -1,7 +1,8 @@
 /** How a response may be kept: by RFC 9111 3 for this node, by the sharing gate (V§3) for the others. */
 import type { Fields } from '../core/fields.ts'
+import type { Stored } from '../cache/semantics/freshness.ts'
 import { maySharePeerwise } from '../cache/semantics/sharing-gate.ts'
-import { mayStore } from '../cache/semantics/storable.ts'
+import { isWorthStoring, mayStore } from '../cache/semantics/storable.ts'
 import { selectingFields } from '../cache/semantics/vary.ts'
 import type { RetrievalRequest } from './request.ts'
 
@@ -17,14 +18,12 @@ export type Admission =
   /** `reason` is for logs and "why". */
   | { readonly kind: 'refused'; readonly reason: string }
 
-export function admit(
-  request: Omit<RetrievalRequest, 'uri' | 'mayAskPeers'>,
-  response: { readonly status: number; readonly fields: Fields },
-): Admission {
+export function admit(request: Omit<RetrievalRequest, 'uri' | 'mayAskPeers'>, response: Stored): Admission {
   const { policy, fields, target, isNameable } = request
-  if (response.status !== 200) return { kind: 'refused', reason: `status ${response.status}` }
+  if (response.status === 206) return { kind: 'refused', reason: 'status 206' }
   const storability = mayStore({ method: 'GET', fields }, response, policy)
   if (storability.kind === 'no') return { kind: 'refused', reason: storability.reason }
+  if (!isWorthStoring(response, policy)) return { kind: 'refused', reason: 'nothing would be fresh' }
   const selecting = selectingFields(fields, response.fields)
   if (selecting === 'never') return { kind: 'refused', reason: 'Vary matches no other request' }
   const sharing = maySharePeerwise({ method: 'GET', uri: target, fields }, response, policy, 'none')

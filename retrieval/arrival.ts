@@ -10,8 +10,10 @@ import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/s
 import type { Address } from '../core/transport.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { Expectation, Verifier } from '../core/verifier.ts'
+import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
+import { hasContent } from '../cache/semantics/statuses.ts'
 import { admit, type Admission } from './admission.ts'
 import { openRest } from './origin-source.ts'
 import { keepingPace, within, type Pace } from './pace.ts'
@@ -65,6 +67,8 @@ export class Arrival {
   /** Peers whose bytes are in the copy. */
   readonly contributors = new Set<Address>()
   #copy: GrowingCopy | undefined
+  /** 200 unless the origin server says otherwise: peers have files and nothing else. */
+  #status = 200
   #fields: Fields = []
   #admission: Admission = { kind: 'refused', reason: 'nothing has come yet' }
   /** When the source in use began, and what was held by then. */
@@ -92,6 +96,12 @@ export class Arrival {
   /** The fields that came with the first source. */
   get fields(): Fields {
     return this.#fields
+  }
+
+  /** What applications are answered with, as far as reuse depends on it. */
+  get response(): Stored {
+    const times = { requestTime: this.#requestTime, responseTime: this.#responseTime }
+    return { status: this.#status, fields: this.#fields, ...times }
   }
 
   get admission(): Admission {
@@ -156,7 +166,7 @@ export class Arrival {
     const head: ResponseHead = {
       uri: this.#request.uri,
       selecting: admission.selecting,
-      status: 200,
+      status: this.#status,
       fields: admission.fields,
       requestTime: this.#requestTime,
       responseTime: this.#responseTime,
@@ -169,6 +179,7 @@ export class Arrival {
   /** Forgets every byte, and the length: nobody has seen one. */
   async reset(): Promise<void> {
     this.contributors.clear()
+    this.#status = 200
     this.#fields = []
     this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
     this.report.source = undefined
@@ -242,7 +253,7 @@ export class Arrival {
     this.#responseTime = this.#components.clock.wall()
     const isDated = hasField(fields, 'date')
     this.#fields = isDated ? fields : withField(fields, 'Date', formatHttpDate(this.#responseTime))
-    this.#admission = admit(this.#request, { status: 200, fields: this.#fields })
+    this.#admission = admit(this.#request, this.response)
   }
 
   /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
@@ -258,25 +269,28 @@ export class Arrival {
   /** Not a byte came from the peers that were to send it: the origin server's word alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
     this.contributors.clear()
-    this.#admission = admit(this.#request, { status: 200, fields })
+    this.#admission = admit(this.#request, { ...this.response, fields })
   }
 
   async #openOrigin(signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {
     const { origin, clock } = this.#components
-    const { target, fields } = this.#request
+    const { target, fields, onInformation } = this.#request
     this.#requestTime = clock.wall()
-    const response = await origin.request({ method: 'GET', uri: target, fields, signal })
+    const response = await origin.request({ method: 'GET', uri: target, fields, signal, onInformation })
     this.#responseTime = clock.wall()
-    const size = contentLength(response.fields)
+    const size = hasContent(response.status) ? contentLength(response.fields) : 0
     const reason = this.#unstorable ?? this.#refusal(response) ?? (await this.#roomOrReason(size, signal))
     if (signal.aborted) return { kind: 'aborted' }
     if (reason !== undefined) return { kind: 'direct', response, reason }
-    this.#fields = response.fields
-    return { status: 200, fields: response.fields, size, from: 0, body: response.body }
+    const { status, fields: received, body } = response
+    this.#status = status
+    this.#fields = received
+    return { status, fields: received, size, from: 0, body }
   }
 
   #refusal(response: UpstreamResponse): string | undefined {
-    this.#admission = admit(this.#request, response)
+    const { status, fields } = response
+    this.#admission = admit(this.#request, { ...this.response, status, fields })
     return this.#admission.kind === 'refused' ? this.#admission.reason : undefined
   }
 

@@ -1,23 +1,13 @@
-/**
- * URL globs, compiled and matched. How patterns are written: glob-pattern.ts.
- *
- * A glob is a small program for many threads in step (Thompson's construction), so the time is at most
- * characters times instructions, whatever URL a stranger makes up. URIs are read backwards, for they differ
- * at the end: most rules are out after a few characters.
- */
+/** URL globs, compiled and matched. How patterns are written: glob-pattern.ts. How they are matched: glob-automaton.ts. */
+import { GlobAutomaton, type Instruction } from './glob-automaton.ts'
 import { parseGlobPattern } from './glob-pattern.ts'
 import type { Part } from './glob-pattern.ts'
-
-export type Instruction =
-  /** Takes one character that is in `chars` (or, `negated`, is not) and goes on to the next instruction. */
-  | { readonly kind: 'one'; readonly chars: string; readonly negated: boolean }
-  /** Takes nothing and goes on to each of these instructions; the program's length as a target means "matched". */
-  | { readonly kind: 'fork'; readonly targets: readonly number[] }
 
 export interface Glob {
   readonly program: readonly Instruction[]
   /** Whether the query is part of what is compared. */
   readonly withQuery: boolean
+  readonly automaton: GlobAutomaton
 }
 
 /** Bounds what one rule can cost: an instruction is at most one step per character of the URI. */
@@ -35,41 +25,21 @@ export function compileGlob(pattern: string): CompiledGlob {
   emit(parsed.parts, program)
   return program.length > MAX_INSTRUCTIONS
     ? { kind: 'invalid', expected: `a shorter URL glob (at most ${MAX_INSTRUCTIONS} characters to compare)` }
-    : { kind: 'glob', glob: { program, withQuery: pattern.includes('?') } }
+    : { kind: 'glob', glob: globOf(program, pattern.includes('?')) }
+}
+
+function globOf(program: readonly Instruction[], withQuery: boolean): Glob {
+  return { program, withQuery, automaton: new GlobAutomaton(program) }
 }
 
 /** Whether the glob matches this URI (a normalized one: core/target-uri.ts). */
 export function matchesGlob(glob: Glob, uri: string): boolean {
-  const text = glob.withQuery ? uri : withoutQuery(uri)
-  let threads = follow(glob.program, [0])
-  for (let at = text.length - 1; at >= 0 && threads.length > 0; at -= 1) {
-    const character = text.charAt(at)
-    const next = threads.filter((thread) => takes(glob.program[thread], character))
-    threads = follow(
-      glob.program,
-      next.map((thread) => thread + 1),
-    )
-  }
-  return threads.includes(glob.program.length)
+  return glob.automaton.matches(glob.withQuery ? uri : withoutQuery(uri))
 }
 
 function withoutQuery(uri: string): string {
   const at = uri.indexOf('?')
   return at === -1 ? uri : uri.slice(0, at)
-}
-
-function takes(instruction: Instruction | undefined, character: string): boolean {
-  return instruction?.kind === 'one' && instruction.chars.includes(character) !== instruction.negated
-}
-
-/** Where the threads stand once every fork is taken; each place once. */
-function follow(program: readonly Instruction[], from: readonly number[]): number[] {
-  const reached = new Set(from)
-  for (const at of reached) {
-    const instruction = program[at]
-    if (instruction?.kind === 'fork') instruction.targets.forEach((target) => reached.add(target))
-  }
-  return [...reached].filter((at) => program[at]?.kind !== 'fork')
 }
 
 /** Writes the parts last one first, since URIs are read backwards. */

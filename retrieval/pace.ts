@@ -1,4 +1,5 @@
 /** No source may keep an application waiting: bodies that stop, or come drop by drop, are given up. */
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Clock } from '../core/clock.ts'
 import { Fault, type FaultCode } from '../core/fault.ts'
 
@@ -54,6 +55,6 @@ export async function within<T>(
       }),
     ])
   } finally {
-    settled.abort()
+    settled.abort(NO_LONGER_NEEDED)
   }
 }

@@ -1,11 +1,12 @@
 /**
- * A 200 response made into the answer to one request: its conditions, its ranges, HEAD (RFC 9110 13, 14).
+ * A response made into the answer to one request: its conditions, its ranges, HEAD (RFC 9110 13, 14).
  * The same for stored responses and for copies that still grow.
  */
 import type { Answer } from '../core/answer.ts'
 import { fieldValue, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'
 import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
+import { hasContent } from '../cache/semantics/statuses.ts'
 import { evaluateConditional, ifRangeMatches } from '../cache/semantics/validation.ts'
 
 export interface Representation {
@@ -74,7 +75,8 @@ function askedSpans(
 
 function whole(representation: Representation, { method }: RepresentationRequest): Answer {
   const { status, size } = representation
-  const described = ranged(representation.fields)
+  if (!hasContent(status)) return { status, fields: withoutFields(representation.fields, ['content-length']) }
+  const described = status === 200 ? ranged(representation.fields) : representation.fields
   const fields = size === undefined ? withoutFields(described, ['content-length']) : sized(described, size)
   if (method === 'HEAD') return { status, fields }
   return { status, fields, body: representation.read({ start: 0, end: size ?? Infinity }) }

@@ -2,6 +2,7 @@
 import type { Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
+import type { OnInformation } from '../core/upstream.ts'
 
 export interface RetrievalRequest {
   readonly uri: TargetUri
@@ -14,4 +15,6 @@ export interface RetrievalRequest {
   readonly isNameable: boolean
   /** Whether the LAN is asked; a validation, or a request that peers have spoilt, is the origin server's alone. */
   readonly mayAskPeers: boolean
+  /** Told of the origin server's interim responses to this very request. */
+  readonly onInformation?: OnInformation | undefined
 }

@@ -1,10 +1,14 @@
 /** A request for a resource, and its answer with what there is to say about it. */
 import type { Answer } from '../core/answer.ts'
+import type { Clock, EpochMs } from '../core/clock.ts'
 import { endToEndFields, withField, type Fields } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
+import type { OnInformation } from '../core/upstream.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
+import { currentAgeMs, type Stored } from '../cache/semantics/freshness.ts'
+import { hasContent } from '../cache/semantics/statuses.ts'
 import { answerWith, type RepresentationRequest } from './representation.ts'
 import type { Head, Retrieval } from './retrieval.ts'
 import type { RetrievalReport, SourceKind } from './source.ts'
@@ -21,6 +25,8 @@ export interface ResourceRequest {
   /** Who asks, as far as the node can tell. */
   readonly client: string
   readonly signal: AbortSignal
+  /** Takes interim responses for this application, as long as it has not been answered (RFC 9110 15.2). */
+  readonly onInformation?: OnInformation | undefined
 }
 
 /** How a request was answered, for `Cache-Status`, the log and savings. */
@@ -52,18 +58,29 @@ export interface Joined {
   readonly leave: () => void
 }
 
+/** What was asked of the origin server before what is stored was sent after all (RFC 9211 2.2, 2.3). */
+export interface Asked {
+  readonly reason: ForwardReason
+  /** Absent: there was no answer. */
+  readonly status?: number
+  readonly detail: 'validated' | 'stale-if-error' | 'unreachable'
+}
+
+/** @param asked absent: nobody was asked. */
 export function fromStore(
   { response, ageMs, ttlMs }: Reuse,
-  how: 'hit' | 'validated',
+  asked: Asked | undefined,
   request: RepresentationRequest,
   { store, random }: { readonly store: Store; readonly random: Random },
 ): Resource {
-  const age = String(Math.floor(ageMs / 1000))
-  const { status, size } = response
+  const age = inSeconds(ageMs)
+  const { status, size, uri, selecting } = response
   const fields = withField(endToEndFields(response.fields), 'Age', age)
   const read = (span: Parameters<Store['read']>[1]) => store.read(response, span)
   const answer = answerWith({ status, size, fields, read }, request, random)
-  return { answer, trace: { how, cacheStatus: { kind: 'hit', ttlMs } } }
+  const how = asked?.detail === 'validated' ? 'validated' : 'hit'
+  const said = asked === undefined ? ({ kind: 'hit' } as const) : ({ kind: 'forward', ...asked } as const)
+  return { answer, trace: { how, cacheStatus: { ...said, ttlMs, ...variantKey(uri, selecting) } } }
 }
 
 export function fromGrowing(
@@ -71,19 +88,38 @@ export function fromGrowing(
   { retrieval, isCollapsed, leave }: Joined,
   reason: ForwardReason,
   request: RepresentationRequest & Pick<ResourceRequest, 'signal'>,
-  random: Random,
+  { random, clock }: { readonly random: Random; readonly clock: Clock },
 ): Resource {
   const { copy } = head
-  const fields = endToEndFields(head.fields)
+  const now = clock.wall()
+  const received = endToEndFields(head.response.fields)
+  const fields = isCollapsed ? withField(received, 'Age', ageOf(head.response, now)) : received
   const read: typeof copy.read = (span) => copy.read(span, request.signal)
-  const answer = answerWith({ status: 200, size: copy.size, fields, read }, request, random)
+  const { status } = head.response
+  const answer = answerWith({ status, size: copy.size, fields, read }, request, random)
   const detail = retrieval.report.source ?? 'internet'
   const isStored = retrieval.willBeStored
-  const cacheStatus = { kind: 'forward', reason, status: 200, isStored, isCollapsed, detail } as const
+  const key = variantKey(retrieval.request.uri, retrieval.selecting ?? [])
+  const cacheStatus = { kind: 'forward', reason, status, isStored, isCollapsed, detail, ...key } as const
   return {
     answer: endingWith(answer, leave),
     trace: { how: detail, cacheStatus, retrieval: retrieval.report },
   }
+}
+
+/** The cache key where it is more than the URI (RFC 9211 2.7): the values are the request's own. */
+function variantKey(uri: TargetUri, selecting: Fields): { readonly key?: string } {
+  if (selecting.length === 0) return {}
+  return { key: [uri, ...selecting.map(([name, value]) => `${name}=${value.trim()}`)].join(' ') }
+}
+
+/** RFC 9111 5.1. */
+function ageOf(response: Stored, now: EpochMs): string {
+  return inSeconds(currentAgeMs(response, now))
+}
+
+function inSeconds(ms: number): string {
+  return String(Math.floor(ms / 1000))
 }
 
 /** What is not kept goes to its application as the origin server sent it. */
@@ -94,10 +130,9 @@ export function fromDirect(
 ): Resource {
   const { status, body } = response
   const answer = { status, reason: response.reason, fields: endToEndFields(response.fields) }
-  const hasBody = status !== 204 && status !== 304
   const cacheStatus = { kind: 'forward', reason, status, detail: 'internet' } as const
   return {
-    answer: endingWith(hasBody ? { ...answer, body } : answer, leave),
+    answer: endingWith(hasContent(status) ? { ...answer, body } : answer, leave),
     trace: { how: 'internet', cacheStatus, retrieval: retrieval.report },
   }
 }

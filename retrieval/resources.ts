@@ -18,15 +18,21 @@ import type { Address } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
-import { decide, staleIfErrorAllows, type Decision } from '../cache/semantics/decision.ts'
+import {
+  decide,
+  mayAnswerWaiting,
+  staleIfErrorAllows,
+  withoutHeldBackFields,
+  type Decision,
+} from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
 import { mayNameToLan } from '../cache/semantics/sharing-gate.ts'
-import { freshened, notModifiedApplies } from '../cache/semantics/validation.ts'
+import { notModifiedApplies } from '../cache/semantics/validation.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
-import { admit } from './admission.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
+import { heedHead, renew, type Update } from './renewal.ts'
 import type { RetrievalRequest } from './request.ts'
 import {
   begun,
@@ -34,6 +40,7 @@ import {
   fromDirect,
   fromGrowing,
   fromStore,
+  type Asked,
   type Joined,
   type Resource,
   type ResourceRequest,
@@ -71,6 +78,8 @@ export function resources(components: ResourcesComponents): Resources {
   }
 }
 
+type Validation = Omit<Extract<Decision, { kind: 'validate' }>, 'kind'>
+
 /** One request on its way. */
 class RequestPath {
   readonly #components: ResourcesComponents
@@ -83,11 +92,24 @@ class RequestPath {
     this.#policy = policy
   }
 
-  answer(): Promise<Resource> {
+  async answer(): Promise<Resource> {
+    const { uri, received } = this.#request
+    if (this.#isComplaint()) return this.#retrieve(this.#distrusting(), 'request')
+    const decision = this.#decide()
+    const storing = decision.kind === 'hit' ? undefined : this.#components.retrievals.storing(uri, received)
+    if (storing === undefined) return this.#follow(decision)
+    await storing
+    return this.#follow(this.#decide())
+  }
+
+  #decide(): Decision {
     const { store, clock } = this.#components
     const { method, received, uri } = this.#request
-    if (this.#isComplaint()) return this.#retrieve(this.#distrusting(), 'request')
-    const decision = decide({ method, fields: received }, store.lookup(uri), this.#policy, clock.wall())
+    return decide({ method, fields: received }, store.lookup(uri), this.#policy, clock.wall())
+  }
+
+  async #follow(decision: Decision): Promise<Resource> {
+    const { method } = this.#request
     switch (decision.kind) {
       case 'hit':
         return this.#reuse(decision)
@@ -96,12 +118,13 @@ class RequestPath {
         return this.#reuse(decision)
       case 'validate':
         // A peer's validators are a stranger's word: they could pin an old file for good.
-        if (method === 'HEAD' || decision.response.source === 'peer') return this.#miss(decision.reason)
-        return this.#validated(decision)
+        if (method === 'HEAD' || decision.response.source === 'peer')
+          return this.#orStandIn(decision.response, () => this.#miss(decision.reason, decision.response))
+        return this.#orStandIn(decision.response, () => this.#validate(decision))
       case 'miss':
-        return this.#miss(decision.reason)
+        return this.#orStandIn(decision.stale, () => this.#miss(decision.reason, decision.stale))
       case 'only-if-cached':
-        return Promise.resolve(NOT_CACHED)
+        return NOT_CACHED
     }
   }
 
@@ -128,8 +151,8 @@ class RequestPath {
   }
 
   /** A stored body that turns out damaged at its first byte was removed by that, and is fetched again (R7.3). */
-  async #reuse(reuse: Reuse, how: 'hit' | 'validated' = 'hit'): Promise<Resource> {
-    const resource = fromStore(reuse, how, this.#asked(), this.#components)
+  async #reuse(reuse: Reuse, asked?: Asked): Promise<Resource> {
+    const resource = fromStore(reuse, asked, this.#asked(), this.#components)
     try {
       const answer = await begun(resource.answer)
       this.#watch(reuse.response)
@@ -151,58 +174,61 @@ class RequestPath {
       retryWatch.delivered({ client, uri, peer, body, at: clock.monotonic() })
   }
 
-  #miss(reason: ForwardReason): Promise<Resource> {
-    return this.#request.method === 'HEAD' ? this.#head(reason) : this.#retrieve(this.#wanted(reason), reason)
+  #miss(reason: ForwardReason, stale?: StoredResponse): Promise<Resource> {
+    if (this.#request.method === 'HEAD') return this.#head(reason, stale)
+    return this.#retrieve(this.#wanted(reason, stale), reason, stale)
   }
 
-  /** Asks the origin server whether a stored response still holds; when it cannot say, the stored one may do. */
-  async #validated({
-    response,
-    conditional,
-    reason,
-  }: Extract<Decision, { kind: 'validate' }>): Promise<Resource> {
+  /** When the origin server cannot be asked, what is stored may do (RFC 5861 4, RFC 9111 4.2.4). */
+  async #orStandIn(stored: StoredResponse | undefined, ask: () => Promise<Resource>): Promise<Resource> {
     try {
-      return await this.#validate(response, conditional, reason)
+      return await ask()
     } catch (error) {
-      if (this.#mayStandIn(response)) return this.#stored(response, 'hit')
+      const isUnanswered = error instanceof Fault && error.blame === 'origin-server'
+      if (stored !== undefined && isUnanswered && this.#mayStandIn(stored)) return this.#standIn(stored)
       throw error
     }
   }
 
-  async #validate(stored: StoredResponse, conditional: Fields, reason: ForwardReason): Promise<Resource> {
+  /** Asks the origin server whether a stored response still holds. */
+  async #validate({ response: stored, conditional, reason }: Validation): Promise<Resource> {
     const fields = [...withoutFields(this.#request.forwarded, SELECTING_A_PART), ...conditional]
     const request = { ...this.#retrievalRequest(fields), mayAskPeers: false }
+    const requestTime = this.#components.clock.wall()
     const { head, joined } = await this.#join(request, true)
-    if (head.kind === 'growing') return this.#growing(head, joined, reason)
-    const { response } = head
-    if (response.status === 304 && notModifiedApplies(response.fields, stored)) {
-      joined.leave()
-      return this.#freshened(stored, freshened(stored.fields, response.fields))
-    }
-    if (!this.#mayStandIn(stored, response.status)) return fromDirect(head, joined, reason)
+    const { status, fields: news } = head.response
+    if (status !== 304) return this.#fetched(head, joined, reason, stored)
     joined.leave()
-    return this.#stored(stored, 'hit')
+    // It is about another response than the one that is stored: that is no answer to this application.
+    if (!notModifiedApplies(news, stored)) return this.#retrieve(this.#distrusting(), reason)
+    return this.#freshened(stored, { fields: news, requestTime }, reason)
   }
 
-  /** RFC 5861 4. */
+  #standIn(stored: StoredResponse, status?: number): Promise<Resource> {
+    const failed: Omit<Asked, 'reason'> =
+      status === undefined ? { detail: 'unreachable' } : { status, detail: 'stale-if-error' }
+    return this.#stored(withoutHeldBackFields(stored), { reason: 'stale', ...failed })
+  }
+
   #mayStandIn(stored: StoredResponse, status?: number): boolean {
     const now = this.#components.clock.wall()
     return staleIfErrorAllows({ fields: this.#request.received }, stored, this.#policy, now, status)
   }
 
-  /** A 304 may also take back the permission to store or to share (RFC 9111 4.3.4, V§3). */
-  async #freshened(stored: StoredResponse, fields: Fields): Promise<Resource> {
+  async #freshened(
+    stored: StoredResponse,
+    news: Omit<Update, 'responseTime'>,
+    reason: ForwardReason,
+  ): Promise<Resource> {
     const { store, clock } = this.#components
-    const now = clock.wall()
-    const { status, id } = stored
-    const known = store.lookup(stored.uri).find((each) => each.id === id)
+    const known = store.lookup(stored.uri).find((each) => each.id === stored.id)
     // Removed while the origin server was asked: there is nothing to renew.
     if (known === undefined) return this.#retrieve(this.#distrusting(), 'stale')
-    const admission = admit(this.#retrievalRequest(this.#request.forwarded), { status, fields })
-    const shareable = known.shareable && admission.kind === 'admitted' && admission.isShareable
-    const response = store.freshen(known, { fields, requestTime: now, responseTime: now, shareable })
-    const resource = await this.#stored(response, 'validated')
-    if (admission.kind === 'admitted') return resource
+    const update = { ...news, responseTime: clock.wall() }
+    const request = this.#retrievalRequest(this.#request.forwarded)
+    const { response, mayStay } = renew(store, known, update, request)
+    const resource = await this.#stored(response, { reason, status: 304, detail: 'validated' })
+    if (mayStay) return resource
     return { ...resource, answer: endingWith(resource.answer, () => store.remove(this.#request.uri)) }
   }
 
@@ -211,7 +237,7 @@ class RequestPath {
     response,
     conditional,
   }: Extract<Decision, { kind: 'stale-while-revalidate' }>): void {
-    const detached = { ...this.#request, signal: new AbortController().signal }
+    const detached = { ...this.#request, signal: new AbortController().signal, onInformation: undefined }
     const path = new RequestPath(this.#components, detached, this.#policy)
     void path.#renew(response, conditional).catch(() => {}) // the next request tries again
   }
@@ -220,37 +246,61 @@ class RequestPath {
   async #renew(response: StoredResponse, conditional: Fields): Promise<void> {
     const known = this.#components.store.lookup(response.uri).find(({ id }) => id === response.id)
     if (known === undefined) return
-    const { answer, trace } = await this.#validate(known, conditional, 'stale')
+    const { answer, trace } = await this.#validate({ response: known, conditional, reason: 'stale' })
     const isKept = trace.cacheStatus.kind === 'forward' && trace.cacheStatus.isStored === true
     for await (const chunk of answer.body ?? []) if (!isKept || chunk.length === 0) return
   }
 
-  #stored(response: StoredResponse, how: 'hit' | 'validated'): Promise<Resource> {
+  #stored(response: StoredResponse, asked: Asked): Promise<Resource> {
     const now = this.#components.clock.wall()
     const ttlMs = remainingFreshnessMs(response, this.#policy, now)
-    return this.#reuse({ response, ageMs: currentAgeMs(response, now), ttlMs }, how)
+    return this.#reuse({ response, ageMs: currentAgeMs(response, now), ttlMs }, asked)
   }
 
   /** HEAD says what GET would; nothing is stored for it, and the LAN is not asked (BITS asks it first). */
-  async #head(reason: ForwardReason): Promise<Resource> {
-    const { target: uri, forwarded: fields, signal } = this.#request
-    const response = await this.#components.origin.request({ method: 'HEAD', uri, fields, signal })
+  async #head(reason: ForwardReason, stale: StoredResponse | undefined): Promise<Resource> {
+    const { clock, store } = this.#components
+    const requestTime = clock.wall()
+    const { target: uri, forwarded: fields, signal, onInformation } = this.#request
+    const asked = { method: 'HEAD', uri, fields, signal, onInformation } as const
+    const response = await this.#components.origin.request(asked)
     const { status } = response
+    if (stale !== undefined && this.#mayStandIn(stale, status)) return this.#standIn(stale, status)
+    const update = { fields: response.fields, requestTime, responseTime: clock.wall() }
+    if (status === 200) heedHead(store, update, this.#retrievalRequest(fields))
     return {
       answer: { status, reason: response.reason, fields: endToEndFields(response.fields) },
       trace: { how: 'internet', cacheStatus: { kind: 'forward', reason, status, detail: 'internet' } },
     }
   }
 
-  async #retrieve(request: RetrievalRequest, reason: ForwardReason): Promise<Resource> {
+  async #retrieve(
+    request: RetrievalRequest,
+    reason: ForwardReason,
+    stale?: StoredResponse,
+  ): Promise<Resource> {
     const { head, joined } = await this.#join(request)
+    return this.#fetched(head, joined, reason, stale)
+  }
+
+  #fetched(
+    head: Head,
+    joined: Joined,
+    reason: ForwardReason,
+    stale: StoredResponse | undefined,
+  ): Resource | Promise<Resource> {
+    const { status } = head.response
+    if (stale !== undefined && this.#mayStandIn(stale, status)) {
+      joined.leave()
+      return this.#standIn(stale, status)
+    }
     return head.kind === 'growing' ? this.#growing(head, joined, reason) : fromDirect(head, joined, reason)
   }
 
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
     if (this.#isWhole()) joined.retrieval.deliveredTo(this.#request.client)
     const asked = { ...this.#asked(), signal: this.#request.signal }
-    return fromGrowing(head, joined, reason, asked, this.#components.random)
+    return fromGrowing(head, joined, reason, asked, this.#components)
   }
 
   /** Who asks for a part, or only for a change, is not given the file to check. */
@@ -266,11 +316,12 @@ class RequestPath {
   }
 
   /** Peers are asked for what is not here; what is stale, or asked for anew, only the origin server can renew. */
-  #wanted(reason: ForwardReason): RetrievalRequest {
+  #wanted(reason: ForwardReason, stale: StoredResponse | undefined): RetrievalRequest {
     const request = this.#retrievalRequest(this.#request.forwarded)
-    const isMissing = reason === 'uri-miss' || reason === 'vary-miss'
+    // That the file was not there once says nothing against a peer that has it now.
+    const isMissing = reason === 'uri-miss' || reason === 'vary-miss' || (stale && stale.status !== 200)
     const wantsOrigin = hasDirective(parseRequestDirectives(this.#request.received), 'no-cache')
-    return { ...request, mayAskPeers: request.isNameable && isMissing && !wantsOrigin }
+    return { ...request, mayAskPeers: request.isNameable && isMissing === true && !wantsOrigin }
   }
 
   #distrusting(): RetrievalRequest {
@@ -279,10 +330,10 @@ class RequestPath {
   }
 
   #retrievalRequest(fields: Fields): RetrievalRequest {
-    const { uri, target, received, method } = this.#request
+    const { uri, target, received, method, onInformation } = this.#request
     const gate = mayNameToLan({ method, uri: target, fields: received }, this.#policy, false)
     const isNameable = gate.kind === 'share'
-    return { uri, target, fields, policy: this.#policy, isNameable, mayAskPeers: isNameable }
+    return { uri, target, fields, policy: this.#policy, isNameable, mayAskPeers: isNameable, onInformation }
   }
 
   async #join(
@@ -303,7 +354,8 @@ class RequestPath {
   #isForAll(head: Head, { retrieval }: Joined, isValidation: boolean): boolean {
     // A 304 answers everybody who asked about the same stored response; other answers are for one application.
     if (head.kind === 'direct') return head.response.status === 304 && isValidation
-    return matches(retrieval.selecting ?? [], this.#request.received)
+    const isReusable = mayAnswerWaiting(head.response, this.#policy, this.#components.clock.wall())
+    return isReusable && matches(retrieval.selecting ?? [], this.#request.received)
   }
 
   async #headOf({ retrieval, leave }: Joined): Promise<Head> {

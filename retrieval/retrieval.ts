@@ -10,6 +10,7 @@
  *                ▲                                                       │ failed
  *                └────────────────────── source failed ◄─────────────────┘
  */
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
 import { deferred } from '../core/deferred.ts'
 import type { Sha256 } from '../core/digest.ts'
@@ -22,6 +23,8 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
 import type { Expectation } from '../core/verifier.ts'
+import { mayReuseUnasked } from '../cache/semantics/decision.ts'
+import type { Stored } from '../cache/semantics/freshness.ts'
 import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
@@ -35,7 +38,7 @@ import { peerOf, type RetrievalReport, type Source } from './source.ts'
 /** What an application can be answered with. */
 export type Head =
   /** A 200 whose body is read from the growing copy. */
-  | { readonly kind: 'growing'; readonly fields: Fields; readonly copy: GrowingCopy }
+  | { readonly kind: 'growing'; readonly response: Stored; readonly copy: GrowingCopy }
   /** Whatever else the origin server said, or a 200 that is not stored: for one application, read once. */
   | { readonly kind: 'direct'; readonly response: UpstreamResponse; readonly reason: string }
 
@@ -89,6 +92,9 @@ export class Retrieval implements InquiryOwner {
   readonly #components: RetrievalComponents
   readonly #arrival: Arrival
   readonly #head = deferred<Head>()
+  readonly #storing = deferred<void>()
+  #isStoring = false
+  #isOutdated = false
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
   #expectation: Promise<Expectation> | undefined
@@ -145,7 +151,7 @@ export class Retrieval implements InquiryOwner {
     const { admission, contributors } = this.#arrival
     const isFetching = this.#state === 'running' && contributors.size === 0
     const hasEnd = this.#arrival.copy?.size !== undefined
-    return isFetching && hasEnd && admission.kind === 'admitted' && admission.isShareable
+    return isFetching && hasEnd && !this.#isOutdated && admission.kind === 'admitted' && admission.isShareable
   }
 
   /** Whether the origin server has been asked, on behalf of the LAN too, and has not answered. */
@@ -156,7 +162,28 @@ export class Retrieval implements InquiryOwner {
 
   /** Whether the response will be stored when it is whole. */
   get willBeStored(): boolean {
-    return this.#arrival.admission.kind === 'admitted'
+    return this.#arrival.admission.kind === 'admitted' && !this.#isOutdated
+  }
+
+  /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
+  outdate(): void {
+    this.#isOutdated = true
+  }
+
+  /** Resolves when what is being stored now is stored, or is not; `undefined` when nothing is. */
+  get storing(): Promise<void> | undefined {
+    return this.#isStoring ? this.#storing.promise : undefined
+  }
+
+  /**
+   * Whether a request that comes now may wait for this too. Once the response is known, it is reused like a stored one
+   * (RFC 9111 4); a paused one asks the origin server again before it goes on.
+   */
+  mayBeJoined(received: Fields): boolean {
+    if (this.#isOutdated) return false
+    if (!this.#isAnswered || this.#state === 'paused') return true
+    const now = this.#components.clock.wall()
+    return mayReuseUnasked({ fields: received }, this.#arrival.response, this.request.policy, now)
   }
 
   /** What the response depends on; `undefined` when that is not known, or nothing is stored. */
@@ -205,7 +232,7 @@ export class Retrieval implements InquiryOwner {
   /** One more application (or peer) reads this. @returns what to call when it has gone or is done. */
   join(): () => void {
     this.#readers++
-    this.#lingering.abort()
+    this.#lingering.abort(NO_LONGER_NEEDED)
     if (this.#state === 'paused') this.#resume()
     let isGone = false
     return () => {
@@ -243,7 +270,7 @@ export class Retrieval implements InquiryOwner {
   /** A holder answered after the Internet was asked: worth changing over to when enough is missing. */
   lateOffer(offer: PeerOffer): void {
     const { copy } = this.#arrival
-    if (this.#current?.kind !== 'internet' || this.#state !== 'running') return
+    if (this.#current?.kind !== 'internet' || this.#state !== 'running' || !this.#isFile) return
     // Before the origin server has said how long it is, nothing is known that speaks for the peer.
     if (copy?.size === undefined) return void (this.#early = offer)
     if (offer.size !== undefined && offer.size !== copy.size) return
@@ -265,7 +292,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   #use(source: Source): void {
-    this.#attempt.abort()
+    this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     this.#current = source
     if (source.kind !== 'internet') this.#leaveLan()
@@ -275,7 +302,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   #leaveLan(): void {
-    this.#fedByPeers.abort()
+    this.#fedByPeers.abort(NO_LONGER_NEEDED)
     this.#endAnnouncement()
   }
 
@@ -286,7 +313,8 @@ export class Retrieval implements InquiryOwner {
       if (signal.aborted) return
       began = this.#components.clock.monotonic()
       const patienceMs = this.#patienceMs()
-      const isUseless = source.kind !== 'internet' && (expectation.kind === 'none' || patienceMs <= 0)
+      const isVain = expectation.kind === 'none' || patienceMs <= 0 || !this.#isFile
+      const isUseless = source.kind !== 'internet' && isVain
       if (isUseless) return this.#next()
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
@@ -338,9 +366,11 @@ export class Retrieval implements InquiryOwner {
     this.#arrival.copy?.release(Infinity)
     this.#answer()
     this.#inquiry?.retrieved()
+    this.#isStoring = this.willBeStored
     try {
-      const response = await this.#arrival.commit()
-      if (response) this.#components.events.stored(response, this.#unverified(expectation))
+      const response = this.#isOutdated ? undefined : await this.#arrival.commit()
+      if (response && this.#isOutdated) this.#components.store.remove(response.uri)
+      else if (response) this.#components.events.stored(response, this.#unverified(expectation))
     } catch (error) {
       const { uri } = this.request
       if (this.#isOver()) return
@@ -380,17 +410,17 @@ export class Retrieval implements InquiryOwner {
   }
 
   #answer(): void {
-    const { copy, fields } = this.#arrival
+    const { copy, response } = this.#arrival
     if (copy === undefined || this.#isAnswered) return
     this.#isAnswered = true
-    this.#head.resolve({ kind: 'growing', fields, copy })
+    this.#head.resolve({ kind: 'growing', response, copy })
     this.#announceCopy()
     if (this.#early) this.lateOffer(this.#early)
   }
 
   async #onFailure(source: Source, error: unknown, began: Monotonic): Promise<void> {
     const attempt = this.#attempt
-    attempt.abort()
+    attempt.abort(NO_LONGER_NEEDED)
     const fault =
       error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
     const peer = peerOf(source)
@@ -437,6 +467,11 @@ export class Retrieval implements InquiryOwner {
     for (const peer of peers) this.#components.events.shun(peer, reason, detail, body)
   }
 
+  /** Whether it is what peers could have too: they cannot continue the page of an error. */
+  get #isFile(): boolean {
+    return this.#arrival.response.status === 200
+  }
+
   #patienceMs(): number {
     return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wastedMs))
   }
@@ -461,7 +496,7 @@ export class Retrieval implements InquiryOwner {
 
   #onLastReaderGone(): void {
     if (this.#state === 'handed-over') {
-      this.#attempt.abort()
+      this.#attempt.abort(NO_LONGER_NEEDED)
       this.#components.events.ended(this.report)
     }
     if (this.#state === 'running' && !this.#isWorthFinishing()) this.#pause()
@@ -477,10 +512,11 @@ export class Retrieval implements InquiryOwner {
   /** Nobody reads: what is here stays for a while, and the uplink does not work for nobody (field note 12). */
   #pause(): void {
     // A file that could have changed meanwhile is not continued later: two versions are never joined.
-    const mayResume = this.request.policy.immutable || isResumable(this.#arrival.fields)
+    const { status, fields } = this.#arrival.response
+    const mayResume = status === 200 && (this.request.policy.immutable || isResumable(fields))
     if (!mayResume) return this.#giveUp(new Fault('ABORTED', 'every application has gone'))
     this.#state = 'paused'
-    this.#attempt.abort()
+    this.#attempt.abort(NO_LONGER_NEEDED)
     this.#inquiry?.abandon()
     this.#endAnnouncement()
     this.#lingering = new AbortController()
@@ -501,7 +537,7 @@ export class Retrieval implements InquiryOwner {
 
   #giveUp(fault: Fault): void {
     if (this.#isOver()) return
-    this.#attempt.abort()
+    this.#attempt.abort(NO_LONGER_NEEDED)
     this.#endAnnouncement()
     this.#inquiry?.abandon()
     this.#head.reject(fault)
@@ -517,6 +553,8 @@ export class Retrieval implements InquiryOwner {
   #end(): void {
     if (this.#state === 'over') return
     this.#state = 'over'
+    this.#isStoring = false
+    this.#storing.resolve()
     this.#components.events.ended(this.report)
     this.#leaveList()
   }

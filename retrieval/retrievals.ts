@@ -18,6 +18,10 @@ export interface Retrievals {
   alone(request: RetrievalRequest): Joined
   /** The retrieval whose growing copy may be read. */
   running(uri: TargetUri): Retrieval | undefined
+  /** What is on its way for this URI is older than a change of it (RFC 9111 4.4): it is for those that wait, and no others. */
+  outdate(uri: TargetUri): void
+  /** What is being stored for this URI, when the request cannot read along; it is stored, or not, when this resolves. */
+  storing(uri: TargetUri, received: Fields): Promise<void> | undefined
   /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
   isFetching(uri: TargetUri): boolean
   all(): readonly Retrieval[]
@@ -71,13 +75,22 @@ export function retrievals(
       if (isPersonal(received)) return begin(request)
       const key = keyOf(request)
       const known = running.get(key) ?? wholeOf(running, request)
-      if (known) return { retrieval: known, isCollapsed: true, leave: known.join() }
+      if (known?.mayBeJoined(received)) return { retrieval: known, isCollapsed: true, leave: known.join() }
       const joined = begin(request)
       running.set(key, joined.retrieval)
       return joined
     },
     alone: begin,
+    outdate(uri) {
+      for (const each of everyone) if (each.request.uri === uri) each.outdate()
+    },
     running: (uri) => [...everyone].find((each) => each.request.uri === uri && each.copy !== undefined),
+    storing(uri, received) {
+      const retrieval = [...everyone].find((each) => each.request.uri === uri && each.storing !== undefined)
+      const isForPart = SELECTING_A_PART.some((name) => hasField(received, name))
+      const joins = !isForPart && !isPersonal(received) && retrieval?.mayBeJoined(received) === true
+      return joins ? undefined : retrieval?.storing
+    },
     isFetching: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isFetching),
     all: () => [...everyone],
     isPoisoned: (uri) => components.clock.monotonic() - (poisoned.get(uri) ?? -Infinity) < POISONED_MS,

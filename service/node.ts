@@ -20,6 +20,7 @@ import { passThrough } from '../proxy/pass-through.ts'
 import { ProxyServer } from '../proxy/proxy-server.ts'
 import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
+import { posted } from '../retrieval/posted.ts'
 import { compileRules, type Rules } from '../retrieval/rules.ts'
 import { verifierLadder } from '../verify/ladder.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
@@ -272,7 +273,11 @@ export class Node {
         passThrough: passThrough({ guard: this.#guard, pseudonym }, { clock: systemClock, onFault }),
         tunnels: tunnel({ guard: this.#guard }, { clock: systemClock, onFault }),
         ownPages: ownPages({ rules: () => this.#rules, status: () => this.status() }),
-        invalidate: (uri) => this.#store.remove(uri),
+        invalidate: (uri) => {
+          assembly.retrievals.outdate(uri)
+          this.#store.remove(uri)
+        },
+        posted: posted({ store: this.#store, rules: () => this.#rules }),
         log: (line) => {
           this.#tally.request(line)
           this.#log.info(requestFields(line), 'request')

@@ -4,6 +4,7 @@
  * Stops a peer that sends a changed or an older package under a right name: apt checked the lists' signature when it
  * got them, and no peer can write to their directory. Without apt on the machine it knows nothing, silently.
  */
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type CancelTimer, type Clock } from '../core/clock.ts'
 import { describe } from '../core/fault.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -75,7 +76,7 @@ class AptLists implements TrustedIndex {
   }
 
   async stop(): Promise<void> {
-    this.#stopping.abort()
+    this.#stopping.abort(NO_LONGER_NEEDED)
     this.#unwatch()
     this.#cancelTimer()
     await this.#reading
@@ -114,7 +115,7 @@ class AptLists implements TrustedIndex {
     const waiting = new AbortController()
     const signal = AbortSignal.any([waiting.signal, this.#stopping.signal])
     await Promise.race([this.#upToDate(), sleep(this.#components.clock, this.#settings.maxWaitMs, signal)])
-    waiting.abort()
+    waiting.abort(NO_LONGER_NEEDED)
   }
 
   /** At most the reading under way, which may have begun before the change, and one more. */
@@ -134,7 +135,7 @@ class AptLists implements TrustedIndex {
     const { clock, apt, files, log } = this.#components
     const begunAt = clock.monotonic()
     const tooLong = new AbortController()
-    const cancelTimer = clock.after(MAX_READING_MS, () => tooLong.abort())
+    const cancelTimer = clock.after(MAX_READING_MS, () => tooLong.abort(NO_LONGER_NEEDED))
     const signal = AbortSignal.any([this.#stopping.signal, tooLong.signal])
     const onFailure = (file: string, reason: string) => log({ kind: 'apt-list-failed', file, reason })
     try {

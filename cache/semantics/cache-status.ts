@@ -12,6 +12,8 @@ export type ForwardReason =
   | 'partial'
 
 interface Remarks {
+  /** Remaining freshness in milliseconds; negative when served stale. */
+  readonly ttlMs?: number
   /** The cache key, where it says more than the URI that everybody sees. */
   readonly key?: string
   /** Where the bytes came from: `peer`, `in-progress`, `internet`; or any other remark. */
@@ -20,11 +22,7 @@ interface Remarks {
 
 export type CacheStatusEntry = Remarks &
   (
-    | {
-        readonly kind: 'hit'
-        /** Remaining freshness in milliseconds; negative when served stale. */
-        readonly ttlMs?: number
-      }
+    | { readonly kind: 'hit' }
     | {
         readonly kind: 'forward'
         readonly reason: ForwardReason
@@ -41,6 +39,7 @@ export type CacheStatusEntry = Remarks &
  */
 export function cacheStatus(entry: CacheStatusEntry): string {
   const remarks = [
+    ...(entry.ttlMs === undefined ? [] : [`ttl=${structuredInteger(entry.ttlMs / 1000)}`]),
     ...(entry.key === undefined ? [] : [`key=${structuredString(entry.key)}`]),
     ...(entry.detail === undefined ? [] : [`detail=${tokenOrString(entry.detail)}`]),
   ]
@@ -50,7 +49,7 @@ export function cacheStatus(entry: CacheStatusEntry): string {
 function outcome(entry: CacheStatusEntry): string[] {
   switch (entry.kind) {
     case 'hit':
-      return ['hit', ...(entry.ttlMs === undefined ? [] : [`ttl=${structuredInteger(entry.ttlMs / 1000)}`])]
+      return ['hit']
     case 'forward':
       return [
         `fwd=${entry.reason}`,

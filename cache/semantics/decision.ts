@@ -14,7 +14,8 @@ import {
   qualifyingFields,
 } from './cache-control.ts'
 import type { ForwardReason } from './cache-status.ts'
-import { currentAgeMs, remainingFreshnessMs } from './freshness.ts'
+import { currentAgeMs, remainingFreshnessMs, type Stored } from './freshness.ts'
+import { isRepresentation, isSuccessful } from './statuses.ts'
 import { conditionalFields } from './validation.ts'
 import { selectedResponse } from './vary.ts'
 
@@ -37,7 +38,8 @@ export type Decision =
       readonly conditional: Fields
       readonly reason: 'stale' | 'request'
     }
-  | { readonly kind: 'miss'; readonly reason: ForwardReason }
+  /** `stale` is what is stored and cannot be validated; it may still stand in for an answer that fails. */
+  | { readonly kind: 'miss'; readonly reason: ForwardReason; readonly stale?: StoredResponse }
   /** Nothing that may be sent, and the request forbids to go on: 504 (RFC 9111 5.2.1.7). */
   | { readonly kind: 'only-if-cached' }
 
@@ -65,10 +67,14 @@ export function decide(
   return goesForward && hasDirective(asked, 'only-if-cached') ? { kind: 'only-if-cached' } : decision
 }
 
+/** Without a word about it, a response that is stale by more than this does not stand in. */
+export const MAX_DISCONNECTED_MS = 7 * 24 * 60 * 60 * 1000
+
 /**
- * Whether a stale response may stand in for an answer that failed (RFC 5861 4), by the response's
- * `stale-if-error` or the request's own.
- * @param status what the origin server answered; without it, there was no answer at all.
+ * Whether a stale response may stand in for an answer that failed: by the response's `stale-if-error` or the request's
+ * own (RFC 5861 4); where both are silent, when there was no answer at all (RFC 9111 4.2.4, "disconnected"), unless the
+ * request wants it fresh.
+ * @param status what the origin server answered; without it, it could not be asked.
  */
 export function staleIfErrorAllows(
   request: Pick<CacheRequest, 'fields'>,
@@ -82,28 +88,63 @@ export function staleIfErrorAllows(
   const given = parseCacheControl(response.fields)
   if (forbidsStale(given) || hasDirective(asked, 'no-cache')) return false
   const staleMs = -remainingFreshnessMs(response, policy, now)
-  return [asked, given].some((each) => allowsStale(each, 'stale-if-error', staleMs))
+  const isSpokenOf = [asked, given].some((each) => hasDirective(each, 'stale-if-error'))
+  if (isSpokenOf) return [asked, given].some((each) => allowsStale(each, 'stale-if-error', staleMs))
+  const wantsFresh = ['max-age', 'min-fresh', 'max-stale'].some((name) => hasDirective(asked, name))
+  return status === undefined && !wantsFresh && staleMs <= MAX_DISCONNECTED_MS
 }
 
-/** Everything that the decision about one selected response depends on. */
-interface Situation extends Reuse {
+/**
+ * Whether a response that is still coming may answer one more request, as if it were stored already (RFC 9111 4): it is
+ * fresh, and neither side wants the origin server to be asked.
+ */
+export function mayReuseUnasked(
+  request: Pick<CacheRequest, 'fields'>,
+  response: Stored,
+  policy: Pick<Policy, 'immutable'>,
+  now: EpochMs,
+): boolean {
+  const situation = situationOf(parseRequestDirectives(request.fields), response, policy, now)
+  return !mustAskAlways(situation.given) && situation.ttlMs > 0 && !requestRefuses(situation)
+}
+
+/**
+ * Whether a response may answer a request that came before it: one that waits for the same is given what has just been
+ * generated, unless the origin server wants every request to be validated, or nobody to have it stale.
+ */
+export function mayAnswerWaiting(response: Stored, policy: Pick<Policy, 'immutable'>, now: EpochMs): boolean {
+  const given = parseCacheControl(response.fields)
+  if (mustAskAlways(given)) return false
+  return remainingFreshnessMs(response, policy, now) > 0 || !forbidsStale(given)
+}
+
+/** `no-cache`, with field names too: without validation those could not be sent. */
+function mustAskAlways(given: Directives): boolean {
+  return hasDirective(given, 'no-cache')
+}
+
+/** Everything that the decision about one response depends on. */
+interface Situation<R extends Stored = Stored> {
+  readonly response: R
+  readonly ageMs: number
+  readonly ttlMs: number
   readonly asked: Directives
   readonly given: Directives
   readonly isImmutable: boolean
 }
 
-function situationOf(
+function situationOf<R extends Stored>(
   asked: Directives,
-  response: StoredResponse,
+  response: R,
   policy: Pick<Policy, 'immutable'>,
   now: EpochMs,
-): Situation {
+): Situation<R> {
   const given = parseCacheControl(response.fields)
   return {
     asked,
     given,
     response,
-    isImmutable: policy.immutable || hasDirective(given, 'immutable'),
+    isImmutable: (policy.immutable && isRepresentation(response.status)) || hasDirective(given, 'immutable'),
     ageMs: currentAgeMs(response, now),
     ttlMs: remainingFreshnessMs(response, policy, now),
   }
@@ -113,7 +154,7 @@ function miss(candidates: readonly StoredResponse[]): Decision {
   return { kind: 'miss', reason: candidates.length === 0 ? 'uri-miss' : 'vary-miss' }
 }
 
-function reuse(situation: Situation): Decision {
+function reuse(situation: Situation<StoredResponse>): Decision {
   const { asked, given, response, ageMs, ttlMs } = situation
   if (isUnqualified(given, 'no-cache')) return validate(response, 'stale')
   if (requestRefuses(situation)) return validate(response, ttlMs > 0 ? 'request' : 'stale')
@@ -122,15 +163,20 @@ function reuse(situation: Situation): Decision {
   if (forbidsStale(given)) return validate(response, 'stale')
   if (acceptsAnyStale(asked) || allowsStale(asked, 'max-stale', -ttlMs)) return { kind: 'hit', ...reusable }
   if (!allowsStale(given, 'stale-while-revalidate', -ttlMs)) return validate(response, 'stale')
-  return { kind: 'stale-while-revalidate', ...reusable, conditional: conditionalFields(response.fields) }
+  return { kind: 'stale-while-revalidate', ...reusable, conditional: conditionsOf(response) }
 }
 
 /** Without a validator there is nothing to ask: the whole response is fetched again. */
 function validate(response: StoredResponse, reason: 'stale' | 'request'): Decision {
-  const conditional = conditionalFields(response.fields)
+  const conditional = conditionsOf(response)
   return conditional.length === 0
-    ? { kind: 'miss', reason }
+    ? { kind: 'miss', reason, stale: response }
     : { kind: 'validate', response, conditional, reason }
+}
+
+/** An origin server heeds conditions where it would answer with success: it cannot say that a 404 still holds. */
+function conditionsOf({ status, fields }: StoredResponse): Fields {
+  return isSuccessful(status) ? conditionalFields(fields) : []
 }
 
 /**
@@ -168,7 +214,10 @@ function allowsStale(
 }
 
 /** `no-cache="…"`: these fields are not sent again before the response was validated (RFC 9111 5.2.2.4). */
-function withoutHeldBackFields(response: StoredResponse, given: Directives): StoredResponse {
+export function withoutHeldBackFields(
+  response: StoredResponse,
+  given: Directives = parseCacheControl(response.fields),
+): StoredResponse {
   const heldBack = qualifyingFields(given, 'no-cache')
   if (heldBack.length === 0) return response
   return { ...response, fields: withoutFields(response.fields, heldBack) }

@@ -12,7 +12,7 @@ import {
   parseDeltaSeconds,
 } from './cache-control.ts'
 import { parseHttpDate } from './http-date.ts'
-import { forbidsStoring, HEURISTICALLY_CACHEABLE } from './statuses.ts'
+import { forbidsStoring, HEURISTICALLY_CACHEABLE, isRepresentation } from './statuses.ts'
 
 /** What freshness depends on; every `StoredResponse` is one. */
 export type Stored = Pick<StoredResponse, 'status' | 'fields' | 'requestTime' | 'responseTime'>
@@ -30,12 +30,13 @@ const MAX_HEURISTIC_MS = DAY_MS
 
 /**
  * The freshness lifetime in milliseconds (RFC 9111 4.2.1): `s-maxage`, else `max-age`, else `Expires`, else
- * heuristics where they are allowed. A name that the policy calls immutable is fresh for a year from when the
- * response came, whatever the fields say, unless they refuse reuse altogether.
+ * heuristics where they are allowed. A file whose name the policy calls immutable is fresh for a year from when the
+ * response came, whatever the fields say, unless they refuse reuse altogether; that it is not there is no such file.
  */
 export function freshnessLifetimeMs(response: Stored, policy: Pick<Policy, 'immutable'>): number {
   const directives = parseCacheControl(response.fields)
-  if (policy.immutable && !refusesReuse(directives, response.status)) {
+  const isImmutable = policy.immutable && isRepresentation(response.status)
+  if (isImmutable && !refusesReuse(directives, response.status)) {
     return currentAgeMs(response, response.responseTime) + IMMUTABLE_LIFETIME_MS
   }
   const seconds = deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')

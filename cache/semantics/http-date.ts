@@ -8,10 +8,10 @@ const TIME = '(?<hour>[0-9]{2}):(?<minute>[0-9]{2}):(?<second>[0-9]{2})'
 const SHORT_DAY = '(?:mon|tue|wed|thu|fri|sat|sun)'
 const LONG_DAY = '(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)'
 
-/** A cache matches without case and takes "UTC" for "GMT", and no other zone (RFC 9111 4.2). */
+/** A cache matches without case, and takes no other zone than "GMT", not even "UTC" (RFC 9111 4.2). */
 const FORMATS = [
-  `${SHORT_DAY}, (?<day>[0-9]{2}) ${MONTH} (?<year>[0-9]{4}) ${TIME} (?:gmt|utc)`,
-  `${LONG_DAY}, (?<day>[0-9]{2})-${MONTH}-(?<year>[0-9]{2}) ${TIME} (?:gmt|utc)`,
+  `${SHORT_DAY}, (?<day>[0-9]{2}) ${MONTH} (?<year>[0-9]{4}) ${TIME} gmt`,
+  `${LONG_DAY}, (?<day>[0-9]{2})-${MONTH}-(?<year>[0-9]{2}) ${TIME} gmt`,
   `${SHORT_DAY} ${MONTH} (?<day>[0-9]{2}| [0-9]) ${TIME} (?<year>[0-9]{4})`,
 ].map((format) => new RegExp(`^${format}$`, 'i'))
 

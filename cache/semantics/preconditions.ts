@@ -6,6 +6,7 @@ import type { EntityTag } from './entity-tag.ts'
 import { entityTagOf, matchesStrongly, matchesWeakly, parseEntityTag, parseEntityTags } from './entity-tag.ts'
 import { parseHttpDate } from './http-date.ts'
 import { withoutOws } from './list.ts'
+import { isSuccessful } from './statuses.ts'
 
 /** `precondition-failed` is what the stored response says (412); the caller may rather ask the origin server. */
 export type ConditionalOutcome = 'serve' | 'not-modified' | 'precondition-failed'
@@ -19,7 +20,7 @@ export function evaluateConditional(
   storedFields: Fields,
   status: number,
 ): ConditionalOutcome {
-  if (status < 200 || status > 299) return 'serve'
+  if (!isSuccessful(status)) return 'serve'
   if (!meetsExpectations(requestFields, storedFields)) return 'precondition-failed'
   return alreadyHeld(requestFields, storedFields) ? 'not-modified' : 'serve'
 }

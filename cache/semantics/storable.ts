@@ -5,13 +5,16 @@ import type { Policy } from '../../core/policy.ts'
 import { parseContentRange } from '../../core/ranges.ts'
 import type { Directives } from './cache-control.ts'
 import {
+  deltaSeconds,
   hasDirective,
   isUnqualified,
   parseCacheControl,
   parseRequestDirectives,
   qualifyingFields,
 } from './cache-control.ts'
-import { forbidsStoring, HEURISTICALLY_CACHEABLE } from './statuses.ts'
+import { freshnessLifetimeMs, type Stored } from './freshness.ts'
+import { forbidsStoring, HEURISTICALLY_CACHEABLE, isSuccessful, isUnstorable } from './statuses.ts'
+import { conditionalFields } from './validation.ts'
 import { selectingFields } from './vary.ts'
 
 /** The request as the user agent made it, before any field was stripped. */
@@ -51,6 +54,16 @@ export function mayStore(
   return { kind: 'store', fields }
 }
 
+/**
+ * Whether a response that may be stored could ever be used again: it is fresh for a while, or can be validated. Files
+ * are kept all the same, because peers may ask for them.
+ */
+export function isWorthStoring(response: Stored, policy: Pick<Policy, 'immutable'>): boolean {
+  const { status, fields } = response
+  if (status === 200 || freshnessLifetimeMs(response, policy) > 0) return true
+  return isSuccessful(status) && conditionalFields(fields).length > 0
+}
+
 function refusalByRequest(request: StorableRequest): string | undefined {
   if (request.method !== 'GET') return `method ${request.method}`
   if (hasDirective(parseRequestDirectives(request.fields), 'no-store')) return 'the request says no-store'
@@ -59,8 +72,7 @@ function refusalByRequest(request: StorableRequest): string | undefined {
 
 function refusalByStatus(response: StorableResponse, directives: Directives): string | undefined {
   const { status, fields } = response
-  if (status < 200) return `status ${status} is not final`
-  if (status === 304) return 'status 304 updates what is stored'
+  if (isUnstorable(status)) return `status ${status} is for one request`
   if (status === 206 && parseContentRange(fieldValue(fields, 'content-range') ?? '') === undefined)
     return 'status 206 without a readable Content-Range'
   if (!HEURISTICALLY_CACHEABLE.has(status) && !isMarkedCacheable(fields, directives))
@@ -79,8 +91,7 @@ function refusalByFields(
   if (selectingFields(request.fields, fields) === 'never') return 'Vary matches no other request'
   if (hasField(request.fields, 'authorization') && !permitsAuthorized(directives))
     return 'the request has Authorization'
-  // RFC 9111 7.3 leaves it to the server; most servers that set cookies never thought of shared caches.
-  if (hasField(fields, 'set-cookie') && !isForSharedCaches(directives)) return 'the response sets a cookie'
+  if (hasField(fields, 'set-cookie') && !hasLifetime(fields, directives)) return 'the response sets a cookie'
   return undefined
 }
 
@@ -88,6 +99,18 @@ function refusalByFields(
 function isMarkedCacheable(fields: Fields, directives: Directives): boolean {
   const marks = ['public', 'max-age', 's-maxage']
   return hasField(fields, 'expires') || marks.some((mark) => hasDirective(directives, mark))
+}
+
+/**
+ * RFC 9111 7.3: a server that gives a cookie together with a lifetime means both. Without one it never thought of caches,
+ * and nobody's cookie is handed on by heuristics, or again and again by a 304.
+ */
+function hasLifetime(fields: Fields, directives: Directives): boolean {
+  if (directives.syntaxError) return false
+  const seconds = deltaSeconds(directives, 's-maxage') ?? deltaSeconds(directives, 'max-age')
+  return (
+    hasDirective(directives, 'public') || (seconds === undefined ? hasField(fields, 'expires') : seconds > 0)
+  )
 }
 
 /** RFC 9111 3.5. */

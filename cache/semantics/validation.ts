@@ -49,8 +49,6 @@ export function headConfirms(fieldsOfHead: Fields, stored: Pick<StoredResponse, 
 
 /** They describe the bytes that were received, not those that a 304 leaves out (RFC 9111 3.2). */
 const ABOUT_THE_BYTES = ['content-length', 'content-encoding', 'content-range']
-/** One user agent's cookies are nothing to hand to the next (RFC 9111 7.3). */
-const ABOUT_THE_USER = ['set-cookie', 'set-cookie2']
 /** They tell the age of the response that they came with; when the update has none, the old ones are wrong. */
 const ABOUT_THE_AGE = ['age', 'date']
 
@@ -60,7 +58,7 @@ const ABOUT_THE_AGE = ['age', 'date']
  * The caller asks `mayStore` and the sharing gate again: an update may take a permission back.
  */
 export function freshened(stored: Fields, update: Fields): Fields {
-  const news = withoutFields(endToEndFields(update), [...ABOUT_THE_BYTES, ...ABOUT_THE_USER])
+  const news = withoutFields(endToEndFields(update), ABOUT_THE_BYTES)
   const replaced = [...news.map(([name]) => name), ...ABOUT_THE_AGE]
   return [...withoutFields(stored, replaced), ...news]
 }

@@ -3,7 +3,7 @@ import type { FieldLine, Fields } from '../../core/fields.ts'
 import { fieldValue, fieldValues } from '../../core/fields.ts'
 import type { StoredResponse } from '../../core/store.ts'
 import { dateOf } from './freshness.ts'
-import { isToken, splitList } from './list.ts'
+import { isToken, splitList, withoutOws } from './list.ts'
 
 /** Stands for a selecting field that the request did not have. No field value is white space, so none equals it. */
 const ABSENT = ' '
@@ -48,11 +48,13 @@ function isUnmatchable([name, value]: FieldLine): boolean {
 /** Lists without order and without case, each element weighted by `q` (RFC 9110 12.4, 12.5, 10.1.4). */
 const PREFERENCES = new Set(['accept', 'accept-charset', 'accept-encoding', 'accept-language', 'te'])
 
+/** White space around commas means nothing in any field: lines are joined by ", " on the way (RFC 9110 5.3). */
 function normalizedValue(fields: Fields, name: string): string {
   const value = fieldValue(fields, name)
   if (value === undefined) return ABSENT
   // A quoted parameter may mean something by its case and its commas.
-  if (!PREFERENCES.has(name) || value.includes('"')) return value
+  if (value.includes('"')) return value
+  if (!PREFERENCES.has(name)) return value.split(',').map(withoutOws).join(',')
   const preferences = splitList(value.toLowerCase()).map(normalizedPreference)
   return [...new Set(preferences)].toSorted().join(',')
 }

@@ -18,6 +18,8 @@ import {
 } from '../../proxy/proxy-server.ts'
 import type { GuardSettings } from '../../proxy/target-guard.ts'
 import { tunnel } from '../../proxy/tunnel.ts'
+import { posted } from '../../retrieval/posted.ts'
+import { compileRules } from '../../retrieval/rules.ts'
 import { world, type World } from '../retrieval/world.ts'
 import { answering, exchange, OK, rawClient, startOrigin, statusOf, type Origin } from './edge-server.ts'
 
@@ -60,6 +62,7 @@ async function startProxy(
       tunnels: tunnel({ guard }, { clock: systemClock }),
       ownPages: PAGES,
       invalidate: (uri) => invalidated.push(uri),
+      posted: posted({ store: node.store, rules: () => compileRules([], []) }),
       log: (line) => lines.push(line),
       ...components,
     },
@@ -458,6 +461,41 @@ describe('the proxy', () => {
     assert.deepEqual(proxy.invalidated, [parseTargetUri(`http://127.0.0.1:${origin.port}/a`)])
   })
 
+  test('takes back what Location and Content-Location name, and nothing after an error', async (t) => {
+    const named = 'Location: /b\r\nContent-Location: /c\r\nContent-Length: 0\r\n\r\n'
+    for (const [status, paths] of [
+      [201, ['/a', '/b', '/c']],
+      [500, []],
+    ] as const) {
+      const origin = await startOrigin(t, answering(`HTTP/1.1 ${status} Told\r\n${named}`))
+      const proxy = await startProxy(t)
+      await exchange(t, proxy.port, get(origin, '/a', 'Content-Length: 0\r\n').replace('GET', 'POST'))
+      assert.deepEqual(
+        proxy.invalidated,
+        paths.map((path) => parseTargetUri(`http://127.0.0.1:${origin.port}${path}`)),
+      )
+    }
+  })
+
+  test('answers GET by what POST has told of its URI, when that is whole and small', async (t) => {
+    const origin = await startOrigin(t, (socket, text) => {
+      const path = /^POST (\S+)/.exec(text)?.[1] ?? ''
+      const size = path === '/large' ? 1024 * 1024 + 1 : 2
+      const length = path === '/cut' ? 3 : size
+      const lines = `Content-Location: ${path}\r\nCache-Control: max-age=60\r\nContent-Length: ${length}\r\n\r\n`
+      socket.end(`HTTP/1.1 200 OK\r\n${lines}${'x'.repeat(size)}`)
+    })
+    const proxy = await startProxy(t)
+    for (const path of ['/small', '/large', '/cut']) {
+      await exchange(t, proxy.port, get(origin, path, 'Content-Length: 0\r\n').replace('GET', 'POST'))
+    }
+    await proxy.node.settle()
+    const stored = [...proxy.node.store.list()].map(({ uri, size, shareable }) => [uri, size, shareable])
+    assert.deepEqual(stored, [[`http://127.0.0.1:${origin.port}/small`, 2, false]])
+    const hit = await exchange(t, proxy.port, get(origin, '/small'))
+    assert.match(hit, /Cache-Status: ihave; hit[^]*\r\n\r\nxx$/)
+  })
+
   test('cuts who may not use it without a word', async (t) => {
     const proxy = await startProxy(t, { mayUse: () => false })
     const client = await rawClient(t, proxy.port, 'GET http://a.test/ HTTP/1.1\r\nHost: a\r\n\r\n')
@@ -510,5 +548,40 @@ describe('the proxy', () => {
     await promise
     assert.equal(new Set(asked).size, 2)
     for (const client of asked) assert.doesNotMatch(client, / /)
+  })
+})
+
+describe('interim responses on the path of a resource', () => {
+  const HINTS = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X\r\nX: 1\r\n\r\n'
+
+  test('pass end to end, with their fields, and are not stored', async (t) => {
+    const origin = await startOrigin(t, answering(`${HINTS}${CACHEABLE}\r\nok`))
+    const proxy = await startProxy(t)
+    const client = await rawClient(t, proxy.port, get(origin))
+    assert.match(
+      await client.until(/ok$/),
+      /^HTTP\/1\.1 103 Early Hints\r\nLink: <\/a>\r\n\r\nHTTP\/1\.1 200 OK\r\n/,
+    )
+    await proxy.node.settle()
+    const hit = await exchange(t, proxy.port, get(origin))
+    assert.match(hit, /^HTTP\/1\.1 200 OK\r\n/)
+    assert.equal(field(hit, 'Link'), undefined)
+  })
+
+  test('pass for HEAD too, and not to HTTP/1.0 clients', async (t) => {
+    const origin = await startOrigin(t, answering(`${HINTS}${CACHEABLE}\r\n`))
+    const proxy = await startProxy(t)
+    const head = (version: string) => get(origin, '/', '', version).replace('GET', 'HEAD')
+    const client = await rawClient(t, proxy.port, head('1.1'))
+    await client.until(/^HTTP\/1\.1 103 [^]*HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n$/)
+    assert.match(await exchange(t, proxy.port, head('1.0')), /^HTTP\/1\.1 200 OK\r\n/)
+  })
+
+  test('without an end are not waited for', async (t) => {
+    const origin = await startOrigin(t, answering(HINTS.repeat(100)))
+    const proxy = await startProxy(t)
+    const client = await rawClient(t, proxy.port, get(origin))
+    const text = await client.until(/HTTP\/1\.1 [45]\d\d /)
+    assert.equal(text.split('103 Early Hints').length - 1, 64)
   })
 })

@@ -107,9 +107,38 @@ describe('validating a stale response', () => {
     const node = await stored([file('x', STALE, ETAG), notModified([['Cache-Control', FRESH]])])
     const given = await node.get()
     assert.deepEqual([given.status, given.how, given.text], [200, 'validated', 'x'])
+    const ttlMs = 59_500
+    const asked = { kind: 'forward', reason: 'stale', status: 304, detail: 'validated' }
+    assert.deepEqual({ ...given.cacheStatus, ttlMs }, { ...asked, ttlMs })
     assert.deepEqual(node.origin.requests[1]?.fields, [['If-None-Match', '"1"']])
     assert.equal((await node.get()).how, 'hit')
     assert.deepEqual([node.origin.openBodies, node.retrievals.all().length], [0, 0])
+  })
+
+  test('is done with the application’s own condition answered from what was renewed', async () => {
+    const node = await stored([file('x', STALE, ETAG), notModified([['Cache-Control', FRESH]])])
+    const given = await node.get([['If-None-Match', '"0", "1"']])
+    assert.deepEqual([given.status, given.how, given.text], [304, 'validated', ''])
+    assert.deepEqual(node.origin.requests[1]?.fields, [['If-None-Match', '"1"']])
+  })
+
+  test('fetches the file when the 304 is about another one: no application asked for that', async () => {
+    const other: Reply = { status: 304, fields: [['ETag', '"2"']] }
+    const node = await stored([file('x', STALE, ETAG), other, file('y', FRESH, [['ETag', '"2"']])])
+    const given = await node.get()
+    assert.deepEqual([given.status, given.text], [200, 'y'])
+    assert.equal(hasField(node.origin.requests[2]?.fields ?? [], 'if-none-match'), false)
+  })
+
+  test('tells how long the origin server took: the new age begins when it was asked (RFC 9111 4.2.3)', async () => {
+    const node: World = await stored([
+      file('x', STALE, ETAG),
+      () => {
+        node.clock.advance(3000)
+        return notModified([['Cache-Control', FRESH]])
+      },
+    ])
+    assert.equal(field(await node.get(), 'age'), '3')
   })
 
   test('takes the new response where the origin server has one', async () => {
@@ -203,6 +232,51 @@ describe('validating a stale response', () => {
     const given = await node.get(NO_CACHE)
     assert.deepEqual([given.text, given.how], ['new', 'internet'])
     assert.doesNotMatch(JSON.stringify(node.origin.requests), /chosen-by-the-peer|13 Nov 2023/)
+  })
+})
+
+describe('a response of another status', () => {
+  test('is stored for as long as it is fresh: a file that is not there', async () => {
+    const gone: Reply = { status: 404, fields: [['Cache-Control', 'max-age=2']], body: 'gone' }
+    const node = answering([gone, file('here', FRESH)])
+    const first = await node.get()
+    assert.deepEqual([first.status, first.text], [404, 'gone'])
+    await node.pass(1000)
+    const second = await node.get()
+    assert.deepEqual([second.status, second.text, second.how], [404, 'gone', 'hit'])
+    await node.pass(1000)
+    assert.deepEqual([(await node.get()).text, node.origin.requests.length], ['here', 2])
+  })
+
+  test('without content is stored and sent without any', async () => {
+    const node = answering([{ status: 204, fields: [['Cache-Control', FRESH]] }])
+    assert.equal((await node.get()).status, 204)
+    await node.settle()
+    const given = await node.get()
+    assert.deepEqual([given.status, given.how, given.text], [204, 'hit', ''])
+    assert.deepEqual([hasField(given.fields, 'content-length'), given.error], [false, undefined])
+  })
+
+  test('is nothing that peers are asked about, told of, or silenced by', async () => {
+    const node = answering([{ status: 404, fields: [['Cache-Control', 'max-age=1']], body: 'gone' }], {
+      rule: { share: true, immutable: true, verify: 'updater' },
+      expectation: BY_UPDATER,
+      offers: [],
+    })
+    assert.equal((await node.get()).status, 404)
+    await node.pass(1500)
+    assert.deepEqual(node.lan.locate(URL_A), { kind: 'absent' })
+    assert.equal(node.inquiries.length, 1)
+    await node.get().catch(() => {})
+    assert.equal(node.inquiries.length, 2)
+  })
+
+  test('takes a stored file’s place only where that may not stand in', async () => {
+    const busy: Reply = { status: 503, fields: [['Cache-Control', FRESH]], body: 'busy' }
+    const node = await stored([file('x', 'max-age=0, stale-if-error=60'), busy])
+    const given = await node.get()
+    assert.deepEqual([given.status, given.text], [200, 'x'])
+    assert.match(JSON.stringify(given.cacheStatus), /"status":503,"detail":"stale-if-error"/)
   })
 })
 
@@ -309,6 +383,34 @@ describe('stale-if-error', () => {
   })
 })
 
+describe('an origin server that cannot be reached', () => {
+  const away: Answering = () => {
+    throw new Fault('CONNECT_REFUSED', 'nobody listens')
+  }
+
+  test('leaves what is stored to stand in, with a validator or without, for GET and HEAD', async () => {
+    for (const fields of [ETAG, []]) {
+      const node = await stored([file('x', STALE, fields), away, away])
+      const given = await node.get()
+      assert.deepEqual([given.status, given.text], [200, 'x'])
+      assert.match(JSON.stringify(given.cacheStatus), /"reason":"stale","detail":"unreachable","ttlMs":-1500/)
+      assert.equal((await node.get([], { method: 'HEAD' })).status, 200)
+    }
+  })
+
+  test('is told of where nothing stale may be sent, and where the fault is another’s', async () => {
+    for (const strict of ['max-age=0, must-revalidate', 'max-age=0, no-cache', 's-maxage=0']) {
+      const node = await stored([file('x', strict, ETAG), away])
+      await assert.rejects(node.get(), { code: 'CONNECT_REFUSED' })
+    }
+    const refused: Answering = () => {
+      throw new Fault('FORBIDDEN_TARGET', 'not there')
+    }
+    const node = await stored([file('x', STALE, ETAG), refused])
+    await assert.rejects(node.get(), { code: 'FORBIDDEN_TARGET' })
+  })
+})
+
 describe('only-if-cached', () => {
   const asked: Fields = [['Cache-Control', 'only-if-cached']]
 
@@ -341,6 +443,34 @@ describe('HEAD', () => {
     assert.deepEqual([given.status, given.text, field(given, 'content-length')], [200, '', '5'])
     assert.deepEqual([node.origin.requests[0]?.method, node.inquiries.length], ['HEAD', 0])
     assert.deepEqual(node.store.lookup(A), [])
+  })
+
+  test('updates what is stored when nothing says that it is another (RFC 9111 4.3.5)', async () => {
+    const head: Reply = { status: 200, fields: [...ETAG, ['Content-Length', '1'], ['Cache-Control', FRESH]] }
+    const node = await stored([file('x', STALE, ETAG), head])
+    await node.get([], { method: 'HEAD' })
+    const given = await node.get()
+    assert.deepEqual([given.text, given.how, node.origin.requests.length], ['x', 'hit', 2])
+  })
+
+  for (const [what, fields] of [
+    ['entity tag', [['ETag', '"2"']]],
+    ['length', [['Content-Length', '2']]],
+  ] satisfies [string, Fields][])
+    test(`removes what is stored when it tells of another ${what}`, async () => {
+      const node = await stored([file('x', STALE, ETAG), { status: 200, fields }, file('yy', FRESH)])
+      await node.get([], { method: 'HEAD' })
+      assert.deepEqual([node.store.lookup(A), (await node.get()).text], [[], 'yy'])
+    })
+
+  test('leaves alone what another request would select, and what never changes', async () => {
+    const another: Reply = { status: 200, fields: [['ETag', '"2"']] }
+    const varied = await stored([file('x', STALE, [...ETAG, ['Vary', 'Accept']]), another])
+    await varied.get([['Accept', 'text/html']], { method: 'HEAD' })
+    assert.equal(varied.store.lookup(A).length, 1)
+    const immutable = await stored([file('x', STALE, ETAG), another], { rule: { immutable: true } })
+    await immutable.get(NO_CACHE, { method: 'HEAD' })
+    assert.equal(immutable.store.lookup(A).length, 1)
   })
 
   test('of what is stale asks the origin server', async () => {

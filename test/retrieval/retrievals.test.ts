@@ -130,6 +130,106 @@ describe('requests for the same at the same time', () => {
   })
 })
 
+describe('a response that is still coming', () => {
+  /** The first request has its head, and nothing of the body. */
+  async function coming(cacheControl: string, fields: Fields = []): Promise<World> {
+    const node: World = world({
+      rule: { share: false },
+      origin: (_, n) =>
+        whole(n === 1 ? new Flow() : 'later', 5, [
+          ...node.dated(),
+          ['Cache-Control', cacheControl],
+          ...fields,
+        ]),
+    })
+    await node.within(node.ask().resource)
+    await node.pass(1500)
+    return node
+  }
+
+  test('is given to a later request while it is fresh, with its age', async () => {
+    const node = await coming('max-age=2')
+    const { answer, trace } = await node.within(node.ask().resource)
+    assert.deepEqual([fieldValue(answer.fields, 'age'), node.origin.requests.length], ['1', 1])
+    assert.equal(trace.cacheStatus.kind === 'forward' && trace.cacheStatus.isCollapsed, true)
+  })
+
+  const asking: [string, string, Fields, Fields][] = [
+    ['it is stale', 'max-age=1', [], []],
+    ['it says no-cache', 'max-age=60, no-cache', [], []],
+    ['it says no-cache of a field', 'max-age=60, no-cache="x"', [], []],
+    ['the request says no-cache', 'max-age=60', [], [['Cache-Control', 'no-cache']]],
+    ['it is too old for the request', 'max-age=60', [], [['Cache-Control', 'max-age=1']]],
+    ['it varies', 'max-age=60', [['Vary', 'Accept-Language']], [['Accept-Language', 'de']]],
+  ]
+  for (const [why, cacheControl, came, asked] of asking)
+    test(`is not given to a later request: ${why}`, async () => {
+      const node = await coming(cacheControl, came)
+      const given = await node.get(asked)
+      assert.deepEqual([given.text, given.isCollapsed, node.origin.requests.length], ['later', false, 2])
+    })
+
+  test('is given to those that wait, and kept for nobody, when the resource was changed meanwhile', async () => {
+    const body = new Flow()
+    const node = world({
+      rule: { share: true },
+      origin: (_, n) => (n === 1 ? whole(body, 5, [['Cache-Control', 'max-age=60']]) : fresh('later')),
+    })
+    const first = node.ask()
+    await node.within(first.resource)
+    node.retrievals.outdate(A)
+    assert.equal((await node.get()).text, 'later')
+    node.store.remove(A)
+    body.push('early').end()
+    assert.equal((await node.read(first)).text, 'early')
+    await node.settle()
+    assert.deepEqual(await storedTexts(node), [])
+  })
+
+  test('is waited for while it is stored by whoever could not read along', async () => {
+    const node = world({ rule: { share: false }, origin: () => fresh('x', [['ETag', '"1"']]) })
+    const commit = node.store.commit.bind(node.store)
+    const stored = Promise.withResolvers<void>()
+    node.store.commit = async (...copy) => {
+      await stored.promise
+      return commit(...copy)
+    }
+    await node.get()
+    const asked = [[['If-None-Match', '"1"']], [['Cookie', 'a=b']]] satisfies Fields[]
+    const waiting = asked.map((fields) => node.ask(fields))
+    await node.settle()
+    stored.resolve()
+    const given = []
+    for (const each of waiting) given.push(await node.read(each))
+    assert.deepEqual(
+      given.map(({ status, how }) => [status, how]),
+      [
+        [304, 'hit'],
+        [200, 'hit'],
+      ],
+    )
+    assert.equal(node.origin.requests.length, 1)
+  })
+
+  const waiting: [string, number][] = [
+    ['max-age=0', 1],
+    ['no-cache', 2],
+    ['no-cache="x", max-age=60', 2],
+    ['max-age=0, must-revalidate', 2],
+    ['s-maxage=0', 2],
+  ]
+  for (const [cacheControl, requests] of waiting)
+    test(`is fetched ${requests} times for two that wait for it: ${cacheControl}`, async () => {
+      const node: World = world({
+        rule: { share: false },
+        origin: () => whole('x', 1, [...node.dated(), ['Cache-Control', cacheControl]]),
+      })
+      const asked = [node.ask(), node.ask()]
+      const texts = await Promise.all(asked.map(async (each) => (await node.read(each)).text))
+      assert.deepEqual([texts, node.origin.requests.length], [['x', 'x'], requests])
+    })
+})
+
 describe('a request that distrusts peers', () => {
   /** A retrieval that a peer feeds, slowly. */
   function fedByPeer(): World {

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { memoryStore } from '../../cache/memory-store.ts'
+import type { CacheStatusEntry } from '../../cache/semantics/cache-status.ts'
 import { formatHttpDate } from '../../cache/semantics/http-date.ts'
 import type { Sha256 } from '../../core/digest.ts'
 import { fieldValue, type Fields } from '../../core/fields.ts'
@@ -79,6 +80,7 @@ export interface Given {
   readonly fields: Fields
   readonly how: string
   readonly isCollapsed: boolean
+  readonly cacheStatus: CacheStatusEntry
   readonly text: string
   /** Why the body broke off; absent: it is whole. */
   readonly error?: unknown
@@ -341,7 +343,7 @@ async function delivered(asked: Promise<Resource>): Promise<Given> {
   const { answer, trace } = await asked
   const { cacheStatus, how } = trace
   const isCollapsed = cacheStatus.kind === 'forward' && cacheStatus.isCollapsed === true
-  const head = { status: answer.status, fields: answer.fields, how, isCollapsed }
+  const head = { status: answer.status, fields: answer.fields, how, isCollapsed, cacheStatus }
   const chunks: Uint8Array[] = []
   try {
     for await (const chunk of answer.body ?? []) chunks.push(chunk)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import type { EpochMs } from '../../../core/clock.ts'
 import type { Fields } from '../../../core/fields.ts'
-import { decide, staleIfErrorAllows } from '../../../cache/semantics/decision.ts'
+import { decide, MAX_DISCONNECTED_MS, staleIfErrorAllows } from '../../../cache/semantics/decision.ts'
 import { afterSeconds, cacheControl, httpDate, stored } from './fixtures.ts'
 
 const VOLATILE = { immutable: false }
@@ -140,7 +141,17 @@ test('RFC 9111 4.3.1: a validation carries the validators, and is a miss where t
     conditional: [['If-None-Match', '"a"']],
     reason: 'stale',
   })
-  assert.deepEqual(decide(request, [stored(STALE)], VOLATILE, NOW), { kind: 'miss', reason: 'stale' })
+  const plain = stored(STALE)
+  const missed = { kind: 'miss', reason: 'stale' }
+  assert.deepEqual(decide(request, [plain], VOLATILE, NOW), { ...missed, stale: plain })
+  // A server heeds conditions where it would answer with success: it could not confirm a 404, but hide the file.
+  const gone = stored([...STALE, ETAG], { status: 404 })
+  assert.deepEqual(decide(request, [gone], VOLATILE, NOW), { ...missed, stale: gone })
+})
+
+test('R6.3: that an immutable file was not there is asked again', () => {
+  const gone = stored([['Date', httpDate(0)]], { status: 404 })
+  assert.equal(decide({ method: 'GET', fields: [] }, [gone], IMMUTABLE, NOW).kind, 'miss')
 })
 
 test('RFC 9111 5.2.2.4: fields that no-cache names are sent only after a validation', () => {
@@ -176,8 +187,13 @@ const ERRORS: readonly (readonly [sentence: string, string, string, number | und
   ['501, which is an answer', 'max-age=60, stale-if-error=40', '', 501, false],
   ['stale for longer', 'max-age=60, stale-if-error=39', '', 503, false],
   ['allowed by the request', 'max-age=60', 'stale-if-error=40', 503, true],
-  ['allowed by nobody', 'max-age=60', '', undefined, false],
-  ['allowed by nobody, though fresh', 'max-age=150', 'max-age=0', undefined, false],
+  ['allowed by nobody, and there is an answer', 'max-age=60', '', 503, false],
+  ['disconnected, and nobody speaks of it', 'max-age=60', '', undefined, true],
+  ['disconnected, and the window is over', 'max-age=60, stale-if-error=39', '', undefined, false],
+  ['disconnected, and must-revalidate', 'max-age=60, must-revalidate', '', undefined, false],
+  ['disconnected, and proxy-revalidate', 'max-age=60, proxy-revalidate', '', undefined, false],
+  ['disconnected, and the request is about freshness', 'max-age=60', 'max-age=500', undefined, false],
+  ['disconnected, and fresh, but a reload', 'max-age=150', 'max-age=0', undefined, false],
   ['an unreadable window', 'max-age=60, stale-if-error=x', '', 503, false],
   ['must-revalidate', 'max-age=60, stale-if-error=40, must-revalidate', '', 503, false],
   ['s-maxage', 's-maxage=60, stale-if-error=40', '', 503, false],
@@ -191,6 +207,16 @@ for (const [sentence, response, request, status, expected] of ERRORS) {
     assert.equal(staleIfErrorAllows(asked, stored(cacheControl(response)), VOLATILE, NOW, status), expected)
   })
 }
+
+test('RFC 9111 4.2.4: a response that is stale for a week does not stand in for a server that is away', () => {
+  const response = stored(cacheControl('max-age=60'))
+  const after = (ms: number) => (response.responseTime + 60_000 + ms) as EpochMs
+  const stands = (at: EpochMs) => staleIfErrorAllows({ fields: [] }, response, VOLATILE, at)
+  assert.deepEqual(
+    [stands(after(MAX_DISCONNECTED_MS)), stands(after(MAX_DISCONNECTED_MS + 1))],
+    [true, false],
+  )
+})
 
 test('whatever the fields say, nothing stale is sent that the server forbids', () => {
   const tolerant = fc.constantFrom('max-stale', 'max-stale=9999', 'stale-while-revalidate=9999', 'public')

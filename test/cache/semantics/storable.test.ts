@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Fields } from '../../../core/fields.ts'
-import { mayStore } from '../../../cache/semantics/storable.ts'
-import { cacheControl } from './fixtures.ts'
+import { isWorthStoring, mayStore } from '../../../cache/semantics/storable.ts'
+import { cacheControl, httpDate, stored } from './fixtures.ts'
 
 interface Case {
   readonly method?: string
@@ -40,6 +40,8 @@ const STORED: readonly (readonly [sentence: string, of: Case])[] = [
     { request: AUTHORIZATION, response: cacheControl('must-revalidate') },
   ],
   ['7.3: Set-Cookie and public', { response: [COOKIE, ...cacheControl('public')] }],
+  ['7.3: Set-Cookie and max-age', { response: [COOKIE, ...cacheControl('max-age=60')] }],
+  ['7.3: Set-Cookie and Expires', { response: [COOKIE, ['Expires', httpDate(60)]] }],
   ['4.1: Vary', { response: [['Vary', 'Accept-Encoding, User-Agent']] }],
   ['5.2.1.4: a request with no-cache', { request: cacheControl('no-cache') }],
   ['a no-store inside of a quoted string', { response: cacheControl('x="no-store, private"') }],
@@ -72,7 +74,14 @@ const REFUSED: readonly (readonly [sentence: string, of: Case])[] = [
     '3.5: Authorization and an unreadable public',
     { request: AUTHORIZATION, response: cacheControl('max-age=60; public') },
   ],
-  ['7.3: Set-Cookie', { response: [COOKIE, ...cacheControl('max-age=60')] }],
+  ['7.3: Set-Cookie without a lifetime', { response: [COOKIE, ['Last-Modified', httpDate(-9000)]] }],
+  ['7.3: Set-Cookie to be validated each time', { response: [COOKIE, ...cacheControl('max-age=0')] }],
+  ['7.3: Set-Cookie and an unreadable lifetime', { response: [COOKIE, ...cacheControl('max-age=60; x')] }],
+  ['3: a status that is none', { status: 600, response: cacheControl('max-age=60') }],
+  ['RFC 6585 4: a 429', { status: 429, response: cacheControl('max-age=60') }],
+  ['RFC 6585 6: a 511', { status: 511, response: cacheControl('max-age=60') }],
+  ['a 412, for one request', { status: 412, response: cacheControl('max-age=60') }],
+  ['a 416, for one request', { status: 416, response: cacheControl('max-age=60') }],
   ['4.1: Vary: *', { response: [['Vary', 'Accept, *']] }],
   ['R6.3: a rule that does not store', { stores: false }],
 ]
@@ -84,6 +93,26 @@ for (const [sentence, of] of REFUSED) {
     assert.ok('reason' in rest && rest.reason !== '')
   })
 }
+
+const WORTH: readonly (readonly [sentence: string, status: number, Fields, worth: boolean])[] = [
+  ['a file, for peers', 200, [], true],
+  ['a 404 that is fresh', 404, cacheControl('max-age=60'), true],
+  ['a 404 that is fresh by heuristics', 404, [['Last-Modified', httpDate(-9000)]], true],
+  ['a 404 that is stale at once', 404, [], false],
+  ['a 404 with a validator, which no server heeds', 404, [['ETag', '"a"']], false],
+  ['a 203 with a validator', 203, [['ETag', '"a"']], true],
+  ['a 203 without', 203, [], false],
+]
+
+for (const [sentence, status, fields, isWorth] of WORTH) {
+  test(`${sentence} is ${isWorth ? '' : 'not '}worth storing`, () => {
+    assert.equal(isWorthStoring(stored(fields, { status }), { immutable: false }), isWorth)
+  })
+}
+
+test('R6.3: that an immutable file is not there is not immutable', () => {
+  assert.equal(isWorthStoring(stored([], { status: 404 }), { immutable: true }), false)
+})
 
 test('RFC 9111 3.1, 5.2.2.7: hop-by-hop fields, and those that private names, are not stored', () => {
   const response: Fields = [

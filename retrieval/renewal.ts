@@ -1,0 +1,57 @@
+/** Stored responses brought up to date by what the origin server says without sending them again (RFC 9111 3.2). */
+import type { EpochMs } from '../core/clock.ts'
+import type { Fields } from '../core/fields.ts'
+import type { Store, StoredResponse } from '../core/store.ts'
+import { freshened, headConfirms } from '../cache/semantics/validation.ts'
+import { matches } from '../cache/semantics/vary.ts'
+import { admit } from './admission.ts'
+import type { RetrievalRequest } from './request.ts'
+
+/** A 304, or a 200 to HEAD. */
+export interface Update {
+  readonly fields: Fields
+  readonly requestTime: EpochMs
+  readonly responseTime: EpochMs
+}
+
+export interface Renewed {
+  readonly response: StoredResponse
+  /** An update may also take back the permission to store, or vary by something else (RFC 9111 4.1, 4.3.4). */
+  readonly mayStay: boolean
+}
+
+/** Updates `known`, which is stored. What may not stay is the caller's to remove, once it has been delivered. */
+export function renew(
+  store: Store,
+  known: StoredResponse,
+  { fields: news, ...times }: Update,
+  request: RetrievalRequest,
+): Renewed {
+  const fields = freshened(known.fields, news)
+  const admission = admit(request, { status: known.status, fields, ...times })
+  const isAdmitted = admission.kind === 'admitted'
+  const shareable = known.shareable && isAdmitted && admission.isShareable
+  const response = store.freshen(known, { fields, ...times, shareable })
+  return { response, mayStay: isAdmitted && isSameSelection(admission.selecting, known.selecting) }
+}
+
+/**
+ * A 200 to HEAD updates the stored responses that a GET would have been answered with, or shows that they are outdated
+ * (RFC 9111 4.3.5). What peers said of their copies is no measure, and a file that never changes cannot be outdated.
+ */
+export function heedHead(store: Store, update: Update, request: RetrievalRequest): void {
+  const { uri, fields, policy } = request
+  const known = store.lookup(uri).filter(({ selecting, source, status }) => {
+    const couldAnswer = matches(selecting, fields) && source === 'internet' && status === 200
+    return couldAnswer && !policy.immutable
+  })
+  if (known.some((each) => !headConfirms(update.fields, each))) return void store.remove(uri)
+  for (const each of known) {
+    const { kind } = admit(request, { status: 200, ...update, fields: freshened(each.fields, update.fields) })
+    if (kind === 'admitted') renew(store, each, update, request)
+  }
+}
+
+function isSameSelection(one: Fields, other: Fields): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
