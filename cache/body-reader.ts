@@ -8,6 +8,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import { areComplete, type BodyDigests, isPiece, PIECE_BYTES, pieceSpan } from './piece-digests.ts'
+import type { Place, StoredBody } from './place.ts'
 import { storeFault } from './store-fault.ts'
 
 /** Bytes of small bodies kept in memory, checked. */
@@ -22,23 +23,35 @@ interface CheckedPieces {
   readonly pieces: Set<number>
 }
 
+/** Where bodies are. */
+export interface ReadFiles {
+  readonly pathOf: (digest: Sha256) => string
+  /** The segment there is open while `work` goes on (cache/segment-files.ts). */
+  readonly useSegment: <Result>(place: Place, work: (file: FileHandle) => Promise<Result>) => Promise<Result>
+}
+
 export class BodyReader {
-  readonly #pathOf: (digest: Sha256) => string
+  readonly #files: ReadFiles
   readonly #hot = new LRUCache<Sha256, Uint8Array>({
     maxSize: HOT_BYTES,
     sizeCalculation: (bytes) => Math.max(1, bytes.length),
   })
   readonly #checked = new LRUCache<Sha256, CheckedPieces>({ max: REMEMBERED_BODIES })
 
-  constructor(pathOf: (digest: Sha256) => string) {
-    this.#pathOf = pathOf
+  constructor(files: ReadFiles) {
+    this.#files = files
   }
 
   /** See `Bodies.read`. */
-  async *read(body: BodyDigests, span: ByteSpan): AsyncGenerator<Uint8Array> {
+  async *read(body: StoredBody, span: ByteSpan): AsyncGenerator<Uint8Array> {
     if (!areComplete(body.pieces, body.size)) throw corrupt(body, 'its digests are incomplete')
     if (body.size > PIECE_BYTES) yield* this.#readPieces(body, span)
     else yield (await this.#whole(body)).subarray(span.start, span.end)
+  }
+
+  /** These are the bytes of a small body, in an array of their own: it will be asked for soon. */
+  remember(digest: Sha256, bytes: Uint8Array): void {
+    this.#hot.set(digest, bytes)
   }
 
   /** The body has gone. */
@@ -47,18 +60,21 @@ export class BodyReader {
     this.#checked.delete(digest)
   }
 
-  async #whole(body: BodyDigests): Promise<Uint8Array> {
+  async #whole(body: StoredBody): Promise<Uint8Array> {
     const hot = this.#hot.get(body.sha256)
     if (hot !== undefined) return hot
+    const bytes = await this.#readWhole(body)
+    if (!isPiece(body, 0, bytes)) throw corrupt(body, 'its bytes do not match its digest')
+    this.#hot.set(body.sha256, bytes)
+    return bytes
+  }
+
+  async #readWhole(body: StoredBody): Promise<Uint8Array> {
+    const start = body.place?.start ?? 0
+    const read = (file: FileHandle) => readExactly(file, { start, end: start + body.size }, body)
+    if (body.place !== undefined) return this.#files.useSegment(body.place, read)
     const file = await this.#open(body)
-    try {
-      const bytes = await readExactly(file, { start: 0, end: body.size }, body)
-      if (!isPiece(body, 0, bytes)) throw corrupt(body, 'its bytes do not match its digest')
-      this.#hot.set(body.sha256, bytes)
-      return bytes
-    } finally {
-      await file.close()
-    }
+    return read(file).finally(() => file.close())
   }
 
   async *#readPieces(body: BodyDigests, span: ByteSpan): AsyncGenerator<Uint8Array> {
@@ -85,7 +101,7 @@ export class BodyReader {
   }
 
   async #open(body: BodyDigests): Promise<FileHandle> {
-    const path = this.#pathOf(body.sha256)
+    const path = this.#files.pathOf(body.sha256)
     try {
       return await open(path, 'r')
     } catch (error) {
@@ -117,7 +133,8 @@ async function readExactly(file: FileHandle, span: ByteSpan, body: BodyDigests):
     const { bytesRead } = await file
       .read(buffer, done, buffer.length - done, span.start + done)
       .catch(unreadable)
-    if (bytesRead === 0) throw corrupt(body, `its file ends at ${span.start + done} of ${body.size} bytes`)
+    if (bytesRead === 0)
+      throw corrupt(body, `its file ends at byte ${span.start + done}, before the ${span.end} that it needs`)
     done += bytesRead
   }
   return buffer

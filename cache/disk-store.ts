@@ -1,4 +1,4 @@
-/** The store on disk: `directory/{index.sqlite, bodies/, growing/, lock}` (R7.2). */
+/** The store on disk: `directory/{index.sqlite, bodies/, segments/, growing/, lock}` (R7.2). */
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
@@ -26,7 +26,10 @@ const DEFAULT_RESERVE_BYTES = 64 * 1024 * 1024
 export function diskStore(settings: DiskStoreSettings, components: DiskStoreComponents): Store {
   const { directory, reserveBytes = DEFAULT_RESERVE_BYTES } = settings
   const { random, log = () => {} } = components
-  const bodies = new BodyFiles({ directory, reserveBytes }, { random, log })
   const index = new IndexDatabase(join(directory, 'index.sqlite'), log)
+  const bodies = new BodyFiles(
+    { directory, reserveBytes, maxBytes: settings.maxBytes },
+    { index, random, log },
+  )
   return new ResponseStore(settings, { index, bodies, log })
 }

@@ -1,6 +1,7 @@
 /** Where a growing copy keeps its bytes: a file (cache/growing-file.ts) or memory (cache/memory-store.ts). */
 import type { Sha256 } from '../core/digest.ts'
 import type { ByteSpan } from '../core/ranges.ts'
+import type { Place } from './place.ts'
 
 export interface GrowingBytes {
   /**
@@ -15,9 +16,10 @@ export interface GrowingBytes {
   /**
    * They are complete: makes them the stored body of this name, in one step and lasting. Whenever a reader of the
    * growing copy is at work from now on, the body is in use: `pin` says so, and what it returns ends it.
+   * @returns where it is, `undefined` for a body with a file of its own.
    * @throws Fault STORE_FULL, STORE_FAILED.
    */
-  keep(name: Sha256, pin: () => () => void): Promise<void>
+  keep(name: Sha256, pin: () => () => void): Promise<Place | undefined>
   /** Lets go of everything that is not kept. More than once is harmless. */
   remove(): Promise<void>
   /** A reader begins; what is returned says that it has ended. */

@@ -6,8 +6,9 @@ import { Fault } from '../core/fault.ts'
 import type { ResponseHead, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
-import { readContent, readPieces, type ResponseRow, writeContent } from './index-schema.ts'
-import type { BodyDigests, PieceDigests } from './piece-digests.ts'
+import { readContent, readPieces, readPlace, type ResponseRow, writeContent } from './index-schema.ts'
+import { isSamePlace, type StoredBody } from './place.ts'
+import type { Move, PlacedBody, PlaceIndex, SegmentUse } from './place-index.ts'
 import {
   type FreedBody,
   type Insertion,
@@ -25,9 +26,10 @@ const REMEMBERED_URIS = 10_000
 /** Characters of header fields and URIs that are remembered, at most. */
 const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
 
+const FREED = 'digest, size, segment, start'
 const COLUMNS = 'SELECT id, used, digest, content, seal FROM responses'
 
-export class IndexDatabase implements ResponseIndex {
+export class IndexDatabase implements ResponseIndex, PlaceIndex {
   readonly #path: string
   readonly #log: StoreLog
   #database: DatabaseSync | undefined
@@ -90,26 +92,51 @@ export class IndexDatabase implements ResponseIndex {
     return found.filter((response) => response.digest === digest)
   }
 
-  pieces(digest: Sha256): PieceDigests | undefined {
-    const row = this.#guarded(() => this.#get('SELECT pieces FROM bodies WHERE digest = ?', digest))
-    return row === undefined ? undefined : readPieces(row['pieces'])
+  body(digest: Sha256): Pick<StoredBody, 'pieces' | 'place'> | undefined {
+    const sql = 'SELECT segment, start, pieces FROM bodies WHERE digest = ?'
+    const row = this.#guarded(() => this.#get(sql, digest))
+    return row === undefined ? undefined : { pieces: readPieces(row['pieces']), place: readPlace(row) }
   }
 
-  digestsFrom(prefix: string): readonly Sha256[] {
+  digestsFrom(prefix: string, which?: 'in-files'): readonly Sha256[] {
     // '~' is beyond every hexadecimal digit.
-    const sql = 'SELECT digest FROM bodies WHERE digest >= ? AND digest < ?'
+    const all = 'SELECT digest FROM bodies WHERE digest >= ? AND digest < ?'
+    const sql = which === undefined ? all : `${all} AND segment IS NULL`
     return this.#guarded(() => this.#all(sql, prefix, `${prefix}~`)).map((row) => row['digest'] as Sha256)
   }
 
-  insert(head: ResponseHead, body: BodyDigests): Insertion {
+  segments(): readonly SegmentUse[] {
+    const sql = `SELECT segment, count(*) AS bodies, sum(size) AS bytes FROM bodies
+      WHERE segment IS NOT NULL GROUP BY segment`
+    return this.#guarded(() => this.#all(sql).map(readUse))
+  }
+
+  bodiesIn(segment: number, from = 0): readonly PlacedBody[] {
+    const sql =
+      'SELECT digest, size, segment, start FROM bodies WHERE segment = ? AND start >= ? ORDER BY start'
+    return this.#guarded(() => this.#all(sql, segment, from).map(readFreed)).filter(isPlaced)
+  }
+
+  move(moves: readonly Move[]): ReadonlySet<Sha256> {
+    const sql = `UPDATE bodies SET segment = ?, start = ? WHERE digest = ? AND segment = ? AND start = ?
+      RETURNING digest`
+    return this.#atomically(() => {
+      const moved = moves.flatMap(({ to, body: { digest, place } }) =>
+        this.#all(sql, to.segment, to.start, digest, place.segment, place.start),
+      )
+      return new Set(moved.map((row) => row['digest'] as Sha256))
+    })
+  }
+
+  insert(head: ResponseHead, body: StoredBody): Insertion {
     const response = { ...head, size: body.size, digest: body.sha256 }
     const { content, seal } = writeContent(response)
     const variant = variantKey(head.selecting)
     const insertion = this.#atomically(() => {
       const replaced = this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
       for (const { id } of replaced) this.#set('DELETE FROM responses WHERE id = ?', id)
-      const isNewBody = this.#get('SELECT 1 FROM bodies WHERE digest = ?', body.sha256) === undefined
-      this.#set('INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)', body.sha256, body.size, body.pieces)
+      const [before] = this.#all(`SELECT ${FREED} FROM bodies WHERE digest = ?`, body.sha256).map(readFreed)
+      this.#putBody(body)
       const id = this.#set(
         'INSERT INTO responses (uri, variant, digest, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)',
         head.uri,
@@ -120,7 +147,9 @@ export class IndexDatabase implements ResponseIndex {
         seal,
       )
       const freed = this.#deleteUnused(replaced)
-      return { stored: { ...response, id }, replaced, freed, isNewBody }
+      const isNewBody = before === undefined
+      const superseded = isNewBody || isSamePlace(before.place, body.place) ? undefined : before
+      return { stored: { ...response, id }, replaced, freed, isNewBody, superseded }
     })
     this.#remembered.delete(head.uri)
     return insertion
@@ -186,9 +215,14 @@ export class IndexDatabase implements ResponseIndex {
     this.#onLost()
   }
 
+  #putBody({ sha256, size, place, pieces }: StoredBody): void {
+    const sql = 'INSERT OR REPLACE INTO bodies (digest, size, segment, start, pieces) VALUES (?, ?, ?, ?, ?)'
+    this.#set(sql, sha256, size, place?.segment ?? null, place?.start ?? null, pieces)
+  }
+
   #deleteUnused(responses: readonly { readonly digest: string }[]): FreedBody[] {
     const sql = `DELETE FROM bodies WHERE digest = ?1 AND NOT EXISTS
-      (SELECT 1 FROM responses WHERE digest = ?1) RETURNING digest, size`
+      (SELECT 1 FROM responses WHERE digest = ?1) RETURNING ${FREED}`
     return responses.flatMap(({ digest }) => this.#all(sql, digest).map(readFreed))
   }
 
@@ -281,8 +315,20 @@ export class IndexDatabase implements ResponseIndex {
 }
 
 /** @throws IndexDamage: with a wrong size the books of the quota would be wrong for good. */
-function readFreed({ digest, size }: Record<string, unknown>): FreedBody {
+function readFreed(row: Record<string, unknown>): FreedBody {
+  const { digest, size } = row
   if (typeof digest === 'string' && Number.isSafeInteger(size))
-    return { digest: digest as Sha256, size: Number(size) }
+    return { digest: digest as Sha256, size: Number(size), place: readPlace(row) }
   throw new IndexDamage(`a body of ${typeof size} bytes`)
+}
+
+function isPlaced(body: FreedBody): body is PlacedBody {
+  return body.place !== undefined
+}
+
+/** @throws IndexDamage. */
+function readUse({ segment, bodies, bytes }: Record<string, unknown>): SegmentUse {
+  if (Number.isSafeInteger(segment) && Number.isSafeInteger(bytes))
+    return { segment: Number(segment), bodies: Number(bodies), bytes: Number(bytes) }
+  throw new IndexDamage(`${typeof bytes} bytes in a segment`)
 }

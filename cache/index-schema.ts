@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto'
 import type { StoredResponse } from '../core/store.ts'
 import type { PieceDigests } from './piece-digests.ts'
+import type { Place } from './place.ts'
 
 /** Raised with every change of the tables; an index of another version is put aside. */
 export const SCHEMA_VERSION = 2
@@ -9,12 +10,14 @@ export const SCHEMA_VERSION = 2
 /**
  * `content` is the response as JSON; the other columns of `responses` only serve to find it. `seal` is the digest
  * of `content`: SQLite has no checksums of its own, and a flipped bit must not become a header field (R7.2).
- * `used` numbers the uses: the higher, the more recent. The index on `size` lets the sum be taken without a visit
- * to the rows, whose piece digests can be long.
+ * `used` numbers the uses: the higher, the more recent. `segment` and `start` are a body's place, NULL when it has a file
+ * of its own. The index on places lets sums be taken without a visit to the rows, whose piece digests can be long.
  */
 export const SCHEMA = `
-  CREATE TABLE bodies (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, pieces BLOB NOT NULL);
-  CREATE INDEX bodies_size ON bodies (size);
+  CREATE TABLE bodies (
+    digest TEXT PRIMARY KEY, size INTEGER NOT NULL, segment INTEGER, start INTEGER, pieces BLOB NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX bodies_place ON bodies (segment, start, size);
   CREATE TABLE responses (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     uri TEXT NOT NULL, variant TEXT NOT NULL, digest TEXT NOT NULL, used INTEGER NOT NULL UNIQUE,
@@ -48,6 +51,20 @@ export function readContent({ id, content, seal }: ResponseRow): StoredResponse 
 /** The piece digests in this column; none at all, which no large body is complete with, when it is not what was written. */
 export function readPieces(column: unknown): PieceDigests {
   return column instanceof Uint8Array ? column : new Uint8Array()
+}
+
+/** Segments have numbers below this one; a flipped bit must not use up all numbers there are. */
+const MAX_SEGMENTS = 2 ** 32
+
+/** The place in these columns; a place where nothing can be when they are not what was written. */
+export function readPlace({ segment, start }: Record<string, unknown>): Place | undefined {
+  if (segment === null && start === null) return undefined
+  const isPlace = isCount(segment) && isCount(start) && segment < MAX_SEGMENTS
+  return isPlace ? { segment, start } : { segment: -1, start: 0 }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
 function sealOf(content: string): string {

@@ -2,7 +2,7 @@
 import type { Sha256 } from '../core/digest.ts'
 import type { ResponseHead, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import type { BodyDigests, PieceDigests } from './piece-digests.ts'
+import type { StoredBody } from './place.ts'
 import {
   type FreedBody,
   type Insertion,
@@ -16,7 +16,7 @@ export class MemoryIndex implements ResponseIndex {
   readonly #responses = new Map<number, StoredResponse>()
   readonly #byUri = new Map<TargetUri, Set<number>>()
   readonly #byDigest = new Map<Sha256, Set<number>>()
-  readonly #bodies = new Map<Sha256, BodyDigests>()
+  readonly #bodies = new Map<Sha256, StoredBody>()
   #lastId = 0
 
   open(): void {}
@@ -36,15 +36,15 @@ export class MemoryIndex implements ResponseIndex {
     return this.#all(this.#byDigest.get(digest)).toSorted((one, other) => other.id - one.id)
   }
 
-  pieces(digest: Sha256): PieceDigests | undefined {
-    return this.#bodies.get(digest)?.pieces
+  body(digest: Sha256): StoredBody | undefined {
+    return this.#bodies.get(digest)
   }
 
   digestsFrom(prefix: string): readonly Sha256[] {
     return [...this.#bodies.keys()].filter((digest) => digest.startsWith(prefix))
   }
 
-  insert(head: ResponseHead, body: BodyDigests): Insertion {
+  insert(head: ResponseHead, body: StoredBody): Insertion {
     const variant = variantKey(head.selecting)
     const replaced = this.lookup(head.uri).filter(({ selecting }) => variantKey(selecting) === variant)
     const isNewBody = !this.#bodies.has(body.sha256)
@@ -53,7 +53,7 @@ export class MemoryIndex implements ResponseIndex {
     this.#responses.set(stored.id, stored)
     addTo(this.#byUri, stored.uri, stored.id)
     addTo(this.#byDigest, stored.digest, stored.id)
-    return { stored, replaced, freed: this.delete(replaced), isNewBody }
+    return { stored, replaced, freed: this.delete(replaced), isNewBody, superseded: undefined }
   }
 
   update(response: StoredResponse): boolean {

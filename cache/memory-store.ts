@@ -10,6 +10,7 @@ import { CHUNK_BYTES } from './growing-copy.ts'
 import { GrowingMemory } from './growing-memory.ts'
 import { MemoryIndex } from './memory-index.ts'
 import { type BodyDigests } from './piece-digests.ts'
+import type { FreedBody } from './response-index.ts'
 import { ResponseStore, type StoreLimits } from './response-store.ts'
 
 export interface MemoryStoreSettings extends StoreLimits {
@@ -30,6 +31,8 @@ class MemoryBodies implements Bodies {
 
   async start(): Promise<void> {}
 
+  async quiesce(): Promise<void> {}
+
   async stop(): Promise<void> {}
 
   async grow(): Promise<GrowingBytes> {
@@ -44,9 +47,17 @@ class MemoryBodies implements Bodies {
     }
   }
 
-  async remove(digest: Sha256): Promise<void> {
+  settle(): void {}
+
+  async remove({ digest }: FreedBody): Promise<void> {
     this.#bodies.delete(digest)
   }
+
+  neighbours(): readonly FreedBody[] {
+    return []
+  }
+
+  recount(): void {}
 
   async freeBytes(): Promise<number> {
     return Infinity

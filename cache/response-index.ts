@@ -3,13 +3,15 @@ import type { Sha256 } from '../core/digest.ts'
 import type { Fields } from '../core/fields.ts'
 import type { ResponseHead, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import type { BodyDigests, PieceDigests } from './piece-digests.ts'
+import type { Place, StoredBody } from './place.ts'
 
 /** A body that no response has any more. */
 export interface FreedBody {
   readonly digest: Sha256
   /** Bytes. */
   readonly size: number
+  /** `undefined`: it has a file of its own. */
+  readonly place?: Place | undefined
 }
 
 export interface Insertion {
@@ -19,6 +21,8 @@ export interface Insertion {
   readonly freed: readonly FreedBody[]
   /** No response had this body before. */
   readonly isNewBody: boolean
+  /** Where a body was that was here already and is somewhere else now. */
+  readonly superseded: FreedBody | undefined
 }
 
 /** Every method may throw Fault STORE_FAILED or STORE_FULL. */
@@ -31,12 +35,12 @@ export interface ResponseIndex {
   /** The most recent first. */
   lookup(uri: TargetUri): readonly StoredResponse[]
   byDigest(digest: Sha256): readonly StoredResponse[]
-  /** The digests of the body's pieces; `undefined` when no response has this body. */
-  pieces(digest: Sha256): PieceDigests | undefined
-  /** All digests that begin with these hexadecimal digits. */
-  digestsFrom(prefix: string): readonly Sha256[]
+  /** `undefined` when no response has this body. */
+  body(digest: Sha256): Pick<StoredBody, 'pieces' | 'place'> | undefined
+  /** All digests that begin with these hexadecimal digits; of the bodies only that have files of their own, if asked. */
+  digestsFrom(prefix: string, which?: 'in-files'): readonly Sha256[]
   /** All at once or nothing. */
-  insert(head: ResponseHead, body: BodyDigests): Insertion
+  insert(head: ResponseHead, body: StoredBody): Insertion
   /** Overwrites the response with this id. @returns whether it was there. */
   update(response: StoredResponse): boolean
   /** @returns the bodies that no response has any more. */

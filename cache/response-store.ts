@@ -5,6 +5,7 @@
  * Order is what makes it crash-safe: a body is whole and on the disk before a row names it, and the row is gone
  * before its body is. What is left over then is a body without a row, which the sweep removes.
  */
+import { setImmediate } from 'node:timers/promises'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
@@ -23,9 +24,10 @@ import type { Bodies, SweepView } from './bodies.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { type CopyRoom, GrowingBody } from './growing-copy.ts'
 import type { BodyDigests } from './piece-digests.ts'
+import { isSamePlace, type StoredBody } from './place.ts'
 import { PinnedBodies } from './pinned-bodies.ts'
-import type { Insertion, ResponseIndex } from './response-index.ts'
-import { type Evictor, Room } from './room.ts'
+import type { FreedBody, Insertion, ResponseIndex } from './response-index.ts'
+import { EVICTIONS_PER_TURN, type Evictor, Room } from './room.ts'
 import { SpaceBooks } from './space.ts'
 import { isMissing } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
@@ -83,6 +85,7 @@ export class ResponseStore implements Store {
     this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
     await this.#pinned.stop()
+    await this.#bodies.quiesce()
     this.#index.close()
     await this.#bodies.stop()
   }
@@ -134,7 +137,8 @@ export class ResponseStore implements Store {
   }
 
   link(body: StoredResponse, head: ResponseHead): StoredResponse {
-    return this.#settle(this.#index.insert(head, this.#bodyOf(body)))
+    const whole = this.#bodyOf(body)
+    return this.#settle(this.#index.insert(head, whole), whole)
   }
 
   freshen(response: StoredResponse, update: Freshening): StoredResponse {
@@ -175,41 +179,39 @@ export class ResponseStore implements Store {
   ): Promise<StoredResponse> {
     // Pinned, it is safe from the sweep while it has no row.
     const unpin = this.#pinned.pin(body.sha256)
+    let kept: StoredBody = body
     try {
-      await bytes.keep(body.sha256, () => this.#pinned.pin(body.sha256))
-      return await this.#enter(body, head, room)
+      const pin = () => this.#pinned.pin(body.sha256)
+      kept = { ...body, place: await whereRoom(room, () => bytes.keep(body.sha256, pin)) }
+      return await whereRoom(room, () => this.#enter(kept, head, room))
     } catch (error) {
-      this.#removeUnlessStored(body)
+      this.#removeUnlessStored(kept)
       throw error
     } finally {
+      if (kept.place !== undefined) this.#bodies.settle(kept.place)
       unpin()
     }
   }
 
-  async #enter(body: BodyDigests, head: ResponseHead, room: CopyRoom): Promise<StoredResponse> {
-    const insert = () => {
-      const insertion = this.#index.insert(head, body)
-      room.close()
-      return this.#settle(insertion)
-    }
-    try {
-      return insert()
-    } catch (error) {
-      if (!isFull(error)) throw error
-      await room.freeDisk(0)
-      return insert()
-    }
+  async #enter(body: StoredBody, head: ResponseHead, room: CopyRoom): Promise<StoredResponse> {
+    const insertion = this.#index.insert(head, body)
+    room.close()
+    return this.#settle(insertion, body)
   }
 
-  #removeUnlessStored({ sha256, size }: BodyDigests): void {
-    if (this.#index.pieces(sha256) !== undefined) return
-    this.#pinned.add(sha256, size)
-    void this.#pinned.remove([{ digest: sha256, size }])
+  #removeUnlessStored({ sha256: digest, size, place }: StoredBody): void {
+    const stored = this.#index.body(digest)
+    if (stored !== undefined && isSamePlace(stored.place, place)) return
+    if (place !== undefined) return void this.#bodies.remove({ digest, size, place })
+    this.#pinned.add({ digest, size })
+    void this.#pinned.remove([{ digest, size }])
   }
 
   /** The books and the listeners follow what the index did. */
-  #settle({ stored, replaced, freed, isNewBody }: Insertion): StoredResponse {
-    if (isNewBody) this.#pinned.add(stored.digest, stored.size)
+  #settle({ stored, replaced, freed, isNewBody, superseded }: Insertion, body: StoredBody): StoredResponse {
+    const { digest, size } = stored
+    if (isNewBody) this.#pinned.add({ digest, size, place: body.place })
+    if (superseded !== undefined) void this.#bodies.remove(superseded)
     void this.#pinned.remove(freed)
     this.#announceRemoved(replaced)
     this.#responses += 1
@@ -230,14 +232,41 @@ export class ResponseStore implements Store {
       await this.#drop(responses)
     } catch (error) {
       if (!isFull(error)) throw error
-      for (const { digest } of responses) await this.#bodies.remove(digest)
+      const inFiles = responses.filter(({ digest }) => this.#hasFile(digest))
+      for (const { digest, size } of inFiles) await this.#bodies.remove({ digest, size })
       await this.#drop(responses)
     }
   }
 
-  #bodyOf(response: StoredResponse): BodyDigests {
-    const pieces = this.#index.pieces(response.digest)
-    if (pieces !== undefined) return { size: response.size, sha256: response.digest, pieces }
+  /**
+   * A file system has the space of small bodies back only when all go that lie together: they go, but for those in use,
+   * however recently they were used. They were stored at about the same time.
+   * @returns the bytes of all that went, at least `bytes` of them if there are so many.
+   */
+  async #evictFromDisk(responses: readonly StoredResponse[], bytes: number): Promise<number> {
+    let freed = 0
+    for (const { digest } of responses) {
+      if (freed >= bytes) break
+      const together = this.#liesWith(digest).filter((body) => !this.#pinned.isPinned(body.digest))
+      for (let at = 0; at < together.length; at += EVICTIONS_PER_TURN) {
+        const portion = together.slice(at, at + EVICTIONS_PER_TURN)
+        await this.#evict(portion.flatMap((body) => this.#index.byDigest(body.digest)))
+        freed += portion.reduce((sum, { size }) => sum + size, 0)
+        await setImmediate()
+      }
+    }
+    return freed
+  }
+
+  #liesWith(digest: Sha256): readonly Omit<FreedBody, 'place'>[] {
+    const place = this.#index.body(digest)?.place
+    if (place !== undefined) return this.#bodies.neighbours(place)
+    return this.#index.byDigest(digest).slice(0, 1)
+  }
+
+  #bodyOf(response: StoredResponse): StoredBody {
+    const body = this.#index.body(response.digest)
+    if (body !== undefined) return { ...body, size: response.size, sha256: response.digest }
     throw new Fault('STORE_FAILED', `${response.uri} is no longer stored`)
   }
 
@@ -250,6 +279,7 @@ export class ResponseStore implements Store {
     const { bytes, responses } = this.#index.totals()
     this.#pinned.recount(bytes)
     this.#responses = responses
+    this.#bodies.recount()
     const { signal } = this.#stopping
     this.#sweeping = this.#sweeping
       .then(() => this.#bodies.sweep(this.#sweepView(), signal))
@@ -258,10 +288,25 @@ export class ResponseStore implements Store {
 
   #sweepView(): SweepView {
     return {
-      isWanted: (digest) => this.#pinned.isPinned(digest) || this.#index.pieces(digest) !== undefined,
-      digestsFrom: (prefix) => this.#index.digestsFrom(prefix),
-      missing: (digest) => this.#loseBody(digest, 'its file is missing'),
+      isWanted: (digest) => this.#pinned.isPinned(digest) || this.#hasFile(digest),
+      digestsFrom: (prefix) => this.#index.digestsFrom(prefix, 'in-files'),
+      missing: (body) => this.#loseMissing(body),
     }
+  }
+
+  /** It may have been stored again since it was found missing. */
+  #loseMissing({ digest, place }: Omit<FreedBody, 'size'>): void {
+    const stored = this.#index.body(digest)
+    if (stored === undefined || !isSamePlace(stored.place, place)) return
+    this.#loseBody(
+      digest,
+      place === undefined ? 'its file is missing' : 'its segment is missing or too short',
+    )
+  }
+
+  #hasFile(digest: Sha256): boolean {
+    const body = this.#index.body(digest)
+    return body !== undefined && body.place === undefined
   }
 
   #evictor(): Evictor {
@@ -269,6 +314,7 @@ export class ResponseStore implements Store {
       candidates: () => this.#evictable(),
       bytesInUse: () => this.#bytesInUse(),
       evict: (responses) => this.#evict(responses),
+      evictFromDisk: (responses, bytes) => this.#evictFromDisk(responses, bytes),
       freeBytes: () => this.#bodies.freeBytes(),
     }
   }
@@ -292,6 +338,17 @@ export class ResponseStore implements Store {
 
   #announce(event: StoreEvent): void {
     for (const listener of this.#listeners) listener(event)
+  }
+}
+
+/** Does `work`; on a full file system it frees something and does it once more. */
+async function whereRoom<Result>(room: CopyRoom, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isFull(error)) throw error
+    await room.freeDisk(0)
+    return work()
   }
 }
 

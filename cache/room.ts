@@ -17,7 +17,7 @@ const FREED_WHEN_FULL = 1024 * 1024
  */
 const MAX_ATTEMPTS = 3
 /** Responses that are evicted before anything else of this process has its turn. */
-const EVICTIONS_PER_TURN = 64
+export const EVICTIONS_PER_TURN = 64
 
 /** What is needed of the store. */
 export interface Evictor {
@@ -25,8 +25,10 @@ export interface Evictor {
   candidates(): Iterable<StoredResponse>
   /** Bytes of the bodies that cannot be evicted now. */
   bytesInUse(): number
-  /** Removes responses; resolves when their space is free. */
+  /** Removes responses; resolves when their part of the quota is free. */
   evict(responses: readonly StoredResponse[]): Promise<void>
+  /** Removes responses, and what else must go, until the file system has about `bytes` back. @returns the bytes that went. */
+  evictFromDisk(responses: readonly StoredResponse[], bytes: number): Promise<number>
   /** Bytes that the file system may still take; negative when its reserve is touched. */
   freeBytes(): Promise<number>
 }
@@ -81,7 +83,9 @@ export class Room {
       const shortage = more > 0 ? this.#books.shortage(more) : 0
       if (shortage === 0) return account.claim(bytes)
       if (!this.#books.couldFit(more, this.#evictor.bytesInUse())) throw this.#full(more)
-      if ((await this.#evict(shortage)) === 'nothing to evict') throw this.#full(more)
+      const victims = this.#victims(shortage)
+      if (victims.length === 0) throw this.#full(more)
+      await this.#evictor.evict(victims)
     }
   }
 
@@ -98,15 +102,15 @@ export class Room {
 
   async #freeDisk(bytes: number): Promise<void> {
     for (let freed = 0; freed < bytes;) {
-      const more = await this.#evict(bytes - freed)
-      if (more !== 'nothing to evict') freed += more
+      const victims = this.#victims(bytes - freed)
+      if (victims.length > 0) freed += await this.#evictor.evictFromDisk(victims, bytes - freed)
       else if (freed === 0) throw diskFull(bytes)
       else return
     }
   }
 
-  /** Evicts about `bytes`, in one turn's portion at most. @returns the bytes of the responses that went. */
-  async #evict(bytes: number): Promise<number | 'nothing to evict'> {
+  /** What is to go so that about `bytes` are freed, one turn's portion at most. */
+  #victims(bytes: number): StoredResponse[] {
     const victims: StoredResponse[] = []
     let found = 0
     for (const response of this.#evictor.candidates()) {
@@ -114,9 +118,7 @@ export class Room {
       found += response.size
       if (found >= bytes || victims.length === EVICTIONS_PER_TURN) break
     }
-    if (victims.length === 0) return 'nothing to evict'
-    await this.#evictor.evict(victims)
-    return found
+    return victims
   }
 
   #mustFit(size: number): void {

@@ -1,50 +1,35 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import type { Sha256 } from '../../core/digest.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Store } from '../../core/store.ts'
 import { storeConformance } from './store-conformance.ts'
 import {
+  bodyFiles,
   bytesOf,
   collect,
+  cutBody,
   fault,
+  flipBit,
   headOf,
   MIB,
   openDiskStore,
   put,
   readAll,
+  removeBody,
   temporaryDirectory,
   turns,
   until,
   uriOf,
+  whereIs,
 } from './store-fixtures.ts'
 
 storeConformance('the disk store', async (test, limits) => {
   const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), ...limits })
   return store
 })
-
-function bodyPath(directory: string, digest: Sha256): string {
-  return join(directory, 'bodies', digest.slice(0, 2), digest)
-}
-
-function flip(path: string, at: number): void {
-  const bytes = readFileSync(path)
-  bytes[at] = (bytes[at] ?? 0) ^ 1
-  writeFileSync(path, bytes)
-}
-
-/** Every file below the directory but for the index and the lock, as paths relative to it. */
-function bodyFiles(directory: string): string[] {
-  return ['bodies', 'growing'].flatMap((folder) =>
-    readdirSync(join(directory, folder), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => join(folder, entry.name)),
-  )
-}
 
 function openFiles(): number {
   return readdirSync('/proc/self/fd').length
@@ -76,7 +61,8 @@ describe('the disk store after a restart', () => {
     const { events } = await openDiskStore(test, { directory })
     await until(() => events.length > 0)
     assert.deepEqual(events, [{ kind: 'leftovers-removed', files: 2 }])
-    assert.deepEqual(bodyFiles(directory), [join('bodies', stored.digest)])
+    assert.deepEqual(bodyFiles(directory), [join('segments', '1')])
+    assert.equal(whereIs(directory, stored).start, 0)
   })
 
   it('forgets responses whose body is missing, without being asked for them', async (test) => {
@@ -84,7 +70,7 @@ describe('the disk store after a restart', () => {
     const { store } = await openDiskStore(test, { directory })
     const stored = await put(store, 'a', bytesOf(10))
     await store.stop()
-    rmSync(bodyPath(directory, stored.digest))
+    removeBody(directory, stored)
     const { store: again } = await openDiskStore(test, { directory })
     await until(() => again.usage().responses === 0)
     assert.deepEqual(again.lookup(uriOf('a')), [])
@@ -114,10 +100,13 @@ describe('a body that was changed on the disk', () => {
   ] as const) {
     it(`is never delivered: bit ${at} of ${size} bytes`, async (test) => {
       const directory = temporaryDirectory(test)
+      const { store: before } = await openDiskStore(test, { directory })
+      const stored = await put(before, 'a', bytesOf(size))
+      before.link(stored, headOf('b'))
+      // What is small may still be in memory.
+      await before.stop()
+      flipBit(directory, stored, at)
       const { store, events } = await openDiskStore(test, { directory })
-      const stored = await put(store, 'a', bytesOf(size))
-      store.link(stored, headOf('b'))
-      flip(bodyPath(directory, stored.digest), at)
       const delivered: Uint8Array[] = []
       await assert.rejects(async () => {
         for await (const chunk of store.read(stored, { start: 0, end: size })) delivered.push(chunk)
@@ -140,7 +129,7 @@ describe('a body that was changed on the disk', () => {
     const { store } = await openDiskStore(test, { directory })
     const stored = await put(store, 'a', bytesOf(3 * MIB))
     await readAll(store, stored)
-    flip(bodyPath(directory, stored.digest), MIB + 5)
+    flipBit(directory, stored, MIB + 5)
     const inTheMiddle = store.read(stored, { start: MIB + 10, end: MIB + 20 })
     await assert.rejects(collect(inTheMiddle), fault('STORE_CORRUPT'))
   })
@@ -149,7 +138,7 @@ describe('a body that was changed on the disk', () => {
     const directory = temporaryDirectory(test)
     const { store } = await openDiskStore(test, { directory })
     const stored = await put(store, 'a', bytesOf(3 * MIB))
-    truncateSync(bodyPath(directory, stored.digest), 2 * MIB)
+    cutBody(directory, stored, 2 * MIB)
     await assert.rejects(readAll(store, stored), fault('STORE_CORRUPT'))
   })
 
@@ -157,7 +146,7 @@ describe('a body that was changed on the disk', () => {
     const directory = temporaryDirectory(test)
     const { store } = await openDiskStore(test, { directory })
     const stored = await put(store, 'a', bytesOf(3 * MIB))
-    rmSync(bodyPath(directory, stored.digest))
+    removeBody(directory, stored)
     await assert.rejects(readAll(store, stored), fault('STORE_FAILED'))
     assert.deepEqual(store.lookup(uriOf('a')), [])
     await put(store, 'a', bytesOf(3 * MIB))
@@ -174,7 +163,7 @@ describe('the files of the disk store', () => {
     await copy.write(0, bytesOf(10))
     await copy.discard()
     assert.deepEqual(bodyFiles(directory), [join('bodies', same.digest)])
-    assert.equal(statSync(bodyPath(directory, same.digest)).size, store.usage().bytes)
+    assert.equal(statSync(whereIs(directory, same).path).size, store.usage().bytes)
     store.remove(uriOf('a'))
     store.remove(uriOf('b'))
     await store.stop()

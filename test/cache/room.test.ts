@@ -31,6 +31,10 @@ function roomOn(disk: number, sizes: readonly number[], costPerEviction = 0) {
         free += size - costPerEviction
       }
     },
+    evictFromDisk: async (victims) => {
+      await evictor.evict(victims)
+      return victims.reduce((sum, { size }) => sum + size, 0)
+    },
     freeBytes: async () => {
       looks += 1
       return free
@@ -86,6 +90,7 @@ describe('room on the file system', () => {
         for (const { size } of victims) books.bodyBytes -= size
         bodies.splice(0, victims.length)
       },
+      evictFromDisk: async () => 0,
       freeBytes: async () => Infinity,
     }
     await new Room(books, evictor, Infinity).open(10)

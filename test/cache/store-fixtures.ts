@@ -1,6 +1,15 @@
 /** What the tests of the stores have in common. */
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -109,4 +118,60 @@ export async function until(isSo: () => boolean): Promise<void> {
     if (turn > 100_000) throw new Error('it did not become so')
     await new Promise((resolve) => setImmediate(resolve))
   }
+}
+
+/** The file in which the body of this response lies, and from which byte on; what damages bodies knows of it. */
+export function whereIs(
+  directory: string,
+  { digest, size }: StoredResponse,
+): { path: string; start: number } {
+  const own = join(directory, 'bodies', digest.slice(0, 2), digest)
+  if (existsSync(own)) return { path: own, start: 0 }
+  for (const segment of readdirSync(join(directory, 'segments'))) {
+    const path = join(directory, 'segments', segment)
+    const bytes = readFileSync(path)
+    for (let start = 0; start + size <= bytes.length; start += 1) {
+      if (sha256(bytes.subarray(start, start + size)) === digest) return { path, start }
+    }
+  }
+  throw new Error(`${digest} is in no file`)
+}
+
+/** Every file with bytes of bodies, as a path relative to the store's directory. */
+export function bodyFiles(directory: string): string[] {
+  return ['bodies', 'segments', 'growing'].flatMap((folder) =>
+    readdirSync(join(directory, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(folder, entry.name)),
+  )
+}
+
+/** Bytes of bodies on the disk, those included that are growing or going, and those in segments that are dead. */
+export function bytesOnDisk(directory: string): number {
+  const files = ['bodies', 'segments', 'growing'].flatMap((folder) =>
+    readdirSync(join(directory, folder), { recursive: true, withFileTypes: true }).filter((entry) =>
+      entry.isFile(),
+    ),
+  )
+  const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0
+  return files.reduce((sum, { parentPath, name }) => sum + sizeOf(join(parentPath, name)), 0)
+}
+
+/** Changes the byte at this offset of the body. */
+export function flipBit(directory: string, response: StoredResponse, at: number): void {
+  const { path, start } = whereIs(directory, response)
+  const bytes = readFileSync(path)
+  bytes[start + at] = (bytes[start + at] ?? 0) ^ 1
+  writeFileSync(path, bytes)
+}
+
+/** Leaves the first `length` bytes of the body, and what lies before them in the same file. */
+export function cutBody(directory: string, response: StoredResponse, length: number): void {
+  const { path, start } = whereIs(directory, response)
+  truncateSync(path, start + length)
+}
+
+/** Together with whatever else lies in the same file. */
+export function removeBody(directory: string, response: StoredResponse): void {
+  rmSync(whereIs(directory, response).path)
 }

@@ -1,0 +1,205 @@
+/**
+ * Small bodies, many to a file: `segments/<number>`. To create a file for a body of 10 KiB costs ten times what it costs
+ * to append it to an open one.
+ *
+ * A segment is only ever appended to, and by one process: the next process begins a new one. Where in it a body lies, the
+ * index knows (`PlaceIndex`), and nothing else; what a place has become, whoever reads it finds out by the digest (R7.3),
+ * so nothing here waits for the disk. Bodies that go leave dead bytes. A segment without live bodies is unlinked, and when
+ * all dead bytes together are too many, the segment with the largest share of them is emptied: its live bodies are
+ * appended to the newest segment (cache/segment-compaction.ts).
+ */
+import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe } from '../core/fault.ts'
+import type { Place } from './place.ts'
+import type { PlacedBody, PlaceIndex } from './place-index.ts'
+import { SegmentBooks } from './segment-books.ts'
+import { emptySegment } from './segment-compaction.ts'
+import { SegmentHandles } from './segment-handles.ts'
+import { type OpenSegment, SegmentWriter } from './segment-writer.ts'
+import type { StoreLog } from './store-log.ts'
+
+/** Bytes of the largest body that goes into a segment. It fits into every segment, and one write takes little time. */
+export const MAX_SEGMENT_BODY = 256 * 1024
+
+/** Between these, a segment's length follows the quota and the free space, for what is dead is a part of one. */
+const MIN_SEGMENT_BYTES = 256 * 1024
+const MAX_SEGMENT_BYTES = 64 * 1024 * 1024
+/** While a segment is emptied its live bodies are there twice: that must be well below 1 % of the quota. */
+const SEGMENTS_PER_QUOTA = 256
+/** A small file system must not be filled by a few segments that nothing but all their bodies' end can free. */
+const SEGMENTS_PER_FREE_SPACE = 64
+/** The part of the quota that dead bytes may take, or one segment. */
+const DEAD_PER_QUOTA = 1 / 200
+
+export interface SegmentFilesSettings {
+  /** The store's directory. */
+  readonly directory: string
+  /** The quota of the store in bytes. */
+  readonly maxBytes: number
+}
+
+export interface SegmentFilesParts {
+  readonly index: PlaceIndex
+  readonly log: StoreLog
+  /** Bytes that the file system may still take. */
+  readonly freeBytes: () => Promise<number>
+}
+
+export class SegmentFiles {
+  readonly #directory: string
+  readonly #maxBytes: number
+  readonly #parts: SegmentFilesParts
+  readonly #books = new SegmentBooks()
+  readonly #handles = new SegmentHandles((segment) => this.#path(segment))
+  readonly #writer: SegmentWriter
+  readonly #removals = new Map<number, Promise<void>>()
+  #compacting: Promise<void> | undefined
+  #stopping = new AbortController()
+  /** The highest number that a segment has had. */
+  #last = 0
+
+  constructor(settings: SegmentFilesSettings, parts: SegmentFilesParts) {
+    this.#directory = join(settings.directory, 'segments')
+    this.#maxBytes = settings.maxBytes
+    this.#parts = parts
+    this.#writer = new SegmentWriter({
+      open: () => this.#begin(),
+      written: (place, size) => this.#books.add(place, size),
+      sealed: (segment) => void this.#removeIfEmpty(segment),
+    })
+  }
+
+  /** Looks for the segments of former processes. @throws what the file system says. */
+  start(): void {
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    this.#stopping = new AbortController()
+    this.#books.clear()
+    for (const name of readdirSync(this.#directory)) {
+      const number = Number(name)
+      // Whatever else is in the directory is not ours.
+      if (!Number.isSafeInteger(number) || String(number) !== name) continue
+      this.#books.found(number, statSync(this.#path(number)).size)
+      this.#last = Math.max(this.#last, number)
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#compacting
+    await this.#writer.stop()
+    await Promise.all(this.#removals.values())
+    await this.#handles.closeAll()
+  }
+
+  /** The index was opened, or has lost something: what lives is counted anew. */
+  recount(): void {
+    const uses = this.#parts.index.segments()
+    this.#books.recount(uses)
+    for (const { segment } of uses) this.#last = Math.max(this.#last, segment)
+  }
+
+  /** Nothing takes the body away before `settle` is called. @throws Fault STORE_FULL, STORE_FAILED. */
+  append(bytes: Uint8Array): Promise<Place> {
+    return this.#writer.append(bytes)
+  }
+
+  /** An appended body has its row in the index, or will have none. */
+  settle(place: Place): void {
+    this.#books.settle(place)
+    void this.#removeIfEmpty(place.segment)
+  }
+
+  /** The segment is open for reading while `work` goes on. @throws Fault STORE_FAILED. */
+  use<Result>(place: Place, work: (file: FileHandle) => Promise<Result>): Promise<Result> {
+    return this.#handles.use(place.segment, work)
+  }
+
+  /** The body there lives no more. Resolves when what could be freed for it is free. */
+  async free(place: Place, size: number): Promise<void> {
+    this.#books.subtract(place, size)
+    await this.#removeIfEmpty(place.segment)
+    if (this.#books.deadBytes > this.#maxDeadBytes) this.#compacting ??= this.#compact()
+  }
+
+  /** All bodies that lie in one segment: its space is free when they all have gone. */
+  neighbours({ segment }: Place): readonly PlacedBody[] {
+    return this.#parts.index.bodiesIn(segment)
+  }
+
+  /** Removes segments that no body is in. @returns how many there were. */
+  async sweep(): Promise<number> {
+    const empty = this.#books.empty().filter((segment) => segment !== this.#writer.current)
+    await Promise.all(empty.map((segment) => this.#removeIfEmpty(segment)))
+    return empty.length
+  }
+
+  /** The bodies that the index has where no segment is, or beyond its end. */
+  *missing(): Generator<PlacedBody> {
+    for (const { segment } of this.#parts.index.segments()) {
+      const length = this.#books.lengthOf(segment)
+      const last = this.#parts.index.bodiesIn(segment, length - MAX_SEGMENT_BODY)
+      yield* last.filter(({ size, place }) => place.start + size > length)
+    }
+  }
+
+  get #maxDeadBytes(): number {
+    return Math.max(this.#maxBytes * DEAD_PER_QUOTA, MIN_SEGMENT_BYTES)
+  }
+
+  async #begin(): Promise<OpenSegment> {
+    const free = await this.#parts.freeBytes()
+    const wanted = Math.min(
+      MAX_SEGMENT_BYTES,
+      this.#maxBytes / SEGMENTS_PER_QUOTA,
+      free / SEGMENTS_PER_FREE_SPACE,
+    )
+    this.#last += 1
+    const file = await open(this.#path(this.#last), 'wx', 0o600)
+    this.#books.found(this.#last, 0)
+    return { number: this.#last, file, maxBytes: Math.max(MIN_SEGMENT_BYTES, wanted) }
+  }
+
+  /** More than once at the same time is harmless. Never fails. */
+  async #removeIfEmpty(segment: number): Promise<void> {
+    if (segment === this.#writer.current && !this.#writer.isIdle) return
+    try {
+      if (!this.#books.isEmpty(segment)) return await this.#removals.get(segment)
+      // The books can be wrong where the index was damaged; the index itself is asked before anything is lost.
+      if (this.#parts.index.bodiesIn(segment).length > 0) return this.recount()
+      this.#books.forget(segment)
+      const removal = this.#remove(segment)
+      this.#removals.set(segment, removal)
+      await removal.finally(() => this.#removals.delete(segment))
+    } catch (error) {
+      this.#parts.log({ kind: 'removal-failed', path: this.#path(segment), reason: describe(error) })
+    }
+  }
+
+  /** Closed before it is unlinked: Windows does not unlink open files. */
+  async #remove(segment: number): Promise<void> {
+    if (segment === this.#writer.current) await this.#writer.seal()
+    await this.#handles.close(segment)
+    await rm(this.#path(segment), { force: true })
+  }
+
+  /** Empties segments until little enough is dead; each once at most, for readers may keep one. */
+  async #compact(): Promise<void> {
+    const { signal } = this.#stopping
+    const tried = new Set([this.#writer.current])
+    while (this.#books.deadBytes > this.#maxDeadBytes && !signal.aborted) {
+      const segment = this.#books.mostDead(tried)
+      if (segment === undefined) break
+      tried.add(segment)
+      await emptySegment(segment, this, this.#parts.index, signal).catch((error: unknown) => {
+        this.#parts.log({ kind: 'compaction-failed', segment, reason: describe(error) })
+      })
+    }
+    this.#compacting = undefined
+  }
+
+  #path(segment: number): string {
+    return join(this.#directory, String(segment))
+  }
+}
