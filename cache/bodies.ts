@@ -26,6 +26,8 @@ export interface Bodies {
   neighbours(place: Place): readonly FreedBody[]
   /** The index was opened, or has lost bodies. */
   recount(): void
+  /** Bytes of the quota that are taken by no body and no growing copy. */
+  readonly overheadBytes: number
   /** Bytes that may still be written: what is free, without the reserve; negative when the reserve is touched. */
   freeBytes(): Promise<number>
   /** Makes bodies and index agree: removes bodies that nobody has, and names those that are missing. */

@@ -46,6 +46,7 @@ export interface BodyFilesComponents {
 
 export class BodyFiles implements Bodies {
   readonly #settings: BodyFilesSettings
+  readonly #index: PlaceIndex
   readonly #random: Random
   readonly #log: StoreLog
   readonly #segments: SegmentFiles
@@ -60,6 +61,7 @@ export class BodyFiles implements Bodies {
 
   constructor(settings: BodyFilesSettings, { index, random, log }: BodyFilesComponents) {
     this.#settings = settings
+    this.#index = index
     this.#random = random
     this.#log = log
     this.#segments = new SegmentFiles(settings, { index, log, freeBytes: () => this.freeBytes() })
@@ -117,6 +119,10 @@ export class BodyFiles implements Bodies {
     this.#segments.recount()
   }
 
+  get overheadBytes(): number {
+    return this.#segments.overheadBytes
+  }
+
   async freeBytes(): Promise<number> {
     const { directory, reserveBytes } = this.#settings
     try {
@@ -166,6 +172,8 @@ export class BodyFiles implements Bodies {
     const path = this.#bodyPath(digest)
     const going = this.#growingPath()
     try {
+      // The row that named it is gone before it is.
+      this.#index.flush()
       renameSync(path, going)
       await rm(going, { force: true })
     } catch (error) {

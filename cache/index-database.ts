@@ -16,12 +16,15 @@ import {
   type ResponseIndex,
   variantKey,
 } from './response-index.ts'
-import { storeFault } from './store-fault.ts'
+import { isFull, storeFault } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
+import { WriteBatch } from './write-batch.ts'
 
 /** So many responses' uses are written at once; a killed process forgets the last uses of fewer than these. */
 const USES_PER_WRITE = 256
-const ROWS_PER_PAGE = 128
+/** Rows that are listed at once: few at first, for mostly the first one is all that is wanted, then more. */
+const FIRST_PAGE = 4
+const LARGEST_PAGE = 128
 const REMEMBERED_URIS = 10_000
 /** Characters of header fields and URIs that are remembered, at most. */
 const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
@@ -42,6 +45,11 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   })
   /** Uses not yet written: response id → number of the use. */
   readonly #uses = new Map<number, number>()
+  readonly #batch = new WriteBatch({
+    database: () => this.#open(),
+    guarded: (work) => this.#guarded(work),
+    lost: () => this.#loseBatch(),
+  })
   #lastUse = 0
 
   constructor(path: string, log: StoreLog) {
@@ -63,6 +71,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     if (this.#database === undefined) return
     try {
       this.#writeUses()
+      this.flush()
     } finally {
       this.#forget()
       this.#database?.close()
@@ -117,6 +126,18 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     return this.#guarded(() => this.#all(sql, segment, from).map(readFreed)).filter(isPlaced)
   }
 
+  committed(): Promise<void> {
+    return this.#batch.committed()
+  }
+
+  flush(): void {
+    try {
+      this.#batch.commit()
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
+  }
+
   move(moves: readonly Move[]): ReadonlySet<Sha256> {
     const sql = `UPDATE bodies SET segment = ?, start = ? WHERE digest = ? AND segment = ? AND start = ?
       RETURNING digest`
@@ -132,17 +153,19 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     const response = { ...head, size: body.size, digest: body.sha256 }
     const { content, seal } = writeContent(response)
     const variant = variantKey(head.selecting)
+    const used = (this.#lastUse += 1)
+    // Mostly it was looked up right before, and not there.
+    const isNew = this.#remembered.get(head.uri)?.length === 0
     const insertion = this.#atomically(() => {
-      const replaced = this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
+      const replaced = isNew ? [] : this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
       for (const { id } of replaced) this.#set('DELETE FROM responses WHERE id = ?', id)
-      const [before] = this.#all(`SELECT ${FREED} FROM bodies WHERE digest = ?`, body.sha256).map(readFreed)
-      this.#putBody(body)
+      const before = this.#putBody(body)
       const id = this.#set(
         'INSERT INTO responses (uri, variant, digest, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)',
         head.uri,
         variant,
         body.sha256,
-        (this.#lastUse += 1),
+        used,
         content,
         seal,
       )
@@ -183,9 +206,10 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     const isFalling = order === 'most-recent-first'
     const sql = `${COLUMNS} WHERE used ${isFalling ? '<' : '>'} ? ORDER BY used ${isFalling ? 'DESC' : 'ASC'} LIMIT ?`
     let last: number | undefined = isFalling ? Number.MAX_SAFE_INTEGER : -1
-    while (last !== undefined) {
+    for (let page = FIRST_PAGE; last !== undefined; page = Math.min(2 * page, LARGEST_PAGE)) {
       const from: number = last
-      const rows = this.#guarded(() => this.#all(sql, from, ROWS_PER_PAGE)) as unknown as ResponseRow[]
+      const size = page
+      const rows = this.#guarded(() => this.#all(sql, from, size)) as unknown as ResponseRow[]
       yield* this.#guarded(() => this.#intact(rows))
       last = rows.at(-1)?.used
     }
@@ -215,9 +239,15 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     this.#onLost()
   }
 
-  #putBody({ sha256, size, place, pieces }: StoredBody): void {
-    const sql = 'INSERT OR REPLACE INTO bodies (digest, size, segment, start, pieces) VALUES (?, ?, ?, ?, ?)'
-    this.#set(sql, sha256, size, place?.segment ?? null, place?.start ?? null, pieces)
+  /** @returns the body with this digest that was there before. */
+  #putBody({ sha256, size, place, pieces }: StoredBody): FreedBody | undefined {
+    const into = 'INTO bodies (digest, size, segment, start, pieces) VALUES (?, ?, ?, ?, ?)'
+    const values = [sha256, size, place?.segment ?? null, place?.start ?? null, pieces] as const
+    const isNew = this.#statement(`INSERT OR IGNORE ${into}`).run(...values).changes !== 0
+    if (isNew) return undefined
+    const [before] = this.#all(`SELECT ${FREED} FROM bodies WHERE digest = ?`, sha256).map(readFreed)
+    this.#set(`REPLACE ${into}`, ...values)
+    return before
   }
 
   #deleteUnused(responses: readonly { readonly digest: string }[]): FreedBody[] {
@@ -229,32 +259,25 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   /** On a full disk they wait in memory: nobody's read, and no eviction, fails for them. */
   #writeUses(): void {
     if (this.#uses.size === 0) return
+    const uses = [...this.#uses]
     try {
       this.#atomically(() => {
-        for (const [id, used] of this.#uses) this.#set('UPDATE responses SET used = ? WHERE id = ?', used, id)
+        for (const [id, used] of uses) this.#set('UPDATE responses SET used = ? WHERE id = ?', used, id)
       })
       this.#uses.clear()
     } catch (error) {
-      if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
+      if (!isFull(error)) throw error
     }
   }
 
   #atomically<Result>(work: () => Result): Result {
-    return this.#guarded(() => this.#transact(work))
+    return this.#guarded(() => this.#batch.run(work))
   }
 
-  #transact<Result>(work: () => Result): Result {
-    const database = this.#open()
-    database.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      database.exec('COMMIT')
-      return result
-    } catch (error) {
-      // SQLite has already rolled back by itself after some errors, a full disk among them.
-      if (database.isTransaction) database.exec('ROLLBACK')
-      throw error
-    }
+  /** What had been done and could not be committed is undone. */
+  #loseBatch(): void {
+    this.#remembered.clear()
+    this.#onLost()
   }
 
   /** Turns errors into faults; a damaged index is replaced by an empty one, on which `work` is done again. */
@@ -270,6 +293,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
 
   #renew(reason: unknown): void {
     this.#forget()
+    this.#batch.forget()
     const damaged = this.#database
     this.#database = undefined
     try {

@@ -10,14 +10,16 @@ const SQLITE_CORRUPT = 11
 const SQLITE_NOT_A_DATABASE = 26
 
 /**
- * WAL with `synchronous = NORMAL`: a killed process loses nothing, a power cut at most the last commits, and never
- * the consistency. Exclusive locking saves the shared-memory file: this process alone has the directory.
+ * WAL with `synchronous = NORMAL`: a killed process loses nothing that was committed, a power cut at most the last
+ * commits, and never the consistency. Exclusive locking saves the shared-memory file: this process alone has the directory. The log is
+ * written back every 8 MiB, half as often as SQLite does it by itself: small writes often go to the same pages.
  */
 const SETTINGS = `
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   PRAGMA cache_size = -16384;
+  PRAGMA wal_autocheckpoint = 2000;
 `
 
 /** @throws what SQLite or the file system says when even an empty index cannot be made. */

@@ -23,6 +23,8 @@ export class MemoryIndex implements ResponseIndex {
 
   close(): void {}
 
+  async committed(): Promise<void> {}
+
   totals(): { bytes: number; responses: number } {
     const bytes = [...this.#bodies.values()].reduce((sum, { size }) => sum + size, 0)
     return { bytes, responses: this.#responses.size }

@@ -27,6 +27,7 @@ export function memoryStore(settings: MemoryStoreSettings): Store {
 }
 
 class MemoryBodies implements Bodies {
+  readonly overheadBytes = 0
   readonly #bodies = new Map<Sha256, Uint8Array>()
 
   async start(): Promise<void> {}

@@ -29,6 +29,8 @@ export interface PlaceIndex {
   segments(): readonly SegmentUse[]
   /** Those that begin at `from` or later, in the order of their places. */
   bodiesIn(segment: number, from?: number): readonly PlacedBody[]
+  /** What was done lasts, even if this process is killed now; on a full disk perhaps not. */
+  flush(): void
   /** All at once or nothing. @returns the digests of those that were still where the moves say. */
   move(moves: readonly Move[]): ReadonlySet<Sha256>
 }

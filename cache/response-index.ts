@@ -25,11 +25,19 @@ export interface Insertion {
   readonly superseded: FreedBody | undefined
 }
 
-/** Every method may throw Fault STORE_FAILED or STORE_FULL. */
+/**
+ * What was done can be seen at once; that it lasts, `committed` says. Every method may throw Fault STORE_FAILED or
+ * STORE_FULL.
+ */
 export interface ResponseIndex {
   /** `onLost` is called when responses have gone because the index was damaged: the totals have changed. */
   open(onLost: () => void): void
   close(): void
+  /**
+   * Resolves when all that was done up to now will be there after a crash.
+   * @throws Fault STORE_FULL: it is not lost, and lasts when room was made; STORE_FAILED: it is lost.
+   */
+  committed(): Promise<void>
   /** Bytes of all bodies, each counted once, and the number of responses. */
   totals(): { readonly bytes: number; readonly responses: number }
   /** The most recent first. */

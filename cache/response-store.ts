@@ -2,7 +2,7 @@
  * The `Store` (R7.2 to R7.4): an index of responses, a place for bodies, and the rules between them. Which index and
  * which place, cache/disk-store.ts and cache/memory-store.ts say.
  *
- * Order is what makes it crash-safe: a body is whole and on the disk before a row names it, and the row is gone
+ * Order is what makes it crash-safe: a body is whole and on the disk before a row names it, and the row is gone for good
  * before its body is. What is left over then is a body without a row, which the sweep removes.
  */
 import { setImmediate } from 'node:timers/promises'
@@ -29,7 +29,7 @@ import { PinnedBodies } from './pinned-bodies.ts'
 import type { FreedBody, Insertion, ResponseIndex } from './response-index.ts'
 import { EVICTIONS_PER_TURN, type Evictor, Room } from './room.ts'
 import { SpaceBooks } from './space.ts'
-import { isMissing } from './store-fault.ts'
+import { isFull, isMissing } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 
 export interface StoreLimits {
@@ -62,7 +62,7 @@ export class ResponseStore implements Store {
     this.#index = parts.index
     this.#bodies = parts.bodies
     this.#log = parts.log
-    this.#books = new SpaceBooks(limits.maxBytes)
+    this.#books = new SpaceBooks(limits.maxBytes, () => parts.bodies.overheadBytes)
     this.#pinned = new PinnedBodies(parts.bodies, this.#books)
     this.#room = new Room(this.#books, this.#evictor(), limits.maxObjectBytes ?? limits.maxBytes)
   }
@@ -183,7 +183,11 @@ export class ResponseStore implements Store {
     try {
       const pin = () => this.#pinned.pin(body.sha256)
       kept = { ...body, place: await whereRoom(room, () => bytes.keep(body.sha256, pin)) }
-      return await whereRoom(room, () => this.#enter(kept, head, room))
+      const insertion = await whereRoom(room, async () => this.#index.insert(head, kept))
+      room.close()
+      const stored = this.#settle(insertion, kept)
+      await this.#makeLast(stored, room)
+      return stored
     } catch (error) {
       this.#removeUnlessStored(kept)
       throw error
@@ -193,10 +197,16 @@ export class ResponseStore implements Store {
     }
   }
 
-  async #enter(body: StoredBody, head: ResponseHead, room: CopyRoom): Promise<StoredResponse> {
-    const insertion = this.#index.insert(head, body)
-    room.close()
-    return this.#settle(insertion, body)
+  /** What could be lost by a crash is not stored. */
+  async #makeLast(stored: StoredResponse, room: CopyRoom): Promise<void> {
+    try {
+      await whereRoom(room, () => this.#index.committed())
+    } catch (error) {
+      const isThere = this.#index.lookup(stored.uri).some(({ id }) => id === stored.id)
+      if (isThere) void this.#drop([stored])
+      else this.#announce({ kind: 'removed', response: stored })
+      throw error
+    }
   }
 
   #removeUnlessStored({ sha256: digest, size, place }: StoredBody): void {
@@ -226,18 +236,6 @@ export class ResponseStore implements Store {
     return removal
   }
 
-  /** To delete a row takes some space as well: where there is none at all, the bodies have to go first. */
-  async #evict(responses: readonly StoredResponse[]): Promise<void> {
-    try {
-      await this.#drop(responses)
-    } catch (error) {
-      if (!isFull(error)) throw error
-      const inFiles = responses.filter(({ digest }) => this.#hasFile(digest))
-      for (const { digest, size } of inFiles) await this.#bodies.remove({ digest, size })
-      await this.#drop(responses)
-    }
-  }
-
   /**
    * A file system has the space of small bodies back only when all go that lie together: they go, but for those in use,
    * however recently they were used. They were stored at about the same time.
@@ -250,7 +248,7 @@ export class ResponseStore implements Store {
       const together = this.#liesWith(digest).filter((body) => !this.#pinned.isPinned(body.digest))
       for (let at = 0; at < together.length; at += EVICTIONS_PER_TURN) {
         const portion = together.slice(at, at + EVICTIONS_PER_TURN)
-        await this.#evict(portion.flatMap((body) => this.#index.byDigest(body.digest)))
+        await this.#drop(portion.flatMap((body) => this.#index.byDigest(body.digest)))
         freed += portion.reduce((sum, { size }) => sum + size, 0)
         await setImmediate()
       }
@@ -313,7 +311,7 @@ export class ResponseStore implements Store {
     return {
       candidates: () => this.#evictable(),
       bytesInUse: () => this.#bytesInUse(),
-      evict: (responses) => this.#evict(responses),
+      evict: (responses) => this.#drop(responses),
       evictFromDisk: (responses, bytes) => this.#evictFromDisk(responses, bytes),
       freeBytes: () => this.#bodies.freeBytes(),
     }
@@ -341,19 +339,16 @@ export class ResponseStore implements Store {
   }
 }
 
-/** Does `work`; on a full file system it frees something and does it once more. */
+/** Does `work`; on a full file system again and again, as long as there is something to free. */
 async function whereRoom<Result>(room: CopyRoom, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await work()
-  } catch (error) {
-    if (!isFull(error)) throw error
-    await room.freeDisk(0)
-    return work()
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isFull(error)) throw error
+      await room.freeDisk(0)
+    }
   }
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'STORE_FULL'
 }
 
 /** Is the body gone or damaged, rather than merely out of reach just now (too many open files, say)? */

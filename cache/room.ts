@@ -7,8 +7,9 @@ import type { StoredResponse } from '../core/store.ts'
 import type { CopyRoom } from './growing-copy.ts'
 import type { SpaceAccount, SpaceBooks } from './space.ts'
 
-/** Bytes claimed between two looks at the file system. */
+/** Bytes claimed between two looks at the file system: by copies that grow, and before a new one begins. */
 const BYTES_PER_LOOK = 16 * 1024 * 1024
+const BYTES_PER_FIRST_LOOK = 1024 * 1024
 /** A file system that is full gives at least this many bytes back before the next attempt. */
 const FREED_WHEN_FULL = 1024 * 1024
 /**
@@ -37,7 +38,8 @@ export class Room {
   readonly #books: SpaceBooks
   readonly #evictor: Evictor
   readonly #maxObjectBytes: number
-  #claimedSinceLook = 0
+  #claimedSinceLook = Infinity
+  #freeing: Promise<void> | undefined
 
   constructor(books: SpaceBooks, evictor: Evictor, maxObjectBytes: number) {
     this.#books = books
@@ -51,7 +53,7 @@ export class Room {
     const account = this.#books.open()
     try {
       await this.#makeRoom(account, expectedSize)
-      await this.#keepReserve()
+      if (this.#claimedSinceLook + expectedSize >= BYTES_PER_FIRST_LOOK) await this.#keepReserve()
     } catch (error) {
       account.close()
       throw error
@@ -62,7 +64,7 @@ export class Room {
   #roomOf(account: SpaceAccount): CopyRoom {
     return {
       claim: (bytes, size) => this.#claim(account, bytes, size),
-      freeDisk: (bytes) => this.#freeDisk(Math.max(bytes, FREED_WHEN_FULL)),
+      freeDisk: (bytes) => this.#freeFullDisk(Math.max(bytes, FREED_WHEN_FULL)),
       hold: (bytes) => account.hold(bytes),
       reset: () => account.reset(),
       close: () => account.close(),
@@ -98,6 +100,12 @@ export class Room {
       if (attempt === MAX_ATTEMPTS) throw diskFull(lacking)
       await this.#freeDisk(lacking)
     }
+  }
+
+  /** All who find the disk full at the same time wait for the same: it is about as much for many as for one. */
+  #freeFullDisk(bytes: number): Promise<void> {
+    this.#freeing ??= this.#freeDisk(bytes).finally(() => (this.#freeing = undefined))
+    return this.#freeing
   }
 
   async #freeDisk(bytes: number): Promise<void> {

@@ -14,6 +14,12 @@ interface Account {
 export class SegmentBooks {
   readonly #accounts = new Map<number, Account>()
   #dead = 0
+  #live = 0
+
+  /** Bytes of all bodies. */
+  get liveBytes(): number {
+    return this.#live
+  }
 
   /** Bytes of all segments that belong to no body. */
   get deadBytes(): number {
@@ -61,12 +67,14 @@ export class SegmentBooks {
     const account = this.#accounts.get(segment)
     if (account === undefined) return
     this.#dead -= deadIn(account)
+    this.#live -= account.bytes
     this.#accounts.delete(segment)
   }
 
   clear(): void {
     this.#accounts.clear()
     this.#dead = 0
+    this.#live = 0
   }
 
   /** Bytes of the segment; -1 when there is none of this number. */
@@ -101,8 +109,10 @@ export class SegmentBooks {
     const account = this.#accounts.get(segment)
     if (account === undefined) return
     this.#dead -= deadIn(account)
+    this.#live -= account.bytes
     change(account)
     this.#dead += deadIn(account)
+    this.#live += account.bytes
   }
 }
 

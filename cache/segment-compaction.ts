@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises'
 import type { Place } from './place.ts'
 import type { Move, PlacedBody, PlaceIndex } from './place-index.ts'
 
-/** Bytes of bodies that are moved at once, and their number. */
+/** Bytes that are read at once, unless one body has more, and bodies that are moved at once. */
 const PORTION_BYTES = 1024 * 1024
 const PORTION_BODIES = 64
 
@@ -32,16 +32,16 @@ export async function emptySegment(
   }
 }
 
+/** Cuts where the bodies, and what lies between them, are as much as is read at once. */
 function* portions(bodies: readonly PlacedBody[]): Generator<readonly PlacedBody[]> {
   let portion: PlacedBody[] = []
-  let bytes = 0
   for (const body of bodies) {
+    const start = portion[0]?.place.start ?? body.place.start
+    if (body.place.start + body.size - start > PORTION_BYTES || portion.length === PORTION_BODIES) {
+      yield portion
+      portion = []
+    }
     portion.push(body)
-    bytes += body.size
-    if (bytes < PORTION_BYTES && portion.length < PORTION_BODIES) continue
-    yield portion
-    portion = []
-    bytes = 0
   }
   if (portion.length > 0) yield portion
 }
@@ -51,7 +51,8 @@ async function movePortion(
   files: MovedFiles,
   index: PlaceIndex,
 ): Promise<void> {
-  const copies = await Promise.allSettled(bodies.map((body) => copy(body, files)))
+  const bytes = await readPortion(bodies, files)
+  const copies = await Promise.allSettled(bodies.map((body, at) => copy(body, bytes[at], files)))
   const moves = copies.flatMap((each) => (each.status === 'fulfilled' ? each.value : []))
   let moved: ReadonlySet<string> = new Set()
   try {
@@ -65,18 +66,24 @@ async function movePortion(
   for (const each of copies) if (each.status === 'rejected') throw each.reason
 }
 
-async function copy(body: PlacedBody, files: MovedFiles): Promise<Move> {
-  const bytes = await files.use(body.place, (file) => readAll(file, body))
-  return { body, to: await files.append(bytes) }
+async function copy(body: PlacedBody, bytes: Uint8Array | undefined, files: MovedFiles): Promise<Move> {
+  return { body, to: await files.append(bytes ?? Buffer.alloc(body.size)) }
 }
 
-/** Where a file ends early, what was there is lost; the copy is as wrong as the original. */
-async function readAll(file: FileHandle, { size, place }: PlacedBody): Promise<Uint8Array> {
-  const buffer = Buffer.alloc(size)
-  for (let done = 0; done < size;) {
-    const { bytesRead } = await file.read(buffer, done, size - done, place.start + done)
-    if (bytesRead === 0) break
+/** The bytes of the bodies, in their order. Where the file ends early, the copies are as wrong as the originals. */
+async function readPortion(bodies: readonly PlacedBody[], files: MovedFiles): Promise<Uint8Array[]> {
+  const first = bodies[0]?.place
+  if (first === undefined) return []
+  const ends = bodies.map(({ size, place }) => place.start + size)
+  const buffer = Buffer.alloc(Math.max(...ends) - first.start)
+  await files.use(first, (file) => readInto(buffer, file, first.start))
+  return bodies.map(({ size, place }) => buffer.subarray(place.start - first.start).subarray(0, size))
+}
+
+async function readInto(buffer: Buffer, file: FileHandle, start: number): Promise<void> {
+  for (let done = 0; done < buffer.length;) {
+    const { bytesRead } = await file.read(buffer, done, buffer.length - done, start + done)
+    if (bytesRead === 0) return
     done += bytesRead
   }
-  return buffer
 }

@@ -7,6 +7,11 @@
  * so nothing here waits for the disk. Bodies that go leave dead bytes. A segment without live bodies is unlinked, and when
  * all dead bytes together are too many, the segment with the largest share of them is emptied: its live bodies are
  * appended to the newest segment (cache/segment-compaction.ts).
+ *
+ * How many are too many is a trade. Responses are mostly evicted in the order in which they came, and then segments empty
+ * by themselves. But where bodies go in any order, as those that were used again do, each dead byte is spread thin, and
+ * with only half a percent dead a hundred bytes are moved to free one. So a sixteenth may be dead, and what that is beyond
+ * half a percent of the quota is counted as if it were bodies (`overheadBytes`): the quota holds on the disk.
  */
 import { mkdirSync, readdirSync, statSync } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
@@ -15,9 +20,10 @@ import { describe } from '../core/fault.ts'
 import type { Place } from './place.ts'
 import type { PlacedBody, PlaceIndex } from './place-index.ts'
 import { SegmentBooks } from './segment-books.ts'
-import { emptySegment } from './segment-compaction.ts'
+import { emptySegment, type MovedFiles } from './segment-compaction.ts'
 import { SegmentHandles } from './segment-handles.ts'
 import { type OpenSegment, SegmentWriter } from './segment-writer.ts'
+import { isFull } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 
 /** Bytes of the largest body that goes into a segment. It fits into every segment, and one write takes little time. */
@@ -30,8 +36,10 @@ const MAX_SEGMENT_BYTES = 64 * 1024 * 1024
 const SEGMENTS_PER_QUOTA = 256
 /** A small file system must not be filled by a few segments that nothing but all their bodies' end can free. */
 const SEGMENTS_PER_FREE_SPACE = 64
-/** The part of the quota that dead bytes may take, or one segment. */
-const DEAD_PER_QUOTA = 1 / 200
+/** Dead bytes that are counted nowhere, as a part of the quota; one small segment at least. */
+const SLACK_PER_QUOTA = 1 / 200
+/** Dead bytes, as a part of the live ones, if that is more. */
+const DEAD_PER_LIVE = 1 / 16
 
 export interface SegmentFilesSettings {
   /** The store's directory. */
@@ -55,6 +63,14 @@ export class SegmentFiles {
   readonly #handles = new SegmentHandles((segment) => this.#path(segment))
   readonly #writer: SegmentWriter
   readonly #removals = new Map<number, Promise<void>>()
+  readonly #moved: MovedFiles = {
+    use: (place, work) => this.use(place, work),
+    append: (bytes) => this.#writer.append(bytes),
+    settle: (place) => this.settle(place),
+    free: (place, size) => this.free(place, size),
+  }
+  /** Segments that cannot be read, say. */
+  readonly #immovable = new Set<number>()
   #compacting: Promise<void> | undefined
   #stopping = new AbortController()
   /** The highest number that a segment has had. */
@@ -100,8 +116,17 @@ export class SegmentFiles {
     for (const { segment } of uses) this.#last = Math.max(this.#last, segment)
   }
 
-  /** Nothing takes the body away before `settle` is called. @throws Fault STORE_FULL, STORE_FAILED. */
-  append(bytes: Uint8Array): Promise<Place> {
+  /** Bytes that dead bytes may take at the cost of bodies. */
+  get overheadBytes(): number {
+    return this.#maxDeadBytes - this.#slackBytes
+  }
+
+  /**
+   * Nothing takes the body away before `settle` is called. Waits where dead bytes become more than can be cleared away
+   * meanwhile. @throws Fault STORE_FULL, STORE_FAILED.
+   */
+  async append(bytes: Uint8Array): Promise<Place> {
+    if (this.#hasTooManyDead()) await this.#compacting
     return this.#writer.append(bytes)
   }
 
@@ -120,7 +145,7 @@ export class SegmentFiles {
   async free(place: Place, size: number): Promise<void> {
     this.#books.subtract(place, size)
     await this.#removeIfEmpty(place.segment)
-    if (this.#books.deadBytes > this.#maxDeadBytes) this.#compacting ??= this.#compact()
+    if (this.#hasTooManyDead()) this.#compacting ??= this.#compact()
   }
 
   /** All bodies that lie in one segment: its space is free when they all have gone. */
@@ -144,8 +169,16 @@ export class SegmentFiles {
     }
   }
 
+  get #slackBytes(): number {
+    return Math.max(this.#maxBytes * SLACK_PER_QUOTA, MIN_SEGMENT_BYTES)
+  }
+
   get #maxDeadBytes(): number {
-    return Math.max(this.#maxBytes * DEAD_PER_QUOTA, MIN_SEGMENT_BYTES)
+    return Math.max(this.#books.liveBytes * DEAD_PER_LIVE, this.#slackBytes)
+  }
+
+  #hasTooManyDead(): boolean {
+    return this.#books.deadBytes > this.#maxDeadBytes
   }
 
   async #begin(): Promise<OpenSegment> {
@@ -181,22 +214,34 @@ export class SegmentFiles {
   async #remove(segment: number): Promise<void> {
     if (segment === this.#writer.current) await this.#writer.seal()
     await this.#handles.close(segment)
+    // The rows that named its bodies are gone before it is.
+    this.#parts.index.flush()
     await rm(this.#path(segment), { force: true })
   }
 
   /** Empties segments until little enough is dead; each once at most, for readers may keep one. */
   async #compact(): Promise<void> {
     const { signal } = this.#stopping
-    const tried = new Set([this.#writer.current])
-    while (this.#books.deadBytes > this.#maxDeadBytes && !signal.aborted) {
+    const tried = new Set([this.#writer.current, ...this.#immovable])
+    while (this.#hasTooManyDead() && !signal.aborted) {
       const segment = this.#books.mostDead(tried)
       if (segment === undefined) break
       tried.add(segment)
-      await emptySegment(segment, this, this.#parts.index, signal).catch((error: unknown) => {
-        this.#parts.log({ kind: 'compaction-failed', segment, reason: describe(error) })
-      })
+      if ((await this.#empty(segment, signal)) === 'disk full') break
     }
     this.#compacting = undefined
+  }
+
+  async #empty(segment: number, signal: AbortSignal): Promise<'emptied' | 'failed' | 'disk full'> {
+    try {
+      await emptySegment(segment, this.#moved, this.#parts.index, signal)
+      return 'emptied'
+    } catch (error) {
+      if (isFull(error)) return 'disk full'
+      this.#immovable.add(segment)
+      this.#parts.log({ kind: 'compaction-failed', segment, reason: describe(error) })
+      return 'failed'
+    }
   }
 
   #path(segment: number): string {

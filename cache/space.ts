@@ -20,11 +20,14 @@ export class SpaceBooks {
   readonly maxBytes: number
   /** Bytes of stored bodies, those included whose removal waits for a reader. */
   bodyBytes = 0
+  readonly #overheadBytes: () => number
   #held = 0
   #claimed = 0
 
-  constructor(maxBytes: number) {
+  /** @param overheadBytes what else is taken of the quota, and goes with the bodies. */
+  constructor(maxBytes: number, overheadBytes: () => number = () => 0) {
     this.maxBytes = maxBytes
+    this.#overheadBytes = overheadBytes
   }
 
   /** Bytes that are taken now. */
@@ -39,7 +42,7 @@ export class SpaceBooks {
 
   /** How many bytes must be freed before `bytes` more may be claimed. */
   shortage(bytes: number): number {
-    return Math.max(0, this.bodyBytes + this.#claimed + bytes - this.maxBytes)
+    return Math.max(0, this.bodyBytes + this.#overheadBytes() + this.#claimed + bytes - this.maxBytes)
   }
 
   /** Can `bytes` more be claimed when every body goes but for the `bytesInUse`? */

@@ -47,6 +47,7 @@ describe('the uses of responses', () => {
       test.after(() => index.close())
       for (let id = 1; id <= 300; id += 1) index.insert(headOf(String(id)), emptyBody)
       for (let id = 1; id <= used; id += 1) index.use(id)
+      index.flush()
       assert.equal(mostRecentOnDisk(directory), last)
       assert.equal(first(index.list('most-recent-first')).id, used)
     })

@@ -28,6 +28,8 @@ class Places implements PlaceIndex {
     return bodies.filter(({ place }) => place.start >= from).toSorted((a, b) => a.place.start - b.place.start)
   }
 
+  flush() {}
+
   move(moves: Parameters<PlaceIndex['move']>[0]) {
     const moved = moves.filter(({ body }) => this.bodies.get(body.digest)?.place === body.place)
     for (const { body, to } of moved) this.bodies.set(body.digest, { ...body, place: to })
