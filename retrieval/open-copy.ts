@@ -4,7 +4,8 @@
  */
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
-import type { Ask, Opened, OpenedCopy, OriginCopies } from './origin-copies.ts'
+import type { Ask } from './leading.ts'
+import type { Opened, OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { WHOLE } from './plan.ts'
 
 /** The whole. @throws Fault when the origin server does not answer. */
@@ -48,11 +49,12 @@ async function begun(
     await use.begun.promise
     return opened
   } catch (error) {
+    const code = error instanceof Fault ? error.code : undefined
+    // Before the last use leaves: what is left of another version is not kept for the next request.
+    if (code === 'RESPONSE_CHANGED') origins.abandon(of)
     use.leave()
-    if (!(error instanceof Fault)) throw error
-    if (error.code === 'RESPONSE_INVALID') return 'refused'
-    if (error.code !== 'RESPONSE_CHANGED') throw error
-    origins.abandon(of, error)
-    return 'changed'
+    if (code === 'RESPONSE_CHANGED') return 'changed'
+    if (code === 'RESPONSE_INVALID') return 'refused'
+    throw error
   }
 }

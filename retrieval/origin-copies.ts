@@ -2,22 +2,19 @@
  * The copies that come from the origin server now, one for everybody who wants bytes of the same representation (R4.6),
  * and what becomes of them: a whole one is stored, a partial one is kept for the next request, everything else goes.
  */
-import type { EpochMs } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault } from '../core/fault.ts'
-import { fieldValue, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
+import { fieldValue, hasField, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import type { UpstreamResponse } from '../core/upstream.ts'
 import { decide, mayAnswerWaiting, mayReuseUnasked } from '../cache/semantics/decision.ts'
-import { conditionalFields, notModifiedApplies } from '../cache/semantics/validation.ts'
 import { matches } from '../cache/semantics/vary.ts'
-import { admit } from './admission.ts'
 import type { CopyUse } from './copy-use.ts'
+import { Leading, type Ask, type Candidate, type Direct, type Led } from './leading.ts'
 import { OriginCopy, type OriginCopyComponents, type OriginHead } from './origin-copy.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
-import { broughtBy, continuingValidator, firstRange, type Brought } from './part-source.ts'
+import type { Brought } from './part-source.ts'
 import type { RetrievalRequest } from './request.ts'
 import { SharedOpening } from './shared-opening.ts'
 import { newReport, type RetrievalReport } from './source.ts'
@@ -26,17 +23,6 @@ export interface OriginCopiesComponents extends Omit<OriginCopyComponents, 'idle
   readonly store: Store
   /** Bytes that came when those who had asked for them had gone. */
   readonly ended: (report: RetrievalReport) => void
-}
-
-/** Somebody wants bytes from the origin server. */
-export interface Ask {
-  readonly request: RetrievalRequest
-  /** `part`: the request has a `Range` of bytes, and no other field that selects a part but `If-Range`. */
-  readonly want: 'whole' | 'part'
-  readonly signal: AbortSignal
-  readonly report: RetrievalReport
-  /** Why nothing may be kept. */
-  readonly unstorable?: string
 }
 
 /** Bytes of a representation as long as somebody uses them. */
@@ -48,10 +34,7 @@ export interface OpenedCopy {
   readonly use: CopyUse
 }
 
-export type Opened =
-  | OpenedCopy
-  /** Not to be kept: for one application, as the origin server sent it. */
-  | { readonly kind: 'direct'; readonly response: UpstreamResponse; readonly reason: string }
+export type Opened = OpenedCopy | Direct
 
 /** What is known of a representation of which some bytes are here. */
 export interface Known {
@@ -62,11 +45,6 @@ export interface Known {
   readonly ttlMs: number
 }
 
-/** What a response was made into. */
-type Led =
-  | { readonly kind: 'copy'; readonly how: 'begun' | 'validated'; readonly copy: OriginCopy }
-  | Extract<Opened, { kind: 'direct' }>
-
 /** A question to the origin server. */
 interface Asking {
   readonly uri: TargetUri
@@ -74,18 +52,6 @@ interface Asking {
   readonly key: string | undefined
   /** The resource has changed meanwhile. */
   isOutdated: boolean
-}
-
-/** Bytes that are here. */
-interface Candidate {
-  readonly decision: ReturnType<typeof decide>
-  /** Without asking the origin server whether it still holds. */
-  readonly mayBeUsed: boolean
-  readonly head: PartialResponse
-  /** Bytes of the whole; 0 when nobody knows. */
-  readonly size: number
-  /** Takes it into use; `undefined` when somebody else was quicker. */
-  readonly take: () => OriginCopy | undefined
 }
 
 export class OriginCopies {
@@ -100,8 +66,11 @@ export class OriginCopies {
   /** Copies on their way to the shelf. */
   readonly #shelving = new Map<TargetUri, Promise<void>>()
 
+  readonly #leading: Leading
+
   constructor(components: OriginCopiesComponents) {
     this.#components = components
+    this.#leading = new Leading({ ...components, create: (...parts) => this.#created(...parts) })
   }
 
   /** Joins what comes already, goes on with what was left, or asks the origin server. @throws Fault when it does not answer. */
@@ -124,7 +93,7 @@ export class OriginCopies {
 
   /** What comes already is not joined, nor is this joined by others. */
   async alone(ask: Ask): Promise<Opened> {
-    const led = await this.#leading(ask, undefined).wait(ask.signal)
+    const led = await this.#question(ask, undefined).wait(ask.signal)
     return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
   }
 
@@ -149,11 +118,10 @@ export class OriginCopies {
     return isComing || this.#candidate(key, request) !== undefined
   }
 
-  /** The origin server has another version, or no answer that fits: nobody goes on with this copy. */
-  abandon(copy: OriginCopy, fault: Fault): void {
-    copy.end(fault)
-    this.#forget(copy)
-    void copy.copy.discard()
+  /** The origin server has another version: nobody begins to read this copy any more, and nothing of it is kept. */
+  abandon(copy: OriginCopy): void {
+    copy.refuse()
+    this.#unlist(copy)
   }
 
   /** The copy for somebody else to fill, who alone has it then; `undefined` when others have bytes of it. */
@@ -193,7 +161,7 @@ export class OriginCopies {
 
   /** Asks the origin server on behalf of everybody who comes before it has answered. */
   async #lead(key: string, ask: Ask, candidate: Candidate | undefined): Promise<Opened> {
-    const waiting = this.#leading(ask, candidate, key)
+    const waiting = this.#question(ask, candidate, key)
     const opening = { uri: ask.request.uri, waiting }
     this.#openings.set(key, opening)
     void waiting.settled.then(() => this.#openings.get(key) === opening && this.#openings.delete(key))
@@ -201,12 +169,12 @@ export class OriginCopies {
     return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
   }
 
-  #leading(ask: Ask, candidate: Candidate | undefined, key?: string): SharedOpening<Led> {
+  #question(ask: Ask, candidate: Candidate | undefined, key?: string): SharedOpening<Led> {
     return new SharedOpening(
       async (stop) => {
         const asking = { uri: ask.request.uri, key, isOutdated: false }
         this.#asking.add(asking)
-        const led = await this.#ask(ask, stop, candidate).finally(() => this.#asking.delete(asking))
+        const led = await this.#leading.ask(ask, stop, candidate).finally(() => this.#asking.delete(asking))
         // What is not kept is nobody's but this application's.
         if (led.kind === 'direct') onAbort(ask.signal, () => stop.abort(NO_LONGER_NEEDED))
         else this.#register(led.copy, asking)
@@ -214,68 +182,6 @@ export class OriginCopies {
       },
       (led) => led.kind === 'copy' && led.copy.unclaimed(),
     )
-  }
-
-  async #ask(ask: Ask, stop: AbortController, candidate: Candidate | undefined): Promise<Led> {
-    const { clock, origin } = this.#components
-    const { target: uri, onInformation } = ask.request
-    const { fields, range, isOther } = wordingOf(ask, candidate)
-    const requestTime = clock.wall()
-    const response = await origin.request({ method: 'GET', uri, fields, signal: stop.signal, onInformation })
-    if (candidate !== undefined && response.status === 304) {
-      const isConfirmed = notModifiedApplies(response.fields, candidate.head)
-      const copy = isConfirmed ? candidate.take() : undefined
-      copy?.renew(response.fields, requestTime)
-      // Somebody else was quicker with what was here, or it is about something else.
-      return copy === undefined ? this.#ask(ask, stop, undefined) : { kind: 'copy', how: 'validated', copy }
-    }
-    const brought = broughtBy(response, range)
-    const kept = await this.#kept(ask, response, brought, requestTime, candidate)
-    if (kept instanceof OriginCopy && brought !== undefined) {
-      kept.begin({ brought, body: response.body, stop })
-      return { kind: 'copy', how: 'begun', copy: kept }
-    }
-    // What the application wrote was changed for the sake of the copy; the answer to that is none to it.
-    return isOther
-      ? this.#askAgain(ask, stop)
-      : { kind: 'direct', response, reason: kept instanceof OriginCopy ? '' : kept }
-  }
-
-  /** In the application's own words, and for it alone. */
-  async #askAgain({ request, signal }: Ask, stop: AbortController): Promise<Led> {
-    stop.abort(NO_LONGER_NEEDED)
-    const { target: uri, fields, onInformation } = request
-    const response = await this.#components.origin.request({
-      method: 'GET',
-      uri,
-      fields,
-      signal,
-      onInformation,
-    })
-    return { kind: 'direct', response, reason: 'not to be kept' }
-  }
-
-  /** The copy that a response is a part of; a string says why there is none. */
-  async #kept(
-    { request, unstorable }: Ask,
-    response: UpstreamResponse,
-    brought: Brought | undefined,
-    requestTime: EpochMs,
-    candidate: Candidate | undefined,
-  ): Promise<OriginCopy | string> {
-    const responseTime = this.#components.clock.wall()
-    const { status } = response
-    const described =
-      brought === undefined ? response : { status: status === 206 ? 200 : status, fields: brought.fields }
-    const head = { status: described.status, fields: described.fields, requestTime, responseTime }
-    const admission = admit(request, head)
-    if (unstorable !== undefined) return unstorable
-    if (brought === undefined || admission.kind === 'refused')
-      return admission.kind === 'refused' ? admission.reason : `status ${status}`
-    const same = candidate && isSameVersion(candidate, brought, responseTime) ? candidate.take() : undefined
-    same?.renew(brought.fields, requestTime)
-    if (same !== undefined) return same
-    return this.#created(request, brought, { ...head, admission })
   }
 
   async #created(
@@ -304,14 +210,16 @@ export class OriginCopies {
     if (isOutdated) copy.outdate()
     if (key === undefined || isOutdated) return
     const before = this.#running.get(key)
-    if (before !== copy) before?.refuse()
+    const isNewer = before !== undefined && before !== copy && isSameSelection(before, copy)
+    if (isNewer) before.refuse()
     this.#running.set(key, copy)
   }
 
   /** Bytes of what is asked for that are here, and nobody adds to: fresh, or to be validated first. */
   #candidate(key: string, request: RetrievalRequest): Candidate | undefined {
     const running = this.#running.get(key)
-    const found = running?.isOver === false ? [this.#asFound(running)] : this.#onShelf(request)
+    const coming = running?.isOver === false ? [this.#asFound(running)] : []
+    const found = [...coming, ...this.#onShelf(request)]
     const now = this.#components.clock.wall()
     const stored = found.map(({ head }) => ({ ...head, digest: '' as Sha256 }))
     const decision = decide({ method: 'GET', fields: request.fields }, stored, request.policy, now)
@@ -382,6 +290,10 @@ function hereAs({ flights, uses }: OriginCopy): OpenedCopy['how'] {
   return flights.length > 0 || uses > 0 ? 'joined' : 'resumed'
 }
 
+function isSameSelection(one: OriginCopy, other: OriginCopy): boolean {
+  return JSON.stringify(one.head.admission.selecting) === JSON.stringify(other.head.admission.selecting)
+}
+
 /** Requests in somebody's name are nobody else's. */
 export function isPersonal(fields: Fields): boolean {
   return ['authorization', 'cookie'].some((name) => hasField(fields, name))
@@ -394,36 +306,6 @@ function isSelecting(fields: Fields): boolean {
 /** What makes two requests the same before the origin server has said what varies. */
 function keyOf({ uri, fields }: RetrievalRequest): string {
   return `${uri}\n${fieldValue(fields, 'accept-encoding') ?? ''}`
-}
-
-/** What the origin server is asked. */
-interface Wording {
-  readonly fields: Fields
-  /** The one range that is asked for. */
-  readonly range: string | undefined
-  /** Whether the application asked for something that only looks alike. */
-  readonly isOther: boolean
-}
-
-/** A part is asked for by one range and without `If-Range`: the response can then stand for the representation. */
-function wordingOf({ request, want }: Ask, candidate: Candidate | undefined): Wording {
-  const whole = withoutFields(request.fields, SELECTING_A_PART)
-  const conditions = candidate === undefined ? [] : conditionalFields(candidate.head.fields)
-  const asked = fieldValue(request.fields, 'range') ?? ''
-  const range = want === 'part' ? firstRange(asked) : undefined
-  if (range === undefined) {
-    const fields = candidate === undefined ? request.fields : [...whole, ...conditions]
-    return { fields, range, isOther: false }
-  }
-  const isOther = hasField(request.fields, 'if-range') || asked.includes(',')
-  return { fields: [...withField(whole, 'Range', range), ...conditions], range, isOther }
-}
-
-/** Whether what came goes together with what is here (RFC 9110 15.3.7.3). */
-function isSameVersion({ head }: Candidate, brought: Brought, responseTime: EpochMs): boolean {
-  const validator = continuingValidator(head.fields, head.responseTime)
-  const isSame = validator !== undefined && validator === continuingValidator(brought.fields, responseTime)
-  return isSame && head.size === brought.size
 }
 
 /** Work was given up because everybody had left who waited for it: somebody who came a moment later begins anew. */

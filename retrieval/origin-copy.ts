@@ -345,13 +345,14 @@ export class OriginCopy {
 
   /** Nobody wants what is still to come, and it is too much to be read for nobody (field note 12). */
   #isPointless({ position: at, end, worthFinishingBytes }: Flight): boolean {
-    if (!this.#isClaimed) return false
-    const isWanted = [...this.#uses].some((use) => use.wants({ start: at, end }))
-    return !isWanted && !(end - at <= worthFinishingBytes)
+    if (!this.#isClaimed || end - at <= worthFinishingBytes) return false
+    for (const use of this.#uses) if (use.wants({ start: at, end })) return false
+    return true
   }
 
   #isBroughtAlready(flight: Flight): boolean {
     const { position, end } = flight
+    if (this.#flights.size === 1 && this.copy.heldUntil(position) === position) return false
     const [hole] = this.copy.missing({ start: position, end })
     const others = this.flights.filter((other) => other !== flight && other.position > position)
     return isWorthSkipping(position, hole?.start ?? end, others)
@@ -359,7 +360,7 @@ export class OriginCopy {
 
   /** Each byte is counted once, for one of those who are there. */
   #count(bytes: number, asking: CopyUse | undefined): void {
-    const use = asking?.hasLeft === false ? asking : [...this.#uses][0]
+    const use = asking?.hasLeft === false ? asking : this.#uses.values().next().value
     if (use === undefined) this.#unclaimedBytes += bytes
     else use.report.bytes.internet += bytes
   }

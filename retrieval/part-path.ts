@@ -10,7 +10,8 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { currentAgeMs, remainingFreshnessMs, type Stored } from '../cache/semantics/freshness.ts'
 import { openSpans } from './open-copy.ts'
-import { isPersonal, type Ask, type Opened, type OpenedCopy } from './origin-copies.ts'
+import type { Ask, Direct } from './leading.ts'
+import { isPersonal, type OpenedCopy } from './origin-copies.ts'
 import type { OriginCopy } from './origin-copy.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
 import { firstRange } from './part-source.ts'
@@ -165,7 +166,7 @@ class Part {
   }
 
   /** What is not kept goes to its application as the origin server sent it. */
-  passOn({ response }: Extract<Opened, { kind: 'direct' }>, reason: ForwardReason): Resource {
+  passOn({ response }: Direct, reason: ForwardReason): Resource {
     this.#report.source = 'internet'
     const counted = { response: { ...response, body: this.#counted(response.body) } }
     return fromDirect(counted, this.#report, () => this.#end(), reason)

@@ -295,6 +295,27 @@ describe('a file that changes between two ranges', () => {
       assert.deepEqual([node.growingBytes(), node.store.usage().partialBytes], [0, 0])
     })
 
+  test('is cut for nobody who reads what came before', async () => {
+    const { origin } = setting()
+    const body = new Flow().push(BYTES.subarray(0, MB))
+    const node: World = world({
+      rule: { share: false },
+      origin: (request, n) => (n === 1 ? { ...origin.reply(request), body } : origin.reply(request)),
+    })
+    const early = node.ask()
+    await node.within(early.resource)
+    await node.settle()
+    origin.file.body = NEW
+    origin.file.fields = [['ETag', '"v2"']]
+    const late = await node.get(range(10 * MB, 11 * MB))
+    assert.ok(late.text === text(10 * MB, 11 * MB, NEW))
+    body.push(BYTES.subarray(MB)).end()
+    const whole = await node.read(early)
+    assert.deepEqual([whole.text === text(0), whole.error], [true, undefined])
+    await node.settle()
+    assert.deepEqual(node.store.lookup(A), [], 'the old version was stored')
+  })
+
   test('and is asked for whole then comes as it is now', async () => {
     const { node, origin } = setting()
     isRight(await node.get(range(0, MB)), 0, MB)
@@ -545,6 +566,22 @@ describe('an origin server', () => {
     const two = await node.get(range(500, 2000, gzip))
     assert.ok(two.text === text(500, 2000, coded.file.body))
     assert.deepEqual([plain.sent, coded.sent], [2000, 2000])
+  })
+
+  test('that has several variants has all of them kept, whichever comes while another is on its way', async () => {
+    const slow = new Flow().push('de')
+    const node = answering((request) => {
+      const language = fieldValue(request.fields, 'accept-language') ?? ''
+      const fields: Fields = [...head, ['Vary', 'Accept-Language'], ['Content-Length', '4']]
+      return { status: 200, fields, body: language === 'de' ? slow : language.repeat(2) }
+    })
+    const first = node.ask([['Accept-Language', 'de']])
+    await node.within(first.resource)
+    assert.equal((await node.get([['Accept-Language', 'fr']])).text, 'frfr')
+    slow.push('de').end()
+    assert.equal((await node.read(first)).text, 'dede')
+    await node.settle()
+    assert.deepEqual((await storedTexts(node)).toSorted(), ['dede', 'frfr'])
   })
 
   test('whose responses are not to be kept is asked by everybody for himself, and nobody waits for the other', async () => {

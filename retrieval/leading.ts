@@ -1,0 +1,168 @@
+/**
+ * One question to the origin server, and what its answer is made into: a copy that others may join, or a response for
+ * one application alone.
+ */
+import type { Clock, EpochMs } from '../core/clock.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { fieldValue, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
+import type { PartialResponse } from '../core/store.ts'
+import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import type { Decision } from '../cache/semantics/decision.ts'
+import { conditionalFields, notModifiedApplies } from '../cache/semantics/validation.ts'
+import { admit } from './admission.ts'
+import { OriginCopy, type OriginHead } from './origin-copy.ts'
+import { SELECTING_A_PART } from './origin-source.ts'
+import { broughtBy, continuingValidator, firstRange, type Brought } from './part-source.ts'
+import type { RetrievalRequest } from './request.ts'
+import type { RetrievalReport } from './source.ts'
+
+/** Somebody wants bytes from the origin server. */
+export interface Ask {
+  readonly request: RetrievalRequest
+  /** `part`: the request has a `Range` of bytes, and no other field that selects a part but `If-Range`. */
+  readonly want: 'whole' | 'part'
+  readonly signal: AbortSignal
+  readonly report: RetrievalReport
+  /** Why nothing may be kept. */
+  readonly unstorable?: string
+}
+
+/** Not to be kept: for one application, as the origin server sent it. */
+export interface Direct {
+  readonly kind: 'direct'
+  readonly response: UpstreamResponse
+  readonly reason: string
+}
+
+/** What a response was made into. */
+export type Led =
+  | { readonly kind: 'copy'; readonly how: 'begun' | 'validated'; readonly copy: OriginCopy }
+  | Direct
+
+/** Bytes that are here. */
+export interface Candidate {
+  readonly decision: Extract<Decision, { readonly response: unknown }>
+  /** Without asking the origin server whether it still holds. */
+  readonly mayBeUsed: boolean
+  readonly head: PartialResponse
+  /** Bytes of the whole; 0 when nobody knows. */
+  readonly size: number
+  /** Takes it into use; `undefined` when somebody else was quicker. */
+  readonly take: () => OriginCopy | undefined
+}
+
+export interface LeadingComponents {
+  readonly clock: Clock
+  readonly origin: Upstream
+  /** A new copy; a string says why there can be none. */
+  readonly create: (
+    request: RetrievalRequest,
+    brought: Brought,
+    head: OriginHead,
+  ) => Promise<OriginCopy | string>
+}
+
+export class Leading {
+  readonly #components: LeadingComponents
+
+  constructor(components: LeadingComponents) {
+    this.#components = components
+  }
+
+  /**
+   * @param stop ends the request, as long as nobody else has taken that over.
+   * @param candidate what is to be validated.
+   * @throws Fault when the origin server does not answer.
+   */
+  async ask(ask: Ask, stop: AbortController, candidate: Candidate | undefined): Promise<Led> {
+    const { clock, origin } = this.#components
+    const { target: uri, onInformation } = ask.request
+    const { fields, range, isOther } = wordingOf(ask, candidate)
+    const requestTime = clock.wall()
+    const response = await origin.request({ method: 'GET', uri, fields, signal: stop.signal, onInformation })
+    if (candidate !== undefined && response.status === 304) {
+      const isConfirmed = notModifiedApplies(response.fields, candidate.head)
+      const copy = isConfirmed ? candidate.take() : undefined
+      copy?.renew(response.fields, requestTime)
+      // Somebody else was quicker with what was here, or it is about something else.
+      return copy === undefined ? this.ask(ask, stop, undefined) : { kind: 'copy', how: 'validated', copy }
+    }
+    const brought = broughtBy(response, range)
+    const kept = await this.#kept(ask, response, brought, requestTime, candidate)
+    if (kept instanceof OriginCopy && brought !== undefined) {
+      kept.begin({ brought, body: response.body, stop })
+      return { kind: 'copy', how: 'begun', copy: kept }
+    }
+    // What the application wrote was changed for the sake of the copy; the answer to that is none to it.
+    return isOther
+      ? this.#askAgain(ask, stop)
+      : { kind: 'direct', response, reason: kept instanceof OriginCopy ? '' : kept }
+  }
+
+  /** In the application's own words, and for it alone. */
+  async #askAgain({ request, signal }: Ask, stop: AbortController): Promise<Led> {
+    stop.abort(NO_LONGER_NEEDED)
+    const { target: uri, fields, onInformation } = request
+    const response = await this.#components.origin.request({
+      method: 'GET',
+      uri,
+      fields,
+      signal,
+      onInformation,
+    })
+    return { kind: 'direct', response, reason: 'not to be kept' }
+  }
+
+  /** The copy that a response is a part of; a string says why there is none. */
+  async #kept(
+    { request, unstorable }: Ask,
+    response: UpstreamResponse,
+    brought: Brought | undefined,
+    requestTime: EpochMs,
+    candidate: Candidate | undefined,
+  ): Promise<OriginCopy | string> {
+    const responseTime = this.#components.clock.wall()
+    const { status } = response
+    const described =
+      brought === undefined ? response : { status: status === 206 ? 200 : status, fields: brought.fields }
+    const head = { status: described.status, fields: described.fields, requestTime, responseTime }
+    const admission = admit(request, head)
+    if (unstorable !== undefined) return unstorable
+    if (brought === undefined || admission.kind === 'refused')
+      return admission.kind === 'refused' ? admission.reason : `status ${status}`
+    const same = candidate && isSameVersion(candidate, brought, responseTime) ? candidate.take() : undefined
+    same?.renew(brought.fields, requestTime)
+    if (same !== undefined) return same
+    return this.#components.create(request, brought, { ...head, admission })
+  }
+}
+
+/** What the origin server is asked. */
+interface Wording {
+  readonly fields: Fields
+  /** The one range that is asked for. */
+  readonly range: string | undefined
+  /** Whether the application asked for something that only looks alike. */
+  readonly isOther: boolean
+}
+
+/** A part is asked for by one range and without `If-Range`: the response can then stand for the representation. */
+function wordingOf({ request, want, unstorable }: Ask, candidate: Candidate | undefined): Wording {
+  const whole = withoutFields(request.fields, SELECTING_A_PART)
+  const conditions = candidate === undefined ? [] : conditionalFields(candidate.head.fields)
+  const asked = fieldValue(request.fields, 'range') ?? ''
+  const range = want === 'part' && unstorable === undefined ? firstRange(asked) : undefined
+  if (range === undefined) {
+    const fields = candidate === undefined ? request.fields : [...whole, ...conditions]
+    return { fields, range, isOther: false }
+  }
+  const isOther = hasField(request.fields, 'if-range') || asked.includes(',')
+  return { fields: [...withField(whole, 'Range', range), ...conditions], range, isOther }
+}
+
+/** Whether what came goes together with what is here (RFC 9110 15.3.7.3). */
+function isSameVersion({ head }: Candidate, brought: Brought, responseTime: EpochMs): boolean {
+  const validator = continuingValidator(head.fields, head.responseTime)
+  const isSame = validator !== undefined && validator === continuingValidator(brought.fields, responseTime)
+  return isSame && head.size === brought.size
+}
