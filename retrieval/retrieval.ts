@@ -29,8 +29,10 @@ import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
+import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { isResumable } from './origin-source.ts'
+import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
 import { peerOf, type RetrievalReport, type Source } from './source.ts'
@@ -101,21 +103,17 @@ export class Retrieval implements InquiryOwner {
   readonly #clients = new Set<string>()
   #expectation: Promise<Expectation> | undefined
   #inquiry: Inquiry | undefined
-  #announced: AnnouncedDownload | undefined
+  readonly #announcement: Announcement
   #current: Source | undefined
   #attempt = new AbortController()
   /** Aborted as soon as a peer is a source: then peers may not read along any more. */
   readonly #fedByPeers = new AbortController()
-  #lingering = new AbortController()
   #lastFault: Fault | undefined
   /** A late offer that came before the origin server's response. */
   #early: PeerOffer | undefined
   /** What failed peers have cost so far, in ms. */
   #wastedMs = 0
-  /** Those who read, or wait for something to read… */
-  #readers = 0
-  /** …and how many of them ever wanted the whole. */
-  #wholeReaders = 0
+  readonly #readers: Readers
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
   #isAnswered = false
@@ -128,6 +126,12 @@ export class Retrieval implements InquiryOwner {
     this.#startedAt = components.clock.monotonic()
     const onAnswerable = () => this.#answer()
     this.#arrival = new Arrival(request, settings, { ...components, onAnswerable })
+    this.#announcement = new Announcement(() => components.events.announce(this))
+    this.#readers = new Readers(components.clock, {
+      came: () => this.#state === 'paused' && this.#resume(),
+      mayComeBack: () => this.#state === 'running' && this.#current?.kind !== 'internet' && this.#isAnswered,
+      gone: () => this.#onLastReaderGone(),
+    })
   }
 
   /** Resolves when applications can be answered. @throws Fault of the last source when every one failed. */
@@ -170,7 +174,7 @@ export class Retrieval implements InquiryOwner {
   /** Whether the origin server has been asked, on behalf of the LAN too, and has not answered. */
   get isFetching(): boolean {
     const isAsking = this.#state === 'running' && this.#current?.kind === 'internet'
-    return isAsking && this.#announced !== undefined && !this.#isAnswered
+    return isAsking && this.#announcement.isMade && !this.#isAnswered
   }
 
   /** Whether the response will be stored when it is whole. */
@@ -255,16 +259,7 @@ export class Retrieval implements InquiryOwner {
 
   /** One more application (or peer) reads this, or a part. @returns what to call when it has gone or is done. */
   join(want: 'whole' | 'part' = 'whole'): () => void {
-    this.#readers++
-    if (want === 'whole') this.#wholeReaders++
-    this.#lingering.abort(NO_LONGER_NEEDED)
-    if (this.#state === 'paused') this.#resume()
-    let isGone = false
-    return () => {
-      if (isGone) return
-      isGone = true
-      if (--this.#readers === 0) this.#onLastReaderGone()
-    }
+    return this.#readers.join(want)
   }
 
   /** Notes who is given the bytes, for the watch that V5 asks for. */
@@ -289,7 +284,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   retrieveFromInternet(): void {
-    if (this.#wholeReaders > 0 || this.#isAnswered) return this.#use({ kind: 'internet' })
+    if (this.#readers.wantWhole || this.#isAnswered) return this.#use({ kind: 'internet' })
     this.#components.events.absent(this.request.uri)
     this.#giveUp(new Fault('RESPONSE_INCOMPLETE', 'no peer has it'))
   }
@@ -331,7 +326,7 @@ export class Retrieval implements InquiryOwner {
 
   #leaveLan(): void {
     this.#fedByPeers.abort(NO_LONGER_NEEDED)
-    this.#endAnnouncement()
+    this.#announcement.end()
   }
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
@@ -404,9 +399,9 @@ export class Retrieval implements InquiryOwner {
       if (this.#isOver()) return
       this.#components.events.log('a copy could not be kept', { uri, reason: describe(error) })
     }
-    this.#announced?.complete()
+    this.#announcement.complete()
     this.#end()
-    if (this.#readers === 0) this.#arrival.letGo()
+    if (this.#readers.isEmpty) this.#arrival.letGo()
   }
 
   #unverified(expectation: Expectation): UnverifiedCopy | undefined {
@@ -421,7 +416,7 @@ export class Retrieval implements InquiryOwner {
     this.#isAnswered = true
     this.#state = 'handed-over'
     this.#inquiry?.abandon()
-    this.#endAnnouncement()
+    this.#announcement.end()
     this.#head.resolve({
       kind: 'direct',
       response: { ...response, body: this.#counted(response.body) },
@@ -506,20 +501,13 @@ export class Retrieval implements InquiryOwner {
 
   /** Says to the LAN that this node is fetching it (FIG. 7, 216A); a resumed or taken-over copy can be read at once. */
   #announce(): void {
-    if (this.#announced || !this.report.asked) return
-    this.#announced = this.#components.events.announce(this)
-    if (this.#isAnswered) this.#announceCopy()
+    if (this.report.asked && this.#announcement.make() && this.#isAnswered) this.#announceCopy()
   }
 
-  /** Now that the response is known, its growing copy can be read by peers (216B), or never will be. */
+  /** Now that the response is known, its growing copy can be read by peers, or never will be. */
   #announceCopy(): void {
-    if (this.isShareable) return this.#announced?.readable()
-    if (this.#current?.kind === 'internet') this.#endAnnouncement()
-  }
-
-  #endAnnouncement(): void {
-    this.#announced?.failed()
-    this.#announced = undefined
+    if (this.isShareable) return this.#announcement.readable()
+    if (this.#current?.kind === 'internet') this.#announcement.end()
   }
 
   #onLastReaderGone(): void {
@@ -548,14 +536,13 @@ export class Retrieval implements InquiryOwner {
     this.#state = 'paused'
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#inquiry?.abandon()
-    this.#endAnnouncement()
-    this.#lingering = new AbortController()
-    void this.#linger(this.#lingering.signal)
+    this.#announcement.end()
+    void this.#linger()
   }
 
-  async #linger(signal: AbortSignal): Promise<void> {
-    if (this.#isAnswered) await sleep(this.#components.clock, this.#settings.lingerMs, signal)
-    if (this.#state === 'paused' && !signal.aborted)
+  async #linger(): Promise<void> {
+    const isOverdue = !this.#isAnswered || (await this.#readers.nobodyFor(this.#settings.lingerMs))
+    if (this.#state === 'paused' && isOverdue)
       this.#giveUp(new Fault('ABORTED', 'every application has gone'))
   }
 
@@ -568,7 +555,7 @@ export class Retrieval implements InquiryOwner {
   #giveUp(fault: Fault): void {
     if (this.#isOver()) return
     this.#attempt.abort(NO_LONGER_NEEDED)
-    this.#endAnnouncement()
+    this.#announcement.end()
     this.#inquiry?.abandon()
     this.#head.reject(fault)
     this.#failed.abort(fault)

@@ -5,15 +5,18 @@ import { memoryStore } from '../../cache/memory-store.ts'
 import { fieldValue, type Fields } from '../../core/fields.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { MAX_RESUMPTIONS } from '../../retrieval/copy-use.ts'
+import { NEXT_PART_MS } from '../../retrieval/readers.ts'
 import { distinctBytes, RangedOrigin, type RangedFile } from './ranged-origin.ts'
 import { Flow, type Reply } from './upstreams.ts'
 import {
   A,
   digestOf,
+  download,
   ended,
   field,
   offer,
   sha256,
+  shunned,
   storedTexts,
   world,
   type Given,
@@ -699,6 +702,31 @@ describe('peers', () => {
     for (const [n, each] of asked.entries())
       assert.ok((await node.read(each)).text === text(n * 100_000, (n + 1) * 100_000))
     assert.deepEqual([node.inquiries.length, node.peers.requests.length, origin.asked], [1, 1, []])
+  })
+
+  test('whose running download is read in parts go on between one part and the next, and not for long', async () => {
+    const body = new Flow().push(BYTES.subarray(0, 2 * MB))
+    const { node, origin } = setting(
+      {},
+      {
+        rule: { share: true, immutable: true },
+        expectation: digestOf(BYTES),
+        downloads: [download(BYTES.length)],
+        peers: () => ({ ...copy(BYTES), body }),
+      },
+    )
+    isRight(await node.get(range(0, MB)), 0, MB)
+    for (let at = 2 * MB; at < 4 * MB; at += MB / 2) {
+      body.push(BYTES.subarray(at, at + MB / 2))
+      await node.pass(NEXT_PART_MS / 5)
+    }
+    isRight(await node.get(range(MB, 3 * MB)), MB, 3 * MB)
+    assert.deepEqual([node.inquiries.length, node.peers.requests.length, node.peers.openBodies], [1, 1, 1])
+    for (let at = 4 * MB; at < 7 * MB; at += MB / 2) {
+      body.push(BYTES.subarray(at, at + MB / 2))
+      await node.pass(NEXT_PART_MS / 5)
+    }
+    assert.deepEqual([node.peers.openBodies, origin.asked, shunned(node)], [0, [], []])
   })
 
   test('that do not have it are asked once a minute for many ranges', async () => {
