@@ -254,7 +254,10 @@ export class Retrieval implements InquiryOwner {
     if (early?.kind === 'none') return this.retrieveFromInternet()
     if (this.#inquiry !== undefined) return // paused and resumed meanwhile: the other start has asked
     this.report.asked = true
-    this.#inquiry = inquire(uri, policy.waitForDownloads, this)
+    const inquiry = inquire(uri, policy.waitForDownloads, this)
+    this.#inquiry = inquiry
+    // Where nobody is known it has named the Internet already, and a part does not wait for late answers.
+    if (this.#isOver()) inquiry.abandon()
   }
 
   /** One more application (or peer) reads this, or a part. @returns what to call when it has gone or is done. */

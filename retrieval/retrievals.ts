@@ -86,9 +86,11 @@ export function retrievals(
     ended: (report) => events.ended(report),
     log: (message, detail) => events.log(message, detail),
   })
-  const begin = (request: RetrievalRequest, want: 'whole' | 'part' = 'whole'): Joined => {
+  const begin = (request: RetrievalRequest, want: 'whole' | 'part' = 'whole', key?: string): Joined => {
     const retrieval = new Retrieval(request, settings, { ...components, origins, events })
     everyone.add(retrieval)
+    // Listed before it starts: with nobody to ask it may be over before `start` returns.
+    if (key !== undefined) running.set(key, retrieval)
     const leave = retrieval.join(want)
     void retrieval.start()
     return { retrieval, isCollapsed: false, leave }
@@ -101,9 +103,7 @@ export function retrievals(
       const known = running.get(key)
       if (known?.mayBeJoined(received))
         return { retrieval: known, isCollapsed: true, leave: known.join(want) }
-      const joined = begin(request, want)
-      running.set(key, joined.retrieval)
-      return joined
+      return begin(request, want, key)
     },
     alone: (request) => begin(request),
     outdate(uri) {

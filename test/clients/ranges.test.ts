@@ -77,6 +77,22 @@ function kept(proxy: string, url: string, range: string): Promise<void> {
   })
 }
 
+test('a node that knows no peer serves ranges, and the whole file after them', async () => {
+  const rules = [{ match: '**/pool/**', share: true, immutable: true }]
+  const packetPort = await freePacketPort()
+  const alone = await scene.node({ peering: { address: '127.0.0.4', packetPort }, rules })
+  await until('nobody to wait for', () => alone.status().peering?.waitMs === undefined)
+  const body = uniqueBody(8 * MB)
+  // Peers would be asked for it, were there any.
+  const url = origin.put('/debian/pool/main/a/alone_1.0-1_all.deb', { body, fields: FIELDS })
+  for (const range of ['0-999999', '0-999999']) {
+    const reply = await curl(alone.proxyAddress, '-r', range, url)
+    assert.deepEqual([reply.status, sha256(reply.body)], [206, sha256(body.subarray(0, MB))])
+  }
+  const whole = await curl(alone.proxyAddress, url)
+  assert.deepEqual([whole.status, sha256(whole.body)], [200, sha256(body)])
+})
+
 test(
   'T3: ranges twice cost their bytes once, the whole file then only the rest',
   { skip: missing('curl') },

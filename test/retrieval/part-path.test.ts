@@ -82,6 +82,22 @@ describe('ranges of a file that is not here (T3)', () => {
     assert.equal(bytes, 20 * MB, 'the books do not add up')
   })
 
+  test('are as well served where no peer is known, and the whole after them', async () => {
+    const { origin } = setting()
+    const node: World = world({ isAlone: true, origin: (request) => origin.reply(request) })
+    isRight(await node.get(range(0, MB)), 0, MB)
+    const whole = await node.get()
+    assert.deepEqual([whole.status, whole.error, whole.text === text(0)], [200, undefined, true])
+    assert.equal(origin.sent, 20 * MB)
+    assert.deepEqual(node.retrievals.all(), [])
+    const states = node.inquiries.map(({ state }) => state)
+    assert.deepEqual(
+      states.filter((state) => state !== 'done' && state !== 'failed'),
+      [],
+      'a question stays open',
+    )
+  })
+
   test('say what happened: a miss, a part of it here, all of it here', async () => {
     const { node } = setting()
     assert.equal(await statusOf(node, range(0, MB)), 'ihave; fwd=uri-miss; fwd-status=206; stored')

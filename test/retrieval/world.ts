@@ -51,6 +51,8 @@ export interface Scene {
   readonly store?: (clock: ManualClock) => Store
   /** How long a question waits, in ms; 0: the Internet is asked at once, and late offers are still heard. */
   readonly waitMs?: number
+  /** No peer is known: whoever asks is told to go to the Internet before the call returns. */
+  readonly isAlone?: boolean
 }
 
 /** What the node said of its retrievals. */
@@ -139,11 +141,11 @@ export function world(scene: Scene): World {
       verifier: verifierFor(scene.expectation),
       origin: upstream,
       peers,
-      isAnybodyThere: () => true,
+      isAnybodyThere: () => scene.isAlone !== true,
       inquire: (_, waitForDownloads, owner) => {
         const inquiry = new Inquiry(clock, { request: () => {}, endRequest: () => {} }, owner, () => {})
         const isFirst = inquiries.push(inquiry) === 1
-        const waitMs = scene.waitMs ?? 20
+        const waitMs = scene.isAlone ? 0 : (scene.waitMs ?? 20)
         inquiry.start({ waitMs, holdersMs: waitMs, waitForDownloads, silenceMs: 3000 }, () => [])
         if (isFirst) clock.after(1, () => answerQuestion(inquiry, scene))
         return inquiry
