@@ -115,7 +115,7 @@ export class CopyUse {
     for (let resumptions = 0; !this.hasLeft;) {
       const [step] = plan(this.#holes([span]), this.#of.flights)
       if (step === undefined) return
-      const fault = await this.#take(step)
+      const fault = (await this.#take(step)) ?? this.#vain(step)
       if (fault === undefined) continue
       if (++resumptions > MAX_RESUMPTIONS || !mayResume(fault)) throw fault
     }
@@ -135,6 +135,13 @@ export class CopyUse {
     this.begun.resolve()
     await flight.reached(step.span.end)
     return flight.fault
+  }
+
+  /** A request of this use's own that did not bring even its first byte is not made for ever. */
+  #vain({ kind, span }: Step<Flight>): Fault | undefined {
+    const isVain = kind === 'fetch' && !this.hasLeft && this.#of.copy.heldUntil(span.start) === span.start
+    if (!isVain) return undefined
+    return new Fault('RESPONSE_INCOMPLETE', `expected the bytes from ${span.start} on, none of them came`)
   }
 
   #holes(spans: readonly ByteSpan[]): ByteSpan[] {

@@ -333,7 +333,9 @@ export class OriginCopy {
       flight.advance(flight.position + chunk.length)
       this.#release()
       this.#record(chunk.length)
-      if (flight.position < end && (this.#isPointless(flight) || this.#isBroughtAlready(flight))) return
+      // Who sends the whole in place of a part would send it again: what is here of it is passed over.
+      const isToSkip = !isWholeInstead && this.#isBroughtAlready(flight)
+      if (flight.position < end && (isToSkip || this.#isPointless(flight))) return
     }
     if (flight.stop.signal.aborted || flight.position === end) return
     if (end === Infinity) return copy.setSize(flight.position)

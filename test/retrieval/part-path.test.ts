@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { cacheStatus } from '../../cache/semantics/cache-status.ts'
 import { memoryStore } from '../../cache/memory-store.ts'
-import { fieldValue, type Fields } from '../../core/fields.ts'
+import { fieldValue, withoutFields, type Fields } from '../../core/fields.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { MAX_RESUMPTIONS } from '../../retrieval/copy-use.ts'
 import { NEXT_PART_MS } from '../../retrieval/readers.ts'
@@ -242,6 +242,22 @@ describe('a file that was aborted (T4)', () => {
       [given.text === text(0), given.error, origin.asked[1]],
       [true, undefined, 'bytes=1000000-'],
     )
+  })
+
+  test('that is the whole in place of a part is read once, past what is here', async () => {
+    const { origin } = setting()
+    // Two servers behind one name: one knows ranges, the other does not.
+    const node: World = world({
+      rule: { share: false },
+      origin: (request, n) =>
+        origin.reply(n <= 3 ? request : { ...request, fields: withoutFields(request.fields, ['range']) }),
+    })
+    for (const start of [0, 8 * MB]) isRight(await node.get(range(start, start + MB)), start, start + MB)
+    const whole = await node.get()
+    assert.deepEqual([whole.status, whole.error, whole.text === text(0)], [200, undefined, true])
+    await node.settle()
+    assert.deepEqual(origin.asked.slice(2), ['bytes=1000000-7999999', undefined])
+    assert.equal(node.store.lookup(A)[0]?.digest, sha256(BYTES))
   })
 
   test('that breaks off again and again is cut in the end', async () => {

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { memoryStore } from '../../cache/memory-store.ts'
+import { Fault } from '../../core/fault.ts'
+import { CopyUse, MAX_RESUMPTIONS, type Fillable } from '../../retrieval/copy-use.ts'
+import { Flight } from '../../retrieval/flight.ts'
+import { newReport } from '../../retrieval/source.ts'
+import { manualClock } from '../manual-clock.ts'
+
+/** A copy whose every request ends well, and brings what `bring` says. */
+async function scene(bring: (count: number) => Uint8Array) {
+  const copy = await memoryStore({ maxBytes: 1_000_000, clock: manualClock() }).create()
+  copy.setSize(100)
+  let count = 0
+  const nothing = () => {}
+  const of: Fillable = {
+    copy,
+    flights: [],
+    isContinuable: true,
+    mustGoOn: nothing,
+    spread: nothing,
+    reconsider: nothing,
+    left: nothing,
+    fetch(span) {
+      const flight = new Flight(span, (offset) => copy.heldUntil(offset), new AbortController())
+      flight.accepted.resolve()
+      void copy.write(span.start, bring((count += 1))).then(() => flight.conclude())
+      return flight
+    },
+  }
+  const use = new CopyUse(of, newReport())
+  use.want([{ start: 0, end: 100 }])
+  return { use, count: () => count }
+}
+
+test('a request that ends well and brings nothing is not made for ever', async () => {
+  const { use, count } = await scene(() => new Uint8Array())
+  await assert.rejects(
+    use.filled.promise,
+    (error) => error instanceof Fault && error.code === 'RESPONSE_INCOMPLETE',
+  )
+  assert.equal(count(), 1 + MAX_RESUMPTIONS)
+})
+
+test('requests that bring a little each are made as often as it takes', async () => {
+  const { use, count } = await scene(() => new Uint8Array(10))
+  await use.filled.promise
+  assert.equal(count(), 10)
+})
