@@ -14,6 +14,7 @@ import type {
   Finding,
   Freshening,
   GrowingCopy,
+  PartialAtRest,
   PartialResponse,
   ResponseHead,
   Store,
@@ -147,7 +148,7 @@ export class ResponseStore implements Store {
     return copy
   }
 
-  partials(uri: TargetUri): readonly PartialResponse[] {
+  partials(uri?: TargetUri): readonly PartialAtRest[] {
     return this.#shelf.find(uri)
   }
 

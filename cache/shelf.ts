@@ -3,7 +3,7 @@
  * what their bytes were digested of: a killed process leaves spans that can be checked, or nothing.
  */
 import { describe } from '../core/fault.ts'
-import type { PartialResponse, ResponseHead } from '../core/store.ts'
+import type { PartialAtRest, ResponseHead } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Bodies } from './bodies.ts'
 import { type CopyRoom, GrowingBody } from './growing-copy.ts'
@@ -68,10 +68,13 @@ export class Shelf {
     return [...this.#entries.values()].some((entry) => entry.name === name)
   }
 
-  /** Those at rest, the most recent first. */
-  find(uri: TargetUri): readonly PartialResponse[] {
-    const found = [...this.#entries.values()].filter(({ head, isInUse }) => head.uri === uri && !isInUse)
-    return found.map(({ id, head, wholeSize: size }) => ({ ...head, id, size })).toSorted(mostRecentFirst)
+  /** Those at rest for `uri`, or all of them, the most recent first. */
+  find(uri?: TargetUri): readonly PartialAtRest[] {
+    const isMeant = (head: ResponseHead) => uri === undefined || head.uri === uri
+    const found = [...this.#entries.values()].filter(({ head, isInUse }) => !isInUse && isMeant(head))
+    return found
+      .map(({ id, head, wholeSize: size, size: heldBytes }) => ({ ...head, id, size, heldBytes }))
+      .toSorted(mostRecentFirst)
   }
 
   /** Those at rest, the least recently used first. */

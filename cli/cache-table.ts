@@ -16,7 +16,7 @@ export function cacheTable(entries: readonly CacheEntry[]): string {
 
 /** `3 responses, 1.2 MB`: equal bodies count once, as on the disk. */
 export function totalsOf(entries: readonly CacheEntry[]): { responses: number; bytes: number } {
-  const bodies = new Map(entries.map(({ digest, bytes }) => [digest, bytes]))
+  const bodies = new Map(entries.map(({ digest, id, bytes }) => [digest ?? id, bytes]))
   return { responses: entries.length, bytes: [...bodies.values()].reduce((sum, bytes) => sum + bytes, 0) }
 }
 
@@ -24,9 +24,10 @@ export function countOf(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? '' : 's'}`
 }
 
-function cells({ bytes, ageMs, freshMs, source, shared, uri }: CacheEntry): string[] {
+function cells({ bytes, ofBytes, ageMs, freshMs, source, shared, uri }: CacheEntry): string[] {
   const fresh = freshMs > 0 ? formatDuration(freshMs) : 'stale'
-  return [formatBytes(bytes), formatDuration(ageMs), fresh, source, shared ? 'yes' : 'no', uri]
+  const size = formatBytes(bytes) + (ofBytes === undefined ? '' : ` of ${formatBytes(ofBytes)}`)
+  return [size, formatDuration(ageMs), fresh, source, shared ? 'yes' : 'no', uri]
 }
 
 function line(row: readonly string[], widths: readonly number[]): string {

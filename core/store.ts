@@ -38,6 +38,12 @@ export interface PartialResponse extends ResponseHead {
   readonly size: number
 }
 
+/** A partial copy that nobody has in use. */
+export interface PartialAtRest extends PartialResponse {
+  /** Bytes that are here. */
+  readonly heldBytes: number
+}
+
 /**
  * A body that is still being filled, with readers that follow it: the file is the buffer between one writer
  * and any number of readers of any speed. Bytes may come in any order.
@@ -151,8 +157,8 @@ export interface Store {
    * @throws Fault STORE_FAILED; the copy is then discarded.
    */
   commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse>
-  /** The partial copies for this URI that nobody has in use, the most recent first. */
-  partials(uri: TargetUri): readonly PartialResponse[]
+  /** The partial copies for this URI (absent: all) that nobody has in use, the most recent first. */
+  partials(uri?: TargetUri): readonly PartialAtRest[]
   /**
    * Writes down what is held of a growing copy in use, so that a killed process loses no more than what comes later.
    * Without effect where it cannot be written.

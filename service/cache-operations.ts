@@ -5,20 +5,23 @@ import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { withoutSecrets } from '../core/redaction.ts'
-import type { Store, StoredResponse } from '../core/store.ts'
+import type { PartialAtRest, Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import { meantBy } from './cache-target.ts'
 
-/** A stored response. */
+/** A stored response, complete or not. */
 export interface CacheEntry {
+  /** Unique; negative for an incomplete one. */
   readonly id: number
   /** Without its query, which may be a credential. */
   readonly uri: string
-  /** Bytes of body. */
+  /** Bytes of body that are here. */
   readonly bytes: number
-  /** Of the body; equal bodies take their place on the disk once. */
-  readonly digest: Sha256
+  /** Bytes of the whole body, where only some of them are here. */
+  readonly ofBytes?: number
+  /** Of a complete body; equal ones take their place on the disk once. */
+  readonly digest?: Sha256
   /** The current age (RFC 9111 4.2.3). */
   readonly ageMs: number
   /** For how long it may still be sent without asking the origin server; 0 or less: it is stale. */
@@ -58,7 +61,7 @@ export type VerifyStep =
 
 /** Every method may throw Fault BAD_REQUEST, STORE_FAILED and STORE_FULL. Whoever stops reading ends the work. */
 export interface CacheOperations {
-  /** The least recently used first; what is used meanwhile may come twice. */
+  /** The incomplete ones, then the least recently used first; what is used meanwhile may come twice. */
   list(question: ListQuestion): AsyncIterable<CacheEntry>
   purge(question: PurgeQuestion): AsyncIterable<PurgeStep>
   verify(): AsyncIterable<VerifyStep>
@@ -79,6 +82,8 @@ export function cacheOperations(components: CacheComponents): CacheOperations {
   return {
     async *list({ target }) {
       const isMeant = target === undefined ? () => true : meantBy(target, components.store)
+      for (const partial of components.store.partials())
+        if (isMeant(partial.uri)) yield partialEntryOf(partial, components)
       for await (const response of everything(components.store))
         if (isMeant(response.uri)) yield entryOf(response, components)
     },
@@ -96,17 +101,34 @@ async function* everything(store: Store): AsyncGenerator<StoredResponse> {
   }
 }
 
-function entryOf(response: StoredResponse, { clock, rules }: CacheComponents): CacheEntry {
-  const { id, uri, size, digest, source, shareable } = response
+function entryOf(response: StoredResponse, components: CacheComponents): CacheEntry {
+  const { id, size: bytes, digest } = response
+  return { id, bytes, digest, ...described(response, components) }
+}
+
+/** Peers are offered nothing that is not whole. */
+function partialEntryOf(partial: PartialAtRest, components: CacheComponents): CacheEntry {
+  const { id, heldBytes: bytes, size: ofBytes } = partial
+  return {
+    id: -id,
+    bytes,
+    ofBytes,
+    ...described({ ...partial, digest: '' as Sha256 }, components),
+    shared: false,
+  }
+}
+
+function described(
+  response: StoredResponse,
+  { clock, rules }: CacheComponents,
+): Omit<CacheEntry, 'id' | 'bytes' | 'digest'> {
+  const { uri, source, shareable } = response
   const policy = rules().policyFor(uri)
   const now = clock.wall()
   const decision = decide({ method: 'GET', fields: response.selecting }, [response], policy, now)
   const remainingMs = remainingFreshnessMs(response, policy, now)
   return {
-    id,
     uri: withoutSecrets(uri),
-    bytes: size,
-    digest,
     ageMs: currentAgeMs(response, now),
     freshMs: decision.kind === 'hit' ? remainingMs : Math.min(0, remainingMs),
     source,
@@ -127,23 +149,28 @@ async function* purge(
     else kept.add(response.digest)
   }
   const responses = [...meant.values()]
-  if (isDryRun) for (const each of responses) yield { kind: 'would-go', entry: entryOf(each, components) }
-  else yield* removeAll(new Set(responses.map(({ uri }) => uri)), responses.length, store)
+  const partials = store.partials().filter(({ uri }) => isMeant(uri))
+  const count = responses.length + partials.length
+  if (isDryRun) {
+    for (const each of partials) yield { kind: 'would-go', entry: partialEntryOf(each, components) }
+    for (const each of responses) yield { kind: 'would-go', entry: entryOf(each, components) }
+  } else yield* removeAll([...partials, ...responses], store)
   const gone = new Map(responses.map(({ digest, size }) => [digest, kept.has(digest) ? 0 : size]))
-  yield { kind: 'done', responses: responses.length, bytes: sum(gone.values()) }
+  const held = partials.map(({ heldBytes }) => heldBytes)
+  yield { kind: 'done', responses: count, bytes: sum([...gone.values(), ...held]) }
 }
 
 async function* removeAll(
-  uris: ReadonlySet<TargetUri>,
-  ofResponses: number,
+  meant: readonly { readonly uri: TargetUri }[],
   store: Store,
 ): AsyncGenerator<PurgeStep> {
-  let [removed, turns] = [0, 0]
-  for (const uri of uris) {
-    removed += store.remove(uri)
-    turns += 1
-    if (turns % RESPONSES_PER_TURN !== 0) continue
-    yield { kind: 'progress', responses: removed, ofResponses }
+  let responses = 0
+  for (const { uri } of meant) {
+    // Whatever else is stored for its URI goes with the first one.
+    store.remove(uri)
+    responses += 1
+    if (responses % RESPONSES_PER_TURN !== 0) continue
+    yield { kind: 'progress', responses, ofResponses: meant.length }
     await setImmediate()
   }
 }

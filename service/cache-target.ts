@@ -15,9 +15,10 @@ const SHOWN_QUERY = /\?…$/
  * a pattern; a URL that was copied from where its query is not shown means every query.
  * @throws Fault BAD_REQUEST, which does not repeat the text: it may hold credentials.
  */
-export function meantBy(text: string, store: Pick<Store, 'lookup'>): Meant {
+export function meantBy(text: string, store: Pick<Store, 'lookup' | 'partials'>): Meant {
   const uri = SHOWN_QUERY.test(text) ? undefined : parseTargetUri(text)
-  if (uri !== undefined && store.lookup(uri).length > 0) return (each) => each === uri
+  const isStored = uri !== undefined && store.lookup(uri).length + store.partials(uri).length > 0
+  if (isStored) return (each) => each === uri
   const glob = globOf(text.replace(SHOWN_QUERY, ''), uri)
   return glob === undefined ? () => false : (each) => matchesGlob(glob, each)
 }

@@ -659,7 +659,9 @@ export function storeConformance(
     it('is found by its URI, with its head and size, and is no complete response', async (test) => {
       const store = await shelved(test)
       const [partial] = store.partials(uriOf('a'))
-      assert.deepEqual(partial, { ...headOf('a'), id: partial?.id, size: bytes.length })
+      const sizes = { size: bytes.length, heldBytes: 2 * MIB + 4 }
+      assert.deepEqual(partial, { ...headOf('a'), id: partial?.id, ...sizes })
+      assert.deepEqual(store.partials(), [partial])
       assert.deepEqual(
         [store.lookup(uriOf('a')), [...store.list()], store.partials(uriOf('b'))],
         [[], [], []],

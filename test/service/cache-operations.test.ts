@@ -7,7 +7,7 @@ import type { ResponseHead, Store } from '../../core/store.ts'
 import { compileRules, type Rule } from '../../retrieval/rules.ts'
 import { cacheOperations, type CacheOperations, type PurgeStep } from '../../service/cache-operations.ts'
 import { manualClock } from '../manual-clock.ts'
-import { all, bytesOf, fault, MIB, put, readAll, uriOf } from '../cache/store-fixtures.ts'
+import { all, bytesOf, fault, headOf, MIB, put, readAll, uriOf } from '../cache/store-fixtures.ts'
 
 const NOW = 1_700_000_000_000
 
@@ -30,6 +30,17 @@ async function cacheOf(...responses: readonly [name: string, size: number, head?
   for (const [name, size, head] of responses)
     await put(store, name, bytesOf(size), { requestTime: at(0), responseTime: at(0), fields: [], ...head })
   return { store, clock, cache: cacheOperations({ clock, store, rules: () => compileRules(RULES, []) }) }
+}
+
+/** Keeps the first `held` of `size` bytes as a partial copy. */
+async function putPart(store: Store, name: string, held: number, size: number): Promise<void> {
+  const copy = await store.create(held, size)
+  copy.setSize(size)
+  await copy.write(0, bytesOf(held))
+  await store.shelve(
+    copy,
+    headOf(name, { requestTime: at(0), responseTime: at(0), fields: cacheControl('max-age=60') }),
+  )
 }
 
 /** So many seconds after the beginning. */
@@ -96,6 +107,29 @@ describe('looking into the cache', () => {
     assert.deepEqual(await names(cache, '/pool/**'), ['pool/a.deb?…', 'pool/b.deb'])
   })
 
+  it('shows what is not whole, and how much of it is here', async () => {
+    const { store, cache } = await cacheOf(['open/a', 10])
+    await putPart(store, 'open/part?token=secret', 1000, 5000)
+    const entries = await all(cache.list({}))
+    assert.deepEqual(
+      entries.map(({ uri, bytes, ofBytes, digest, freshMs, shared }) => [
+        uri.slice(uriOf('').length),
+        bytes,
+        ofBytes,
+        digest === undefined,
+        freshMs > 0,
+        shared,
+      ]),
+      [
+        ['open/part?…', 1000, 5000, true, true, false],
+        ['open/a', 10, undefined, false, true, true],
+      ],
+    )
+    assert.equal(new Set(entries.map(({ id }) => id)).size, 2)
+    assert.deepEqual(await names(cache, '/open/part'), ['open/part?…'])
+    assert.deepEqual(await names(cache, '*.deb'), [])
+  })
+
   it('lets others have their turn among many', async () => {
     const many = Array.from({ length: 300 }, (_, number): [string, number] => [String(number), 1])
     const { cache } = await cacheOf(...many)
@@ -139,6 +173,23 @@ describe('purging', () => {
       { kind: 'done', responses: 2, bytes: 7 },
     ])
     assert.deepEqual(await left(store), ['a?x=2'])
+  })
+
+  it('removes what is not whole as well, by its URL or by pattern', async () => {
+    const { store, cache } = await cacheOf(['a', 10])
+    await putPart(store, 'part[1]', 1000, 5000)
+    await putPart(store, 'b', 500, 5000)
+    await putPart(store, 'a', 100, 5000)
+    const dry = await purge(cache, '**', true)
+    assert.deepEqual(dry.at(-1), { kind: 'done', responses: 4, bytes: 1610 })
+    assert.equal(dry.length, 5)
+    assert.deepEqual(await purge(cache, uriOf('part[1]')), [{ kind: 'done', responses: 1, bytes: 1000 }])
+    assert.deepEqual(
+      store.partials().map(({ uri }) => uri),
+      [uriOf('a'), uriOf('b')],
+    )
+    assert.deepEqual(await purge(cache, '**'), [{ kind: 'done', responses: 3, bytes: 610 }])
+    assert.deepEqual([store.partials(), store.usage().bytes], [[], 0])
   })
 
   it('a URL with characters of patterns is that URL, if it is stored', async () => {
