@@ -146,7 +146,11 @@ export class GrowingBody implements GrowingCopy {
     this.#change.raise()
   }
 
-  async *read(span: ByteSpan, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *read(
+    span: ByteSpan,
+    signal?: AbortSignal,
+    which: 'released' | 'held' = 'released',
+  ): AsyncGenerator<Uint8Array> {
     const letGo = this.#bytes.hold()
     try {
       for (let at = span.start; ;) {
@@ -154,7 +158,8 @@ export class GrowingBody implements GrowingCopy {
         this.#mustNotHaveEnded()
         const end = Math.min(span.end, this.#size ?? Infinity)
         if (at >= end) return
-        const until = Math.min(this.heldUntil(at), this.#released, end, at + CHUNK_BYTES)
+        const released = which === 'held' ? Infinity : this.#released
+        const until = Math.min(this.heldUntil(at), released, end, at + CHUNK_BYTES)
         if (until > at) {
           const bytes = await this.#bytes.read({ start: at, end: until })
           this.#mustNotHaveEnded()

@@ -8,6 +8,7 @@ import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
+import type { Address } from '../core/transport.ts'
 import { answerPeer, HEALTH, type FileRequest, type SharedFiles } from './peer-answer.ts'
 
 export { answerPeer, type FileRequest, type SharedFile, type SharedFiles } from './peer-answer.ts'
@@ -168,12 +169,13 @@ function newServer({ maxConnections, timeouts = FILE_SERVER_TIMEOUTS }: FileServ
 
 /** Its signal aborts when the answer is over, well or not. */
 function requestOf(
-  { method = '', url = '', rawHeaders }: IncomingMessage,
+  { method = '', url = '', rawHeaders, socket }: IncomingMessage,
   response: ServerResponse,
 ): FileRequest {
   const over = new AbortController()
   response.once('close', () => over.abort(NO_LONGER_NEEDED))
-  return { method, target: url, fields: fieldsFromRaw(rawHeaders), signal: over.signal }
+  const peer = (socket.remoteAddress ?? '') as Address
+  return { peer, method, target: url, fields: fieldsFromRaw(rawHeaders), signal: over.signal }
 }
 
 function authoritiesOf({ localAddress = '', localPort = 0 }: Socket): string[] {

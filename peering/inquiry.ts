@@ -64,7 +64,8 @@ export class Inquiry {
   #state: InquiryState<PeerOffer, PeerDownload> = initialInquiry
   #cancelWake: CancelTimer = () => {}
   #waitedUntil = Infinity
-  #rivals: () => readonly PeerDownload[] = () => []
+  #askedAt = 0 as Monotonic
+  #rivals: (askedAt: Monotonic) => readonly PeerDownload[] = () => []
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
@@ -79,8 +80,11 @@ export class Inquiry {
     return this.#state.kind
   }
 
-  /** `rivals`: who has asked for the same meanwhile and fetches it before this node does, read when the wait is over. */
-  start(settings: InquirySettings, rivals: () => readonly PeerDownload[]): void {
+  /**
+   * @param rivals who has asked for the same at the time that is given, and fetches it before this node does; read when the
+   *   wait is over.
+   */
+  start(settings: InquirySettings, rivals: (askedAt: Monotonic) => readonly PeerDownload[]): void {
     const at = this.#clock.monotonic()
     this.#waitedUntil = at + settings.waitMs
     this.#rivals = rivals
@@ -117,6 +121,11 @@ export class Inquiry {
     this.#dispatch({ kind: 'source-failed', at: this.#clock.monotonic() })
   }
 
+  /** The way to the source in use is lost, by no fault of its own. */
+  sourceLost(): void {
+    this.#dispatch({ kind: 'source-lost', at: this.#clock.monotonic() })
+  }
+
   /** The owner leaves the Internet for a late offer. */
   changeOver(): void {
     this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic() })
@@ -149,6 +158,7 @@ export class Inquiry {
   #run(command: InquiryCommand<PeerOffer, PeerDownload>): void {
     switch (command.kind) {
       case 'broadcast-request':
+        this.#askedAt = this.#clock.monotonic()
         return this.#sender.request()
       case 'broadcast-end-request':
         return this.#sender.endRequest()
@@ -179,7 +189,8 @@ export class Inquiry {
 
   #wake(at: Monotonic): void {
     if (this.#state.kind === 'waiting')
-      for (const downloader of this.#rivals()) this.#dispatch({ kind: 'downloading', at, downloader })
+      for (const downloader of this.#rivals(this.#askedAt))
+        this.#dispatch({ kind: 'downloading', at, downloader })
     this.#dispatch({ kind: 'wake', at })
   }
 }

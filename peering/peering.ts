@@ -113,6 +113,11 @@ export class Peering {
     return this.peers.live(this.#components.clock.monotonic())
   }
 
+  /** Whether a node at this address is alive now. */
+  isPeer(address: Address): boolean {
+    return this.livePeers().some((peer) => peer.address === address)
+  }
+
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */
   timing(): Timing | undefined {
     return this.#presence.timing()
@@ -123,16 +128,19 @@ export class Peering {
    * resource too long for a packet, go straight to the Internet. Collapsing requests into one is the owner's (R4.6).
    */
   inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner): Inquiry {
-    const { clock } = this.#components
     const timing = this.timing()
     const packet = this.#settings.ask ? this.#question(resource, timing) : undefined
     const sender = packet === undefined ? UNASKED : this.#sendingFor(packet)
-    const inquiry = new Inquiry(clock, sender, owner, () => packet && this.#asked.remove(packet))
+    const inquiry = new Inquiry(
+      this.#components.clock,
+      sender,
+      owner,
+      () => packet && this.#asked.remove(packet),
+    )
     if (packet !== undefined) this.#asked.add(packet, inquiry)
     const waitMs = packet && timing ? timing.maxDelayMs + timing.transmissionMs : 0
     const holdersMs = timing?.holdersMs ?? 0
-    const askedAt = clock.monotonic()
-    const rivals = () => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
+    const rivals = (askedAt: Monotonic) => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
     inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
     return inquiry
   }

@@ -14,6 +14,8 @@ import type { Verifier } from '../core/verifier.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { Peering } from '../peering/peering.ts'
+import { relayField } from '../peering/relay-fields.ts'
+import { UploadSlots } from '../peering/upload-slots.ts'
 import { localAliases } from '../retrieval/local-aliases.ts'
 import { resources, type Resources } from '../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
@@ -32,6 +34,8 @@ export interface AssemblySettings {
   readonly maxDelayMs: number | 'auto'
   readonly transmissionMs: number
   readonly verifyFirstUpTo: number
+  /** Peers that read one file at once; others are sent on to them. */
+  readonly maxReaders: number
   /** Uploads at once, beyond which the node stays silent. */
   readonly maxUploads: number
 }
@@ -49,8 +53,6 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The rules in force, read anew for each request. */
   readonly rules: () => Rules
-  /** Transfers to peers that run now. */
-  readonly uploads: () => number
   readonly log: (event: AssemblyEvent) => void
   /** A retrieval has ended. */
   readonly retrieved: (report: RetrievalReport) => void
@@ -100,6 +102,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     shunned.shun(peer, { reason, detail, ...(isProved ? { body } : {}) })
     log({ kind: 'shunned', peer, reason, detail })
   }
+  const slots = new UploadSlots({ perFile: settings.maxReaders, inAll: settings.maxUploads })
   const copies = sharedCopies({
     clock,
     store,
@@ -107,7 +110,8 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     aliases,
     running: (uri) => running.running(uri),
     isFetching: (uri) => running.isFetching(uri),
-    isBusy: () => seams.uploads() >= settings.maxUploads,
+    isRelayed: (uri) => running.isRelayed(uri),
+    slots,
   })
   const peering = new Peering(
     { ...settings, silenceMs: SILENCE_MS },
@@ -123,6 +127,8 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
       ...seams,
+      isPeer: (address) => peering.isPeer(address),
+      relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
       inquire: (resource, waitForDownloads, owner) => peering.inquire(resource, waitForDownloads, owner),
       events: {

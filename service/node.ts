@@ -225,6 +225,7 @@ export class Node {
       maxDelayMs: peering.maxDelayMs,
       transmissionMs: peering.transmissionMs,
       verifyFirstUpTo: verification.verifyFirstUpTo,
+      maxReaders: peering.maxReaders,
       maxUploads: peering.maxUploads,
     }
     return assemble(settings, {
@@ -237,7 +238,6 @@ export class Node {
       peers: this.#peers,
       shunned: this.#shunned,
       rules: () => this.#rules,
-      uploads: () => this.#fileServer?.uploads ?? 0,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),
     })

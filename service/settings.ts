@@ -129,6 +129,14 @@ const peering = {
     reason:
       'One download for the whole LAN is worth the wait (patent A, FIG. 4B); the bytes stream while it runs.',
   }),
+  maxReaders: setting({
+    type: integer(1, 100),
+    default: 3,
+    meaning:
+      'Peers that read one file from this node at the same time; who comes later is sent on to them, because each passes on what it receives.',
+    reason:
+      'A crowd becomes a tree: no node sends more than a few copies, and three more hops reach forty nodes.',
+  }),
   maxUploads: setting({
     type: integer(1, 1000),
     default: 16,

@@ -44,6 +44,7 @@ const DEFAULTS: Omit<AssemblySettings, 'node' | 'filePort'> = {
   maxDelayMs: 'auto',
   transmissionMs: 200,
   verifyFirstUpTo: 64 * 1024 * 1024,
+  maxReaders: 3,
   maxUploads: 16,
 }
 
@@ -162,7 +163,6 @@ export class VirtualNode {
         peers: http.upstream(this.host, PEER_PATIENCE),
         shunned: this.#shunned,
         rules: () => ({ policyFor: () => own, all: [] }),
-        uploads: () => this.#listening.running,
         log: (event) => void (signal.aborted || this.events.push(event)),
         retrieved: (report) => void (signal.aborted || this.reports.push(report)),
       },

@@ -27,6 +27,8 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   readonly sources: KnownSources<H, D>
   /** A second "I need" went out; there is no third. */
   readonly hasAskedAgain: boolean
+  /** Downloads that broke off in the middle and may still be followed by another "I need" (R5.3). */
+  readonly takeOversLeft: number
   /** Downloaders without a readable copy that may still be waited for: each may be silent, or lie. */
   readonly promisesLeft: number
 }
@@ -63,6 +65,8 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
   /** The source in use is of no use any more: it failed, stalled, or sent wrong bytes. */
   | { readonly kind: 'source-failed'; readonly at: Monotonic }
+  /** The way to the source in use is lost, by no fault of the source: it may be used again when it answers again. */
+  | { readonly kind: 'source-lost'; readonly at: Monotonic }
   /** The owner leaves the Internet for a late offer (R5.4). */
   | { readonly kind: 'change-over'; readonly at: Monotonic }
   /** The whole body is here and verified. */
