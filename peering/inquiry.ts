@@ -32,6 +32,8 @@ export interface PeerDownload extends Downloader, DownloadProgress {
   readonly node: NodeId | undefined
   readonly location: string | undefined
   readonly receivedBytes: number
+  /** Whether it comes before this node where several could fetch the resource (docs/protocol.md, "Who fetches"). */
+  readonly isAhead: boolean
 }
 
 /** What the owner of the resource does when the machine says so. Called at once, never inside the caller's step. */
@@ -40,6 +42,8 @@ export interface InquiryOwner {
   follow(download: PeerDownload): void
   retrieveFromInternet(): void
   lateOffer(offer: PeerOffer): void
+  /** Another node fetches the same: who is far behind, or else comes later in rank, gives up (R5.4). */
+  secondFetcher(download: PeerDownload): void
   /** How far the download is that somebody waits for (R5.2). */
   heardProgress(download: PeerDownload): void
   failed(): void
@@ -172,6 +176,8 @@ export class Inquiry {
         return this.#owner.retrieveFromInternet()
       case 'late-offer':
         return this.#owner.lateOffer(command.holder)
+      case 'second-fetcher':
+        return this.#owner.secondFetcher(command.downloader)
       case 'inform-server': // the server learns it from the store: what is stored is offered (R4.3)
         return
       case 'report-failure':

@@ -256,7 +256,10 @@ export class Peering {
       case 'response':
         return this.#heardResponse(packet, from)
       case 'downloading':
-        return this.#concerned(packet, (inquiry) => inquiry.heardDownloading(downloadOf(packet, from)))
+        return this.#concerned(packet, (inquiry) => {
+          const isAhead = packet.node !== undefined && this.#rivals.isAhead(packet.resource, packet.node)
+          inquiry.heardDownloading(downloadOf(packet, from, isAhead))
+        })
       case 'download-complete': {
         const { location } = packet
         const offer = location === undefined ? undefined : offerOf({ ...packet, location }, from)

@@ -27,6 +27,7 @@ import { mayReuseUnasked } from '../cache/semantics/decision.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
+import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
@@ -92,6 +93,9 @@ const BREAK_MS = 650
 /** A peer that served well earns back this share of the time in which it did. */
 const EARNED = 0.1
 
+/** One of two fetchers that is ahead by more than this goes on, whatever the rank. */
+const FAR_BYTES = 1024 * 1024
+
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
 
@@ -123,6 +127,7 @@ export class Retrieval implements InquiryOwner {
   readonly #readers: Readers
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
+  #saidAgainAt = -Infinity
   #isAnswered = false
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
 
@@ -336,6 +341,29 @@ export class Retrieval implements InquiryOwner {
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
     if (!this.#arrival.mayChangeOver) return
     void this.#expect().then((expectation) => this.#changeOver(expectation))
+  }
+
+  /**
+   * Two nodes fetch the same, because packets were lost. Who is far behind gives up; where none is, who comes later in rank.
+   * The other one is told of this copy, and decides the same.
+   */
+  secondFetcher(download: PeerDownload): void {
+    const { copy } = this.#arrival
+    if (!this.isFetcher || copy?.size === undefined) return
+    const aheadBytes = download.receivedBytes - this.heldBytes
+    const isAhead = Math.abs(aheadBytes) > FAR_BYTES ? aheadBytes > 0 : download.isAhead
+    if (!isAhead) return this.#sayAgain()
+    const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
+    if (isWorthIt && this.#arrival.mayChangeOver)
+      void this.#expect().then((expectation) => this.#changeOver(expectation))
+  }
+
+  /** Two that disagree about who is ahead do not answer each other without end. */
+  #sayAgain(): void {
+    const now = this.#components.clock.monotonic()
+    if (now - this.#saidAgainAt < REPORT_INTERVAL_MS) return
+    this.#saidAgainAt = now
+    this.#announceCopy()
   }
 
   heardProgress(download: PeerDownload): void {

@@ -68,6 +68,7 @@ const PROMISED: Located<LocalOffer> = {
     alias: undefined,
     size: undefined,
     digest: undefined,
+    sentCopies: 0,
     etag: undefined,
     lastModified: undefined,
     ageSeconds: undefined,
@@ -100,8 +101,10 @@ function hasCoding(fields: Fields): boolean {
 }
 
 function offerOf(components: SharedCopiesComponents, response: StoredResponse): LocalOffer {
+  const alias = components.aliases.aliasOf(response.uri)
   return {
-    alias: components.aliases.aliasOf(response.uri),
+    alias,
+    sentCopies: components.slots.begun(alias),
     size: response.size,
     digest: { algorithm: 'sha-256', hex: response.digest },
     etag: fieldValue(response.fields, 'etag'),
@@ -115,6 +118,7 @@ function growingOffer(components: SharedCopiesComponents, retrieval: Retrieval):
     alias: components.aliases.aliasOf(retrieval.request.uri),
     size: retrieval.copy?.size,
     digest: undefined,
+    sentCopies: 0,
     etag: fieldValue(retrieval.fields, 'etag'),
     lastModified: fieldValue(retrieval.fields, 'last-modified'),
     ageSeconds: undefined,

@@ -90,7 +90,7 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
     case 'source-lost':
       return onSourceLost(state, event.at)
     case 'change-over':
-      return state.kind === 'retrieving' ? changeOver(state) : [state, []]
+      return state.kind === 'retrieving' ? changeOver(state, event.at) : [state, []]
     case 'retrieved':
       return state.kind === 'waiting' ? [state, []] : [{ kind: 'done' }, [{ kind: 'inform-server' }]] // 158 → 142
     case 'abandoned':
@@ -150,6 +150,8 @@ function onDownloading<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
     const noted = noting(state, withDownloader(state.sources, downloader))
+    if (noted.kind === 'retrieving' && noted !== state && downloader.readable)
+      return [noted, [{ kind: 'second-fetcher', downloader }]]
     if (noted.kind !== 'waiting' || noted.until <= noted.holdersUntil) return [noted, []]
     return downloader.readable && noted.settings.waitForDownloads ? hurry(noted, at) : [noted, []]
   }
@@ -248,9 +250,11 @@ function onSourceLost<H extends Holder, D extends Downloader>(
 }
 
 /** The owner has left the Internet. Should the late offer be gone by now, it has to go back there. */
-function changeOver<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
+function changeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   const [holder] = state.sources.holders
-  return holder ? retrieve(state, holder) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 158
+  if (holder) return retrieve(state, holder) // 150 → 158
+  const readable = state.sources.downloaders.find((each) => each.readable)
+  return readable ? awaitDownload(state, readable, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
 }
 
 /** An early wake-up is harmless: the machine says again when it wants to be woken. */
@@ -391,6 +395,7 @@ export const INQUIRY_TRANSITIONS = [
   ['retrieving', 'downloading', 'retrieving', '150: noted'],
   ['retrieving', 'download-complete', 'retrieving', '150: a late "I have"'],
   ['retrieving', 'download-failed', 'retrieving', '150: struck off'],
+  ['retrieving', 'change-over', 'awaiting', '150 → 156: another fetcher is enough'],
   ['retrieving', 'change-over', 'found', '150 → 158: the late answer takes over'],
   ['retrieving', 'change-over', 'retrieving', '150: the late answer is gone'],
   ['retrieving', 'source-failed', 'found', '150 → 158: a late answer helps'],

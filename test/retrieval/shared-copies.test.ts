@@ -88,6 +88,7 @@ describe('a stored response', () => {
     assert.deepEqual(described, {
       size: 5,
       digest: { algorithm: 'sha-256', hex: sha256('bytes') },
+      sentCopies: 0,
       etag: '"v1"',
       lastModified: undefined,
       ageSeconds: 0,

@@ -265,6 +265,7 @@ export function download(size: number, peer: Address = PEER): PeerDownload {
     node: undefined,
     location: LOCATION,
     readable: true,
+    isAhead: false,
     receivedBytes: 0,
     totalBytes: size,
     bytesPerSecond: undefined,

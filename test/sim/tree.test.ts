@@ -76,6 +76,24 @@ describe('many nodes that want the same', () => {
   )
 
   testSeeds(
+    'six files, one node after the other: the holders that have sent least answer first',
+    SLOW_WAN,
+    async (scenario) => {
+      const nodes = await scenario.nodes(20)
+      const sizes = [910, 16, 370, 360, 240, 340].map((size) => size * 1000)
+      const uris = sizes.map((size, at) => scenario.file(`/${at}`, size))
+      const inAll = sizes.reduce((sum, size) => sum + size, 0)
+      for (const node of nodes) {
+        await Promise.all(uris.map(async (uri) => assertRight(scenario, uri, await node.get(uri))))
+        await scenario.clock.sleep(500)
+      }
+      assertAtMost(scenario.origin.sentBytes, inAll, 'bytes from the origin server')
+      assertAtMost(mostCopies(nodes, inAll), 3, 'copies that one node sent')
+    },
+    FEW,
+  )
+
+  testSeeds(
     'one after the other while it runs: a tree',
     SLOW_WAN,
     async (scenario) => {
@@ -119,6 +137,26 @@ describe('many nodes that want the same', () => {
       FEW,
     )
   }
+
+  testSeeds(
+    'two that fetch the same, because each did not hear the other, find out: one gives up, and keeps what it has',
+    SLOW_WAN,
+    async (scenario) => {
+      const [one, other] = await scenario.nodes(2)
+      assert.ok(one && other)
+      const uri = scenario.file('/large', 8 * MB)
+      scenario.lan.partition([one.address, scenario.origin.host.address], [other.address])
+      const first = one.get(uri)
+      await scenario.clock.sleep(100)
+      scenario.lan.partition([one.address], [other.address, scenario.origin.host.address])
+      await scenario.clock.sleep(100)
+      const second = other.get(uri)
+      await scenario.clock.sleep(60)
+      scenario.lan.heal()
+      for (const got of await Promise.all([first, second])) assertRight(scenario, uri, got)
+      assertAtMost(scenario.origin.sentBytes, 9 * MB, 'bytes from the origin server')
+    },
+  )
 
   testSeeds(
     'relays crash: those below them find another place',

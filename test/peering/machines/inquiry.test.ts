@@ -71,6 +71,10 @@ const INFORM_SERVER: Command = { kind: 'inform-server' }
 const FAILURE: Command = { kind: 'report-failure' }
 const retrieve = (peer: string): Command => ({ kind: 'retrieve', holder: { peer } })
 const follow = (peer: string): Command => ({ kind: 'follow', downloader: { peer, readable: true } })
+const secondFetcher = (peer: string): Command => ({
+  kind: 'second-fetcher',
+  downloader: { peer, readable: true },
+})
 const lateOffer = (peer: string): Command => ({ kind: 'late-offer', holder: { peer } })
 
 type Lines = readonly Line<Event, Command>[]
@@ -250,7 +254,7 @@ testScripts(machine, {
   ],
   '156 → 150: nobody is asked again where nobody would be waited for': [
     [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
-    [downloading('d', 10), 'retrieving'],
+    [downloading('d', 10), 'retrieving', secondFetcher('d')],
     [sourceFailed(20), 'awaiting', follow('d')],
     [sourceFailed(30), 'retrieving', INTERNET],
   ],
@@ -371,6 +375,11 @@ testScripts(machine, {
     [changeOver(2301), 'found', retrieve('h')],
     [sourceFailed(2400), 'retrieving', INTERNET],
   ],
+  '150 → 156: another node fetches it too; the owner gives up, and reads that one': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [downloading('d', 2300), 'retrieving', secondFetcher('d')],
+    [changeOver(2301), 'awaiting', follow('d')],
+  ],
   '150: a late offer that is gone when the owner changes over leaves the Internet': [
     ...INTERNET_AFTER_TIME_OUT,
     [changeOver(2301), 'retrieving', INTERNET],
@@ -382,8 +391,8 @@ testScripts(machine, {
   ],
   '150 → 156: the Internet fails, a running download is the last hope': [
     ...INTERNET_AFTER_TIME_OUT,
-    [downloading('d', 2300), 'retrieving'],
-    [downloading('e', 2300), 'retrieving'],
+    [downloading('d', 2300), 'retrieving', secondFetcher('d')],
+    [downloading('e', 2300), 'retrieving', secondFetcher('e')],
     [downloadFailed('e', 2350), 'retrieving'],
     [sourceFailed(2400), 'awaiting', follow('d')],
     [sourceFailed(2500), 'waiting', I_NEED, wake(2560)],
@@ -476,6 +485,7 @@ class Watch {
         return this.#use(command.downloader.peer)
       case 'retrieve-from-internet':
         return this.#use('the Internet')
+      case 'second-fetcher':
       case 'late-offer':
         return assert.equal(this.inUse, 'the Internet', 'a late offer to one who is not on the Internet')
       case 'wake':
