@@ -15,6 +15,7 @@ import type { SharedFiles } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { Peering } from '../peering/peering.ts'
 import { relayField } from '../peering/relay-fields.ts'
+import { UploadRate } from '../peering/upload-rate.ts'
 import { UploadSlots } from '../peering/upload-slots.ts'
 import { localAliases } from '../retrieval/local-aliases.ts'
 import { resources, type Resources } from '../retrieval/resources.ts'
@@ -38,6 +39,8 @@ export interface AssemblySettings {
   readonly maxReaders: number
   /** Uploads at once, beyond which the node stays silent. */
   readonly maxUploads: number
+  /** Bytes per second of all uploads together; `Infinity`: no limit. */
+  readonly maxUploadRate: number
 }
 
 /** What a node stands on; each may be a simulated one. */
@@ -112,6 +115,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     isFetching: (uri) => running.isFetching(uri),
     isRelayed: (uri) => running.isRelayed(uri),
     slots,
+    rate: new UploadRate(clock, settings.maxUploadRate),
   })
   const peering = new Peering(
     { ...settings, silenceMs: SILENCE_MS },

@@ -46,6 +46,7 @@ const DEFAULTS: Omit<AssemblySettings, 'node' | 'filePort'> = {
   verifyFirstUpTo: 64 * 1024 * 1024,
   maxReaders: 3,
   maxUploads: 16,
+  maxUploadRate: Infinity,
 }
 
 const UPDATE_URLS: Policy = {
