@@ -9,7 +9,7 @@ import { writeAnswer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
 import type { Address } from '../core/transport.ts'
-import { answerPeer, HEALTH, type FileRequest, type SharedFiles } from './peer-answer.ts'
+import { answerPeer, HEALTH, SUMMARY_PATH, type FileRequest, type SharedFiles } from './peer-answer.ts'
 
 export { answerPeer, type FileRequest, type SharedFile, type SharedFiles } from './peer-answer.ts'
 
@@ -140,7 +140,8 @@ export class FileServer {
     const peer = socket.remoteAddress ?? ''
     try {
       const answer = answerPeer(this.#files, requestOf(request, response), authoritiesOf(socket))
-      const isUpload = answer.body !== undefined && answer.status < 300 && url !== HEALTH
+      const isFile = url !== HEALTH && url !== SUMMARY_PATH
+      const isUpload = answer.body !== undefined && answer.status < 300 && isFile
       if (isUpload) this.#uploads++
       const { bytes } = await writeAnswer(response, answer)
       if (isUpload) this.#uploads--

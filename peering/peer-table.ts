@@ -30,6 +30,10 @@ export interface Timing {
   readonly transmissionMs: number
   /** How long holders take when nothing is slow: the delay and the slowest peer's round trip. */
   readonly holdersMs: number
+  /** The slowest peer's round trip. */
+  readonly roundTripMs: number
+  /** How much later than expected answers have come of late. */
+  readonly lateMs: number
 }
 
 export interface TimingSettings {
@@ -134,7 +138,8 @@ export class PeerTable {
     if (live.length === 0) return undefined
     const roundTripMs = Math.max(0, ...live.map((peer) => peer.roundTripMs ?? 0))
     const timing = autoTiming(live.length, roundTripMs, transmissionMs)
-    return { ...timing, transmissionMs: Math.min(transmissionMs, timing.transmissionMs + this.#lateMs(at)) }
+    const lateMs = this.#lateMs(at)
+    return { ...timing, lateMs, transmissionMs: Math.min(transmissionMs, timing.transmissionMs + lateMs) }
   }
 
   /** An answer came this long after its question's wait was over: the next ones wait longer for a while. */
@@ -158,7 +163,8 @@ const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined, measuremen
 
 /** Fixed figures leave no one out: who is slow has been thought of. */
 function fixedTiming(maxDelayMs: number, transmissionMs: number): Timing {
-  return { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + transmissionMs }
+  const holdersMs = maxDelayMs + transmissionMs
+  return { maxDelayMs, transmissionMs, holdersMs, roundTripMs: 0, lateMs: 0 }
 }
 
 /** The formula of `timing` for this many live peers whose slowest round trip takes `roundTripMs`. */
@@ -166,7 +172,8 @@ export function autoTiming(livePeers: number, roundTripMs: number, transmissionL
   const maxDelayMs = clamp(livePeers * DELAY_PER_PEER_MS, MIN_DELAY_MS, MAX_DELAY_MS)
   const quick = clamp(30 + 4 * roundTripMs, MIN_TRANSMISSION_MS, AUTO_WAIT_MS - maxDelayMs)
   const transmissionMs = Math.min(transmissionLimitMs, Math.max(quick, 2 * roundTripMs))
-  return { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + roundTripMs + GRAIN_MS }
+  const holdersMs = maxDelayMs + roundTripMs + GRAIN_MS
+  return { maxDelayMs, transmissionMs, holdersMs, roundTripMs, lateMs: 0 }
 }
 
 function isLive(peer: Peer, at: Monotonic): boolean {

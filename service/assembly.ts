@@ -22,6 +22,7 @@ import { resources, type Resources } from '../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import { sharedCopies } from '../retrieval/shared-copies.ts'
+import { summaryExchange } from '../retrieval/summary-exchange.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
 import type { ShunnedPeers, ShunReason } from '../verify/shunned-peers.ts'
@@ -125,8 +126,10 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),
+      onStaleSummary: (place) => summaries.stale(place),
     },
   )
+  const summaries = summaryExchange({ ...seams, peering, node: settings.node })
   const running = retrievals(
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
@@ -157,6 +160,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       },
     },
   )
+  const { own } = peering.advertising
   return {
     resources: resources({
       ...seams,
@@ -167,9 +171,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     }),
     retrievals: running,
     peering,
-    files: copies,
-    start: () => peering.start(),
+    files: { ...copies, summary: () => own.standing && { standing: own.standing, bytes: own.bytes } },
+    start() {
+      summaries.start()
+      return peering.start()
+    },
     async stop() {
+      summaries.stop()
       await running.stop()
       await peering.stop()
       await verifier.stop()

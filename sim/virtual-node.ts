@@ -142,6 +142,7 @@ export class VirtualNode {
     const authority = `${this.address}:${FILE_PORT}`
     const files = {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly.files.open(alias),
+      summary: () => this.#assembly.files.summary?.(),
     }
     return this.#world.http.listen(this.host, authority, (request) => answerPeer(files, request, [authority]))
   }
