@@ -13,6 +13,8 @@ export interface Peer {
   readonly address: Address
   /** Absent for a node that speaks only the patents' packets. */
   readonly node: NodeId | undefined
+  /** Where it serves files, by its presence; absent until that was heard. */
+  readonly filePort: number | undefined
   readonly heardAt: Monotonic
   /** Smoothed round-trip time in ms, event loops of both sides included; absent until measured. */
   readonly roundTripMs: number | undefined
@@ -74,13 +76,15 @@ export class PeerTable {
   readonly #peers = new Map<string, Peer>()
   #late = { byMs: 0, at: 0 as Monotonic }
 
-  /** Notes that a packet came. @returns whether this peer was unknown or had been taken for gone. */
-  heard(address: Address, node: NodeId | undefined, at: Monotonic): boolean {
+  /** Notes that a packet came, and the port that it names. @returns whether this peer was unknown or had been taken for gone. */
+  heard(address: Address, node: NodeId | undefined, at: Monotonic, filePort?: number): boolean {
     const key = node ?? `plain ${address}`
     const known = this.#peers.get(key)
     this.#peers.delete(key)
     const { roundTripMs, measuredAt, measurements } = known ?? NOT_MEASURED
-    this.#peers.set(key, { address, node, heardAt: at, roundTripMs, measuredAt, measurements })
+    const port = filePort ?? known?.filePort
+    const measured = { roundTripMs, measuredAt, measurements }
+    this.#peers.set(key, { address, node, filePort: port, heardAt: at, ...measured })
     if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
     return known === undefined || !isLive(known, at)
   }

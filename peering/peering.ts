@@ -130,9 +130,9 @@ export class Peering {
     this.#presence.say()
   }
 
-  /** Whether a node at this address is alive now. */
-  isPeer(address: Address): boolean {
-    return this.livePeers().some((peer) => peer.address === address)
+  /** Whether a node that is alive now has said that it serves files there. */
+  servesFiles(address: Address, port: number): boolean {
+    return this.livePeers().some((peer) => peer.address === address && peer.filePort === port)
   }
 
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */

@@ -114,7 +114,8 @@ export class Presence {
   heard(from: Address, packet: ServicePacket, at: Monotonic): void {
     const { peers } = this.#components
     if (packet.type === 'presence' && packet.leaving) return peers.left(packet.node)
-    const isNew = peers.heard(from, packet.node, at)
+    const filePort = packet.type === 'presence' ? packet.filePort : undefined
+    const isNew = peers.heard(from, packet.node, at, filePort)
     if (packet.type === 'presence') this.#onPresence(from, packet, at)
     if (packet.node === undefined) return
     const isWorthKnowing = isNew && peers.measuredPeers < MEASURED_PEERS

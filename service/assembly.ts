@@ -134,7 +134,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
       ...seams,
-      isPeer: (address) => peering.isPeer(address),
+      servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
       inquire: (resource, waitForDownloads, owner) => peering.inquire(resource, waitForDownloads, owner),

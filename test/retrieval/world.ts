@@ -145,7 +145,7 @@ export function world(scene: Scene): World {
       verifier: verifierFor(scene.expectation),
       origin: upstream,
       peers,
-      isPeer: () => true,
+      servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
       inquire: (_, waitForDownloads, owner) => {
