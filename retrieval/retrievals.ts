@@ -63,8 +63,10 @@ export function retrievals(
     times.set(uri, components.clock.monotonic())
     if (times.size > MAX_REMEMBERED) times.delete([...times.keys()][0] ?? uri)
   }
-  const isWithin = (times: Map<TargetUri, Monotonic>, uri: TargetUri, ms: number) =>
-    components.clock.monotonic() - (times.get(uri) ?? -Infinity) < ms
+  const isWithin = (times: Map<TargetUri, Monotonic>, uri: TargetUri, ms: number) => {
+    const at = times.get(uri)
+    return at !== undefined && components.clock.monotonic() - at < ms
+  }
   const events: RetrievalEvents = {
     ...components.events,
     poisoned: (uri) => note(poisoned, uri),
