@@ -2,7 +2,7 @@
  * The forward proxy on its port (R6): decides by a request's head which way it goes. Plain GET and HEAD take the path of
  * a resource (retrieval/), CONNECT is a tunnel, everything else passes through; a few pages are the node's own.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
@@ -10,6 +10,7 @@ import { writeAnswer, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
+import { createServer } from '../core/node-http.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'

@@ -1,7 +1,7 @@
 /** A response's head as text, one character an octet (RFC 9112 4, 5): the same as node:http writes for the same answer. */
-import { STATUS_CODES } from 'node:http'
 import type { Fields } from '../../core/fields.ts'
 import { hasField } from '../../core/fields.ts'
+import { STATUS_CODES } from '../../core/node-http.ts'
 
 export interface Head {
   readonly status: number
