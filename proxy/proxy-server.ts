@@ -66,6 +66,8 @@ export class ProxyServer {
   readonly #components: ProxyComponents
   readonly #server: Server
   readonly #front: FrontEnd
+  /** By this machine's address on the connection; the port is always the same. */
+  readonly #checks = new Map<string, CheckSettings>()
 
   constructor(settings: ProxySettings, components: ProxyComponents) {
     this.#settings = settings
@@ -136,14 +138,18 @@ export class ProxyServer {
     if (!socket.destroyed) this.#front.take(socket)
   }
 
-  #checkSettings(socket: Socket): CheckSettings {
-    const { localAddress = '', localPort = 0 } = socket
+  #checkSettings({ localAddress = '', localPort = 0 }: Socket): CheckSettings {
+    const known = this.#checks.get(localAddress)
+    if (known !== undefined) return known
     const names = [localAddress, 'localhost', this.#settings.address]
-    return {
+    const checks = {
       pseudonym: this.#settings.pseudonym,
       ownAuthorities: names.map((name) => `${name.includes(':') ? `[${name}]` : name}:${localPort}`),
-      isOwnPage: (path) => this.#components.ownPages.has(path),
+      isOwnPage: (path: string) => this.#components.ownPages.has(path),
     }
+    // A connection that has gone has no port.
+    if (localPort !== 0) this.#checks.set(localAddress, checks)
+    return checks
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -88,6 +88,9 @@ export const PEER_STALL_MS = 600
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
 
+/** In place of an attempt: to abort it changes nothing. */
+const NONE_YET = new AbortController()
+
 const NO_EXPECTATION: Expectation = { kind: 'none', rung: 'V6' }
 
 export class Retrieval implements InquiryOwner {
@@ -105,7 +108,7 @@ export class Retrieval implements InquiryOwner {
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
-  #attempt = new AbortController()
+  #attempt = NONE_YET
   /** Aborted as soon as a peer is a source: then peers may not read along any more. */
   readonly #fedByPeers = new AbortController()
   #lastFault: Fault | undefined

@@ -2,6 +2,7 @@
 import { pino, type Logger } from 'pino'
 import { type Clock, type EpochMs, systemClock } from '../core/clock.ts'
 import type { RequestLine } from '../proxy/proxy-server.ts'
+import type { RetrievalReport } from '../retrieval/source.ts'
 import { BatchedLines } from './batched-lines.ts'
 import type { Config } from './config.ts'
 import { prettyStream } from './pretty-log.ts'
@@ -54,8 +55,11 @@ export function requestEntries(): (line: RequestLine, time: EpochMs) => string {
   const known = new Map<string, Repeated>()
   return (line, time) => {
     const { trace, url, ms, firstByteMs } = line
-    if (trace?.retrieval !== undefined || line.error !== undefined || line.code !== undefined)
+    const isUsual = line.error === undefined && line.code === undefined
+    if (!isUsual || (trace?.retrieval !== undefined && !isPlain(trace.retrieval)))
       return `${JSON.stringify({ level: INFO, time, ...requestFields(line), msg: 'request' })}\n`
+    if (trace?.retrieval !== undefined)
+      return `{"level":${INFO},"time":${time}${beforeMs(line)}${ms},"firstByteMs":${firstByteMs}${behindMs(line)}`
     let repeated = known.get(url)
     if (repeated === undefined || !isRepeated(line, repeated.line)) {
       repeated = { line, beforeMs: beforeMs(line), behindMs: behindMs(line) }
@@ -80,7 +84,17 @@ function beforeMs({ method, url, client, way, status }: RequestLine): string {
 function behindMs({ bytes, outcome, rule, trace }: RequestLine): string {
   const told = rule === undefined ? '' : `,"rule":${quoted(rule)}`
   const source = trace === undefined ? '' : `,"source":"${trace.how}"`
-  return `,"bytes":${bytes},"outcome":"${outcome}"${told}${source},"msg":"request"}\n`
+  const retrieval = trace?.retrieval === undefined ? '' : plainRetrieval(trace.retrieval)
+  return `,"bytes":${bytes},"outcome":"${outcome}"${told}${source}${retrieval},"msg":"request"}\n`
+}
+
+/** No peer was in it, and nothing failed. */
+function isPlain({ answered, failures }: RetrievalReport): boolean {
+  return answered.size === 0 && failures.length === 0
+}
+
+function plainRetrieval({ asked, waitedMs, bytes }: RetrievalReport): string {
+  return `,"asked":${asked},"peers":[],"waitedMs":${waitedMs},"received":${JSON.stringify(bytes)}`
 }
 
 /** A JSON string; nearly all need no escape. */

@@ -9,7 +9,7 @@ import type { EpochMs } from '../../core/clock.ts'
 import type { Address } from '../../core/transport.ts'
 import { withoutSecrets } from '../../core/redaction.ts'
 import type { RequestLine } from '../../proxy/proxy-server.ts'
-import { newReport } from '../../retrieval/source.ts'
+import { newReport, type RetrievalReport } from '../../retrieval/source.ts'
 import { openLog, requestEntries, requestFields } from '../../service/logging.ts'
 import { prettyStream } from '../../service/pretty-log.ts'
 import { manualClock } from '../manual-clock.ts'
@@ -121,6 +121,14 @@ describe('the line of a request', () => {
   })
 })
 
+function traceWith(report: Partial<RetrievalReport>): RequestLine['trace'] {
+  return {
+    how: 'internet',
+    cacheStatus: { kind: 'forward', reason: 'uri-miss' },
+    retrieval: { ...newReport(), ...report },
+  }
+}
+
 describe('the text of a request’s line', () => {
   const texts = fc.string({ unit: 'binary', maxLength: 8 })
   const numbers = fc.oneof(fc.nat(), fc.constantFrom(0, 0.1, 12.3, 1e21))
@@ -135,7 +143,14 @@ describe('the text of a request’s line', () => {
     bytes: fc.nat(),
     outcome: fc.constantFrom('complete', 'aborted', 'fault'),
     rule: fc.option(texts, { nil: undefined }),
-    trace: fc.constantFrom(undefined, LINE.trace, { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: 1 } }),
+    trace: fc.constantFrom(
+      undefined,
+      LINE.trace,
+      traceWith({}),
+      traceWith({ waitedMs: 20, asked: true }),
+      traceWith({ failures: ['Internet: "broke off"'] }),
+      { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: 1 } },
+    ),
     error: fc.option(texts, { nil: undefined }),
     code: fc.constantFrom(undefined, 'UNREACHABLE'),
   }) as fc.Arbitrary<RequestLine>
