@@ -10,11 +10,14 @@ import type { GrowingCopy } from '../core/store.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { type BodyDigests, BodyDigester, PIECE_BYTES } from './piece-digests.ts'
+import { type BodyDigests, BodyDigester, digestSmall, PIECE_BYTES } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
 
 /** The largest chunk that a reader of a growing copy is handed. */
 export const CHUNK_BYTES = 256 * 1024
+
+/** So many bytes from the first one are digested all at once when the body ends there, which costs least. */
+const DIGESTED_AT_ONCE = 256 * 1024
 
 /** The share of the quota that one growing copy has (cache/room.ts). */
 export interface CopyRoom {
@@ -46,6 +49,8 @@ export class GrowingBody implements GrowingCopy {
   readonly room: CopyRoom
   readonly #change = new ChangeSignal()
   #digester = new BodyDigester()
+  /** The digests of a whole body that was digested at once. */
+  #small: BodyDigests | undefined
   #catchingUp: Promise<void> | undefined
   #extents = NO_EXTENTS
   /** What is held, and what waits to be recalled. */
@@ -195,6 +200,7 @@ export class GrowingBody implements GrowingCopy {
       this.#present = NO_EXTENTS
       this.#size = undefined
       this.#digester = new BodyDigester()
+      this.#small = undefined
       this.room.reset()
     })
   }
@@ -242,10 +248,16 @@ export class GrowingBody implements GrowingCopy {
     this.room.hold(bytes.length)
     this.#extents = withSpan(this.#extents, gap)
     this.#present = withSpan(this.#present, gap)
+    this.#digestFilled(gap, bytes)
+    this.#change.raise()
+  }
+
+  #digestFilled(gap: ByteSpan, bytes: Uint8Array): void {
+    const until = this.heldUntil(0)
+    if (until <= DIGESTED_AT_ONCE) return
     if (gap.start === this.#digester.length) this.#digester.update(bytes)
     // Failing to read back is noticed again, and then reported, by whoever asks for the digest.
-    if (this.heldUntil(this.#digester.length) > this.#digester.length) this.#catchUp().catch(() => {})
-    this.#change.raise()
+    if (until > this.#digester.length) this.#catchUp().catch(() => {})
   }
 
   #dormantIn(span: ByteSpan): SpanDigest[] {
@@ -299,11 +311,19 @@ export class GrowingBody implements GrowingCopy {
 
   async #digests(): Promise<BodyDigests> {
     const size = this.#wholeSize()
+    if (size <= DIGESTED_AT_ONCE) this.#small ??= await this.#digestAtOnce(size)
+    if (this.#small !== undefined) return this.#small
     while (this.#digester.length < size) {
       if (this.#state === 'removed') throw discarded()
       await this.#catchUp()
     }
     return this.#digester.result()
+  }
+
+  /** @returns `undefined` when the bytes come in parts only. */
+  async #digestAtOnce(size: number): Promise<BodyDigests | undefined> {
+    const bytes = size > 0 ? await this.#bytes.read({ start: 0, end: size }) : new Uint8Array()
+    return bytes.length === size ? digestSmall(bytes) : undefined
   }
 
   /** Digests by reading back what came out of order, up to the first missing byte. */

@@ -36,9 +36,14 @@ export class GrowingMemory implements GrowingBytes {
     this.#length = 0
   }
 
-  async keep(name: Sha256): Promise<void> {
-    this.#bytes = this.#bytes.slice(0, this.#length)
-    this.#store(name, this.#bytes)
+  async keep(name: Sha256): Promise<undefined> {
+    this.#store(name, this.exact())
+  }
+
+  /** All bytes, in an array that has no others. */
+  exact(): Uint8Array {
+    if (this.#bytes.length > this.#length) this.#bytes = this.#bytes.slice(0, this.#length)
+    return this.#bytes
   }
 
   async rest(): Promise<void> {}

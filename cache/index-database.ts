@@ -6,9 +6,10 @@ import { Fault } from '../core/fault.ts'
 import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
-import { readContent, readPieces, type ResponseRow, writeContent } from './index-schema.ts'
+import { readContent, readPieces, readPlace, type ResponseRow, writeContent } from './index-schema.ts'
 import { partialTable } from './partial-table.ts'
-import type { BodyDigests, PieceDigests } from './piece-digests.ts'
+import { isSamePlace, type StoredBody } from './place.ts'
+import type { Move, PlacedBody, PlaceIndex, SegmentUse } from './place-index.ts'
 import {
   type Deletion,
   type FreedBody,
@@ -17,19 +18,23 @@ import {
   type ResponseIndex,
   variantKey,
 } from './response-index.ts'
-import { storeFault } from './store-fault.ts'
+import { isFull, storeFault } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
+import { WriteBatch } from './write-batch.ts'
 
 /** So many responses' uses are written at once; a killed process forgets the last uses of fewer than these. */
 const USES_PER_WRITE = 256
-const ROWS_PER_PAGE = 128
+/** Rows that are listed at once: few at first, for mostly the first one is all that is wanted, then more. */
+const FIRST_PAGE = 4
+const LARGEST_PAGE = 128
 const REMEMBERED_URIS = 10_000
 /** Characters of header fields and URIs that are remembered, at most. */
 const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
 
+const FREED = 'digest, size, segment, start'
 const COLUMNS = 'SELECT id, used, digest, content, seal FROM responses'
 
-export class IndexDatabase implements ResponseIndex {
+export class IndexDatabase implements ResponseIndex, PlaceIndex {
   readonly #path: string
   readonly #log: StoreLog
   readonly partials = partialTable({
@@ -48,6 +53,11 @@ export class IndexDatabase implements ResponseIndex {
   })
   /** Uses not yet written: response id → number of the use. */
   readonly #uses = new Map<number, number>()
+  readonly #batch = new WriteBatch({
+    database: () => this.#open(),
+    guarded: (work) => this.#guarded(work),
+    lost: () => this.#loseBatch(),
+  })
   #lastUse = 0
 
   constructor(path: string, log: StoreLog) {
@@ -70,8 +80,10 @@ export class IndexDatabase implements ResponseIndex {
     if (this.#database === undefined) return
     try {
       this.#writeUses()
+      this.flush()
     } finally {
       this.#forget()
+      this.#batch.forget()
       this.#database?.close()
       this.#database = undefined
     }
@@ -110,9 +122,10 @@ export class IndexDatabase implements ResponseIndex {
     return found.filter((response) => response.digest === digest)
   }
 
-  pieces(digest: Sha256): PieceDigests | undefined {
-    const row = this.#guarded(() => this.#get('SELECT pieces FROM bodies WHERE digest = ?', digest))
-    return row === undefined ? undefined : readPieces(row['pieces'])
+  body(digest: Sha256): Pick<StoredBody, 'pieces' | 'place'> | undefined {
+    const sql = 'SELECT segment, start, pieces FROM bodies WHERE digest = ?'
+    const row = this.#guarded(() => this.#get(sql, digest))
+    return row === undefined ? undefined : { pieces: readPieces(row['pieces']), place: readPlace(row) }
   }
 
   digestsFrom(prefix: string): readonly Sha256[] {
@@ -121,26 +134,71 @@ export class IndexDatabase implements ResponseIndex {
     return this.#guarded(() => this.#all(sql, prefix, `${prefix}~`)).map((row) => row['digest'] as Sha256)
   }
 
-  insert(head: ResponseHead, body: BodyDigests): Insertion {
+  bodiesFrom(prefix: string): readonly FreedBody[] {
+    const sql = `SELECT ${FREED} FROM bodies WHERE digest >= ? AND digest < ?
+      AND (segment IS NULL OR NOT EXISTS (SELECT 1 FROM responses WHERE responses.digest = bodies.digest))`
+    return this.#guarded(() => this.#all(sql, prefix, `${prefix}~`).map(readFreed))
+  }
+
+  segments(): readonly SegmentUse[] {
+    const sql = `SELECT segment, count(*) AS bodies, sum(size) AS bytes FROM bodies
+      WHERE segment IS NOT NULL GROUP BY segment`
+    return this.#guarded(() => this.#all(sql).map(readUse))
+  }
+
+  bodiesIn(segment: number, from = 0): readonly PlacedBody[] {
+    const sql =
+      'SELECT digest, size, segment, start FROM bodies WHERE segment = ? AND start >= ? ORDER BY start'
+    return this.#guarded(() => this.#all(sql, segment, from).map(readFreed)).filter(isPlaced)
+  }
+
+  async committed(): Promise<void> {
+    await this.#batch.committed()
+  }
+
+  flush(): void {
+    try {
+      this.#batch.commit()
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
+  }
+
+  move(moves: readonly Move[]): ReadonlySet<Sha256> {
+    const sql = `UPDATE bodies SET segment = ?, start = ? WHERE digest = ? AND segment = ? AND start = ?
+      RETURNING digest`
+    return this.#atomically(() => {
+      const moved = moves.flatMap(({ to, body: { digest, place } }) =>
+        this.#all(sql, to.segment, to.start, digest, place.segment, place.start),
+      )
+      return new Set(moved.map((row) => row['digest'] as Sha256))
+    })
+  }
+
+  insert(head: ResponseHead, body: StoredBody): Insertion {
     const response = { ...head, size: body.size, digest: body.sha256 }
     const { content, seal } = writeContent(response)
     const variant = variantKey(head.selecting)
+    const used = (this.#lastUse += 1)
+    // Mostly it was looked up right before, and not there.
+    const isNew = this.#remembered.get(head.uri)?.length === 0
     const insertion = this.#atomically(() => {
-      const replaced = this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
+      const replaced = isNew ? [] : this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
       for (const { id } of replaced) this.#set('DELETE FROM responses WHERE id = ?', id)
-      const isNewBody = this.#get('SELECT 1 FROM bodies WHERE digest = ?', body.sha256) === undefined
-      this.#set('INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)', body.sha256, body.size, body.pieces)
+      const before = this.#putBody(body)
       const id = this.#set(
         'INSERT INTO responses (uri, variant, digest, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)',
         head.uri,
         variant,
         body.sha256,
-        (this.#lastUse += 1),
+        used,
         content,
         seal,
       )
       const freed = this.#deleteUnused(replaced)
-      return { stored: { ...response, id }, replaced, freed, isNewBody }
+      const isNewBody = before === undefined
+      const superseded = isNewBody || isSamePlace(before.place, body.place) ? undefined : before
+      return { stored: { ...response, id }, replaced, freed, isNewBody, superseded }
     })
     this.#remembered.delete(head.uri)
     return insertion
@@ -169,7 +227,7 @@ export class IndexDatabase implements ResponseIndex {
     const deleted = this.byDigest(digest)
     const freed = this.#atomically(() => {
       for (const { id } of deleted) this.#set('DELETE FROM responses WHERE id = ?', id)
-      const sql = 'DELETE FROM bodies WHERE digest = ? RETURNING digest, size'
+      const sql = `DELETE FROM bodies WHERE digest = ? RETURNING ${FREED}`
       return this.#all(sql, digest).map(readFreed)
     })
     for (const { uri } of deleted) this.#remembered.delete(uri)
@@ -198,9 +256,10 @@ export class IndexDatabase implements ResponseIndex {
     const isFalling = order === 'most-recent-first'
     const sql = `${COLUMNS} WHERE used ${isFalling ? '<' : '>'} ? ORDER BY used ${isFalling ? 'DESC' : 'ASC'} LIMIT ?`
     let last: number | undefined = isFalling ? Number.MAX_SAFE_INTEGER : -1
-    while (last !== undefined) {
+    for (let page = FIRST_PAGE; last !== undefined; page = Math.min(2 * page, LARGEST_PAGE)) {
       const from: number = last
-      const rows = this.#guarded(() => this.#all(sql, from, ROWS_PER_PAGE)) as unknown as ResponseRow[]
+      const size = page
+      const rows = this.#guarded(() => this.#all(sql, from, size)) as unknown as ResponseRow[]
       const intact = new Map(this.#guarded(() => this.#intact(rows)).map((each) => [each.id, each]))
       for (const { id, used } of rows) {
         const response = intact.get(id)
@@ -234,41 +293,45 @@ export class IndexDatabase implements ResponseIndex {
     this.#onLost()
   }
 
+  /** @returns the body with this digest that was there before. */
+  #putBody({ sha256, size, place, pieces }: StoredBody): FreedBody | undefined {
+    const into = 'INTO bodies (digest, size, segment, start, pieces) VALUES (?, ?, ?, ?, ?)'
+    const values = [sha256, size, place?.segment ?? null, place?.start ?? null, pieces] as const
+    const isNew = this.#statement(`INSERT OR IGNORE ${into}`).run(...values).changes !== 0
+    if (isNew) return undefined
+    const [before] = this.#all(`SELECT ${FREED} FROM bodies WHERE digest = ?`, sha256).map(readFreed)
+    this.#set(`REPLACE ${into}`, ...values)
+    return before
+  }
+
   #deleteUnused(responses: readonly { readonly digest: string }[]): FreedBody[] {
     const sql = `DELETE FROM bodies WHERE digest = ?1 AND NOT EXISTS
-      (SELECT 1 FROM responses WHERE digest = ?1) RETURNING digest, size`
+      (SELECT 1 FROM responses WHERE digest = ?1) RETURNING ${FREED}`
     return responses.flatMap(({ digest }) => this.#all(sql, digest).map(readFreed))
   }
 
   /** On a full disk they wait in memory: nobody's read, and no eviction, fails for them. */
   #writeUses(): void {
     if (this.#uses.size === 0) return
+    const uses = [...this.#uses]
     try {
       this.#atomically(() => {
-        for (const [id, used] of this.#uses) this.#set('UPDATE responses SET used = ? WHERE id = ?', used, id)
+        for (const [id, used] of uses) this.#set('UPDATE responses SET used = ? WHERE id = ?', used, id)
       })
       this.#uses.clear()
     } catch (error) {
-      if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
+      if (!isFull(error)) throw error
     }
   }
 
   #atomically<Result>(work: () => Result): Result {
-    return this.#guarded(() => this.#transact(work))
+    return this.#guarded(() => this.#batch.run(work))
   }
 
-  #transact<Result>(work: () => Result): Result {
-    const database = this.#open()
-    database.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      database.exec('COMMIT')
-      return result
-    } catch (error) {
-      // SQLite has already rolled back by itself after some errors, a full disk among them.
-      if (database.isTransaction) database.exec('ROLLBACK')
-      throw error
-    }
+  /** What had been done and could not be committed is undone. */
+  #loseBatch(): void {
+    this.#remembered.clear()
+    this.#onLost()
   }
 
   /** Turns errors into faults; a damaged index is replaced by an empty one, on which `work` is done again. */
@@ -284,6 +347,7 @@ export class IndexDatabase implements ResponseIndex {
 
   #renew(reason: unknown): void {
     this.#forget()
+    this.#batch.forget()
     const damaged = this.#database
     this.#database = undefined
     try {
@@ -329,8 +393,20 @@ export class IndexDatabase implements ResponseIndex {
 }
 
 /** @throws IndexDamage: with a wrong size the books of the quota would be wrong for good. */
-function readFreed({ digest, size }: Record<string, unknown>): FreedBody {
+function readFreed(row: Record<string, unknown>): FreedBody {
+  const { digest, size } = row
   if (typeof digest === 'string' && Number.isSafeInteger(size))
-    return { digest: digest as Sha256, size: Number(size) }
+    return { digest: digest as Sha256, size: Number(size), place: readPlace(row) }
   throw new IndexDamage(`a body of ${typeof size} bytes`)
+}
+
+function isPlaced(body: FreedBody): body is PlacedBody {
+  return body.place !== undefined
+}
+
+/** @throws IndexDamage. */
+function readUse({ segment, bodies, bytes }: Record<string, unknown>): SegmentUse {
+  if (Number.isSafeInteger(segment) && Number.isSafeInteger(bytes))
+    return { segment: Number(segment), bodies: Number(bodies), bytes: Number(bytes) }
+  throw new IndexDamage(`${typeof bytes} bytes in a segment`)
 }

@@ -2,7 +2,7 @@
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { describe } from '../core/fault.ts'
-import { SCHEMA, SCHEMA_VERSION } from './index-schema.ts'
+import { SCHEMA, SCHEMA_VERSION, UPGRADE_FROM_2 } from './index-schema.ts'
 import type { StoreLog } from './store-log.ts'
 import { sqliteCode } from './store-fault.ts'
 
@@ -12,14 +12,16 @@ const SQLITE_CANNOT_OPEN = 14
 const SQLITE_NOT_A_DATABASE = 26
 
 /**
- * WAL with `synchronous = NORMAL`: a killed process loses nothing, a power cut at most the last commits, and never
- * the consistency. Exclusive locking saves the shared-memory file: this process alone has the directory.
+ * WAL with `synchronous = NORMAL`: a killed process loses nothing that was committed, a power cut at most the last
+ * commits, and never the consistency. Exclusive locking saves the shared-memory file: this process alone has the directory. The log is
+ * written back every 8 MiB, half as often as SQLite does it by itself: small writes often go to the same pages.
  */
 const SETTINGS = `
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   PRAGMA cache_size = -16384;
+  PRAGMA wal_autocheckpoint = 2000;
 `
 
 /** @throws what SQLite or the file system says when even an empty index cannot be made. */
@@ -82,6 +84,16 @@ function requireSchema(database: DatabaseSync): void {
   const found = database.prepare('PRAGMA user_version').get()?.['user_version']
   const tables = database.prepare('SELECT count(*) AS n FROM sqlite_schema').get()?.['n']
   if (found === 0 && tables === 0) database.exec(`BEGIN; ${SCHEMA} COMMIT;`)
+  else if (found === 2) upgrade(database)
   else if (found !== SCHEMA_VERSION)
     throw new IndexDamage(`schema ${String(found)}, expected ${SCHEMA_VERSION}`)
+}
+
+/** @throws IndexDamage when it cannot be done: to begin anew is better than not to start. */
+function upgrade(database: DatabaseSync): void {
+  try {
+    database.exec(`BEGIN; ${UPGRADE_FROM_2} COMMIT;`)
+  } catch (error) {
+    throw new IndexDamage(`schema 2 cannot be upgraded: ${describe(error)}`, { cause: error })
+  }
 }

@@ -24,13 +24,18 @@ export class SpaceBooks {
   readonly maxBytes: number
   /** Bytes of stored bodies, those included whose removal waits for a reader. */
   bodyBytes = 0
+  /** Bytes of bodies that are no longer stored, and whose space is about to be free. */
+  goingBytes = 0
   /** Bytes of the copies at rest. */
   restingBytes = 0
+  readonly #overheadBytes: () => number
   #held = 0
   #claimed = 0
 
-  constructor(maxBytes: number) {
+  /** @param overheadBytes what else is taken of the quota, and goes with the bodies. */
+  constructor(maxBytes: number, overheadBytes: () => number = () => 0) {
     this.maxBytes = maxBytes
+    this.#overheadBytes = overheadBytes
   }
 
   /** Bytes that are taken now. */
@@ -45,7 +50,8 @@ export class SpaceBooks {
 
   /** How many bytes must be freed before `bytes` more may be claimed. */
   shortage(bytes: number): number {
-    return Math.max(0, this.bodyBytes + this.restingBytes + this.#claimed + bytes - this.maxBytes)
+    const taken = this.bodyBytes + this.goingBytes + this.#overheadBytes() + this.restingBytes + this.#claimed
+    return Math.max(0, taken + bytes - this.maxBytes)
   }
 
   /** Can `bytes` more be claimed when every body goes but for the `bytesInUse`, and every copy at rest? */
