@@ -71,6 +71,12 @@ export class GrowingFile implements GrowingBytes {
     this.#recent.add(offset, bytes)
   }
 
+  mayWriteNow(): boolean {
+    return false
+  }
+
+  writeNow(): void {}
+
   async clear(): Promise<void> {
     await this.#operate('truncate', (file) => file.truncate(0))
     this.#recent.clear()

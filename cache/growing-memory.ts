@@ -6,7 +6,7 @@ import type { GrowingBytes } from './growing-bytes.ts'
 
 export class GrowingMemory implements GrowingBytes {
   readonly #store: (name: Sha256, bytes: Uint8Array) => void
-  #bytes = new Uint8Array()
+  #bytes: Uint8Array = new Uint8Array()
   #length = 0
   #isRemoved = false
 
@@ -24,6 +24,14 @@ export class GrowingMemory implements GrowingBytes {
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
+    this.writeNow(offset, bytes)
+  }
+
+  mayWriteNow(): boolean {
+    return true
+  }
+
+  writeNow(offset: number, bytes: Uint8Array): void {
     const end = offset + bytes.length
     // What readers were handed stays as it is in the old array.
     if (end > this.#bytes.length) this.#grow(Math.max(end, 2 * this.#bytes.length))

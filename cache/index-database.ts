@@ -1,12 +1,12 @@
 /** The index of the disk store, in SQLite: look-ups in tens of microseconds, whole or not at all after a crash. */
-import type { DatabaseSync, StatementSync, SQLInputValue } from 'node:sqlite'
+import type { DatabaseSync, StatementSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
-import { readContent, readPieces, readPlace, type ResponseRow, writeContent } from './index-schema.ts'
+import { keyOf, readContent, readPieces, readPlace, type ResponseRow, writeContent } from './index-schema.ts'
 import { partialTable } from './partial-table.ts'
 import { isSamePlace, type StoredBody } from './place.ts'
 import type { Move, PlacedBody, PlaceIndex, SegmentUse } from './place-index.ts'
@@ -32,7 +32,9 @@ const REMEMBERED_URIS = 10_000
 const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
 
 const FREED = 'digest, size, segment, start'
-const COLUMNS = 'SELECT id, used, digest, content, seal FROM responses'
+const COLUMNS = 'SELECT id, used, body, content, seal FROM responses'
+const IS_WITHIN = 'key BETWEEN ? AND ?'
+const IS_DIGEST = 'key = ? AND digest = ?'
 
 export class IndexDatabase implements ResponseIndex, PlaceIndex {
   readonly #path: string
@@ -49,7 +51,6 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   readonly #remembered = new LRUCache<TargetUri, readonly StoredResponse[]>({
     max: REMEMBERED_URIS,
     maxSize: REMEMBERED_CHARACTERS,
-    sizeCalculation: (responses, uri) => JSON.stringify(responses).length + uri.length + 1,
   })
   /** Uses not yet written: response id → number of the use. */
   readonly #uses = new Map<number, number>()
@@ -110,34 +111,41 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   lookup(uri: TargetUri): readonly StoredResponse[] {
     const known = this.#remembered.get(uri)
     if (known !== undefined) return known
-    const found = this.#responses(`${COLUMNS} WHERE uri = ?`, uri)
+    const rows = this.#guarded(() => this.#all(`${COLUMNS} WHERE uri = ?`, uri)) as unknown as ResponseRow[]
+    const found = this.#guarded(() => this.#intact(rows))
     // A damaged search tree could lead to the row of another URI.
     const responses = found.filter((response) => response.uri === uri).toSorted(mostRecentFirst)
-    this.#remembered.set(uri, responses)
+    const size = rows.reduce((sum, { content }) => sum + String(content).length, uri.length + 1)
+    this.#remembered.set(uri, responses, { size })
     return responses
   }
 
   byDigest(digest: Sha256): readonly StoredResponse[] {
-    const found = this.#responses(`${COLUMNS} WHERE digest = ? ORDER BY id DESC`, digest)
+    const sql = `${COLUMNS} WHERE body IN (SELECT id FROM bodies WHERE ${IS_DIGEST}) ORDER BY id DESC`
+    const found = this.#responses(sql, keyOf(digest), digest)
     return found.filter((response) => response.digest === digest)
   }
 
   body(digest: Sha256): Pick<StoredBody, 'pieces' | 'place'> | undefined {
-    const sql = 'SELECT segment, start, pieces FROM bodies WHERE digest = ?'
-    const row = this.#guarded(() => this.#get(sql, digest))
+    const sql = `SELECT segment, start, pieces FROM bodies WHERE ${IS_DIGEST}`
+    const row = this.#guarded(() => this.#get(sql, keyOf(digest), digest))
     return row === undefined ? undefined : { pieces: readPieces(row['pieces']), place: readPlace(row) }
   }
 
   digestsFrom(prefix: string): readonly Sha256[] {
-    // '~' is beyond every hexadecimal digit.
-    const sql = 'SELECT digest FROM bodies WHERE digest >= ? AND digest < ?'
-    return this.#guarded(() => this.#all(sql, prefix, `${prefix}~`)).map((row) => row['digest'] as Sha256)
+    const sql = `SELECT id, key, digest FROM bodies WHERE ${IS_WITHIN} ORDER BY key`
+    return this.#guarded(() =>
+      this.#sound(this.#all(sql, ...keysFrom(prefix))).map((row) => row['digest'] as Sha256),
+    )
   }
 
   bodiesFrom(prefix: string): readonly FreedBody[] {
-    const sql = `SELECT ${FREED} FROM bodies WHERE digest >= ? AND digest < ?
-      AND (segment IS NULL OR NOT EXISTS (SELECT 1 FROM responses WHERE responses.digest = bodies.digest))`
-    return this.#guarded(() => this.#all(sql, prefix, `${prefix}~`).map(readFreed))
+    const sql = `SELECT id, key, ${FREED}, EXISTS (SELECT 1 FROM responses WHERE body = bodies.id) AS used
+      FROM bodies WHERE ${IS_WITHIN}`
+    return this.#guarded(() => {
+      const rows = this.#sound(this.#all(sql, ...keysFrom(prefix)))
+      return rows.filter(({ segment, used }) => segment === null || used === 0).map(readFreed)
+    })
   }
 
   segments(): readonly SegmentUse[] {
@@ -165,11 +173,11 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   }
 
   move(moves: readonly Move[]): ReadonlySet<Sha256> {
-    const sql = `UPDATE bodies SET segment = ?, start = ? WHERE digest = ? AND segment = ? AND start = ?
+    const sql = `UPDATE bodies SET segment = ?, start = ? WHERE ${IS_DIGEST} AND segment = ? AND start = ?
       RETURNING digest`
     return this.#atomically(() => {
       const moved = moves.flatMap(({ to, body: { digest, place } }) =>
-        this.#all(sql, to.segment, to.start, digest, place.segment, place.start),
+        this.#all(sql, to.segment, to.start, keyOf(digest), digest, place.segment, place.start),
       )
       return new Set(moved.map((row) => row['digest'] as Sha256))
     })
@@ -181,26 +189,27 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     const variant = variantKey(head.selecting)
     const used = (this.#lastUse += 1)
     // Mostly it was looked up right before, and not there.
-    const isNew = this.#remembered.get(head.uri)?.length === 0
+    const isNew = this.#remembered.peek(head.uri)?.length === 0
     const insertion = this.#atomically(() => {
       const replaced = isNew ? [] : this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
-      for (const { id } of replaced) this.#set('DELETE FROM responses WHERE id = ?', id)
-      const before = this.#putBody(body)
+      const bodies = this.#deleteRows(replaced)
+      const { before, rowid } = this.#putBody(body)
       const id = this.#set(
-        'INSERT INTO responses (uri, variant, digest, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)',
+        'INSERT INTO responses (uri, variant, body, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)',
         head.uri,
         variant,
-        body.sha256,
+        rowid,
         used,
         content,
         seal,
       )
-      const freed = this.#deleteUnused(replaced)
+      const freed = this.#deleteUnused(bodies)
       const isNewBody = before === undefined
       const superseded = isNewBody || isSamePlace(before.place, body.place) ? undefined : before
       return { stored: { ...response, id }, replaced, freed, isNewBody, superseded }
     })
-    this.#remembered.delete(head.uri)
+    if (isNew) this.#remembered.set(head.uri, [insertion.stored], { size: content.length + head.uri.length })
+    else this.#remembered.delete(head.uri)
     return insertion
   }
 
@@ -214,10 +223,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   }
 
   delete(responses: readonly StoredResponse[]): readonly FreedBody[] {
-    const freed = this.#atomically(() => {
-      for (const { id } of responses) this.#set('DELETE FROM responses WHERE id = ?', id)
-      return this.#deleteUnused(responses)
-    })
+    const freed = this.#atomically(() => this.#deleteUnused(this.#deleteRows(responses)))
     for (const { uri } of responses) this.#remembered.delete(uri)
     return freed
   }
@@ -226,9 +232,9 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   deleteBody(digest: Sha256): Deletion {
     const deleted = this.byDigest(digest)
     const freed = this.#atomically(() => {
-      for (const { id } of deleted) this.#set('DELETE FROM responses WHERE id = ?', id)
-      const sql = `DELETE FROM bodies WHERE digest = ? RETURNING ${FREED}`
-      return this.#all(sql, digest).map(readFreed)
+      this.#deleteRows(deleted)
+      const sql = `DELETE FROM bodies WHERE ${IS_DIGEST} RETURNING ${FREED}`
+      return this.#all(sql, keyOf(digest), digest).map(readFreed)
     })
     for (const { uri } of deleted) this.#remembered.delete(uri)
     return { deleted, freed }
@@ -286,28 +292,49 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     })
   }
 
+  /** The bodies in these rows that can be found by their digest. The others go, with their responses. */
+  #sound(rows: readonly Record<string, SQLOutputValue>[]): readonly Record<string, SQLOutputValue>[] {
+    for (const { id = null } of rows.filter((row) => !isSound(row))) {
+      this.#log({ kind: 'row-corrupt', id: Number(id) })
+      this.#set('DELETE FROM responses WHERE body = ?', id)
+      this.#set('DELETE FROM bodies WHERE id = ?', id)
+      this.#remembered.clear()
+      this.#onLost()
+    }
+    return rows.filter(isSound)
+  }
+
   #dropDamaged(row: ResponseRow): void {
     this.#log({ kind: 'row-corrupt', id: row.id })
-    this.#set('DELETE FROM responses WHERE id = ?', row.id)
-    this.#deleteUnused([row])
+    this.#deleteUnused(this.#deleteRows([row]))
     this.#onLost()
   }
 
-  /** @returns the body with this digest that was there before. */
-  #putBody({ sha256, size, place, pieces }: StoredBody): FreedBody | undefined {
-    const into = 'INTO bodies (digest, size, segment, start, pieces) VALUES (?, ?, ?, ?, ?)'
-    const values = [sha256, size, place?.segment ?? null, place?.start ?? null, pieces] as const
-    const isNew = this.#statement(`INSERT OR IGNORE ${into}`).run(...values).changes !== 0
-    if (isNew) return undefined
-    const [before] = this.#all(`SELECT ${FREED} FROM bodies WHERE digest = ?`, sha256).map(readFreed)
-    this.#set(`REPLACE ${into}`, ...values)
-    return before
+  /** @returns the number of its row, and the body with this digest that was there before. */
+  #putBody(body: StoredBody): { readonly rowid: number; readonly before: FreedBody | undefined } {
+    const { sha256, size, place, pieces } = body
+    const key = keyOf(sha256)
+    const known = this.#get(`SELECT id, ${FREED} FROM bodies WHERE ${IS_DIGEST}`, key, sha256)
+    const values = [size, place?.segment ?? null, place?.start ?? null, pieces] as const
+    if (known === undefined) {
+      const sql = 'INSERT INTO bodies (key, digest, size, segment, start, pieces) VALUES (?, ?, ?, ?, ?, ?)'
+      return { rowid: this.#set(sql, key, sha256, ...values), before: undefined }
+    }
+    const rowid = Number(known['id'])
+    this.#set('UPDATE bodies SET size = ?, segment = ?, start = ?, pieces = ? WHERE id = ?', ...values, rowid)
+    return { rowid, before: readFreed(known) }
   }
 
-  #deleteUnused(responses: readonly { readonly digest: string }[]): FreedBody[] {
-    const sql = `DELETE FROM bodies WHERE digest = ?1 AND NOT EXISTS
-      (SELECT 1 FROM responses WHERE digest = ?1) RETURNING ${FREED}`
-    return responses.flatMap(({ digest }) => this.#all(sql, digest).map(readFreed))
+  /** @returns the rows of their bodies. */
+  #deleteRows(responses: readonly { readonly id: number }[]): SQLOutputValue[] {
+    const sql = 'DELETE FROM responses WHERE id = ? RETURNING body'
+    return responses.flatMap(({ id }) => this.#all(sql, id).flatMap((row) => row['body'] ?? []))
+  }
+
+  #deleteUnused(rowids: readonly SQLOutputValue[]): FreedBody[] {
+    const sql = `DELETE FROM bodies WHERE id = ?1 AND NOT EXISTS
+      (SELECT 1 FROM responses WHERE body = ?1) RETURNING ${FREED}`
+    return rowids.flatMap((rowid) => this.#all(sql, rowid).map(readFreed))
   }
 
   /** On a full disk they wait in memory: nobody's read, and no eviction, fails for them. */
@@ -390,6 +417,15 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     if (this.#database !== undefined) return this.#database
     throw new Fault('STORE_FAILED', `${this.#path} is not open`)
   }
+}
+
+function isSound({ digest, key }: Record<string, SQLOutputValue>): boolean {
+  return keyOf(String(digest)) === key
+}
+
+/** The keys of all digests that begin so, from the first one to the last one. */
+function keysFrom(prefix: string): [number, number] {
+  return [keyOf(prefix.padEnd(12, '0')), keyOf(prefix.padEnd(12, 'f'))]
 }
 
 /** @throws IndexDamage: with a wrong size the books of the quota would be wrong for good. */

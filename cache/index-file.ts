@@ -2,7 +2,7 @@
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { describe } from '../core/fault.ts'
-import { SCHEMA, SCHEMA_VERSION, UPGRADE_FROM_2 } from './index-schema.ts'
+import { keyOf, SCHEMA, SCHEMA_VERSION, UPGRADE_FROM_2 } from './index-schema.ts'
 import type { StoreLog } from './store-log.ts'
 import { sqliteCode } from './store-fault.ts'
 
@@ -17,10 +17,12 @@ const SQLITE_NOT_A_DATABASE = 26
  * written back every 8 MiB, half as often as SQLite does it by itself: small writes often go to the same pages.
  */
 const SETTINGS = `
+  PRAGMA page_size = 2048;
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   PRAGMA cache_size = -16384;
+  PRAGMA wal_autocheckpoint = 4000;
   PRAGMA wal_autocheckpoint = 2000;
 `
 
@@ -92,6 +94,7 @@ function requireSchema(database: DatabaseSync): void {
 /** @throws IndexDamage when it cannot be done: to begin anew is better than not to start. */
 function upgrade(database: DatabaseSync): void {
   try {
+    database.function('key_of', { deterministic: true }, (digest) => keyOf(String(digest)))
     database.exec(`BEGIN; ${UPGRADE_FROM_2} COMMIT;`)
   } catch (error) {
     throw new IndexDamage(`schema 2 cannot be upgraded: ${describe(error)}`, { cause: error })

@@ -7,11 +7,23 @@ import type { Place } from './place.ts'
 /** Raised with every change of the tables; an index of another version is upgraded or put aside. */
 export const SCHEMA_VERSION = 3
 
-const BODIES = `
+const TABLES = `
   CREATE TABLE bodies (
-    digest TEXT PRIMARY KEY, size INTEGER NOT NULL, segment INTEGER, start INTEGER, pieces BLOB NOT NULL
-  ) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, key INTEGER NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL,
+    segment INTEGER, start INTEGER, pieces BLOB NOT NULL
+  );
+  CREATE TABLE responses (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uri TEXT NOT NULL, variant TEXT NOT NULL, body INTEGER NOT NULL, used INTEGER NOT NULL UNIQUE,
+    content TEXT NOT NULL, seal TEXT NOT NULL
+  );
+`
+
+const INDEXES = `
+  CREATE INDEX bodies_key ON bodies (key);
   CREATE INDEX bodies_place ON bodies (segment, start, size);
+  CREATE INDEX responses_uri ON responses (uri);
+  CREATE INDEX responses_body ON responses (body);
 `
 
 /**
@@ -19,17 +31,13 @@ const BODIES = `
  * of `content`: SQLite has no checksums of its own, and a flipped bit must not become a header field (R7.2).
  * `used` numbers the uses: the higher, the more recent. `segment` and `start` are a body's place, NULL when it has a file
  * of its own. The index on places lets sums be taken without a visit to the rows, whose piece digests can be long.
+ * `key` is the beginning of the digest: a row that is added changes pages in the middle of each index that is not in the
+ * order of adding, and the fewer bytes an entry has, the fewer pages these are.
  * `spans` needs no seal: what it says is checked against the bytes.
  */
 export const SCHEMA = `
-  ${BODIES}
-  CREATE TABLE responses (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    uri TEXT NOT NULL, variant TEXT NOT NULL, digest TEXT NOT NULL, used INTEGER NOT NULL UNIQUE,
-    content TEXT NOT NULL, seal TEXT NOT NULL
-  );
-  CREATE INDEX responses_uri ON responses (uri);
-  CREATE INDEX responses_digest ON responses (digest);
+  ${TABLES}
+  ${INDEXES}
   CREATE TABLE partials (id INTEGER PRIMARY KEY, content TEXT NOT NULL, seal TEXT NOT NULL);
   CREATE TABLE spans (
     partial INTEGER NOT NULL, first INTEGER NOT NULL, beyond INTEGER NOT NULL, digest BLOB NOT NULL,
@@ -41,10 +49,18 @@ export const SCHEMA = `
 /** What makes an index of version 2, which knew no segments, one of this version: every body has a file of its own. */
 export const UPGRADE_FROM_2 = `
   ALTER TABLE bodies RENAME TO bodies_2;
+  ALTER TABLE responses RENAME TO responses_2;
   DROP INDEX bodies_size;
-  ${BODIES}
-  INSERT INTO bodies SELECT digest, size, NULL, NULL, iif(size > ${PIECE_BYTES}, pieces, x'') FROM bodies_2
-    ORDER BY digest;
+  DROP INDEX responses_uri;
+  DROP INDEX responses_digest;
+  ${TABLES}
+  INSERT INTO bodies SELECT rowid, key_of(digest), digest, size, NULL, NULL, iif(size > ${PIECE_BYTES}, pieces, x'')
+    FROM bodies_2;
+  INSERT INTO responses SELECT id, uri, variant, (SELECT rowid FROM bodies_2 WHERE digest = responses_2.digest),
+    used, content, seal FROM responses_2;
+  UPDATE sqlite_sequence SET seq = (SELECT max(seq) FROM sqlite_sequence) WHERE name = 'responses';
+  ${INDEXES}
+  DROP TABLE responses_2;
   DROP TABLE bodies_2;
   PRAGMA user_version = ${SCHEMA_VERSION};
 `
@@ -53,7 +69,7 @@ export const UPGRADE_FROM_2 = `
 export interface ResponseRow {
   readonly id: number
   readonly used: number
-  readonly digest: string
+  readonly body: number
   readonly content: unknown
   readonly seal: unknown
 }
@@ -78,6 +94,11 @@ export function sealed(value: object): { content: string; seal: string } {
 export function readSealed(content: unknown, seal: unknown): unknown {
   if (typeof content !== 'string' || sealOf(content) !== seal) return undefined
   return JSON.parse(content)
+}
+
+/** The number under which a body of this digest is found: of its 64 hexadecimal digits, the first 12. */
+export function keyOf(digest: string): number {
+  return Number.parseInt(digest.slice(0, 12), 16)
 }
 
 /** The piece digests in this column; none at all, which no large body is complete with, when it is not what was written. */

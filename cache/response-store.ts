@@ -242,12 +242,11 @@ export class ResponseStore implements Store {
 
   /** A growing copy that leaves the lists of this store when its room is closed. */
   #made(room: CopyRoom, make: (room: CopyRoom) => GrowingBody): GrowingBody {
-    const close = () => {
-      room.close()
+    const body = make(room)
+    room.onceClosed(() => {
       this.#growing.delete(body)
       this.#shelf.forget(body)
-    }
-    const body = make({ ...room, close })
+    })
     return body
   }
 

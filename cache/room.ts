@@ -8,7 +8,7 @@ import type { SpaceAccount, SpaceBooks } from './space.ts'
 
 /** Bytes claimed between two looks at the file system: by copies that grow, and before a new one begins. */
 const BYTES_PER_LOOK = 16 * 1024 * 1024
-const BYTES_PER_FIRST_LOOK = 1024 * 1024
+const BYTES_PER_FIRST_LOOK = 4 * 1024 * 1024
 /** A file system that is full gives at least this many bytes back before the next attempt. */
 const FREED_WHEN_FULL = 1024 * 1024
 /**
@@ -55,13 +55,14 @@ export class Room<Victim extends { readonly size: number }> {
     this.#mustFit(wholeSize)
     const account = this.#books.open()
     try {
-      await this.#makeRoom(account, expectedSize)
+      if (this.#hasRoom(account, expectedSize)) account.claim(expectedSize)
+      else await this.#makeRoom(account, expectedSize)
       if (this.#mustLook(expectedSize, BYTES_PER_FIRST_LOOK)) await this.#keepReserve()
     } catch (error) {
       account.close()
       throw error
     }
-    return this.#roomOf(account)
+    return new AccountRoom(this, account)
   }
 
   /** The room of a partial copy that a former process left, at rest. */
@@ -69,22 +70,25 @@ export class Room<Victim extends { readonly size: number }> {
     const account = this.#books.open()
     account.hold(bytes)
     account.rest()
-    return this.#roomOf(account)
+    return new AccountRoom(this, account)
   }
 
-  #roomOf(account: SpaceAccount): CopyRoom {
-    return {
-      claim: (bytes, size) => this.#claim(account, bytes, size),
-      freeDisk: (bytes) => this.#freeFullDisk(Math.max(bytes, FREED_WHEN_FULL)),
-      hold: (bytes) => account.hold(bytes),
-      reset: () => account.reset(),
-      rest: () => account.rest(),
-      wake: () => account.wake(),
-      close: () => account.close(),
-    }
+  /** See `CopyRoom.claimNow`. */
+  claimNow(account: SpaceAccount, bytes: number, size: number | undefined): boolean {
+    const fits = Math.max(size ?? 0, account.held + bytes) <= this.#maxObjectBytes
+    if (!fits || this.#mustLook(bytes, BYTES_PER_LOOK) || !this.#hasRoom(account, bytes)) return false
+    account.claim(bytes)
+    this.#claimedSinceLook += bytes
+    return true
   }
 
-  async #claim(account: SpaceAccount, bytes: number, size: number | undefined): Promise<void> {
+  #hasRoom(account: SpaceAccount, bytes: number): boolean {
+    const more = account.held + bytes - account.claimed
+    return more <= 0 || this.#books.shortage(more) === 0
+  }
+
+  /** See `CopyRoom.claim`. */
+  async claim(account: SpaceAccount, bytes: number, size: number | undefined): Promise<void> {
     this.#mustFit(Math.max(size ?? 0, account.held + bytes))
     await this.#makeRoom(account, bytes)
     this.#claimedSinceLook += bytes
@@ -136,7 +140,7 @@ export class Room<Victim extends { readonly size: number }> {
   }
 
   /** All who find the disk full at the same time wait for the same: it is about as much for many as for one. */
-  #freeFullDisk(bytes: number): Promise<void> {
+  freeFullDisk(bytes: number): Promise<void> {
     this.#freeing ??= this.#freeDisk(bytes).finally(() => (this.#freeing = undefined))
     return this.#freeing
   }
@@ -172,6 +176,58 @@ export class Room<Victim extends { readonly size: number }> {
       'STORE_FULL',
       `${bytes} bytes more do not fit into ${this.#books.maxBytes}: the rest is in use`,
     )
+  }
+}
+
+/** What the rooms need of their whole. */
+type Whole = Pick<Room<never>, 'claim' | 'claimNow' | 'freeFullDisk'>
+
+class AccountRoom implements CopyRoom {
+  readonly #whole: Whole
+  readonly #account: SpaceAccount
+  #closed: (() => void) | undefined
+
+  constructor(whole: Whole, account: SpaceAccount) {
+    this.#whole = whole
+    this.#account = account
+  }
+
+  claim(bytes: number, size: number | undefined): Promise<void> {
+    return this.#whole.claim(this.#account, bytes, size)
+  }
+
+  claimNow(bytes: number, size: number | undefined): boolean {
+    return this.#whole.claimNow(this.#account, bytes, size)
+  }
+
+  freeDisk(bytes: number): Promise<void> {
+    return this.#whole.freeFullDisk(Math.max(bytes, FREED_WHEN_FULL))
+  }
+
+  hold(bytes: number): void {
+    this.#account.hold(bytes)
+  }
+
+  reset(): void {
+    this.#account.reset()
+  }
+
+  rest(): void {
+    this.#account.rest()
+  }
+
+  wake(): void {
+    this.#account.wake()
+  }
+
+  onceClosed(closed: () => void): void {
+    this.#closed = closed
+  }
+
+  close(): void {
+    this.#account.close()
+    this.#closed?.()
+    this.#closed = undefined
   }
 }
 

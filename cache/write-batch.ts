@@ -17,7 +17,7 @@ export const MAX_OPERATIONS = 1000
 export const MAX_WAITING = 10_000
 
 /** Turns of the event loop that a transaction is held open at most: under load, some tens of milliseconds. */
-export const MAX_TURNS = 16
+export const MAX_TURNS = 64
 
 export interface WriteBatchParts {
   readonly database: () => DatabaseSync

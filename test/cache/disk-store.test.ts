@@ -39,9 +39,20 @@ storeConformance('the disk store', async (test, limits) => {
 const AS_VERSION_2 = `
   CREATE TABLE old (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, pieces BLOB NOT NULL);
   INSERT INTO old SELECT digest, size, iif(size > 1048576, pieces, iif(size > 0, unhex(digest), x'')) FROM bodies;
+  CREATE TABLE old_responses (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uri TEXT NOT NULL, variant TEXT NOT NULL, digest TEXT NOT NULL, used INTEGER NOT NULL UNIQUE,
+    content TEXT NOT NULL, seal TEXT NOT NULL
+  );
+  INSERT INTO old_responses SELECT id, uri, variant, (SELECT digest FROM bodies WHERE bodies.id = body), used, content,
+    seal FROM responses;
   DROP TABLE bodies;
+  DROP TABLE responses;
   ALTER TABLE old RENAME TO bodies;
+  ALTER TABLE old_responses RENAME TO responses;
   CREATE INDEX bodies_size ON bodies (size);
+  CREATE INDEX responses_uri ON responses (uri);
+  CREATE INDEX responses_digest ON responses (digest);
   PRAGMA user_version = 2;
 `
 

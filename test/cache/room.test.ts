@@ -80,14 +80,26 @@ describe('room on the file system', () => {
     assert.equal(looks() - before, 2)
   })
 
-  it('is looked at before a new copy when 1 MiB was claimed since, not before each small one', async () => {
+  it('is looked at before a new copy when 4 MiB were claimed since, not before each small one', async () => {
     const { room, looks } = roomOn(500 * MIB, [])
-    for (let number = 0; number < 257; number += 1) {
+    for (let number = 0; number < 1025; number += 1) {
       const copy = await room.open(4096)
       await copy.claim(4096, 4096)
     }
     assert.equal(looks(), 2)
-    await room.open(MIB)
+    await room.open(4 * MIB)
+    assert.equal(looks(), 3)
+  })
+
+  it('is looked at the more often the less of it there is', async () => {
+    const { room, looks } = roomOn(16_384, [])
+    const copy = await room.open(0)
+    await copy.claim(8192, undefined)
+    copy.hold(8192)
+    assert.equal(looks(), 2)
+    await copy.claim(1024, undefined)
+    assert.equal(looks(), 2)
+    await copy.claim(4096, undefined)
     assert.equal(looks(), 3)
   })
 
