@@ -14,6 +14,8 @@ export interface GrowingBytes {
    * @throws Fault STORE_FAILED when they cannot be read.
    */
   read(span: ByteSpan): Promise<Uint8Array>
+  /** All of `span`, which is held, when that needs no waiting. */
+  readNow(span: ByteSpan): Uint8Array | undefined
   /** The caller leaves its array as it is afterwards: readers may be handed it. @throws Fault STORE_FULL, STORE_FAILED. */
   write(offset: number, bytes: Uint8Array): Promise<void>
   /** Can what ends at `end` be written without waiting, and without failing? Then `writeNow` does it. */

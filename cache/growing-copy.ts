@@ -168,7 +168,8 @@ export class GrowingBody implements GrowingCopy {
         if (at >= end) return
         const until = Math.min(this.heldUntil(at), this.#released, end, at + CHUNK_BYTES)
         if (until > at) {
-          const bytes = await this.#bytes.read({ start: at, end: until })
+          const held = { start: at, end: until }
+          const bytes = this.#bytes.readNow(held) ?? (await this.#bytes.read(held))
           this.#mustNotHaveEnded()
           at += bytes.length
           if (!signal?.aborted) yield bytes
@@ -337,13 +338,18 @@ export class GrowingBody implements GrowingCopy {
 
   async #digests(): Promise<BodyDigests> {
     const size = this.#wholeSize()
-    if (size <= DIGESTED_AT_ONCE) this.#small ??= await this.#digestAtOnce(size)
+    if (size <= DIGESTED_AT_ONCE) this.#small ??= this.#digestNow(size) ?? (await this.#digestAtOnce(size))
     if (this.#small !== undefined) return this.#small
     while (this.#digester.length < size) {
       if (this.#state === 'removed') throw discarded()
       await this.#catchUp()
     }
     return this.#digester.result()
+  }
+
+  #digestNow(size: number): BodyDigests | undefined {
+    const bytes = this.#bytes.readNow({ start: 0, end: size })
+    return bytes && digestSmall(bytes)
   }
 
   /** @returns `undefined` when the bytes come in parts only. */

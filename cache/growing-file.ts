@@ -71,6 +71,8 @@ export class GrowingFile implements GrowingBytes {
     this.#recent.add(offset, bytes)
   }
 
+  readNow(): undefined {}
+
   mayWriteNow(): boolean {
     return false
   }

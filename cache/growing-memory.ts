@@ -18,6 +18,10 @@ export class GrowingMemory implements GrowingBytes {
     return ''
   }
 
+  readNow({ start, end }: ByteSpan): Uint8Array | undefined {
+    return this.#isRemoved ? undefined : this.#bytes.subarray(start, end)
+  }
+
   async read(span: ByteSpan): Promise<Uint8Array> {
     if (this.#isRemoved) throw new Fault('STORE_FAILED', 'the copy was discarded')
     return this.#bytes.subarray(span.start, span.end)
@@ -35,6 +39,7 @@ export class GrowingMemory implements GrowingBytes {
     const end = offset + bytes.length
     // What readers were handed stays as it is in the old array.
     if (end > this.#bytes.length) this.#grow(Math.max(end, 2 * this.#bytes.length))
+    if (offset > this.#length) this.#bytes.fill(0, this.#length, offset)
     this.#bytes.set(bytes, offset)
     this.#length = Math.max(this.#length, end)
   }
@@ -50,7 +55,7 @@ export class GrowingMemory implements GrowingBytes {
 
   /** All bytes, in an array that has no others. */
   exact(): Uint8Array {
-    if (this.#bytes.length > this.#length) this.#bytes = this.#bytes.slice(0, this.#length)
+    if (this.#bytes.length > this.#length) this.#bytes = new Uint8Array(this.#bytes.subarray(0, this.#length))
     return this.#bytes
   }
 
@@ -66,8 +71,9 @@ export class GrowingMemory implements GrowingBytes {
   }
 
   #grow(length: number): void {
-    const larger = new Uint8Array(length)
-    larger.set(this.#bytes)
+    // Whatever was in that memory before is written over, or never read.
+    const larger = Buffer.allocUnsafeSlow(length)
+    larger.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = larger
   }
 }

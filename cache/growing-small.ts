@@ -70,6 +70,10 @@ export class GrowingSmall implements GrowingBytes {
     return (this.#file ?? this.#memory).read(span)
   }
 
+  readNow(span: ByteSpan): Uint8Array | undefined {
+    return this.#file === undefined ? this.#memory.readNow(span) : undefined
+  }
+
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     const end = offset + bytes.length
     if (this.#file === undefined && !this.#fits(end)) await this.#toFile()

@@ -6,6 +6,7 @@ import { keyOf, SCHEMA, SCHEMA_VERSION, UPGRADE_FROM_2 } from './index-schema.ts
 import type { StoreLog } from './store-log.ts'
 import { sqliteCode } from './store-fault.ts'
 
+const SQLITE_ERROR = 1
 const SQLITE_IO_ERROR = 10
 const SQLITE_CORRUPT = 11
 const SQLITE_CANNOT_OPEN = 14
@@ -59,7 +60,12 @@ export function renewIndexFile(path: string, reason: unknown, log: StoreLog): Da
 export function isDamage(thrown: unknown): boolean {
   const code = sqliteCode(thrown)
   const isRefused = code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE
-  return isRefused || thrown instanceof IndexDamage || isBeyondNumbers(thrown)
+  return isRefused || thrown instanceof IndexDamage || isBeyondNumbers(thrown) || isOtherSchema(thrown)
+}
+
+/** A bit of the schema itself flipped: what is asked for was there when the index was made. */
+function isOtherSchema(thrown: unknown): boolean {
+  return sqliteCode(thrown) === SQLITE_ERROR && /^no such (column|table|index)/.test(describe(thrown))
 }
 
 /** SQLite read it without complaint, and yet this index cannot have written it. */

@@ -78,6 +78,7 @@ export interface ResponseIndex {
 
 /** The secondary cache key as one string: names without case, lines of different names in any order (RFC 9111 4.1). */
 export function variantKey(selecting: Fields): string {
+  if (selecting.length === 0) return '[]'
   const lines = selecting.map(([name, value]) => [name.toLowerCase(), value] as const)
   return JSON.stringify(lines.toSorted(([one], [other]) => (one < other ? -1 : Number(one > other))))
 }

@@ -270,7 +270,8 @@ export class ResponseStore implements Store {
     try {
       const pin = () => this.#pinned.pin(body.sha256)
       kept = { ...body, place: await whereRoom(room, () => bytes.keep(body.sha256, pin)) }
-      const insertion = await whereRoom(room, async () => this.#index.insert(head, kept))
+      const insertion =
+        this.#tryInsert(head, kept) ?? (await whereRoom(room, async () => this.#index.insert(head, kept)))
       room.close()
       const stored = this.#settle(insertion, kept)
       await this.#makeLast(stored, room)
@@ -281,6 +282,16 @@ export class ResponseStore implements Store {
     } finally {
       if (kept.place !== undefined) this.#bodies.settle(kept.place)
       unpin()
+    }
+  }
+
+  /** @returns `undefined` when the disk is full. */
+  #tryInsert(head: ResponseHead, body: StoredBody): Insertion | undefined {
+    try {
+      return this.#index.insert(head, body)
+    } catch (error) {
+      if (isFull(error)) return undefined
+      throw error
     }
   }
 

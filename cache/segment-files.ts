@@ -132,9 +132,10 @@ export class SegmentFiles {
    * Nothing takes the body away before `settle` is called. Waits where dead bytes become more than can be cleared away
    * meanwhile. @throws Fault STORE_FULL, STORE_FAILED.
    */
-  async append(bytes: Uint8Array): Promise<Place> {
-    if (this.#hasTooManyDead()) await this.#compacting
-    return this.#writer.append(bytes)
+  append(bytes: Uint8Array): Promise<Place> {
+    const append = () => this.#writer.append(bytes)
+    const waits = this.#hasTooManyDead() ? this.#compacting : undefined
+    return waits === undefined ? append() : waits.then(append)
   }
 
   /** An appended body has its row in the index, or will have none. */
@@ -161,7 +162,8 @@ export class SegmentFiles {
 
   /** Removes segments that no body is in. @returns how many there were. */
   async sweep(): Promise<number> {
-    const empty = this.#books.empty()
+    const isFilled = (segment: number) => segment === this.#writer.current && !this.#writer.isIdle
+    const empty = this.#books.empty().filter((segment) => !isFilled(segment))
     await Promise.all(empty.map((segment) => this.#removeIfEmpty(segment)))
     return empty.length
   }
