@@ -139,10 +139,10 @@ describe('an index that is older than the files', () => {
   })
 })
 
-/** Pages of 4096 bytes from one or the other. */
+/** Pages of 2048 bytes from one or the other. */
 function mixed(older: Buffer, newer: Buffer, isOlder: () => boolean): Buffer {
   const result = Buffer.from(newer)
-  for (let at = 0; at < older.length; at += 4096) if (isOlder()) older.copy(result, at, at, at + 4096)
+  for (let at = 0; at < older.length; at += 2048) if (isOlder()) older.copy(result, at, at, at + 2048)
   return result
 }
 
