@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
 import { MAX_OPEN } from '../../cache/open-files.ts'
-import { MAX_SEGMENT_BODY } from '../../cache/segment-files.ts'
+import { LEAST_QUOTA, MAX_SEGMENT_BODY } from '../../cache/segment-files.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Store } from '../../core/store.ts'
 import { storeConformance } from './store-conformance.ts'
@@ -114,6 +114,13 @@ describe('the disk store after a restart', () => {
     assert.equal(events[0]?.kind, 'index-rebuilt')
   })
 
+  it('has a file for each body where the quota is below 64 MiB', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory, maxBytes: LEAST_QUOTA - 1 })
+    const small = await put(store, 'a', bytesOf(10))
+    assert.deepEqual(bodyFiles(directory), [join('bodies', small.digest.slice(0, 2), small.digest)])
+  })
+
   it('removes what a killed process left behind', async (test) => {
     const directory = temporaryDirectory(test)
     const { store } = await openDiskStore(test, { directory })
@@ -187,6 +194,18 @@ describe('a body that was changed on the disk', () => {
       assert.ok(bytesOf(size).equals(await readAll(store, again)))
     })
   }
+
+  it('is noticed in a small body although it was read right before, and nothing is held in memory', async (test) => {
+    for (const size of [1000, MAX_SEGMENT_BODY, MAX_SEGMENT_BODY + 1]) {
+      const directory = temporaryDirectory(test)
+      const { store } = await openDiskStore(test, { directory, memoryBytes: 0 })
+      const stored = await put(store, 'a', bytesOf(size))
+      for (let time = 0; time < 3; time += 1) assert.ok(bytesOf(size).equals(await readAll(store, stored)))
+      flipBit(directory, stored, size - 1)
+      await assert.rejects(readAll(store, stored), fault('STORE_CORRUPT'))
+      assert.deepEqual([...store.list()], [])
+    }
+  })
 
   it('is noticed although it was read right before', async (test) => {
     const directory = temporaryDirectory(test)
