@@ -18,9 +18,6 @@ export interface GrowingBytes {
   readNow(span: ByteSpan): Uint8Array | undefined
   /** The caller leaves its array as it is afterwards: readers may be handed it. @throws Fault STORE_FULL, STORE_FAILED. */
   write(offset: number, bytes: Uint8Array): Promise<void>
-  /** Can what ends at `end` be written without waiting, and without failing? Then `writeNow` does it. */
-  mayWriteNow(end: number): boolean
-  writeNow(offset: number, bytes: Uint8Array): void
   /** Forgets every byte. */
   clear(): Promise<void>
   /**

@@ -23,8 +23,6 @@ const DIGESTED_AT_ONCE = 256 * 1024
 export interface CopyRoom {
   /** `bytes` more are about to be written to a body of `size` bytes. @throws Fault STORE_FULL. */
   claim(bytes: number, size: number | undefined): Promise<void>
-  /** The same where nothing has to go for it and nothing need be asked; otherwise it does nothing. @returns whether it did. */
-  claimNow(bytes: number, size: number | undefined): boolean
   /** The file system said that it is full: frees something. @throws Fault STORE_FULL when nothing is left to free. */
   freeDisk(bytes: number): Promise<void>
   /** `bytes` more are held; negative: fewer. */
@@ -68,8 +66,6 @@ export class GrowingBody implements GrowingCopy {
   #end: Error | undefined
   #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
   #turn: Promise<unknown> = Promise.resolve()
-  /** How many wait for their turn or have it. */
-  #turns = 0
 
   constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind) {
     this.#bytes = bytes
@@ -139,9 +135,8 @@ export class GrowingBody implements GrowingCopy {
     this.room.wake()
   }
 
-  async write(offset: number, bytes: Uint8Array): Promise<void> {
-    if (this.#turns === 0 && this.#writeNow(offset, bytes)) return
-    await this.#inTurn(async () => {
+  write(offset: number, bytes: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
       this.#mustBeGrowing()
       const span = { start: offset, end: offset + bytes.length }
       this.#mustBeWithin(span)
@@ -242,25 +237,10 @@ export class GrowingBody implements GrowingCopy {
     })
   }
 
-  /** Most writes are the next bytes of a small body and wait for nothing. @returns whether this one was of that kind. */
-  #writeNow(offset: number, bytes: Uint8Array): boolean {
-    this.#mustBeGrowing()
-    const span = { start: offset, end: offset + bytes.length }
-    this.#mustBeWithin(span)
-    const isNext = offset === (this.#present.at(-1)?.end ?? 0) && bytes.length > 0
-    if (!isNext || !this.#bytes.mayWriteNow(span.end) || !this.room.claimNow(bytes.length, this.#size))
-      return false
-    this.#bytes.writeNow(offset, bytes)
-    this.#filled(span, bytes)
-    return true
-  }
-
   /** Writes, resets and the end happen one after the other, whoever asks. */
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    this.#turns += 1
     const result = this.#turn.then(work)
-    const end = () => void (this.#turns -= 1)
-    this.#turn = result.then(end, end)
+    this.#turn = result.catch(() => {})
     return result
   }
 

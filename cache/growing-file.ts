@@ -73,12 +73,6 @@ export class GrowingFile implements GrowingBytes {
 
   readNow(): undefined {}
 
-  mayWriteNow(): boolean {
-    return false
-  }
-
-  writeNow(): void {}
-
   async clear(): Promise<void> {
     await this.#operate('truncate', (file) => file.truncate(0))
     this.#recent.clear()

@@ -28,14 +28,6 @@ export class GrowingMemory implements GrowingBytes {
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    this.writeNow(offset, bytes)
-  }
-
-  mayWriteNow(): boolean {
-    return true
-  }
-
-  writeNow(offset: number, bytes: Uint8Array): void {
     const end = offset + bytes.length
     // What readers were handed stays as it is in the old array.
     if (end > this.#bytes.length) this.#grow(Math.max(end, 2 * this.#bytes.length))

@@ -82,15 +82,6 @@ export class GrowingSmall implements GrowingBytes {
     return this.#memory.write(offset, bytes)
   }
 
-  mayWriteNow(end: number): boolean {
-    return this.#file === undefined && this.#fits(end)
-  }
-
-  writeNow(offset: number, bytes: Uint8Array): void {
-    this.#length = Math.max(this.#length, offset + bytes.length)
-    this.#memory.writeNow(offset, bytes)
-  }
-
   async clear(): Promise<void> {
     this.#length = 0
     await (this.#file ?? this.#memory).clear()

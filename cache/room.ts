@@ -73,15 +73,6 @@ export class Room<Victim extends { readonly size: number }> {
     return new AccountRoom(this, account)
   }
 
-  /** See `CopyRoom.claimNow`. */
-  claimNow(account: SpaceAccount, bytes: number, size: number | undefined): boolean {
-    const fits = Math.max(size ?? 0, account.held + bytes) <= this.#maxObjectBytes
-    if (!fits || this.#mustLook(bytes, BYTES_PER_LOOK) || !this.#hasRoom(account, bytes)) return false
-    account.claim(bytes)
-    this.#claimedSinceLook += bytes
-    return true
-  }
-
   #hasRoom(account: SpaceAccount, bytes: number): boolean {
     const more = account.held + bytes - account.claimed
     return more <= 0 || this.#books.shortage(more) === 0
@@ -180,7 +171,7 @@ export class Room<Victim extends { readonly size: number }> {
 }
 
 /** What the rooms need of their whole. */
-type Whole = Pick<Room<never>, 'claim' | 'claimNow' | 'freeFullDisk'>
+type Whole = Pick<Room<never>, 'claim' | 'freeFullDisk'>
 
 class AccountRoom implements CopyRoom {
   readonly #whole: Whole
@@ -194,10 +185,6 @@ class AccountRoom implements CopyRoom {
 
   claim(bytes: number, size: number | undefined): Promise<void> {
     return this.#whole.claim(this.#account, bytes, size)
-  }
-
-  claimNow(bytes: number, size: number | undefined): boolean {
-    return this.#whole.claimNow(this.#account, bytes, size)
   }
 
   freeDisk(bytes: number): Promise<void> {
