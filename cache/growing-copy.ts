@@ -153,7 +153,11 @@ export class GrowingBody implements GrowingCopy {
     this.#change.raise()
   }
 
-  async *read(span: ByteSpan, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *read(
+    span: ByteSpan,
+    signal?: AbortSignal,
+    which: 'released' | 'held' = 'released',
+  ): AsyncGenerator<Uint8Array> {
     const letGo = this.#bytes.hold()
     try {
       for (let at = span.start; ;) {
@@ -161,7 +165,8 @@ export class GrowingBody implements GrowingCopy {
         this.#mustNotHaveEnded()
         const end = Math.min(span.end, this.#size ?? Infinity)
         if (at >= end) return
-        const until = Math.min(this.heldUntil(at), this.#released, end, at + CHUNK_BYTES)
+        const released = which === 'held' ? Infinity : this.#released
+        const until = Math.min(this.heldUntil(at), released, end, at + CHUNK_BYTES)
         if (until > at) {
           const held = { start: at, end: until }
           const bytes = this.#bytes.readNow(held) ?? (await this.#bytes.read(held))

@@ -28,6 +28,8 @@ export interface Retrievals {
   storing(uri: TargetUri, received: Fields): Promise<void> | undefined
   /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
   isFetching(uri: TargetUri): boolean
+  /** Whether it comes from a peer, or is about to. */
+  isRelayed(uri: TargetUri): boolean
   all(): readonly Retrieval[]
   /** Whether wrong bytes of this were delivered lately: then the origin server answers the next request (V§2). */
   isPoisoned(uri: TargetUri): boolean
@@ -118,6 +120,7 @@ export function retrievals(
       return joins ? undefined : retrieval?.storing
     },
     isFetching: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isFetching),
+    isRelayed: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isRelay),
     all: () => [...everyone],
     ended: (report) => events.ended(report),
     isPoisoned: (uri) => isWithin(poisoned, uri, POISONED_MS),

@@ -225,7 +225,9 @@ export class Node {
       maxDelayMs: peering.maxDelayMs,
       transmissionMs: peering.transmissionMs,
       verifyFirstUpTo: verification.verifyFirstUpTo,
+      maxReaders: peering.maxReaders,
       maxUploads: peering.maxUploads,
+      maxUploadRate: peering.maxUploadRate === 'off' ? Infinity : peering.maxUploadRate,
     }
     return assemble(settings, {
       clock: systemClock,
@@ -237,7 +239,6 @@ export class Node {
       peers: this.#peers,
       shunned: this.#shunned,
       rules: () => this.#rules,
-      uploads: () => this.#fileServer?.uploads ?? 0,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),
     })
