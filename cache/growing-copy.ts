@@ -10,11 +10,14 @@ import type { GrowingCopy } from '../core/store.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { type BodyDigests, BodyDigester, PIECE_BYTES } from './piece-digests.ts'
+import { type BodyDigests, BodyDigester, digestSmall, PIECE_BYTES } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
 
 /** The largest chunk that a reader of a growing copy is handed. */
 export const CHUNK_BYTES = 256 * 1024
+
+/** So many bytes from the first one are digested all at once when the body ends there, which costs least. */
+const DIGESTED_AT_ONCE = 256 * 1024
 
 /** The share of the quota that one growing copy has (cache/room.ts). */
 export interface CopyRoom {
@@ -30,6 +33,8 @@ export interface CopyRoom {
   rest(): void
   /** It is in use again. */
   wake(): void
+  /** `closed` is called when the room is closed. */
+  onceClosed(closed: () => void): void
   /** The copy takes no room any more. */
   close(): void
 }
@@ -46,6 +51,8 @@ export class GrowingBody implements GrowingCopy {
   readonly room: CopyRoom
   readonly #change = new ChangeSignal()
   #digester = new BodyDigester()
+  /** The digests of a whole body that was digested at once. */
+  #small: BodyDigests | undefined
   #catchingUp: Promise<void> | undefined
   #extents = NO_EXTENTS
   /** What is held, and what waits to be recalled. */
@@ -161,7 +168,8 @@ export class GrowingBody implements GrowingCopy {
         const released = which === 'held' ? Infinity : this.#released
         const until = Math.min(this.heldUntil(at), released, end, at + CHUNK_BYTES)
         if (until > at) {
-          const bytes = await this.#bytes.read({ start: at, end: until })
+          const held = { start: at, end: until }
+          const bytes = this.#bytes.readNow(held) ?? (await this.#bytes.read(held))
           this.#mustNotHaveEnded()
           at += bytes.length
           if (!signal?.aborted) yield bytes
@@ -200,6 +208,7 @@ export class GrowingBody implements GrowingCopy {
       this.#present = NO_EXTENTS
       this.#size = undefined
       this.#digester = new BodyDigester()
+      this.#small = undefined
       this.room.reset()
     })
   }
@@ -244,13 +253,23 @@ export class GrowingBody implements GrowingCopy {
     await this.#writeWhereRoom(gap.start, bytes)
     this.#mustBeGrowing()
     this.#mustBeWithin(gap)
+    this.#filled(gap, bytes)
+  }
+
+  #filled(gap: ByteSpan, bytes: Uint8Array): void {
     this.room.hold(bytes.length)
     this.#extents = withSpan(this.#extents, gap)
     this.#present = withSpan(this.#present, gap)
+    this.#digestFilled(gap, bytes)
+    this.#change.raise()
+  }
+
+  #digestFilled(gap: ByteSpan, bytes: Uint8Array): void {
+    const until = this.heldUntil(0)
+    if (until <= DIGESTED_AT_ONCE) return
     if (gap.start === this.#digester.length) this.#digester.update(bytes)
     // Failing to read back is noticed again, and then reported, by whoever asks for the digest.
-    if (this.heldUntil(this.#digester.length) > this.#digester.length) this.#catchUp().catch(() => {})
-    this.#change.raise()
+    if (until > this.#digester.length) this.#catchUp().catch(() => {})
   }
 
   #dormantIn(span: ByteSpan): SpanDigest[] {
@@ -304,11 +323,24 @@ export class GrowingBody implements GrowingCopy {
 
   async #digests(): Promise<BodyDigests> {
     const size = this.#wholeSize()
+    if (size <= DIGESTED_AT_ONCE) this.#small ??= this.#digestNow(size) ?? (await this.#digestAtOnce(size))
+    if (this.#small !== undefined) return this.#small
     while (this.#digester.length < size) {
       if (this.#state === 'removed') throw discarded()
       await this.#catchUp()
     }
     return this.#digester.result()
+  }
+
+  #digestNow(size: number): BodyDigests | undefined {
+    const bytes = this.#bytes.readNow({ start: 0, end: size })
+    return bytes && digestSmall(bytes)
+  }
+
+  /** @returns `undefined` when the bytes come in parts only. */
+  async #digestAtOnce(size: number): Promise<BodyDigests | undefined> {
+    const bytes = size > 0 ? await this.#bytes.read({ start: 0, end: size }) : new Uint8Array()
+    return bytes.length === size ? digestSmall(bytes) : undefined
   }
 
   /** Digests by reading back what came out of order, up to the first missing byte. */

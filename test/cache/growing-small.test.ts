@@ -4,6 +4,7 @@ import type { Sha256 } from '../../core/digest.ts'
 import type { GrowingBytes } from '../../cache/growing-bytes.ts'
 import { GrowingMemory } from '../../cache/growing-memory.ts'
 import { GrowingMemoryBudget, GrowingSmall } from '../../cache/growing-small.ts'
+import { MAX_SEGMENT_BODY } from '../../cache/segment-files.ts'
 import { bytesOf, MIB } from './store-fixtures.ts'
 
 /** Files are memory here that remembers what was made of it. */
@@ -26,7 +27,14 @@ function scene(budgetBytes = 32 * MIB) {
     files.push(file)
     return file
   }
-  return { budget, files, grow: () => new GrowingSmall(budget, createFile) }
+  const small: Uint8Array[] = []
+  const keepSmall = async (_: Sha256, bytes: Uint8Array) => ({ segment: 1, start: small.push(bytes) })
+  return {
+    budget,
+    files,
+    small,
+    grow: () => new GrowingSmall(budget, { largestSmall: MAX_SEGMENT_BODY, createFile, keepSmall }),
+  }
 }
 
 const all = (bytes: GrowingBytes, end: number) => bytes.read({ start: 0, end })
@@ -98,7 +106,11 @@ describe('a growing copy that is small', () => {
     const file = new GrowingMemory(() => {})
     file.write = () => Promise.reject(new Error('full'))
     file.remove = async () => void (removed += 1)
-    const copy = new GrowingSmall(budget, async () => file)
+    const copy = new GrowingSmall(budget, {
+      largestSmall: MAX_SEGMENT_BODY,
+      createFile: async () => file,
+      keepSmall: async () => ({ segment: 1, start: 0 }),
+    })
     await copy.write(0, bytesOf(10))
     await assert.rejects(copy.write(10, bytesOf(1)), /full/)
     assert.equal(removed, 1)
