@@ -8,13 +8,11 @@ import { createDigest } from '../core/hash.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import { ChangeSignal } from './change-signal.ts'
+import { CopyReader, type Followed } from './copy-reader.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { type BodyDigests, BodyDigester, PIECE_BYTES } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
-
-/** The largest chunk that a reader of a growing copy is handed. */
-export const CHUNK_BYTES = 256 * 1024
 
 /** The share of the quota that one growing copy has (cache/room.ts). */
 export interface CopyRoom {
@@ -56,6 +54,8 @@ export class GrowingBody implements GrowingCopy {
   #told = new Map<number, SpanDigest>()
   #size: number | undefined
   #released = 0
+  #readers = 0
+  readonly #followed = this.#forReaders()
   #end: Error | undefined
   #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
   #turn: Promise<unknown> = Promise.resolve()
@@ -75,6 +75,10 @@ export class GrowingBody implements GrowingCopy {
 
   get size(): number | undefined {
     return this.#size
+  }
+
+  get readers(): number {
+    return this.#readers
   }
 
   setSize(size: number): void {
@@ -146,25 +150,8 @@ export class GrowingBody implements GrowingCopy {
     this.#change.raise()
   }
 
-  async *read(span: ByteSpan, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
-    const letGo = this.#bytes.hold()
-    try {
-      for (let at = span.start; ;) {
-        if (signal?.aborted) return
-        this.#mustNotHaveEnded()
-        const end = Math.min(span.end, this.#size ?? Infinity)
-        if (at >= end) return
-        const until = Math.min(this.heldUntil(at), this.#released, end, at + CHUNK_BYTES)
-        if (until > at) {
-          const bytes = await this.#bytes.read({ start: at, end: until })
-          this.#mustNotHaveEnded()
-          at += bytes.length
-          if (!signal?.aborted) yield bytes
-        } else await this.#change.next(signal)
-      }
-    } finally {
-      letGo()
-    }
+  read(span: ByteSpan, signal?: AbortSignal): AsyncIterableIterator<Uint8Array> {
+    return new CopyReader(this.#followed, span, signal)
   }
 
   async digest(algorithm: DigestAlgorithm): Promise<string> {
@@ -228,6 +215,30 @@ export class GrowingBody implements GrowingCopy {
     })
   }
 
+  /** As its readers see it. */
+  #forReaders(): Followed {
+    const end = () => this.#size ?? Infinity
+    return {
+      get end() {
+        return end()
+      },
+      readableUntil: (at) => Math.min(this.heldUntil(at), this.#released),
+      mustGoOn: () => this.#mustNotHaveEnded(),
+      bytes: (span) => this.#bytes.read(span),
+      onChange: (wake) => this.#change.onNext(wake),
+      hold: () => this.#hold(),
+    }
+  }
+
+  #hold(): () => void {
+    const letGo = this.#bytes.hold()
+    this.#readers += 1
+    return () => {
+      this.#readers -= 1
+      letGo()
+    }
+  }
+
   /** Writes, resets and the end happen one after the other, whoever asks. */
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#turn.then(work)
@@ -245,7 +256,8 @@ export class GrowingBody implements GrowingCopy {
     if (gap.start === this.#digester.length) this.#digester.update(bytes)
     // Failing to read back is noticed again, and then reported, by whoever asks for the digest.
     if (this.heldUntil(this.#digester.length) > this.#digester.length) this.#catchUp().catch(() => {})
-    this.#change.raise()
+    // Nobody waits for what nobody may read yet.
+    if (gap.start < this.#released) this.#change.raise()
   }
 
   #dormantIn(span: ByteSpan): SpanDigest[] {

@@ -14,6 +14,7 @@ import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import { admit, type Admission } from './admission.ts'
+import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
@@ -364,7 +365,7 @@ export class Arrival {
     const body = peer === undefined ? opened.body : keepingPace(opened.body, paceOf(attempt), clock)
     this.#release(copy, source, expectation)
     let at = opened.from
-    for await (const chunk of body) {
+    for await (const chunk of gathered(body, () => copy.readers, clock)) {
       if (signal.aborted) return
       this.report.bytes[source.kind] += chunk.length
       checkEnd(copy, at + chunk.length, peer)
