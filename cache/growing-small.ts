@@ -32,6 +32,8 @@ export class GrowingMemoryBudget {
   }
 }
 
+const NOTHING = () => {}
+
 export class GrowingSmall implements GrowingBytes {
   readonly #budget: GrowingMemoryBudget
   readonly #createFile: () => Promise<GrowingBytes>
@@ -87,7 +89,7 @@ export class GrowingSmall implements GrowingBytes {
   }
 
   hold(): () => void {
-    const reader = { letGo: this.#file?.hold() ?? (() => {}) }
+    const reader = { letGo: this.#file?.hold() ?? NOTHING }
     this.#readers.add(reader)
     return () => {
       if (this.#readers.delete(reader)) reader.letGo()
@@ -106,14 +108,28 @@ export class GrowingSmall implements GrowingBytes {
   async #toFile(): Promise<void> {
     const file = await this.#createFile()
     try {
+      // It keeps more in memory when it knows how many read it.
+      this.#holdFor(file)
       if (this.#length > 0) await file.write(0, await this.#memory.read({ start: 0, end: this.#length }))
     } catch (error) {
+      this.#letGoOfAll()
       await file.remove()
       throw error
     }
-    for (const reader of this.#readers) reader.letGo = file.hold()
+    this.#holdFor(file) // for who has come meanwhile
     this.#file = file
     this.#freeMemory()
+  }
+
+  #holdFor(file: GrowingBytes): void {
+    for (const reader of this.#readers) if (reader.letGo === NOTHING) reader.letGo = file.hold()
+  }
+
+  #letGoOfAll(): void {
+    for (const reader of this.#readers) {
+      reader.letGo()
+      reader.letGo = NOTHING
+    }
   }
 
   #freeMemory(): void {
