@@ -8,13 +8,11 @@ import { createDigest } from '../core/hash.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import { ChangeSignal } from './change-signal.ts'
+import { CopyReader, type Followed } from './copy-reader.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { type BodyDigests, BodyDigester, digestSmall, PIECE_BYTES } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
-
-/** The largest chunk that a reader of a growing copy is handed. */
-export const CHUNK_BYTES = 256 * 1024
 
 /** So many bytes from the first one are digested all at once when the body ends there, which costs least. */
 const DIGESTED_AT_ONCE = 256 * 1024
@@ -63,6 +61,11 @@ export class GrowingBody implements GrowingCopy {
   #told = new Map<number, SpanDigest>()
   #size: number | undefined
   #released = 0
+  #readers = 0
+  /** Those of them who also read what is not released. */
+  #heldReaders = 0
+  readonly #followed = this.#forReaders('released')
+  readonly #followedHeld = this.#forReaders('held')
   #end: Error | undefined
   #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
   #turn: Promise<unknown> = Promise.resolve()
@@ -82,6 +85,10 @@ export class GrowingBody implements GrowingCopy {
 
   get size(): number | undefined {
     return this.#size
+  }
+
+  get readers(): number {
+    return this.#readers
   }
 
   setSize(size: number): void {
@@ -153,31 +160,12 @@ export class GrowingBody implements GrowingCopy {
     this.#change.raise()
   }
 
-  async *read(
+  read(
     span: ByteSpan,
     signal?: AbortSignal,
     which: 'released' | 'held' = 'released',
-  ): AsyncGenerator<Uint8Array> {
-    const letGo = this.#bytes.hold()
-    try {
-      for (let at = span.start; ;) {
-        if (signal?.aborted) return
-        this.#mustNotHaveEnded()
-        const end = Math.min(span.end, this.#size ?? Infinity)
-        if (at >= end) return
-        const released = which === 'held' ? Infinity : this.#released
-        const until = Math.min(this.heldUntil(at), released, end, at + CHUNK_BYTES)
-        if (until > at) {
-          const held = { start: at, end: until }
-          const bytes = this.#bytes.readNow(held) ?? (await this.#bytes.read(held))
-          this.#mustNotHaveEnded()
-          at += bytes.length
-          if (!signal?.aborted) yield bytes
-        } else await this.#change.next(signal)
-      }
-    } finally {
-      letGo()
-    }
+  ): AsyncIterableIterator<Uint8Array> {
+    return new CopyReader(which === 'held' ? this.#followedHeld : this.#followed, span, signal)
   }
 
   async digest(algorithm: DigestAlgorithm): Promise<string> {
@@ -242,6 +230,32 @@ export class GrowingBody implements GrowingCopy {
     })
   }
 
+  /** As its readers see it. */
+  #forReaders(which: 'released' | 'held'): Followed {
+    const end = () => this.#size ?? Infinity
+    return {
+      get end() {
+        return end()
+      },
+      readableUntil: (at) => Math.min(this.heldUntil(at), which === 'held' ? Infinity : this.#released),
+      mustGoOn: () => this.#mustNotHaveEnded(),
+      bytes: async (span) => this.#bytes.readNow(span) ?? this.#bytes.read(span),
+      onChange: (wake) => this.#change.onNext(wake),
+      hold: () => this.#hold(which === 'held' ? 1 : 0),
+    }
+  }
+
+  #hold(heldReaders: number): () => void {
+    const letGo = this.#bytes.hold()
+    this.#readers += 1
+    this.#heldReaders += heldReaders
+    return () => {
+      this.#readers -= 1
+      this.#heldReaders -= heldReaders
+      letGo()
+    }
+  }
+
   /** Writes, resets and the end happen one after the other, whoever asks. */
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#turn.then(work)
@@ -261,7 +275,8 @@ export class GrowingBody implements GrowingCopy {
     this.#extents = withSpan(this.#extents, gap)
     this.#present = withSpan(this.#present, gap)
     this.#digestFilled(gap, bytes)
-    this.#change.raise()
+    // Hardly anybody waits for what may not be read yet.
+    if (gap.start < this.#released || this.#heldReaders > 0) this.#change.raise()
   }
 
   #digestFilled(gap: ByteSpan, bytes: Uint8Array): void {

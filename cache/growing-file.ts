@@ -68,7 +68,7 @@ export class GrowingFile implements GrowingBytes {
       done += bytesWritten
     }
     this.#length = Math.max(this.#length, offset + bytes.length)
-    this.#recent.add(offset, bytes)
+    this.#recent.add(offset, bytes, this.#readers)
   }
 
   readNow(): undefined {}

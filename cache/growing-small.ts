@@ -43,6 +43,8 @@ export interface SmallParts {
   readonly keepSmall: (name: Sha256, bytes: Uint8Array) => Promise<Place>
 }
 
+const NOTHING = () => {}
+
 export class GrowingSmall implements GrowingBytes {
   readonly #budget: GrowingMemoryBudget
   readonly #parts: SmallParts
@@ -108,7 +110,7 @@ export class GrowingSmall implements GrowingBytes {
   }
 
   hold(): () => void {
-    const reader = { letGo: this.#file?.hold() ?? (() => {}) }
+    const reader = { letGo: this.#file?.hold() ?? NOTHING }
     this.#readers.add(reader)
     return () => {
       if (this.#readers.delete(reader)) reader.letGo()
@@ -128,12 +130,15 @@ export class GrowingSmall implements GrowingBytes {
   async #toFile(): Promise<void> {
     const file = await this.#parts.createFile()
     try {
+      // It keeps more in memory when it knows how many read it.
+      this.#holdFor(file)
       if (this.#length > 0) await file.write(0, await this.#memory.read({ start: 0, end: this.#length }))
     } catch (error) {
+      this.#letGoOfAll()
       await file.remove()
       throw error
     }
-    for (const reader of this.#readers) reader.letGo = file.hold()
+    this.#holdFor(file) // for who has come meanwhile
     this.#file = file
     this.#freeMemory()
   }
@@ -141,6 +146,17 @@ export class GrowingSmall implements GrowingBytes {
   /** Once nobody reads, the bytes end with this object. */
   #freeIfIdle(): void {
     if (this.#isKept && this.#readers.size === 0) this.#freeMemory()
+  }
+
+  #holdFor(file: GrowingBytes): void {
+    for (const reader of this.#readers) if (reader.letGo === NOTHING) reader.letGo = file.hold()
+  }
+
+  #letGoOfAll(): void {
+    for (const reader of this.#readers) {
+      reader.letGo()
+      reader.letGo = NOTHING
+    }
   }
 
   #freeMemory(): void {
