@@ -8,8 +8,16 @@ import { cachePurge } from './cache-purge.ts'
 import { cacheVerify } from './cache-verify.ts'
 import { EXIT } from './exit.ts'
 import { commandHelp, help, type Commands } from './help.ts'
+import { publishAdd } from './publish-add.ts'
+import { publishInit } from './publish-init.ts'
+import { publishList } from './publish-list.ts'
+import { publishRefresh, publishRelease } from './publish-release.ts'
+import { publishRotate } from './publish-rotate.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
+import { updateRollback } from './update-rollback.ts'
+import { updateCheck, updateRun } from './update-run.ts'
+import { updateHistory, updateStatus } from './update-status.ts'
 
 const COMMANDS: Commands = {
   start,
@@ -17,6 +25,17 @@ const COMMANDS: Commands = {
   'cache ls': cacheLs,
   'cache purge': cachePurge,
   'cache verify': cacheVerify,
+  'publish init': publishInit,
+  'publish add': publishAdd,
+  'publish release': publishRelease,
+  'publish refresh': publishRefresh,
+  'publish rotate': publishRotate,
+  'publish list': publishList,
+  'update check': updateCheck,
+  'update run': updateRun,
+  'update status': updateStatus,
+  'update history': updateHistory,
+  'update rollback': updateRollback,
 }
 
 async function main(args: readonly string[]): Promise<number> {

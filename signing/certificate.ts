@@ -17,6 +17,7 @@ import {
   type Der,
 } from './der.ts'
 import { OID } from './oids.ts'
+import { pemBlocks } from './pem.ts'
 import { demand, Refusal } from './refusal.ts'
 
 export interface Certificate {
@@ -87,12 +88,6 @@ export function readCertificate(bytes: Uint8Array): Certificate {
 /** The certificates of a PEM file; other blocks are left aside. @throws Refusal malformed */
 export function readPemCertificates(text: string): readonly Certificate[] {
   return pemBlocks(text, 'CERTIFICATE').map((der) => readCertificate(der))
-}
-
-/** The content of each block with this label. */
-export function pemBlocks(text: string, label: string): readonly Buffer[] {
-  const blocks = text.matchAll(new RegExp(`-----BEGIN ${label}-----([^-]*)-----END ${label}-----`, 'g'))
-  return Array.from(blocks, ([, base64 = '']) => Buffer.from(base64, 'base64'))
 }
 
 /** Whether `issuer` signed `certificate`; what `issuer` may do is not looked at. @throws Refusal weak-signature */

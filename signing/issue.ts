@@ -82,14 +82,6 @@ export function issueRevocationList(
   return signedBy(body, issuer.key)
 }
 
-/** A certificate as PEM. */
-export function toPem(label: string, der: Uint8Array): string {
-  const base64 = Buffer.from(der)
-    .toString('base64')
-    .replace(/.{1,64}/g, '$&\n')
-  return `-----BEGIN ${label}-----\n${base64}-----END ${label}-----\n`
-}
-
 function signedBy(body: Asn1, key: KeyObject): Buffer {
   const signature = sign('sha256', encode(body), key)
   return encode(sequence(body, signatureAlgorithm(key), bits(signature)))

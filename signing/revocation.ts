@@ -1,9 +1,10 @@
 /** Certificate revocation lists (RFC 5280 5): which certificates their issuers have taken back. */
 import { isRightSignature } from './algorithms.ts'
-import { pemBlocks, type Certificate } from './certificate.ts'
+import type { Certificate } from './certificate.ts'
 import type { ChainQuestion } from './chain.ts'
 import { bitsOf, expectTag, integerOf, oidOf, readDer, sequenceOf, TAG, timeOf, type Der } from './der.ts'
 import { OID } from './oids.ts'
+import { pemBlocks } from './pem.ts'
 import { demand, Refusal } from './refusal.ts'
 
 export interface RevocationList {
