@@ -15,6 +15,7 @@ import { publishRefresh, publishRelease } from './publish-release.ts'
 import { publishRotate } from './publish-rotate.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
+import { updateNow } from './update-now.ts'
 import { updateRollback } from './update-rollback.ts'
 import { updateCheck, updateRun } from './update-run.ts'
 import { updateHistory, updateStatus } from './update-status.ts'
@@ -33,6 +34,7 @@ const COMMANDS: Commands = {
   'publish list': publishList,
   'update check': updateCheck,
   'update run': updateRun,
+  'update now': updateNow,
   'update status': updateStatus,
   'update history': updateHistory,
   'update rollback': updateRollback,

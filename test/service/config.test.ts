@@ -56,6 +56,7 @@ test('the defaults are those of the patents and of a plain LAN', () => {
     control: { socket: 'auto' },
     rules: [],
     presets: [...PRESET_NAMES],
+    updates: [],
   })
 })
 
@@ -100,6 +101,7 @@ presets: [apt]
     control: { socket: join(BASE, 'run.sock') },
     rules: [],
     presets: ['apt'],
+    updates: [],
   })
 })
 
