@@ -99,6 +99,7 @@ const HERE = {
     alias: createHash('sha256').update('a copy').digest('hex') as LocalAlias,
     size: 1_000_000,
     digest: undefined,
+    sentCopies: 0,
     etag: undefined,
     lastModified: undefined,
     ageSeconds: 0,
@@ -135,6 +136,7 @@ function askedBy(lan: readonly Peering[], asker: number, holders: number, number
       retrieveFromInternet: answered,
       follow: none,
       lateOffer: none,
+      secondFetcher: none,
       heardProgress: none,
       failed: none,
     }

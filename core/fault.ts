@@ -25,6 +25,8 @@ export const FAULTS = {
   RESPONSE_INVALID: { blame: 'origin-server', status: 502, proxyStatus: 'http_protocol_error' },
   RESPONSE_CHANGED: { blame: 'origin-server', status: 502, proxyStatus: 'http_protocol_error' },
   PEER_FAILED: { blame: 'peer', status: 502, proxyStatus: 'connection_terminated' },
+  PEER_BUSY: { blame: 'peer', status: 503, proxyStatus: 'connection_limit_reached' },
+  PEER_LOST: { blame: 'peer', status: 502, proxyStatus: 'connection_terminated' },
   PEER_STALLED: { blame: 'peer', status: 504, proxyStatus: 'connection_read_timeout' },
   VERIFICATION_FAILED: { blame: 'peer', status: 502, proxyStatus: 'http_response_incomplete' },
   STORE_FAILED: { blame: 'node', status: 500, proxyStatus: 'proxy_internal_error' },

@@ -51,6 +51,8 @@ export interface PartialAtRest extends PartialResponse {
 export interface GrowingCopy {
   /** Bytes of the whole body; `undefined` until known. */
   readonly size: number | undefined
+  /** Those who read it now. */
+  readonly readers: number
   /** Fixes the size, once. @throws Fault RESPONSE_CHANGED when another size was fixed before. */
   setSize(size: number): void
   /** Where the run of held bytes that begins at `offset` ends; `offset` itself when that byte is missing. */
@@ -73,9 +75,10 @@ export interface GrowingCopy {
   /**
    * The bytes of `span` in order, as they are held and released; waits for what is missing.
    * `span.end` may be `Infinity`: to the end of the body, whatever its size turns out to be.
+   * @param which `held`: also what is not released, for readers that verify it themselves.
    * @throws what `fail` was given; ends without an error when `signal` aborts.
    */
-  read(span: ByteSpan, signal?: AbortSignal): AsyncIterable<Uint8Array>
+  read(span: ByteSpan, signal?: AbortSignal, which?: 'released' | 'held'): AsyncIterable<Uint8Array>
   /** The digest of the whole body. @throws Fault STORE_FAILED when bytes are missing or cannot be read. */
   digest(algorithm: DigestAlgorithm): Promise<string>
   /** Forgets every byte (they were wrong); the size too. Only while nothing was released. */

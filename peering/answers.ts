@@ -115,7 +115,9 @@ export class Answers {
   #locate(answer: Answer): void {
     const { clock, random, copies } = this.#components
     const located = copies.locate(answer.packet.href)
-    this.#dispatch(answer, { kind: 'located', at: clock.monotonic(), located, fraction: random.fraction() })
+    const sent = located.kind === 'absent' ? 0 : located.offer.sentCopies
+    const fraction = lateness(random.fraction(), sent)
+    this.#dispatch(answer, { kind: 'located', at: clock.monotonic(), located, fraction })
   }
 
   /** What was here when the question came may be gone, or the node busy, when the delay is over (R3.5). */
@@ -128,7 +130,7 @@ export class Answers {
 
   #sendResponse(answer: Answer, offer: LocalOffer): void {
     const { sender, locationOf } = this.#components
-    const { alias, ...told } = offer
+    const { alias, sentCopies: _, ...told } = offer
     const common = this.#common(answer.packet)
     const location = locationOf(alias)
     if (location === undefined) return
@@ -154,6 +156,17 @@ export class Answers {
     return { id: question.id, node: this.#settings.node, nonce: question.nonce, extras: [] }
   }
 }
+
+/**
+ * Who has sent it before draws from the later part of the delay response period, so that the least loaded answer first: of
+ * the whole after no copy, of its last half after one, of its last quarter after two.
+ */
+export function lateness(fraction: number, sentCopies: number): number {
+  return 1 - (1 - fraction) * 0.5 ** Math.min(sentCopies, MAX_HALVINGS)
+}
+
+/** Beyond this nobody could tell the difference: 1/32 of 30 ms. */
+const MAX_HALVINGS = 5
 
 function keyOf(packet: RequestPacket | EndRequestPacket, from: Address): string {
   return `${from} ${packet.id}`

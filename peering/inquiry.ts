@@ -32,6 +32,8 @@ export interface PeerDownload extends Downloader, DownloadProgress {
   readonly node: NodeId | undefined
   readonly location: string | undefined
   readonly receivedBytes: number
+  /** Whether it comes before this node where several could fetch the resource (docs/protocol.md, "Who fetches"). */
+  readonly isAhead: boolean
 }
 
 /** What the owner of the resource does when the machine says so. Called at once, never inside the caller's step. */
@@ -40,6 +42,8 @@ export interface InquiryOwner {
   follow(download: PeerDownload): void
   retrieveFromInternet(): void
   lateOffer(offer: PeerOffer): void
+  /** Another node fetches the same: who is far behind, or else comes later in rank, gives up (R5.4). */
+  secondFetcher(download: PeerDownload): void
   /** How far the download is that somebody waits for (R5.2). */
   heardProgress(download: PeerDownload): void
   failed(): void
@@ -64,7 +68,8 @@ export class Inquiry {
   #state: InquiryState<PeerOffer, PeerDownload> = initialInquiry
   #cancelWake: CancelTimer = () => {}
   #waitedUntil = Infinity
-  #rivals: () => readonly PeerDownload[] = () => []
+  #askedAt = 0 as Monotonic
+  #rivals: (askedAt: Monotonic) => readonly PeerDownload[] = () => []
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
@@ -79,8 +84,11 @@ export class Inquiry {
     return this.#state.kind
   }
 
-  /** `rivals`: who has asked for the same meanwhile and fetches it before this node does, read when the wait is over. */
-  start(settings: InquirySettings, rivals: () => readonly PeerDownload[]): void {
+  /**
+   * @param rivals who has asked for the same at the time that is given, and fetches it before this node does; read when the
+   *   wait is over.
+   */
+  start(settings: InquirySettings, rivals: (askedAt: Monotonic) => readonly PeerDownload[]): void {
     const at = this.#clock.monotonic()
     this.#waitedUntil = at + settings.waitMs
     this.#rivals = rivals
@@ -117,6 +125,11 @@ export class Inquiry {
     this.#dispatch({ kind: 'source-failed', at: this.#clock.monotonic() })
   }
 
+  /** The way to the source in use is lost, by no fault of its own. */
+  sourceLost(): void {
+    this.#dispatch({ kind: 'source-lost', at: this.#clock.monotonic() })
+  }
+
   /** The owner leaves the Internet for a late offer. */
   changeOver(): void {
     this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic() })
@@ -149,6 +162,7 @@ export class Inquiry {
   #run(command: InquiryCommand<PeerOffer, PeerDownload>): void {
     switch (command.kind) {
       case 'broadcast-request':
+        this.#askedAt = this.#clock.monotonic()
         return this.#sender.request()
       case 'broadcast-end-request':
         return this.#sender.endRequest()
@@ -162,6 +176,8 @@ export class Inquiry {
         return this.#owner.retrieveFromInternet()
       case 'late-offer':
         return this.#owner.lateOffer(command.holder)
+      case 'second-fetcher':
+        return this.#owner.secondFetcher(command.downloader)
       case 'inform-server': // the server learns it from the store: what is stored is offered (R4.3)
         return
       case 'report-failure':
@@ -179,7 +195,8 @@ export class Inquiry {
 
   #wake(at: Monotonic): void {
     if (this.#state.kind === 'waiting')
-      for (const downloader of this.#rivals()) this.#dispatch({ kind: 'downloading', at, downloader })
+      for (const downloader of this.#rivals(this.#askedAt))
+        this.#dispatch({ kind: 'downloading', at, downloader })
     this.#dispatch({ kind: 'wake', at })
   }
 }

@@ -10,6 +10,8 @@ export interface LocalOffer {
   /** Bytes of body; `undefined` while the size of a running download is not known. */
   readonly size: number | undefined
   readonly digest: Digest | undefined
+  /** How often this node has sent it. */
+  readonly sentCopies: number
   readonly etag: string | undefined
   readonly lastModified: string | undefined
   /** Seconds since the origin server vouched for it. */

@@ -6,7 +6,12 @@ import { bodyOf, type Answer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldValue, fieldValues, hasField, type Fields } from '../core/fields.ts'
 import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
-import type { LocalAlias } from './packets.ts'
+import type { Address } from '../core/transport.ts'
+import type { LocalAlias, NodeId } from './packets.ts'
+import { EDITION } from './attributes.ts'
+import type { Edition } from './own-summary.ts'
+import { pathField, relayOfRequest, relaysField, type Relay } from './relay-fields.ts'
+import type { Reader, Slot } from './upload-slots.ts'
 
 /** A copy that a peer may read, complete or still growing. */
 export interface SharedFile {
@@ -14,6 +19,10 @@ export interface SharedFile {
   readonly size: number | undefined
   /** The stored response's fields; only those that describe the representation are sent. */
   readonly fields: Fields
+  /** Of a growing copy: the nodes over which its bytes come, this one first. */
+  readonly path?: readonly NodeId[]
+  /** A place for one who wants the bytes from `from` on; absent: for everybody. */
+  readonly admit?: (reader: Reader, from: number) => Slot
   /** `span.end` may be `Infinity` while the size is not known. */
   read(span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array>
   /** The reader is done. Called once. */
@@ -23,9 +32,13 @@ export interface SharedFile {
 /** What the peering server asks of its node. */
 export interface SharedFiles {
   open(alias: LocalAlias): SharedFile | undefined
+  /** What is held here, in a few bytes, and where that stands; absent: nothing is told. */
+  summary?(): { readonly standing: Edition; readonly bytes: Uint8Array } | undefined
 }
 
 export interface FileRequest {
+  /** Where it comes from. */
+  readonly peer: Address
   readonly method: string
   /** The request target, as sent. */
   readonly target: string
@@ -34,8 +47,15 @@ export interface FileRequest {
   readonly signal: AbortSignal
 }
 
-/** The one path that is no alias. */
+/** The two paths that are no aliases. */
 export const HEALTH = '/health'
+export const SUMMARY_PATH = '/summary'
+
+/** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
+export const PEER_FIELD = 'Ihave-Node'
+
+/** Where the summary stands that comes with it. */
+export const SUMMARY_FIELD = 'Ihave-Summary'
 
 /**
  * The answer to one request; pure but for reading the file.
@@ -46,11 +66,25 @@ export function answerPeer(files: SharedFiles, request: FileRequest, authorities
   if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers', [], method)
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD']])
   if (target === HEALTH) return plain(200, 'ok', [], method)
+  if (target === SUMMARY_PATH && hasField(fields, PEER_FIELD)) return summaryAnswer(files, method)
   const alias = /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
   const file = alias === undefined ? undefined : files.open(alias)
   return file
     ? fileAnswer(closedOnce(file, request.signal), request)
     : plain(404, 'no such alias', [], method)
+}
+
+function summaryAnswer(files: SharedFiles, method: string): Answer {
+  const summary = files.summary?.()
+  if (summary === undefined) return plain(404, 'nothing is told', [], method)
+  const bytes = summary.bytes.slice() // it may change while it is sent
+  const fields: Fields = [
+    ['Content-Type', 'application/octet-stream'],
+    ['Content-Length', String(bytes.length)],
+    [SUMMARY_FIELD, EDITION.print(summary.standing)],
+    ['Cross-Origin-Resource-Policy', 'same-origin'],
+  ]
+  return method === 'HEAD' ? { status: 200, fields } : { status: 200, fields, body: bodyOf(bytes) }
 }
 
 const PAGE_FIELDS = ['origin', 'referer', 'cookie']
@@ -77,21 +111,38 @@ function closedOnce(file: SharedFile, signal: AbortSignal): SharedFile {
   }
   if (signal.aborted) close()
   else signal.addEventListener('abort', close, { once: true })
-  return { size: file.size, fields: file.fields, read: (span, until) => file.read(span, until), close }
+  return { ...file, close }
 }
 
 function fileAnswer(file: SharedFile, request: FileRequest): Answer {
   const asked = askedSpan(request, file.size)
   switch (asked.kind) {
     case 'whole':
-      return wholeAnswer(file, request)
+      return admitted(file, request, 0, () => wholeAnswer(file, request))
     case 'span':
-      return spanAnswer(file, request, asked.span, asked.size)
+      return admitted(file, request, asked.span.start, () =>
+        spanAnswer(file, request, asked.span, asked.size),
+      )
     case 'unsatisfiable':
       return closing(file, plain(416, 'no such bytes', [['Content-Range', `bytes */${asked.size}`]]))
     case 'unknown-end': // RFC 9110 14.4 has no form for "from here to an end that is not known yet"
       return closing(file, plain(503, 'the size is not known yet', [['Retry-After', '1']]))
   }
+}
+
+/** Whoever finds no place is told who else may have one. HEAD needs none. */
+function admitted(file: SharedFile, request: FileRequest, from: number, answer: () => Answer): Answer {
+  if (request.method === 'HEAD' || file.admit === undefined) return answer()
+  const { peer, fields, signal } = request
+  const slot = file.admit({ peer, relay: relayOfRequest(fields, peer) }, from)
+  if (slot.kind === 'full') return closing(file, busy(slot.relays))
+  if (signal.aborted) slot.leave()
+  else signal.addEventListener('abort', slot.leave, { once: true })
+  return answer()
+}
+
+function busy(relays: readonly Relay[]): Answer {
+  return plain(503, 'no place is free', [['Retry-After', '1'], ...relaysField(relays)])
 }
 
 type Asked =
@@ -119,14 +170,14 @@ const WHOLE: Asked = { kind: 'whole' }
 function wholeAnswer(file: SharedFile, { method, signal }: FileRequest): Answer {
   const { size } = file
   const length: Fields = size === undefined ? [] : [['Content-Length', String(size)]]
-  const fields: Fields = [...describing(file.fields), ...length, ['Accept-Ranges', 'bytes']]
+  const fields: Fields = [...describing(file), ...length, ['Accept-Ranges', 'bytes']]
   if (method === 'HEAD') return closing(file, { status: 200, fields })
   return { status: 200, fields, body: reading(file, { start: 0, end: size ?? Infinity }, signal) }
 }
 
 function spanAnswer(file: SharedFile, { signal }: FileRequest, span: ByteSpan, size: number): Answer {
   const fields: Fields = [
-    ...describing(file.fields),
+    ...describing(file),
     ['Content-Range', contentRange(span, size)],
     ['Content-Length', String(span.end - span.start)],
   ]
@@ -156,9 +207,9 @@ function closing(file: SharedFile, answer: Answer): Answer {
 const DESCRIBING = ['content-type', 'etag', 'last-modified', 'date', 'cache-control', 'expires']
 
 /** Nothing private leaves (R1.3): only fields that describe the representation. */
-function describing(fields: Fields): Fields {
+function describing({ fields, path = [] }: SharedFile): Fields {
   const kept = fields.filter(([name]) => DESCRIBING.includes(name.toLowerCase()))
-  return [...kept, ['Cross-Origin-Resource-Policy', 'same-origin']]
+  return [...kept, ...pathField(path), ['Cross-Origin-Resource-Policy', 'same-origin']]
 }
 
 function plain(status: number, text: string, more: Fields = [], method = 'GET'): Answer {

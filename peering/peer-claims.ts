@@ -28,19 +28,27 @@ export function offerOf(
   }
 }
 
-export function downloadOf(packet: DownloadingPacket, from: Address): PeerDownload {
+export function downloadOf(packet: DownloadingPacket, from: Address, isAhead: boolean): PeerDownload {
   const { node, location, receivedBytes, totalBytes, bytesPerSecond } = packet
   const readable = location !== undefined
   const figures = { receivedBytes, totalBytes, bytesPerSecond }
   // Our own kind says where as soon as its origin server has answered; the patents' nodes only when they are complete.
   const isPromise = !readable && node !== undefined
-  return { peer: from, node, location, readable, ...figures, ...(isPromise ? { silenceMs: PROMISE_MS } : {}) }
+  return {
+    peer: from,
+    node,
+    location,
+    readable,
+    isAhead,
+    ...figures,
+    ...(isPromise ? { silenceMs: PROMISE_MS } : {}),
+  }
 }
 
 /** Who has asked for the same and comes first, as the downloader that it is about to be. */
 export function downloadByRival({ peer, node }: Rival): PeerDownload {
   const figures = { receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }
-  return { peer, node, location: undefined, readable: false, silenceMs: RIVAL_MS, ...figures }
+  return { peer, node, location: undefined, readable: false, isAhead: true, silenceMs: RIVAL_MS, ...figures }
 }
 
 /** How long "I am downloading" without a place is waited for, in ms: an origin server's usual time to answer. */

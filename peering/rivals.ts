@@ -47,6 +47,11 @@ export class Rivals {
     if (this.#heard.size > MAX_RESOURCES && oldest !== undefined) this.#heard.delete(oldest)
   }
 
+  /** Whether `node` comes before this one where both could fetch the resource. */
+  isAhead(resource: string, node: NodeId): boolean {
+    return rankOf(resource, node) < rankOf(resource, this.#self)
+  }
+
   /** Those who asked at the same time as this node and come before it, the fetcher first. */
   ahead(resource: string, askedAt: Monotonic): Rival[] {
     const own = rankOf(resource, this.#self)

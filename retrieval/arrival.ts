@@ -12,22 +12,26 @@ import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
+import type { NodeId } from '../peering/packets.ts'
 import { admit, type Admission } from './admission.ts'
+import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
-import { keepingPace, within, type Pace } from './pace.ts'
-import { openPeer, type OpenedSource } from './peer-source.ts'
+import type { Pace } from './pace.ts'
+import { PeerRoute } from './peer-route.ts'
+import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
 import { newReport, peerOf, type RetrievalReport, type Source } from './source.ts'
 
 export interface ArrivalSettings {
   /** This node's ID, which peers are told. */
-  readonly node: string
+  readonly node: NodeId
   /** Whole copies from peers up to this are verified before their first byte is released, in bytes. */
   readonly verifyFirstUpTo: number
 }
@@ -40,6 +44,10 @@ export interface ArrivalComponents {
   /** What comes from the origin server alone. */
   readonly origins: OriginCopies
   readonly peers: Upstream
+  /** Whether a node has said that it serves files there. */
+  readonly servesFiles: (address: Address, port: number) => boolean
+  /** What tells peers where this node passes on what it receives of the resource. */
+  readonly relay: (uri: TargetUri) => Fields
   /** Applications may be answered from the copy now; called more than once. */
   readonly onAnswerable: () => void
 }
@@ -72,6 +80,8 @@ export class Arrival {
   /** Peers whose bytes are in the copy. */
   readonly contributors = new Set<Address>()
   #copy: GrowingCopy | undefined
+  /** The way of the bytes from the peer in use. */
+  #route: PeerRoute | undefined
   /** As long as the origin server alone fills the copy, others may want bytes of it too. */
   #opened: OpenedCopy | undefined
   #fields: Fields = []
@@ -124,6 +134,11 @@ export class Arrival {
     return this.#opened?.of.isDetachable ?? true
   }
 
+  /** The nodes over which the bytes come, the nearest first; none where the origin server sends them. */
+  get path(): readonly NodeId[] {
+    return this.#route?.path ?? []
+  }
+
   /** Bytes held without a gap from the start. */
   get heldBytes(): number {
     return this.#copy?.heldUntil(0) ?? 0
@@ -145,9 +160,9 @@ export class Arrival {
       throw new Fault('RESPONSE_INCOMPLETE', 'others have bytes of what the origin server began')
     const opened = await this.#open(attempt, expectation)
     if ('kind' in opened) return opened
-    const peer = peerOf(attempt.source)
-    // From here on the length is this peer's word, whether or not a byte follows.
-    if (peer !== undefined) this.contributors.add(peer)
+    // From here on the length is a peer's word, whether or not a byte follows.
+    if (attempt.source.kind === 'internet') this.#route = undefined
+    this.#noteServers()
     this.report.source ??= attempt.source.kind
     const room = this.#believableSize(opened, attempt.source, expectation)
     const copy = this.#copy ?? (await this.#create(room, attempt.signal))
@@ -311,13 +326,25 @@ export class Arrival {
     { patienceMs, signal }: Attempt,
     expectation: Expectation,
   ): Promise<OpenedSource> {
-    const { clock, peers } = this.#components
-    const location = source.kind === 'peer' ? source.offer.location : source.download.location
-    const opening = openPeer(peers, location, from, this.#settings.node, signal)
-    const opened = await within(opening, patienceMs, clock, { code: 'PEER_STALLED' })
+    const route = this.#routeTo(source, patienceMs)
+    this.#route = route
+    const opened = await route.open(from, signal)
     this.#checkSize(opened.size, expectation)
     if (this.#fields.length === 0) this.#keepHeadFromPeer(opened.fields)
     return opened
+  }
+
+  #noteServers(): void {
+    for (const server of this.#route?.servers ?? []) this.contributors.add(server)
+  }
+
+  #routeTo(source: Exclude<Source, { kind: 'internet' }>, patienceMs: number): PeerRoute {
+    const { peer, location } = source.kind === 'peer' ? source.offer : source.download
+    const relayPace: Pace = { periodMs: patienceMs, leastBytes: LEAST_GROWING_BYTES, code: 'PEER_STALLED' }
+    const pace = source.kind === 'peer' ? { ...relayPace, leastBytes: LEAST_WHOLE_BYTES } : relayPace
+    const relay = this.#components.relay(this.#request.uri)
+    const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
+    return new PeerRoute(settings, { ...this.#components, onDetour: () => this.#noteServers() })
   }
 
   /** A copy of another length, or of none, cannot be the right one: known before its first byte is read. */
@@ -360,11 +387,9 @@ export class Arrival {
   ): Promise<void> {
     const { source, signal } = attempt
     const peer = peerOf(source)
-    const { clock } = this.#components
-    const body = peer === undefined ? opened.body : keepingPace(opened.body, paceOf(attempt), clock)
     this.#release(copy, source, expectation)
     let at = opened.from
-    for await (const chunk of body) {
+    for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
       if (signal.aborted) return
       this.report.bytes[source.kind] += chunk.length
       checkEnd(copy, at + chunk.length, peer)
@@ -403,9 +428,4 @@ function checkEnd(copy: GrowingCopy, end: number, peer: Address | undefined): vo
 
 function codeFor(peer: Address | undefined): 'RESPONSE_INCOMPLETE' | 'PEER_FAILED' {
   return peer === undefined ? 'RESPONSE_INCOMPLETE' : 'PEER_FAILED'
-}
-
-function paceOf({ source, patienceMs }: Attempt): Pace {
-  const leastBytes = source.kind === 'peer' ? LEAST_WHOLE_BYTES : LEAST_GROWING_BYTES
-  return { periodMs: patienceMs, leastBytes, code: 'PEER_STALLED' }
 }

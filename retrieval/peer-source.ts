@@ -8,6 +8,9 @@ import { Fault } from '../core/fault.ts'
 import { fieldValue, type Fields, type FieldLine } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import type { NodeId } from '../peering/packets.ts'
+import { PEER_FIELD } from '../peering/peer-answer.ts'
+import { pathOf, relaysOf, type Relay } from '../peering/relay-fields.ts'
 
 /** A body that begins at the byte that was asked for. */
 export interface OpenedSource {
@@ -18,10 +21,25 @@ export interface OpenedSource {
   /** Where `body` begins in the representation. */
   readonly from: number
   readonly body: AsyncIterable<Uint8Array>
+  /** Of a peer's growing copy: the nodes over which it comes, the peer first. */
+  readonly path?: readonly NodeId[]
 }
 
-/** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
-export const PEER_FIELD = 'Ihave-Node'
+/** What a peer is asked. */
+export interface PeerQuestion {
+  readonly location: string
+  /** The first byte that is wanted. */
+  readonly from: number
+  /** Who asks. */
+  readonly node: string
+  readonly more: Fields
+  readonly signal: AbortSignal
+}
+
+export type PeerReply =
+  | { readonly kind: 'opened'; readonly source: OpenedSource }
+  /** It serves others; these may have a place. */
+  | { readonly kind: 'busy'; readonly relays: readonly Relay[] }
 
 /** What a copy's fields may say when they come from a peer; everything else is dropped. */
 const DESCRIBING_FIELDS = ['content-type', 'etag', 'last-modified', 'date']
@@ -30,16 +48,16 @@ const DESCRIBING_FIELDS = ['content-type', 'etag', 'last-modified', 'date']
  * Asks a peer for the bytes from `from` on.
  * @throws Fault PEER_FAILED, with what the peer answered instead.
  */
-export async function openPeer(
-  upstream: Upstream,
-  location: string,
-  from: number,
-  node: string,
-  signal: AbortSignal,
-): Promise<OpenedSource> {
-  const fields: FieldLine[] = [[PEER_FIELD, node]]
+export async function askPeer(upstream: Upstream, question: PeerQuestion): Promise<PeerReply> {
+  const { location, from, node, more, signal } = question
+  const fields: FieldLine[] = [[PEER_FIELD, node], ...more]
   if (from > 0) fields.push(['Range', `bytes=${from}-`])
   const response = await upstream.request({ method: 'GET', uri: location, fields, signal })
+  if (response.status === 503) return { kind: 'busy', relays: relaysOf(response.fields) }
+  return { kind: 'opened', source: openedFrom(response, from) }
+}
+
+function openedFrom(response: UpstreamResponse, from: number): OpenedSource {
   if (response.status === 200) return opened(response, from, contentLength(response.fields))
   if (response.status === 206 && from > 0) return openedPart(response, from)
   throw new Fault('PEER_FAILED', `expected the copy from byte ${from} on, got status ${response.status}`)
@@ -62,7 +80,9 @@ function opened(response: UpstreamResponse, from: number, size: number | undefin
   if (fieldValue(response.fields, 'content-encoding') !== undefined)
     throw new Fault('PEER_FAILED', 'expected the representation itself, got a content coding')
   const body = response.status === 200 && from > 0 ? skipping(response.body, from) : response.body
-  return { status: 200, fields: describing(response.fields), size, from, body }
+  const path = pathOf(response.fields)
+  const described = { status: 200, fields: describing(response.fields), size, from, body }
+  return path === undefined ? described : { ...described, path }
 }
 
 /** `body` without its first bytes: a server may answer a range request with the whole (RFC 9110 14.2). */

@@ -27,10 +27,13 @@ import { mayReuseUnasked } from '../cache/semantics/decision.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
+import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
+import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
+import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
 import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
@@ -83,10 +86,22 @@ export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerab
 export const PEER_PATIENCE_MS = 900
 
 /** One peer may stay silent, or drip, for this long, in ms. */
-export const PEER_STALL_MS = 600
+export const PEER_STALL_MS = 500
+
+/** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
+const BREAK_MS = 650
+
+/** A peer that served well earns back this share of the time in which it did. */
+const EARNED = 0.1
+
+/** One of two fetchers that is ahead by more than this goes on, whatever the rank. */
+const FAR_BYTES = 1024 * 1024
 
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
+
+/** In place of an attempt: to abort it changes nothing. */
+const NONE_YET = new AbortController()
 
 const NO_EXPECTATION: Expectation = { kind: 'none', rung: 'V6' }
 
@@ -105,9 +120,9 @@ export class Retrieval implements InquiryOwner {
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
-  #attempt = new AbortController()
-  /** Aborted as soon as a peer is a source: then peers may not read along any more. */
-  readonly #fedByPeers = new AbortController()
+  #attempt = NONE_YET
+  /** Aborted when peers that read along are to ask again: what was here is forgotten, or a peer feeds it from now on. */
+  #begunAnew = new AbortController()
   #lastFault: Fault | undefined
   /** A late offer that came before the origin server's response. */
   #early: PeerOffer | undefined
@@ -116,6 +131,7 @@ export class Retrieval implements InquiryOwner {
   readonly #readers: Readers
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
+  #saidAgainAt = -Infinity
   #isAnswered = false
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
 
@@ -161,20 +177,38 @@ export class Retrieval implements InquiryOwner {
   }
 
   /**
-   * Whether peers may read it while it grows: what came from peers themselves waits until it is verified (R8.1), what no
-   * application here wants any more is not fetched for others, and nobody takes a copy without an end.
+   * Whether peers may read it while it grows, whoever it comes from: they verify it themselves (V§2). What no application
+   * here wants any more is not fetched for others, and nobody takes a copy without an end.
    */
   get isShareable(): boolean {
-    const { admission, contributors } = this.#arrival
-    const isFetching = this.#state === 'running' && contributors.size === 0
-    const hasEnd = this.#arrival.copy?.size !== undefined
-    return isFetching && hasEnd && !this.#isOutdated && admission.kind === 'admitted' && admission.isShareable
+    const { admission, copy } = this.#arrival
+    const isComing = this.#state === 'running' && copy?.size !== undefined && !this.#isOutdated
+    return isComing && admission.kind === 'admitted' && admission.isShareable
+  }
+
+  /** Whether it comes from the origin server, or is about to: then peers wait for this node. */
+  get isFetcher(): boolean {
+    return this.#state === 'running' && this.#current?.kind === 'internet'
+  }
+
+  /** Whether it comes from a peer, or is about to. */
+  get isRelay(): boolean {
+    return this.#state === 'running' && this.#current !== undefined && !this.isFetcher
+  }
+
+  /** The nodes over which its bytes come, this one first. */
+  get path(): readonly NodeId[] {
+    return [this.#settings.node, ...(this.isFetcher ? [] : this.#arrival.path)]
+  }
+
+  /** Bytes held without a gap from the start. */
+  get heldBytes(): number {
+    return this.#arrival.heldBytes
   }
 
   /** Whether the origin server has been asked, on behalf of the LAN too, and has not answered. */
   get isFetching(): boolean {
-    const isAsking = this.#state === 'running' && this.#current?.kind === 'internet'
-    return isAsking && this.#announcement.isMade && !this.#isAnswered
+    return this.isFetcher && this.#announcement.isMade && !this.#isAnswered
   }
 
   /** Whether the response will be stored when it is whole. */
@@ -210,21 +244,32 @@ export class Retrieval implements InquiryOwner {
   }
 
   /**
-   * The growing copy for peers. It breaks off when a peer takes over as the source: what came from one peer is not passed
-   * on to the next before it is verified (R8.1).
+   * The growing copy for peers, who verify it themselves: also what applications here must wait for. It breaks off when the
+   * bytes turn out wrong.
    */
-  async *readForPeers(span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  openForPeers(): (span: ByteSpan, signal: AbortSignal) => AsyncIterable<Uint8Array> {
+    const begunAnew = this.#begunAnew.signal
+    return (span, signal) => this.#readForPeers(span, signal, begunAnew)
+  }
+
+  async *#readForPeers(
+    span: ByteSpan,
+    signal: AbortSignal,
+    begunAnew: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
     const { copy } = this.#arrival
     if (copy !== undefined && this.isShareable)
-      yield* copy.read(span, AbortSignal.any([signal, this.#fedByPeers.signal]))
-    if (copy === undefined || this.#fedByPeers.signal.aborted)
-      throw new Fault('STOPPING', 'the download goes on from another peer')
+      yield* copy.read(span, AbortSignal.any([signal, begunAnew]), 'held')
+    if (copy === undefined || begunAnew.aborted)
+      throw new Fault('STOPPING', 'the download has begun anew, or goes on from a peer')
   }
 
   /** The bytes of `span` for an application, as they come. @throws Fault why they do not. */
-  async *read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    yield* copy.read(span, AbortSignal.any([signal, this.#failed.signal]))
-    if (this.#failed.signal.aborted) throw this.#failed.signal.reason
+  read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const failed = this.#failed.signal
+    return endingBody(copy.read(span, AbortSignal.any([signal, failed])), (how) => {
+      if (how === 'complete' && failed.aborted) throw failed.reason
+    })
   }
 
   /** Whether it comes from the origin server alone: then any part of it can be had there. */
@@ -304,6 +349,29 @@ export class Retrieval implements InquiryOwner {
     void this.#expect().then((expectation) => this.#changeOver(expectation))
   }
 
+  /**
+   * Two nodes fetch the same, because packets were lost. Who is far behind gives up; where none is, who comes later in rank.
+   * The other one is told of this copy, and decides the same.
+   */
+  secondFetcher(download: PeerDownload): void {
+    const { copy } = this.#arrival
+    if (!this.isFetcher || copy?.size === undefined) return
+    const aheadBytes = download.receivedBytes - this.heldBytes
+    const isAhead = Math.abs(aheadBytes) > FAR_BYTES ? aheadBytes > 0 : download.isAhead
+    if (!isAhead) return this.#sayAgain()
+    const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
+    if (isWorthIt && this.#arrival.mayChangeOver)
+      void this.#expect().then((expectation) => this.#changeOver(expectation))
+  }
+
+  /** Two that disagree about who is ahead do not answer each other without end. */
+  #sayAgain(): void {
+    const now = this.#components.clock.monotonic()
+    if (now - this.#saidAgainAt < REPORT_INTERVAL_MS) return
+    this.#saidAgainAt = now
+    this.#announceCopy()
+  }
+
   heardProgress(download: PeerDownload): void {
     this.report.peerProgress = download
   }
@@ -320,16 +388,25 @@ export class Retrieval implements InquiryOwner {
   #use(source: Source): void {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
-    this.#current = source
     if (source.kind !== 'internet') this.#leaveLan()
+    this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
     void this.#try(source, this.#attempt.signal)
   }
 
+  /**
+   * It is no download from the Internet any more that peers may wait for. Those who read it were told that it comes from there:
+   * they are to hear of the peer before they are given its bytes.
+   */
   #leaveLan(): void {
-    this.#fedByPeers.abort(NO_LONGER_NEEDED)
     this.#announcement.end()
+    if (this.isFetcher) this.#cutPeers()
+  }
+
+  #cutPeers(): void {
+    this.#begunAnew.abort(NO_LONGER_NEEDED)
+    this.#begunAnew = new AbortController()
   }
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
@@ -357,7 +434,12 @@ export class Retrieval implements InquiryOwner {
    * worth the doubt. A wrong beginning would spoil the whole, and hold the right bytes back until the end.
    */
   async #startAfresh(): Promise<void> {
-    if (!this.#isAnswered && this.#arrival.contributors.size > 0) await this.#arrival.reset()
+    if (!this.#isAnswered && this.#arrival.contributors.size > 0) await this.#beginAnew()
+  }
+
+  #beginAnew(): Promise<void> {
+    this.#cutPeers()
+    return this.#arrival.reset()
   }
 
   /** What a copy from a peer must show, looked up once. A verifier that fails proves nothing. */
@@ -452,19 +534,26 @@ export class Retrieval implements InquiryOwner {
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
     if (peer === undefined) this.#lastFault = fault
-    else this.#wastedMs += this.#components.clock.monotonic() - began
+    else this.#waste(this.#components.clock.monotonic() - began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
-    else if (peer !== undefined)
+    else if (peer !== undefined && fault.code !== 'PEER_BUSY' && fault.code !== 'PEER_LOST')
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next()
+    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST')
   }
 
-  #next(): void {
+  /** Wrong bytes cost all the time they took; others that broke off were of use until then. */
+  #waste(elapsedMs: number, { code }: Fault): void {
+    const wastedMs = code === 'VERIFICATION_FAILED' ? elapsedMs : Math.min(elapsedMs, BREAK_MS)
+    this.#wastedMs = Math.max(0, this.#wastedMs - EARNED * (elapsedMs - wastedMs)) + wastedMs
+  }
+
+  #next(isLost = false): void {
     if (this.#state !== 'running') return
-    if (this.#inquiry) this.#inquiry.sourceFailed()
-    else this.failed()
+    if (this.#inquiry === undefined) this.failed()
+    else if (isLost) this.#inquiry.sourceLost()
+    else this.#inquiry.sourceFailed()
   }
 
   /** Without a place for a copy the application is answered straight from the origin server, if that still can be. */
@@ -483,7 +572,7 @@ export class Retrieval implements InquiryOwner {
     const peers = [...this.#arrival.contributors]
     const body = await this.#arrival.sha256()
     this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, body)
-    if (!this.#isAnswered) return this.#arrival.reset()
+    if (!this.#isAnswered) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
   }

@@ -4,13 +4,15 @@
  */
 import type { Clock } from '../core/clock.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
-import type { ByteSpan } from '../core/ranges.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { currentAgeMs, isFresh } from '../cache/semantics/freshness.ts'
 import type { SharedFile, SharedFiles } from '../peering/file-server.ts'
 import type { LocalCopies, LocalOffer } from '../peering/local-copies.ts'
 import type { Located } from '../peering/machines/answer.ts'
+import type { LocalAlias } from '../peering/packets.ts'
+import type { UploadRate } from '../peering/upload-rate.ts'
+import type { Slot, UploadSlots } from '../peering/upload-slots.ts'
 import { RETRY_WINDOW_MS } from '../verify/retry-watch.ts'
 import type { LocalAliases } from './local-aliases.ts'
 import type { Retrieval } from './retrieval.ts'
@@ -25,28 +27,36 @@ export interface SharedCopiesComponents {
   readonly running: (uri: TargetUri) => Retrieval | undefined
   /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
   readonly isFetching: (uri: TargetUri) => boolean
-  /** The node has reached its upload limit: it stays silent (R3.5). */
-  readonly isBusy: () => boolean
+  /** Whether a retrieval of it comes from a peer, or is about to. */
+  readonly isRelayed: (uri: TargetUri) => boolean
+  /** Who reads what now. */
+  readonly slots: UploadSlots
+  /** How fast. */
+  readonly rate: UploadRate
 }
 
 export function sharedCopies(components: SharedCopiesComponents): LocalCopies & SharedFiles {
   return {
     locate(resource) {
       const uri = parseTargetUri(resource)
-      if (uri === undefined || components.isBusy() || !components.rules().policyFor(uri).share) return ABSENT
+      if (uri === undefined || !components.rules().policyFor(uri).share) return ABSENT
       const response = offered(components, uri)
-      if (response) return { kind: 'complete', offer: offerOf(components, response) }
+      // Others have it too, or will be told by whoever reads it here: at its limit the node stays silent (R3.5).
+      if (response)
+        return components.slots.areTaken ? ABSENT : { kind: 'complete', offer: offerOf(components, response) }
       const retrieval = readable(components, uri)
-      if (retrieval) return { kind: 'downloading', offer: growingOffer(components, retrieval) }
+      // Who only passes it on is found by way of the fetcher.
+      if (retrieval?.isFetcher) return { kind: 'downloading', offer: growingOffer(components, retrieval) }
       return components.isFetching(uri) ? PROMISED : ABSENT
     },
     open(alias) {
       const uri = components.aliases.uriOf(alias)
       if (uri === undefined) return undefined
       const response = offered(components, uri)
-      if (response) return storedFile(components.store, response)
+      if (response) return storedFile(components, response, alias)
       const retrieval = readable(components, uri)
-      return retrieval && growingFile(retrieval)
+      if (retrieval) return growingFile(components, retrieval, alias)
+      return components.isRelayed(uri) ? COMING : undefined
     },
   }
 }
@@ -60,6 +70,7 @@ const PROMISED: Located<LocalOffer> = {
     alias: undefined,
     size: undefined,
     digest: undefined,
+    sentCopies: 0,
     etag: undefined,
     lastModified: undefined,
     ageSeconds: undefined,
@@ -92,8 +103,10 @@ function hasCoding(fields: Fields): boolean {
 }
 
 function offerOf(components: SharedCopiesComponents, response: StoredResponse): LocalOffer {
+  const alias = components.aliases.aliasOf(response.uri)
   return {
-    alias: components.aliases.aliasOf(response.uri),
+    alias,
+    sentCopies: components.slots.begun(alias),
     size: response.size,
     digest: { algorithm: 'sha-256', hex: response.digest },
     etag: fieldValue(response.fields, 'etag'),
@@ -107,25 +120,52 @@ function growingOffer(components: SharedCopiesComponents, retrieval: Retrieval):
     alias: components.aliases.aliasOf(retrieval.request.uri),
     size: retrieval.copy?.size,
     digest: undefined,
+    sentCopies: 0,
     etag: fieldValue(retrieval.fields, 'etag'),
     lastModified: fieldValue(retrieval.fields, 'last-modified'),
     ageSeconds: undefined,
   }
 }
 
-function storedFile(store: Store, response: StoredResponse): SharedFile {
+function storedFile(
+  { store, slots, rate }: SharedCopiesComponents,
+  response: StoredResponse,
+  alias: LocalAlias,
+): SharedFile {
   return {
     size: response.size,
     fields: response.fields,
-    read: (span: ByteSpan) => store.read(response, span),
+    admit: (reader) => slots.take(alias, reader),
+    read: (span, signal) => rate.paced(store.read(response, span), signal),
     close: () => {},
   }
 }
 
 /** While a peer reads it, the retrieval goes on even if this node's own applications have gone. */
-function growingFile(retrieval: Retrieval): SharedFile | undefined {
-  const { copy, fields } = retrieval
+function growingFile(
+  { slots, rate }: SharedCopiesComponents,
+  retrieval: Retrieval,
+  alias: LocalAlias,
+): SharedFile | undefined {
+  const { copy, fields, path } = retrieval
   if (!copy) return undefined
-  const read: SharedFile['read'] = (span, signal) => retrieval.readForPeers(span, signal)
-  return { size: copy.size, fields, read, close: retrieval.join() }
+  const admit: SharedFile['admit'] = (reader, from) => {
+    // Where two would feed each other, nobody is ahead of the other.
+    const isAhead = retrieval.isFetcher || from === 0 || retrieval.heldBytes > from
+    return isAhead ? slots.take(alias, reader, retrieval.isFetcher) : FULL
+  }
+  const open = retrieval.openForPeers()
+  const read: SharedFile['read'] = (span, signal) => rate.paced(open(span, signal), signal)
+  return { size: copy.size, fields, path, admit, read, close: retrieval.join() }
+}
+
+const FULL: Slot = { kind: 'full', relays: [] }
+
+/** A copy that is about to come from a peer: in a moment it can be read. */
+const COMING: SharedFile = {
+  size: undefined,
+  fields: [],
+  admit: () => FULL,
+  async *read() {},
+  close() {},
 }

@@ -14,11 +14,15 @@ import type { Verifier } from '../core/verifier.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { Peering } from '../peering/peering.ts'
+import { relayField } from '../peering/relay-fields.ts'
+import { UploadRate } from '../peering/upload-rate.ts'
+import { UploadSlots } from '../peering/upload-slots.ts'
 import { localAliases } from '../retrieval/local-aliases.ts'
 import { resources, type Resources } from '../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import { sharedCopies } from '../retrieval/shared-copies.ts'
+import { summaryExchange } from '../retrieval/summary-exchange.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
 import type { ShunnedPeers, ShunReason } from '../verify/shunned-peers.ts'
@@ -32,8 +36,12 @@ export interface AssemblySettings {
   readonly maxDelayMs: number | 'auto'
   readonly transmissionMs: number
   readonly verifyFirstUpTo: number
+  /** Peers that read one file at once; others are sent on to them. */
+  readonly maxReaders: number
   /** Uploads at once, beyond which the node stays silent. */
   readonly maxUploads: number
+  /** Bytes per second of all uploads together; `Infinity`: no limit. */
+  readonly maxUploadRate: number
 }
 
 /** What a node stands on; each may be a simulated one. */
@@ -49,8 +57,6 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The rules in force, read anew for each request. */
   readonly rules: () => Rules
-  /** Transfers to peers that run now. */
-  readonly uploads: () => number
   readonly log: (event: AssemblyEvent) => void
   /** A retrieval has ended. */
   readonly retrieved: (report: RetrievalReport) => void
@@ -100,6 +106,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     shunned.shun(peer, { reason, detail, ...(isProved ? { body } : {}) })
     log({ kind: 'shunned', peer, reason, detail })
   }
+  const slots = new UploadSlots({ perFile: settings.maxReaders, inAll: settings.maxUploads })
   const copies = sharedCopies({
     clock,
     store,
@@ -107,7 +114,9 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     aliases,
     running: (uri) => running.running(uri),
     isFetching: (uri) => running.isFetching(uri),
-    isBusy: () => seams.uploads() >= settings.maxUploads,
+    isRelayed: (uri) => running.isRelayed(uri),
+    slots,
+    rate: new UploadRate(clock, settings.maxUploadRate),
   })
   const peering = new Peering(
     { ...settings, silenceMs: SILENCE_MS },
@@ -117,12 +126,16 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),
+      onStaleSummary: (place) => summaries.stale(place),
     },
   )
+  const summaries = summaryExchange({ ...seams, peering, node: settings.node })
   const running = retrievals(
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
       ...seams,
+      servesFiles: (address, port) => peering.servesFiles(address, port),
+      relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
       inquire: (resource, waitForDownloads, owner) => peering.inquire(resource, waitForDownloads, owner),
       events: {
@@ -147,6 +160,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       },
     },
   )
+  const { own } = peering.advertising
   return {
     resources: resources({
       ...seams,
@@ -157,9 +171,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     }),
     retrievals: running,
     peering,
-    files: copies,
-    start: () => peering.start(),
+    files: { ...copies, summary: () => own.standing && { standing: own.standing, bytes: own.bytes } },
+    start() {
+      summaries.start()
+      return peering.start()
+    },
     async stop() {
+      summaries.stop()
       await running.stop()
       await peering.stop()
       await verifier.stop()

@@ -129,11 +129,25 @@ const peering = {
     reason:
       'One download for the whole LAN is worth the wait (patent A, FIG. 4B); the bytes stream while it runs.',
   }),
+  maxReaders: setting({
+    type: integer(1, 100),
+    default: 3,
+    meaning:
+      'Peers that read one file from this node at the same time; who comes later is sent on to them, because each passes on what it receives.',
+    reason:
+      'A crowd becomes a tree: no node sends more than a few copies, and three more hops reach forty nodes.',
+  }),
   maxUploads: setting({
     type: integer(1, 1000),
     default: 16,
     meaning: 'Files that the node sends to peers at the same time; at the limit it stays silent.',
     reason: 'Leaves the machine usable by the one who sits at it (R3.5).',
+  }),
+  maxUploadRate: setting({
+    type: either(oneOf('off'), size('1 kB')),
+    default: 'off',
+    meaning: 'Bytes that the node sends to peers in a second, all files together.',
+    reason: 'off: as fast as the network. On radio links, a limit leaves the air to others.',
   }),
   allowedNetworks: setting({
     type: either(auto, listOf(network, 'networks such as 192.168.0.0/16')),

@@ -5,6 +5,7 @@
 import type { Answer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { withField } from '../core/fields.ts'
+import type { Address } from '../core/transport.ts'
 import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
 import type { FileRequest } from '../peering/file-server.ts'
 import { BodyFlow } from './body-flow.ts'
@@ -109,7 +110,7 @@ export class VirtualHttp {
     if (request.signal.aborted) abort()
     request.signal.addEventListener('abort', abort, { once: true })
     entry.host.life.clock.after((REQUEST_TRIPS - CONNECT_TRIPS) * latencyMs, () => {
-      void serve(entry.server, flow, request)
+      void serve(entry.server, flow, request, client.address)
     })
     try {
       return await flow.response
@@ -139,10 +140,21 @@ export class VirtualHttp {
   }
 }
 
-async function serve(server: VirtualServer, flow: BodyFlow, request: UpstreamRequest): Promise<void> {
+async function serve(
+  server: VirtualServer,
+  flow: BodyFlow,
+  request: UpstreamRequest,
+  peer: Address,
+): Promise<void> {
   const { host, pathname, search } = new URL(request.uri)
   const fields = withField(request.fields, 'Host', host)
-  const view: FileRequest = { method: request.method, target: pathname + search, fields, signal: flow.gone }
+  const view: FileRequest = {
+    peer,
+    method: request.method,
+    target: pathname + search,
+    fields,
+    signal: flow.gone,
+  }
   await flow.send(await server(view))
 }
 

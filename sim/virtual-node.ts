@@ -44,7 +44,9 @@ const DEFAULTS: Omit<AssemblySettings, 'node' | 'filePort'> = {
   maxDelayMs: 'auto',
   transmissionMs: 200,
   verifyFirstUpTo: 64 * 1024 * 1024,
+  maxReaders: 3,
   maxUploads: 16,
+  maxUploadRate: Infinity,
 }
 
 const UPDATE_URLS: Policy = {
@@ -140,6 +142,7 @@ export class VirtualNode {
     const authority = `${this.address}:${FILE_PORT}`
     const files = {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly.files.open(alias),
+      summary: () => this.#assembly.files.summary?.(),
     }
     return this.#world.http.listen(this.host, authority, (request) => answerPeer(files, request, [authority]))
   }
@@ -162,7 +165,6 @@ export class VirtualNode {
         peers: http.upstream(this.host, PEER_PATIENCE),
         shunned: this.#shunned,
         rules: () => ({ policyFor: () => own, all: [] }),
-        uploads: () => this.#listening.running,
         log: (event) => void (signal.aborted || this.events.push(event)),
         retrieved: (report) => void (signal.aborted || this.reports.push(report)),
       },

@@ -27,6 +27,8 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   readonly sources: KnownSources<H, D>
   /** A second "I need" went out; there is no third. */
   readonly hasAskedAgain: boolean
+  /** Downloads that broke off in the middle and may still be followed by another "I need" (R5.3). */
+  readonly takeOversLeft: number
   /** Downloaders without a readable copy that may still be waited for: each may be silent, or lie. */
   readonly promisesLeft: number
 }
@@ -63,7 +65,9 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
   /** The source in use is of no use any more: it failed, stalled, or sent wrong bytes. */
   | { readonly kind: 'source-failed'; readonly at: Monotonic }
-  /** The owner leaves the Internet for a late offer (R5.4). */
+  /** The way to the source in use is lost, by no fault of the source: it may be used again when it answers again. */
+  | { readonly kind: 'source-lost'; readonly at: Monotonic }
+  /** The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). */
   | { readonly kind: 'change-over'; readonly at: Monotonic }
   /** The whole body is here and verified. */
   | { readonly kind: 'retrieved' }
@@ -84,6 +88,8 @@ export type InquiryCommand<H extends Holder, D extends Downloader> =
   | { readonly kind: 'retrieve-from-internet' }
   /** A holder answered after the Internet was asked: its owner may change over to it. */
   | { readonly kind: 'late-offer'; readonly holder: H }
+  /** Another node fetches it too, and its copy can be read: one of the two is enough (R5.4). */
+  | { readonly kind: 'second-fetcher'; readonly downloader: D }
   /** Tell the node's own server that a local copy exists now. */
   | { readonly kind: 'inform-server' }
   | { readonly kind: 'report-failure' }

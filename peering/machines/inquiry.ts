@@ -53,6 +53,15 @@ export const PLAIN_WAIT_MS = 2200
 /** One question waits for this many copies that cannot be read yet; then the origin server is asked. */
 export const MAX_PROMISES = 3
 
+/**
+ * So often a download that broke off in the middle is followed by another "I need". All who read it ask at once, and so
+ * agree on who goes on with it (R5.4), instead of going to the Internet side by side.
+ */
+export const MAX_TAKE_OVERS = 3
+
+/** That question waits no longer, in ms: an application is in the middle of its download. Slow answers come late, and count. */
+export const TAKE_OVER_WAIT_MS = 60
+
 export const initialInquiry: InquiryState<never, never> = { kind: 'idle' }
 
 export function isInquiryOver(state: InquiryState<Holder, Downloader>): boolean {
@@ -78,8 +87,10 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
       return onDownloadFailed(state, event.peer, event.at)
     case 'source-failed':
       return onSourceFailed(state, event.at)
+    case 'source-lost':
+      return onSourceLost(state, event.at)
     case 'change-over':
-      return state.kind === 'retrieving' ? changeOver(state) : [state, []]
+      return state.kind === 'retrieving' ? changeOver(state, event.at) : [state, []]
     case 'retrieved':
       return state.kind === 'waiting' ? [state, []] : [{ kind: 'done' }, [{ kind: 'inform-server' }]] // 158 → 142
     case 'abandoned':
@@ -97,6 +108,7 @@ function ask<H extends Holder, D extends Downloader>(
     settings: event.settings,
     sources: NO_SOURCES,
     hasAskedAgain: false,
+    takeOversLeft: MAX_TAKE_OVERS,
     promisesLeft: MAX_PROMISES,
   }
   if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
@@ -138,6 +150,8 @@ function onDownloading<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
     const noted = noting(state, withDownloader(state.sources, downloader))
+    if (noted.kind === 'retrieving' && noted !== state && downloader.readable)
+      return [noted, [{ kind: 'second-fetcher', downloader }]]
     if (noted.kind !== 'waiting' || noted.until <= noted.holdersUntil) return [noted, []]
     return downloader.readable && noted.settings.waitForDownloads ? hurry(noted, at) : [noted, []]
   }
@@ -197,7 +211,16 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
   at: Monotonic,
 ): Step<H, D> {
   const after = noting(state, withoutDownloader(state.sources, peer))
-  return after.kind === 'awaiting' && after.on.peer === peer ? nextSource(after, at) : [after, []]
+  if (after.kind !== 'awaiting' || after.on.peer !== peer) return [after, []]
+  return after.on.readable ? takeOver(after, at) : nextSource(after, at)
+}
+
+/** Whoever followed the same download asks now as well: who has it, or else goes on with it, is found out together. */
+function takeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
+  const { settings, takeOversLeft } = state
+  if (hasPeer(state) || takeOversLeft === 0 || settings.waitMs <= 0) return nextSource(state, at)
+  const asked = { ...state, takeOversLeft: takeOversLeft - 1 }
+  return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
 }
 
 function onSourceFailed<H extends Holder, D extends Downloader>(
@@ -211,16 +234,27 @@ function onSourceFailed<H extends Holder, D extends Downloader>(
       return nextSource(noting(state, withFailure(state.sources, state.from.peer)), at)
     case 'awaiting': // of one that only says when it is complete, nothing was in use that could fail
       if (!state.on.readable) return [state, []]
-      return nextSource(noting(state, withFailure(state.sources, state.on.peer)), at)
+      return takeOver(noting(state, withFailure(state.sources, state.on.peer)), at)
     case 'retrieving': // the Internet failed: whoever answered meanwhile is the last hope
       return hasPeer(state) ? nextSource(state, at) : [{ kind: 'failed' }, [{ kind: 'report-failure' }]]
   }
 }
 
+/** Unlike one that failed, the source may be used again: it was only the way to it that broke. */
+function onSourceLost<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  at: Monotonic,
+): Step<H, D> {
+  if (state.kind === 'found') return nextSource(state, at)
+  return state.kind === 'awaiting' && state.on.readable ? takeOver(state, at) : [state, []]
+}
+
 /** The owner has left the Internet. Should the late offer be gone by now, it has to go back there. */
-function changeOver<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
+function changeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   const [holder] = state.sources.holders
-  return holder ? retrieve(state, holder) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 158
+  if (holder) return retrieve(state, holder) // 150 → 158
+  const readable = state.sources.downloaders.find((each) => each.readable)
+  return readable ? awaitDownload(state, readable, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
 }
 
 /** An early wake-up is harmless: the machine says again when it wants to be woken. */
@@ -293,8 +327,8 @@ function nextDownload<H extends Holder, D extends Downloader>(state: Active<H, D
 
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
-  const { settings, sources, hasAskedAgain, promisesLeft } = asked
-  return { settings, sources, hasAskedAgain, promisesLeft }
+  const { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft } = asked
+  return { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft }
 }
 
 function noting<H extends Holder, D extends Downloader>(
@@ -329,9 +363,15 @@ export const INQUIRY_TRANSITIONS = [
   ['awaiting', 'download-complete', 'awaiting', '156: noted, the growing copy is read to its end'],
   ['awaiting', 'download-complete', 'waiting', '156 → 144: complete, but where? "I need" once more'],
   ['awaiting', 'download-complete', 'retrieving', '156 → 150: complete, and never says where'],
+  ['awaiting', 'download-failed', 'waiting', '156 → 144: given up in the middle, "I need" once more'],
   ['awaiting', 'download-failed', 'found', '156 → 158: an alternate'],
   ['awaiting', 'download-failed', 'awaiting', '156: another downloader'],
   ['awaiting', 'download-failed', 'retrieving', '156 → 150: take-over'],
+  ['awaiting', 'source-failed', 'waiting', '156 → 144: it broke off in the middle, "I need" once more'],
+  ['awaiting', 'source-lost', 'waiting', '156 → 144: the way to it is lost, "I need" once more'],
+  ['awaiting', 'source-lost', 'found', '156 → 158: an alternate'],
+  ['awaiting', 'source-lost', 'awaiting', '156: another downloader'],
+  ['awaiting', 'source-lost', 'retrieving', '156 → 150: take-over'],
   ['awaiting', 'source-failed', 'found', '156 → 158: an alternate'],
   ['awaiting', 'source-failed', 'awaiting', '156: another downloader'],
   ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
@@ -346,12 +386,16 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'source-failed', 'found', '158: the next alternate'],
   ['found', 'source-failed', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-failed', 'retrieving', '158 → 150'],
+  ['found', 'source-lost', 'found', '158: the next alternate'],
+  ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
+  ['found', 'source-lost', 'retrieving', '158 → 150'],
   ['found', 'retrieved', 'done', '158 → 142: inform the server'],
   ['found', 'abandoned', 'done', '158 → 142'],
   ['retrieving', 'response', 'retrieving', '150: a late "I have"'],
   ['retrieving', 'downloading', 'retrieving', '150: noted'],
   ['retrieving', 'download-complete', 'retrieving', '150: a late "I have"'],
   ['retrieving', 'download-failed', 'retrieving', '150: struck off'],
+  ['retrieving', 'change-over', 'awaiting', '150 → 156: another fetcher is enough'],
   ['retrieving', 'change-over', 'found', '150 → 158: the late answer takes over'],
   ['retrieving', 'change-over', 'retrieving', '150: the late answer is gone'],
   ['retrieving', 'source-failed', 'found', '150 → 158: a late answer helps'],

@@ -31,7 +31,7 @@ const { createServer } = require('node:http'), { readFileSync } = require('node:
 let free = 0
 const send = (response, body, at) => {
   if (at >= body.length || response.destroyed) return response.end()
-  const piece = body.subarray(at, at + 8192), now = performance.now()
+  const piece = body.subarray(at, at + 1400), now = performance.now()
   free = Math.max(free, now - 100) + piece.length / ${LINE} * 1000
   setTimeout(() => { response.write(piece); console.log('sent ' + piece.length); send(response, body, at + piece.length) }, free - now)
 }

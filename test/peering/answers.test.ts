@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../core/random.ts'
 import type { Address } from '../../core/transport.ts'
-import { Answers, MAX_ANSWERS } from '../../peering/answers.ts'
+import { Answers, lateness, MAX_ANSWERS } from '../../peering/answers.ts'
 import type { LocalAlias } from '../../peering/packets.ts'
 import { address, FakeCopies, nodeId, placeAt, plainRequest, RESOURCE } from './fixtures.ts'
 import { manualClock, type ManualClock } from '../manual-clock.ts'
@@ -89,4 +89,18 @@ test('a stopped server has no timers', () => {
   answers.request(plainRequest(1), ASKER, 420)
   answers.stop()
   assert.equal(clock.pending(), 0)
+})
+
+test('who has sent a file answers later: in the last half of the period after one copy, the last quarter after two', () => {
+  assert.deepEqual(
+    [0, 1, 2, 5, 1000].map((sent) => [lateness(0, sent), lateness(0.5, sent)]),
+    [
+      [0, 0.5],
+      [0.5, 0.75],
+      [0.75, 0.875],
+      [1 - 1 / 32, 1 - 1 / 64],
+      [1 - 1 / 32, 1 - 1 / 64],
+    ],
+  )
+  assert.ok(lateness(1 - Number.EPSILON, 1000) <= 1)
 })

@@ -3,6 +3,8 @@ import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { request } from 'undici'
 import type { Fields } from '../../core/fields.ts'
+import type { LocalAlias, NodeId } from '../../peering/packets.ts'
+import { UploadSlots } from '../../peering/upload-slots.ts'
 import { FileServer, type FileServerSettings, type SharedFile } from '../../peering/file-server.ts'
 
 const HOST = '127.0.0.41'
@@ -12,6 +14,9 @@ const BROKEN = 'c'.repeat(64)
 const SHORT = 'd'.repeat(64)
 const UNSENDABLE = 'e'.repeat(64)
 const UNOPENABLE = 'f'.repeat(64)
+const LIMITED = '1'.repeat(64) as LocalAlias
+const SUMMARY = { standing: { edition: 7, number: 3, keys: 20 }, bytes: new Uint8Array(1024).fill(5) }
+const NODE = '9'.repeat(32) as NodeId
 const BODY = Buffer.from(Array.from({ length: 1000 }, (_, each) => each & 255))
 
 const STORED_FIELDS: Fields = [
@@ -80,6 +85,7 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
     open++
     return { fields, ...more, close: () => void open-- }
   }
+  const slots = new UploadSlots({ perFile: 1, inAll: 2 })
   const uploaded: [string, number][] = []
   const refused: number[] = []
   const whole = {
@@ -92,13 +98,18 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
     [BROKEN]: () => file({ size: BODY.length, read: () => thrower() }),
     [SHORT]: () => file({ size: BODY.length, read: () => slice(0, 400) }),
     [UNSENDABLE]: () => file(whole, [['ETag', '"\n"']]),
+    [LIMITED]: () => ({
+      ...file({ size: undefined, read: (_span, signal) => growing.read(signal) }),
+      path: [NODE],
+      admit: (reader) => slots.take(LIMITED, reader),
+    }),
     [UNOPENABLE]: () => {
       throw new Error('no file handles left')
     },
   }
   const server = new FileServer(
     { address: HOST, port: 0, maxConnections: 256, isOnLink: () => true, ...settings },
-    { open: (alias) => files[alias]?.() },
+    { open: (alias) => files[alias]?.(), summary: () => SUMMARY },
     {
       uploaded: (_peer, target, bytes) => void uploaded.push([target, bytes]),
       refused: (_peer, status) => void refused.push(status),
@@ -218,6 +229,37 @@ test('If-Range is answered with the whole', OPTIONS, async (t) => {
   const scene = await served(t)
   const { status, body } = await get(scene.url(`/${WHOLE}`), { range: 'bytes=5-9', 'if-range': '"e"' })
   assert.deepEqual([status, body.length], [200, 1000])
+})
+
+test(
+  'who finds no place is told who is being served; the place is free when its reader is done',
+  OPTIONS,
+  async (t) => {
+    const scene = await served(t)
+    const relayed = { 'ihave-relay': `6515/${WHOLE}` }
+    const first = await request(scene.url(`/${LIMITED}`), { headers: relayed })
+    assert.deepEqual([first.statusCode, first.headers['ihave-path']], [200, NODE])
+    const second = await get(scene.url(`/${LIMITED}`), relayed)
+    assert.deepEqual([second.status, second.fields['retry-after']], [503, '1'])
+    // Both come from one address here, and nobody is sent on to itself.
+    assert.equal(second.fields['ihave-relays'], undefined)
+    const head = await get(scene.url(`/${LIMITED}`), relayed, 'HEAD')
+    assert.equal(head.status, 200, 'HEAD needs no place')
+    scene.growing.write(BODY)
+    scene.growing.end()
+    await first.body.dump()
+    await until(() => scene.uploaded.length === 1)
+    assert.equal((await get(scene.url(`/${LIMITED}`), relayed)).status, 200)
+    assert.equal(scene.open(), 0)
+  },
+)
+
+test('the summary of what is here, for nodes', OPTIONS, async (t) => {
+  const scene = await served(t)
+  const { status, fields, body } = await get(scene.url('/summary'), { 'ihave-node': NODE })
+  assert.deepEqual([status, fields['ihave-summary'], body], [200, '7.3.20', Buffer.from(SUMMARY.bytes)])
+  assert.equal((await get(scene.url('/summary'))).status, 404)
+  assert.deepEqual(scene.uploaded, [], 'it is no upload')
 })
 
 test('health', OPTIONS, async (t) => {

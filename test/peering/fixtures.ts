@@ -20,6 +20,7 @@ export const OFFER: LocalOffer = {
   alias: ALIAS,
   size: 1000,
   digest: { algorithm: 'sha-256', hex: 'd'.repeat(64) },
+  sentCopies: 0,
   etag: '"e"',
   lastModified: undefined,
   ageSeconds: 5,
@@ -54,6 +55,10 @@ export class FakeOwner implements InquiryOwner {
 
   retrieveFromInternet(): void {
     this.told.push('internet')
+  }
+
+  secondFetcher(download: PeerDownload): void {
+    this.told.push(`second fetcher ${download.peer}`)
   }
 
   lateOffer(offer: PeerOffer): void {

@@ -5,6 +5,7 @@ import { PLAIN_ANSWER_BYTES, PLAIN_MAX_DELAY_MS } from '../../peering/answers.ts
 import { encode } from '../../peering/codec.ts'
 import { MAX_NOTED } from '../../peering/inquiry.ts'
 import { MAX_REPORTS, REPORT_INTERVAL_MS } from '../../peering/machines/download.ts'
+import { TAKE_OVER_WAIT_MS } from '../../peering/machines/inquiry.ts'
 import { MIN_REQUEST_BYTES } from '../../peering/packets.ts'
 import type { DownloadingPacket, NodeId, RequestId, ResponsePacket } from '../../peering/packets.ts'
 import { LATENCY_MS } from './fake-lan.ts'
@@ -445,7 +446,7 @@ test('a node that stops tells those who wait for its downloads, and they go on a
   asker.peering.inquire(RESOURCE, true, owner)
   clock.advance(2300)
   await holder.peering.stop()
-  clock.advance(1)
+  clock.advance(TAKE_OVER_WAIT_MS + 1)
   assert.deepEqual(owner.told, [`follow ${holder.address}`, 'internet'])
 })
 

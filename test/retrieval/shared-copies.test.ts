@@ -88,6 +88,7 @@ describe('a stored response', () => {
     assert.deepEqual(described, {
       size: 5,
       digest: { algorithm: 'sha-256', hex: sha256('bytes') },
+      sentCopies: 0,
       etag: '"v1"',
       lastModified: undefined,
       ageSeconds: 0,
@@ -223,7 +224,7 @@ describe('a running download', () => {
     }
   })
 
-  test('that a peer feeds is not read by another peer, verified first or only by its application', async () => {
+  test('that a peer feeds is offered to nobody, and passed on to those who are sent here, with the way it comes', async () => {
     for (const expectation of [digestOf(RIGHT), BY_UPDATER]) {
       const node = world({
         rule: { verify: 'updater' },
@@ -235,7 +236,9 @@ describe('a running download', () => {
       const application = node.ask()
       await node.within(application.resource)
       assert.deepEqual(node.lan.locate(URL_A), { kind: 'absent' })
-      assert.equal(node.lan.open(node.aliases.aliasOf(A)), undefined)
+      const opened = node.lan.open(node.aliases.aliasOf(A))
+      assert.equal(opened?.path?.length, 1)
+      opened?.close()
       application.leave()
     }
   })
@@ -262,7 +265,7 @@ describe('a download that changes over from the Internet to a peer', () => {
       await own
     })
 
-    test(`is not opened by others any more: ${name}`, async () => {
+    test(`is offered to nobody any more, and cut off from those who opened it before: ${name}`, async () => {
       const evil = new Flow().push(EVIL.subarray(BEGUN, 2 * BEGUN))
       const range: Fields = [['Content-Range', `bytes ${BEGUN}-${SIZE - 1}/${SIZE}`]]
       const [node, , application] = await fetching({
@@ -275,7 +278,6 @@ describe('a download that changes over from the Internet to a peer', () => {
       await node.settle()
       assert.equal(node.peers.requests.length, 1, 'it has not changed over')
       assert.deepEqual(node.lan.locate(URL_A), { kind: 'absent' })
-      assert.equal(node.lan.open(node.aliases.aliasOf(A)), undefined)
       // Who opened it before and reads only now is given nothing either.
       const signal = new AbortController().signal
       await assert.rejects(node.within(textOf(opened?.read({ start: 0, end: SIZE }, signal))), Fault)

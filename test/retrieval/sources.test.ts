@@ -4,7 +4,7 @@ import { Fault } from '../../core/fault.ts'
 import { fieldValue, type Fields } from '../../core/fields.ts'
 import type { Upstream, UpstreamRequest } from '../../core/upstream.ts'
 import { openRest } from '../../retrieval/origin-source.ts'
-import { openPeer } from '../../retrieval/peer-source.ts'
+import { askPeer, type OpenedSource } from '../../retrieval/peer-source.ts'
 
 const BODY = Buffer.from('0123456789')
 
@@ -36,33 +36,38 @@ const never = new AbortController().signal
 const LOCATION = `http://127.0.0.2:6515/${'a'.repeat(64)}`
 const isPeerFault = (error: unknown) => error instanceof Fault && error.blame === 'peer'
 
+async function openPeer(upstream: Upstream, from: number): Promise<OpenedSource> {
+  const reply = await askPeer(upstream, { location: LOCATION, from, node: 'node1', more: [], signal: never })
+  assert.equal(reply.kind, 'opened')
+  return reply.source
+}
+
 describe('a copy from a peer', () => {
   test('is asked for by its alias, with the field that no page can send', async () => {
     const upstream = answering(200, [['Content-Length', '10']])
-    const opened = await openPeer(upstream, LOCATION, 0, 'node1', never)
+    const opened = await openPeer(upstream, 0)
     assert.deepEqual(upstream.asked[0]?.fields, [['Ihave-Node', 'node1']])
     assert.deepEqual([opened.size, opened.from, await text(opened.body)], [10, 0, '0123456789'])
   })
 
   test('goes on from the byte where another source stopped', async () => {
     const upstream = answering(206, [['Content-Range', 'bytes 4-9/10']], BODY.subarray(4))
-    const opened = await openPeer(upstream, LOCATION, 4, 'node1', never)
+    const opened = await openPeer(upstream, 4)
     assert.equal(fieldValue(upstream.asked[0]?.fields ?? [], 'range'), 'bytes=4-')
     assert.deepEqual([opened.size, opened.from, await text(opened.body)], [10, 4, '456789'])
   })
 
   for (const [name, status, fields, from] of [
     ['a redirect is not followed', 302, [['Location', 'http://127.0.0.1/']], 0],
-    ['an error', 503, [], 0],
+    ['an error', 500, [], 0],
     ['a part where the whole was asked for', 206, [['Content-Range', 'bytes 0-9/10']], 0],
     ['another part', 206, [['Content-Range', 'bytes 5-9/10']], 4],
     ['a content coding', 200, [['Content-Encoding', 'gzip']], 0],
   ] as [string, number, Fields, number][])
-    test(`is refused: ${name}`, () =>
-      assert.rejects(openPeer(answering(status, fields), LOCATION, from, 'n', never), isPeerFault))
+    test(`is refused: ${name}`, () => assert.rejects(openPeer(answering(status, fields), from), isPeerFault))
 
   test('that comes whole where the rest was asked for is read from the missing byte on', async () => {
-    const opened = await openPeer(answering(200, [['Content-Length', '10']]), LOCATION, 4, 'n', never)
+    const opened = await openPeer(answering(200, [['Content-Length', '10']]), 4)
     assert.deepEqual([opened.size, opened.from, await text(opened.body)], [10, 4, '456789'])
   })
 
@@ -74,7 +79,7 @@ describe('a copy from a peer', () => {
       ['Location', 'http://elsewhere.test/'],
       ['Refresh', '0'],
     ]
-    const opened = await openPeer(answering(200, fields), LOCATION, 0, 'n', never)
+    const opened = await openPeer(answering(200, fields), 0)
     assert.deepEqual(opened.fields, [
       ['Content-Type', 'application/octet-stream'],
       ['ETag', '"x"'],
@@ -91,7 +96,7 @@ describe('a copy from a peer', () => {
     ['text/plain; charset=x\u0000', false],
   ] as const)
     test(`type ${JSON.stringify(type)} is ${kept ? 'kept' : 'made inert'}`, async () => {
-      const opened = await openPeer(answering(200, [['Content-Type', type]]), LOCATION, 0, 'n', never)
+      const opened = await openPeer(answering(200, [['Content-Type', type]]), 0)
       assert.equal(fieldValue(opened.fields, 'content-type'), kept ? type : 'application/octet-stream')
     })
 })

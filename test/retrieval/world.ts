@@ -18,6 +18,9 @@ import type { Expectation, Verifier } from '../../core/verifier.ts'
 import { Inquiry, type PeerDownload, type PeerOffer } from '../../peering/inquiry.ts'
 import type { LocalCopies } from '../../peering/local-copies.ts'
 import type { SharedFiles } from '../../peering/file-server.ts'
+import type { NodeId } from '../../peering/packets.ts'
+import { UploadRate } from '../../peering/upload-rate.ts'
+import { UploadSlots } from '../../peering/upload-slots.ts'
 import { localAliases, type LocalAliases } from '../../retrieval/local-aliases.ts'
 import type { Resource } from '../../retrieval/resource.ts'
 import { resources, type Resources } from '../../retrieval/resources.ts'
@@ -116,6 +119,7 @@ export interface World {
 }
 
 const LINGER_MS = 120_000
+const NODE = 'b'.repeat(32) as NodeId
 const STEP_MS = 10
 
 export function world(scene: Scene): World {
@@ -134,13 +138,15 @@ export function world(scene: Scene): World {
   const shun = (peer: Address, reason: ShunReason) => void told.push({ kind: 'shunned', peer, reason })
   const tell = (kind: 'announced' | 'readable' | 'completed' | 'failed') => void told.push({ kind })
   const running = retrievals(
-    { node: 'node-b', verifyFirstUpTo: 64_000_000, lingerMs: LINGER_MS },
+    { node: NODE, verifyFirstUpTo: 64_000_000, lingerMs: LINGER_MS },
     {
       clock,
       store,
       verifier: verifierFor(scene.expectation),
       origin: upstream,
       peers,
+      servesFiles: () => true,
+      relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
       inquire: (_, waitForDownloads, owner) => {
         const inquiry = new Inquiry(clock, { request: () => {}, endRequest: () => {} }, owner, () => {})
@@ -191,7 +197,9 @@ export function world(scene: Scene): World {
     aliases,
     running: (uri) => running.running(uri),
     isFetching: (uri) => running.isFetching(uri),
-    isBusy: () => false,
+    isRelayed: (uri) => running.isRelayed(uri),
+    slots: new UploadSlots({ perFile: 3, inAll: 16 }),
+    rate: new UploadRate(clock, Infinity),
   })
 
   const ask = (fields: Fields = [], { method = 'GET', url = URL_A, client = '127.0.0.1' }: Asking = {}) => {
@@ -259,6 +267,7 @@ export function download(size: number, peer: Address = PEER): PeerDownload {
     node: undefined,
     location: LOCATION,
     readable: true,
+    isAhead: false,
     receivedBytes: 0,
     totalBytes: size,
     bytesPerSecond: undefined,

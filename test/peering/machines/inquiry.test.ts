@@ -5,6 +5,7 @@ import {
   initialInquiry,
   INQUIRY_TRANSITIONS,
   isInquiryOver,
+  MAX_TAKE_OVERS,
   PLAIN_WAIT_MS,
   stepInquiry,
 } from '../../../peering/machines/inquiry.ts'
@@ -57,6 +58,7 @@ const complete = (peer: string, ms: number, isLocated = true): Event => ({
 })
 const downloadFailed = (peer: string, ms: number): Event => ({ kind: 'download-failed', at: at(ms), peer })
 const sourceFailed = (ms: number): Event => ({ kind: 'source-failed', at: at(ms) })
+const sourceLost = (ms: number): Event => ({ kind: 'source-lost', at: at(ms) })
 const changeOver = (ms: number): Event => ({ kind: 'change-over', at: at(ms) })
 const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
 const RETRIEVED: Event = { kind: 'retrieved' }
@@ -69,6 +71,10 @@ const INFORM_SERVER: Command = { kind: 'inform-server' }
 const FAILURE: Command = { kind: 'report-failure' }
 const retrieve = (peer: string): Command => ({ kind: 'retrieve', holder: { peer } })
 const follow = (peer: string): Command => ({ kind: 'follow', downloader: { peer, readable: true } })
+const secondFetcher = (peer: string): Command => ({
+  kind: 'second-fetcher',
+  downloader: { peer, readable: true },
+})
 const lateOffer = (peer: string): Command => ({ kind: 'late-offer', holder: { peer } })
 
 type Lines = readonly Line<Event, Command>[]
@@ -197,7 +203,7 @@ testScripts(machine, {
     [downloading('d', 2400, true), 'awaiting'],
     [downloading('d', 2500, false), 'awaiting'],
     [wake(5200), 'awaiting'],
-    [sourceFailed(6000), 'retrieving', INTERNET],
+    [sourceFailed(6000), 'waiting', I_NEED, wake(6060)],
   ],
   '156: a growing copy is read to its end, whatever is offered meanwhile': [
     ...FOLLOWING,
@@ -221,10 +227,58 @@ testScripts(machine, {
     [downloading('e', 2300), 'awaiting'],
     [sourceFailed(2400), 'awaiting', follow('e')],
   ],
-  '156 → 150: the growing copy breaks off and nobody else has it (R5.3)': [
+  '156 → 144 → 150: the growing copy breaks off; all who read it ask, and nobody else has it (R5.3)': [
     ...FOLLOWING,
-    [sourceFailed(2400), 'retrieving', INTERNET],
+    [sourceFailed(2400), 'waiting', I_NEED, wake(2460)],
+    [wake(2460), 'retrieving', INTERNET],
   ],
+  '156 → 144 → 156: the downloader gives up; another of those who read it goes on': [
+    ...FOLLOWING,
+    [downloadFailed('d', 2400), 'waiting', I_NEED, wake(2460)],
+    [promising('e', 2460, 300), 'waiting'],
+    [wake(2460), 'awaiting', I_FOUND, wake(2760)],
+    [downloading('e', 2500), 'awaiting', follow('e')],
+  ],
+  '156 → 144: a downloader that could only not be reached may be read again': [
+    ...FOLLOWING,
+    [sourceLost(2400), 'waiting', I_NEED, wake(2460)],
+    [downloading('d', 2410), 'waiting'],
+    [wake(2460), 'awaiting', I_FOUND, follow('d')],
+  ],
+  '156 → 158, 156 → 156: the way to it is lost, another source is known': [
+    ...FOLLOWING,
+    [downloading('e', 2300), 'awaiting'],
+    [sourceLost(2400), 'awaiting', follow('e')],
+    [iHave('h', 2500), 'awaiting'],
+    [sourceLost(2600), 'found', retrieve('h')],
+  ],
+  '156 → 150: nobody is asked again where nobody would be waited for': [
+    [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
+    [downloading('d', 10), 'retrieving', secondFetcher('d')],
+    [sourceFailed(20), 'awaiting', follow('d')],
+    [sourceFailed(30), 'retrieving', INTERNET],
+  ],
+  '156 → 150: after three take-overs nobody is asked any more': [
+    ...FOLLOWING,
+    [sourceLost(3000), 'waiting', I_NEED, wake(3060)],
+    [downloading('e', 3010), 'waiting'],
+    [wake(3060), 'awaiting', I_FOUND, follow('e')],
+    [sourceLost(4000), 'waiting', I_NEED, wake(4060)],
+    [downloading('e', 4010), 'waiting'],
+    [wake(4060), 'awaiting', I_FOUND, follow('e')],
+    [sourceLost(5000), 'waiting', I_NEED, wake(5060)],
+    [downloading('e', 5010), 'waiting'],
+    [wake(5060), 'awaiting', I_FOUND, follow('e')],
+    [sourceLost(6000), 'retrieving', INTERNET],
+  ],
+  '158: the way to a holder is lost: an alternate, or a running download': [
+    ...FOUND,
+    [iHave('i', 2300), 'found'],
+    [downloading('d', 2300), 'found'],
+    [sourceLost(2400), 'found', retrieve('i')],
+    [sourceLost(2500), 'awaiting', follow('d')],
+  ],
+  '158 → 150: the way to the only holder is lost': [...FOUND, [sourceLost(2400), 'retrieving', INTERNET]],
   '156 → 144: "download complete" without a place is followed by "I need", long enough for a node of the patents':
     [
       ...AWAITING,
@@ -321,6 +375,11 @@ testScripts(machine, {
     [changeOver(2301), 'found', retrieve('h')],
     [sourceFailed(2400), 'retrieving', INTERNET],
   ],
+  '150 → 156: another node fetches it too; the owner gives up, and reads that one': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [downloading('d', 2300), 'retrieving', secondFetcher('d')],
+    [changeOver(2301), 'awaiting', follow('d')],
+  ],
   '150: a late offer that is gone when the owner changes over leaves the Internet': [
     ...INTERNET_AFTER_TIME_OUT,
     [changeOver(2301), 'retrieving', INTERNET],
@@ -332,11 +391,12 @@ testScripts(machine, {
   ],
   '150 → 156: the Internet fails, a running download is the last hope': [
     ...INTERNET_AFTER_TIME_OUT,
-    [downloading('d', 2300), 'retrieving'],
-    [downloading('e', 2300), 'retrieving'],
+    [downloading('d', 2300), 'retrieving', secondFetcher('d')],
+    [downloading('e', 2300), 'retrieving', secondFetcher('e')],
     [downloadFailed('e', 2350), 'retrieving'],
     [sourceFailed(2400), 'awaiting', follow('d')],
-    [sourceFailed(2500), 'retrieving', INTERNET],
+    [sourceFailed(2500), 'waiting', I_NEED, wake(2560)],
+    [wake(2560), 'retrieving', INTERNET],
     [sourceFailed(2600), 'failed', FAILURE],
     [RETRIEVED, 'failed'],
     [ABANDONED, 'failed'],
@@ -370,6 +430,7 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
     },
     { weight: 2, arbitrary: peer.map((each) => downloadFailed(each, now)) },
     { weight: 4, arbitrary: fc.constant(sourceFailed(now)) },
+    { weight: 2, arbitrary: fc.constant(sourceLost(now)) },
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
     { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, need()) },
   )
@@ -400,7 +461,8 @@ class Watch {
 
   /** The events by which a source goes out of use. */
   #release(state: State, event: Event): void {
-    const isGivenUp = event.kind === 'source-failed' || event.kind === 'change-over'
+    const isLost = event.kind === 'source-lost' && state.kind !== 'retrieving'
+    const isGivenUp = event.kind === 'source-failed' || isLost || event.kind === 'change-over'
     const isFollowed =
       state.kind === 'awaiting' && event.kind === 'download-failed' && event.peer === state.on.peer
     if (
@@ -423,6 +485,7 @@ class Watch {
         return this.#use(command.downloader.peer)
       case 'retrieve-from-internet':
         return this.#use('the Internet')
+      case 'second-fetcher':
       case 'late-offer':
         return assert.equal(this.inUse, 'the Internet', 'a late offer to one who is not on the Internet')
       case 'wake':
@@ -453,7 +516,7 @@ test('whatever happens: listed transitions, one source at a time, one "I found" 
   fc.assert(
     fc.property(histories, (history) => {
       const { watch } = runWatched(history)
-      assert.ok(watch.questions <= 2)
+      assert.ok(watch.questions <= 2 + MAX_TAKE_OVERS)
     }),
     { numRuns: 2000 },
   )

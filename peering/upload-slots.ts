@@ -1,0 +1,97 @@
+/**
+ * Who reads which of this node's files now, and where those who come too late read instead: a tree, not a star (R3.5).
+ *
+ * A file has a few readers at once. Each tells the name under which it passes on what it receives (its relay). Whoever
+ * comes when all places are taken is told the relays of those who sit in them, in turn, so that the tree below fills
+ * evenly; it asks there, and is told further. So nobody sends more than a few copies, whoever holds the file and however
+ * many want it, and no packet is needed for it.
+ */
+import type { Address } from '../core/transport.ts'
+import type { LocalAlias } from './packets.ts'
+import type { Relay } from './relay-fields.ts'
+
+export interface Reader {
+  readonly peer: Address
+  /** Absent for a node that passes nothing on, or knows nothing of this. */
+  readonly relay: Relay | undefined
+}
+
+export interface UploadLimits {
+  /** Readers of one file at once. */
+  readonly perFile: number
+  /** Of all files together. */
+  readonly inAll: number
+}
+
+export type Slot =
+  | { readonly kind: 'taken'; readonly leave: () => void }
+  /** No place is free; these may have one. */
+  | { readonly kind: 'full'; readonly relays: readonly Relay[] }
+
+/** Files of which is remembered how often they were read; the one that was read longest ago is forgotten first. */
+export const MAX_COUNTED_FILES = 4096
+
+export class UploadSlots {
+  readonly #limits: UploadLimits
+  readonly #readers = new Map<LocalAlias, Reader[]>()
+  readonly #begun = new Map<LocalAlias, number>()
+  #inAll = 0
+
+  constructor(limits: UploadLimits) {
+    this.#limits = limits
+  }
+
+  /** Whether nobody else can be served, whatever they ask for. */
+  get areTaken(): boolean {
+    return this.#inAll >= this.#limits.inAll
+  }
+
+  /** How often this file was read so far, as far as is remembered. */
+  begun(alias: LocalAlias): number {
+    return this.#begun.get(alias) ?? 0
+  }
+
+  /**
+   * @param isIndispensable the file can be had nowhere else: its first reader is served whatever else is read, because
+   *   the others have it from that one.
+   */
+  take(alias: LocalAlias, reader: Reader, isIndispensable = false): Slot {
+    const readers = this.#readers.get(alias) ?? []
+    const isFirst = readers.length === 0 && isIndispensable
+    // Whoever cannot be sent elsewhere, a node of the patents, has only the limit of all.
+    const limit = reader.relay === undefined ? Infinity : this.#limits.perFile
+    const isFull = readers.length >= limit || (this.areTaken && !isFirst)
+    if (isFull) return { kind: 'full', relays: relaysInTurn(readers, reader.peer) }
+    this.#readers.set(alias, [...readers, reader])
+    this.#inAll++
+    this.#count(alias)
+    let isTaken = true
+    const leave = () => {
+      if (isTaken) this.#leave(alias, reader)
+      isTaken = false
+    }
+    return { kind: 'taken', leave }
+  }
+
+  #leave(alias: LocalAlias, reader: Reader): void {
+    this.#inAll--
+    const others = (this.#readers.get(alias) ?? []).filter((each) => each !== reader)
+    if (others.length > 0) this.#readers.set(alias, others)
+    else this.#readers.delete(alias)
+  }
+
+  #count(alias: LocalAlias): void {
+    const before = this.begun(alias)
+    this.#begun.delete(alias)
+    this.#begun.set(alias, before + 1)
+    const [oldest] = this.#begun.keys()
+    if (this.#begun.size > MAX_COUNTED_FILES && oldest !== undefined) this.#begun.delete(oldest)
+  }
+}
+
+/** The relays of `readers`; the first becomes the last, so that the next who asks begins with another. */
+function relaysInTurn(readers: Reader[], asker: Address): Relay[] {
+  const [first] = readers
+  if (first !== undefined) readers.push(...readers.splice(0, 1))
+  return readers.flatMap(({ peer, relay }) => (relay === undefined || peer === asker ? [] : [relay]))
+}

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { LocalAlias } from '../../peering/packets.ts'
+import type { Relay } from '../../peering/relay-fields.ts'
+import { MAX_COUNTED_FILES, UploadSlots, type Reader, type Slot } from '../../peering/upload-slots.ts'
+import { address, ALIAS } from './fixtures.ts'
+
+const reader = (number: number): Reader => ({ peer: address(number), relay: relay(number) })
+const relay = (number: number) => `${address(number)}:6515/${ALIAS}` as Relay
+const plain = (number: number): Reader => ({ peer: address(number), relay: undefined })
+const relays = (slot: Slot) => (slot.kind === 'full' ? slot.relays : undefined)
+const leave = (slot: Slot) => slot.kind === 'taken' && slot.leave()
+
+function aliasOf(number: number): LocalAlias {
+  return number.toString(16).padStart(64, '0') as LocalAlias
+}
+
+test('a file has so many places; who finds none is told the readers, each of them first in turn', () => {
+  const slots = new UploadSlots({ perFile: 2, inAll: 10 })
+  const taken = [slots.take(ALIAS, reader(1)), slots.take(ALIAS, reader(2))]
+  assert.deepEqual(
+    taken.map(({ kind }) => kind),
+    ['taken', 'taken'],
+  )
+  assert.deepEqual(
+    [3, 4, 5].map((number) => relays(slots.take(ALIAS, reader(number)))),
+    [
+      [relay(2), relay(1)],
+      [relay(1), relay(2)],
+      [relay(2), relay(1)],
+    ],
+  )
+})
+
+test('a place that is left is free, once', () => {
+  const slots = new UploadSlots({ perFile: 1, inAll: 10 })
+  const first = slots.take(ALIAS, reader(1))
+  leave(first)
+  leave(first)
+  assert.equal(slots.take(ALIAS, reader(2)).kind, 'taken')
+  assert.equal(slots.take(ALIAS, reader(3)).kind, 'full')
+})
+
+test('nobody is sent on to itself, nor to one that passes nothing on', () => {
+  const slots = new UploadSlots({ perFile: 3, inAll: 10 })
+  for (const each of [reader(1), plain(2), reader(3)]) slots.take(ALIAS, each)
+  assert.deepEqual(relays(slots.take(ALIAS, reader(1))), [relay(3)])
+})
+
+test('all files together have a limit, which the first reader of what can be had nowhere else does not know', () => {
+  const slots = new UploadSlots({ perFile: 3, inAll: 2 })
+  for (const number of [1, 2]) slots.take(aliasOf(number), reader(number))
+  assert.equal(slots.areTaken, true)
+  assert.deepEqual(slots.take(aliasOf(3), reader(3)), { kind: 'full', relays: [] })
+  assert.equal(slots.take(aliasOf(3), reader(3), true).kind, 'taken')
+  assert.deepEqual(slots.take(aliasOf(3), reader(4), true), { kind: 'full', relays: [relay(3)] })
+})
+
+test('who cannot be sent elsewhere has only the limit of all', () => {
+  const slots = new UploadSlots({ perFile: 1, inAll: 3 })
+  const kinds = [1, 2, 3, 4].map((number) => slots.take(ALIAS, plain(number)).kind)
+  assert.deepEqual(kinds, ['taken', 'taken', 'taken', 'full'])
+})
+
+test('how often a file was read is remembered for so many files', () => {
+  const slots = new UploadSlots({ perFile: 1, inAll: 10 })
+  for (const _ of [1, 2]) leave(slots.take(aliasOf(0), reader(1)))
+  assert.equal(slots.begun(aliasOf(0)), 2)
+  for (let number = 1; number <= MAX_COUNTED_FILES; number++) leave(slots.take(aliasOf(number), reader(1)))
+  assert.deepEqual([slots.begun(aliasOf(0)), slots.begun(aliasOf(1))], [0, 1])
+})
