@@ -25,7 +25,6 @@ import { verifierLadder } from '../verify/ladder.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
-import { machineBoot } from './boot.ts'
 import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
 import { startControl } from './control-server.ts'
@@ -33,17 +32,10 @@ import { controlPath } from './control.ts'
 import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
-import {
-  checkAll,
-  checkTrust,
-  ProductUpdates,
-  type ProductEvent,
-  type ProductResult,
-} from './product-updates.ts'
+import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
 import type { Status } from './status.ts'
 import { tally } from './totals.ts'
-import { updateInThread } from './update-thread.ts'
 import { VERSION } from './version.ts'
 
 /** Connections from peers at once. */
@@ -61,7 +53,7 @@ export class Node {
   readonly #origin: HttpUpstream
   readonly #peers: HttpUpstream
   readonly #store: Store
-  readonly #updates: readonly ProductUpdates[]
+  #updates: readonly ProductUpdates[] = []
   #rules: Rules
   #id = '' as NodeId
   #assembly: Assembly | undefined
@@ -91,11 +83,9 @@ export class Node {
     this.#origin = originUpstream(this.#guard)
     this.#peers = peerUpstream(this.#place?.address)
     this.#store = configuredStore(config, this.#logStore)
-    checkTrust(config.updates)
-    this.#updates = config.updates.map((product) => this.#productUpdates(product))
   }
 
-  /** @throws Fault ADDRESS_IN_USE, STORE_FAILED; what had been started is stopped again. */
+  /** @throws Fault ADDRESS_IN_USE, STORE_FAILED, CONFIG_INVALID; what had been started is stopped again. */
   async start(): Promise<void> {
     this.#startedAt = systemClock.monotonic()
     this.#starting = this.#startParts()
@@ -109,6 +99,7 @@ export class Node {
 
   async #startParts(): Promise<void> {
     const parts = [
+      () => this.#loadUpdates(),
       () => this.#startStore(),
       () => this.#startPeering(),
       () => this.#startProxy(),
@@ -146,14 +137,12 @@ export class Node {
     this.#running.push(() => control.stop())
   }
 
-  #productUpdates(product: Config['updates'][number]): ProductUpdates {
-    return new ProductUpdates(product, {
-      clock: systemClock,
-      random: systemRandom,
-      update: (config, emit, signal) => updateInThread(config, `http://${this.proxyAddress}`, emit, signal),
-      machine: machineBoot(systemClock),
-      emit: this.#logUpdate,
-    })
+  /** Only where there are products: a node without them starts without what they need. */
+  async #loadUpdates(): Promise<void> {
+    const { updates } = this.#config
+    if (updates.length === 0) return
+    const { productUpdates } = await import('./product-parts.ts')
+    this.#updates = productUpdates(updates, () => `http://${this.proxyAddress}`, this.#logUpdate)
   }
 
   async #startUpdates(): Promise<void> {
@@ -176,8 +165,9 @@ export class Node {
   }
 
   /** Checks every product now; each one's result as it comes. */
-  checkUpdates(): AsyncIterable<ProductResult> {
-    return checkAll(this.#updates)
+  async *checkUpdates(): AsyncGenerator<ProductResult> {
+    const results = this.#updates.map(async (each) => ({ name: each.name, result: await each.checkNow() }))
+    for (const result of results) yield await result
   }
 
   /** Where applications reach the proxy: `host:port`. */

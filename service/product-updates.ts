@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CancelTimer, Clock } from '../core/clock.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { describe } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
 import { writeDurably } from '../update/files.ts'
 import type { RunResult, UpdateEvent } from '../update/installer/events.ts'
@@ -21,7 +21,6 @@ import {
   type ScheduleState,
 } from '../update/machines/schedule.ts'
 import type { ProductConfig } from './config-updates.ts'
-import { productTrust } from './product-settings.ts'
 
 /** An event of one product's update, for logs and applications. */
 export type ProductEvent = UpdateEvent & { readonly name: string }
@@ -205,23 +204,6 @@ export interface ProductResult {
   readonly name: string
   /** Absent where it could not even be checked; the log says why. */
   readonly result: RunResult | undefined
-}
-
-/** Checks all of them at once. */
-export async function* checkAll(products: readonly ProductUpdates[]): AsyncGenerator<ProductResult> {
-  const results = products.map(async (each) => ({ name: each.name, result: await each.checkNow() }))
-  for (const result of results) yield await result
-}
-
-/** @throws Fault CONFIG_INVALID where the files of trust cannot be read */
-export function checkTrust(products: readonly ProductConfig[]): void {
-  for (const product of products) {
-    try {
-      productTrust(product)
-    } catch (cause) {
-      throw new Fault('CONFIG_INVALID', `updates: ${product.name}: trust: ${describe(cause)}`, { cause })
-    }
-  }
 }
 
 function scheduleSettings(config: ProductConfig): ScheduleSettings {

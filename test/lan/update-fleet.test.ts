@@ -20,7 +20,7 @@ import { randomBytes } from 'node:crypto'
 const MAIN = resolve(import.meta.dirname, '../../cli/main.ts')
 const NODES = Number(process.env['IHAVE_TEST_NODES'] ?? 5)
 /** The line to the Internet, in bytes per second. */
-const LINE = 200_000
+const LINE = Number(process.env['IHAVE_TEST_LINE'] ?? 200_000)
 /** What all may take longer than the line needs (issue 6). */
 const SLACK_MS = 2000
 const COMPONENTS = { myavdat: 910, myxtrdat: 16, mycioagt: 370, vsasap: 360, vseng9x: 240, vsengine: 340 }
@@ -31,7 +31,7 @@ const { createServer } = require('node:http'), { readFileSync } = require('node:
 let free = 0
 const send = (response, body, at) => {
   if (at >= body.length || response.destroyed) return response.end()
-  const piece = body.subarray(at, at + 8192), now = performance.now()
+  const piece = body.subarray(at, at + 1400), now = performance.now()
   free = Math.max(free, now - 100) + piece.length / ${LINE} * 1000
   setTimeout(() => { response.write(piece); console.log('sent ' + piece.length); send(response, body, at + piece.length) }, free - now)
 }
@@ -57,7 +57,11 @@ describe(
     let packageBytes = 0
     let catalogueBytes = 0
 
+    let isQuiet = false
+
     before(async () => {
+      // Before this test itself makes it busy.
+      isQuiet = (loadavg()[0] ?? 0) < availableParallelism()
       publishReference()
       lan = namespaceLan(NODES + 1)
       const [origin, ...others] = lan.hosts
@@ -137,7 +141,6 @@ describe(
         `the line was done after ${Math.round(lineEndedAt - began)} ms; each: ${results.map(({ ms }) => Math.round(ms)).join(' ')}`,
       )
       assert.ok(catalogueBytes <= 8000)
-      const isQuiet = (loadavg()[0] ?? 0) < availableParallelism() + 1
       if (!isQuiet)
         t.diagnostic(
           'this machine is busy with something else: times are not judged, and a second copy is let pass',
