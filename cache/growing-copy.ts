@@ -10,7 +10,7 @@ import type { GrowingCopy } from '../core/store.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { type BodyDigests, BodyDigester, PIECE_BYTES } from './piece-digests.ts'
+import { type BodyDigests, BodyDigester, type Digester, PIECE_BYTES } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
 
 /** The largest chunk that a reader of a growing copy is handed. */
@@ -45,7 +45,8 @@ export class GrowingBody implements GrowingCopy {
   readonly #bytes: GrowingBytes
   readonly room: CopyRoom
   readonly #change = new ChangeSignal()
-  #digester = new BodyDigester()
+  readonly #newDigester: () => Digester
+  #digester: Digester
   #catchingUp: Promise<void> | undefined
   #extents = NO_EXTENTS
   /** What is held, and what waits to be recalled. */
@@ -60,9 +61,11 @@ export class GrowingBody implements GrowingCopy {
   #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind) {
+  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind, newDigester = readingDigester) {
     this.#bytes = bytes
     this.room = room
+    this.#newDigester = newDigester
+    this.#digester = newDigester()
     this.#size = left?.size
     for (const span of left?.spans ?? []) this.#dormant.set(span.start, span)
     this.#present = this.#allPresent()
@@ -199,7 +202,7 @@ export class GrowingBody implements GrowingCopy {
       this.#dormant.clear()
       this.#present = NO_EXTENTS
       this.#size = undefined
-      this.#digester = new BodyDigester()
+      this.#digester = this.#newDigester()
       this.room.reset()
     })
   }
@@ -369,3 +372,5 @@ export class GrowingBody implements GrowingCopy {
 function discarded(): Fault {
   return new Fault('STORE_FAILED', 'the copy was discarded')
 }
+
+const readingDigester = (): Digester => new BodyDigester()

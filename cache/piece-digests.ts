@@ -23,18 +23,28 @@ export interface BodyDigests {
 const DIGEST_BYTES = 32
 
 /** Follows a body from its first byte to its last and digests it, whole and by pieces. */
-export class BodyDigester {
+export interface Digester {
+  /** Bytes digested up to now. */
+  readonly length: number
+  /** Digests the next bytes of the body. */
+  update(bytes: Uint8Array): void
+  /** The digest of these bytes, when they are one piece, or what there is of the last one up to now. */
+  digestOf(span: ByteSpan): Uint8Array | undefined
+  /** The digests of the bytes up to now, as if the body ended here; more may follow. */
+  result(): BodyDigests
+}
+
+/** The one that reads every byte. */
+export class BodyDigester implements Digester {
   readonly #whole = createHash('sha256')
   readonly #pieces: Uint8Array[] = []
   #piece = createHash('sha256')
   #length = 0
 
-  /** Bytes digested up to now. */
   get length(): number {
     return this.#length
   }
 
-  /** Digests the next bytes of the body. */
   update(bytes: Uint8Array): void {
     this.#whole.update(bytes)
     for (let at = 0; at < bytes.length;) {
@@ -47,14 +57,12 @@ export class BodyDigester {
     }
   }
 
-  /** The digest of these bytes, when they are one piece, or what there is of the last one up to now. */
   digestOf({ start, end }: ByteSpan): Uint8Array | undefined {
     const isWhole = end === start + PIECE_BYTES || end === this.#length
     if (start % PIECE_BYTES !== 0 || end > this.#length || !isWhole) return undefined
     return this.#pieces[start / PIECE_BYTES] ?? this.#piece.copy().digest()
   }
 
-  /** The digests of the bytes up to now, as if the body ended here; more may follow. */
   result(): BodyDigests {
     const unfinished = this.#length % PIECE_BYTES === 0 ? [] : [this.#piece.copy().digest()]
     return {

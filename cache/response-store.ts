@@ -27,7 +27,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { Bodies, SweepView } from './bodies.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { type CopyRoom, GrowingBody } from './growing-copy.ts'
-import type { BodyDigests } from './piece-digests.ts'
+import type { BodyDigests, Digester } from './piece-digests.ts'
 import { PinnedBodies } from './pinned-bodies.ts'
 import type { Insertion, ResponseIndex } from './response-index.ts'
 import { type Evictor, Room } from './room.ts'
@@ -50,12 +50,15 @@ export interface StoreParts {
   readonly index: ResponseIndex
   readonly bodies: Bodies
   readonly log: StoreLog
+  /** How new bodies are digested; absent: by reading every byte. */
+  readonly digester?: () => Digester
 }
 
 export class ResponseStore implements Store {
   readonly #index: ResponseIndex
   readonly #bodies: Bodies
   readonly #log: StoreLog
+  readonly #digester: (() => Digester) | undefined
   readonly #books: SpaceBooks
   readonly #pinned: PinnedBodies
   readonly #room: Room<Victim>
@@ -72,6 +75,7 @@ export class ResponseStore implements Store {
     this.#index = parts.index
     this.#bodies = parts.bodies
     this.#log = parts.log
+    this.#digester = parts.digester
     this.#books = new SpaceBooks(limits.maxBytes)
     this.#pinned = new PinnedBodies(parts.bodies, this.#books)
     this.#room = new Room(this.#books, this.#evictor(), limits.maxObjectBytes ?? limits.maxBytes)
@@ -143,7 +147,7 @@ export class ResponseStore implements Store {
       room.close()
       throw error
     })
-    const copy = this.#made(room, (closing) => new GrowingBody(bytes, closing))
+    const copy = this.#made(room, (closing) => new GrowingBody(bytes, closing, undefined, this.#digester))
     this.#growing.add(copy)
     return copy
   }

@@ -2,12 +2,14 @@
 import { seededRandom, type Random } from '../core/random.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { HostilePeer, type HostileSettings } from './hostile-peer.ts'
+import { KnownBytes } from './known-bytes.ts'
 import type { SpeakerWorld } from './packet-speaker.ts'
 import { PatentNode } from './patent-node.ts'
 import { VirtualClock } from './virtual-clock.ts'
 import { VirtualHttp } from './virtual-http.ts'
 import { VirtualLan, type VirtualLanSettings } from './virtual-lan.ts'
 import { VirtualNode, type VirtualNodeSettings, type VirtualWorld } from './virtual-node.ts'
+import { decode, type Decoded } from '../peering/codec.ts'
 import { VirtualOrigin, type OriginFile } from './virtual-origin.ts'
 
 export interface ScenarioSettings extends VirtualLanSettings {
@@ -35,6 +37,7 @@ export class Scenario implements VirtualWorld, SpeakerWorld {
   readonly random: Random
   readonly lan: VirtualLan
   readonly http: VirtualHttp
+  readonly known = new KnownBytes()
   readonly origin: VirtualOrigin
   readonly #settings: ScenarioSettings
   #machines = 0
@@ -46,10 +49,12 @@ export class Scenario implements VirtualWorld, SpeakerWorld {
     this.lan = new VirtualLan(this.clock, this.random, settings)
     this.http = new VirtualHttp(this.lan)
     const wan = settings.wanBytesPerSecond ?? WAN_BYTES_PER_SECOND
-    this.origin = new VirtualOrigin(this.clock, this.http, this.lan.host('origin.example', wan))
+    this.origin = new VirtualOrigin(this.clock, this.http, this.lan.host('origin.example', wan), this.known)
   }
 
   readonly table = (uri: TargetUri) => this.origin.digestOf(uri)
+
+  readonly decode = remembering(decode)
 
   /** The next free machine on a subnet. */
   machine(subnet = '10.0.0') {
@@ -128,4 +133,16 @@ export function bytesOf(seed: number, size: number): Uint8Array {
     words[at] = state
   }
   return new Uint8Array(words.buffer, 0, size)
+}
+
+/** A datagram is read once, however many hear it: what it says cannot be changed. */
+function remembering(read: (bytes: Uint8Array) => Decoded): (bytes: Uint8Array) => Decoded {
+  const remembered = new WeakMap<Uint8Array, Decoded>()
+  return (bytes) => {
+    const known = remembered.get(bytes)
+    if (known !== undefined) return known
+    const decoded = read(bytes)
+    remembered.set(bytes, decoded)
+    return decoded
+  }
 }

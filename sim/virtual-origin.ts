@@ -1,11 +1,11 @@
 /** The Internet of a simulation: one origin server with files that behave as told, and a count of what left it. */
-import { createHash } from 'node:crypto'
 import { bodyOf, type Answer } from '../core/answer.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
 import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { FileRequest } from '../peering/file-server.ts'
+import type { KnownBytes } from './known-bytes.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 import type { VirtualHost } from './virtual-host.ts'
 import type { Listening, VirtualHttp } from './virtual-http.ts'
@@ -42,11 +42,13 @@ export class VirtualOrigin {
   /** Requests for bodies as they came, with their `Range`. */
   readonly requests: { readonly uri: TargetUri; readonly range: string | undefined }[] = []
   readonly #clock: VirtualClock
+  readonly #known: KnownBytes
   readonly #files = new Map<string, Published>()
   readonly #listening: Listening
 
-  constructor(clock: VirtualClock, http: VirtualHttp, host: VirtualHost) {
+  constructor(clock: VirtualClock, http: VirtualHttp, host: VirtualHost, known: KnownBytes) {
     this.host = host
+    this.#known = known
     this.#clock = clock
     this.#listening = http.listen(host, AUTHORITY, (request) => this.#answer(request))
   }
@@ -60,7 +62,11 @@ export class VirtualOrigin {
   put(path: string, file: OriginFile): TargetUri {
     const uri = parseTargetUri(`http://${AUTHORITY}${path}`)
     if (uri === undefined) throw new Error(`not a path: ${path}`)
-    this.#files.set(uri, { ...file, sha256: sha256Of(file.bytes), deaths: [...(file.diesAfter ?? [])] })
+    this.#files.set(uri, {
+      ...file,
+      sha256: this.#known.add(file.bytes),
+      deaths: [...(file.diesAfter ?? [])],
+    })
     return uri
   }
 
@@ -143,8 +149,4 @@ function validatorsOf({ sha256, validator = 'etag' }: Published) {
 function message(status: number): Answer {
   const body = Buffer.from(`status ${status}\n`)
   return { status, fields: [['Content-Length', String(body.length)]], body: bodyOf(body) }
-}
-
-export function sha256Of(bytes: Uint8Array): Sha256 {
-  return createHash('sha256').update(bytes).digest('hex') as Sha256
 }
