@@ -349,6 +349,7 @@ export class Retrieval implements InquiryOwner {
    */
   secondFetcher(download: PeerDownload): void {
     const { copy } = this.#arrival
+    if (download.location === undefined) return this.#giveWay(download)
     if (!this.isFetcher || copy?.size === undefined) return
     const aheadBytes = download.receivedBytes - this.heldBytes
     const isAhead = Math.abs(aheadBytes) > FAR_BYTES ? aheadBytes > 0 : download.isAhead
@@ -356,6 +357,15 @@ export class Retrieval implements InquiryOwner {
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     if (isWorthIt && this.#arrival.mayChangeOver)
       void this.#expect().then((expectation) => this.#changeOver(expectation))
+  }
+
+  /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
+  #giveWay({ isAhead }: PeerDownload): void {
+    if (!isAhead || !this.isFetcher || this.#isAnswered) return
+    this.#attempt.abort(NO_LONGER_NEEDED)
+    this.#announcement.end()
+    this.#current = undefined
+    this.#inquiry?.changeOver()
   }
 
   /** Two that disagree about who is ahead do not answer each other without end. */

@@ -14,7 +14,13 @@ import type { Monotonic } from '../../core/clock.ts'
 
 export type DownloadState =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'downloading'; readonly waiting: readonly WaitingPeer[]; readonly reportAt: Monotonic }
+  | {
+      readonly kind: 'downloading'
+      readonly waiting: readonly WaitingPeer[]
+      readonly reportAt: Monotonic
+      /** The next report goes to everybody: where to read it must not hang on one packet. */
+      readonly isForAll?: boolean
+    }
   | { readonly kind: 'over' }
 
 interface WaitingPeer {
@@ -26,7 +32,7 @@ export type DownloadEvent =
   /** `waiting`: who asked at the same time and lets this node go first (R5.4). */
   | { readonly kind: 'begin'; readonly at: Monotonic; readonly waiting: readonly string[] }
   /** The growing copy can be read from now on. */
-  | { readonly kind: 'readable' }
+  | { readonly kind: 'readable'; readonly at: Monotonic }
   /** A peer asked for the resource and was told "I am downloading". */
   | { readonly kind: 'asked'; readonly peer: string }
   | { readonly kind: 'wake'; readonly at: Monotonic }
@@ -42,6 +48,9 @@ export type DownloadCommand =
 
 /** Progress goes out this often, in ms: two reports may be lost before a waiting node thinks of silence. */
 export const REPORT_INTERVAL_MS = 500
+
+/** The place of the growing copy is told a second time after this, in ms. */
+export const REPEAT_MS = 100
 
 /** More waiting peers than this are not told; they notice by the copy that they read. */
 export const MAX_WAITING = 64
@@ -59,7 +68,7 @@ export function stepDownload(
     case 'begin':
       return state.kind === 'idle' ? begin(event.waiting, event.at) : [state, []]
     case 'readable':
-      return [state, state.kind === 'downloading' ? [{ kind: 'broadcast-downloading' }] : []]
+      return state.kind === 'downloading' ? readable(state, event.at) : [state, []]
     case 'asked':
       return [withWaiting(state, event.peer), []]
     case 'wake':
@@ -84,8 +93,19 @@ function begin(
   return [{ kind: 'downloading', waiting, reportAt }, commands]
 }
 
+/** Where somebody waits it is said once more after a moment. */
+function readable(state: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
+  if (state.waiting.length === 0) return [state, [SAY_TO_ALL]]
+  const reportAt = Math.min(state.reportAt, at + REPEAT_MS) as Monotonic
+  return [{ ...state, reportAt, isForAll: true }, [SAY_TO_ALL, { kind: 'wake', at: reportAt }]]
+}
+
 function report(state: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
   if (at < state.reportAt) return [state, [{ kind: 'wake', at: state.reportAt }]]
+  if (state.isForAll === true) {
+    const reportAt = next(at)
+    return [{ ...state, reportAt, isForAll: false }, [SAY_TO_ALL, { kind: 'wake', at: reportAt }]]
+  }
   const reportAt = next(at)
   const told = state.waiting.filter(({ reportsLeft }) => reportsLeft > 0)
   const waiting = state.waiting.map((each) => ({ ...each, reportsLeft: Math.max(0, each.reportsLeft - 1) }))
@@ -118,6 +138,8 @@ function next(at: Monotonic): Monotonic {
 }
 
 const OVER: DownloadState = { kind: 'over' }
+
+const SAY_TO_ALL: DownloadCommand = { kind: 'broadcast-downloading' }
 
 /** The transitions of FIG. 7, for the state diagram and the tests. */
 export const DOWNLOAD_TRANSITIONS = [

@@ -150,19 +150,30 @@ function onDownloading<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
     const noted = noting(state, withDownloader(state.sources, downloader))
-    if (noted.kind === 'retrieving' && noted !== state && downloader.readable)
+    if (noted.kind === 'retrieving' && noted !== state)
       return [noted, [{ kind: 'second-fetcher', downloader }]]
+    // Somebody's copy can be read, while another one has only promised to get one.
+    if (noted.kind === 'awaiting' && !noted.on.readable && mayFollow(noted, downloader))
+      return awaitDownload(noted, downloader, at)
     if (noted.kind !== 'waiting' || noted.until <= noted.holdersUntil) return [noted, []]
     return downloader.readable && noted.settings.waitForDownloads ? hurry(noted, at) : [noted, []]
   }
   // Who promises a copy without ever giving it is not waited for by repeating the promise.
   const isPromise = state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs
-  const isStuck = !downloader.readable && (downloader.receivedBytes ?? 0) <= (state.on.receivedBytes ?? -1)
+  const isStuck =
+    state.on.isExpected !== true &&
+    !downloader.readable &&
+    (downloader.receivedBytes ?? 0) <= (state.on.receivedBytes ?? -1)
   const silentAt = isPromise || isStuck ? state.silentAt : silence(state, downloader, at)
   if (state.on.readable || !downloader.readable)
     return [{ ...state, silentAt, on: kept(state.on, downloader) }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
   return [{ ...state, silentAt, on: downloader }, [{ kind: 'follow', downloader }]]
+}
+
+function mayFollow<H extends Holder, D extends Downloader>(state: Active<H, D>, downloader: D): boolean {
+  const { settings, sources } = state
+  return downloader.readable && settings.waitForDownloads && isUsable(sources, downloader.peer)
 }
 
 /** The newest word of the same downloader; a copy that is being read stays the one that is read. */
@@ -212,7 +223,7 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   const after = noting(state, withoutDownloader(state.sources, peer))
   if (after.kind !== 'awaiting' || after.on.peer !== peer) return [after, []]
-  return after.on.readable ? takeOver(after, at) : nextSource(after, at)
+  return after.on.readable ? takeOver(after, at) : afterSilence(after, at)
 }
 
 /** Whoever followed the same download asks now as well: who has it, or else goes on with it, is found out together. */
@@ -253,8 +264,8 @@ function onSourceLost<H extends Holder, D extends Downloader>(
 function changeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   const [holder] = state.sources.holders
   if (holder) return retrieve(state, holder) // 150 → 158
-  const readable = state.sources.downloaders.find((each) => each.readable)
-  return readable ? awaitDownload(state, readable, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
+  const on = nextDownload(state)
+  return on ? awaitDownload(state, on, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
 }
 
 /** An early wake-up is harmless: the machine says again when it wants to be woken. */
@@ -264,11 +275,25 @@ function onWake<H extends Holder, D extends Downloader>(state: Active<H, D>, at:
       return at < state.until ? [state, [{ kind: 'wake', at: state.until }]] : afterTimeOut(state, at)
     case 'awaiting': // a copy that is being read fails by itself
       if (state.on.readable) return [state, []]
-      return at < state.silentAt ? [state, [{ kind: 'wake', at: state.silentAt }]] : nextSource(state, at)
+      return at < state.silentAt ? [state, [{ kind: 'wake', at: state.silentAt }]] : afterSilence(state, at)
     case 'found':
     case 'retrieving':
       return [state, []]
   }
+}
+
+/**
+ * A promise was not kept, or is taken back. All who waited for it find that out at the same moment: they ask once more, and so agree on
+ * another one, or hear of a download that they had missed. Nodes of the patents promise nothing.
+ */
+function afterSilence<H extends Holder, D extends Downloader>(
+  state: Extract<Active<H, D>, { readonly kind: 'awaiting' }>,
+  at: Monotonic,
+): Step<H, D> {
+  const { sources, on } = state
+  const downloaders = sources.downloaders.filter(({ isExpected }) => isExpected !== true)
+  if (on.silenceMs === undefined) return nextSource(state, at)
+  return takeOver({ ...state, sources: { ...sources, downloaders } }, at)
 }
 
 /** 144 → 148 → 152 → 154 → 156, or to 150 wherever the answer is no. */
@@ -358,7 +383,7 @@ export const INQUIRY_TRANSITIONS = [
   ['waiting', 'abandoned', 'done', '144 → 142'],
   ['awaiting', 'response', 'found', '156 → 158: "I have"'],
   ['awaiting', 'response', 'awaiting', '156: an alternate is noted, the growing copy is being read'],
-  ['awaiting', 'downloading', 'awaiting', '156: progress'],
+  ['awaiting', 'downloading', 'awaiting', '156: progress, or another copy that can be read already'],
   ['awaiting', 'download-complete', 'found', '156 → 158: "download complete"'],
   ['awaiting', 'download-complete', 'awaiting', '156: noted, the growing copy is read to its end'],
   ['awaiting', 'download-complete', 'waiting', '156 → 144: complete, but where? "I need" once more'],
@@ -377,6 +402,7 @@ export const INQUIRY_TRANSITIONS = [
   ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
   ['awaiting', 'wake', 'awaiting', '156: woken early, or silence and another downloader'],
   ['awaiting', 'wake', 'retrieving', '156 → 150: silence, take-over'],
+  ['awaiting', 'wake', 'waiting', '156 → 144: a promise was not kept, "I need" once more'],
   ['awaiting', 'retrieved', 'done', '156 → 158 → 142: inform the server'],
   ['awaiting', 'abandoned', 'done', '156 → 142'],
   ['found', 'response', 'found', '158: an alternate is noted'],

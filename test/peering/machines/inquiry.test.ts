@@ -50,6 +50,11 @@ const promising = (peer: string, ms: number, silenceMs: number): Event => ({
   at: at(ms),
   downloader: { peer, readable: false, silenceMs },
 })
+const expected = (peer: string, ms: number): Event => ({
+  kind: 'downloading',
+  at: at(ms),
+  downloader: { peer, readable: false, silenceMs: 300, isExpected: true },
+})
 const complete = (peer: string, ms: number, isLocated = true): Event => ({
   kind: 'download-complete',
   at: at(ms),
@@ -71,9 +76,9 @@ const INFORM_SERVER: Command = { kind: 'inform-server' }
 const FAILURE: Command = { kind: 'report-failure' }
 const retrieve = (peer: string): Command => ({ kind: 'retrieve', holder: { peer } })
 const follow = (peer: string): Command => ({ kind: 'follow', downloader: { peer, readable: true } })
-const secondFetcher = (peer: string): Command => ({
+const secondFetcher = (peer: string, silenceMs?: number): Command => ({
   kind: 'second-fetcher',
-  downloader: { peer, readable: true },
+  downloader: silenceMs === undefined ? { peer, readable: true } : { peer, readable: false, silenceMs },
 })
 const lateOffer = (peer: string): Command => ({ kind: 'late-offer', holder: { peer } })
 
@@ -146,8 +151,39 @@ testScripts(machine, {
     [promising('d', 2450, 900), 'awaiting'],
     [wake(2500), 'awaiting', wake(3350)],
     [promising('d', 3300, 900), 'awaiting'],
-    [wake(3350), 'retrieving', INTERNET],
+    [wake(3350), 'waiting', I_NEED, wake(3410)],
+    [wake(3410), 'retrieving', INTERNET],
   ],
+  '156: a rival that says it is downloading is waited for as long as one that said so at once (R5.4)': [
+    [need(), 'waiting', I_NEED, wake(2200)],
+    [expected('d', 2200), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(2500)],
+    [promising('d', 2400, 900), 'awaiting'],
+    [wake(2500), 'awaiting', wake(3300)],
+    [downloading('d', 3200), 'awaiting', follow('d')],
+  ],
+  '156 → 144: all who waited for a rival that says nothing ask once more, together (R5.4)': [
+    [need(), 'waiting', I_NEED, wake(2200)],
+    [expected('d', 2200), 'waiting'],
+    [expected('e', 2200), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(2500)],
+    [wake(2500), 'waiting', I_NEED, wake(2560)],
+    [downloading('d', 2510), 'waiting'],
+    [wake(2560), 'awaiting', I_FOUND, follow('d')],
+  ],
+  '156: where one copy is promised and another can be read, that one is read': [
+    [need(), 'waiting', I_NEED, wake(2200)],
+    [promising('d', 100, 900), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(3100)],
+    [downloading('e', 2300), 'awaiting', follow('e')],
+    [sourceFailed(2400), 'waiting', I_NEED, wake(2460)],
+  ],
+  '150: another one asks the origin server too, without an answer yet: the owner is told, and may withdraw (R5.4)':
+    [
+      ...INTERNET_AFTER_TIME_OUT,
+      [promising('d', 2250, 900), 'retrieving', secondFetcher('d', 900)],
+      [changeOver(2251), 'awaiting', wake(3151)],
+    ],
   '144: once a growing copy can be read, only the holders’ own time is waited for': [
     [need({ holdersMs: 40 }), 'waiting', I_NEED, wake(2200)],
     [downloading('d', 10), 'waiting', wake(40)],
@@ -194,8 +230,8 @@ testScripts(machine, {
   ],
   '156: the downloader gives up, and another one is waited for': [
     ...AWAITING,
-    [downloading('e', 2300), 'awaiting'],
-    [downloadFailed('d', 2400), 'awaiting', follow('e')],
+    [downloading('e', 2300, false), 'awaiting'],
+    [downloadFailed('d', 2400), 'awaiting', wake(5400)],
   ],
   '156: a growing copy is read from the moment at which its place is known (R5.4)': [
     ...AWAITING,
