@@ -85,7 +85,9 @@ class Application {
   /** Settles only when the node crashes while the application waits. */
   crashed(): Promise<Got> {
     return new Promise((resolve) => {
-      this.#life.signal.addEventListener('abort', () => resolve(this.#got('crashed')), { once: true })
+      const crash = () => resolve(this.#got('crashed'))
+      if (this.#life.signal.aborted) crash()
+      else this.#life.signal.addEventListener('abort', crash, { once: true })
     })
   }
 

@@ -73,6 +73,8 @@ export class VirtualNode {
   #store: Store
   #assembly: Assembly
   #listening: Listening
+  /** In former lives. */
+  #uploadedBefore = 0
 
   constructor(world: VirtualWorld, host: VirtualHost, seed: number, settings: VirtualNodeSettings = {}) {
     this.host = host
@@ -101,9 +103,9 @@ export class VirtualNode {
     return this.#assembly
   }
 
-  /** Bytes of bodies that peers were sent in this life. */
+  /** Bytes of bodies that peers were sent, in all its lives. */
   get uploadedBytes(): number {
-    return this.#listening.sentBytes
+    return this.#uploadedBefore + this.#listening.sentBytes
   }
 
   async start(): Promise<void> {
@@ -134,6 +136,7 @@ export class VirtualNode {
     if (disk === 'loses its disk') this.#store = this.#newStore()
     else await this.#store.stop()
     this.#shunned = shunnedPeers({ clock: this.#world.clock })
+    this.#uploadedBefore = this.uploadedBytes
     this.#listening = this.#listen()
     this.#assembly = this.#assemble()
     await this.start()
