@@ -133,6 +133,11 @@ export class Inquiry {
     this.#dispatch({ kind: 'source-lost', at: this.#clock.monotonic() })
   }
 
+  /** No peer is of use now. */
+  enough(): void {
+    this.#dispatch({ kind: 'enough' })
+  }
+
   /** The owner leaves the Internet for a late offer. */
   changeOver(): void {
     this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic() })

@@ -6,7 +6,7 @@ import { HOLD_BACK_BYTES } from '../retrieval/release.ts'
 import { WINDOW_BYTES } from './body-flow.ts'
 import { sentTo, sum, type Figures } from './figures.ts'
 import type { Play } from './play.ts'
-import type { Asked, Site, Stage } from './stage.ts'
+import { wasRefused, type Asked, type Site, type Stage } from './stage.ts'
 
 /** What a fetcher that dies had under way, and what another held back and lost with it, in bytes. */
 const LOST_WITH_FETCHER_BYTES = HOLD_BACK_BYTES + WINDOW_BYTES
@@ -24,10 +24,10 @@ export function failuresOf(play: Play, stage: Stage, figures: Figures): string[]
   ]
 }
 
-function wrongAnswer(stage: Stage, { uri, got }: Asked): string[] {
+function wrongAnswer(stage: Stage, { site, uri, got }: Asked): string[] {
   if (got === undefined) return [`${uri}: no answer`]
   // Its own node has crashed, and the application knows.
-  if (got.outcome === 'crashed') return []
+  if (got.outcome === 'crashed' || (site.liars.length > 0 && wasRefused(got))) return []
   if (got.outcome !== 'complete' || got.status !== 200)
     return [`${uri}: ${got.outcome} after ${got.bytes} bytes, status ${got.status}: ${String(got.error)}`]
   return got.sha256 === stage.world.sha256(uri) ? [] : [`${uri}: wrong bytes`]

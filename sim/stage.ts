@@ -3,6 +3,7 @@
  * and of all that went wrong on purpose, which the checks (sim/checks.ts) and the figures are made from.
  */
 import { hash } from 'node:crypto'
+import { Fault } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { HostileSettings, HostilePeer } from './hostile-peer.ts'
@@ -93,8 +94,16 @@ export class Stage {
     return uri
   }
 
-  /** An application of this node asks, and reads to the end. */
+  /**
+   * An application of this node asks, and reads to the end. Where peers lie, a large file may begin wrong; then it is cut
+   * off before its end (V§2), and the application, as they all do, asks again.
+   */
   async want(site: Site, node: VirtualNode, uri: TargetUri): Promise<Got> {
+    const got = await this.#ask(site, node, uri)
+    return wasRefused(got) && site.liars.length > 0 ? this.#ask(site, node, uri) : got
+  }
+
+  async #ask(site: Site, node: VirtualNode, uri: TargetUri): Promise<Got> {
     const asked: Asked = { site, uri }
     this.asked.push(asked)
     this.beganAt = Math.min(this.beganAt, this.clock.monotonic())
@@ -162,6 +171,11 @@ export class Stage {
     const nodes = Array.from({ length: count }, make)
     return { subnet, nodes, partitions: 0, diedFetching: new Map(), liars: [], plain: [] }
   }
+}
+
+/** The verifier had the last word, and the application knows that what it got is not the file. */
+export function wasRefused({ outcome, error }: Got): boolean {
+  return outcome === 'cut' && error instanceof Fault && error.code === 'VERIFICATION_FAILED'
 }
 
 function sha256Of(bytes: Uint8Array): string {

@@ -89,6 +89,8 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
       return onSourceFailed(state, event.at)
     case 'source-lost':
       return onSourceLost(state, event.at)
+    case 'enough':
+      return onEnough(state)
     case 'change-over':
       return state.kind === 'retrieving' ? changeOver(state, event.at) : [state, []]
     case 'retrieved':
@@ -150,7 +152,7 @@ function onDownloading<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
     const noted = noting(state, withDownloader(state.sources, downloader))
-    if (noted.kind === 'retrieving' && noted !== state)
+    if (noted.kind === 'retrieving' && noted !== state && (downloader.readable || nextDownload(noted)))
       return [noted, [{ kind: 'second-fetcher', downloader }]]
     // Somebody's copy can be read, while another one has only promised to get one.
     if (noted.kind === 'awaiting' && !noted.on.readable && mayFollow(noted, downloader))
@@ -258,6 +260,12 @@ function onSourceLost<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   if (state.kind === 'found') return nextSource(state, at)
   return state.kind === 'awaiting' && state.on.readable ? takeOver(state, at) : [state, []]
+}
+
+/** Those who answered stay noted: they may be of use later. */
+function onEnough<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
+  const isInUse = state.kind === 'found' || (state.kind === 'awaiting' && state.on.readable)
+  return isInUse ? [{ ...bare(state), kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]] : [state, []]
 }
 
 /** The owner has left the Internet. Should the late offer be gone by now, it has to go back there. */
@@ -402,6 +410,7 @@ export const INQUIRY_TRANSITIONS = [
   ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
   ['awaiting', 'wake', 'awaiting', '156: woken early, or silence and another downloader'],
   ['awaiting', 'wake', 'retrieving', '156 → 150: silence, take-over'],
+  ['awaiting', 'enough', 'retrieving', '156 → 150: no peer is of use now'],
   ['awaiting', 'wake', 'waiting', '156 → 144: a promise was not kept, "I need" once more'],
   ['awaiting', 'retrieved', 'done', '156 → 158 → 142: inform the server'],
   ['awaiting', 'abandoned', 'done', '156 → 142'],
@@ -415,6 +424,7 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'source-lost', 'found', '158: the next alternate'],
   ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-lost', 'retrieving', '158 → 150'],
+  ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],
   ['found', 'retrieved', 'done', '158 → 142: inform the server'],
   ['found', 'abandoned', 'done', '158 → 142'],
   ['retrieving', 'response', 'retrieving', '150: a late "I have"'],

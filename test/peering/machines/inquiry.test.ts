@@ -67,6 +67,7 @@ const sourceLost = (ms: number): Event => ({ kind: 'source-lost', at: at(ms) })
 const changeOver = (ms: number): Event => ({ kind: 'change-over', at: at(ms) })
 const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
 const RETRIEVED: Event = { kind: 'retrieved' }
+const ENOUGH: Event = { kind: 'enough' }
 const ABANDONED: Event = { kind: 'abandoned' }
 
 const I_NEED: Command = { kind: 'broadcast-request' }
@@ -184,6 +185,13 @@ testScripts(machine, {
       [promising('d', 2250, 900), 'retrieving', secondFetcher('d', 900)],
       [changeOver(2251), 'awaiting', wake(3151)],
     ],
+  '156 → 150: no peer is of use now, and none has failed: later one may be': [
+    ...FOLLOWING,
+    [ENOUGH, 'retrieving', INTERNET],
+    [downloading('d', 3000), 'retrieving', secondFetcher('d')],
+    [changeOver(3001), 'awaiting', follow('d')],
+  ],
+  '158 → 150: no peer is of use now': [...FOUND, [ENOUGH, 'retrieving', INTERNET]],
   '144: once a growing copy can be read, only the holders’ own time is waited for': [
     [need({ holdersMs: 40 }), 'waiting', I_NEED, wake(2200)],
     [downloading('d', 10), 'waiting', wake(40)],
@@ -468,7 +476,7 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
     { weight: 4, arbitrary: fc.constant(sourceFailed(now)) },
     { weight: 2, arbitrary: fc.constant(sourceLost(now)) },
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
-    { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, need()) },
+    { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, ENOUGH, need()) },
   )
 }
 
@@ -498,7 +506,8 @@ class Watch {
   /** The events by which a source goes out of use. */
   #release(state: State, event: Event): void {
     const isLost = event.kind === 'source-lost' && state.kind !== 'retrieving'
-    const isGivenUp = event.kind === 'source-failed' || isLost || event.kind === 'change-over'
+    const isEnough = event.kind === 'enough' && (state.kind === 'found' || state.kind === 'awaiting')
+    const isGivenUp = event.kind === 'source-failed' || isLost || isEnough || event.kind === 'change-over'
     const isFollowed =
       state.kind === 'awaiting' && event.kind === 'download-failed' && event.peer === state.on.peer
     if (
