@@ -1,6 +1,6 @@
 /**
  * `npm run simulate -- --scenario NAME [--nodes N] [--subnets K] [--seed S | --seeds 1..1000] [--loss 0.05] [--bytes N]
- * [--json]`: plays a scenario in virtual time, checks it, and says how to replay what failed.
+ * [--json]`, or `--report FOLDER`: plays a scenario in virtual time, checks it, and says how to replay what failed.
  */
 import { parseArgs } from 'node:util'
 import { EXIT } from '../cli/exit.ts'
@@ -8,6 +8,7 @@ import { progress } from '../cli/progress.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { commandOf } from './figures.ts'
 import type { Play } from './play.ts'
+import { writeReport } from './report.ts'
 import { PLAYS } from './scenarios/all.ts'
 import { simulate, type Run, type Watch } from './simulate.ts'
 import { MAX_NODES_PER_SUBNET, type Parameters } from './stage.ts'
@@ -24,6 +25,7 @@ ${PLAYS.map(({ name, about, nodes }) => `  ${name.padEnd(11)} ${about} (${nodes}
   --seeds A..B      every seed from A to B
   --loss SHARE      of all datagrams, 0 to 1
   --bytes N         of all files of the scenario together
+  --report FOLDER   plays what docs/simulation.md shows, and writes tables and charts there
   --json            one line of JSON for each run, for programs
 
 exit codes: 0 every check holds; 1 one does not, or a run came to no end; 2 wrong command line`
@@ -36,6 +38,7 @@ const OPTIONS = {
   seeds: { type: 'string' },
   loss: { type: 'string' },
   bytes: { type: 'string' },
+  report: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
 } as const
@@ -51,6 +54,7 @@ interface Job {
 async function main(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
   if (values.help) return say(HELP)
+  if (values.report !== undefined) return report(values.report)
   const jobs = jobsOf(values)
   const runs = await playAll(jobs, values.json ? jsonOf : undefined)
   const failed = runs.filter(({ failures }) => failures.length > 0)
@@ -59,6 +63,15 @@ async function main(args: readonly string[]): Promise<number> {
     for (const run of failed) say(failureText(run))
     say(failed.length === 0 ? 'every check holds' : `${failed.length} of ${runs.length} runs failed`)
   }
+  return failed.length === 0 ? EXIT.done : EXIT.failed
+}
+
+async function report(folder: string): Promise<number> {
+  const line = progress()
+  const runs = await writeReport(folder, (what) => line.show(`playing: ${what}`))
+  line.clear()
+  const failed = runs.filter(({ failures }) => failures.length > 0)
+  for (const run of failed) say(failureText(run))
   return failed.length === 0 ? EXIT.done : EXIT.failed
 }
 

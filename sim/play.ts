@@ -8,8 +8,7 @@ import type { LinkQuality } from './virtual-lan.ts'
 /** What must hold in every run; what nobody can promise there is left out. */
 export interface Limits {
   /**
-   * What the origin server sends to one subnet, in copies, besides one for each fetcher that died, each partition and
-   * each liar. Lost packets cost what they cost: `lossCopies` for each share of loss.
+   * What the origin server sends to one subnet, in copies, besides one for each fetcher that died and each partition. Lost packets cost what they cost: `lossCopies` for a loss of everything.
    */
   readonly copies: number
   readonly lossCopies?: number

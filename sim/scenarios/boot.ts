@@ -2,7 +2,7 @@
 import type { Play } from '../play.ts'
 import { bootAll, sixFiles, SIX_BYTES, wantAll } from './files.ts'
 
-const LIMITS = { copies: 1, lossCopies: 10, packets: 4, busiest: 4, completion: 1.3, stallMs: 2000 } as const
+const LIMITS = { copies: 1, lossCopies: 4, packets: 4, busiest: 4, completion: 1.3, stallMs: 2000 } as const
 
 /** Everybody is there, and wants the same six files within 20 ms. */
 export const boot: Play = {
@@ -42,7 +42,7 @@ export const staggered: Play = {
   ...boot,
   name: 'staggered',
   about: 'one node after the other, every half a second, wants the same six files',
-  limits: { copies: 1, lossCopies: 10, packets: 6, busiest: 4, stallMs: 1000 },
+  limits: { copies: 1, lossCopies: 4, packets: 6, busiest: 4, stallMs: 1000 },
   async act(stage, bytes) {
     const uris = sixFiles(stage, bytes)
     await stage.everywhere(async (site, node, at) => {

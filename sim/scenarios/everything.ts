@@ -10,7 +10,7 @@ export const everything: Play = {
   nodes: 20,
   subnets: 1,
   bytes: 6_000_000,
-  limits: { copies: 1, lossCopies: 10, packets: 20, busiest: 6, stallMs: 5000 },
+  limits: { copies: 1, lossCopies: 4, packets: 60, busiest: 6, stallMs: 6000 },
   lan: (random) => ({
     loss: 0.1 * random.fraction(),
     duplication: 0.1 * random.fraction(),

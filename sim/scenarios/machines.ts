@@ -6,7 +6,7 @@ import type { Site, Stage } from '../stage.ts'
 import type { VirtualNode } from '../virtual-node.ts'
 import { bootAll, sixFiles, SIX_BYTES, someFiles, wantAll } from './files.ts'
 
-const LIMITS = { copies: 1, lossCopies: 10, packets: 10, busiest: 5, stallMs: 1500 } as const
+const LIMITS = { copies: 1, lossCopies: 4, packets: 10, busiest: 5, stallMs: 1500 } as const
 
 /** One node in so many. */
 const CRASHES_ONE_IN = 4
@@ -55,7 +55,7 @@ export const liars: Play = {
   nodes: 20,
   subnets: 1,
   bytes: SIX_BYTES,
-  limits: { ...LIMITS, packets: 14, stallMs: 2500 },
+  limits: { ...LIMITS, packets: 60, busiest: 6, stallMs: 8000 },
   async act(stage, bytes) {
     const uris = sixFiles(stage, bytes)
     await inviteLiars(stage)

@@ -22,7 +22,7 @@ export const weekly: Play = {
   nodes: 20,
   subnets: 1,
   bytes: 6_000_000,
-  limits: { copies: 1, lossCopies: 10, packets: 8, busiest: 5, stallMs: 1000 },
+  limits: { copies: 1, lossCopies: 4, packets: 8, busiest: 5, stallMs: 1000 },
   world: { patienceMs: WEEK_MS + 10 * MORNING_MS },
   async act(stage, bytes) {
     const first = someFiles(stage, FILES, (bytes * 2) / 3, 'first')
