@@ -13,6 +13,8 @@ export interface Peer {
   readonly address: Address
   /** Absent for a node that speaks only the patents' packets. */
   readonly node: NodeId | undefined
+  /** Where it serves files, by its presence; absent until that was heard. */
+  readonly filePort: number | undefined
   readonly heardAt: Monotonic
   /** Smoothed round-trip time in ms, event loops of both sides included; absent until measured. */
   readonly roundTripMs: number | undefined
@@ -30,6 +32,10 @@ export interface Timing {
   readonly transmissionMs: number
   /** How long holders take when nothing is slow: the delay and the slowest peer's round trip. */
   readonly holdersMs: number
+  /** The slowest peer's round trip. */
+  readonly roundTripMs: number
+  /** How much later than expected answers have come of late. */
+  readonly lateMs: number
 }
 
 export interface TimingSettings {
@@ -76,15 +82,16 @@ export class PeerTable {
   #measured = 0
   #late = { byMs: 0, at: 0 as Monotonic }
 
-  /** Notes that a packet came. @returns whether this peer was unknown or had been taken for gone. */
-  heard(address: Address, node: NodeId | undefined, at: Monotonic): boolean {
+  /** Notes that a packet came, and the port that it names. @returns whether this peer was unknown or had been taken for gone. */
+  heard(address: Address, node: NodeId | undefined, at: Monotonic, filePort?: number): boolean {
     const key = node ?? `plain ${address}`
     const known = this.#peers.get(key)
     const isNew = known === undefined || !isLive(known, at)
-    const peer = known ?? { address, node, heardAt: at, ...NOT_MEASURED }
+    const peer = known ?? { address, node, filePort, heardAt: at, ...NOT_MEASURED }
     // Every packet comes by here: no new object for each, and the order of the silent is kept to the second.
     if (at - peer.heardAt >= ORDER_MS) this.#peers.delete(key)
     peer.address = address
+    peer.filePort = filePort ?? peer.filePort
     peer.heardAt = at
     this.#peers.set(key, peer)
     if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
@@ -148,7 +155,8 @@ export class PeerTable {
     if (live.length === 0) return undefined
     const roundTripMs = Math.max(0, ...live.map((peer) => peer.roundTripMs ?? 0))
     const timing = autoTiming(live.length, roundTripMs, transmissionMs)
-    return { ...timing, transmissionMs: Math.min(transmissionMs, timing.transmissionMs + this.#lateMs(at)) }
+    const lateMs = this.#lateMs(at)
+    return { ...timing, lateMs, transmissionMs: Math.min(transmissionMs, timing.transmissionMs + lateMs) }
   }
 
   /** An answer came this long after its question's wait was over: the next ones wait longer for a while. */
@@ -170,7 +178,8 @@ const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined, measuremen
 
 /** Fixed figures leave no one out: who is slow has been thought of. */
 function fixedTiming(maxDelayMs: number, transmissionMs: number): Timing {
-  return { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + transmissionMs }
+  const holdersMs = maxDelayMs + transmissionMs
+  return { maxDelayMs, transmissionMs, holdersMs, roundTripMs: 0, lateMs: 0 }
 }
 
 /** The formula of `timing` for this many live peers whose slowest round trip takes `roundTripMs`. */
@@ -178,7 +187,8 @@ export function autoTiming(livePeers: number, roundTripMs: number, transmissionL
   const maxDelayMs = clamp(livePeers * DELAY_PER_PEER_MS, MIN_DELAY_MS, MAX_DELAY_MS)
   const quick = clamp(30 + 4 * roundTripMs, MIN_TRANSMISSION_MS, AUTO_WAIT_MS - maxDelayMs)
   const transmissionMs = Math.min(transmissionLimitMs, Math.max(quick, 2 * roundTripMs))
-  return { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + roundTripMs + GRAIN_MS }
+  const holdersMs = maxDelayMs + roundTripMs + GRAIN_MS
+  return { maxDelayMs, transmissionMs, holdersMs, roundTripMs, lateMs: 0 }
 }
 
 function isLive(peer: Peer, at: Monotonic): boolean {

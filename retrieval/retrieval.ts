@@ -33,6 +33,7 @@ import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
+import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
 import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
@@ -102,6 +103,9 @@ const FAR_BYTES = 1024 * 1024
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
 
+/** In place of an attempt: to abort it changes nothing. */
+const NONE_YET = new AbortController()
+
 const NO_EXPECTATION: Expectation = { kind: 'none', rung: 'V6' }
 
 export class Retrieval implements InquiryOwner {
@@ -119,7 +123,7 @@ export class Retrieval implements InquiryOwner {
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
-  #attempt = new AbortController()
+  #attempt = NONE_YET
   /** Aborted when peers that read along are to ask again: what was here is forgotten, or a peer feeds it from now on. */
   #begunAnew = new AbortController()
   #lastFault: Fault | undefined
@@ -268,9 +272,11 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** The bytes of `span` for an application, as they come. @throws Fault why they do not. */
-  async *read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    yield* copy.read(span, AbortSignal.any([signal, this.#failed.signal]))
-    if (this.#failed.signal.aborted) throw this.#failed.signal.reason
+  read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const failed = this.#failed.signal
+    return endingBody(copy.read(span, AbortSignal.any([signal, failed])), (how) => {
+      if (how === 'complete' && failed.aborted) throw failed.reason
+    })
   }
 
   /** Whether it comes from the origin server alone: then any part of it can be had there. */

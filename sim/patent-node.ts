@@ -114,6 +114,7 @@ export class PatentNode {
       case 'download-complete':
       case 'download-failed':
       case 'presence':
+      case 'advertise':
       case 'application':
         return
     }

@@ -3,12 +3,13 @@
  * that the files were published from, as long as they are that and nothing else. Ten thousand nodes that hold the same
  * file hold one array.
  */
-import { CHUNK_BYTES } from '../cache/growing-copy.ts'
 import type { Bodies } from '../cache/bodies.ts'
+import { CHUNK_BYTES } from '../cache/copy-reader.ts'
 import type { GrowingBytes } from '../cache/growing-bytes.ts'
 import { GrowingMemory } from '../cache/growing-memory.ts'
 import { MemoryIndex } from '../cache/memory-index.ts'
 import type { BodyDigests } from '../cache/piece-digests.ts'
+import type { FreedBody } from '../cache/response-index.ts'
 import { ResponseStore } from '../cache/response-store.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
@@ -25,9 +26,12 @@ export function virtualStore(maxBytes: number, known: KnownBytes): Store {
 }
 
 class ViewedBodies implements Bodies {
+  readonly overheadBytes = 0
   readonly #bodies = new Map<Sha256, Uint8Array>()
 
   async start(): Promise<void> {}
+
+  async quiesce(): Promise<void> {}
 
   async stop(): Promise<void> {}
 
@@ -52,9 +56,17 @@ class ViewedBodies implements Bodies {
     return this.read(body, { start: 0, end: body.size })
   }
 
-  async remove(digest: Sha256): Promise<void> {
+  settle(): void {}
+
+  async remove({ digest }: FreedBody): Promise<void> {
     this.#bodies.delete(digest)
   }
+
+  neighbours(): readonly FreedBody[] {
+    return []
+  }
+
+  recount(): void {}
 
   async freeBytes(): Promise<number> {
     return Infinity
@@ -86,6 +98,11 @@ class GrowingViews implements GrowingBytes {
     return ''
   }
 
+  readNow(span: ByteSpan): Uint8Array | undefined {
+    if (this.#isRemoved) return undefined
+    return this.#copied === undefined ? this.#viewed(span) : this.#copied.readNow(span)
+  }
+
   async read(span: ByteSpan): Promise<Uint8Array> {
     if (this.#isRemoved) throw new Fault('STORE_FAILED', 'the copy was discarded')
     return this.#copied?.read(span) ?? this.#viewed(span)
@@ -109,7 +126,7 @@ class GrowingViews implements GrowingBytes {
     this.#length = 0
   }
 
-  async keep(name: Sha256): Promise<void> {
+  async keep(name: Sha256): Promise<undefined> {
     if (this.#copied !== undefined) return this.#copied.keep(name)
     this.#store(name, this.#viewed({ start: 0, end: this.#length }))
   }

@@ -20,6 +20,8 @@ export type DownloadState =
       readonly reportAt: Monotonic
       /** The next report goes to everybody: where to read it must not hang on one packet. */
       readonly isForAll?: boolean
+      /** Reports until everybody is told again; absent: the copy cannot be read yet. */
+      readonly untilBroadcast?: number
     }
   | { readonly kind: 'over' }
 
@@ -51,6 +53,12 @@ export const REPORT_INTERVAL_MS = 500
 
 /** The place of the growing copy is told a second time after this, in ms. */
 export const REPEAT_MS = 100
+
+/**
+ * So often a download that takes long is told to everybody again, in reports: every five seconds. Whoever began to fetch the
+ * same without having heard of it finds out.
+ */
+export const REPORTS_PER_BROADCAST = 10
 
 /** More waiting peers than this are not told; they notice by the copy that they read. */
 export const MAX_WAITING = 64
@@ -94,7 +102,8 @@ function begin(
 }
 
 /** Where somebody waits it is said once more after a moment. */
-function readable(state: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
+function readable(before: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
+  const state = { ...before, untilBroadcast: REPORTS_PER_BROADCAST }
   if (state.waiting.length === 0) return [state, [SAY_TO_ALL]]
   const reportAt = Math.min(state.reportAt, at + REPEAT_MS) as Monotonic
   return [{ ...state, reportAt, isForAll: true }, [SAY_TO_ALL, { kind: 'wake', at: reportAt }]]
@@ -109,7 +118,16 @@ function report(state: Downloading, at: Monotonic): readonly [DownloadState, rea
   const reportAt = next(at)
   const told = state.waiting.filter(({ reportsLeft }) => reportsLeft > 0)
   const waiting = state.waiting.map((each) => ({ ...each, reportsLeft: Math.max(0, each.reportsLeft - 1) }))
-  return [{ ...state, waiting, reportAt }, [...tell('send-progress', told), { kind: 'wake', at: reportAt }]]
+  const after = countedDown({ ...state, waiting, reportAt })
+  const isTold = after.untilBroadcast === REPORTS_PER_BROADCAST
+  const everybody = isTold ? [{ kind: 'broadcast-downloading' } as const] : []
+  return [after, [...everybody, ...tell('send-progress', told), { kind: 'wake', at: reportAt }]]
+}
+
+function countedDown(state: Downloading): Downloading {
+  const { untilBroadcast } = state
+  if (untilBroadcast === undefined) return state
+  return { ...state, untilBroadcast: untilBroadcast > 1 ? untilBroadcast - 1 : REPORTS_PER_BROADCAST }
 }
 
 /** When the list is full, whoever has had every report makes room. */
