@@ -94,6 +94,9 @@ const BREAK_MS = 650
 /** A peer that served well earns back this share of the time in which it did. */
 const EARNED = 0.1
 
+/** Between "download failed" and the end of what peers read, in ms: the packet comes first. */
+const FAREWELL_MS = 5
+
 /** One of two fetchers that is ahead by more than this goes on, whatever the rank. */
 const FAR_BYTES = 1024 * 1024
 
@@ -128,10 +131,14 @@ export class Retrieval implements InquiryOwner {
   #early: PeerOffer | undefined
   /** What failed peers have cost so far, in ms. */
   #wastedMs = 0
+  /** Since when the source in use is in use. */
+  #usedAt = 0 as Monotonic
   readonly #readers: Readers
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
   #saidAgainAt = -Infinity
+  /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
+  #isToCut = false
   #isAnswered = false
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
 
@@ -355,6 +362,7 @@ export class Retrieval implements InquiryOwner {
    */
   secondFetcher(download: PeerDownload): void {
     const { copy } = this.#arrival
+    if (download.location === undefined) return this.#giveWay(download)
     if (!this.isFetcher || copy?.size === undefined) return
     const aheadBytes = download.receivedBytes - this.heldBytes
     const isAhead = Math.abs(aheadBytes) > FAR_BYTES ? aheadBytes > 0 : download.isAhead
@@ -362,6 +370,15 @@ export class Retrieval implements InquiryOwner {
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     if (isWorthIt && this.#arrival.mayChangeOver)
       void this.#expect().then((expectation) => this.#changeOver(expectation))
+  }
+
+  /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
+  #giveWay({ isAhead }: PeerDownload): void {
+    if (!isAhead || !this.isFetcher || this.#isAnswered) return
+    this.#attempt.abort(NO_LONGER_NEEDED)
+    this.#announcement.end()
+    this.#current = undefined
+    this.#inquiry?.changeOver()
   }
 
   /** Two that disagree about who is ahead do not answer each other without end. */
@@ -382,13 +399,16 @@ export class Retrieval implements InquiryOwner {
 
   #changeOver(expectation: Expectation): void {
     if (expectation.kind === 'none' || this.#state !== 'running' || this.#current?.kind !== 'internet') return
-    if (this.#arrival.detach()) this.#inquiry?.changeOver()
+    // Who has lost all patience with peers would only come back here, with another request.
+    if (this.#patienceMs() > 0 && this.#arrival.detach()) this.#inquiry?.changeOver()
   }
 
   #use(source: Source): void {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
+    this.#wastedMs = this.#wasted()
+    this.#usedAt = this.#components.clock.monotonic()
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -401,7 +421,15 @@ export class Retrieval implements InquiryOwner {
    */
   #leaveLan(): void {
     this.#announcement.end()
-    if (this.isFetcher) this.#cutPeers()
+    this.#isToCut ||= this.isFetcher
+  }
+
+  /** A moment after "download failed", which tells them that this is no failure. */
+  async #takeLeave(): Promise<void> {
+    if (!this.#isToCut) return
+    this.#isToCut = false
+    await sleep(this.#components.clock, FAREWELL_MS)
+    this.#cutPeers()
   }
 
   #cutPeers(): void {
@@ -418,7 +446,9 @@ export class Retrieval implements InquiryOwner {
       const patienceMs = this.#patienceMs()
       const isVain = expectation.kind === 'none' || patienceMs <= 0 || !this.#isFile
       const isUseless = source.kind !== 'internet' && (isVain || !this.#arrival.mayChangeOver)
-      if (isUseless) return this.#next()
+      if (isUseless) return this.#inquiry?.enough()
+      await this.#takeLeave()
+      if (signal.aborted) return
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
@@ -537,10 +567,16 @@ export class Retrieval implements InquiryOwner {
     else this.#waste(this.#components.clock.monotonic() - began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
-    else if (peer !== undefined && fault.code !== 'PEER_BUSY' && fault.code !== 'PEER_LOST')
+    else if (peer !== undefined && !this.#isBlameless(source, fault))
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST')
+  }
+
+  /** Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off. */
+  #isBlameless(source: Source, { code }: Fault): boolean {
+    const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
+    return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack
   }
 
   /** Wrong bytes cost all the time they took; others that broke off were of use until then. */
@@ -588,7 +624,14 @@ export class Retrieval implements InquiryOwner {
   }
 
   #patienceMs(): number {
-    return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wastedMs))
+    return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wasted()))
+  }
+
+  /** While the origin server sends, patience with peers comes back too: a slow one is no better than they are. */
+  #wasted(): number {
+    const isOrigin = this.#current?.kind === 'internet'
+    const earnedMs = isOrigin ? EARNED * (this.#components.clock.monotonic() - this.#usedAt) : 0
+    return Math.max(0, this.#wastedMs - earnedMs)
   }
 
   /** Says to the LAN that this node is fetching it (FIG. 7, 216A); a resumed or taken-over copy can be read at once. */

@@ -11,6 +11,7 @@ import type { Store, StoredResponse } from '../core/store.ts'
 import type { Address, Transport } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
+import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { Peering } from '../peering/peering.ts'
@@ -49,6 +50,8 @@ export interface Seams {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Reads a datagram; absent: peering/codec.ts. A simulation reads a broadcast once for all who hear it. */
+  readonly decode?: (bytes: Uint8Array) => Decoded
   readonly store: Store
   readonly verifier: Verifier
   readonly origin: Upstream
