@@ -113,6 +113,8 @@ export class Retrieval implements InquiryOwner {
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
   #expectation: Promise<Expectation> | undefined
+  /** What the origin server publishes, once it has been asked. */
+  #published: Promise<Expectation> | undefined
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
@@ -340,7 +342,7 @@ export class Retrieval implements InquiryOwner {
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
     if (!this.#arrival.mayChangeOver) return
-    void this.#expect().then((expectation) => this.#changeOver(expectation))
+    void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /**
@@ -355,7 +357,7 @@ export class Retrieval implements InquiryOwner {
     if (!isAhead) return this.#sayAgain()
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     if (isWorthIt && this.#arrival.mayChangeOver)
-      void this.#expect().then((expectation) => this.#changeOver(expectation))
+      void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /** Two that disagree about who is ahead do not answer each other without end. */
@@ -443,10 +445,18 @@ export class Retrieval implements InquiryOwner {
     return this.#expectation
   }
 
+  /** Now that a peer has it, the origin server is asked for a digest where nothing else is known (V3). */
+  async #expectOfPeers(): Promise<Expectation> {
+    const expectation = await this.#expect()
+    if (expectation.kind !== 'askable') return expectation
+    this.#published ??= this.#components.verifier.ask(this.request).catch(() => NO_EXPECTATION)
+    return this.#published
+  }
+
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
-    return isOriginAlone ? NO_EXPECTATION : this.#expect()
+    return isOriginAlone ? NO_EXPECTATION : this.#expectOfPeers()
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {
@@ -564,11 +574,18 @@ export class Retrieval implements InquiryOwner {
   /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
     const peers = [...this.#arrival.contributors]
-    const body = await this.#arrival.sha256()
-    this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, body)
+    // A name that changes may mean other bytes there, and honestly so.
+    if (await this.#mayBeAnotherVersion()) this.#shun(peers, 'broke-off', fault)
+    else
+      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
     if (!this.#isAnswered) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
+  }
+
+  async #mayBeAnotherVersion(): Promise<boolean> {
+    const expectation = await this.#expectOfPeers()
+    return expectation.kind === 'digest' && expectation.rung === 'V3' && !this.request.policy.immutable
   }
 
   #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
