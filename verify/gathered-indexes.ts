@@ -161,6 +161,7 @@ class Gathering implements GatheredIndexes {
 
   /** What the store kept before there were records, or before they were lost. */
   async #catchUp(): Promise<void> {
+    await nextTurn()
     let listed = 0
     for (const response of this.#components.store.list()) {
       if (this.#stopping.signal.aborted || this.#waiting.length >= MAX_WAITING) return
