@@ -12,6 +12,7 @@ import { aptLists, type AptListsEvent } from './apt-lists.ts'
 import { apt } from './apt.ts'
 import { decisionFor, type Facts } from './decision-table.ts'
 import { digestInUrl } from './digest-in-url.ts'
+import type { Claim } from './digest-rows.ts'
 import type { ListedDigest } from './digest-table.ts'
 import { nothingGathered, type GatheredIndexes } from './gathered-indexes.ts'
 import { machineFiles, type ListsFiles } from './lists-files.ts'
@@ -62,8 +63,12 @@ interface AtHand {
 }
 
 export function verifierLadder(settings: VerifierSettings, components: VerifierComponents): Verifier {
-  const { gathered = nothingGathered, origins = noOriginDigests, isBadBody = () => false } = components
-  const rungs = { signed: trustedIndex(settings, components), gathered, origins }
+  const { origins = noOriginDigests, isBadBody = () => false } = components
+  const indexes = {
+    signed: trustedIndex(settings, components),
+    gathered: components.gathered ?? nothingGathered,
+  }
+  const rungs = { ...indexes, origins }
   return {
     start: () => rungs.signed.start(),
     stop: () => rungs.signed.stop(),
@@ -74,7 +79,7 @@ export function verifierLadder(settings: VerifierSettings, components: VerifierC
       const known = atOnce(rungs, uri, policy)
       return known?.isImmutable === true ? known.digest : undefined
     },
-    bodyWith: (digest) => gathered.bodyWith(digest),
+    bodyWith: (digest) => rungs.gathered.bodyWith(digest),
     verify: (expected, candidate) => verdict(expected, candidate, isBadBody),
   }
 }
@@ -89,21 +94,23 @@ function trustedIndex(settings: VerifierSettings, components: VerifierComponents
 
 /** V1, then signed lists, then what passed through; waits for lists and indexes that are being read. */
 async function atHand(rungs: Rungs, uri: TargetUri, policy: Policy): Promise<AtHand | undefined> {
-  const known = atOnce(rungs, uri, policy)
-  if (known !== undefined) return known
-  const listed = await rungs.signed.find(uri)
-  if (listed !== undefined) return signed(listed)
-  const claim = await rungs.gathered.find(uri)
-  return claim && { ...claim, rung: 'V2', isImmutable: policy.immutable }
-}
-
-function atOnce({ signed: lists, gathered }: Rungs, uri: TargetUri, policy: Policy): AtHand | undefined {
   const named = digestInUrl(uri)
   if (named !== undefined) return { rung: 'V1', digest: named, isImmutable: true }
-  const listed = lists.known(uri)
-  if (listed !== undefined) return signed(listed)
-  const claim = gathered.known(uri)
-  return claim && { ...claim, rung: 'V2', isImmutable: policy.immutable }
+  const listed = await rungs.signed.find(uri)
+  return listed === undefined ? gathered(await rungs.gathered.find(uri), policy) : signed(listed)
+}
+
+/** The same, without waiting. */
+function atOnce(rungs: Rungs, uri: TargetUri, policy: Policy): AtHand | undefined {
+  const named = digestInUrl(uri)
+  if (named !== undefined) return { rung: 'V1', digest: named, isImmutable: true }
+  const listed = rungs.signed.known(uri)
+  return listed === undefined ? gathered(rungs.gathered.known(uri), policy) : signed(listed)
+}
+
+/** What passed through says what the name meant when it came. */
+function gathered(claim: Claim | undefined, { immutable: isImmutable }: Policy): AtHand | undefined {
+  return claim && { ...claim, rung: 'V2', isImmutable }
 }
 
 /** Archives refuse a second upload of a version, whatever the rule says about the name. */
