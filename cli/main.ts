@@ -1,33 +1,31 @@
 #!/usr/bin/env node
 /** The command line. One file per command; each returns the process's exit code (exit.ts). */
 import { describe, Fault } from '../core/fault.ts'
-import { settingsHelp } from '../service/settings-reference.ts'
-import { VERSION } from '../service/version.ts'
-import { cacheLs } from './cache-ls.ts'
-import { cachePurge } from './cache-purge.ts'
-import { cacheVerify } from './cache-verify.ts'
+import type { Command } from './command.ts'
 import { EXIT } from './exit.ts'
-import { commandHelp, help, type Commands } from './help.ts'
-import { start } from './start.ts'
-import { status } from './status.ts'
 
-const COMMANDS: Commands = {
-  start,
-  status,
-  'cache ls': cacheLs,
-  'cache purge': cachePurge,
-  'cache verify': cacheVerify,
+/** Each is loaded when it is wanted: a node starts without the others. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import('./start.ts')).start,
+  status: async () => (await import('./status.ts')).status,
+  'cache ls': async () => (await import('./cache-ls.ts')).cacheLs,
+  'cache purge': async () => (await import('./cache-purge.ts')).cachePurge,
+  'cache verify': async () => (await import('./cache-verify.ts')).cacheVerify,
 }
 
 async function main(args: readonly string[]): Promise<number> {
   const page = PAGES.get(args.join(' '))
-  if (page !== undefined) return say(page())
+  if (page !== undefined) return say(await page())
   const name = [args.slice(0, 2).join(' '), args[0] ?? ''].find((each) => Object.hasOwn(COMMANDS, each))
-  const command = COMMANDS[name ?? '']
-  if (name === undefined || command === undefined)
+  const load = COMMANDS[name ?? '']
+  if (name === undefined || load === undefined)
     return complain(`ihave: ${unknown(args[0] ?? '')}; "ihave help" lists them`)
   const rest = args.slice(name.split(' ').length)
-  if (rest.some((each) => each === '--help' || each === '-h')) return say(commandHelp(name, command))
+  const command = await load()
+  if (rest.some((each) => each === '--help' || each === '-h')) {
+    const { commandHelp } = await import('./help.ts')
+    return say(commandHelp(name, command))
+  }
   try {
     return await command.run(rest)
   } catch (error) {
@@ -40,8 +38,13 @@ function unknown(first: string): string {
   return longer.length > 0 ? `expected ${longer.join(', ')}` : `there is no command "${first}"`
 }
 
-const overview = () => help(COMMANDS)
-const version = () => VERSION
+const overview = async () => {
+  const { help } = await import('./help.ts')
+  const loaded = Object.entries(COMMANDS).map(async ([name, load]) => [name, await load()] as const)
+  return help(Object.fromEntries(await Promise.all(loaded)))
+}
+const settings = async () => (await import('../service/settings-reference.ts')).settingsHelp()
+const version = async () => (await import('../service/version.ts')).VERSION
 
 /** What is only printed. */
 const PAGES = new Map([
@@ -49,7 +52,7 @@ const PAGES = new Map([
   ['help', overview],
   ['--help', overview],
   ['-h', overview],
-  ['help settings', settingsHelp],
+  ['help settings', settings],
   ['version', version],
   ['--version', version],
   ['-v', version],

@@ -5,6 +5,8 @@
  */
 import type { Digest } from '../core/digest.ts'
 import { DIGEST_ALGORITHMS } from '../core/digest.ts'
+import { KEYS_PER_PACKET, type Edition } from './own-summary.ts'
+import { isResourceKey, type ResourceKey } from './summary.ts'
 import type { DecodeFailure } from './service-element.ts'
 
 export type Reading<V> =
@@ -104,6 +106,26 @@ export const ENTITY_TAG = characters<string>(/^(W\/)?"[!#-~]{0,200}"$/)
 
 /** IMF-fixdate (RFC 9110 5.6.7). */
 export const HTTP_DATE = characters<string>(/^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/)
+
+/** Where a summary stands: `edition.number.keys`. */
+export const EDITION: Syntax<Edition> = {
+  parse(value) {
+    const parts = value.split('.').map((part) => COUNT.parse(part))
+    const [edition, number, keys] = parts
+    const isEdition = parts.length === 3 && edition !== undefined && edition < 2 ** 32
+    return isEdition && number !== undefined && keys !== undefined ? { edition, number, keys } : undefined
+  },
+  print: ({ edition, number, keys }) => `${edition}.${number}.${keys}`,
+}
+
+/** 1 to 50 resource keys of 16 hexadecimal digits. */
+export const KEYS: Syntax<readonly ResourceKey[]> = {
+  parse(value) {
+    const keys = value.split(' ')
+    return keys.length <= KEYS_PER_PACKET && keys.every(isResourceKey) ? keys : undefined
+  },
+  print: (keys) => keys.join(' '),
+}
 
 /** `sha-256:` and hexadecimal digits. */
 export const DIGEST: Syntax<Digest> = {

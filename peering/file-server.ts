@@ -2,14 +2,15 @@
  * The micro HTTP server of the peering server (R1.3): `answerPeer` on a real port, with the limits that keep a stranger
  * from using it up (V§4, exhaustion).
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
+import { createServer } from '../core/node-http.ts'
 import type { Address } from '../core/transport.ts'
-import { answerPeer, HEALTH, type FileRequest, type SharedFiles } from './peer-answer.ts'
+import { answerPeer, HEALTH, SUMMARY_PATH, type FileRequest, type SharedFiles } from './peer-answer.ts'
 
 export { answerPeer, type FileRequest, type SharedFile, type SharedFiles } from './peer-answer.ts'
 
@@ -140,7 +141,8 @@ export class FileServer {
     const peer = socket.remoteAddress ?? ''
     try {
       const answer = answerPeer(this.#files, requestOf(request, response), authoritiesOf(socket))
-      const isUpload = answer.body !== undefined && answer.status < 300 && url !== HEALTH
+      const isFile = url !== HEALTH && url !== SUMMARY_PATH
+      const isUpload = answer.body !== undefined && answer.status < 300 && isFile
       if (isUpload) this.#uploads++
       const { bytes } = await writeAnswer(response, answer)
       if (isUpload) this.#uploads--

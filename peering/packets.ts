@@ -5,6 +5,8 @@
  * Every number is whole and not negative; fractions are rounded when a packet is encoded.
  */
 import type { Digest } from '../core/digest.ts'
+import type { Edition } from './own-summary.ts'
+import type { ResourceKey } from './summary.ts'
 
 /** No service packet is longer: it always fits one unfragmented datagram (V§5). */
 export const MAX_PACKET_BYTES = 1200
@@ -112,6 +114,17 @@ export interface PresencePacket extends Common {
   readonly reply: boolean
   /** The last word of a node that stops. */
   readonly leaving: boolean
+  /** Where the sender's summary of what it holds stands; absent: it has none. */
+  readonly summary: Edition | undefined
+}
+
+/** "Advertise": the sender has new copies that peers may have (R4.3). Broadcast. */
+export interface AdvertisePacket extends Common {
+  readonly type: 'advertise'
+  readonly node: NodeId
+  /** Where its summary stands now that these are in it. */
+  readonly summary: Edition
+  readonly keys: readonly ResourceKey[]
 }
 
 /** Any type that an application defined for itself (R2.2); its own attributes are the extras. */
@@ -129,4 +142,5 @@ export type ServicePacket =
   | DownloadCompletePacket
   | DownloadFailedPacket
   | PresencePacket
+  | AdvertisePacket
   | ApplicationPacket

@@ -8,6 +8,8 @@ import { fieldValue, fieldValues, hasField, type Fields } from '../core/fields.t
 import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import type { Address } from '../core/transport.ts'
 import type { LocalAlias, NodeId } from './packets.ts'
+import { EDITION } from './attributes.ts'
+import type { Edition } from './own-summary.ts'
 import { pathField, relayOfRequest, relaysField, type Relay } from './relay-fields.ts'
 import type { Reader, Slot } from './upload-slots.ts'
 
@@ -30,6 +32,8 @@ export interface SharedFile {
 /** What the peering server asks of its node. */
 export interface SharedFiles {
   open(alias: LocalAlias): SharedFile | undefined
+  /** What is held here, in a few bytes, and where that stands; absent: nothing is told. */
+  summary?(): { readonly standing: Edition; readonly bytes: Uint8Array } | undefined
 }
 
 export interface FileRequest {
@@ -43,8 +47,15 @@ export interface FileRequest {
   readonly signal: AbortSignal
 }
 
-/** The one path that is no alias. */
+/** The two paths that are no aliases. */
 export const HEALTH = '/health'
+export const SUMMARY_PATH = '/summary'
+
+/** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
+export const PEER_FIELD = 'Ihave-Node'
+
+/** Where the summary stands that comes with it. */
+export const SUMMARY_FIELD = 'Ihave-Summary'
 
 /**
  * The answer to one request; pure but for reading the file.
@@ -55,11 +66,25 @@ export function answerPeer(files: SharedFiles, request: FileRequest, authorities
   if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers', [], method)
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD']])
   if (target === HEALTH) return plain(200, 'ok', [], method)
+  if (target === SUMMARY_PATH && hasField(fields, PEER_FIELD)) return summaryAnswer(files, method)
   const alias = /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
   const file = alias === undefined ? undefined : files.open(alias)
   return file
     ? fileAnswer(closedOnce(file, request.signal), request)
     : plain(404, 'no such alias', [], method)
+}
+
+function summaryAnswer(files: SharedFiles, method: string): Answer {
+  const summary = files.summary?.()
+  if (summary === undefined) return plain(404, 'nothing is told', [], method)
+  const bytes = summary.bytes.slice() // it may change while it is sent
+  const fields: Fields = [
+    ['Content-Type', 'application/octet-stream'],
+    ['Content-Length', String(bytes.length)],
+    [SUMMARY_FIELD, EDITION.print(summary.standing)],
+    ['Cross-Origin-Resource-Policy', 'same-origin'],
+  ]
+  return method === 'HEAD' ? { status: 200, fields } : { status: 200, fields, body: bodyOf(bytes) }
 }
 
 const PAGE_FIELDS = ['origin', 'referer', 'cookie']

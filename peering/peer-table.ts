@@ -13,6 +13,8 @@ export interface Peer {
   readonly address: Address
   /** Absent for a node that speaks only the patents' packets. */
   readonly node: NodeId | undefined
+  /** Where it serves files, by its presence; absent until that was heard. */
+  readonly filePort: number | undefined
   readonly heardAt: Monotonic
   /** Smoothed round-trip time in ms, event loops of both sides included; absent until measured. */
   readonly roundTripMs: number | undefined
@@ -30,6 +32,10 @@ export interface Timing {
   readonly transmissionMs: number
   /** How long holders take when nothing is slow: the delay and the slowest peer's round trip. */
   readonly holdersMs: number
+  /** The slowest peer's round trip. */
+  readonly roundTripMs: number
+  /** How much later than expected answers have come of late. */
+  readonly lateMs: number
 }
 
 export interface TimingSettings {
@@ -70,13 +76,15 @@ export class PeerTable {
   readonly #peers = new Map<string, Peer>()
   #late = { byMs: 0, at: 0 as Monotonic }
 
-  /** Notes that a packet came. @returns whether this peer was unknown or had been taken for gone. */
-  heard(address: Address, node: NodeId | undefined, at: Monotonic): boolean {
+  /** Notes that a packet came, and the port that it names. @returns whether this peer was unknown or had been taken for gone. */
+  heard(address: Address, node: NodeId | undefined, at: Monotonic, filePort?: number): boolean {
     const key = node ?? `plain ${address}`
     const known = this.#peers.get(key)
     this.#peers.delete(key)
     const { roundTripMs, measuredAt, measurements } = known ?? NOT_MEASURED
-    this.#peers.set(key, { address, node, heardAt: at, roundTripMs, measuredAt, measurements })
+    const port = filePort ?? known?.filePort
+    const measured = { roundTripMs, measuredAt, measurements }
+    this.#peers.set(key, { address, node, filePort: port, heardAt: at, ...measured })
     if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
     return known === undefined || !isLive(known, at)
   }
@@ -134,7 +142,8 @@ export class PeerTable {
     if (live.length === 0) return undefined
     const roundTripMs = Math.max(0, ...live.map((peer) => peer.roundTripMs ?? 0))
     const timing = autoTiming(live.length, roundTripMs, transmissionMs)
-    return { ...timing, transmissionMs: Math.min(transmissionMs, timing.transmissionMs + this.#lateMs(at)) }
+    const lateMs = this.#lateMs(at)
+    return { ...timing, lateMs, transmissionMs: Math.min(transmissionMs, timing.transmissionMs + lateMs) }
   }
 
   /** An answer came this long after its question's wait was over: the next ones wait longer for a while. */
@@ -158,7 +167,8 @@ const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined, measuremen
 
 /** Fixed figures leave no one out: who is slow has been thought of. */
 function fixedTiming(maxDelayMs: number, transmissionMs: number): Timing {
-  return { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + transmissionMs }
+  const holdersMs = maxDelayMs + transmissionMs
+  return { maxDelayMs, transmissionMs, holdersMs, roundTripMs: 0, lateMs: 0 }
 }
 
 /** The formula of `timing` for this many live peers whose slowest round trip takes `roundTripMs`. */
@@ -166,7 +176,8 @@ export function autoTiming(livePeers: number, roundTripMs: number, transmissionL
   const maxDelayMs = clamp(livePeers * DELAY_PER_PEER_MS, MIN_DELAY_MS, MAX_DELAY_MS)
   const quick = clamp(30 + 4 * roundTripMs, MIN_TRANSMISSION_MS, AUTO_WAIT_MS - maxDelayMs)
   const transmissionMs = Math.min(transmissionLimitMs, Math.max(quick, 2 * roundTripMs))
-  return { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + roundTripMs + GRAIN_MS }
+  const holdersMs = maxDelayMs + roundTripMs + GRAIN_MS
+  return { maxDelayMs, transmissionMs, holdersMs, roundTripMs, lateMs: 0 }
 }
 
 function isLive(peer: Peer, at: Monotonic): boolean {

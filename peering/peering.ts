@@ -7,6 +7,7 @@
 import type { Clock, Monotonic } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
 import type { Address, Datagram, Transport } from '../core/transport.ts'
+import { Advertising } from './advertising.ts'
 import { AnnouncedDownloads, type AnnouncedDownload } from './announced-downloads.ts'
 import { Answers } from './answers.ts'
 import { AskedQuestions } from './asked-questions.ts'
@@ -25,9 +26,11 @@ import type {
   ServicePacket,
 } from './packets.ts'
 import { claimsForeignPlace, downloadByRival, downloadOf, offerOf } from './peer-claims.ts'
+import type { SummaryPlace } from './peer-summaries.ts'
 import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-table.ts'
 import { Presence } from './presence.ts'
 import { Rivals } from './rivals.ts'
+import { resourceKey, type ResourceKey } from './summary.ts'
 
 export type { AnnouncedDownload }
 
@@ -51,6 +54,8 @@ export interface PeeringComponents {
   readonly copies: LocalCopies
   /** Peers whose word is not taken at present. */
   readonly isShunned: (peer: Address) => boolean
+  /** A peer's summary of what it holds is to be fetched (`advertising.peers.fetched`). */
+  readonly onStaleSummary?: (place: SummaryPlace) => void
   /** The first packet of another node has come: from now on there is somebody. Called once. */
   readonly onFirstPeer?: () => void
 }
@@ -65,6 +70,7 @@ export class Peering {
   readonly #answers: Answers
   readonly #presence: Presence
   readonly #rivals: Rivals
+  readonly advertising: Advertising
   readonly peers = new PeerTable()
   readonly counters: Counters = new Map()
   #isRunning = false
@@ -78,7 +84,10 @@ export class Peering {
     this.#rivals = new Rivals(settings.node)
     const sender = new PacketSender(components.transport, this.counters)
     this.#sender = sender
-    this.#presence = new Presence(settings, { ...components, peers: this.peers, sender })
+    const { clock, random, onStaleSummary: onStale = () => {} } = components
+    this.advertising = new Advertising(settings.node, { clock, random, sender, onStale })
+    const summary = () => (settings.serve ? this.advertising.own.standing : undefined)
+    this.#presence = new Presence(settings, { ...components, peers: this.peers, sender, summary })
     this.#downloads = new AnnouncedDownloads({ clock: components.clock, sender })
     this.#answers = new Answers(settings, {
       ...components,
@@ -94,6 +103,7 @@ export class Peering {
     await this.#components.transport.start(this.#receive)
     if (this.#hasStopped) return this.#components.transport.stop()
     this.#isRunning = true
+    this.advertising.start()
     this.#presence.start()
   }
 
@@ -101,6 +111,7 @@ export class Peering {
   async stop(): Promise<void> {
     this.#isRunning = false
     this.#hasStopped = true
+    this.advertising.stop()
     this.#presence.stop()
     this.#answers.stop()
     this.#downloads.stop()
@@ -113,9 +124,15 @@ export class Peering {
     return this.peers.live(this.#components.clock.monotonic())
   }
 
-  /** Whether a node at this address is alive now. */
-  isPeer(address: Address): boolean {
-    return this.livePeers().some((peer) => peer.address === address)
+  /** What this node has is known now, or in another edition: the LAN is told. */
+  summaryRenewed(keys: readonly ResourceKey[]): void {
+    this.advertising.own.renew(keys)
+    this.#presence.say()
+  }
+
+  /** Whether a node that is alive now has said that it serves files there. */
+  servesFiles(address: Address, port: number): boolean {
+    return this.livePeers().some((peer) => peer.address === address && peer.filePort === port)
   }
 
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */
@@ -128,7 +145,7 @@ export class Peering {
    * resource too long for a packet, go straight to the Internet. Collapsing requests into one is the owner's (R4.6).
    */
   inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner): Inquiry {
-    const timing = this.timing()
+    const timing = this.#timingFor(resource)
     const packet = this.#settings.ask ? this.#question(resource, timing) : undefined
     const sender = packet === undefined ? UNASKED : this.#sendingFor(packet)
     const inquiry = new Inquiry(
@@ -159,6 +176,14 @@ export class Peering {
     const location = () => this.#locationOf(alias())
     const waiting = this.#rivals.behind(resource, this.#components.clock.monotonic())
     return this.#downloads.begin({ id, node: this.#settings.node, resource, location }, progress, waiting)
+  }
+
+  /** What nobody has, as far as everybody has told, is not waited for as if somebody had it. */
+  #timingFor(resource: string): Timing | undefined {
+    const nodes = this.livePeers().flatMap(({ node }) => node ?? [])
+    const now = this.#components.clock.monotonic()
+    const mayBeThere = this.advertising.peers.mayHave(resource, resourceKey(resource), nodes, now)
+    return mayBeThere ? this.timing() : this.#presence.briefTiming()
   }
 
   /** `undefined` when the resource is too long for a packet. */
@@ -247,7 +272,7 @@ export class Peering {
     inquiry.heardResponse(offerOf(packet, from))
   }
 
-  #handle(packet: ServicePacket, { from, bytes }: Datagram): void {
+  #handle(packet: ServicePacket, { from, bytes, at }: Datagram): void {
     switch (packet.type) {
       case 'request':
         return this.#heardRequest(packet, from, bytes.length)
@@ -256,6 +281,7 @@ export class Peering {
       case 'response':
         return this.#heardResponse(packet, from)
       case 'downloading':
+        this.advertising.peers.downloading(packet.resource, this.#components.clock.monotonic())
         return this.#concerned(packet, (inquiry) => {
           const isAhead = packet.node !== undefined && this.#rivals.isAhead(packet.resource, packet.node)
           inquiry.heardDownloading(downloadOf(packet, from, isAhead))
@@ -268,6 +294,9 @@ export class Peering {
       case 'download-failed':
         return this.#concerned(packet, (inquiry) => inquiry.heardFailed(from))
       case 'presence':
+        return this.advertising.heardPresence(packet, from, at)
+      case 'advertise':
+        return this.advertising.heardAdvertise(packet, at)
       case 'application':
         return
     }

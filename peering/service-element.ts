@@ -4,7 +4,8 @@
  * Nothing here knows what the attributes mean. Strangers write these bytes, so each check stands before the more
  * costly one, and what the XML library lets pass is refused here (V§5).
  */
-import { XMLParser, XMLValidator } from 'fast-xml-parser'
+import type * as Xml from 'fast-xml-parser'
+import { onDemand } from '../core/on-demand.ts'
 import { escapeValue, resolveValue, UNPRINTABLE } from './attribute-values.ts'
 import { MAX_PACKET_BYTES } from './packets.ts'
 
@@ -87,7 +88,11 @@ const DECLARATION =
 /** One empty element and nothing around it, quoted values taken out. The library accepts two roots, and text after them. */
 const ONE_ELEMENT = /^<service(?=[\s/>])[^<>]*(\/>|>\s*<\/service\s*>)\s*$/
 
-const parser = new XMLParser({
+/** Loaded with the first packet. */
+const xml = onDemand('fast-xml-parser') as () => typeof Xml
+let parser: Xml.XMLParser | undefined
+
+const PARSING: Xml.X2jOptions = {
   preserveOrder: true,
   ignoreAttributes: false,
   attributeNamePrefix: '@', // keeps `__proto__` and its like from being names of properties
@@ -97,10 +102,10 @@ const parser = new XMLParser({
   allowBooleanAttributes: false,
   trimValues: false,
   maxNestedTags: 4,
-})
+}
 
 function wellFormed(markup: string): Malformed | undefined {
-  const verdict = XMLValidator.validate(markup, { allowBooleanAttributes: false })
+  const verdict = xml().XMLValidator.validate(markup, { allowBooleanAttributes: false })
   if (verdict === true) return undefined
   const { code, msg, line, col } = verdict.err
   return malformed(
@@ -121,6 +126,7 @@ type Nodes = readonly { readonly ':@'?: Readonly<Record<string, string>> }[]
 
 function parseNodes(markup: string): Nodes | Malformed {
   try {
+    parser ??= new (xml().XMLParser)(PARSING)
     return parser.parse(markup) as Nodes
   } catch (error) {
     return malformed(String(error).includes('nested') ? 'too-deep' : 'not-xml')

@@ -43,8 +43,8 @@ export interface ArrivalComponents {
   /** What comes from the origin server alone. */
   readonly origins: OriginCopies
   readonly peers: Upstream
-  /** Whether somebody at this address was heard of. */
-  readonly isPeer: (address: Address) => boolean
+  /** Whether a node has said that it serves files there. */
+  readonly servesFiles: (address: Address, port: number) => boolean
   /** What tells peers where this node passes on what it receives of the resource. */
   readonly relay: (uri: TargetUri) => Fields
   /** Applications may be answered from the copy now; called more than once. */

@@ -9,6 +9,7 @@ import { fieldValue, type Fields, type FieldLine } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { NodeId } from '../peering/packets.ts'
+import { PEER_FIELD } from '../peering/peer-answer.ts'
 import { pathOf, relaysOf, type Relay } from '../peering/relay-fields.ts'
 
 /** A body that begins at the byte that was asked for. */
@@ -39,9 +40,6 @@ export type PeerReply =
   | { readonly kind: 'opened'; readonly source: OpenedSource }
   /** It serves others; these may have a place. */
   | { readonly kind: 'busy'; readonly relays: readonly Relay[] }
-
-/** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
-export const PEER_FIELD = 'Ihave-Node'
 
 /** What a copy's fields may say when they come from a peer; everything else is dropped. */
 const DESCRIBING_FIELDS = ['content-type', 'etag', 'last-modified', 'date']

@@ -99,6 +99,9 @@ const FAR_BYTES = 1024 * 1024
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
 
+/** In place of an attempt: to abort it changes nothing. */
+const NONE_YET = new AbortController()
+
 const NO_EXPECTATION: Expectation = { kind: 'none', rung: 'V6' }
 
 export class Retrieval implements InquiryOwner {
@@ -118,7 +121,7 @@ export class Retrieval implements InquiryOwner {
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
-  #attempt = new AbortController()
+  #attempt = NONE_YET
   /** Aborted when peers that read along are to ask again: what was here is forgotten, or a peer feeds it from now on. */
   #begunAnew = new AbortController()
   #lastFault: Fault | undefined

@@ -4,7 +4,6 @@
  */
 import type { Clock } from '../core/clock.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
-import type { ByteSpan } from '../core/ranges.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { currentAgeMs, isFresh } from '../cache/semantics/freshness.ts'
@@ -12,6 +11,7 @@ import type { SharedFile, SharedFiles } from '../peering/file-server.ts'
 import type { LocalCopies, LocalOffer } from '../peering/local-copies.ts'
 import type { Located } from '../peering/machines/answer.ts'
 import type { LocalAlias } from '../peering/packets.ts'
+import type { UploadRate } from '../peering/upload-rate.ts'
 import type { Slot, UploadSlots } from '../peering/upload-slots.ts'
 import { RETRY_WINDOW_MS } from '../verify/retry-watch.ts'
 import type { LocalAliases } from './local-aliases.ts'
@@ -31,6 +31,8 @@ export interface SharedCopiesComponents {
   readonly isRelayed: (uri: TargetUri) => boolean
   /** Who reads what now. */
   readonly slots: UploadSlots
+  /** How fast. */
+  readonly rate: UploadRate
 }
 
 export function sharedCopies(components: SharedCopiesComponents): LocalCopies & SharedFiles {
@@ -126,7 +128,7 @@ function growingOffer(components: SharedCopiesComponents, retrieval: Retrieval):
 }
 
 function storedFile(
-  { store, slots }: SharedCopiesComponents,
+  { store, slots, rate }: SharedCopiesComponents,
   response: StoredResponse,
   alias: LocalAlias,
 ): SharedFile {
@@ -134,14 +136,14 @@ function storedFile(
     size: response.size,
     fields: response.fields,
     admit: (reader) => slots.take(alias, reader),
-    read: (span: ByteSpan) => store.read(response, span),
+    read: (span, signal) => rate.paced(store.read(response, span), signal),
     close: () => {},
   }
 }
 
 /** While a peer reads it, the retrieval goes on even if this node's own applications have gone. */
 function growingFile(
-  { slots }: SharedCopiesComponents,
+  { slots, rate }: SharedCopiesComponents,
   retrieval: Retrieval,
   alias: LocalAlias,
 ): SharedFile | undefined {
@@ -152,7 +154,9 @@ function growingFile(
     const isAhead = retrieval.isFetcher || from === 0 || retrieval.heldBytes > from
     return isAhead ? slots.take(alias, reader, retrieval.isFetcher) : FULL
   }
-  return { size: copy.size, fields, path, admit, read: retrieval.openForPeers(), close: retrieval.join() }
+  const open = retrieval.openForPeers()
+  const read: SharedFile['read'] = (span, signal) => rate.paced(open(span, signal), signal)
+  return { size: copy.size, fields, path, admit, read, close: retrieval.join() }
 }
 
 const FULL: Slot = { kind: 'full', relays: [] }

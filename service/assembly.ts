@@ -15,12 +15,14 @@ import type { SharedFiles } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { Peering } from '../peering/peering.ts'
 import { relayField } from '../peering/relay-fields.ts'
+import { UploadRate } from '../peering/upload-rate.ts'
 import { UploadSlots } from '../peering/upload-slots.ts'
 import { localAliases } from '../retrieval/local-aliases.ts'
 import { resources, type Resources } from '../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import { sharedCopies } from '../retrieval/shared-copies.ts'
+import { summaryExchange } from '../retrieval/summary-exchange.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
 import type { ShunnedPeers, ShunReason } from '../verify/shunned-peers.ts'
@@ -38,6 +40,8 @@ export interface AssemblySettings {
   readonly maxReaders: number
   /** Uploads at once, beyond which the node stays silent. */
   readonly maxUploads: number
+  /** Bytes per second of all uploads together; `Infinity`: no limit. */
+  readonly maxUploadRate: number
 }
 
 /** What a node stands on; each may be a simulated one. */
@@ -112,6 +116,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     isFetching: (uri) => running.isFetching(uri),
     isRelayed: (uri) => running.isRelayed(uri),
     slots,
+    rate: new UploadRate(clock, settings.maxUploadRate),
   })
   const peering = new Peering(
     { ...settings, silenceMs: SILENCE_MS },
@@ -121,13 +126,15 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),
+      onStaleSummary: (place) => summaries.stale(place),
     },
   )
+  const summaries = summaryExchange({ ...seams, peering, node: settings.node })
   const running = retrievals(
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
       ...seams,
-      isPeer: (address) => peering.isPeer(address),
+      servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
       inquire: (resource, waitForDownloads, owner) => peering.inquire(resource, waitForDownloads, owner),
@@ -153,6 +160,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       },
     },
   )
+  const { own } = peering.advertising
   return {
     resources: resources({
       ...seams,
@@ -163,9 +171,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     }),
     retrievals: running,
     peering,
-    files: copies,
-    start: () => peering.start(),
+    files: { ...copies, summary: () => own.standing && { standing: own.standing, bytes: own.bytes } },
+    start() {
+      summaries.start()
+      return peering.start()
+    },
     async stop() {
+      summaries.stop()
       await running.stop()
       await peering.stop()
       await verifier.stop()

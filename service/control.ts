@@ -3,11 +3,12 @@
  * How the node answers: control-server.ts.
  */
 import { createHash } from 'node:crypto'
-import { request, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, Fault, FAULTS, type FaultCode } from '../core/fault.ts'
+import { request } from '../core/node-http.ts'
 import type { Config } from './config.ts'
 import type { Status } from './status.ts'
 

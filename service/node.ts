@@ -264,6 +264,7 @@ export class Node {
       verifyFirstUpTo: verification.verifyFirstUpTo,
       maxReaders: peering.maxReaders,
       maxUploads: peering.maxUploads,
+      maxUploadRate: peering.maxUploadRate === 'off' ? Infinity : peering.maxUploadRate,
     }
     return assemble(settings, {
       clock: systemClock,

@@ -143,6 +143,12 @@ const peering = {
     meaning: 'Files that the node sends to peers at the same time; at the limit it stays silent.',
     reason: 'Leaves the machine usable by the one who sits at it (R3.5).',
   }),
+  maxUploadRate: setting({
+    type: either(oneOf('off'), size('1 kB')),
+    default: 'off',
+    meaning: 'Bytes that the node sends to peers in a second, all files together.',
+    reason: 'off: as fast as the network. On radio links, a limit leaves the air to others.',
+  }),
   allowedNetworks: setting({
     type: either(auto, listOf(network, 'networks such as 192.168.0.0/16')),
     default: 'auto',

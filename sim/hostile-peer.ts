@@ -90,7 +90,7 @@ export class HostilePeer {
 
   #presence(nonce: string | undefined): ServicePacket {
     const id = this.#random.uint32() as RequestId
-    const said = { filePort: PORT, reply: false, leaving: false, extras: [] }
+    const said = { summary: undefined, filePort: PORT, reply: false, leaving: false, extras: [] }
     return { type: 'presence', id, node: this.#node, nonce, ...said }
   }
 

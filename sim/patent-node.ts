@@ -98,6 +98,7 @@ export class PatentNode {
       case 'download-complete':
       case 'download-failed':
       case 'presence':
+      case 'advertise':
       case 'application':
         return
     }

@@ -46,6 +46,7 @@ const DEFAULTS: Omit<AssemblySettings, 'node' | 'filePort'> = {
   verifyFirstUpTo: 64 * 1024 * 1024,
   maxReaders: 3,
   maxUploads: 16,
+  maxUploadRate: Infinity,
 }
 
 const UPDATE_URLS: Policy = {
@@ -141,6 +142,7 @@ export class VirtualNode {
     const authority = `${this.address}:${FILE_PORT}`
     const files = {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly.files.open(alias),
+      summary: () => this.#assembly.files.summary?.(),
     }
     return this.#world.http.listen(this.host, authority, (request) => answerPeer(files, request, [authority]))
   }

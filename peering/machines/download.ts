@@ -14,7 +14,13 @@ import type { Monotonic } from '../../core/clock.ts'
 
 export type DownloadState =
   | { readonly kind: 'idle' }
-  | { readonly kind: 'downloading'; readonly waiting: readonly WaitingPeer[]; readonly reportAt: Monotonic }
+  | {
+      readonly kind: 'downloading'
+      readonly waiting: readonly WaitingPeer[]
+      readonly reportAt: Monotonic
+      /** Reports until everybody is told again; absent: the copy cannot be read yet. */
+      readonly untilBroadcast?: number
+    }
   | { readonly kind: 'over' }
 
 interface WaitingPeer {
@@ -43,6 +49,12 @@ export type DownloadCommand =
 /** Progress goes out this often, in ms: two reports may be lost before a waiting node thinks of silence. */
 export const REPORT_INTERVAL_MS = 500
 
+/**
+ * So often a download that takes long is told to everybody again, in reports: every five seconds. Whoever began to fetch the
+ * same without having heard of it finds out.
+ */
+export const REPORTS_PER_BROADCAST = 10
+
 /** More waiting peers than this are not told; they notice by the copy that they read. */
 export const MAX_WAITING = 64
 
@@ -59,7 +71,9 @@ export function stepDownload(
     case 'begin':
       return state.kind === 'idle' ? begin(event.waiting, event.at) : [state, []]
     case 'readable':
-      return [state, state.kind === 'downloading' ? [{ kind: 'broadcast-downloading' }] : []]
+      return state.kind === 'downloading'
+        ? [{ ...state, untilBroadcast: REPORTS_PER_BROADCAST }, [{ kind: 'broadcast-downloading' }]]
+        : [state, []]
     case 'asked':
       return [withWaiting(state, event.peer), []]
     case 'wake':
@@ -89,7 +103,16 @@ function report(state: Downloading, at: Monotonic): readonly [DownloadState, rea
   const reportAt = next(at)
   const told = state.waiting.filter(({ reportsLeft }) => reportsLeft > 0)
   const waiting = state.waiting.map((each) => ({ ...each, reportsLeft: Math.max(0, each.reportsLeft - 1) }))
-  return [{ ...state, waiting, reportAt }, [...tell('send-progress', told), { kind: 'wake', at: reportAt }]]
+  const after = countedDown({ ...state, waiting, reportAt })
+  const isTold = after.untilBroadcast === REPORTS_PER_BROADCAST
+  const everybody = isTold ? [{ kind: 'broadcast-downloading' } as const] : []
+  return [after, [...everybody, ...tell('send-progress', told), { kind: 'wake', at: reportAt }]]
+}
+
+function countedDown(state: Downloading): Downloading {
+  const { untilBroadcast } = state
+  if (untilBroadcast === undefined) return state
+  return { ...state, untilBroadcast: untilBroadcast > 1 ? untilBroadcast - 1 : REPORTS_PER_BROADCAST }
 }
 
 /** When the list is full, whoever has had every report makes room. */

@@ -79,6 +79,7 @@ export async function bind(port: number, address: string): Promise<Socket> {
 
 const PRESENCE: Omit<PresencePacket, 'node' | 'filePort'> = {
   type: 'presence',
+  summary: undefined,
   id: 1 as RequestId,
   nonce: undefined,
   reply: false,

@@ -6,6 +6,7 @@ import { decode, DECODE_FAILURES, encode } from '../../peering/codec.ts'
 import type { Decoded } from '../../peering/codec.ts'
 import { MAX_PACKET_BYTES } from '../../peering/packets.ts'
 import type { NodeId, RequestId, ServicePacket } from '../../peering/packets.ts'
+import type { ResourceKey } from '../../peering/summary.ts'
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined })
 const hexDigit = fc.constantFrom(...'0123456789abcdef'.split(''))
@@ -43,6 +44,7 @@ const shared = {
   extras,
 }
 const size = maybe(count)
+const edition = fc.record({ edition: fc.integer({ min: 0, max: 2 ** 32 - 1 }), number: count, keys: count })
 
 const records: fc.Arbitrary<ServicePacket> = fc.oneof(
   fc.record({
@@ -91,6 +93,14 @@ const records: fc.Arbitrary<ServicePacket> = fc.oneof(
     filePort: fc.integer({ min: 1, max: 65_535 }),
     reply: fc.boolean(),
     leaving: fc.boolean(),
+    summary: maybe(edition),
+  }),
+  fc.record({
+    ...shared,
+    type: fc.constant('advertise' as const),
+    node: digits(32) as fc.Arbitrary<NodeId>,
+    summary: edition,
+    keys: fc.array(digits(16) as fc.Arbitrary<ResourceKey>, { minLength: 1, maxLength: 50 }),
   }),
   fc.record({
     ...shared,

@@ -102,7 +102,7 @@ test('typical packets are about as long as the patents say, in bytes', () => {
     ],
     [{ ...copy, type: 'download-complete', size: 315_204, digest: undefined }, 336],
     [{ ...common, type: 'download-failed', resource: url }, 216],
-    [{ ...common, type: 'presence', filePort: 6515, reply: true, leaving: false }, 161],
+    [{ ...common, type: 'presence', filePort: 6515, reply: true, leaving: false, summary: undefined }, 161],
   ]
   for (const [packet, bytes] of typical) assert.equal(encode(packet)?.length, bytes, packet.type)
 })

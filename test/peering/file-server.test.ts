@@ -15,6 +15,7 @@ const SHORT = 'd'.repeat(64)
 const UNSENDABLE = 'e'.repeat(64)
 const UNOPENABLE = 'f'.repeat(64)
 const LIMITED = '1'.repeat(64) as LocalAlias
+const SUMMARY = { standing: { edition: 7, number: 3, keys: 20 }, bytes: new Uint8Array(1024).fill(5) }
 const NODE = '9'.repeat(32) as NodeId
 const BODY = Buffer.from(Array.from({ length: 1000 }, (_, each) => each & 255))
 
@@ -108,7 +109,7 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
   }
   const server = new FileServer(
     { address: HOST, port: 0, maxConnections: 256, isOnLink: () => true, ...settings },
-    { open: (alias) => files[alias]?.() },
+    { open: (alias) => files[alias]?.(), summary: () => SUMMARY },
     {
       uploaded: (_peer, target, bytes) => void uploaded.push([target, bytes]),
       refused: (_peer, status) => void refused.push(status),
@@ -252,6 +253,14 @@ test(
     assert.equal(scene.open(), 0)
   },
 )
+
+test('the summary of what is here, for nodes', OPTIONS, async (t) => {
+  const scene = await served(t)
+  const { status, fields, body } = await get(scene.url('/summary'), { 'ihave-node': NODE })
+  assert.deepEqual([status, fields['ihave-summary'], body], [200, '7.3.20', Buffer.from(SUMMARY.bytes)])
+  assert.equal((await get(scene.url('/summary'))).status, 404)
+  assert.deepEqual(scene.uploaded, [], 'it is no upload')
+})
 
 test('health', OPTIONS, async (t) => {
   const scene = await served(t)

@@ -21,7 +21,7 @@ test('the automatic figures for so many peers and such a round trip, in ms', () 
   ] as const)
     assert.deepEqual(
       autoTiming(peers, roundTripMs, 200),
-      { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + roundTripMs + 3 },
+      { maxDelayMs, transmissionMs, holdersMs: maxDelayMs + roundTripMs + 3, roundTripMs, lateMs: 0 },
       `${peers} ${roundTripMs}`,
     )
 })
@@ -67,7 +67,7 @@ test('answers that come late lengthen the wait for a while, up to the configured
 test('configured figures hold whoever is there', () => {
   const table = new PeerTable()
   const settings = { maxDelayMs: 2000, transmissionMs: 200 }
-  assert.deepEqual(table.timing(settings, at(0)), { ...settings, holdersMs: 2200 })
+  assert.deepEqual(table.timing(settings, at(0)), { ...settings, holdersMs: 2200, roundTripMs: 0, lateMs: 0 })
 })
 
 test('a delay that no question can carry is shortened to the longest one', () => {

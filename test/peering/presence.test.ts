@@ -36,6 +36,7 @@ function presence(number: number, more: Partial<PresencePacket> = {}): PresenceP
     filePort: 6515,
     reply: false,
     leaving: false,
+    summary: undefined,
     ...more,
   }
 }
@@ -154,7 +155,13 @@ test('the interval between two broadcasts is a minute, give or take a fifth, and
 
 test('in the grace after the start a question waits as on a LAN of twenty; then for nobody', async () => {
   const { clock, node } = await started()
-  assert.deepEqual(node.peering.timing(), { maxDelayMs: 30, transmissionMs: 15, holdersMs: 33 })
+  assert.deepEqual(node.peering.timing(), {
+    maxDelayMs: 30,
+    transmissionMs: 15,
+    holdersMs: 33,
+    roundTripMs: 0,
+    lateMs: 0,
+  })
   clock.advance(GRACE_MS - 1)
   assert.notEqual(node.peering.timing(), undefined)
   clock.advance(1)

@@ -19,6 +19,7 @@ import { Inquiry, type PeerDownload, type PeerOffer } from '../../peering/inquir
 import type { LocalCopies } from '../../peering/local-copies.ts'
 import type { SharedFiles } from '../../peering/file-server.ts'
 import type { NodeId } from '../../peering/packets.ts'
+import { UploadRate } from '../../peering/upload-rate.ts'
 import { UploadSlots } from '../../peering/upload-slots.ts'
 import { localAliases, type LocalAliases } from '../../retrieval/local-aliases.ts'
 import type { Resource } from '../../retrieval/resource.ts'
@@ -149,7 +150,7 @@ export function world(scene: Scene): World {
       verifier,
       origin: upstream,
       peers,
-      isPeer: () => true,
+      servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
       inquire: (_, waitForDownloads, owner) => {
@@ -204,6 +205,7 @@ export function world(scene: Scene): World {
     isFetching: (uri) => running.isFetching(uri),
     isRelayed: (uri) => running.isRelayed(uri),
     slots: new UploadSlots({ perFile: 3, inAll: 16 }),
+    rate: new UploadRate(clock, Infinity),
   })
 
   const ask = (fields: Fields = [], { method = 'GET', url = URL_A, client = '127.0.0.1' }: Asking = {}) => {

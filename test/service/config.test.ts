@@ -43,6 +43,7 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       waitForDownloads: true,
       maxReaders: 3,
       maxUploads: 16,
+      maxUploadRate: 'off',
       allowedNetworks: 'auto',
     },
     cache: {
@@ -71,7 +72,7 @@ test('every setting can be written, and comes out resolved', () => {
 proxy: { listen: '[::1]:0', allowPorts: [80, 8080], stopGraceMs: 0 }
 peering:
   { enabled: false, serve: false, ask: false, address: 127.0.0.2, broadcast: 127.255.255.255, packetPort: 1968,
-    filePort: 0, maxDelayMs: 2000, transmissionMs: 100, waitForDownloads: false, maxReaders: 2, maxUploads: 1,
+    filePort: 0, maxDelayMs: 2000, transmissionMs: 100, waitForDownloads: false, maxReaders: 2, maxUploads: 1, maxUploadRate: 2 MB,
     allowedNetworks: [127.0.0.0/8] }
 cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, memory: 1 MiB, reserve: 0 }
 verification: { aptConfig: /etc/other.conf, gather: false, maxDigests: 5000, askOrigin: false, verifyFirstUpTo: 0 B }
@@ -94,6 +95,7 @@ presets: [apt]
       waitForDownloads: false,
       maxReaders: 2,
       maxUploads: 1,
+      maxUploadRate: 2_000_000,
       allowedNetworks: [{ address: '127.0.0.0', prefixLength: 8, family: 'ipv4' }],
     },
     cache: {

@@ -139,7 +139,7 @@ describe('many nodes that want the same', () => {
   }
 
   testSeeds(
-    'two that fetch the same, because each did not hear the other, find out: one gives up, and keeps what it has',
+    'two that fetch the same, because they did not hear each other’s questions, find out: one gives up, and keeps what it has',
     SLOW_WAN,
     async (scenario) => {
       const [one, other] = await scenario.nodes(2)
@@ -151,11 +151,29 @@ describe('many nodes that want the same', () => {
       scenario.lan.partition([one.address], [other.address, scenario.origin.host.address])
       await scenario.clock.sleep(100)
       const second = other.get(uri)
-      await scenario.clock.sleep(60)
+      await scenario.clock.sleep(20)
       scenario.lan.heal()
       for (const got of await Promise.all([first, second])) assertRight(scenario, uri, got)
       assertAtMost(scenario.origin.sentBytes, 9 * MB, 'bytes from the origin server')
     },
+    FEW,
+  )
+
+  testSeeds(
+    'two that did not hear of each other at all find out within five seconds',
+    SLOW_WAN,
+    async (scenario) => {
+      const [one, other] = await scenario.nodes(2)
+      assert.ok(one && other)
+      const uri = scenario.file('/large', 20 * MB)
+      scenario.lan.setLink(one.address, other.address, { loss: 1 })
+      const both = [one.get(uri), other.get(uri)]
+      await scenario.clock.sleep(1000)
+      scenario.lan.setLink(one.address, other.address, { loss: 0 })
+      for (const got of await Promise.all(both)) assertRight(scenario, uri, got)
+      assertAtMost(scenario.origin.sentBytes, 28 * MB, 'bytes from the origin server')
+    },
+    FEW,
   )
 
   testSeeds(

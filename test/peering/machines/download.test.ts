@@ -7,6 +7,7 @@ import {
   MAX_REPORTS,
   MAX_WAITING,
   REPORT_INTERVAL_MS,
+  REPORTS_PER_BROADCAST,
   stepDownload,
   type DownloadCommand,
   type DownloadEvent,
@@ -28,6 +29,13 @@ const READABLE: DownloadEvent = { kind: 'readable' }
 const asked = (peer: string): DownloadEvent => ({ kind: 'asked', peer })
 const wake = (ms: number): DownloadEvent & DownloadCommand => ({ kind: 'wake', at: at(ms) })
 const progress = (...to: string[]): DownloadCommand => ({ kind: 'send-progress', to })
+
+/** Reports that nobody waits for. */
+const quiet = (from: number, count: number) =>
+  Array.from({ length: count }, (_, each) => {
+    const ms = (from + each) * REPORT_INTERVAL_MS
+    return [wake(ms), 'downloading', wake(ms + REPORT_INTERVAL_MS)] as const
+  })
 
 testScripts(machine, {
   'FIG. 7, 216A and 216B: "downloading" is broadcast when the growing copy can be read': [
@@ -51,6 +59,14 @@ testScripts(machine, {
   '216C: with nobody waiting nothing is sent': [
     [BEGIN, 'downloading', wake(500)],
     [wake(500), 'downloading', wake(1000)],
+  ],
+  '216C: what takes long is told to everybody again, every tenth report': [
+    [BEGIN, 'downloading', wake(500)],
+    [READABLE, 'downloading', DOWNLOADING],
+    ...quiet(1, REPORTS_PER_BROADCAST - 1),
+    [wake(5000), 'downloading', DOWNLOADING, wake(5500)],
+    ...quiet(11, REPORTS_PER_BROADCAST - 1),
+    [wake(10_000), 'downloading', DOWNLOADING, wake(10_500)],
   ],
   '216C: woken early, it reports nothing': [
     [BEGIN, 'downloading', wake(500)],
