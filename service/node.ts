@@ -130,6 +130,11 @@ export class Node {
     this.#log.warn(`nothing can be stored: ${what}`)
   }
 
+  /** Resolves when every index that has passed through was read for its digests. */
+  digestsRead(): Promise<void> {
+    return this.#gathered.idle()
+  }
+
   async #startGathering(): Promise<void> {
     this.#gathered.start()
     this.#running.push(() => this.#gathered.stop())
