@@ -76,13 +76,15 @@ export class TagScanner {
   }
 
   #tag(tag: string): void {
-    if (tag.startsWith('<![CDATA[')) return this.#events.text(tag.slice(9, -3))
-    if (tag.startsWith('<!--') || tag.startsWith('<?')) return
-    if (tag.startsWith('<!')) {
+    const second = tag.charCodeAt(1)
+    if (second === QUESTION) return
+    if (second === EXCLAMATION) {
+      if (tag.startsWith('<![CDATA[')) return this.#events.text(tag.slice(9, -3))
+      if (tag.startsWith('<!--')) return
       if (this.#language === 'xml') throw new UnreadableIndex('a declaration in XML')
       return
     }
-    const [, slash, written] = /^<(\/?)([A-Za-z_][\w.:-]*)/.exec(tag) ?? []
+    const [, slash, written] = NAME.exec(tag) ?? []
     if (written === undefined) {
       if (this.#language === 'html') return
       throw new UnreadableIndex('a tag without a name')
@@ -94,8 +96,11 @@ export class TagScanner {
   }
 }
 
-/** Just behind the tag that begins at `start`; -1 when its end has not come. A `>` in quotes ends nothing. */
+/** Just behind the tag that begins at `start`; -1 when its end has not come. */
 function endOfTag(text: string, start: number): number {
+  const second = text.charCodeAt(start + 1)
+  // Most are plain tags.
+  if (second !== EXCLAMATION && second !== QUESTION) return endOfPlainTag(text, start)
   for (const [opening, closing] of UNITS) {
     if (text.startsWith(opening, start)) {
       const end = text.indexOf(closing, start + opening.length)
@@ -104,15 +109,26 @@ function endOfTag(text: string, start: number): number {
     // It may still become one.
     if (opening.startsWith(text.slice(start, start + opening.length))) return -1
   }
-  let quote = ''
+  return endOfPlainTag(text, start)
+}
+
+/** A `>` in quotes ends nothing. */
+function endOfPlainTag(text: string, start: number): number {
+  let quote = 0
   for (let at = start + 1; at < text.length; at++) {
-    const character = text[at] ?? ''
-    if (quote !== '') quote = character === quote ? '' : quote
-    else if (character === '"' || character === "'") quote = character
-    else if (character === '>') return at + 1
+    const code = text.charCodeAt(at)
+    if (quote !== 0) quote = code === quote ? 0 : quote
+    else if (code === DOUBLE_QUOTE || code === SINGLE_QUOTE) quote = code
+    else if (code === GREATER) return at + 1
   }
   return -1
 }
+
+const EXCLAMATION = 0x21
+const DOUBLE_QUOTE = 0x22
+const SINGLE_QUOTE = 0x27
+const GREATER = 0x3e
+const QUESTION = 0x3f
 
 const UNITS = [
   ['<!--', '-->'],
@@ -120,6 +136,7 @@ const UNITS = [
   ['<?', '?>'],
 ] as const
 
+const NAME = /^<(\/?)([A-Za-z_][\w.:-]*)/
 const ATTRIBUTE = /([^\s=<>"'/]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+)))?/g
 
 function attributeOf(tag: string, from: number, wanted: string): string | undefined {
