@@ -1,17 +1,17 @@
-/** Which indexes may vouch for files on other servers (V2): only those that a rule names. */
+/** What an index may vouch for on other servers (V2): only what a rule names. */
 import { LRUCache } from 'lru-cache'
 import type { TargetUri } from '../core/target-uri.ts'
+import type { Grant } from '../verify/index-reading.ts'
 import { compileGlob, matchesGlob, type Glob } from './glob.ts'
 import type { Rules } from './rules.ts'
 
 const compiled = new LRUCache<string, Glob>({ max: 1000 })
 
-/** Whether the rule of `index` lets it give the digest of `file`. */
-export function maySpeakFor(rules: Rules, index: TargetUri, file: TargetUri): boolean {
-  return (rules.policyFor(index).speaksFor ?? []).some((pattern) => {
-    const glob = globOf(pattern)
-    return glob !== undefined && matchesGlob(glob, file)
-  })
+/** What the rule of `index` lets it give digests of, beside the files below its own root. */
+export function grantFor(rules: Rules, index: TargetUri): Grant {
+  const patterns = rules.policyFor(index).speaksFor ?? []
+  const globs = patterns.flatMap((pattern) => globOf(pattern) ?? [])
+  return { id: patterns.join(' '), includes: (file) => globs.some((glob) => matchesGlob(glob, file)) }
 }
 
 /** Patterns were checked when the configuration was read; one that cannot be compiled matches nothing. */

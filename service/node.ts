@@ -22,7 +22,7 @@ import { tunnel } from '../proxy/tunnel.ts'
 import { posted } from '../retrieval/posted.ts'
 import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import { compileRules, type Rules } from '../retrieval/rules.ts'
-import { maySpeakFor } from '../retrieval/speaks-for.ts'
+import { grantFor } from '../retrieval/speaks-for.ts'
 import { digestRecords } from '../verify/digest-records.ts'
 import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verify/gathered-indexes.ts'
 import { verifierLadder } from '../verify/ladder.ts'
@@ -152,7 +152,7 @@ export class Node {
       clock: systemClock,
       store: this.#store,
       records,
-      maySpeakFor: (index, file) => maySpeakFor(this.#rules, index, file),
+      grantFor: (index) => grantFor(this.#rules, index),
       log: (event) => this.#log.info(event, event.kind),
     })
   }

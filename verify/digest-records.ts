@@ -15,10 +15,12 @@ export interface DigestRecords {
   close(): void
   /** What every index that was read to its end says of this URI. */
   find(uri: TargetUri): readonly Claim[]
-  /** The digest of the index that was read last under this URI. */
-  versionOf(index: TargetUri): Sha256 | undefined
+  /** The version of the index that was read last under this URI. */
+  versionOf(index: TargetUri): string | undefined
   /** Begins to write what an index says; nothing of it counts before `finish`. */
-  begin(index: TargetUri, version: Sha256): IndexRecording
+  begin(index: TargetUri, version: string): IndexRecording
+  /** What other indexes said does not count any more. */
+  keepOnly(isWanted: (index: TargetUri, version: string) => boolean): void
   /** A stored body has this digest too. */
   noteBody(digest: Digest, body: Sha256): void
   /** The SHA-256 of the body that was noted with this digest. */
@@ -108,12 +110,21 @@ class Records implements DigestRecords {
     return this.#guarded(() => this.#all(sql, name).flatMap((row) => readClaim(name, row)), [])
   }
 
-  versionOf(index: TargetUri): Sha256 | undefined {
+  versionOf(index: TargetUri): string | undefined {
     const sql = "SELECT version FROM indexes WHERE uri = ? AND state = 'read'"
-    return this.#guarded(() => this.#all(sql, index)[0]?.['version'] as Sha256 | undefined, undefined)
+    return this.#guarded(() => this.#all(sql, index)[0]?.['version'] as string | undefined, undefined)
   }
 
-  begin(index: TargetUri, version: Sha256): IndexRecording {
+  keepOnly(isWanted: (index: TargetUri, version: string) => boolean): void {
+    this.#guarded(() => {
+      for (const { id, uri, version } of this.#all(
+        "SELECT id, uri, version FROM indexes WHERE state = 'read'",
+      ))
+        if (!isWanted(String(uri) as TargetUri, String(version))) this.#retire('id = ?', Number(id))
+    }, undefined)
+  }
+
+  begin(index: TargetUri, version: string): IndexRecording {
     const sql = "INSERT INTO indexes (uri, version, state, digests) VALUES (?, ?, 'begun', 0)"
     const id = this.#guarded(() => Number(this.#run(sql, index, version).lastInsertRowid), undefined)
     return {

@@ -20,7 +20,7 @@ import { oneSpelling } from './apt-uri.ts'
 import { digestInUrl } from './digest-in-url.ts'
 import type { DigestRecords } from './digest-records.ts'
 import type { Claim } from './digest-rows.ts'
-import { readIndex } from './index-reading.ts'
+import { isGranted, readIndex, versionOf, type Grant } from './index-reading.ts'
 import { findIndex, type FoundIndex } from './metadata/index-kinds.ts'
 
 export interface GatheredIndexesSettings {
@@ -35,8 +35,8 @@ export interface GatheredIndexesComponents {
   readonly clock: Clock
   readonly store: Pick<Store, 'subscribe' | 'read' | 'lookup' | 'list'>
   readonly records: DigestRecords
-  /** Whether a rule lets this index speak for a file beyond its own root. */
-  readonly maySpeakFor: (index: TargetUri, file: TargetUri) => boolean
+  /** What a rule lets an index speak for beyond its own root; it does not change while the node runs. */
+  readonly grantFor: (index: TargetUri) => Grant
   readonly log: (event: GatheringEvent) => void
 }
 
@@ -111,8 +111,10 @@ class Gathering implements GatheredIndexes {
   }
 
   start(): void {
-    const { store, records } = this.#components
+    const { store, records, grantFor } = this.#components
     records.open()
+    // What an index may no longer speak for does not count; it is read again when it comes again.
+    records.keepOnly((index, version) => isGranted(version, grantFor(index)))
     this.#unsubscribe = store.subscribe(({ kind, response }) => kind === 'stored' && this.#notice(response))
     if (records.count() === 0) this.#running = this.#catchUp().finally(() => this.#ended())
   }
@@ -178,11 +180,16 @@ class Gathering implements GatheredIndexes {
   }
 
   #indexOf(response: StoredResponse): FoundIndex | undefined {
-    const { status, uri, fields, size, digest } = response
+    const { status, uri, fields, size } = response
     if (status !== 200 || size > this.#settings.maxStoredBytes) return undefined
     const found = findIndex(uri, fieldValue(fields, 'content-type'))
-    if (found === undefined || this.#components.records.versionOf(uri) === digest) return undefined
+    if (found === undefined || this.#isRead(response)) return undefined
     return response.source === 'internet' || this.#isListed(response) ? found : undefined
+  }
+
+  #isRead(response: StoredResponse): boolean {
+    const { records, grantFor } = this.#components
+    return records.versionOf(response.uri) === versionOf(response, grantFor(response.uri))
   }
 
   /** Whoever sent it: an index from the origin server names these very bytes. */

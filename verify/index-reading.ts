@@ -13,8 +13,25 @@ import type { Mention } from './metadata/mention.ts'
 export interface IndexReadingComponents extends DecodingBounds {
   readonly store: Pick<Store, 'read' | 'lookup'>
   readonly records: DigestRecords
-  /** Whether a rule lets this index speak for a file beyond its own root. */
-  readonly maySpeakFor: (index: TargetUri, file: TargetUri) => boolean
+  /** What a rule lets this index speak for beyond its own root. */
+  readonly grantFor: (index: TargetUri) => Grant
+}
+
+/** Files elsewhere for which an index may speak. */
+export interface Grant {
+  /** Another text for every other grant; empty where there is none. */
+  readonly id: string
+  readonly includes: (file: TargetUri) => boolean
+}
+
+/** What is read of an index depends on its bytes and on what it may speak for. */
+export function versionOf({ digest }: Pick<StoredResponse, 'digest'>, { id }: Grant): string {
+  return `${digest} ${id}`
+}
+
+/** Whether a version was read under this very grant. */
+export function isGranted(version: string, { id }: Grant): boolean {
+  return version.slice(version.indexOf(' ') + 1) === id
 }
 
 export interface IndexCounts {
@@ -36,8 +53,9 @@ export async function readIndex(
   signal: AbortSignal,
 ): Promise<IndexCounts> {
   const { records } = components
-  const recording = records.begin(response.uri, response.digest)
-  const claims = new ClaimBuffer(recording, (each) => claimOf(response.uri, found, each, components))
+  const grant = components.grantFor(response.uri)
+  const recording = records.begin(response.uri, versionOf(response, grant))
+  const claims = new ClaimBuffer(recording, (each) => claimOf(found, each, grant))
   try {
     await parse(response, found, claims, components, signal)
   } catch (error) {
@@ -82,15 +100,14 @@ function textIn(
 
 /** What is said of one file; `undefined` when this index may not say it. */
 function claimOf(
-  index: TargetUri,
   { base, scope }: FoundIndex,
   { reference, digest, size }: Mention,
-  { maySpeakFor }: IndexReadingComponents,
+  grant: Grant,
 ): readonly [TargetUri, Claim] | undefined {
   const href = URL.parse(reference, base)?.href
   const uri = href === undefined ? undefined : parseTargetUri(href)
   if (uri === undefined) return undefined
-  if (!uri.startsWith(scope) && !maySpeakFor(index, uri)) return undefined
+  if (!uri.startsWith(scope) && !grant.includes(uri)) return undefined
   return [oneSpelling(uri), size === undefined ? { digest } : { digest, size }]
 }
 

@@ -31,7 +31,7 @@ function claim(digit: string, size?: number): Claim {
 }
 
 function record(records: DigestRecords, index: TargetUri, claims: [TargetUri, Claim][], version = 'v'): void {
-  const recording = records.begin(index, version as Sha256)
+  const recording = records.begin(index, version)
   recording.add(claims)
   recording.finish()
 }
@@ -42,7 +42,7 @@ function many(count: number): [TargetUri, Claim][] {
 
 test('what an index says counts once it has been read to its end', () => {
   const { records } = open()
-  const recording = records.begin(INDEX, 'v' as Sha256)
+  const recording = records.begin(INDEX, 'v')
   recording.add([[X, claim('a', 7)]])
   assert.deepEqual([records.find(X), records.versionOf(INDEX)], [[], undefined])
   recording.finish()
@@ -64,7 +64,7 @@ test('a new version replaces the one before, and its space is given back', () =>
 test('a reading that is given up leaves what was known', () => {
   const { records } = open()
   record(records, INDEX, [[X, claim('a')]])
-  const recording = records.begin(INDEX, 'w' as Sha256)
+  const recording = records.begin(INDEX, 'w')
   recording.add([[X, claim('b')]])
   recording.giveUp()
   assert.deepEqual([records.find(X), records.versionOf(INDEX), records.count()], [[claim('a')], 'v', 1])
@@ -90,7 +90,7 @@ test('beyond the bound the index that was read first makes room', () => {
 
 test('an index that is larger than the bound is not kept at all', () => {
   const { records } = open(':memory:', 10)
-  const recording = records.begin(INDEX, 'v' as Sha256)
+  const recording = records.begin(INDEX, 'v')
   assert.throws(() => recording.add(many(11)), RangeError)
   recording.giveUp()
   assert.equal(records.count(), 0)
@@ -101,7 +101,7 @@ test('all of it is there after a restart, but what was half read', () => {
   const first = open(path)
   record(first.records, INDEX, [[X, claim('a', 7)]])
   first.records.noteBody({ algorithm: 'sha-512', hex: 'c'.repeat(128) }, 'd'.repeat(64) as Sha256)
-  first.records.begin(OTHER, 'v' as Sha256).add([[OTHER, claim('b')]])
+  first.records.begin(OTHER, 'v').add([[OTHER, claim('b')]])
   first.records.close()
   const { records } = open(path)
   assert.deepEqual([records.find(X), records.find(OTHER), records.count()], [[claim('a', 7)], [], 1])

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
@@ -7,7 +10,7 @@ import { memoryStore } from '../../cache/memory-store.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { ResponseHead, Store } from '../../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
-import { digestRecords } from '../../verify/digest-records.ts'
+import { digestRecords, type DigestRecords } from '../../verify/digest-records.ts'
 import {
   gatheredIndexes,
   MAX_WAITING,
@@ -121,7 +124,9 @@ for (const [what, index, file] of [
     assert.equal(strict.log[0]?.kind === 'index-read' && strict.log[0].outside, 1)
     await strict.gathered.stop()
 
-    const allowed = scene({ maySpeakFor: (from, to) => from === index && to === file })
+    const allowed = scene({
+      grantFor: (from) => ({ id: 'granted', includes: (to) => from === index && to === file }),
+    })
     await allowed.put(index, page(uri(file), HEX), HTML)
     await allowed.gathered.idle()
     assert.equal(allowed.gathered.known(uri(file))?.digest.hex, HEX)
@@ -222,20 +227,43 @@ test('stopping ends what is being read', async () => {
   assert.deepEqual(log, [])
 })
 
+test('what an index was allowed to say and is no longer, does not count after a restart', async () => {
+  const path = join(mkdtempSync(join(tmpdir(), 'ihave-grants-')), 'digests.sqlite')
+  const records = () =>
+    digestRecords({ path, maxDigests: 1000 }, { onDamage: (reason) => assert.fail(reason) })
+  const elsewhere = uri('http://q.test/x.whl')
+  const granted = scene({ records: records(), grantFor: () => ({ id: 'a b', includes: () => true }) })
+  await granted.put(SIMPLE, page(elsewhere, HEX), HTML)
+  await granted.gathered.idle()
+  assert.equal(granted.gathered.known(elsewhere)?.digest.hex, HEX)
+  await granted.gathered.stop()
+  const { gathered } = scene({ records: records(), grantFor: () => ({ id: 'b', includes: () => true }) })
+  assert.equal(gathered.known(elsewhere), undefined)
+  await gathered.stop()
+  rmSync(dirname(path), { recursive: true })
+})
+
+const NO_GRANT = { id: '', includes: () => false }
+
 interface Given {
-  readonly maySpeakFor?: GatheredIndexesComponents['maySpeakFor']
+  readonly grantFor?: GatheredIndexesComponents['grantFor']
+  readonly records?: DigestRecords
   readonly store?: Store
   readonly beforeReading?: () => Promise<void>
 }
 
-function scene({ maySpeakFor = () => false, store: given, beforeReading = async () => {} }: Given = {}) {
+function scene({
+  grantFor = () => NO_GRANT,
+  store: given,
+  records: kept,
+  beforeReading = async () => {},
+}: Given = {}) {
   const clock = manualClock()
   const store = given ?? memoryStore({ maxBytes: 10_000_000, clock })
   const log: GatheringEvent[] = []
-  const records = digestRecords(
-    { path: ':memory:', maxDigests: 1000 },
-    { onDamage: (reason) => assert.fail(reason) },
-  )
+  const records =
+    kept ??
+    digestRecords({ path: ':memory:', maxDigests: 1000 }, { onDamage: (reason) => assert.fail(reason) })
   const slowly: GatheredIndexesComponents['store'] = {
     subscribe: (listener) => store.subscribe(listener),
     lookup: (each) => store.lookup(each),
@@ -247,7 +275,7 @@ function scene({ maySpeakFor = () => false, store: given, beforeReading = async 
   }
   const gathered = gatheredIndexes(
     { maxWaitMs: 400, maxStoredBytes: 50_000, maxDecodedBytes: 400_000 },
-    { clock, store: slowly, records, maySpeakFor, log: (event) => log.push(event) },
+    { clock, store: slowly, records, grantFor, log: (event) => log.push(event) },
   )
   gathered.start()
   const put = async (
