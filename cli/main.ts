@@ -11,6 +11,18 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'cache ls': async () => (await import('./cache-ls.ts')).cacheLs,
   'cache purge': async () => (await import('./cache-purge.ts')).cachePurge,
   'cache verify': async () => (await import('./cache-verify.ts')).cacheVerify,
+  'publish init': async () => (await import('./publish-init.ts')).publishInit,
+  'publish add': async () => (await import('./publish-add.ts')).publishAdd,
+  'publish release': async () => (await import('./publish-release.ts')).publishRelease,
+  'publish refresh': async () => (await import('./publish-release.ts')).publishRefresh,
+  'publish rotate': async () => (await import('./publish-rotate.ts')).publishRotate,
+  'publish list': async () => (await import('./publish-list.ts')).publishList,
+  'update check': async () => (await import('./update-run.ts')).updateCheck,
+  'update run': async () => (await import('./update-run.ts')).updateRun,
+  'update now': async () => (await import('./update-now.ts')).updateNow,
+  'update status': async () => (await import('./update-status.ts')).updateStatus,
+  'update history': async () => (await import('./update-status.ts')).updateHistory,
+  'update rollback': async () => (await import('./update-rollback.ts')).updateRollback,
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -16,6 +16,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { admit, type Admission } from './admission.ts'
+import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
@@ -388,7 +389,7 @@ export class Arrival {
     const peer = peerOf(source)
     this.#release(copy, source, expectation)
     let at = opened.from
-    for await (const chunk of opened.body) {
+    for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
       if (signal.aborted) return
       this.report.bytes[source.kind] += chunk.length
       checkEnd(copy, at + chunk.length, peer)

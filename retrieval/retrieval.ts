@@ -33,6 +33,7 @@ import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason } from '../verify/shunned-peers.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
+import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
 import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
@@ -266,9 +267,11 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** The bytes of `span` for an application, as they come. @throws Fault why they do not. */
-  async *read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    yield* copy.read(span, AbortSignal.any([signal, this.#failed.signal]))
-    if (this.#failed.signal.aborted) throw this.#failed.signal.reason
+  read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const failed = this.#failed.signal
+    return endingBody(copy.read(span, AbortSignal.any([signal, failed])), (how) => {
+      if (how === 'complete' && failed.aborted) throw failed.reason
+    })
   }
 
   /** Whether it comes from the origin server alone: then any part of it can be had there. */

@@ -18,6 +18,7 @@ export const OPERATIONS = {
   listCache: 'POST /cache/list',
   purgeCache: 'POST /cache/purge',
   verifyCache: 'POST /cache/verify',
+  checkUpdates: 'POST /updates/check',
 } as const
 
 export type OperationName = (typeof OPERATIONS)[keyof typeof OPERATIONS]

@@ -30,6 +30,7 @@ import { noOriginDigests, originDigests } from '../verify/origin-digests.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
+import { machineBoot } from './boot.ts'
 import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
 import { startControl } from './control-server.ts'
@@ -37,9 +38,17 @@ import { controlPath } from './control.ts'
 import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
+import {
+  checkAll,
+  checkTrust,
+  ProductUpdates,
+  type ProductEvent,
+  type ProductResult,
+} from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
 import type { Status } from './status.ts'
 import { tally } from './totals.ts'
+import { updateInThread } from './update-thread.ts'
 import { VERSION } from './version.ts'
 
 /** A request waits no longer than the application's patience with peers; the largest indexes of distributions fit. */
@@ -61,6 +70,7 @@ export class Node {
   readonly #peers: HttpUpstream
   readonly #store: Store
   readonly #gathered: GatheredIndexes
+  readonly #updates: readonly ProductUpdates[]
   #rules: Rules
   #id = '' as NodeId
   #assembly: Assembly | undefined
@@ -72,7 +82,10 @@ export class Node {
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
 
-  /** @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there. */
+  /**
+   * @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there or not what it
+   *   should be.
+   */
   constructor(config: Config, log: Log) {
     this.#config = config
     this.#log = log.events
@@ -88,6 +101,8 @@ export class Node {
     this.#peers = peerUpstream(this.#place?.address)
     this.#store = configuredStore(config, this.#logStore)
     this.#gathered = this.#gathering()
+    checkTrust(config.updates)
+    this.#updates = config.updates.map((product) => this.#productUpdates(product))
   }
 
   /** @throws Fault ADDRESS_IN_USE, STORE_FAILED; what had been started is stopped again. */
@@ -109,6 +124,7 @@ export class Node {
       () => this.#startPeering(),
       () => this.#startProxy(),
       () => this.#startControl(),
+      () => this.#startUpdates(),
     ]
     for (const part of parts) if (!this.#isStopping) await part()
   }
@@ -159,9 +175,30 @@ export class Node {
 
   async #startControl(): Promise<void> {
     const cache = cacheOperations({ clock: systemClock, store: this.#store, rules: () => this.#rules })
-    const operations = nodeOperations(() => this.status(), cache)
+    const operations = nodeOperations(
+      () => this.status(),
+      cache,
+      () => this.checkUpdates(),
+    )
     const control = await startControl(controlPath(this.#config), operations)
     this.#running.push(() => control.stop())
+  }
+
+  #productUpdates(product: Config['updates'][number]): ProductUpdates {
+    return new ProductUpdates(product, {
+      clock: systemClock,
+      random: systemRandom,
+      update: (config, emit, signal) => updateInThread(config, `http://${this.proxyAddress}`, emit, signal),
+      machine: machineBoot(systemClock),
+      emit: this.#logUpdate,
+    })
+  }
+
+  async #startUpdates(): Promise<void> {
+    for (const each of this.#updates) {
+      each.start()
+      this.#running.push(() => each.stop(this.#config.proxy.stopGraceMs))
+    }
   }
 
   /** Running transfers get `proxy.stopGraceMs`; safe at any moment. */
@@ -174,6 +211,11 @@ export class Node {
     await Promise.all([this.#origin.stop(), this.#peers.stop()])
     this.#log.info('stopped')
     this.#logs.flush()
+  }
+
+  /** Checks every product now; each one's result as it comes. */
+  checkUpdates(): AsyncIterable<ProductResult> {
+    return checkAll(this.#updates)
   }
 
   /** Where applications reach the proxy: `host:port`. */
@@ -207,6 +249,7 @@ export class Node {
       totals: this.#tally.totals(),
       packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
       shunned: this.#shunned.list(),
+      updates: this.#updates.map((each) => each.status()),
     }
   }
 
@@ -380,6 +423,13 @@ export class Node {
       case 'warning':
         return this.#log.warn(event.detail, event.message)
     }
+  }
+
+  readonly #logUpdate = (event: ProductEvent): void => {
+    if (event.event === 'progress') return
+    const { event: kind, ...fields } = event
+    const isBad = kind === 'refused' || kind === 'retry' || kind === 'rolled-back'
+    this.#log[isBad ? 'warn' : 'info'](fields, `update: ${kind}`)
   }
 
   readonly #logStore = (event: { readonly kind: string }): void => {

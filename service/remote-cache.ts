@@ -10,6 +10,7 @@ import type {
 } from './cache-operations.ts'
 import type { Operations } from './control-server.ts'
 import { ask, OPERATIONS } from './control.ts'
+import type { ProductResult } from './product-updates.ts'
 import type { Status } from './status.ts'
 
 /** The cache of the node that listens at `path`. @throws Fault UNREACHABLE, and what the node's own operations throw. */
@@ -22,13 +23,23 @@ export function remoteCache(path: string): CacheOperations {
 }
 
 /** What a running node answers. */
-export function nodeOperations(status: () => Status, cache: CacheOperations): Operations {
+export function nodeOperations(
+  status: () => Status,
+  cache: CacheOperations,
+  updates: () => AsyncIterable<ProductResult>,
+): Operations {
   return {
     [OPERATIONS.status]: () => [status()],
     [OPERATIONS.listCache]: (question) => cache.list(listQuestion(question)),
     [OPERATIONS.purgeCache]: (question) => cache.purge(purgeQuestion(question)),
     [OPERATIONS.verifyCache]: () => cache.verify(),
+    [OPERATIONS.checkUpdates]: updates,
   }
+}
+
+/** Makes the node that listens at `path` check its products now. @throws Fault UNREACHABLE */
+export function checkUpdates(path: string): AsyncIterable<ProductResult> {
+  return ask(path, OPERATIONS.checkUpdates) as AsyncIterable<ProductResult>
 }
 
 /** @throws Fault BAD_REQUEST, likewise below. */

@@ -34,7 +34,7 @@ export interface Setting<T> {
 }
 
 /** Keeps `T`, which an annotation would lose. */
-function setting<T>(definition: Setting<T>): Setting<T> {
+export function setting<T>(definition: Setting<T>): Setting<T> {
   return definition
 }
 

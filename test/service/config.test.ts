@@ -64,6 +64,7 @@ test('the defaults are those of the patents and of a plain LAN', () => {
     control: { socket: 'auto' },
     rules: [],
     presets: [...PRESET_NAMES],
+    updates: [],
   })
 })
 
@@ -116,6 +117,7 @@ presets: [apt]
     control: { socket: join(BASE, 'run.sock') },
     rules: [],
     presets: ['apt'],
+    updates: [],
   })
 })
 

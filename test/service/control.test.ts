@@ -23,6 +23,7 @@ const STATUS: Status = {
   totals: tally().totals(),
   packets: {},
   shunned: [],
+  updates: [],
 }
 
 function directory(t: TestContext): string {
@@ -50,6 +51,7 @@ const SILENT: Operations = {
   [OPERATIONS.listCache]: () => [],
   [OPERATIONS.purgeCache]: () => [],
   [OPERATIONS.verifyCache]: () => [],
+  [OPERATIONS.checkUpdates]: () => [],
 }
 
 /** A socket that nobody listens on any more, as a killed node leaves it. */
