@@ -31,7 +31,7 @@ import { mayNameToLan } from '../cache/semantics/sharing-gate.ts'
 import { notModifiedApplies } from '../cache/semantics/validation.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
-import type { ShunReason } from '../verify/shunned-peers.ts'
+import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 import { isPersonal } from './origin-copies.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
 import { HotResponses, type HotHit, type HotRequest } from './hot-responses.ts'
@@ -67,7 +67,7 @@ export interface ResourcesComponents {
   readonly verifier: Pick<Verifier, 'knownDigest' | 'bodyWith'>
   /** The peer that a stored body came from when only an application can tell whether it is right (V5). */
   readonly unverifiedPeer: (body: Sha256) => Address | undefined
-  readonly shun: (peer: Address, reason: ShunReason, detail: string, body?: Sha256) => void
+  readonly shun: (peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody) => void
 }
 
 export interface Resources {
@@ -163,12 +163,10 @@ class RequestPath {
     const isBad = stored.some((each) => each.source === 'peer' && each.digest === delivery.body)
     // What has come from the origin server since then settles it; where nothing has, the complaint stands.
     if (stored.length > 0 && !isBad) return false
-    shun(
-      delivery.peer,
-      'asked-again',
-      `${withoutSecrets(uri)}: delivered unverified, and asked for again`,
-      delivery.body,
-    )
+    shun(delivery.peer, 'asked-again', `${withoutSecrets(uri)}: delivered unverified, and asked for again`, {
+      uri,
+      body: delivery.body,
+    })
     store.remove(uri)
     return true
   }

@@ -30,7 +30,7 @@ import type { DownloadProgress } from '../peering/local-copies.ts'
 import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
-import type { ShunReason } from '../verify/shunned-peers.ts'
+import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { endingBody } from './body-end.ts'
@@ -56,7 +56,7 @@ export interface RetrievalSettings extends ArrivalSettings {
 export interface RetrievalEvents {
   /** The node is fetching this from the Internet, and says so. */
   announce(retrieval: Retrieval): AnnouncedDownload
-  shun(peer: Address, reason: ShunReason, detail: string, body?: Sha256): void
+  shun(peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody): void
   /** Bytes that turned out wrong had been delivered: the next request goes to the origin server. */
   poisoned(uri: TargetUri): void
   /** Peers were asked, and none has it. */
@@ -596,7 +596,8 @@ export class Retrieval implements InquiryOwner {
 
   #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
     const detail = `${withoutSecrets(this.request.uri)}: ${fault.message}`
-    for (const peer of peers) this.#components.events.shun(peer, reason, detail, body)
+    const suspect = body === undefined ? undefined : { uri: this.request.uri, body }
+    for (const peer of peers) this.#components.events.shun(peer, reason, detail, suspect)
   }
 
   /** Whether it is what peers could have too: they cannot continue the page of an error. */

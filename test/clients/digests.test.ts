@@ -96,10 +96,28 @@ test(
   },
 )
 
+test('an index that is wrong about a file gets no honest peer shunned', { skip }, async () => {
+  const body = uniqueBody(100_000)
+  const { packument, tarball } = publish('/mistaken', body, uniqueBody(10))
+  await curl(first.proxyAddress, tarball)
+  await settled(first)
+  await curl(second.proxyAddress, packument)
+  const before = second.status().totals.receivedBytes.peer
+  const reply = await curl(second.proxyAddress, tarball)
+  await settled(second)
+  assert.deepEqual([sourceOf(reply), reply.body.equals(body)], ['internet', true])
+  assert.equal(second.status().totals.receivedBytes.peer - before, body.length)
+  assert.ok(second.status().shunned.every(({ peer }) => peer !== '127.0.0.12'))
+})
+
 /** As an npm registry has it, with a digest that is not the one by which bodies are stored. */
-function publish(root: string, body: Buffer): { readonly packument: string; readonly tarball: string } {
+function publish(
+  root: string,
+  body: Buffer,
+  listed = body,
+): { readonly packument: string; readonly tarball: string } {
   const tarball = origin.put(`${root}/thing/-/thing-1.0.0.tgz`, { body })
-  const integrity = `sha512-${createHash('sha512').update(body).digest('base64')}`
+  const integrity = `sha512-${createHash('sha512').update(listed).digest('base64')}`
   const packument = { name: 'thing', versions: { '1.0.0': { dist: { tarball, integrity } } } }
   const fields = { 'Content-Type': 'application/json', 'Cache-Control': 'max-age=300' }
   return {
