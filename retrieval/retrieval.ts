@@ -30,7 +30,7 @@ import type { DownloadProgress } from '../peering/local-copies.ts'
 import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
-import type { ShunReason } from '../verify/shunned-peers.ts'
+import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { endingBody } from './body-end.ts'
@@ -56,7 +56,7 @@ export interface RetrievalSettings extends ArrivalSettings {
 export interface RetrievalEvents {
   /** The node is fetching this from the Internet, and says so. */
   announce(retrieval: Retrieval): AnnouncedDownload
-  shun(peer: Address, reason: ShunReason, detail: string, body?: Sha256): void
+  shun(peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody): void
   /** Bytes that turned out wrong had been delivered: the next request goes to the origin server. */
   poisoned(uri: TargetUri): void
   /** Peers were asked, and none has it. */
@@ -120,6 +120,8 @@ export class Retrieval implements InquiryOwner {
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
   #expectation: Promise<Expectation> | undefined
+  /** What the origin server publishes, once it has been asked. */
+  #published: Promise<Expectation> | undefined
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
@@ -353,7 +355,7 @@ export class Retrieval implements InquiryOwner {
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
     if (!this.#arrival.mayChangeOver) return
-    void this.#expect().then((expectation) => this.#changeOver(expectation))
+    void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /**
@@ -369,7 +371,7 @@ export class Retrieval implements InquiryOwner {
     if (!isAhead) return this.#sayAgain()
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     if (isWorthIt && this.#arrival.mayChangeOver)
-      void this.#expect().then((expectation) => this.#changeOver(expectation))
+      void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
@@ -479,10 +481,18 @@ export class Retrieval implements InquiryOwner {
     return this.#expectation
   }
 
+  /** Now that a peer has it, the origin server is asked for a digest where nothing else is known (V3). */
+  async #expectOfPeers(): Promise<Expectation> {
+    const expectation = await this.#expect()
+    if (expectation.kind !== 'askable') return expectation
+    this.#published ??= this.#components.verifier.ask(this.request).catch(() => NO_EXPECTATION)
+    return this.#published
+  }
+
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
-    return isOriginAlone ? NO_EXPECTATION : this.#expect()
+    return isOriginAlone ? NO_EXPECTATION : this.#expectOfPeers()
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {
@@ -606,16 +616,24 @@ export class Retrieval implements InquiryOwner {
   /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
     const peers = [...this.#arrival.contributors]
-    const body = await this.#arrival.sha256()
-    this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, body)
+    // A name that changes may mean other bytes there, and honestly so.
+    if (await this.#mayBeAnotherVersion()) this.#shun(peers, 'broke-off', fault)
+    else
+      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
     if (!this.#isAnswered) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
   }
 
+  async #mayBeAnotherVersion(): Promise<boolean> {
+    const expectation = await this.#expectOfPeers()
+    return expectation.kind === 'digest' && expectation.rung === 'V3' && !this.request.policy.immutable
+  }
+
   #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
     const detail = `${withoutSecrets(this.request.uri)}: ${fault.message}`
-    for (const peer of peers) this.#components.events.shun(peer, reason, detail, body)
+    const suspect = body === undefined ? undefined : { uri: this.request.uri, body }
+    for (const peer of peers) this.#components.events.shun(peer, reason, detail, suspect)
   }
 
   /** Whether it is what peers could have too: they cannot continue the page of an error. */
