@@ -11,6 +11,7 @@ import { aptCold } from './apt-cold.ts'
 import { codec } from './codec.ts'
 import { join as joining } from './join.ts'
 import { hit } from './hit.ts'
+import { lan } from './lan.ts'
 import { measureGroup, type Benchmark, type GroupResult } from './measure.ts'
 import { questions } from './questions.ts'
 import { groupText, overviewText, thisMachine, writeResults } from './report.ts'
@@ -33,6 +34,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   crowd,
   classics,
   soak,
+  lan,
 ]
 
 const { values, positionals } = parseArgs({
@@ -42,6 +44,7 @@ const { values, positionals } = parseArgs({
     requests: { type: 'string', default: '100000' },
     seconds: { type: 'string', default: '300' },
     seed: { type: 'string' },
+    nodes: { type: 'string', default: '20' },
     results: { type: 'string', default: join(import.meta.dirname, 'results') },
   },
   allowPositionals: true,
@@ -89,7 +92,12 @@ async function inWorkspace(
   try {
     const { requests, seconds, seed = String(systemRandom.uint32()) } = values
     const soakLimits = { requests: Number(requests), seconds: Number(seconds), seed: Number(seed) }
-    await work({ directory, atEnd: (undo) => void undos.push(undo), soak: soakLimits })
+    await work({
+      directory,
+      atEnd: (undo) => void undos.push(undo),
+      soak: soakLimits,
+      nodes: Number(values.nodes),
+    })
   } finally {
     for (const undo of undos.toReversed()) await undo()
   }
