@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- [--rounds 5] [--group name]… [names…]`: runs the benchmarks, prints their tables, writes
- * bench/results/. With `--group` only those groups, and nothing is written.
+ * `npm run bench -- [--rounds 5] [--group name]… [--case name]… [names…]`: runs the benchmarks, prints their tables, writes
+ * bench/results/. With `--group` or `--case` only those, and nothing is written.
  */
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -12,7 +12,7 @@ import { codec } from './codec.ts'
 import { join as joining } from './join.ts'
 import { hit } from './hit.ts'
 import { lan } from './lan.ts'
-import { measureGroup, type Benchmark, type GroupResult } from './measure.ts'
+import { measureGroup, type Benchmark, type Case, type GroupResult } from './measure.ts'
 import { questions } from './questions.ts'
 import { groupText, overviewText, thisMachine, writeResults } from './report.ts'
 import { speed } from './speed.ts'
@@ -41,6 +41,7 @@ const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     group: { type: 'string', multiple: true, default: [] },
+    case: { type: 'string', multiple: true, default: [] },
     requests: { type: 'string', default: '100000' },
     seconds: { type: 'string', default: '300' },
     seed: { type: 'string' },
@@ -69,7 +70,7 @@ async function run(benchmark: Benchmark): Promise<void> {
   await inWorkspace(async (workspace) => {
     for await (const group of benchmark.groups(workspace)) {
       if (values.group.length > 0 && !values.group.includes(group.name)) continue
-      const result = await measureGroup(group, rounds)
+      const result = await measureGroup({ ...group, cases: group.cases.filter(isWanted) }, rounds)
       console.log(`${groupText(result)}\n`)
       results.push(result)
     }
@@ -77,7 +78,12 @@ async function run(benchmark: Benchmark): Promise<void> {
   if (benchmark.overview !== undefined) console.log(`${overviewText(benchmark.overview, results)}\n`)
   const isBroken = results.some(({ bounds }) => bounds.some(({ holds }) => !holds))
   if (benchmark.isStrict === true && isBroken) process.exitCode = 1
-  if (values.group.length === 0) writeResults(values.results, benchmark, machine, results)
+  if (values.group.length === 0 && values.case.length === 0)
+    writeResults(values.results, benchmark, machine, results)
+}
+
+function isWanted({ name }: Case): boolean {
+  return values.case.length === 0 || values.case.includes(name)
 }
 
 async function inWorkspace(

@@ -29,7 +29,17 @@ export function application(
   mkdirSync(folder, { recursive: true })
   const through = proxy === undefined ? [] : ['-x', proxy]
   const each = files.flatMap(({ sha256, path }) => ['-o', join(folder, sha256), `http://${origin}${path}`])
-  const curl = ['curl', '-sSf', '-Z', '--parallel-immediate', '--parallel-max', '8', ...through, ...each]
+  const curl = [
+    'curl',
+    '-sSf',
+    '--no-progress-meter',
+    '-Z',
+    '--parallel-immediate',
+    '--parallel-max',
+    '8',
+    ...through,
+    ...each,
+  ]
   const shell = host.start('bash', ['-c', SCRIPT, 'ask', ...curl], { stdio: ['pipe', 'pipe', 'pipe'] })
   return { ask: () => ask(shell, host.name), check: () => check(folder, files) }
 }

@@ -20,7 +20,7 @@ const files = new Map<string, Buffer>()
 const clients: string[] = []
 let bytes = 0
 
-createServer((request, response) => {
+const server = createServer((request, response) => {
   const file = contentOf(basename(request.url ?? ''))
   const [, first = '0'] = /^bytes=(\d+)-$/.exec(request.headers.range ?? '') ?? []
   const from = Number(first)
@@ -34,7 +34,10 @@ createServer((request, response) => {
     ...part,
   })
   void send(response, file, from)
-}).listen(80, address, 1024, () => process.send?.('ready'))
+})
+// A response that the line still holds back would be cut off by the end of its connection.
+server.keepAliveTimeout = 300_000
+server.listen(80, address, 1024, () => process.send?.('ready'))
 process.on('message', () => process.send?.({ bytes, clients } satisfies OriginCount))
 process.on('disconnect', () => process.exit())
 
