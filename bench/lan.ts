@@ -9,6 +9,7 @@ import type { Benchmark, Bound, Group, Workspace } from './measure.ts'
 
 const UPDATE = [910_000, 16_000, 370_000, 360_000, 240_000, 340_000]
 const LARGE = [100_000_000]
+const WARM_UP = [1001, 50_001, 200_001]
 const SIBLINGS = squidSiblings('Squid siblings', [])
 const TUNED = squidSiblings('Squid siblings, tuned', [
   'collapsed_forwarding on',
@@ -80,7 +81,8 @@ export const lan: Benchmark = {
 function groupOf({ name, sizes, storm: how, others, promises }: Workload, workspace: Workspace): Group {
   const content = join(workspace.directory, 'content')
   const files = makeFiles(content, sizes)
-  const settings = { ...how, content, files, hosts: workspace.nodes }
+  const warmUpFiles = makeFiles(content, WARM_UP)
+  const settings = { ...how, content, files, warmUpFiles, hosts: workspace.nodes }
   return {
     name,
     baseline: IHAVE,

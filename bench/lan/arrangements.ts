@@ -86,7 +86,8 @@ async function startNode(host: Host, directory: string): Promise<Server> {
   const verification = { aptConfig: 'off' }
   writeFileSync(file, JSON.stringify({ cache, verification, log: { file: join(directory, 'log') } })) // JSON is YAML
   const nodeArgs = (process.env['NODE_ARGS'] ?? '').split(' ').filter((each) => each !== '')
-  const args = [...nodeArgs, MAIN, 'start', '--config', file]
+  const profile = host.address.endsWith('.7') ? nodeArgs : []
+  const args = [...profile, MAIN, 'start', '--config', file]
   const child = host.start(process.execPath, args, { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
   await said(child, 'proxy http://')
   return { proxy: `http://127.0.0.1:${PROXY_PORT}`, host, process: child }

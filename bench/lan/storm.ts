@@ -1,5 +1,5 @@
 /** One storm: a site is built, all hosts ask, the figures are read, the site is removed. */
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cpuSeconds, residentBytes } from '../parts/process-tree.ts'
@@ -13,6 +13,8 @@ import type { UpdateFile } from './update-files.ts'
 export interface Storm {
   readonly hosts: number
   readonly files: readonly UpdateFile[]
+  /** What is asked for before. */
+  readonly warmUpFiles: readonly UpdateFile[]
   /** Where the origin server's files lie. */
   readonly content: string
   /** Between one host's asking and the next one's, in ms. */
@@ -28,10 +30,30 @@ export async function storm(settings: Storm, arrangement: Arrangement, directory
   const site = await startSite(settings.hosts, settings.content, settings.lanMegabits)
   try {
     const servers = await arrangement.start(site, directory)
-    return await measured(settings, site, servers, directory)
+    await warmUp(settings, site, servers, directory)
+    const figures = await measured(settings, site, servers, directory)
+    const keep = process.env['LAN_KEEP']
+    if (keep !== undefined) cpSync(directory, keep, { recursive: true })
+    return figures
   } finally {
     await site.remove()
     rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  }
+}
+
+/**
+ * Every host asks for other small files, one after the other: on two cores the storm would else measure how 20 processes
+ * compile their code at the same moment, which 20 machines do on cores of their own.
+ */
+async function warmUp(
+  { warmUpFiles }: Storm,
+  site: Site,
+  servers: readonly (Server | undefined)[],
+  directory: string,
+): Promise<void> {
+  for (const [at, host] of site.hosts.entries()) {
+    const folder = join(directory, 'warm-up')
+    await application(host, folder, site.origin, warmUpFiles, servers[at]?.proxy).ask()
   }
 }
 
@@ -48,11 +70,13 @@ async function measured(
   )
   await pause(500) // for the shells to wait
   const counters = await countersOf(site.hosts)
+  const before = await site.count()
   const pids = [...new Set(servers.flatMap((server) => server?.process.pid ?? []))]
   const atRest = pids.map((pid) => residentBytes([pid]))
   const cpu = pids.map((pid) => cpuSeconds([pid]))
   for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5') // the peak begins anew
-  const victim = settings.killAt === undefined ? undefined : killing(site, servers, settings.killAt * copy)
+  const victim =
+    settings.killAt === undefined ? undefined : killing(site, servers, settings.killAt * copy + before.bytes)
   const asked = await Promise.allSettled(applications.map((each, at) => asking(each, at * settings.everyMs)))
   const dead = await victim
   const origin = await site.count()
@@ -68,7 +92,7 @@ async function measured(
     after.map((each, at) => each[field] - (counters[at]?.[field] ?? 0))
   const waits = times.map(({ asked: from, done }) => done - from).toSorted((one, other) => one - other)
   return {
-    WAN: origin.bytes / copy,
+    WAN: (origin.bytes - before.bytes) / copy,
     done: Math.max(...times.map(({ done }) => done)) - Math.min(...times.map((each) => each.asked)),
     p50: waits[Math.floor((waits.length - 1) * 0.5)] ?? NaN,
     p95: waits[Math.floor((waits.length - 1) * 0.95)] ?? NaN,
