@@ -86,6 +86,7 @@ async function startNode(host: Host, directory: string): Promise<Server> {
   const verification = { aptConfig: 'off' }
   writeFileSync(file, JSON.stringify({ cache, verification, log: { file: join(directory, 'log') } })) // JSON is YAML
   const nodeArgs = (process.env['NODE_ARGS'] ?? '').split(' ').filter((each) => each !== '')
+  // One profile tells enough, and 20 would cost more than what they show.
   const profile = host.address.endsWith('.7') ? nodeArgs : []
   const args = [...profile, MAIN, 'start', '--config', file]
   const child = host.start(process.execPath, args, { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })

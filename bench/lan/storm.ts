@@ -32,6 +32,7 @@ export async function storm(settings: Storm, arrangement: Arrangement, directory
     const servers = await arrangement.start(site, directory)
     await warmUp(settings, site, servers, directory)
     const figures = await measured(settings, site, servers, directory)
+    // Logs and caches, to be looked at.
     const keep = process.env['LAN_KEEP']
     if (keep !== undefined) cpSync(directory, keep, { recursive: true })
     return figures
