@@ -8,6 +8,8 @@ import type { Host } from '../../test/lan/namespaces.ts'
 import type { UpdateFile } from './update-files.ts'
 
 export interface Application {
+  /** Settles when nothing but curl itself is left to start. */
+  readonly ready: Promise<unknown>
   /** Has curl ask. @returns when it asked and when it had everything, in seconds of the machine's clock. */
   readonly ask: () => Promise<{ readonly asked: number; readonly done: number }>
   /** @throws Error unless every file is right. */
@@ -15,7 +17,7 @@ export interface Application {
 }
 
 /** Waits for a line, so that what starting a program costs lies before the moment of asking. */
-const SCRIPT = `read -r; asked=$EPOCHREALTIME; "$@"; code=$?; echo "$asked $EPOCHREALTIME $code"`
+const SCRIPT = `echo ready; read -r; asked=$EPOCHREALTIME; "$@"; code=$?; echo "$asked $EPOCHREALTIME $code"`
 
 /** @param proxy of the form `http://address:port`; absent: asks the origin server itself. */
 export function application(
@@ -41,7 +43,8 @@ export function application(
     ...each,
   ]
   const shell = host.start('bash', ['-c', SCRIPT, 'ask', ...curl], { stdio: ['pipe', 'pipe', 'pipe'] })
-  return { ask: () => ask(shell, host.name), check: () => check(folder, files) }
+  const ready = once(shell.stdout ?? shell, 'data')
+  return { ready, ask: () => ask(shell, host.name), check: () => check(folder, files) }
 }
 
 async function ask(shell: ReturnType<Host['start']>, name: string) {

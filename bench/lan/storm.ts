@@ -54,7 +54,9 @@ async function warmUp(
 ): Promise<void> {
   for (const [at, host] of site.hosts.entries()) {
     const folder = join(directory, 'warm-up')
-    await application(host, folder, site.origin, warmUpFiles, servers[at]?.proxy).ask()
+    const each = application(host, folder, site.origin, warmUpFiles, servers[at]?.proxy)
+    await each.ready
+    await each.ask()
   }
 }
 
@@ -69,7 +71,7 @@ async function measured(
   const applications = site.hosts.map((host, at) =>
     application(host, join(directory, 'applications'), site.origin, files, servers[at]?.proxy),
   )
-  await pause(500) // for the shells to wait
+  await Promise.all(applications.map(({ ready }) => ready))
   const counters = await countersOf(site.hosts)
   const before = await site.count()
   const pids = [...new Set(servers.flatMap((server) => server?.process.pid ?? []))]
