@@ -11,7 +11,7 @@ import { ChangeSignal } from './change-signal.ts'
 import { CopyReader, type Followed } from './copy-reader.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { type BodyDigests, BodyDigester, digestSmall, PIECE_BYTES } from './piece-digests.ts'
+import { type BodyDigests, BodyDigester, type Digester, digestSmall, PIECE_BYTES } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
 
 /** So many bytes from the first one are digested all at once when the body ends there, which costs least. */
@@ -48,7 +48,8 @@ export class GrowingBody implements GrowingCopy {
   readonly #bytes: GrowingBytes
   readonly room: CopyRoom
   readonly #change = new ChangeSignal()
-  #digester = new BodyDigester()
+  readonly #newDigester: () => Digester
+  #digester: Digester
   /** The digests of a whole body that was digested at once. */
   #small: BodyDigests | undefined
   #catchingUp: Promise<void> | undefined
@@ -70,9 +71,11 @@ export class GrowingBody implements GrowingCopy {
   #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind) {
+  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind, newDigester = readingDigester) {
     this.#bytes = bytes
     this.room = room
+    this.#newDigester = newDigester
+    this.#digester = newDigester()
     this.#size = left?.size
     for (const span of left?.spans ?? []) this.#dormant.set(span.start, span)
     this.#present = this.#allPresent()
@@ -195,7 +198,7 @@ export class GrowingBody implements GrowingCopy {
       this.#dormant.clear()
       this.#present = NO_EXTENTS
       this.#size = undefined
-      this.#digester = new BodyDigester()
+      this.#digester = this.#newDigester()
       this.#small = undefined
       this.room.reset()
     })
@@ -338,7 +341,9 @@ export class GrowingBody implements GrowingCopy {
 
   async #digests(): Promise<BodyDigests> {
     const size = this.#wholeSize()
-    if (size <= DIGESTED_AT_ONCE) this.#small ??= this.#digestNow(size) ?? (await this.#digestAtOnce(size))
+    const isRead = this.#newDigester === readingDigester
+    if (isRead && size <= DIGESTED_AT_ONCE)
+      this.#small ??= this.#digestNow(size) ?? (await this.#digestAtOnce(size))
     if (this.#small !== undefined) return this.#small
     while (this.#digester.length < size) {
       if (this.#state === 'removed') throw discarded()
@@ -416,3 +421,5 @@ export class GrowingBody implements GrowingCopy {
 function discarded(): Fault {
   return new Fault('STORE_FAILED', 'the copy was discarded')
 }
+
+const readingDigester = (): Digester => new BodyDigester()

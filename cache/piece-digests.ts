@@ -29,19 +29,29 @@ export function digestSmall(bytes: Uint8Array): BodyDigests {
 }
 
 /** Follows a body from its first byte to its last and digests it, whole and by pieces. */
-export class BodyDigester {
+export interface Digester {
+  /** Bytes digested up to now. */
+  readonly length: number
+  /** Digests the next bytes of the body. */
+  update(bytes: Uint8Array): void
+  /** The digest of these bytes, when they are one piece, or what there is of the last one up to now. */
+  digestOf(span: ByteSpan): Uint8Array | undefined
+  /** The digests of the bytes up to now, as if the body ended here; more may follow. */
+  result(): BodyDigests
+}
+
+/** The one that reads every byte. */
+export class BodyDigester implements Digester {
   /** `undefined` during the first piece, which is the whole as well. */
   #whole: Hash | undefined
   readonly #pieces: Uint8Array[] = []
   #piece: Hash | undefined
   #length = 0
 
-  /** Bytes digested up to now. */
   get length(): number {
     return this.#length
   }
 
-  /** Digests the next bytes of the body. */
   update(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length;) {
       if (this.#length % PIECE_BYTES === 0) this.#nextPiece()
@@ -54,14 +64,12 @@ export class BodyDigester {
     }
   }
 
-  /** The digest of these bytes, when they are one piece, or what there is of the last one up to now. */
   digestOf({ start, end }: ByteSpan): Uint8Array | undefined {
     const isWhole = end === start + PIECE_BYTES || end === this.#length
     if (start % PIECE_BYTES !== 0 || end > this.#length || !isWhole) return undefined
     return this.#pieces[start / PIECE_BYTES] ?? this.#piece?.copy().digest()
   }
 
-  /** The digests of the bytes up to now, as if the body ended here; more may follow. */
   result(): BodyDigests {
     const last = (this.#piece?.copy() ?? createHash('sha256')).digest()
     if (this.#whole === undefined)

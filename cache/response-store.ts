@@ -28,7 +28,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { Bodies, SweepView } from './bodies.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { type CopyRoom, GrowingBody } from './growing-copy.ts'
-import type { BodyDigests } from './piece-digests.ts'
+import type { BodyDigests, Digester } from './piece-digests.ts'
 import { isSamePlace, type StoredBody } from './place.ts'
 import { PinnedBodies } from './pinned-bodies.ts'
 import type { FreedBody, Insertion, ResponseIndex } from './response-index.ts'
@@ -52,12 +52,15 @@ export interface StoreParts {
   readonly index: ResponseIndex
   readonly bodies: Bodies
   readonly log: StoreLog
+  /** How new bodies are digested; absent: by reading every byte. */
+  readonly digester?: () => Digester
 }
 
 export class ResponseStore implements Store {
   readonly #index: ResponseIndex
   readonly #bodies: Bodies
   readonly #log: StoreLog
+  readonly #digester: (() => Digester) | undefined
   readonly #books: SpaceBooks
   readonly #pinned: PinnedBodies
   readonly #room: Room<Victim>
@@ -74,6 +77,7 @@ export class ResponseStore implements Store {
     this.#index = parts.index
     this.#bodies = parts.bodies
     this.#log = parts.log
+    this.#digester = parts.digester
     this.#books = new SpaceBooks(limits.maxBytes, () => parts.bodies.overheadBytes)
     this.#pinned = new PinnedBodies(parts.bodies, this.#books)
     this.#room = new Room(this.#books, this.#evictor(), limits.maxObjectBytes ?? limits.maxBytes)
@@ -146,7 +150,7 @@ export class ResponseStore implements Store {
       room.close()
       throw error
     })
-    const copy = this.#made(room, (closing) => new GrowingBody(bytes, closing))
+    const copy = this.#made(room, (closing) => new GrowingBody(bytes, closing, undefined, this.#digester))
     this.#growing.add(copy)
     return copy
   }

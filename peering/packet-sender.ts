@@ -9,6 +9,8 @@ export type Counters = Map<string, number>
 export class PacketSender {
   readonly #transport: Transport
   readonly #counters: Counters
+  /** Packets to everybody so far. */
+  broadcasts = 0
 
   constructor(transport: Transport, counters: Counters) {
     this.#transport = transport
@@ -32,6 +34,7 @@ export class PacketSender {
     const bytes = encode(packet)
     if (!bytes) return this.count('not sent: too long')
     this.count(`sent: ${packet.type}`)
+    this.broadcasts++
     this.#transport.broadcast(bytes)
   }
 

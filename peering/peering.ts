@@ -11,7 +11,7 @@ import { Advertising } from './advertising.ts'
 import { AnnouncedDownloads, type AnnouncedDownload } from './announced-downloads.ts'
 import { Answers } from './answers.ts'
 import { AskedQuestions } from './asked-questions.ts'
-import { decode, encode, padded } from './codec.ts'
+import { decode, encode, padded, type Decoded } from './codec.ts'
 import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
@@ -51,6 +51,8 @@ export interface PeeringComponents {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Reads a datagram; absent: codec.ts. */
+  readonly decode?: (bytes: Uint8Array) => Decoded
   readonly copies: LocalCopies
   /** Peers whose word is not taken at present. */
   readonly isShunned: (peer: Address) => boolean
@@ -64,6 +66,7 @@ export class Peering {
   readonly #settings: PeeringSettings
   readonly #components: PeeringComponents
   readonly #admit: (from: Address, at: Monotonic) => boolean
+  readonly #decode: (bytes: Uint8Array) => Decoded
   readonly #sender: PacketSender
   readonly #asked = new AskedQuestions()
   readonly #downloads: AnnouncedDownloads
@@ -81,6 +84,7 @@ export class Peering {
     this.#settings = settings
     this.#components = components
     this.#admit = intake(settings.intake ?? DEFAULT_INTAKE)
+    this.#decode = components.decode ?? decode
     this.#rivals = new Rivals(settings.node)
     const sender = new PacketSender(components.transport, this.counters)
     this.#sender = sender
@@ -227,7 +231,7 @@ export class Peering {
     if (!this.#isRunning) return
     const { from, bytes, at } = datagram
     if (!this.#admit(from, at)) return this.#sender.count('dropped: too many')
-    const decoded = decode(bytes)
+    const decoded = this.#decode(bytes)
     if (decoded.kind === 'malformed') return this.#sender.count(`dropped: ${decoded.reason}`)
     const { packet } = decoded
     if (packet.node === this.#settings.node) {

@@ -23,7 +23,7 @@ export interface PresenceComponents {
   readonly clock: Clock
   readonly random: Random
   readonly peers: PeerTable
-  readonly sender: Pick<PacketSender, 'send' | 'broadcast'>
+  readonly sender: Pick<PacketSender, 'send' | 'broadcast' | 'broadcasts'>
   /** Where this node's summary stands; `undefined`: it offers nothing. */
   readonly summary: () => Edition | undefined
 }
@@ -118,15 +118,22 @@ export class Presence {
     const isNew = peers.heard(from, packet.node, at, filePort)
     if (packet.type === 'presence') this.#onPresence(from, packet, at)
     if (packet.node === undefined) return
-    const isWorthKnowing = isNew && peers.measuredPeers < MEASURED_PEERS
+    const isWorthKnowing = isNew && this.#measuresMore(at)
     if (isWorthKnowing || this.#isDue(packet, packet.node, at)) this.#ping(from, packet.node)
+  }
+
+  /** Those that have not answered yet count too: a LAN that starts all at once is not measured whole. */
+  #measuresMore(at: Monotonic): boolean {
+    let count = this.#components.peers.measuredPeers
+    for (const { sentAt } of this.#pings.values()) if (at - sentAt <= MAX_ROUND_TRIP_MS) count++
+    return count < MEASURED_PEERS
   }
 
   /** Only a periodic presence occasions a new measurement, so that questions and transfers never do. */
   #isDue(packet: ServicePacket, node: NodeId, at: Monotonic): boolean {
     const isPeriodic = packet.type === 'presence' && packet.nonce === undefined && !packet.reply
     const { peers } = this.#components
-    const isMeasured = peers.measuredPeers < MEASURED_PEERS || !peers.isBarelyKnown(node)
+    const isMeasured = this.#measuresMore(at) || !peers.isBarelyKnown(node)
     return isPeriodic && isMeasured && peers.needsMeasuring(node, at, REMEASURE_MS)
   }
 
@@ -135,7 +142,16 @@ export class Presence {
     if (!packet.reply) return
     const reply = () => this.#components.sender.send(from, this.#packet({ ...SAY_ONLY, nonce: packet.nonce }))
     if (packet.nonce !== undefined) reply()
-    else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, reply)
+    else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, this.#unlessHeard(reply))
+  }
+
+  /** Whoever says something to everybody meanwhile need not answer. */
+  #unlessHeard(reply: () => void): () => void {
+    const { sender } = this.#components
+    const before = sender.broadcasts
+    return () => {
+      if (sender.broadcasts === before) reply()
+    }
   }
 
   #measure(from: Address, { node, nonce }: PresencePacket, at: Monotonic): void {

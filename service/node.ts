@@ -20,8 +20,13 @@ import { ProxyServer } from '../proxy/proxy-server.ts'
 import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
 import { posted } from '../retrieval/posted.ts'
+import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import { compileRules, type Rules } from '../retrieval/rules.ts'
+import { grantFor } from '../retrieval/speaks-for.ts'
+import { digestRecords } from '../verify/digest-records.ts'
+import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verify/gathered-indexes.ts'
 import { verifierLadder } from '../verify/ladder.ts'
+import { noOriginDigests, originDigests } from '../verify/origin-digests.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
@@ -38,6 +43,9 @@ import type { Status } from './status.ts'
 import { tally } from './totals.ts'
 import { VERSION } from './version.ts'
 
+/** A request waits no longer than the application's patience with peers; the largest indexes of distributions fit. */
+const GATHERING = { maxWaitMs: 400, maxStoredBytes: 256 * 1024 * 1024, maxDecodedBytes: 1024 * 1024 * 1024 }
+
 /** Connections from peers at once. */
 const MAX_PEER_CONNECTIONS = 256
 
@@ -53,6 +61,7 @@ export class Node {
   readonly #origin: HttpUpstream
   readonly #peers: HttpUpstream
   readonly #store: Store
+  readonly #gathered: GatheredIndexes
   #updates: readonly ProductUpdates[] = []
   #rules: Rules
   #id = '' as NodeId
@@ -83,6 +92,7 @@ export class Node {
     this.#origin = originUpstream(this.#guard)
     this.#peers = peerUpstream(this.#place?.address)
     this.#store = configuredStore(config, this.#logStore)
+    this.#gathered = this.#gathering()
   }
 
   /** @throws Fault ADDRESS_IN_USE, STORE_FAILED, CONFIG_INVALID; what had been started is stopped again. */
@@ -101,6 +111,7 @@ export class Node {
     const parts = [
       () => this.#loadUpdates(),
       () => this.#startStore(),
+      () => this.#startGathering(),
       () => this.#startPeering(),
       () => this.#startProxy(),
       () => this.#startControl(),
@@ -124,6 +135,33 @@ export class Node {
     if (freeBytes > reserve) return
     const what = `${directory} has ${formatBytes(freeBytes)} free, cache.reserve keeps ${formatBytes(reserve)}`
     this.#log.warn(`nothing can be stored: ${what}`)
+  }
+
+  /** Resolves when every index that has passed through was read for its digests. */
+  digestsRead(): Promise<void> {
+    return this.#gathered.idle()
+  }
+
+  async #startGathering(): Promise<void> {
+    this.#gathered.start()
+    this.#running.push(() => this.#gathered.stop())
+  }
+
+  #gathering(): GatheredIndexes {
+    const { cache, verification } = this.#config
+    if (!verification.gather) return nothingGathered
+    const onDamage = (reason: string) => this.#log.warn({ reason }, 'digests were lost')
+    const records = digestRecords(
+      { path: join(cache.directory, 'digests.sqlite'), maxDigests: verification.maxDigests },
+      { onDamage },
+    )
+    return gatheredIndexes(GATHERING, {
+      clock: systemClock,
+      store: this.#store,
+      records,
+      grantFor: (index) => grantFor(this.#rules, index),
+      log: (event) => this.#log.info(event, event.kind),
+    })
   }
 
   async #startControl(): Promise<void> {
@@ -246,6 +284,10 @@ export class Node {
       { apt: verification.aptConfig },
       {
         clock: systemClock,
+        gathered: this.#gathered,
+        origins: verification.askOrigin
+          ? originDigests({ clock: systemClock, origin: this.#origin, freshForMs: freshnessLifetimeMs })
+          : noOriginDigests,
         isBadBody: (body) => this.#shunned.isBadBody(body),
         log: (event) => this.#log.info(event, event.kind),
       },

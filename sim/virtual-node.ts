@@ -2,7 +2,6 @@
  * A node as in production (service/assembly.ts) on virtual seams, with applications that ask it. The server for peers'
  * files is the product's `answerPeer`; only sockets are missing, and the disk.
  */
-import { memoryStore } from '../cache/memory-store.ts'
 import type { Policy } from '../core/policy.ts'
 import { seededRandom, type Random } from '../core/random.ts'
 import type { Store } from '../core/store.ts'
@@ -13,12 +12,15 @@ import type { NodeId } from '../peering/packets.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
 import { assemble, type Assembly, type AssemblyEvent, type AssemblySettings } from '../service/assembly.ts'
 import { shunnedPeers, type ShunnedPeers } from '../verify/shunned-peers.ts'
+import type { Decoded } from '../peering/codec.ts'
+import type { KnownBytes } from './known-bytes.ts'
 import { tableVerifier, type Proof, type TrustedTable } from './table-verifier.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 import { ask, type ApplicationRequest, type Got } from './virtual-application.ts'
 import type { Crash, VirtualHost } from './virtual-host.ts'
 import { ORIGIN_PATIENCE, PEER_PATIENCE, type Listening, type VirtualHttp } from './virtual-http.ts'
 import type { VirtualLan } from './virtual-lan.ts'
+import { virtualStore } from './virtual-store.ts'
 
 export interface VirtualNodeSettings extends Partial<Omit<AssemblySettings, 'node' | 'filePort'>> {
   readonly proof?: Proof
@@ -33,6 +35,9 @@ export interface VirtualWorld {
   readonly lan: VirtualLan
   readonly http: VirtualHttp
   readonly table: TrustedTable
+  readonly known: KnownBytes
+  /** Reads a datagram, each only once. */
+  readonly decode: (bytes: Uint8Array) => Decoded
 }
 
 export const FILE_PORT = 6515
@@ -69,6 +74,8 @@ export class VirtualNode {
   #store: Store
   #assembly: Assembly
   #listening: Listening
+  /** In former lives. */
+  #uploadedBefore = 0
 
   constructor(world: VirtualWorld, host: VirtualHost, seed: number, settings: VirtualNodeSettings = {}) {
     this.host = host
@@ -97,9 +104,9 @@ export class VirtualNode {
     return this.#assembly
   }
 
-  /** Bytes of bodies that peers were sent in this life. */
+  /** Bytes of bodies that peers were sent, in all its lives. */
   get uploadedBytes(): number {
-    return this.#listening.sentBytes
+    return this.#uploadedBefore + this.#listening.sentBytes
   }
 
   async start(): Promise<void> {
@@ -116,7 +123,8 @@ export class VirtualNode {
 
   /** An application asks. Never throws; of a node that crashes, the application hears that it has crashed. */
   get(uri: TargetUri, request: Partial<ApplicationRequest> = {}): Promise<Got> {
-    return ask(this.host.life, this.#assembly.resources, { uri, client: 'application', ...request })
+    const digester = this.#world.known.digester()
+    return ask(this.host.life, this.#assembly.resources, digester, { uri, client: 'application', ...request })
   }
 
   crash(how: Crash = 'process'): void {
@@ -129,13 +137,14 @@ export class VirtualNode {
     if (disk === 'loses its disk') this.#store = this.#newStore()
     else await this.#store.stop()
     this.#shunned = shunnedPeers({ clock: this.#world.clock })
+    this.#uploadedBefore = this.uploadedBytes
     this.#listening = this.#listen()
     this.#assembly = this.#assemble()
     await this.start()
   }
 
   #newStore(): Store {
-    return memoryStore({ clock: this.#world.clock, maxBytes: this.#settings.cacheBytes ?? 2 ** 32 })
+    return virtualStore(this.#settings.cacheBytes ?? 2 ** 32, this.#world.known)
   }
 
   #listen(): Listening {
@@ -149,7 +158,7 @@ export class VirtualNode {
 
   #assemble(): Assembly {
     const { proof = 'digest', policy, cacheBytes: _, ...settings } = this.#settings
-    const { lan, http, table } = this.#world
+    const { lan, http, table, decode } = this.#world
     const { clock, signal } = this.host.life
     const own = { ...UPDATE_URLS, ...policy }
     const node = this.#random.hex(16) as NodeId
@@ -159,6 +168,7 @@ export class VirtualNode {
         clock,
         random: this.#random,
         transport: lan.transport(this.host),
+        decode,
         store: this.#store,
         verifier: tableVerifier(proof, table, clock, this.#shunned),
         origin: http.upstream(this.host, ORIGIN_PATIENCE),
