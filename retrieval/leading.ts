@@ -5,16 +5,25 @@
 import type { Clock, EpochMs } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { fieldValue, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
+import type { ByteSpan } from '../core/ranges.ts'
 import type { PartialResponse } from '../core/store.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { Decision } from '../cache/semantics/decision.ts'
 import { conditionalFields, notModifiedApplies } from '../cache/semantics/validation.ts'
 import { admit } from './admission.ts'
+import { endingBody } from './body-end.ts'
 import { OriginCopy, type OriginHead } from './origin-copy.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
-import { broughtBy, continuingValidator, firstRange, type Brought } from './part-source.ts'
+import {
+  broughtBy,
+  continuingValidator,
+  enclosedIn,
+  firstRange,
+  isSuffix,
+  type Brought,
+} from './part-source.ts'
 import type { RetrievalRequest } from './request.ts'
-import type { RetrievalReport } from './source.ts'
+import { newReport, type RetrievalReport } from './source.ts'
 
 /** Somebody wants bytes from the origin server. */
 export interface Ask {
@@ -25,6 +34,11 @@ export interface Ask {
   readonly report: RetrievalReport
   /** Why nothing may be kept. */
   readonly unstorable?: string
+  /**
+   * `Range` for what is missing of a part that is here, where nothing tells whether more would be of the same version: an
+   * origin server that then sends the whole has answered the question, and of every other answer nothing is used.
+   */
+  readonly rest?: string | undefined
 }
 
 /** Not to be kept: for one application, as the origin server sent it. */
@@ -72,9 +86,15 @@ export class Leading {
   /**
    * @param stop ends the request, as long as nobody else has taken that over.
    * @param candidate what is to be validated.
+   * @param isFirst whether bytes of it are neither here nor coming.
    * @throws Fault when the origin server does not answer.
    */
-  async ask(ask: Ask, stop: AbortController, candidate: Candidate | undefined): Promise<Led> {
+  async ask(
+    ask: Ask,
+    stop: AbortController,
+    candidate: Candidate | undefined,
+    isFirst = false,
+  ): Promise<Led> {
     const { clock, origin } = this.#components
     const { target: uri, onInformation } = ask.request
     const { fields, range, isOther } = wordingOf(ask, candidate)
@@ -87,11 +107,19 @@ export class Leading {
       // Somebody else was quicker with what was here, or it is about something else.
       return copy === undefined ? this.ask(ask, stop, undefined) : { kind: 'copy', how: 'validated', copy }
     }
+    if (ask.rest !== undefined && response.status !== 200) {
+      await giveUp(response)
+      return this.ask({ ...ask, rest: undefined }, stop, candidate)
+    }
     const brought = broughtBy(response, range)
-    const kept = await this.#kept(ask, response, brought, requestTime, candidate)
-    if (kept instanceof OriginCopy && brought !== undefined) {
-      kept.begin({ brought, body: response.body, stop })
-      return { kind: 'copy', how: 'begun', copy: kept }
+    // Who asked for the last bytes is sent what came, and whoever asks for just these bytes later has them from here.
+    const isOtherPart = brought === undefined && isFirst && !isOther && isSuffix(range)
+    const enclosed = isOtherPart ? enclosedIn(response.fields) : brought
+    const kept = await this.#kept(ask, response, enclosed, requestTime, candidate)
+    if (kept instanceof OriginCopy && enclosed !== undefined) {
+      kept.begin({ brought: enclosed, body: response.body, stop })
+      if (brought !== undefined) return { kind: 'copy', how: 'begun', copy: kept }
+      return { kind: 'direct', response: { ...response, body: passing(kept, enclosed, ask) }, reason: '' }
     }
     // What the application wrote was changed for the sake of the copy; the answer to that is none to it.
     return isOther
@@ -137,6 +165,20 @@ export class Leading {
   }
 }
 
+async function giveUp({ body }: UpstreamResponse): Promise<void> {
+  await body[Symbol.asyncIterator]().return?.()
+}
+
+/** The bytes of a part for one application, while they are kept. */
+function passing(copy: OriginCopy, span: ByteSpan, { signal }: Ask): AsyncIterable<Uint8Array> {
+  const use = copy.use(newReport())
+  const leave = () => use.leave()
+  use.want([span])
+  if (signal.aborted) leave()
+  else signal.addEventListener('abort', leave, { once: true })
+  return endingBody(use.read(span, signal), leave)
+}
+
 /** What the origin server is asked. */
 interface Wording {
   readonly fields: Fields
@@ -147,8 +189,9 @@ interface Wording {
 }
 
 /** A part is asked for by one range and without `If-Range`: the response can then stand for the representation. */
-function wordingOf({ request, want, unstorable }: Ask, candidate: Candidate | undefined): Wording {
+function wordingOf({ request, want, unstorable, rest }: Ask, candidate: Candidate | undefined): Wording {
   const whole = withoutFields(request.fields, SELECTING_A_PART)
+  if (rest !== undefined) return { fields: withField(whole, 'Range', rest), range: undefined, isOther: false }
   const conditions = candidate === undefined ? [] : conditionalFields(candidate.head.fields)
   const asked = fieldValue(request.fields, 'range') ?? ''
   const range = want === 'part' && unstorable === undefined ? firstRange(asked) : undefined

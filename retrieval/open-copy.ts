@@ -6,6 +6,7 @@ import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { Ask } from './leading.ts'
 import type { Opened, OpenedCopy, OriginCopies } from './origin-copies.ts'
+import { rangeField } from './part-source.ts'
 import { WHOLE } from './plan.ts'
 
 /** The whole. @throws Fault when the origin server does not answer. */
@@ -22,13 +23,25 @@ export async function openSpans(
   ask: Ask,
   spansOf: (opened: OpenedCopy) => readonly ByteSpan[],
 ): Promise<Opened> {
-  const joined = await begun(origins, await origins.open(ask), spansOf)
+  const opened = await origins.open(ask)
+  const rest = ask.want === 'whole' ? restOf(opened) : undefined
+  const joined = await begun(origins, opened, spansOf)
   if (typeof joined === 'object') return joined
   // What was left here of another version has gone: the same question is answered with the version of today.
-  const again = joined === 'changed' ? await origins.open(ask) : await origins.alone(ask)
+  const again = joined === 'changed' ? await origins.open(ask) : await origins.alone({ ...ask, rest })
   const renewed = await begun(origins, again, spansOf)
   if (typeof renewed === 'object') return renewed
   return origins.alone({ ...ask, unstorable: 'the origin server does not answer consistently' })
+}
+
+/** `Range` for what is missing of a part that nothing can be joined to, where that is one run of bytes. */
+function restOf(opened: Opened): string | undefined {
+  if (opened.kind === 'direct' || opened.of.isContinuable) return undefined
+  const { size } = opened.of.copy
+  if (size === undefined || opened.of.flights.length > 0) return undefined
+  const [hole, ...others] = opened.of.copy.missing({ start: 0, end: size })
+  const isRest = hole !== undefined && others.length === 0 && hole.end - hole.start < size
+  return isRest ? rangeField(hole, size) : undefined
 }
 
 /** @returns `'refused'` when it cannot be had this way, `'changed'` when the origin server has another version. */

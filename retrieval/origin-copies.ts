@@ -174,7 +174,10 @@ export class OriginCopies {
       async (stop) => {
         const asking = { uri: ask.request.uri, key, isOutdated: false }
         this.#asking.add(asking)
-        const led = await this.#leading.ask(ask, stop, candidate).finally(() => this.#asking.delete(asking))
+        const isFirst = key !== undefined && candidate === undefined
+        const led = await this.#leading
+          .ask(ask, stop, candidate, isFirst)
+          .finally(() => this.#asking.delete(asking))
         // What is not kept is nobody's but this application's.
         if (led.kind === 'direct') onAbort(ask.signal, () => stop.abort(NO_LONGER_NEEDED))
         else this.#register(led.copy, asking)

@@ -68,6 +68,8 @@ export class OriginCopy {
   readonly #flights = new Set<Flight>()
   /** Bytes of it were, or may be, given out from anywhere: then no peer may go on with it (V§2). */
   #isSparse: boolean
+  /** It began as a part. */
+  #isPart = false
   #isOver = false
   /** Somebody has wanted bytes of it, or never will. */
   #isClaimed = false
@@ -126,9 +128,9 @@ export class OriginCopy {
     return this.#unclaimedBytes
   }
 
-  /** Whether it may stay here when nobody uses it. */
+  /** Whether it may stay here when nobody uses it: also a part that nothing can be joined to, for who asks for it again. */
   get isWorthKeeping(): boolean {
-    return this.isContinuable && !this.#isRefused
+    return (this.isContinuable || this.#isPart) && !this.#isRefused
   }
 
   get storedHead(): ResponseHead {
@@ -192,6 +194,8 @@ export class OriginCopy {
 
   /** The body of the response that began it. */
   begin(opening: Opening): void {
+    const { start, end, size } = opening.brought
+    this.#isPart ||= size !== undefined && end - start < size
     const flight = this.#flight(opening.brought, opening.stop)
     flight.accepted.resolve()
     void this.#fly(flight, async () => opening, undefined)

@@ -43,18 +43,32 @@ export function broughtBy(
   { status, fields }: UpstreamResponse,
   range: string | undefined,
 ): Brought | undefined {
-  const length = contentLength(fields)
   if (status !== 206) {
-    const size = hasContent(status) ? length : 0
+    const size = hasContent(status) ? contentLength(fields) : 0
     return { start: 0, end: size ?? Infinity, size, fields, isWholeInstead: range !== undefined }
   }
+  const part = enclosedIn(fields)
+  const [asked] = part?.size === undefined || range === undefined ? [] : (parseRange(range, part.size) ?? [])
+  const isAsked = asked !== undefined && part?.start === asked.start && part.end <= asked.end
+  return isAsked ? part : undefined
+}
+
+/**
+ * What a 206 brings by its own word, whatever was asked for (RFC 9110 15.3.7); `undefined` when it contradicts itself, or
+ * does not know the size.
+ */
+export function enclosedIn(fields: Fields): Brought | undefined {
   const part = parseContentRange(fieldValue(fields, 'content-range') ?? '')
-  if (part?.size === undefined || range === undefined) return undefined
+  if (part?.size === undefined) return undefined
   const { start, end, size } = part
-  const [asked] = parseRange(range, size) ?? []
-  const isAsked = asked !== undefined && start === asked.start && end <= asked.end
-  if (!isAsked || (length !== undefined && length !== end - start)) return undefined
+  const length = contentLength(fields)
+  if (length !== undefined && length !== end - start) return undefined
   return { start, end, size, fields: ofWhole(fields, size), isWholeInstead: false }
+}
+
+/** Whether a range says how many bytes it wants, and not where they begin: that only the answer says. */
+export function isSuffix(range: string | undefined): boolean {
+  return range?.startsWith('bytes=-') === true
 }
 
 /**

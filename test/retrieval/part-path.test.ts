@@ -38,6 +38,9 @@ function setting(file: Partial<RangedFile> = {}, scene: Partial<Scene> = {}): Se
   return { origin, node: world({ rule: { share: false }, origin: origin.answer, ...scene }) }
 }
 
+const answering = (reply: (request: UpstreamRequest, n: number) => Reply): World =>
+  world({ rule: { share: false }, origin: reply })
+
 /** A request for the bytes from `start` up to, not including, `end`. */
 function range(start: number, end: number | '', more: Fields = []): Fields {
   return [['Range', `bytes=${start}-${end === '' ? '' : end - 1}`], ...more]
@@ -376,8 +379,9 @@ describe('a file that changes between two ranges', () => {
   test('without any validator has no bytes joined to it, unless the rule says that it never changes', async () => {
     const { node, origin } = setting({ fields: [] })
     isRight(await node.get(range(0, MB)), 0, MB)
-    assert.equal(node.store.usage().partialBytes, 0)
     origin.file.body = NEW
+    const within = await node.get(range(0, MB / 2))
+    assert.deepEqual([within.how, within.text === text(0, MB / 2)], ['hit', true])
     const given = await node.get(range(MB / 2, 2 * MB))
     assert.ok(given.text === text(MB / 2, 2 * MB, NEW))
     const fixed = setting({ fields: [] }, { rule: { share: false, immutable: true } })
@@ -403,6 +407,69 @@ describe('a file that changes between two ranges', () => {
       const given = await node.get(range(0, 2 * MB))
       assert.ok(given.text === text(0, 2 * MB, NEW))
     })
+})
+
+describe('a part without any validator, when the whole is wanted', () => {
+  const fresh: Fields = [['Cache-Control', 'max-age=3600']]
+  const part = (value: string, body: string): Reply => ({
+    status: 206,
+    fields: [...fresh, ['Content-Range', value]],
+    body,
+  })
+  const lastFive: Fields = [['Range', 'bytes=-5']]
+  const rangesOf = ({ origin }: World) => origin.requests.map(({ fields }) => fieldValue(fields, 'range'))
+
+  test('has the rest asked for, and an origin server that sends the whole is asked once', async () => {
+    const node = answering((_, n) =>
+      n === 1 ? part('bytes 5-9/10', 'olden') : { status: 200, fields: fresh, body: 'new things' },
+    )
+    assert.equal((await node.get(lastFive)).text, 'olden')
+    await node.settle()
+    assert.equal((await node.get()).text, 'new things')
+    await node.settle()
+    assert.deepEqual(rangesOf(node), ['bytes=-5', 'bytes=0-4'])
+    assert.deepEqual([(await node.get()).how, node.store.usage().partialBytes], ['hit', 0])
+  })
+
+  for (const [name, second] of [
+    ['the rest', part('bytes 0-4/10', 'other')],
+    ['an error', { status: 416, fields: [['Content-Range', 'bytes */3']] }],
+  ] as const)
+    test(`is not joined with ${name}: the whole is asked for`, async () => {
+      const replies: Reply[] = [
+        part('bytes 5-9/10', 'olden'),
+        second,
+        { status: 200, fields: fresh, body: 'new things' },
+      ]
+      const node = answering((_, n) => replies[n - 1] ?? second)
+      await node.get(lastFive)
+      await node.settle()
+      const given = await node.get()
+      assert.deepEqual([given.status, given.text], [200, 'new things'])
+      assert.deepEqual(rangesOf(node), ['bytes=-5', 'bytes=0-4', undefined])
+    })
+
+  test('may be another than the suffix that was asked for: it goes on as it came, and stands where it says', async () => {
+    const node = answering(() => part('bytes 0-4/10', '01234'))
+    const given = await node.get(lastFive)
+    assert.deepEqual(
+      [given.status, given.text, field(given, 'content-range')],
+      [206, '01234', 'bytes 0-4/10'],
+    )
+    await node.settle()
+    const again = await node.get(range(1, 3))
+    assert.deepEqual([again.how, again.text], ['hit', '12'])
+  })
+
+  test('that an application leaves is kept as far as it came, and holds nothing', async () => {
+    const body = new Flow().push('012')
+    const node = answering(() => ({ ...part('bytes 0-4/10', ''), body }))
+    const application = node.ask(lastFive)
+    await node.within(application.resource)
+    application.leave()
+    await node.settle()
+    assert.ok(node.growingBytes() === 0 && node.store.usage().partialBytes <= 3)
+  })
 })
 
 describe('If-Range', () => {
@@ -431,9 +498,6 @@ describe('If-Range', () => {
 
 describe('an origin server', () => {
   const head: Fields = [...V1, ['Cache-Control', 'max-age=60']]
-  const answering = (reply: (request: UpstreamRequest, n: number) => Reply): World =>
-    world({ rule: { share: false }, origin: reply })
-
   test('that does not know ranges sends the whole once, and every range comes from that', async () => {
     const small = BYTES.subarray(0, 3 * MB)
     const node = answering(() => ({
