@@ -8,6 +8,16 @@ import { cachePurge } from './cache-purge.ts'
 import { cacheVerify } from './cache-verify.ts'
 import { EXIT } from './exit.ts'
 import { commandHelp, help, type Commands } from './help.ts'
+import {
+  siteBackup,
+  siteInit,
+  siteInvite,
+  siteJoin,
+  siteLeave,
+  siteRestore,
+  siteRevoke,
+  siteStatus,
+} from './site.ts'
 import { start } from './start.ts'
 import { status } from './status.ts'
 
@@ -17,6 +27,14 @@ const COMMANDS: Commands = {
   'cache ls': cacheLs,
   'cache purge': cachePurge,
   'cache verify': cacheVerify,
+  'site init': siteInit,
+  'site invite': siteInvite,
+  'site join': siteJoin,
+  'site leave': siteLeave,
+  'site revoke': siteRevoke,
+  'site status': siteStatus,
+  'site backup': siteBackup,
+  'site restore': siteRestore,
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -1,25 +1,28 @@
 /** The `Verifier` seam: what proves that a copy from a peer is what the origin server has (V§1). */
 import type { Digest, DigestAlgorithm, Sha256 } from './digest.ts'
+import type { Fields } from './fields.ts'
 import type { Policy } from './policy.ts'
 import type { TargetUri } from './target-uri.ts'
 
 /** What a copy from a peer must show, known before any peer is believed. */
 export type Expectation =
-  /** A digest from the URL (V1) or from an index that the machine trusts (V2). */
+  /** A digest from the URL (V1), from an index that the machine trusts (V2), or that members of the site vouch for (V4). */
   | {
       readonly kind: 'digest'
-      readonly rung: 'V1' | 'V2'
+      readonly rung: 'V1' | 'V2' | 'V4'
       readonly digest: Digest
       /** Bytes of the body, where the index says so. */
       readonly size?: number
     }
+  /** Members of the site may vouch for it (V4): known once a peer has it. */
+  | { readonly kind: 'attestable'; readonly rung: 'V4' }
   /** The application verifies for itself (V5): accept, deliver, watch for a retry. */
   | { readonly kind: 'updater'; readonly rung: 'V5' }
   /** No proof at hand (V6): nothing is taken from peers. */
   | { readonly kind: 'none'; readonly rung: 'V6' }
 
 export type Verdict =
-  | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V5' }
+  | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V4' | 'V5' }
   | { readonly kind: 'refused'; readonly reason: string }
 
 /** A whole body that waits for its verdict. */
@@ -29,11 +32,24 @@ export interface Candidate {
   digest(algorithm: DigestAlgorithm): Promise<string>
 }
 
+/** A resource of which a peer has a copy. */
+export interface AttestedQuestion {
+  readonly uri: TargetUri
+  /** The target as the application wrote it, and what its request has for the origin server. */
+  readonly target: string
+  readonly fields: Fields
+  readonly policy: Policy
+  /** Where the peer has it. */
+  readonly location: string
+}
+
 export interface Verifier {
   /** Once there is somebody whose copies are to be verified. Never fails. */
   start(): Promise<void>
   stop(): Promise<void>
   /** The strongest expectation that this URI's rule and the machine's own knowledge give, without a WAN request. */
   expect(uri: TargetUri, policy: Policy): Promise<Expectation>
+  /** What becomes of an expectation that is `attestable`, now that a peer has the file; absent: nothing. */
+  attested?(question: AttestedQuestion): Promise<Expectation>
   verify(expectation: Expectation, candidate: Candidate): Promise<Verdict>
 }

@@ -11,7 +11,7 @@ import type { Random } from '../core/random.ts'
 import type { Address } from '../core/transport.ts'
 import type { Edition } from './own-summary.ts'
 import type { PacketSender } from './packet-sender.ts'
-import type { NodeId, PresencePacket, RequestId, ServicePacket } from './packets.ts'
+import type { Extras, NodeId, PresencePacket, RequestId, ServicePacket } from './packets.ts'
 import { autoTiming, type PeerTable, type Timing, type TimingSettings } from './peer-table.ts'
 
 export interface PresenceSettings extends TimingSettings {
@@ -23,7 +23,9 @@ export interface PresenceComponents {
   readonly clock: Clock
   readonly random: Random
   readonly peers: PeerTable
-  readonly sender: Pick<PacketSender, 'send' | 'broadcast'>
+  readonly sender: Pick<PacketSender, 'send' | 'sendPlain' | 'broadcast'>
+  /** What a site has to say beside it; absent: nothing. */
+  readonly siteWords?: () => Extras
   /** Where this node's summary stands; `undefined`: it offers nothing. */
   readonly summary: () => Edition | undefined
 }
@@ -110,12 +112,12 @@ export class Presence {
     return timing && this.#settings.maxDelayMs === 'auto' ? brief(timing) : timing
   }
 
-  /** Every packet tells that its sender is alive. */
-  heard(from: Address, packet: ServicePacket, at: Monotonic): void {
+  /** Every packet tells that its sender is alive. @param isMember of the same site: then the site's words go along. */
+  heard(from: Address, packet: ServicePacket, at: Monotonic, isMember: boolean): void {
     const { peers } = this.#components
     if (packet.type === 'presence' && packet.leaving) return peers.left(packet.node)
     const isNew = peers.heard(from, packet.node, at)
-    if (packet.type === 'presence') this.#onPresence(from, packet, at)
+    if (packet.type === 'presence') this.#onPresence(from, packet, at, isMember)
     if (packet.node === undefined) return
     const isWorthKnowing = isNew && peers.measuredPeers < MEASURED_PEERS
     if (isWorthKnowing || this.#isDue(packet, packet.node, at)) this.#ping(from, packet.node)
@@ -129,12 +131,20 @@ export class Presence {
     return isPeriodic && isMeasured && peers.needsMeasuring(node, at, REMEASURE_MS)
   }
 
-  #onPresence(from: Address, packet: PresencePacket, at: Monotonic): void {
+  #onPresence(from: Address, packet: PresencePacket, at: Monotonic, isMember: boolean): void {
     this.#measure(from, packet, at)
     if (!packet.reply) return
-    const reply = () => this.#components.sender.send(from, this.#packet({ ...SAY_ONLY, nonce: packet.nonce }))
+    const reply = () => this.#reply(from, packet.nonce, isMember)
     if (packet.nonce !== undefined) reply()
     else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, reply)
+  }
+
+  /** Never longer than the question (V§4): a stranger's has no room for a signature, and no use for it. */
+  #reply(to: Address, nonce: string | undefined, isMember: boolean): void {
+    const { sender } = this.#components
+    const packet = this.#packet({ ...SAY_ONLY, nonce })
+    if (isMember) sender.send(to, packet)
+    else sender.sendPlain(to, { ...packet, extras: [] })
   }
 
   #measure(from: Address, { node, nonce }: PresencePacket, at: Monotonic): void {
@@ -180,7 +190,8 @@ export class Presence {
     const { node, filePort } = this.#settings
     const id = this.#components.random.uint32() as RequestId
     const summary = this.#components.summary()
-    return { type: 'presence', id, node, filePort, summary, extras: [], ...what }
+    const extras = this.#components.siteWords?.() ?? []
+    return { type: 'presence', id, node, filePort, summary, extras, ...what }
   }
 }
 

@@ -17,6 +17,7 @@ export const OPERATIONS = {
   listCache: 'POST /cache/list',
   purgeCache: 'POST /cache/purge',
   verifyCache: 'POST /cache/verify',
+  site: 'POST /site',
 } as const
 
 export type OperationName = (typeof OPERATIONS)[keyof typeof OPERATIONS]

@@ -9,10 +9,12 @@ import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Store } from '../core/store.ts'
+import type { Verifier } from '../core/verifier.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
 import { FileServer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
+import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
 import { originUpstream, peerUpstream, type HttpUpstream } from '../proxy/http-upstream.ts'
 import { passThrough } from '../proxy/pass-through.ts'
@@ -21,6 +23,11 @@ import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
 import { posted } from '../retrieval/posted.ts'
 import { compileRules, type Rules } from '../retrieval/rules.ts'
+import { attestationBook } from '../site/attestation-book.ts'
+import { withAttestations } from '../site/attested.ts'
+import { vouch } from '../site/vouching.ts'
+import { Site, type SiteEvent } from '../site/site.ts'
+import { siteFiles } from '../site/site-files.ts'
 import { verifierLadder } from '../verify/ladder.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
@@ -33,6 +40,7 @@ import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
 import { nodeOperations } from './remote-cache.ts'
+import { siteOperations } from './site-operations.ts'
 import type { Status } from './status.ts'
 import { tally } from './totals.ts'
 import { VERSION } from './version.ts'
@@ -52,6 +60,7 @@ export class Node {
   readonly #origin: HttpUpstream
   readonly #peers: HttpUpstream
   readonly #store: Store
+  readonly #site: Site
   #rules: Rules
   #id = '' as NodeId
   #assembly: Assembly | undefined
@@ -78,6 +87,15 @@ export class Node {
     this.#origin = originUpstream(this.#guard)
     this.#peers = peerUpstream(this.#place?.address)
     this.#store = configuredStore(config, this.#logStore)
+    this.#site = new Site(
+      { ...config.site, address: this.#place?.address ?? noTransport.address },
+      {
+        clock: systemClock,
+        random: systemRandom,
+        files: siteFiles(config.site.directory),
+        log: this.#logSite,
+      },
+    )
   }
 
   /** @throws Fault ADDRESS_IN_USE, STORE_FAILED; what had been started is stopped again. */
@@ -95,6 +113,7 @@ export class Node {
   async #startParts(): Promise<void> {
     const parts = [
       () => this.#startStore(),
+      () => this.#site.load(),
       () => this.#startPeering(),
       () => this.#startProxy(),
       () => this.#startControl(),
@@ -121,7 +140,7 @@ export class Node {
 
   async #startControl(): Promise<void> {
     const cache = cacheOperations({ clock: systemClock, store: this.#store, rules: () => this.#rules })
-    const operations = nodeOperations(() => this.status(), cache)
+    const operations = nodeOperations(() => this.status(), cache, siteOperations(this.#site))
     const control = await startControl(controlPath(this.#config), operations)
     this.#running.push(() => control.stop())
   }
@@ -178,6 +197,8 @@ export class Node {
     const isServing = place !== undefined && peering.serve
     const files = {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly?.files.open(alias),
+      summary: () => this.#assembly?.files.summary?.(),
+      document: (path: string) => this.#assembly?.files.document?.(path),
     }
     if (isServing) {
       this.#fileServer = new FileServer(
@@ -217,6 +238,7 @@ export class Node {
         log: (event) => this.#log.info(event, event.kind),
       },
     )
+    const attested = this.#attestations(verifier)
     const settings = {
       node: this.#id,
       filePort: this.#fileServer?.port ?? peering.filePort,
@@ -234,13 +256,37 @@ export class Node {
       random: systemRandom,
       transport: this.#transport(place),
       store: this.#store,
-      verifier,
+      verifier: attested,
       origin: this.#origin,
       peers: this.#peers,
       shunned: this.#shunned,
+      site: this.#site,
       rules: () => this.#rules,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),
+    })
+  }
+
+  /** V4: in force once this machine belongs to a site. */
+  #attestations(verifier: Verifier): Verifier {
+    const { site } = this.#config
+    if (!site.attest) return verifier
+    const book = attestationBook(join(this.#config.cache.directory, 'attestations.sqlite'))
+    const end = vouch({
+      site: this.#site,
+      store: this.#store,
+      book,
+      freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
+    })
+    this.#running.push(async () => {
+      end()
+      book.close()
+    })
+    return withAttestations(verifier, site, {
+      clock: systemClock,
+      site: this.#site,
+      book,
+      origin: this.#origin,
     })
   }
 
@@ -338,6 +384,11 @@ export class Node {
       case 'warning':
         return this.#log.warn(event.detail, event.message)
     }
+  }
+
+  readonly #logSite = (event: SiteEvent): void => {
+    const isBad = event.kind === 'site-failed' || event.kind === 'site-revoked'
+    this.#log[isBad ? 'warn' : 'info'](event, event.kind)
   }
 
   readonly #logStore = (event: { readonly kind: string }): void => {

@@ -22,12 +22,17 @@ export function remoteCache(path: string): CacheOperations {
 }
 
 /** What a running node answers. */
-export function nodeOperations(status: () => Status, cache: CacheOperations): Operations {
+export function nodeOperations(
+  status: () => Status,
+  cache: CacheOperations,
+  site: (question: unknown) => AsyncIterable<unknown>,
+): Operations {
   return {
     [OPERATIONS.status]: () => [status()],
     [OPERATIONS.listCache]: (question) => cache.list(listQuestion(question)),
     [OPERATIONS.purgeCache]: (question) => cache.purge(purgeQuestion(question)),
     [OPERATIONS.verifyCache]: () => cache.verify(),
+    [OPERATIONS.site]: site,
   }
 }
 

@@ -88,6 +88,8 @@ async function verdict(
       return isBadBody(candidate.sha256)
         ? refused(`the body ${candidate.sha256} proved wrong before`)
         : { kind: 'verified', rung: 'V5' }
+    // Known by now, or by nobody (site/attested.ts).
+    case 'attestable':
     case 'none':
       return refused('nothing here proves what the body should be')
   }

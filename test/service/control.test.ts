@@ -50,6 +50,7 @@ const SILENT: Operations = {
   [OPERATIONS.listCache]: () => [],
   [OPERATIONS.purgeCache]: () => [],
   [OPERATIONS.verifyCache]: () => [],
+  [OPERATIONS.site]: () => [],
 }
 
 /** A socket that nobody listens on any more, as a killed node leaves it. */
