@@ -178,9 +178,9 @@ export class Peering {
     else this.#sender.send(to, packet)
   }
 
-  /** What this node says of itself has changed. */
-  sayPresence(): void {
-    this.#presence.say()
+  /** What this node says of itself has changed. @param reply whether the others are to say the same of themselves. */
+  sayPresence(reply: boolean): void {
+    this.#presence.say(reply)
   }
 
   /** Whether a node at this address is alive now. */

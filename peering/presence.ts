@@ -89,9 +89,9 @@ export class Presence {
     this.#timers.clear()
   }
 
-  /** What this node tells of itself has changed. */
-  say(): void {
-    if (this.#running) this.#broadcast(SAY_ONLY)
+  /** What this node tells of itself has changed. @param reply whether the others are to say the same of themselves. */
+  say(reply = false): void {
+    if (this.#running) this.#broadcast({ ...SAY_ONLY, reply })
   }
 
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */

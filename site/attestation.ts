@@ -35,7 +35,8 @@ export type ReadAttestation =
 
 /** One line: the statement, a space, the signer's pass. */
 export function attest({ uri, ...vouched }: Vouched, own: Membership): string {
-  const { body, length, etag, modified, fetchedAt: at, freshUntil: until } = vouched
+  const { body, length, etag, modified } = vouched
+  const [at, until] = [Math.round(vouched.fetchedAt), Math.round(vouched.freshUntil)]
   const content = {
     site: own.site,
     url: urlDigest(uri),

@@ -141,7 +141,7 @@ export class Authority {
 
   /** A pass for a year, and never beyond the authority's own time; `undefined` for a revoked member, and for no key. */
   issue(key: string, name: string): Statement | undefined {
-    const from = this.#clock.wall()
+    const from = Math.round(this.#clock.wall()) as EpochMs
     const until = Math.min(from + PASS_MS, this.#record.until) as EpochMs
     const id = memberIdOf(key)
     const known = this.#record.members.find((each) => each.id === id)
@@ -170,7 +170,7 @@ export class Authority {
         'BAD_REQUEST',
         `expected one member, ${called.length} are called "${who}"; "ihave site status" lists them`,
       )
-    const now = this.#clock.wall()
+    const now = Math.round(this.#clock.wall()) as EpochMs
     const marked = members.map((each) => (each === member ? { ...each, isRevoked: true } : each))
     const denied = marked.filter(({ isRevoked, until }) => isRevoked && until > now).map(({ id }) => id)
     if (denied.length > MAX_DENIED)

@@ -44,7 +44,8 @@ export type SiteEvent =
 /** What a site needs of the LAN; a node whose peering is off gives none. */
 export interface SiteLan {
   readonly say: Say
-  readonly sayPresence: () => void
+  /** @param reply whether the others are to say theirs. */
+  readonly sayPresence: (reply: boolean) => void
   /** A small text from a node's port for files; `undefined` when there is none. Never fails. */
   readonly fetch: (url: string) => Promise<string | undefined>
   /** What is told of the node's copies has other names now. */
@@ -412,7 +413,7 @@ export class Site {
     await this.#save()
     if (before === undefined) this.#components.log({ kind: 'site-joined', site: record.name })
     if (before?.record.secret.key !== record.secret.key) this.#lan?.onRenamed()
-    this.#lan?.sayPresence()
+    this.#lan?.sayPresence(before === undefined)
   }
 
   #save(): Promise<void> {
