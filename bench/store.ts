@@ -1,9 +1,10 @@
 /** The disk store: starting, looking up, writing, reading, and following a body while it grows. */
-import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { diskStore } from '../cache/disk-store.ts'
 import { IndexDatabase } from '../cache/index-database.ts'
 import { systemClock } from '../core/clock.ts'
+import type { Place } from '../cache/place.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { seededRandom, systemRandom } from '../core/random.ts'
 import type { Store } from '../core/store.ts'
@@ -11,6 +12,10 @@ import { headOf, MIB, uriOf } from '../test/cache/store-fixtures.ts'
 import { elapsedMs, median, type Benchmark, type Figures, type Group } from './measure.ts'
 
 const ROWS = 100_000
+/** A tenth of the bodies have files of their own. */
+const ROWS_PER_FILE = 10
+const BODY_BYTES = 70_000
+const BODIES_PER_SEGMENT = 900
 const LARGE_MIB = 512
 
 export const store: Benchmark = {
@@ -49,17 +54,28 @@ function filling(directory: string): Group {
 function insertRows(index: IndexDatabase): void {
   const random = seededRandom(1)
   for (let row = 0; row < ROWS; row += 1) {
-    const sha256 = random.hex(32) as Sha256
-    const pieces = Buffer.from(sha256, 'hex')
-    index.insert(headOf(`pool/main/p/package-${row}_1.0_amd64.deb`), { size: 70_000, sha256, pieces })
+    const body = { size: BODY_BYTES, sha256: random.hex(32) as Sha256, pieces: new Uint8Array() }
+    index.insert(headOf(`pool/main/p/package-${row}_1.0_amd64.deb`), { ...body, place: placeOf(row) })
   }
 }
 
-/** A start must not read bodies, so they may be empty. */
+function placeOf(row: number): Place | undefined {
+  if (row % ROWS_PER_FILE === 0) return undefined
+  const start = (row % BODIES_PER_SEGMENT) * BODY_BYTES
+  return { segment: 1 + Math.floor(row / BODIES_PER_SEGMENT), start }
+}
+
+/** A start must not read bodies, so files may be empty, and segments without a byte that was written. */
 function writeEmptyBodies(index: IndexDatabase, directory: string): void {
-  for (const digest of index.digestsFrom('')) {
+  for (const { digest } of index.bodiesFrom('')) {
     mkdirSync(join(directory, 'bodies', digest.slice(0, 2)), { recursive: true })
     writeFileSync(join(directory, 'bodies', digest.slice(0, 2), digest), '')
+  }
+  mkdirSync(join(directory, 'segments'))
+  for (const { segment } of index.segments()) {
+    const path = join(directory, 'segments', String(segment))
+    writeFileSync(path, '')
+    truncateSync(path, BODIES_PER_SEGMENT * BODY_BYTES)
   }
 }
 
@@ -92,6 +108,7 @@ function operations(opened: Store): Group {
       { name: 'look up a URI of many', run: (round) => lookUp((round * 15_000) % 75_000)() },
       { name: 'look up a URI again', run: lookUp(0) },
       { name: 'store a body of 64 KiB', run: (round) => storeSmall(opened, round) },
+      { name: 'store a body of 10 KiB among 64 others', run: (round) => storeTogether(opened, round) },
       { name: 'read a body of 64 KiB, hot', run: () => readSmall(opened) },
     ],
   }
@@ -106,6 +123,22 @@ async function storeSmall(opened: Store, round: number): Promise<Figures> {
       await write(opened, `small/${round}/${number}`, [bytes])
     }
   })
+  return { time: (ms * 1000) / count }
+}
+
+async function storeTogether(opened: Store, round: number): Promise<Figures> {
+  const count = 64 * 30
+  const storeOne = async (number: number) => {
+    const bytes = Buffer.alloc(10 * 1024, 5)
+    bytes.writeUInt32LE(round * count + number)
+    await write(opened, `together/${round}/${number}`, [bytes])
+  }
+  const storeEvery64th = async (first: number) => {
+    for (let number = first; number < count; number += 64) await storeOne(number)
+  }
+  const ms = await elapsedMs(() =>
+    Promise.all(Array.from({ length: 64 }, (_, first) => storeEvery64th(first))),
+  )
   return { time: (ms * 1000) / count }
 }
 

@@ -1,6 +1,7 @@
 /**
- * The bodies of the disk store: `bodies/ab/<sha256>`, what is growing or going in `growing/`, and the lock of the
- * directory. A name in `bodies/` is only ever given to a whole body, by renaming.
+ * The bodies of the disk store: `bodies/ab/<sha256>`, small ones together in `segments/` (cache/segment-files.ts), what is
+ * growing or going in `growing/`, and the lock of the directory. A name in `bodies/` is only ever given to a whole body, by
+ * renaming.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { readdir, rm, statfs } from 'node:fs/promises'
@@ -17,7 +18,11 @@ import { lockDirectory, type Unlock } from './directory-lock.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { createGrowingFile, reopenGrowingFile } from './growing-file.ts'
 import { GrowingMemoryBudget, GrowingSmall } from './growing-small.ts'
-import type { BodyDigests } from './piece-digests.ts'
+import { OpenFiles } from './open-files.ts'
+import type { Place, StoredBody } from './place.ts'
+import type { PlaceIndex } from './place-index.ts'
+import type { FreedBody } from './response-index.ts'
+import { LEAST_QUOTA, MAX_SEGMENT_BODY, SegmentFiles } from './segment-files.ts'
 import { isMissing, storeFault } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 
@@ -29,27 +34,45 @@ const GROWING_MEMORY_BYTES = 32 * 1024 * 1024
 
 export interface BodyFilesSettings {
   readonly directory: string
+  /** The quota in bytes. */
+  readonly maxBytes: number
   /** Bytes of the file system that are left to others. */
   readonly reserveBytes: number
   /** Bytes of bodies that stay in memory. */
   readonly memoryBytes: number
 }
 
+export interface BodyFilesComponents {
+  readonly index: PlaceIndex
+  readonly random: Random
+  readonly log: StoreLog
+}
+
 export class BodyFiles implements Bodies {
   readonly #settings: BodyFilesSettings
+  readonly #index: PlaceIndex
   readonly #random: Random
   readonly #log: StoreLog
+  readonly #open = new OpenFiles()
+  readonly #segments: SegmentFiles
   readonly #reader: BodyReader
   readonly #growingMemory = new GrowingMemoryBudget(GROWING_MEMORY_BYTES)
   /** Paths in `growing/` of a former process. */
   #leftovers: readonly string[] = []
   #unlock: Unlock | undefined
 
-  constructor(settings: BodyFilesSettings, components: { readonly random: Random; readonly log: StoreLog }) {
+  constructor(settings: BodyFilesSettings, { index, random, log }: BodyFilesComponents) {
     this.#settings = settings
-    this.#reader = new BodyReader((digest) => this.#bodyPath(digest), settings.memoryBytes)
-    this.#random = components.random
-    this.#log = components.log
+    this.#index = index
+    this.#random = random
+    this.#log = log
+    const parts = { index, log, open: this.#open, freeBytes: () => this.freeBytes() }
+    this.#segments = new SegmentFiles(settings, parts)
+    this.#reader = new BodyReader(
+      this.#open,
+      (digest, place) => this.#pathOf(digest, place),
+      settings.memoryBytes,
+    )
   }
 
   async start(): Promise<void> {
@@ -59,10 +82,16 @@ export class BodyFiles implements Bodies {
       for (const path of [join(directory, 'bodies'), growing]) makeDirectory(path)
       this.#unlock = lockDirectory(directory, join(directory, 'lock'))
       this.#leftovers = readdirSync(growing).map((name) => join(growing, name))
+      this.#segments.start()
     } catch (error) {
       this.#release()
       throw storeFault(`cannot use the cache directory ${directory}`, error)
     }
+  }
+
+  async quiesce(): Promise<void> {
+    await this.#segments.stop()
+    await this.#open.closeAll()
   }
 
   async stop(): Promise<void> {
@@ -71,7 +100,11 @@ export class BodyFiles implements Bodies {
 
   async grow(): Promise<GrowingBytes> {
     this.#mustBeStarted()
-    return new GrowingSmall(this.#growingMemory, () => this.#createFile())
+    return new GrowingSmall(this.#growingMemory, {
+      largestSmall: this.#settings.maxBytes < LEAST_QUOTA ? -1 : MAX_SEGMENT_BODY,
+      createFile: () => this.#createFile(),
+      keepSmall: (name, bytes) => this.#keepSmall(name, bytes),
+    })
   }
 
   regrow(name: string): GrowingBytes | undefined {
@@ -80,7 +113,7 @@ export class BodyFiles implements Bodies {
     return isOurs ? reopenGrowingFile(path, (digest) => this.#bodyPath(digest)) : undefined
   }
 
-  read(body: BodyDigests, span: ByteSpan, allocate: Allocate = ofItsOwn): AsyncIterable<Uint8Array> {
+  read(body: StoredBody, span: ByteSpan, allocate: Allocate = ofItsOwn): AsyncIterable<Uint8Array> {
     return this.#reader.read(body, span, allocate)
   }
 
@@ -88,21 +121,30 @@ export class BodyFiles implements Bodies {
     return this.#reader.held(digest, size)
   }
 
-  readAnew(body: BodyDigests): AsyncIterable<Uint8Array> {
+  readAnew(body: StoredBody): AsyncIterable<Uint8Array> {
     return this.#reader.readAnew(body)
   }
 
-  /** Renamed at once and unlinked later, so that a body of the same name may come right behind it. */
-  async remove(digest: Sha256): Promise<void> {
+  settle(place: Place): void {
+    this.#segments.settle(place)
+  }
+
+  async remove({ digest, size, place }: FreedBody): Promise<void> {
     this.#reader.forget(digest)
-    const path = this.#bodyPath(digest)
-    const going = this.#growingPath()
-    try {
-      renameSync(path, going)
-      await rm(going, { force: true })
-    } catch (error) {
-      if (!isMissing(error)) this.#log({ kind: 'removal-failed', path, reason: describe(error) })
-    }
+    if (place === undefined) await this.#removeFile(digest)
+    else await this.#segments.free(place, size)
+  }
+
+  neighbours(place: Place): readonly FreedBody[] {
+    return this.#segments.neighbours(place)
+  }
+
+  recount(): void {
+    this.#segments.recount()
+  }
+
+  get overheadBytes(): number {
+    return this.#segments.overheadBytes
   }
 
   async freeBytes(): Promise<number> {
@@ -124,6 +166,8 @@ export class BodyFiles implements Bodies {
       if (signal.aborted) return
       files += await this.#sweepPrefix(prefix, view)
     }
+    files += await this.#segments.sweep()
+    await reportAll(this.#segments.missing(), view, signal)
     if (files > 0) this.#log({ kind: 'leftovers-removed', files })
   }
 
@@ -132,13 +176,12 @@ export class BodyFiles implements Bodies {
     const names = await readdir(join(this.#settings.directory, 'bodies', prefix)).catch(noneIfMissing)
     const listed = new Set(names)
     const unwanted = names.filter((name) => !view.isWanted(name as Sha256))
-    await Promise.all(unwanted.map((name) => this.remove(name as Sha256)))
-    for (const digest of view.digestsFrom(prefix)) {
-      if (listed.has(digest) || existsSync(this.#bodyPath(digest))) continue
-      view.missing(digest)
-      // Thousands may be missing, and requests must not wait for all of them.
-      await setImmediate()
-    }
+    await Promise.all(unwanted.map((name) => this.#removeFile(name as Sha256)))
+    const isHere = (digest: Sha256) => listed.has(digest) || existsSync(this.#bodyPath(digest))
+    const missing = view
+      .bodiesFrom(prefix)
+      .filter(({ digest, place }) => place !== undefined || !isHere(digest))
+    await reportAll(missing, view)
     return unwanted.length
   }
 
@@ -152,6 +195,31 @@ export class BodyFiles implements Bodies {
       makeDirectory(join(this.#settings.directory, 'growing'))
       return create()
     }
+  }
+
+  async #keepSmall(name: Sha256, bytes: Uint8Array): Promise<Place> {
+    const place = await this.#segments.append(bytes)
+    this.#reader.remember(name, bytes)
+    return place
+  }
+
+  /** Renamed at once and unlinked later, so that a body of the same name may come right behind it. */
+  async #removeFile(digest: Sha256): Promise<void> {
+    const path = this.#bodyPath(digest)
+    const going = this.#growingPath()
+    try {
+      // The row that named it is gone before it is.
+      this.#index.flush()
+      renameSync(path, going)
+      await this.#open.close(path)
+      await rm(going, { force: true })
+    } catch (error) {
+      if (!isMissing(error)) this.#log({ kind: 'removal-failed', path, reason: describe(error) })
+    }
+  }
+
+  #pathOf(digest: Sha256, place: Place | undefined): string {
+    return place === undefined ? this.#bodyPath(digest) : this.#segments.pathOf(place.segment)
   }
 
   #bodyPath(digest: Sha256): string {
@@ -169,6 +237,19 @@ export class BodyFiles implements Bodies {
 
   #mustBeStarted(): void {
     if (this.#unlock === undefined) throw new Fault('STORE_FAILED', 'the store is not started')
+  }
+}
+
+/** Thousands may be missing, and requests must not wait for all of them. */
+async function reportAll(
+  missing: Iterable<Omit<FreedBody, 'size'>>,
+  view: SweepView,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const body of missing) {
+    if (signal?.aborted) return
+    view.missing(body)
+    await setImmediate()
   }
 }
 

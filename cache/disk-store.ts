@@ -1,4 +1,4 @@
-/** The store on disk: `directory/{index.sqlite, bodies/, growing/, lock}` (R7.2). */
+/** The store on disk: `directory/{index.sqlite, bodies/, segments/, growing/, lock}` (R7.2). */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../core/clock.ts'
@@ -30,8 +30,11 @@ const DEFAULT_MEMORY_BYTES = 64_000_000
 export function diskStore(settings: DiskStoreSettings, components: DiskStoreComponents): Store {
   const { directory, reserveBytes = DEFAULT_RESERVE_BYTES, memoryBytes = DEFAULT_MEMORY_BYTES } = settings
   const { random, log = () => {} } = components
-  const bodies = new BodyFiles({ directory, reserveBytes, memoryBytes }, { random, log })
   const index = new IndexDatabase(join(directory, 'index.sqlite'), log)
+  const bodies = new BodyFiles(
+    { directory, reserveBytes, memoryBytes, maxBytes: settings.maxBytes },
+    { index, random, log },
+  )
   return new ResponseStore(settings, { index, bodies, log })
 }
 

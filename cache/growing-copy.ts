@@ -8,13 +8,14 @@ import { createDigest } from '../core/hash.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import { ChangeSignal } from './change-signal.ts'
+import { CopyReader, type Followed } from './copy-reader.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { type BodyDigests, BodyDigester, PIECE_BYTES } from './piece-digests.ts'
+import { type BodyDigests, BodyDigester, type Digester, digestSmall, PIECE_BYTES } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
 
-/** The largest chunk that a reader of a growing copy is handed. */
-export const CHUNK_BYTES = 256 * 1024
+/** So many bytes from the first one are digested all at once when the body ends there, which costs least. */
+const DIGESTED_AT_ONCE = 256 * 1024
 
 /** The share of the quota that one growing copy has (cache/room.ts). */
 export interface CopyRoom {
@@ -30,6 +31,8 @@ export interface CopyRoom {
   rest(): void
   /** It is in use again. */
   wake(): void
+  /** `closed` is called when the room is closed. */
+  onceClosed(closed: () => void): void
   /** The copy takes no room any more. */
   close(): void
 }
@@ -45,7 +48,10 @@ export class GrowingBody implements GrowingCopy {
   readonly #bytes: GrowingBytes
   readonly room: CopyRoom
   readonly #change = new ChangeSignal()
-  #digester = new BodyDigester()
+  readonly #newDigester: () => Digester
+  #digester: Digester
+  /** The digests of a whole body that was digested at once. */
+  #small: BodyDigests | undefined
   #catchingUp: Promise<void> | undefined
   #extents = NO_EXTENTS
   /** What is held, and what waits to be recalled. */
@@ -56,13 +62,20 @@ export class GrowingBody implements GrowingCopy {
   #told = new Map<number, SpanDigest>()
   #size: number | undefined
   #released = 0
+  #readers = 0
+  /** Those of them who also read what is not released. */
+  #heldReaders = 0
+  readonly #followed = this.#forReaders('released')
+  readonly #followedHeld = this.#forReaders('held')
   #end: Error | undefined
   #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
   #turn: Promise<unknown> = Promise.resolve()
 
-  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind) {
+  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind, newDigester = readingDigester) {
     this.#bytes = bytes
     this.room = room
+    this.#newDigester = newDigester
+    this.#digester = newDigester()
     this.#size = left?.size
     for (const span of left?.spans ?? []) this.#dormant.set(span.start, span)
     this.#present = this.#allPresent()
@@ -75,6 +88,10 @@ export class GrowingBody implements GrowingCopy {
 
   get size(): number | undefined {
     return this.#size
+  }
+
+  get readers(): number {
+    return this.#readers
   }
 
   setSize(size: number): void {
@@ -146,30 +163,12 @@ export class GrowingBody implements GrowingCopy {
     this.#change.raise()
   }
 
-  async *read(
+  read(
     span: ByteSpan,
     signal?: AbortSignal,
     which: 'released' | 'held' = 'released',
-  ): AsyncGenerator<Uint8Array> {
-    const letGo = this.#bytes.hold()
-    try {
-      for (let at = span.start; ;) {
-        if (signal?.aborted) return
-        this.#mustNotHaveEnded()
-        const end = Math.min(span.end, this.#size ?? Infinity)
-        if (at >= end) return
-        const released = which === 'held' ? Infinity : this.#released
-        const until = Math.min(this.heldUntil(at), released, end, at + CHUNK_BYTES)
-        if (until > at) {
-          const bytes = await this.#bytes.read({ start: at, end: until })
-          this.#mustNotHaveEnded()
-          at += bytes.length
-          if (!signal?.aborted) yield bytes
-        } else await this.#change.next(signal)
-      }
-    } finally {
-      letGo()
-    }
+  ): AsyncIterableIterator<Uint8Array> {
+    return new CopyReader(which === 'held' ? this.#followedHeld : this.#followed, span, signal)
   }
 
   async digest(algorithm: DigestAlgorithm): Promise<string> {
@@ -199,7 +198,8 @@ export class GrowingBody implements GrowingCopy {
       this.#dormant.clear()
       this.#present = NO_EXTENTS
       this.#size = undefined
-      this.#digester = new BodyDigester()
+      this.#digester = this.#newDigester()
+      this.#small = undefined
       this.room.reset()
     })
   }
@@ -233,6 +233,32 @@ export class GrowingBody implements GrowingCopy {
     })
   }
 
+  /** As its readers see it. */
+  #forReaders(which: 'released' | 'held'): Followed {
+    const end = () => this.#size ?? Infinity
+    return {
+      get end() {
+        return end()
+      },
+      readableUntil: (at) => Math.min(this.heldUntil(at), which === 'held' ? Infinity : this.#released),
+      mustGoOn: () => this.#mustNotHaveEnded(),
+      bytes: async (span) => this.#bytes.readNow(span) ?? this.#bytes.read(span),
+      onChange: (wake) => this.#change.onNext(wake),
+      hold: () => this.#hold(which === 'held' ? 1 : 0),
+    }
+  }
+
+  #hold(heldReaders: number): () => void {
+    const letGo = this.#bytes.hold()
+    this.#readers += 1
+    this.#heldReaders += heldReaders
+    return () => {
+      this.#readers -= 1
+      this.#heldReaders -= heldReaders
+      letGo()
+    }
+  }
+
   /** Writes, resets and the end happen one after the other, whoever asks. */
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#turn.then(work)
@@ -244,13 +270,24 @@ export class GrowingBody implements GrowingCopy {
     await this.#writeWhereRoom(gap.start, bytes)
     this.#mustBeGrowing()
     this.#mustBeWithin(gap)
+    this.#filled(gap, bytes)
+  }
+
+  #filled(gap: ByteSpan, bytes: Uint8Array): void {
     this.room.hold(bytes.length)
     this.#extents = withSpan(this.#extents, gap)
     this.#present = withSpan(this.#present, gap)
+    this.#digestFilled(gap, bytes)
+    // Hardly anybody waits for what may not be read yet.
+    if (gap.start < this.#released || this.#heldReaders > 0) this.#change.raise()
+  }
+
+  #digestFilled(gap: ByteSpan, bytes: Uint8Array): void {
+    const until = this.heldUntil(0)
+    if (until <= DIGESTED_AT_ONCE) return
     if (gap.start === this.#digester.length) this.#digester.update(bytes)
     // Failing to read back is noticed again, and then reported, by whoever asks for the digest.
-    if (this.heldUntil(this.#digester.length) > this.#digester.length) this.#catchUp().catch(() => {})
-    this.#change.raise()
+    if (until > this.#digester.length) this.#catchUp().catch(() => {})
   }
 
   #dormantIn(span: ByteSpan): SpanDigest[] {
@@ -304,11 +341,26 @@ export class GrowingBody implements GrowingCopy {
 
   async #digests(): Promise<BodyDigests> {
     const size = this.#wholeSize()
+    const isRead = this.#newDigester === readingDigester
+    if (isRead && size <= DIGESTED_AT_ONCE)
+      this.#small ??= this.#digestNow(size) ?? (await this.#digestAtOnce(size))
+    if (this.#small !== undefined) return this.#small
     while (this.#digester.length < size) {
       if (this.#state === 'removed') throw discarded()
       await this.#catchUp()
     }
     return this.#digester.result()
+  }
+
+  #digestNow(size: number): BodyDigests | undefined {
+    const bytes = this.#bytes.readNow({ start: 0, end: size })
+    return bytes && digestSmall(bytes)
+  }
+
+  /** @returns `undefined` when the bytes come in parts only. */
+  async #digestAtOnce(size: number): Promise<BodyDigests | undefined> {
+    const bytes = size > 0 ? await this.#bytes.read({ start: 0, end: size }) : new Uint8Array()
+    return bytes.length === size ? digestSmall(bytes) : undefined
   }
 
   /** Digests by reading back what came out of order, up to the first missing byte. */
@@ -369,3 +421,5 @@ export class GrowingBody implements GrowingCopy {
 function discarded(): Fault {
   return new Fault('STORE_FAILED', 'the copy was discarded')
 }
+
+const readingDigester = (): Digester => new BodyDigester()

@@ -68,8 +68,10 @@ export class GrowingFile implements GrowingBytes {
       done += bytesWritten
     }
     this.#length = Math.max(this.#length, offset + bytes.length)
-    this.#recent.add(offset, bytes)
+    this.#recent.add(offset, bytes, this.#readers)
   }
+
+  readNow(): undefined {}
 
   async clear(): Promise<void> {
     await this.#operate('truncate', (file) => file.truncate(0))
@@ -80,7 +82,7 @@ export class GrowingFile implements GrowingBytes {
    * Under its name once it is whole, whatever stops the process in between (R7.2). A power cut may leave less on the disk
    * than was written, which every read finds out (R7.3): large bodies are worth the wait that this does not happen to them.
    */
-  async keep(name: Sha256, pin: () => () => void): Promise<void> {
+  async keep(name: Sha256, pin: () => () => void): Promise<undefined> {
     const path = this.#pathOf(name)
     if (this.#length > PIECE_BYTES) await this.#operate('sync', (file) => file.datasync())
     await this.#operate('rename', () => renameInto(this.#path, path))

@@ -6,7 +6,7 @@ import type { GrowingBytes } from './growing-bytes.ts'
 
 export class GrowingMemory implements GrowingBytes {
   readonly #store: (name: Sha256, bytes: Uint8Array) => void
-  #bytes = new Uint8Array()
+  #bytes: Uint8Array = new Uint8Array()
   #length = 0
   #isRemoved = false
 
@@ -18,6 +18,10 @@ export class GrowingMemory implements GrowingBytes {
     return ''
   }
 
+  readNow({ start, end }: ByteSpan): Uint8Array | undefined {
+    return this.#isRemoved ? undefined : this.#bytes.subarray(start, end)
+  }
+
   async read(span: ByteSpan): Promise<Uint8Array> {
     if (this.#isRemoved) throw new Fault('STORE_FAILED', 'the copy was discarded')
     return this.#bytes.subarray(span.start, span.end)
@@ -27,6 +31,7 @@ export class GrowingMemory implements GrowingBytes {
     const end = offset + bytes.length
     // What readers were handed stays as it is in the old array.
     if (end > this.#bytes.length) this.#grow(Math.max(end, 2 * this.#bytes.length))
+    if (offset > this.#length) this.#bytes.fill(0, this.#length, offset)
     this.#bytes.set(bytes, offset)
     this.#length = Math.max(this.#length, end)
   }
@@ -36,9 +41,14 @@ export class GrowingMemory implements GrowingBytes {
     this.#length = 0
   }
 
-  async keep(name: Sha256): Promise<void> {
-    this.#bytes = this.#bytes.slice(0, this.#length)
-    this.#store(name, this.#bytes)
+  async keep(name: Sha256): Promise<undefined> {
+    this.#store(name, this.exact())
+  }
+
+  /** All bytes, in an array that has no others. */
+  exact(): Uint8Array {
+    if (this.#bytes.length > this.#length) this.#bytes = new Uint8Array(this.#bytes.subarray(0, this.#length))
+    return this.#bytes
   }
 
   async rest(): Promise<void> {}
@@ -53,8 +63,9 @@ export class GrowingMemory implements GrowingBytes {
   }
 
   #grow(length: number): void {
-    const larger = new Uint8Array(length)
-    larger.set(this.#bytes)
+    // Whatever was in that memory before is written over, or never read.
+    const larger = Buffer.allocUnsafeSlow(length)
+    larger.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = larger
   }
 }

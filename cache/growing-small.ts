@@ -1,12 +1,14 @@
 /**
  * The bytes of a growing copy in memory as long as they are few, then in a file. Most downloads are small, and one that
- * is never a file while it grows keeps nobody waiting for the disk: its first byte goes out as it came in.
+ * is never a file while it grows keeps nobody waiting for the disk: its first byte goes out as it came in. One that is
+ * small to the end is never a file of its own at all: it becomes a part of a segment (cache/segment-files.ts).
  */
 import type { Sha256 } from '../core/digest.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { GrowingMemory } from './growing-memory.ts'
 import { PIECE_BYTES } from './piece-digests.ts'
+import type { Place } from './place.ts'
 
 /** Bytes of the largest copy that stays in memory until it is whole. */
 const MAX_SMALL_BYTES = PIECE_BYTES
@@ -32,20 +34,32 @@ export class GrowingMemoryBudget {
   }
 }
 
+/** What becomes of copies. */
+export interface SmallParts {
+  /** Bytes of the largest body that is kept as a small one; -1 when none is. */
+  readonly largestSmall: number
+  readonly createFile: () => Promise<GrowingBytes>
+  /** Keeps a small body, which lies in an array of its own. @throws Fault STORE_FULL, STORE_FAILED. */
+  readonly keepSmall: (name: Sha256, bytes: Uint8Array) => Promise<Place>
+}
+
+const NOTHING = () => {}
+
 export class GrowingSmall implements GrowingBytes {
   readonly #budget: GrowingMemoryBudget
-  readonly #createFile: () => Promise<GrowingBytes>
+  readonly #parts: SmallParts
   readonly #memory = new GrowingMemory(() => {})
   /** Bytes from the start that lie in memory, and what was taken from the budget for them. */
   #length = 0
   #taken = 0
   #file: GrowingBytes | undefined
+  #isKept = false
   /** Those who read now: a file that comes later must know of them. */
   readonly #readers = new Set<{ letGo: () => void }>()
 
-  constructor(budget: GrowingMemoryBudget, createFile: () => Promise<GrowingBytes>) {
+  constructor(budget: GrowingMemoryBudget, parts: SmallParts) {
     this.#budget = budget
-    this.#createFile = createFile
+    this.#parts = parts
   }
 
   /** Only a file outlives the process. */
@@ -56,6 +70,10 @@ export class GrowingSmall implements GrowingBytes {
 
   read(span: ByteSpan): Promise<Uint8Array> {
     return (this.#file ?? this.#memory).read(span)
+  }
+
+  readNow(span: ByteSpan): Uint8Array | undefined {
+    return this.#file === undefined ? this.#memory.readNow(span) : undefined
   }
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
@@ -71,9 +89,14 @@ export class GrowingSmall implements GrowingBytes {
     await (this.#file ?? this.#memory).clear()
   }
 
-  async keep(name: Sha256, pin: () => () => void): Promise<void> {
-    if (this.#file === undefined) await this.#toFile()
-    await this.#file?.keep(name, pin)
+  /** What is kept in a segment stays in memory as well, for the readers of this copy. */
+  async keep(name: Sha256, pin: () => () => void): Promise<Place | undefined> {
+    if (this.#file === undefined && this.#length > this.#parts.largestSmall) await this.#toFile()
+    if (this.#file !== undefined) return this.#file.keep(name, pin)
+    const place = await this.#parts.keepSmall(name, this.#memory.exact())
+    this.#isKept = true
+    this.#freeIfIdle()
+    return place
   }
 
   async rest(): Promise<void> {
@@ -87,10 +110,11 @@ export class GrowingSmall implements GrowingBytes {
   }
 
   hold(): () => void {
-    const reader = { letGo: this.#file?.hold() ?? (() => {}) }
+    const reader = { letGo: this.#file?.hold() ?? NOTHING }
     this.#readers.add(reader)
     return () => {
       if (this.#readers.delete(reader)) reader.letGo()
+      this.#freeIfIdle()
     }
   }
 
@@ -104,16 +128,35 @@ export class GrowingSmall implements GrowingBytes {
 
   /** What is in memory, gaps included, becomes the beginning of a file. */
   async #toFile(): Promise<void> {
-    const file = await this.#createFile()
+    const file = await this.#parts.createFile()
     try {
+      // It keeps more in memory when it knows how many read it.
+      this.#holdFor(file)
       if (this.#length > 0) await file.write(0, await this.#memory.read({ start: 0, end: this.#length }))
     } catch (error) {
+      this.#letGoOfAll()
       await file.remove()
       throw error
     }
-    for (const reader of this.#readers) reader.letGo = file.hold()
+    this.#holdFor(file) // for who has come meanwhile
     this.#file = file
     this.#freeMemory()
+  }
+
+  /** Once nobody reads, the bytes end with this object. */
+  #freeIfIdle(): void {
+    if (this.#isKept && this.#readers.size === 0) this.#freeMemory()
+  }
+
+  #holdFor(file: GrowingBytes): void {
+    for (const reader of this.#readers) if (reader.letGo === NOTHING) reader.letGo = file.hold()
+  }
+
+  #letGoOfAll(): void {
+    for (const reader of this.#readers) {
+      reader.letGo()
+      reader.letGo = NOTHING
+    }
   }
 
   #freeMemory(): void {

@@ -1,14 +1,15 @@
 /** The index of the disk store, in SQLite: look-ups in tens of microseconds, whole or not at all after a crash. */
-import type { DatabaseSync, StatementSync, SQLInputValue } from 'node:sqlite'
+import type { DatabaseSync, StatementSync, SQLInputValue, SQLOutputValue } from 'node:sqlite'
 import { LRUCache } from 'lru-cache'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
-import { readContent, readPieces, type ResponseRow, writeContent } from './index-schema.ts'
+import { keyOf, readContent, readPieces, readPlace, type ResponseRow, writeContent } from './index-schema.ts'
 import { partialTable } from './partial-table.ts'
-import type { BodyDigests, PieceDigests } from './piece-digests.ts'
+import { isSamePlace, type StoredBody } from './place.ts'
+import type { Move, PlacedBody, PlaceIndex, SegmentUse } from './place-index.ts'
 import {
   type Deletion,
   type FreedBody,
@@ -17,19 +18,25 @@ import {
   type ResponseIndex,
   variantKey,
 } from './response-index.ts'
-import { storeFault } from './store-fault.ts'
+import { isFull, storeFault } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
+import { WriteBatch } from './write-batch.ts'
 
 /** So many responses' uses are written at once; a killed process forgets the last uses of fewer than these. */
 const USES_PER_WRITE = 256
-const ROWS_PER_PAGE = 128
+/** Rows that are listed at once: few at first, for mostly the first one is all that is wanted, then more. */
+const FIRST_PAGE = 4
+const LARGEST_PAGE = 128
 const REMEMBERED_URIS = 10_000
 /** Characters of header fields and URIs that are remembered, at most. */
 const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
 
-const COLUMNS = 'SELECT id, used, digest, content, seal FROM responses'
+const FREED = 'digest, size, segment, start'
+const COLUMNS = 'SELECT id, used, body, content, seal FROM responses'
+const IS_WITHIN = 'key BETWEEN ? AND ?'
+const IS_DIGEST = 'key = ? AND digest = ?'
 
-export class IndexDatabase implements ResponseIndex {
+export class IndexDatabase implements ResponseIndex, PlaceIndex {
   readonly #path: string
   readonly #log: StoreLog
   readonly partials = partialTable({
@@ -44,10 +51,14 @@ export class IndexDatabase implements ResponseIndex {
   readonly #remembered = new LRUCache<TargetUri, readonly StoredResponse[]>({
     max: REMEMBERED_URIS,
     maxSize: REMEMBERED_CHARACTERS,
-    sizeCalculation: (responses, uri) => JSON.stringify(responses).length + uri.length + 1,
   })
   /** Uses not yet written: response id → number of the use. */
   readonly #uses = new Map<number, number>()
+  readonly #batch = new WriteBatch({
+    database: () => this.#open(),
+    guarded: (work) => this.#guarded(work),
+    lost: () => this.#loseBatch(),
+  })
   #lastUse = 0
 
   constructor(path: string, log: StoreLog) {
@@ -70,8 +81,10 @@ export class IndexDatabase implements ResponseIndex {
     if (this.#database === undefined) return
     try {
       this.#writeUses()
+      this.flush()
     } finally {
       this.#forget()
+      this.#batch.forget()
       this.#database?.close()
       this.#database = undefined
     }
@@ -98,51 +111,105 @@ export class IndexDatabase implements ResponseIndex {
   lookup(uri: TargetUri): readonly StoredResponse[] {
     const known = this.#remembered.get(uri)
     if (known !== undefined) return known
-    const found = this.#responses(`${COLUMNS} WHERE uri = ?`, uri)
+    const rows = this.#guarded(() => this.#all(`${COLUMNS} WHERE uri = ?`, uri)) as unknown as ResponseRow[]
+    const found = this.#guarded(() => this.#intact(rows))
     // A damaged search tree could lead to the row of another URI.
     const responses = found.filter((response) => response.uri === uri).toSorted(mostRecentFirst)
-    this.#remembered.set(uri, responses)
+    const size = rows.reduce((sum, { content }) => sum + String(content).length, uri.length + 1)
+    this.#remembered.set(uri, responses, { size })
     return responses
   }
 
   byDigest(digest: Sha256): readonly StoredResponse[] {
-    const found = this.#responses(`${COLUMNS} WHERE digest = ? ORDER BY id DESC`, digest)
+    const sql = `${COLUMNS} WHERE body IN (SELECT id FROM bodies WHERE ${IS_DIGEST}) ORDER BY id DESC`
+    const found = this.#responses(sql, keyOf(digest), digest)
     return found.filter((response) => response.digest === digest)
   }
 
-  pieces(digest: Sha256): PieceDigests | undefined {
-    const row = this.#guarded(() => this.#get('SELECT pieces FROM bodies WHERE digest = ?', digest))
-    return row === undefined ? undefined : readPieces(row['pieces'])
+  body(digest: Sha256): Pick<StoredBody, 'pieces' | 'place'> | undefined {
+    const sql = `SELECT segment, start, pieces FROM bodies WHERE ${IS_DIGEST}`
+    const row = this.#guarded(() => this.#get(sql, keyOf(digest), digest))
+    return row === undefined ? undefined : { pieces: readPieces(row['pieces']), place: readPlace(row) }
   }
 
   digestsFrom(prefix: string): readonly Sha256[] {
-    // '~' is beyond every hexadecimal digit.
-    const sql = 'SELECT digest FROM bodies WHERE digest >= ? AND digest < ?'
-    return this.#guarded(() => this.#all(sql, prefix, `${prefix}~`)).map((row) => row['digest'] as Sha256)
+    const sql = `SELECT id, key, digest FROM bodies WHERE ${IS_WITHIN} ORDER BY key`
+    return this.#guarded(() =>
+      this.#sound(this.#all(sql, ...keysFrom(prefix))).map((row) => row['digest'] as Sha256),
+    )
   }
 
-  insert(head: ResponseHead, body: BodyDigests): Insertion {
+  bodiesFrom(prefix: string): readonly FreedBody[] {
+    const sql = `SELECT id, key, ${FREED}, EXISTS (SELECT 1 FROM responses WHERE body = bodies.id) AS used
+      FROM bodies WHERE ${IS_WITHIN}`
+    return this.#guarded(() => {
+      const rows = this.#sound(this.#all(sql, ...keysFrom(prefix)))
+      return rows.filter(({ segment, used }) => segment === null || used === 0).map(readFreed)
+    })
+  }
+
+  segments(): readonly SegmentUse[] {
+    const sql = `SELECT segment, count(*) AS bodies, sum(size) AS bytes FROM bodies
+      WHERE segment IS NOT NULL GROUP BY segment`
+    return this.#guarded(() => this.#all(sql).map(readUse))
+  }
+
+  bodiesIn(segment: number, from = 0): readonly PlacedBody[] {
+    const sql =
+      'SELECT digest, size, segment, start FROM bodies WHERE segment = ? AND start >= ? ORDER BY start'
+    return this.#guarded(() => this.#all(sql, segment, from).map(readFreed)).filter(isPlaced)
+  }
+
+  async committed(): Promise<void> {
+    await this.#batch.committed()
+  }
+
+  flush(): void {
+    try {
+      this.#batch.commit()
+    } catch (error) {
+      if (!isFull(error)) throw error
+    }
+  }
+
+  move(moves: readonly Move[]): ReadonlySet<Sha256> {
+    const sql = `UPDATE bodies SET segment = ?, start = ? WHERE ${IS_DIGEST} AND segment = ? AND start = ?
+      RETURNING digest`
+    return this.#atomically(() => {
+      const moved = moves.flatMap(({ to, body: { digest, place } }) =>
+        this.#all(sql, to.segment, to.start, keyOf(digest), digest, place.segment, place.start),
+      )
+      return new Set(moved.map((row) => row['digest'] as Sha256))
+    })
+  }
+
+  insert(head: ResponseHead, body: StoredBody): Insertion {
     const response = { ...head, size: body.size, digest: body.sha256 }
     const { content, seal } = writeContent(response)
     const variant = variantKey(head.selecting)
+    const used = (this.#lastUse += 1)
+    // Mostly it was looked up right before, and not there.
+    const isNew = this.#remembered.peek(head.uri)?.length === 0
     const insertion = this.#atomically(() => {
-      const replaced = this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
-      for (const { id } of replaced) this.#set('DELETE FROM responses WHERE id = ?', id)
-      const isNewBody = this.#get('SELECT 1 FROM bodies WHERE digest = ?', body.sha256) === undefined
-      this.#set('INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)', body.sha256, body.size, body.pieces)
+      const replaced = isNew ? [] : this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
+      const bodies = this.#deleteRows(replaced)
+      const { before, rowid } = this.#putBody(body)
       const id = this.#set(
-        'INSERT INTO responses (uri, variant, digest, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)',
+        'INSERT INTO responses (uri, variant, body, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)',
         head.uri,
         variant,
-        body.sha256,
-        (this.#lastUse += 1),
+        rowid,
+        used,
         content,
         seal,
       )
-      const freed = this.#deleteUnused(replaced)
-      return { stored: { ...response, id }, replaced, freed, isNewBody }
+      const freed = this.#deleteUnused(bodies)
+      const isNewBody = before === undefined
+      const superseded = isNewBody || isSamePlace(before.place, body.place) ? undefined : before
+      return { stored: { ...response, id }, replaced, freed, isNewBody, superseded }
     })
-    this.#remembered.delete(head.uri)
+    if (isNew) this.#remembered.set(head.uri, [insertion.stored], { size: content.length + head.uri.length })
+    else this.#remembered.delete(head.uri)
     return insertion
   }
 
@@ -156,10 +223,7 @@ export class IndexDatabase implements ResponseIndex {
   }
 
   delete(responses: readonly StoredResponse[]): readonly FreedBody[] {
-    const freed = this.#atomically(() => {
-      for (const { id } of responses) this.#set('DELETE FROM responses WHERE id = ?', id)
-      return this.#deleteUnused(responses)
-    })
+    const freed = this.#atomically(() => this.#deleteUnused(this.#deleteRows(responses)))
     for (const { uri } of responses) this.#remembered.delete(uri)
     return freed
   }
@@ -168,9 +232,9 @@ export class IndexDatabase implements ResponseIndex {
   deleteBody(digest: Sha256): Deletion {
     const deleted = this.byDigest(digest)
     const freed = this.#atomically(() => {
-      for (const { id } of deleted) this.#set('DELETE FROM responses WHERE id = ?', id)
-      const sql = 'DELETE FROM bodies WHERE digest = ? RETURNING digest, size'
-      return this.#all(sql, digest).map(readFreed)
+      this.#deleteRows(deleted)
+      const sql = `DELETE FROM bodies WHERE ${IS_DIGEST} RETURNING ${FREED}`
+      return this.#all(sql, keyOf(digest), digest).map(readFreed)
     })
     for (const { uri } of deleted) this.#remembered.delete(uri)
     return { deleted, freed }
@@ -198,9 +262,10 @@ export class IndexDatabase implements ResponseIndex {
     const isFalling = order === 'most-recent-first'
     const sql = `${COLUMNS} WHERE used ${isFalling ? '<' : '>'} ? ORDER BY used ${isFalling ? 'DESC' : 'ASC'} LIMIT ?`
     let last: number | undefined = isFalling ? Number.MAX_SAFE_INTEGER : -1
-    while (last !== undefined) {
+    for (let page = FIRST_PAGE; last !== undefined; page = Math.min(2 * page, LARGEST_PAGE)) {
       const from: number = last
-      const rows = this.#guarded(() => this.#all(sql, from, ROWS_PER_PAGE)) as unknown as ResponseRow[]
+      const size = page
+      const rows = this.#guarded(() => this.#all(sql, from, size)) as unknown as ResponseRow[]
       const intact = new Map(this.#guarded(() => this.#intact(rows)).map((each) => [each.id, each]))
       for (const { id, used } of rows) {
         const response = intact.get(id)
@@ -227,48 +292,73 @@ export class IndexDatabase implements ResponseIndex {
     })
   }
 
+  /** The bodies in these rows that can be found by their digest. The others go, with their responses. */
+  #sound(rows: readonly Record<string, SQLOutputValue>[]): readonly Record<string, SQLOutputValue>[] {
+    for (const { id = null } of rows.filter((row) => !isSound(row))) {
+      this.#log({ kind: 'row-corrupt', id: Number(id) })
+      this.#set('DELETE FROM responses WHERE body = ?', id)
+      this.#set('DELETE FROM bodies WHERE id = ?', id)
+      this.#remembered.clear()
+      this.#onLost()
+    }
+    return rows.filter(isSound)
+  }
+
   #dropDamaged(row: ResponseRow): void {
     this.#log({ kind: 'row-corrupt', id: row.id })
-    this.#set('DELETE FROM responses WHERE id = ?', row.id)
-    this.#deleteUnused([row])
+    this.#deleteUnused(this.#deleteRows([row]))
     this.#onLost()
   }
 
-  #deleteUnused(responses: readonly { readonly digest: string }[]): FreedBody[] {
-    const sql = `DELETE FROM bodies WHERE digest = ?1 AND NOT EXISTS
-      (SELECT 1 FROM responses WHERE digest = ?1) RETURNING digest, size`
-    return responses.flatMap(({ digest }) => this.#all(sql, digest).map(readFreed))
+  /** @returns the number of its row, and the body with this digest that was there before. */
+  #putBody(body: StoredBody): { readonly rowid: number; readonly before: FreedBody | undefined } {
+    const { sha256, size, place, pieces } = body
+    const key = keyOf(sha256)
+    const known = this.#get(`SELECT id, ${FREED} FROM bodies WHERE ${IS_DIGEST}`, key, sha256)
+    const values = [size, place?.segment ?? null, place?.start ?? null, pieces] as const
+    if (known === undefined) {
+      const sql = 'INSERT INTO bodies (key, digest, size, segment, start, pieces) VALUES (?, ?, ?, ?, ?, ?)'
+      return { rowid: this.#set(sql, key, sha256, ...values), before: undefined }
+    }
+    const rowid = Number(known['id'])
+    this.#set('UPDATE bodies SET size = ?, segment = ?, start = ?, pieces = ? WHERE id = ?', ...values, rowid)
+    return { rowid, before: readFreed(known) }
+  }
+
+  /** @returns the rows of their bodies. */
+  #deleteRows(responses: readonly { readonly id: number }[]): SQLOutputValue[] {
+    const sql = 'DELETE FROM responses WHERE id = ? RETURNING body'
+    return responses.flatMap(({ id }) => this.#all(sql, id).flatMap((row) => row['body'] ?? []))
+  }
+
+  #deleteUnused(rowids: readonly SQLOutputValue[]): FreedBody[] {
+    const sql = `DELETE FROM bodies WHERE id = ?1 AND NOT EXISTS
+      (SELECT 1 FROM responses WHERE body = ?1) RETURNING ${FREED}`
+    return rowids.flatMap((rowid) => this.#all(sql, rowid).map(readFreed))
   }
 
   /** On a full disk they wait in memory: nobody's read, and no eviction, fails for them. */
   #writeUses(): void {
     if (this.#uses.size === 0) return
+    const uses = [...this.#uses]
     try {
       this.#atomically(() => {
-        for (const [id, used] of this.#uses) this.#set('UPDATE responses SET used = ? WHERE id = ?', used, id)
+        for (const [id, used] of uses) this.#set('UPDATE responses SET used = ? WHERE id = ?', used, id)
       })
       this.#uses.clear()
     } catch (error) {
-      if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
+      if (!isFull(error)) throw error
     }
   }
 
   #atomically<Result>(work: () => Result): Result {
-    return this.#guarded(() => this.#transact(work))
+    return this.#guarded(() => this.#batch.run(work))
   }
 
-  #transact<Result>(work: () => Result): Result {
-    const database = this.#open()
-    database.exec('BEGIN IMMEDIATE')
-    try {
-      const result = work()
-      database.exec('COMMIT')
-      return result
-    } catch (error) {
-      // SQLite has already rolled back by itself after some errors, a full disk among them.
-      if (database.isTransaction) database.exec('ROLLBACK')
-      throw error
-    }
+  /** What had been done and could not be committed is undone. */
+  #loseBatch(): void {
+    this.#remembered.clear()
+    this.#onLost()
   }
 
   /** Turns errors into faults; a damaged index is replaced by an empty one, on which `work` is done again. */
@@ -284,6 +374,7 @@ export class IndexDatabase implements ResponseIndex {
 
   #renew(reason: unknown): void {
     this.#forget()
+    this.#batch.forget()
     const damaged = this.#database
     this.#database = undefined
     try {
@@ -328,9 +419,30 @@ export class IndexDatabase implements ResponseIndex {
   }
 }
 
+function isSound({ digest, key }: Record<string, SQLOutputValue>): boolean {
+  return keyOf(String(digest)) === key
+}
+
+/** The keys of all digests that begin so, from the first one to the last one. */
+function keysFrom(prefix: string): [number, number] {
+  return [keyOf(prefix.padEnd(12, '0')), keyOf(prefix.padEnd(12, 'f'))]
+}
+
 /** @throws IndexDamage: with a wrong size the books of the quota would be wrong for good. */
-function readFreed({ digest, size }: Record<string, unknown>): FreedBody {
+function readFreed(row: Record<string, unknown>): FreedBody {
+  const { digest, size } = row
   if (typeof digest === 'string' && Number.isSafeInteger(size))
-    return { digest: digest as Sha256, size: Number(size) }
+    return { digest: digest as Sha256, size: Number(size), place: readPlace(row) }
   throw new IndexDamage(`a body of ${typeof size} bytes`)
+}
+
+function isPlaced(body: FreedBody): body is PlacedBody {
+  return body.place !== undefined
+}
+
+/** @throws IndexDamage. */
+function readUse({ segment, bodies, bytes }: Record<string, unknown>): SegmentUse {
+  if (Number.isSafeInteger(segment) && Number.isSafeInteger(bytes))
+    return { segment: Number(segment), bodies: Number(bodies), bytes: Number(bytes) }
+  throw new IndexDamage(`${typeof bytes} bytes in a segment`)
 }

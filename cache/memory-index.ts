@@ -3,7 +3,7 @@ import type { Sha256 } from '../core/digest.ts'
 import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { NOTHING_WRITTEN } from './partial-index.ts'
-import type { BodyDigests, PieceDigests } from './piece-digests.ts'
+import type { StoredBody } from './place.ts'
 import {
   type Deletion,
   type FreedBody,
@@ -19,7 +19,7 @@ export class MemoryIndex implements ResponseIndex {
   readonly #responses = new Map<number, StoredResponse>()
   readonly #byUri = new Map<TargetUri, Set<number>>()
   readonly #byDigest = new Map<Sha256, Set<number>>()
-  readonly #bodies = new Map<Sha256, BodyDigests>()
+  readonly #bodies = new Map<Sha256, StoredBody>()
   /** Response id → number of its last use. */
   readonly #uses = new Map<number, number>()
   #lastId = 0
@@ -28,6 +28,8 @@ export class MemoryIndex implements ResponseIndex {
   open(): void {}
 
   close(): void {}
+
+  async committed(): Promise<void> {}
 
   totals(): { bytes: number; responses: number } {
     const bytes = [...this.#bodies.values()].reduce((sum, { size }) => sum + size, 0)
@@ -44,15 +46,19 @@ export class MemoryIndex implements ResponseIndex {
     return this.#all(this.#byDigest.get(digest)).toSorted((one, other) => other.id - one.id)
   }
 
-  pieces(digest: Sha256): PieceDigests | undefined {
-    return this.#bodies.get(digest)?.pieces
+  body(digest: Sha256): StoredBody | undefined {
+    return this.#bodies.get(digest)
+  }
+
+  bodiesFrom(): readonly FreedBody[] {
+    return []
   }
 
   digestsFrom(prefix: string): readonly Sha256[] {
     return [...this.#bodies.keys()].filter((digest) => digest.startsWith(prefix))
   }
 
-  insert(head: ResponseHead, body: BodyDigests): Insertion {
+  insert(head: ResponseHead, body: StoredBody): Insertion {
     const variant = variantKey(head.selecting)
     const replaced = this.lookup(head.uri).filter(({ selecting }) => variantKey(selecting) === variant)
     const isNewBody = !this.#bodies.has(body.sha256)
@@ -62,7 +68,7 @@ export class MemoryIndex implements ResponseIndex {
     this.#uses.set(stored.id, this.nextUse())
     addTo(this.#byUri, stored.uri, stored.id)
     addTo(this.#byDigest, stored.digest, stored.id)
-    return { stored, replaced, freed: this.delete(replaced), isNewBody }
+    return { stored, replaced, freed: this.delete(replaced), isNewBody, superseded: undefined }
   }
 
   update(response: StoredResponse): boolean {

@@ -6,10 +6,11 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type { Store } from '../core/store.ts'
 import type { Bodies } from './bodies.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { CHUNK_BYTES } from './growing-copy.ts'
+import { CHUNK_BYTES } from './copy-reader.ts'
 import { GrowingMemory } from './growing-memory.ts'
 import { MemoryIndex } from './memory-index.ts'
 import { type BodyDigests } from './piece-digests.ts'
+import type { FreedBody } from './response-index.ts'
 import { ResponseStore, type StoreLimits } from './response-store.ts'
 
 export interface MemoryStoreSettings extends StoreLimits {
@@ -26,9 +27,12 @@ export function memoryStore(settings: MemoryStoreSettings): Store {
 }
 
 class MemoryBodies implements Bodies {
+  readonly overheadBytes = 0
   readonly #bodies = new Map<Sha256, Uint8Array>()
 
   async start(): Promise<void> {}
+
+  async quiesce(): Promise<void> {}
 
   async stop(): Promise<void> {}
 
@@ -54,9 +58,17 @@ class MemoryBodies implements Bodies {
     return this.read(body, { start: 0, end: body.size })
   }
 
-  async remove(digest: Sha256): Promise<void> {
+  settle(): void {}
+
+  async remove({ digest }: FreedBody): Promise<void> {
     this.#bodies.delete(digest)
   }
+
+  neighbours(): readonly FreedBody[] {
+    return []
+  }
+
+  recount(): void {}
 
   async freeBytes(): Promise<number> {
     return Infinity

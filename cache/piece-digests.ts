@@ -1,15 +1,15 @@
 /**
  * Digests of a body's pieces, so that any range can be checked without reading the whole body (R7.3).
- * Pieces are 1 MiB; the last one is shorter.
+ * Pieces are 1 MiB; the last one is shorter. A body of one piece has no digests but its own.
  */
-import { createHash, hash } from 'node:crypto'
+import { createHash, hash, type Hash } from 'node:crypto'
 import type { Sha256 } from '../core/digest.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 
 /** Bytes of a piece. */
 export const PIECE_BYTES = 1024 * 1024
 
-/** The SHA-256 digests of all pieces in order, 32 bytes each. */
+/** The SHA-256 digests of all pieces in order, 32 bytes each; none for a body of at most one piece. */
 export type PieceDigests = Uint8Array
 
 /** What a whole body turned out to be. */
@@ -21,58 +21,74 @@ export interface BodyDigests {
 }
 
 const DIGEST_BYTES = 32
+const NO_PIECES: PieceDigests = new Uint8Array()
+
+/** The digests of a body that lies in memory and has at most one piece. */
+export function digestSmall(bytes: Uint8Array): BodyDigests {
+  return { size: bytes.length, sha256: hash('sha256', bytes) as Sha256, pieces: NO_PIECES }
+}
 
 /** Follows a body from its first byte to its last and digests it, whole and by pieces. */
-export class BodyDigester {
-  readonly #whole = createHash('sha256')
+export interface Digester {
+  /** Bytes digested up to now. */
+  readonly length: number
+  /** Digests the next bytes of the body. */
+  update(bytes: Uint8Array): void
+  /** The digest of these bytes, when they are one piece, or what there is of the last one up to now. */
+  digestOf(span: ByteSpan): Uint8Array | undefined
+  /** The digests of the bytes up to now, as if the body ended here; more may follow. */
+  result(): BodyDigests
+}
+
+/** The one that reads every byte. */
+export class BodyDigester implements Digester {
+  /** `undefined` during the first piece, which is the whole as well. */
+  #whole: Hash | undefined
   readonly #pieces: Uint8Array[] = []
-  #piece = createHash('sha256')
+  #piece: Hash | undefined
   #length = 0
 
-  /** Bytes digested up to now. */
   get length(): number {
     return this.#length
   }
 
-  /** Digests the next bytes of the body. */
   update(bytes: Uint8Array): void {
-    this.#whole.update(bytes)
     for (let at = 0; at < bytes.length;) {
-      const room = PIECE_BYTES - (this.#length % PIECE_BYTES)
-      const part = bytes.subarray(at, at + room)
+      if (this.#length % PIECE_BYTES === 0) this.#nextPiece()
+      const part = bytes.subarray(at, at + PIECE_BYTES - (this.#length % PIECE_BYTES))
+      this.#whole?.update(part)
+      this.#piece ??= createHash('sha256')
       this.#piece.update(part)
       this.#length += part.length
       at += part.length
-      if (part.length === room) this.#endPiece()
     }
   }
 
-  /** The digest of these bytes, when they are one piece, or what there is of the last one up to now. */
   digestOf({ start, end }: ByteSpan): Uint8Array | undefined {
     const isWhole = end === start + PIECE_BYTES || end === this.#length
     if (start % PIECE_BYTES !== 0 || end > this.#length || !isWhole) return undefined
-    return this.#pieces[start / PIECE_BYTES] ?? this.#piece.copy().digest()
+    return this.#pieces[start / PIECE_BYTES] ?? this.#piece?.copy().digest()
   }
 
-  /** The digests of the bytes up to now, as if the body ended here; more may follow. */
   result(): BodyDigests {
-    const unfinished = this.#length % PIECE_BYTES === 0 ? [] : [this.#piece.copy().digest()]
-    return {
-      size: this.#length,
-      sha256: this.#whole.copy().digest('hex') as Sha256,
-      pieces: Buffer.concat([...this.#pieces, ...unfinished]),
-    }
+    const last = (this.#piece?.copy() ?? createHash('sha256')).digest()
+    if (this.#whole === undefined)
+      return { size: this.#length, sha256: last.toString('hex') as Sha256, pieces: NO_PIECES }
+    const sha256 = this.#whole.copy().digest('hex') as Sha256
+    return { size: this.#length, sha256, pieces: Buffer.concat([...this.#pieces, last]) }
   }
 
-  #endPiece(): void {
+  #nextPiece(): void {
+    if (this.#piece === undefined) return
+    this.#whole ??= this.#piece.copy()
     this.#pieces.push(this.#piece.digest())
-    this.#piece = createHash('sha256')
+    this.#piece = undefined
   }
 }
 
 /** Do the digests have one entry for each piece of a body of `size` bytes? */
 export function areComplete(pieces: PieceDigests, size: number): boolean {
-  return pieces.length === Math.ceil(size / PIECE_BYTES) * DIGEST_BYTES
+  return pieces.length === (size > PIECE_BYTES ? Math.ceil(size / PIECE_BYTES) * DIGEST_BYTES : 0)
 }
 
 /** The bytes of piece number `index` in a body of `size` bytes. */
@@ -80,8 +96,9 @@ export function pieceSpan(index: number, size: number): ByteSpan {
   return { start: index * PIECE_BYTES, end: Math.min((index + 1) * PIECE_BYTES, size) }
 }
 
-/** Are these bytes the piece number `index`? */
-export function isPiece(pieces: PieceDigests, index: number, bytes: Uint8Array): boolean {
+/** Are these bytes the piece number `index` of the body? */
+export function isPiece({ size, sha256, pieces }: BodyDigests, index: number, bytes: Uint8Array): boolean {
+  if (size <= PIECE_BYTES) return index === 0 && hash('sha256', bytes) === sha256
   const recorded = pieces.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
   return recorded.length === DIGEST_BYTES && hash('sha256', bytes, 'buffer').equals(recorded)
 }

@@ -5,6 +5,7 @@
  */
 import type { Sha256 } from '../core/digest.ts'
 import type { Bodies } from './bodies.ts'
+import { isSamePlace, type Place } from './place.ts'
 import type { FreedBody } from './response-index.ts'
 import type { SpaceBooks } from './space.ts'
 
@@ -12,8 +13,8 @@ export class PinnedBodies {
   readonly #bodies: Bodies
   readonly #books: SpaceBooks
   readonly #pins = new Map<Sha256, number>()
-  /** Digest → bytes of what goes when its last reader ends. */
-  readonly #doomed = new Map<Sha256, number>()
+  /** What goes when its last reader ends. */
+  readonly #doomed = new Map<Sha256, FreedBody>()
   readonly #removals = new Set<Promise<void>>()
   #isStopped = false
 
@@ -29,11 +30,17 @@ export class PinnedBodies {
 
   /** Bytes of the bodies that no response has any more, and that still take room. */
   get doomedBytes(): number {
-    return [...this.#doomed.values()].reduce((sum, size) => sum + size, 0)
+    return [...this.#doomed.values()].reduce((sum, { size }) => sum + size, 0)
   }
 
   isPinned(digest: Sha256): boolean {
     return this.#pins.has(digest)
+  }
+
+  /** Does this body, at this place, wait for its last reader to end? */
+  isDoomed(digest: Sha256, place: Place | undefined): boolean {
+    const doomed = this.#doomed.get(digest)
+    return doomed !== undefined && isSamePlace(doomed.place, place)
   }
 
   /** The body is in use until the returned function is called. */
@@ -43,13 +50,16 @@ export class PinnedBodies {
   }
 
   /** A body of this name was stored that no response had before. */
-  add(digest: Sha256, size: number): void {
-    if (!this.#doomed.delete(digest)) this.#books.bodyBytes += size
+  add({ digest, size, place }: FreedBody): void {
+    const doomed = this.#doomed.get(digest)
+    if (doomed === undefined) this.#books.bodyBytes += size
+    else if (!isSamePlace(doomed.place, place)) void this.#bodies.remove(doomed)
+    this.#doomed.delete(digest)
   }
 
   /** Nobody needs these any more. Resolves when the space of those not in use is free. */
   async remove(freed: readonly FreedBody[]): Promise<void> {
-    for (const { digest, size } of freed) this.#doomed.set(digest, size)
+    for (const body of freed) this.#doomed.set(body.digest, body)
     await Promise.all(freed.map(({ digest }) => this.#removeIfIdle(digest)))
   }
 
@@ -58,10 +68,15 @@ export class PinnedBodies {
     this.#books.bodyBytes = bytes + this.doomedBytes
   }
 
+  /** Resolves when the removals under way have ended. */
+  async removed(): Promise<void> {
+    await Promise.all(this.#removals)
+  }
+
   /** No removal begins any more; resolves when those under way have ended. */
   async stop(): Promise<void> {
     this.#isStopped = true
-    await Promise.all(this.#removals)
+    await this.removed()
   }
 
   start(): void {
@@ -77,13 +92,15 @@ export class PinnedBodies {
   }
 
   async #removeIfIdle(digest: Sha256): Promise<void> {
-    const size = this.#doomed.get(digest)
-    if (size === undefined || this.#pins.has(digest) || this.#isStopped) return
+    const body = this.#doomed.get(digest)
+    if (body === undefined || this.#pins.has(digest) || this.#isStopped) return
     this.#doomed.delete(digest)
-    this.#books.bodyBytes -= size
-    const removal = this.#bodies.remove(digest)
+    this.#books.bodyBytes -= body.size
+    this.#books.goingBytes += body.size
+    const removal = this.#bodies.remove(body)
     this.#removals.add(removal)
     await removal
+    this.#books.goingBytes -= body.size
     this.#removals.delete(removal)
   }
 }

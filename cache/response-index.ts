@@ -4,13 +4,15 @@ import type { Fields } from '../core/fields.ts'
 import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { PartialIndex } from './partial-index.ts'
-import type { BodyDigests, PieceDigests } from './piece-digests.ts'
+import type { Place, StoredBody } from './place.ts'
 
 /** A body that no response has any more. */
 export interface FreedBody {
   readonly digest: Sha256
   /** Bytes. */
   readonly size: number
+  /** `undefined`: it has a file of its own. */
+  readonly place?: Place | undefined
 }
 
 export interface Insertion {
@@ -20,6 +22,8 @@ export interface Insertion {
   readonly freed: readonly FreedBody[]
   /** No response had this body before. */
   readonly isNewBody: boolean
+  /** Where a body was that was here already and is somewhere else now. */
+  readonly superseded: FreedBody | undefined
 }
 
 export interface Deletion {
@@ -27,12 +31,20 @@ export interface Deletion {
   readonly freed: readonly FreedBody[]
 }
 
-/** Every method may throw Fault STORE_FAILED or STORE_FULL. */
+/**
+ * What was done can be seen at once; that it lasts, `committed` says. Every method may throw Fault STORE_FAILED or
+ * STORE_FULL.
+ */
 export interface ResponseIndex {
   readonly partials: PartialIndex
   /** `onLost` is called when responses have gone because the index was damaged: the totals have changed. */
   open(onLost: () => void): void
   close(): void
+  /**
+   * Resolves when all that was done up to now will be there after a crash.
+   * @throws Fault STORE_FULL: it is not lost, and lasts when room was made; STORE_FAILED: it is lost.
+   */
+  committed(): Promise<void>
   /** Bytes of all bodies, each counted once, and the number of responses. */
   totals(): { readonly bytes: number; readonly responses: number }
   /** Compares all parts of the index with each other, which takes about 0.8 s for 100,000 responses; what contradicts itself is given up. */
@@ -40,12 +52,14 @@ export interface ResponseIndex {
   /** The most recent first. */
   lookup(uri: TargetUri): readonly StoredResponse[]
   byDigest(digest: Sha256): readonly StoredResponse[]
-  /** The digests of the body's pieces; `undefined` when no response has this body. */
-  pieces(digest: Sha256): PieceDigests | undefined
+  /** `undefined` when no response has this body. */
+  body(digest: Sha256): Pick<StoredBody, 'pieces' | 'place'> | undefined
   /** All digests that begin with these hexadecimal digits. */
   digestsFrom(prefix: string): readonly Sha256[]
+  /** What may be wrong of these: bodies that have files of their own, and those that no response has, wherever they lie. */
+  bodiesFrom(prefix: string): readonly Omit<FreedBody, 'size'>[]
   /** All at once or nothing. */
-  insert(head: ResponseHead, body: BodyDigests): Insertion
+  insert(head: ResponseHead, body: StoredBody): Insertion
   /** Overwrites the response with this id. @returns whether it was there. */
   update(response: StoredResponse): boolean
   /** @returns the bodies that no response has any more. */
@@ -64,6 +78,7 @@ export interface ResponseIndex {
 
 /** The secondary cache key as one string: names without case, lines of different names in any order (RFC 9111 4.1). */
 export function variantKey(selecting: Fields): string {
+  if (selecting.length === 0) return '[]'
   const lines = selecting.map(([name, value]) => [name.toLowerCase(), value] as const)
   return JSON.stringify(lines.toSorted(([one], [other]) => (one < other ? -1 : Number(one > other))))
 }

@@ -2,9 +2,10 @@
  * The `Store` (R7.2 to R7.4): an index of responses, a place for bodies, and the rules between them. Which index and
  * which place, cache/disk-store.ts and cache/memory-store.ts say.
  *
- * Order is what makes it crash-safe: a body is whole and on the disk before a row names it, and the row is gone
+ * Order is what makes it crash-safe: a body is whole and on the disk before a row names it, and the row is gone for good
  * before its body is. What is left over then is a body without a row, which the sweep removes.
  */
+import { setImmediate } from 'node:timers/promises'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
@@ -27,13 +28,14 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { Bodies, SweepView } from './bodies.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { type CopyRoom, GrowingBody } from './growing-copy.ts'
-import type { BodyDigests } from './piece-digests.ts'
+import type { BodyDigests, Digester } from './piece-digests.ts'
+import { isSamePlace, type StoredBody } from './place.ts'
 import { PinnedBodies } from './pinned-bodies.ts'
-import type { Insertion, ResponseIndex } from './response-index.ts'
-import { type Evictor, Room } from './room.ts'
+import type { FreedBody, Insertion, ResponseIndex } from './response-index.ts'
+import { EVICTIONS_PER_TURN, type Evictor, Room } from './room.ts'
 import { SpaceBooks } from './space.ts'
 import { Shelf, type Shelved } from './shelf.ts'
-import { isLoss } from './store-fault.ts'
+import { isFull, isLoss } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 import { verifyStore } from './store-verification.ts'
 
@@ -50,12 +52,15 @@ export interface StoreParts {
   readonly index: ResponseIndex
   readonly bodies: Bodies
   readonly log: StoreLog
+  /** How new bodies are digested; absent: by reading every byte. */
+  readonly digester?: () => Digester
 }
 
 export class ResponseStore implements Store {
   readonly #index: ResponseIndex
   readonly #bodies: Bodies
   readonly #log: StoreLog
+  readonly #digester: (() => Digester) | undefined
   readonly #books: SpaceBooks
   readonly #pinned: PinnedBodies
   readonly #room: Room<Victim>
@@ -72,7 +77,8 @@ export class ResponseStore implements Store {
     this.#index = parts.index
     this.#bodies = parts.bodies
     this.#log = parts.log
-    this.#books = new SpaceBooks(limits.maxBytes)
+    this.#digester = parts.digester
+    this.#books = new SpaceBooks(limits.maxBytes, () => parts.bodies.overheadBytes)
     this.#pinned = new PinnedBodies(parts.bodies, this.#books)
     this.#room = new Room(this.#books, this.#evictor(), limits.maxObjectBytes ?? limits.maxBytes)
     this.#sweeps = limits.sweeps ?? true
@@ -105,6 +111,7 @@ export class ResponseStore implements Store {
     this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
     await this.#pinned.stop()
+    await this.#bodies.quiesce()
     this.#index.close()
     await this.#bodies.stop()
   }
@@ -143,7 +150,7 @@ export class ResponseStore implements Store {
       room.close()
       throw error
     })
-    const copy = this.#made(room, (closing) => new GrowingBody(bytes, closing))
+    const copy = this.#made(room, (closing) => new GrowingBody(bytes, closing, undefined, this.#digester))
     this.#growing.add(copy)
     return copy
   }
@@ -154,13 +161,16 @@ export class ResponseStore implements Store {
 
   async record(copy: GrowingCopy, head: ResponseHead): Promise<void> {
     // What has become a stored body meanwhile, or was discarded, needs no record.
-    if (this.#isGrowing(copy)) await this.#shelf.record(copy, head).catch(() => false)
+    if (!this.#isGrowing(copy)) return
+    await this.#shelf.record(copy, head).catch(() => false)
+    await this.#index.committed().catch(() => {})
   }
 
   async shelve(copy: GrowingCopy, head: ResponseHead): Promise<void> {
     if (!this.#isGrowing(copy)) return
     this.#growing.delete(copy)
     if (!(await this.#shelf.shelve(copy, head))) await copy.discard()
+    await this.#index.committed().catch(() => {})
   }
 
   resume(partial: PartialResponse): GrowingCopy | undefined {
@@ -182,7 +192,8 @@ export class ResponseStore implements Store {
   }
 
   link(body: StoredResponse, head: ResponseHead): StoredResponse {
-    return this.#settle(this.#index.insert(head, this.#bodyOf(body)))
+    const whole = this.#bodyOf(body)
+    return this.#settle(this.#index.insert(head, whole), whole)
   }
 
   freshen(response: StoredResponse, update: Freshening): StoredResponse {
@@ -235,12 +246,11 @@ export class ResponseStore implements Store {
 
   /** A growing copy that leaves the lists of this store when its room is closed. */
   #made(room: CopyRoom, make: (room: CopyRoom) => GrowingBody): GrowingBody {
-    const close = () => {
-      room.close()
+    const body = make(room)
+    room.onceClosed(() => {
       this.#growing.delete(body)
       this.#shelf.forget(body)
-    }
-    const body = make({ ...room, close })
+    })
     return body
   }
 
@@ -260,41 +270,62 @@ export class ResponseStore implements Store {
   ): Promise<StoredResponse> {
     // Pinned, it is safe from the sweep while it has no row.
     const unpin = this.#pinned.pin(body.sha256)
+    let kept: StoredBody = body
     try {
-      await bytes.keep(body.sha256, () => this.#pinned.pin(body.sha256))
-      return await this.#enter(body, head, room)
+      const pin = () => this.#pinned.pin(body.sha256)
+      kept = { ...body, place: await whereRoom(room, () => bytes.keep(body.sha256, pin)) }
+      const insertion =
+        this.#tryInsert(head, kept) ?? (await whereRoom(room, async () => this.#index.insert(head, kept)))
+      room.close()
+      const stored = this.#settle(insertion, kept)
+      await this.#makeLast(stored, room)
+      return stored
     } catch (error) {
-      this.#removeUnlessStored(body)
+      this.#removeUnlessStored(kept)
       throw error
     } finally {
+      if (kept.place !== undefined) this.#bodies.settle(kept.place)
       unpin()
     }
   }
 
-  async #enter(body: BodyDigests, head: ResponseHead, room: CopyRoom): Promise<StoredResponse> {
-    const insert = () => {
-      const insertion = this.#index.insert(head, body)
-      room.close()
-      return this.#settle(insertion)
-    }
+  /** @returns `undefined` when the disk is full. */
+  #tryInsert(head: ResponseHead, body: StoredBody): Insertion | undefined {
     try {
-      return insert()
+      return this.#index.insert(head, body)
     } catch (error) {
-      if (!isFull(error)) throw error
-      await room.freeDisk(0)
-      return insert()
+      if (isFull(error)) return undefined
+      throw error
     }
   }
 
-  #removeUnlessStored({ sha256, size }: BodyDigests): void {
-    if (this.#index.pieces(sha256) !== undefined) return
-    this.#pinned.add(sha256, size)
-    void this.#pinned.remove([{ digest: sha256, size }])
+  /** What could be lost by a crash is not stored. */
+  async #makeLast(stored: StoredResponse, room: CopyRoom): Promise<void> {
+    try {
+      await whereRoom(room, () => this.#index.committed())
+    } catch (error) {
+      const isThere = this.#index.lookup(stored.uri).some(({ id }) => id === stored.id)
+      if (isThere) void this.#drop([stored])
+      else this.#announce({ kind: 'removed', response: stored })
+      throw error
+    }
+  }
+
+  #removeUnlessStored({ sha256: digest, size, place }: StoredBody): void {
+    const stored = this.#index.body(digest)
+    if (stored !== undefined && isSamePlace(stored.place, place)) return
+    // It was stored for a moment, and goes when its last reader ends.
+    if (this.#pinned.isDoomed(digest, place)) return
+    if (place !== undefined) return void this.#bodies.remove({ digest, size, place })
+    this.#pinned.add({ digest, size })
+    void this.#pinned.remove([{ digest, size }])
   }
 
   /** The books and the listeners follow what the index did. */
-  #settle({ stored, replaced, freed, isNewBody }: Insertion): StoredResponse {
-    if (isNewBody) this.#pinned.add(stored.digest, stored.size)
+  #settle({ stored, replaced, freed, isNewBody, superseded }: Insertion, body: StoredBody): StoredResponse {
+    const { digest, size } = stored
+    if (isNewBody) this.#pinned.add({ digest, size, place: body.place })
+    if (superseded !== undefined) void this.#bodies.remove(superseded)
     void this.#pinned.remove(freed)
     this.#announceRemoved(replaced)
     this.#responses += 1
@@ -309,35 +340,42 @@ export class ResponseStore implements Store {
     return removal
   }
 
-  /** To delete a row takes some space as well: where there is none at all, the bodies have to go first. */
   async #evict(victims: readonly Victim[]): Promise<void> {
-    const partials = victims.filter((each) => 'isInUse' in each)
+    const { partials, responses } = apart(victims)
+    await Promise.all([...partials.map(({ id }) => this.#shelf.remove(id)), this.#drop(responses)])
+  }
+
+  /**
+   * A file system has the space of small bodies back only when all go that lie together: they go, but for those in use,
+   * however recently they were used. They were stored at about the same time.
+   * @returns the bytes of all that went, at least `bytes` of them if there are so many.
+   */
+  async #evictFromDisk(victims: readonly Victim[], bytes: number): Promise<number> {
+    const { partials, responses } = apart(victims)
     await Promise.all(partials.map(({ id }) => this.#shelf.remove(id)))
-    const responses = victims.filter((each) => 'digest' in each)
-    if (responses.length === 0) return
-    try {
-      await this.#drop(responses)
-    } catch (error) {
-      if (!isFull(error)) throw error
-      await this.#evictBodiesFirst(responses)
+    let freed = partials.reduce((sum, { size }) => sum + size, 0)
+    for (const { digest } of responses) {
+      if (freed >= bytes) break
+      const together = this.#liesWith(digest).filter((body) => !this.#pinned.isPinned(body.digest))
+      for (let at = 0; at < together.length; at += EVICTIONS_PER_TURN) {
+        const portion = together.slice(at, at + EVICTIONS_PER_TURN)
+        await this.#drop(portion.flatMap((body) => this.#index.byDigest(body.digest)))
+        freed += portion.reduce((sum, { size }) => sum + size, 0)
+        await setImmediate()
+      }
     }
+    return freed
   }
 
-  /** Pinned, they are not taken for lost by the sweep while they have rows and no files. */
-  async #evictBodiesFirst(responses: readonly StoredResponse[]): Promise<void> {
-    const unpins = responses.map(({ digest }) => this.#pinned.pin(digest))
-    try {
-      for (const { digest } of responses) await this.#bodies.remove(digest)
-      const isStored = ({ id, uri }: StoredResponse) => this.lookup(uri).some((each) => each.id === id)
-      await this.#drop(responses.filter(isStored))
-    } finally {
-      for (const unpin of unpins) unpin()
-    }
+  #liesWith(digest: Sha256): readonly Omit<FreedBody, 'place'>[] {
+    const place = this.#index.body(digest)?.place
+    if (place !== undefined) return this.#bodies.neighbours(place)
+    return this.#index.byDigest(digest).slice(0, 1)
   }
 
-  #bodyOf(response: StoredResponse): BodyDigests {
-    const pieces = this.#index.pieces(response.digest)
-    if (pieces !== undefined) return { size: response.size, sha256: response.digest, pieces }
+  #bodyOf(response: StoredResponse): StoredBody {
+    const body = this.#index.body(response.digest)
+    if (body !== undefined) return { ...body, size: response.size, sha256: response.digest }
     throw new Fault('STORE_FAILED', `${response.uri} is no longer stored`)
   }
 
@@ -354,6 +392,7 @@ export class ResponseStore implements Store {
     const { bytes, responses } = this.#index.totals()
     this.#pinned.recount(bytes)
     this.#responses = responses
+    this.#bodies.recount()
     if (!this.#sweeps) return
     const { signal } = this.#stopping
     this.#sweeping = this.#sweeping
@@ -363,20 +402,36 @@ export class ResponseStore implements Store {
 
   #sweepView(): SweepView {
     return {
-      isWanted: (digest) => this.#pinned.isPinned(digest) || this.#index.pieces(digest) !== undefined,
+      isWanted: (digest) => this.#pinned.isPinned(digest) || this.#hasFile(digest),
       isPartial: (name) => this.#shelf.has(name),
-      digestsFrom: (prefix) => this.#index.digestsFrom(prefix),
-      missing: (digest) => {
-        if (!this.#pinned.isPinned(digest)) this.#loseBody(digest, 'its file is missing')
-      },
+      bodiesFrom: (prefix) => this.#index.bodiesFrom(prefix),
+      missing: (body) => this.#loseMissing(body),
     }
+  }
+
+  /** It may have been stored again since it was found missing. */
+  #loseMissing({ digest, place }: Omit<FreedBody, 'size'>): void {
+    if (this.#pinned.isPinned(digest)) return
+    const stored = this.#index.body(digest)
+    if (stored === undefined || !isSamePlace(stored.place, place)) return
+    this.#loseBody(
+      digest,
+      place === undefined ? 'its file is missing' : 'its segment is missing or too short',
+    )
+  }
+
+  #hasFile(digest: Sha256): boolean {
+    const body = this.#index.body(digest)
+    return body !== undefined && body.place === undefined
   }
 
   #evictor(): Evictor<Victim> {
     return {
       candidates: () => this.#evictable(),
       bytesInUse: () => this.#bytesInUse(),
-      evict: (responses) => this.#evict(responses),
+      evict: (victims) => this.#evict(victims),
+      removed: () => this.#pinned.removed(),
+      evictFromDisk: (victims, bytes) => this.#evictFromDisk(victims, bytes),
       freeBytes: () => this.#bodies.freeBytes(),
     }
   }
@@ -411,6 +466,22 @@ export class ResponseStore implements Store {
 /** What may be evicted. */
 type Victim = StoredResponse | Shelved
 
-function isFull(error: unknown): boolean {
-  return error instanceof Fault && error.code === 'STORE_FULL'
+function apart(victims: readonly Victim[]): {
+  readonly partials: readonly Shelved[]
+  readonly responses: readonly StoredResponse[]
+} {
+  const partials = victims.filter((each) => 'isInUse' in each)
+  return { partials, responses: victims.filter((each) => 'digest' in each) }
+}
+
+/** Does `work`; on a full file system again and again, as long as there is something to free. */
+async function whereRoom<Result>(room: CopyRoom, work: () => Promise<Result>): Promise<Result> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!isFull(error)) throw error
+      await room.freeDisk(0)
+    }
+  }
 }

@@ -6,8 +6,9 @@ import { Fault } from '../core/fault.ts'
 import type { CopyRoom } from './growing-copy.ts'
 import type { SpaceAccount, SpaceBooks } from './space.ts'
 
-/** Bytes claimed between two looks at the file system. */
+/** Bytes claimed between two looks at the file system: by copies that grow, and before a new one begins. */
 const BYTES_PER_LOOK = 16 * 1024 * 1024
+const BYTES_PER_FIRST_LOOK = 4 * 1024 * 1024
 /** A file system that is full gives at least this many bytes back before the next attempt. */
 const FREED_WHEN_FULL = 1024 * 1024
 /**
@@ -16,7 +17,7 @@ const FREED_WHEN_FULL = 1024 * 1024
  */
 const MAX_ATTEMPTS = 3
 /** Responses that are evicted before anything else of this process has its turn. */
-const EVICTIONS_PER_TURN = 64
+export const EVICTIONS_PER_TURN = 64
 
 /** What is needed of the store. `Victim`: what may be evicted, of `size` bytes. */
 export interface Evictor<Victim extends { readonly size: number }> {
@@ -24,8 +25,12 @@ export interface Evictor<Victim extends { readonly size: number }> {
   candidates(): Iterable<Victim>
   /** Bytes of the bodies that cannot be evicted now. */
   bytesInUse(): number
-  /** Resolves when their space is free. */
+  /** Removes them; resolves when their part of the quota is free. */
   evict(victims: readonly Victim[]): Promise<void>
+  /** Resolves when the removals under way have ended. */
+  removed(): Promise<void>
+  /** Removes them, and what else must go, until the file system has about `bytes` back. @returns the bytes that went. */
+  evictFromDisk(victims: readonly Victim[], bytes: number): Promise<number>
   /** Bytes that the file system may still take; negative when its reserve is touched. */
   freeBytes(): Promise<number>
 }
@@ -34,7 +39,10 @@ export class Room<Victim extends { readonly size: number }> {
   readonly #books: SpaceBooks
   readonly #evictor: Evictor<Victim>
   readonly #maxObjectBytes: number
-  #claimedSinceLook = 0
+  #claimedSinceLook = Infinity
+  /** What the file system had beyond its reserve and all promises at the last look. */
+  #spare = 0
+  #freeing: Promise<void> | undefined
 
   constructor(books: SpaceBooks, evictor: Evictor<Victim>, maxObjectBytes: number) {
     this.#books = books
@@ -47,13 +55,14 @@ export class Room<Victim extends { readonly size: number }> {
     this.#mustFit(wholeSize)
     const account = this.#books.open()
     try {
-      await this.#makeRoom(account, expectedSize)
-      await this.#keepReserve()
+      if (this.#hasRoom(account, expectedSize)) account.claim(expectedSize)
+      else await this.#makeRoom(account, expectedSize)
+      if (this.#mustLook(expectedSize, BYTES_PER_FIRST_LOOK)) await this.#keepReserve()
     } catch (error) {
       account.close()
       throw error
     }
-    return this.#roomOf(account)
+    return new AccountRoom(this, account)
   }
 
   /** The room of a partial copy that a former process left, at rest. */
@@ -61,26 +70,25 @@ export class Room<Victim extends { readonly size: number }> {
     const account = this.#books.open()
     account.hold(bytes)
     account.rest()
-    return this.#roomOf(account)
+    return new AccountRoom(this, account)
   }
 
-  #roomOf(account: SpaceAccount): CopyRoom {
-    return {
-      claim: (bytes, size) => this.#claim(account, bytes, size),
-      freeDisk: (bytes) => this.#freeDisk(Math.max(bytes, FREED_WHEN_FULL)),
-      hold: (bytes) => account.hold(bytes),
-      reset: () => account.reset(),
-      rest: () => account.rest(),
-      wake: () => account.wake(),
-      close: () => account.close(),
-    }
+  #hasRoom(account: SpaceAccount, bytes: number): boolean {
+    const more = account.held + bytes - account.claimed
+    return more <= 0 || this.#books.shortage(more) === 0
   }
 
-  async #claim(account: SpaceAccount, bytes: number, size: number | undefined): Promise<void> {
+  /** See `CopyRoom.claim`. */
+  async claim(account: SpaceAccount, bytes: number, size: number | undefined): Promise<void> {
     this.#mustFit(Math.max(size ?? 0, account.held + bytes))
     await this.#makeRoom(account, bytes)
     this.#claimedSinceLook += bytes
-    if (this.#claimedSinceLook >= BYTES_PER_LOOK) await this.#keepReserve()
+    if (this.#mustLook(0, BYTES_PER_LOOK)) await this.#keepReserve()
+  }
+
+  /** The less space there was, the sooner it is looked again; others may take of it as well. */
+  #mustLook(more: number, most: number): boolean {
+    return this.#claimedSinceLook + more >= Math.min(most, this.#spare / 2)
   }
 
   /** Looks and claims without a pause between, so that nobody else can claim the same room. */
@@ -89,33 +97,56 @@ export class Room<Victim extends { readonly size: number }> {
       const more = Math.max(0, account.held + bytes - account.claimed)
       const shortage = more > 0 ? this.#books.shortage(more) : 0
       if (shortage === 0) return account.claim(bytes)
+      if (this.#books.goingBytes > 0) {
+        await this.#evictor.removed()
+        continue
+      }
       if (!this.#books.couldFit(more, this.#evictor.bytesInUse())) throw this.#full(more)
-      if ((await this.#evict(shortage)) === 'nothing to evict') throw this.#full(more)
+      const victims = this.#victims(shortage)
+      if (victims.length === 0) throw this.#full(more)
+      await this.#evictor.evict(victims)
     }
   }
 
   /** What is promised to growing copies must fit into what the file system has beyond its reserve. */
   async #keepReserve(): Promise<void> {
     this.#claimedSinceLook = 0
+    try {
+      await this.#freeReserve()
+    } catch (error) {
+      // Whoever comes next looks again.
+      this.#claimedSinceLook = Infinity
+      throw error
+    }
+  }
+
+  async #freeReserve(): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       const lacking = this.#books.outstanding - (await this.#evictor.freeBytes())
+      this.#spare = -lacking
       if (lacking <= 0) return
       if (attempt === MAX_ATTEMPTS) throw diskFull(lacking)
       await this.#freeDisk(lacking)
     }
   }
 
+  /** All who find the disk full at the same time wait for the same: it is about as much for many as for one. */
+  freeFullDisk(bytes: number): Promise<void> {
+    this.#freeing ??= this.#freeDisk(bytes).finally(() => (this.#freeing = undefined))
+    return this.#freeing
+  }
+
   async #freeDisk(bytes: number): Promise<void> {
     for (let freed = 0; freed < bytes;) {
-      const more = await this.#evict(bytes - freed)
-      if (more !== 'nothing to evict') freed += more
+      const victims = this.#victims(bytes - freed)
+      if (victims.length > 0) freed += await this.#evictor.evictFromDisk(victims, bytes - freed)
       else if (freed === 0) throw diskFull(bytes)
       else return
     }
   }
 
-  /** Evicts about `bytes`, in one turn's portion at most. @returns the bytes of what went. */
-  async #evict(bytes: number): Promise<number | 'nothing to evict'> {
+  /** What is to go so that about `bytes` are freed, one turn's portion at most. */
+  #victims(bytes: number): Victim[] {
     const victims: Victim[] = []
     let found = 0
     for (const victim of this.#evictor.candidates()) {
@@ -123,9 +154,7 @@ export class Room<Victim extends { readonly size: number }> {
       found += victim.size
       if (found >= bytes || victims.length === EVICTIONS_PER_TURN) break
     }
-    if (victims.length === 0) return 'nothing to evict'
-    await this.#evictor.evict(victims)
-    return found
+    return victims
   }
 
   #mustFit(size: number): void {
@@ -138,6 +167,54 @@ export class Room<Victim extends { readonly size: number }> {
       'STORE_FULL',
       `${bytes} bytes more do not fit into ${this.#books.maxBytes}: the rest is in use`,
     )
+  }
+}
+
+/** What the rooms need of their whole. */
+type Whole = Pick<Room<never>, 'claim' | 'freeFullDisk'>
+
+class AccountRoom implements CopyRoom {
+  readonly #whole: Whole
+  readonly #account: SpaceAccount
+  #closed: (() => void) | undefined
+
+  constructor(whole: Whole, account: SpaceAccount) {
+    this.#whole = whole
+    this.#account = account
+  }
+
+  claim(bytes: number, size: number | undefined): Promise<void> {
+    return this.#whole.claim(this.#account, bytes, size)
+  }
+
+  freeDisk(bytes: number): Promise<void> {
+    return this.#whole.freeFullDisk(Math.max(bytes, FREED_WHEN_FULL))
+  }
+
+  hold(bytes: number): void {
+    this.#account.hold(bytes)
+  }
+
+  reset(): void {
+    this.#account.reset()
+  }
+
+  rest(): void {
+    this.#account.rest()
+  }
+
+  wake(): void {
+    this.#account.wake()
+  }
+
+  onceClosed(closed: () => void): void {
+    this.#closed = closed
+  }
+
+  close(): void {
+    this.#account.close()
+    this.#closed?.()
+    this.#closed = undefined
   }
 }
 

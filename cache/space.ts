@@ -24,13 +24,18 @@ export class SpaceBooks {
   readonly maxBytes: number
   /** Bytes of stored bodies, those included whose removal waits for a reader. */
   bodyBytes = 0
+  /** Bytes of bodies that are no longer stored, and whose space is about to be free. */
+  goingBytes = 0
   /** Bytes of the copies at rest. */
   restingBytes = 0
+  readonly #overheadBytes: () => number
   #held = 0
   #claimed = 0
 
-  constructor(maxBytes: number) {
+  /** @param overheadBytes what else is taken of the quota, and goes with the bodies. */
+  constructor(maxBytes: number, overheadBytes: () => number = () => 0) {
     this.maxBytes = maxBytes
+    this.#overheadBytes = overheadBytes
   }
 
   /** Bytes that are taken now. */
@@ -45,7 +50,8 @@ export class SpaceBooks {
 
   /** How many bytes must be freed before `bytes` more may be claimed. */
   shortage(bytes: number): number {
-    return Math.max(0, this.bodyBytes + this.restingBytes + this.#claimed + bytes - this.maxBytes)
+    const taken = this.bodyBytes + this.goingBytes + this.#overheadBytes() + this.restingBytes + this.#claimed
+    return Math.max(0, taken + bytes - this.maxBytes)
   }
 
   /** Can `bytes` more be claimed when every body goes but for the `bytesInUse`, and every copy at rest? */
@@ -55,41 +61,56 @@ export class SpaceBooks {
 
   /** Opens the account of a growing copy. */
   open(): SpaceAccount {
-    let held = 0
-    let claimed = 0
-    let resting = 0
-    const change = (newHeld: number, newClaimed: number) => {
-      this.#held += newHeld - held
-      this.#claimed += newClaimed - claimed
-      held = newHeld
-      claimed = newClaimed
-    }
-    const rest = (bytes: number) => {
-      this.restingBytes += bytes - resting
-      resting = bytes
-    }
-    return {
-      get held() {
-        return held
-      },
-      get claimed() {
-        return claimed
-      },
-      claim: (bytes) => change(held, Math.max(claimed, held + bytes)),
-      hold: (bytes) => change(held + bytes, claimed),
-      reset: () => change(0, claimed),
-      rest: () => {
-        rest(resting + held)
-        change(0, 0)
-      },
-      wake: () => {
-        change(held + resting, Math.max(claimed, held + resting))
-        rest(0)
-      },
-      close: () => {
-        rest(0)
-        change(0, 0)
-      },
-    }
+    return new Account(this)
+  }
+
+  /** For the accounts alone: so many bytes more, or fewer, are held, claimed and at rest. */
+  change(held: number, claimed: number, resting: number): void {
+    this.#held += held
+    this.#claimed += claimed
+    this.restingBytes += resting
+  }
+}
+
+class Account implements SpaceAccount {
+  readonly #books: SpaceBooks
+  #resting = 0
+  held = 0
+  claimed = 0
+
+  constructor(books: SpaceBooks) {
+    this.#books = books
+  }
+
+  claim(bytes: number): void {
+    this.#set(this.held, Math.max(this.claimed, this.held + bytes), this.#resting)
+  }
+
+  hold(bytes: number): void {
+    this.#set(this.held + bytes, this.claimed, this.#resting)
+  }
+
+  reset(): void {
+    this.#set(0, this.claimed, this.#resting)
+  }
+
+  rest(): void {
+    this.#set(0, 0, this.#resting + this.held)
+  }
+
+  wake(): void {
+    const held = this.held + this.#resting
+    this.#set(held, Math.max(this.claimed, held), 0)
+  }
+
+  close(): void {
+    this.#set(0, 0, 0)
+  }
+
+  #set(held: number, claimed: number, resting: number): void {
+    this.#books.change(held - this.held, claimed - this.claimed, resting - this.#resting)
+    this.held = held
+    this.claimed = claimed
+    this.#resting = resting
   }
 }

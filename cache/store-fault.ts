@@ -7,8 +7,13 @@ const NO_SPACE = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
 /** STORE_FULL when there is no space, otherwise STORE_FAILED; a `Fault` stays what it is. `doing` begins the message. */
 export function storeFault(doing: string, thrown: unknown): Fault {
   if (thrown instanceof Fault) return thrown
-  const code = isFull(thrown) ? 'STORE_FULL' : 'STORE_FAILED'
+  const code = saysFull(thrown) ? 'STORE_FULL' : 'STORE_FAILED'
   return new Fault(code, `${doing}: ${describe(thrown)}`, { cause: thrown })
+}
+
+/** Is it the fault that there is no space? */
+export function isFull(thrown: unknown): boolean {
+  return thrown instanceof Fault && thrown.code === 'STORE_FULL'
 }
 
 /** Does this thrown value say that a file or directory does not exist? */
@@ -27,7 +32,7 @@ export function sqliteCode(thrown: unknown): number | undefined {
   return isSqlite ? Number(thrown.errcode) & 0xff : undefined
 }
 
-function isFull(thrown: unknown): boolean {
+function saysFull(thrown: unknown): boolean {
   return sqliteCode(thrown) === SQLITE_FULL || NO_SPACE.has(systemCode(thrown) ?? '')
 }
 

@@ -5,7 +5,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Finding, StoredResponse } from '../core/store.ts'
 import type { Bodies } from './bodies.ts'
-import type { BodyDigests } from './piece-digests.ts'
+import type { StoredBody } from './place.ts'
 import type { ResponseIndex } from './response-index.ts'
 import { isLoss } from './store-fault.ts'
 
@@ -46,7 +46,7 @@ async function* verifyRows(store: VerifiedStore): AsyncGenerator<Finding> {
   let before = store.responses()
   for (const response of store.index.list('least-recent-first')) {
     yield* unnamed(before - store.responses())
-    if (store.index.pieces(response.digest) === undefined) yield withoutBody(store, response)
+    if (store.index.body(response.digest) === undefined) yield withoutBody(store, response)
     looked += 1
     if (looked % ROWS_PER_TURN === 0) await setImmediate()
     before = store.responses()
@@ -64,14 +64,15 @@ function withoutBody(store: VerifiedStore, response: StoredResponse): Finding {
 }
 
 async function* verifyBody(store: VerifiedStore, digest: Sha256): AsyncGenerator<Finding> {
-  const pieces = store.index.pieces(digest)
   // It has gone since the list was made.
-  if (pieces === undefined) return
+  if (store.index.body(digest) === undefined) return
   const unpin = store.pin(digest)
   try {
     const size = store.index.byDigest(digest)[0]?.size
     if (size === undefined) throw new Fault('STORE_CORRUPT', `body ${digest}: no response has it`)
-    yield* readWhole(store.bodies, { size, sha256: digest, pieces })
+    // Looked up late, because a small body may be moved at any time.
+    const body = store.index.body(digest)
+    if (body !== undefined) yield* readWhole(store.bodies, { ...body, size, sha256: digest })
   } catch (error) {
     if (isLoss(error))
       yield { kind: 'lost', responses: store.lose(digest, error.message), reason: error.message }
@@ -82,7 +83,7 @@ async function* verifyBody(store: VerifiedStore, digest: Sha256): AsyncGenerator
 }
 
 /** Pieces are checked by whoever reads them; the digest of the whole is checked here. */
-async function* readWhole(bodies: Bodies, body: BodyDigests): AsyncGenerator<Finding> {
+async function* readWhole(bodies: Bodies, body: StoredBody): AsyncGenerator<Finding> {
   const whole = createHash('sha256')
   for await (const bytes of bodies.readAnew(body)) {
     whole.update(bytes)

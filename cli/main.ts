@@ -1,51 +1,51 @@
 #!/usr/bin/env node
 /** The command line. One file per command; each returns the process's exit code (exit.ts). */
 import { describe, Fault } from '../core/fault.ts'
-import { settingsHelp } from '../service/settings-reference.ts'
-import { VERSION } from '../service/version.ts'
-import { cacheLs } from './cache-ls.ts'
-import { cachePurge } from './cache-purge.ts'
-import { cacheVerify } from './cache-verify.ts'
+import type { Command } from './command.ts'
 import { EXIT } from './exit.ts'
-import { commandHelp, help, type Commands } from './help.ts'
-import {
-  siteBackup,
-  siteInit,
-  siteInvite,
-  siteJoin,
-  siteLeave,
-  siteRestore,
-  siteRevoke,
-  siteStatus,
-} from './site.ts'
-import { start } from './start.ts'
-import { status } from './status.ts'
 
-const COMMANDS: Commands = {
-  start,
-  status,
-  'cache ls': cacheLs,
-  'cache purge': cachePurge,
-  'cache verify': cacheVerify,
-  'site init': siteInit,
-  'site invite': siteInvite,
-  'site join': siteJoin,
-  'site leave': siteLeave,
-  'site revoke': siteRevoke,
-  'site status': siteStatus,
-  'site backup': siteBackup,
-  'site restore': siteRestore,
+/** Each is loaded when it is wanted: a node starts without the others. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => (await import('./start.ts')).start,
+  status: async () => (await import('./status.ts')).status,
+  'cache ls': async () => (await import('./cache-ls.ts')).cacheLs,
+  'cache purge': async () => (await import('./cache-purge.ts')).cachePurge,
+  'cache verify': async () => (await import('./cache-verify.ts')).cacheVerify,
+  'publish init': async () => (await import('./publish-init.ts')).publishInit,
+  'publish add': async () => (await import('./publish-add.ts')).publishAdd,
+  'publish release': async () => (await import('./publish-release.ts')).publishRelease,
+  'publish refresh': async () => (await import('./publish-release.ts')).publishRefresh,
+  'publish rotate': async () => (await import('./publish-rotate.ts')).publishRotate,
+  'publish list': async () => (await import('./publish-list.ts')).publishList,
+  'update check': async () => (await import('./update-run.ts')).updateCheck,
+  'update run': async () => (await import('./update-run.ts')).updateRun,
+  'update now': async () => (await import('./update-now.ts')).updateNow,
+  'update status': async () => (await import('./update-status.ts')).updateStatus,
+  'update history': async () => (await import('./update-status.ts')).updateHistory,
+  'update rollback': async () => (await import('./update-rollback.ts')).updateRollback,
+  'site init': async () => (await import('./site.ts')).siteInit,
+  'site invite': async () => (await import('./site.ts')).siteInvite,
+  'site join': async () => (await import('./site.ts')).siteJoin,
+  'site leave': async () => (await import('./site.ts')).siteLeave,
+  'site revoke': async () => (await import('./site.ts')).siteRevoke,
+  'site status': async () => (await import('./site.ts')).siteStatus,
+  'site backup': async () => (await import('./site.ts')).siteBackup,
+  'site restore': async () => (await import('./site.ts')).siteRestore,
 }
 
 async function main(args: readonly string[]): Promise<number> {
   const page = PAGES.get(args.join(' '))
-  if (page !== undefined) return say(page())
+  if (page !== undefined) return say(await page())
   const name = [args.slice(0, 2).join(' '), args[0] ?? ''].find((each) => Object.hasOwn(COMMANDS, each))
-  const command = COMMANDS[name ?? '']
-  if (name === undefined || command === undefined)
+  const load = COMMANDS[name ?? '']
+  if (name === undefined || load === undefined)
     return complain(`ihave: ${unknown(args[0] ?? '')}; "ihave help" lists them`)
   const rest = args.slice(name.split(' ').length)
-  if (rest.some((each) => each === '--help' || each === '-h')) return say(commandHelp(name, command))
+  const command = await load()
+  if (rest.some((each) => each === '--help' || each === '-h')) {
+    const { commandHelp } = await import('./help.ts')
+    return say(commandHelp(name, command))
+  }
   try {
     return await command.run(rest)
   } catch (error) {
@@ -58,8 +58,13 @@ function unknown(first: string): string {
   return longer.length > 0 ? `expected ${longer.join(', ')}` : `there is no command "${first}"`
 }
 
-const overview = () => help(COMMANDS)
-const version = () => VERSION
+const overview = async () => {
+  const { help } = await import('./help.ts')
+  const loaded = Object.entries(COMMANDS).map(async ([name, load]) => [name, await load()] as const)
+  return help(Object.fromEntries(await Promise.all(loaded)))
+}
+const settings = async () => (await import('../service/settings-reference.ts')).settingsHelp()
+const version = async () => (await import('../service/version.ts')).VERSION
 
 /** What is only printed. */
 const PAGES = new Map([
@@ -67,7 +72,7 @@ const PAGES = new Map([
   ['help', overview],
   ['--help', overview],
   ['-h', overview],
-  ['help settings', settingsHelp],
+  ['help settings', settings],
   ['version', version],
   ['--version', version],
   ['-v', version],

@@ -1,7 +1,9 @@
 /** `ihave status`: what the running node is doing. */
 import { parseArgs } from 'node:util'
+import { systemClock } from '../core/clock.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { askStatus, controlPath } from '../service/control.ts'
+import type { ProductStatus } from '../service/product-updates.ts'
 import type { PeeringStatus, Status, TransferStatus } from '../service/status.ts'
 import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
@@ -23,7 +25,7 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 export function statusText(answer: Status): string {
-  const { cache, totals, transfers, shunned } = answer
+  const { cache, totals, transfers, shunned, updates } = answer
   const { peer, internet } = totals.receivedBytes
   const fromPeers = peer + totals.receivedBytes['in-progress']
   const requests = Object.entries(totals.requests).map(([how, count]) => `${count} ${how}`)
@@ -36,6 +38,7 @@ export function statusText(answer: Status): string {
     `received   ${formatBytes(internet)} from the Internet, ${formatBytes(fromPeers)} from peers`,
     `sent       ${formatBytes(totals.uploadedBytes)} to peers in ${totals.uploads} transfers`,
     ...transfers.map((transfer) => transferLine(transfer)),
+    ...updates.map((product) => updateLine(product)),
     ...shunned.map(({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
   ]
   return `${lines.join('\n')}\n`
@@ -63,4 +66,17 @@ function transferLine({ uri, source, receivedBytes, totalBytes, bytesPerSecond }
   const of = totalBytes === undefined ? '' : ` of ${formatBytes(totalBytes)}`
   const rate = bytesPerSecond === undefined ? '' : `, ${formatBytes(bytesPerSecond)}/s`
   return `transfer   [${bar}] ${formatBytes(receivedBytes)}${of}${rate} from ${source}: ${uri}`
+}
+
+function updateLine({ name, installed, lastCheck, nextCheck, isChecking, expiresAt }: ProductStatus): string {
+  const now = systemClock.wall()
+  const what = installed ?? 'nothing installed'
+  const last = lastCheck
+    ? `${lastCheck.outcome} ${formatDuration(now - lastCheck.at)} ago`
+    : 'not checked yet'
+  const next = isChecking
+    ? 'checking now'
+    : `next check in ${formatDuration(Math.max(0, (nextCheck ?? now) - now))}`
+  const alarm = expiresAt !== undefined && expiresAt < now ? '; ITS CATALOGUE HAS EXPIRED' : ''
+  return `update     ${name}: ${what}, ${last}, ${next}${alarm}`
 }

@@ -20,6 +20,9 @@ export interface Clock {
   after(delayMs: number, wake: () => void): CancelTimer
 }
 
+/** Each use of the global of this name is a call of its getter. */
+const { performance } = globalThis
+
 /** The machine's clock. Timers do not keep the process alive. */
 export const systemClock: Clock = {
   monotonic: () => performance.now() as Monotonic,

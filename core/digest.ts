@@ -1,8 +1,15 @@
 /** Digests of representations. */
 
-/** The algorithms that count as proof; weaker ones (MD5, SHA-1) never do (V§1). */
+/** The algorithms that count as proof everywhere (V§1). */
 export const DIGEST_ALGORITHMS = ['sha-256', 'sha-512', 'blake2b-256'] as const
-export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number]
+
+/** `md5` is weak: it counts only as what an origin server publishes right now (V3), and never under `strict`. */
+export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number] | 'md5'
+
+/** Whether somebody can make two files with one such digest. SHA-1 is not known here at all. */
+export function isWeak(algorithm: DigestAlgorithm): boolean {
+  return algorithm === 'md5'
+}
 
 /** The SHA-256 of a whole body as 64 lower-case hexadecimal digits: its name in the cache. */
 export type Sha256 = string & { readonly brand: 'Sha256' }

@@ -21,13 +21,17 @@ function isNamed(name: string, wanted: string): boolean {
 
 /** The combined field value (RFC 9110 5.3: lines joined by ", "), or `undefined` when there is no such field. */
 export function fieldValue(fields: Fields, name: string): string | undefined {
-  const values = fieldValues(fields, name)
-  return values.length === 0 ? undefined : values.join(', ')
+  const wanted = name.toLowerCase()
+  let combined: string | undefined
+  for (const [each, value] of fields)
+    if (isNamed(each, wanted)) combined = combined === undefined ? value : `${combined}, ${value}`
+  return combined
 }
 
 export function hasField(fields: Fields, name: string): boolean {
   const wanted = name.toLowerCase()
-  return fields.some(([each]) => isNamed(each, wanted))
+  for (const [each] of fields) if (isNamed(each, wanted)) return true
+  return false
 }
 
 /** The same header section without the named fields. */
@@ -75,6 +79,17 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
  * names (RFC 9110 7.6.1).
  */
 export function endToEndFields(fields: Fields): Fields {
+  const known = endToEnd.get(fields)
+  if (known !== undefined) return known
+  const found = withoutHopByHop(fields)
+  endToEnd.set(fields, found)
+  return found
+}
+
+/** One message is asked for them several times on its way. */
+const endToEnd = new WeakMap<Fields, Fields>()
+
+function withoutHopByHop(fields: Fields): Fields {
   const named = fieldValues(fields, 'connection').flatMap((value) => value.toLowerCase().split(','))
   if (named.length === 0) return without(fields, HOP_BY_HOP)
   return without(fields, new Set([...HOP_BY_HOP, ...named.map((option) => option.trim())]))

@@ -22,10 +22,12 @@ export function createDigest(algorithm: DigestAlgorithm): DigestInProgress {
       return nodeDigest('sha512')
     case 'blake2b-256':
       return blake2b256()
+    case 'md5':
+      return nodeDigest('md5')
   }
 }
 
-function nodeDigest(name: 'sha256' | 'sha512'): DigestInProgress {
+function nodeDigest(name: 'sha256' | 'sha512' | 'md5'): DigestInProgress {
   const hash = createHash(name)
   return { update: (bytes) => void hash.update(bytes), hex: () => hash.digest('hex') }
 }

@@ -1,8 +1,8 @@
 /** What a rule of `proxy.config.yaml` says about the URLs that it matches (R6.3). */
 
 /**
- * How a copy from a peer is verified: `auto` by the ladder (V1 to V4), `strict` likewise but by strong digests
- * only, `updater` because the application verifies for itself (V5).
+ * How a copy from a peer is verified: `auto` by the ladder (V1 to V4), `strict` likewise but without MD5 (V3), `updater`
+ * because the application verifies for itself (V5).
  */
 export const VERIFY_MODES = ['auto', 'updater', 'strict'] as const
 export type VerifyMode = (typeof VERIFY_MODES)[number]
@@ -19,4 +19,6 @@ export interface Policy {
   readonly verify: VerifyMode
   /** Can or will the application wait for a peer's running download (patent A, FIG. 4B, 148)? */
   readonly waitForDownloads: boolean
+  /** URL globs of files elsewhere for which an index with such a URL gives digests (V2), beside those below its own root. */
+  readonly speaksFor?: readonly string[]
 }

@@ -14,7 +14,20 @@ export interface Random {
 export const systemRandom: Random = {
   fraction: () => randomInt(2 ** 47) / 2 ** 47,
   uint32: () => randomInt(2 ** 32),
-  hex: (bytes) => randomBytes(bytes).toString('hex'),
+  hex: (bytes) => fresh(bytes).toString('hex'),
+}
+
+/** The system is asked for so many bytes at once: the asking costs more than the bytes. */
+const POOL_BYTES = 4096
+let pool = Buffer.alloc(0)
+
+/** Bytes that nobody has had. */
+function fresh(bytes: number): Buffer {
+  if (bytes > POOL_BYTES) return randomBytes(bytes)
+  if (pool.length < bytes) pool = randomBytes(POOL_BYTES)
+  const taken = pool.subarray(0, bytes)
+  pool = pool.subarray(bytes)
+  return taken
 }
 
 /** A repeatable sequence from a 32-bit seed (mulberry32): for simulations and tests, never for secrets. */

@@ -51,6 +51,8 @@ export interface PartialAtRest extends PartialResponse {
 export interface GrowingCopy {
   /** Bytes of the whole body; `undefined` until known. */
   readonly size: number | undefined
+  /** Those who read it now. */
+  readonly readers: number
   /** Fixes the size, once. @throws Fault RESPONSE_CHANGED when another size was fixed before. */
   setSize(size: number): void
   /** Where the run of held bytes that begins at `offset` ends; `offset` itself when that byte is missing. */

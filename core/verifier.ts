@@ -6,24 +6,38 @@ import type { TargetUri } from './target-uri.ts'
 
 /** What a copy from a peer must show, known before any peer is believed. */
 export type Expectation =
-  /** A digest from the URL (V1), from an index that the machine trusts (V2), or that members of the site vouch for (V4). */
+  /**
+   * A digest from the URL (V1), from an index that the machine trusts (V2), that the origin server publishes (V3), or
+   * that members of the site vouch for (V4). */
   | {
       readonly kind: 'digest'
-      readonly rung: 'V1' | 'V2' | 'V4'
+      readonly rung: 'V1' | 'V2' | 'V3' | 'V4'
       readonly digest: Digest
       /** Bytes of the body, where the index says so. */
       readonly size?: number
     }
   /** Members of the site may vouch for it (V4): known once a peer has it. */
   | { readonly kind: 'attestable'; readonly rung: 'V4' }
+  /** The origin server may publish a digest (V3): worth a question to it once a peer has the file. */
+  | { readonly kind: 'askable'; readonly rung: 'V3' }
   /** The application verifies for itself (V5): accept, deliver, watch for a retry. */
   | { readonly kind: 'updater'; readonly rung: 'V5' }
   /** No proof at hand (V6): nothing is taken from peers. */
   | { readonly kind: 'none'; readonly rung: 'V6' }
 
 export type Verdict =
-  | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V4' | 'V5' }
+  | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V3' | 'V4' | 'V5' }
   | { readonly kind: 'refused'; readonly reason: string }
+
+/** A resource of which the origin server is asked for a digest. */
+export interface OriginQuestion {
+  readonly uri: TargetUri
+  /** The target as the application wrote it. */
+  readonly target: string
+  /** What the application's request has for the origin server. */
+  readonly fields: Fields
+  readonly policy: Policy
+}
 
 /** A whole body that waits for its verdict. */
 export interface Candidate {
@@ -49,6 +63,12 @@ export interface Verifier {
   stop(): Promise<void>
   /** The strongest expectation that this URI's rule and the machine's own knowledge give, without a WAN request. */
   expect(uri: TargetUri, policy: Policy): Promise<Expectation>
+  /** What becomes of an expectation that is `askable`: the origin server is asked, once and not for long. Never fails. */
+  ask(question: OriginQuestion): Promise<Expectation>
+  /** The digest of an immutable name, as far as it is known at this moment without asking or waiting for anybody. */
+  knownDigest(uri: TargetUri, policy: Policy): Digest | undefined
+  /** The SHA-256 of a stored body with this digest, by whatever name it came. */
+  bodyWith(digest: Digest): Sha256 | undefined
   /** What becomes of an expectation that is `attestable`, now that a peer has the file; absent: nothing. */
   attested?(question: AttestedQuestion): Promise<Expectation>
   verify(expectation: Expectation, candidate: Candidate): Promise<Verdict>

@@ -34,7 +34,7 @@ export class DownloadReport {
   }
 
   readable(): void {
-    this.#dispatch({ kind: 'readable' })
+    this.#dispatch({ kind: 'readable', at: this.#clock.monotonic() })
   }
 
   asked(peer: Address): void {

@@ -2,12 +2,13 @@
  * The micro HTTP server of the peering server (R1.3): `answerPeer` on a real port, with the limits that keep a stranger
  * from using it up (V§4, exhaustion).
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
+import { createServer } from '../core/node-http.ts'
 import type { Address } from '../core/transport.ts'
 import {
   answerPeer,

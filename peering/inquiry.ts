@@ -6,7 +6,7 @@ import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
-import { initialInquiry, isInquiryOver, stepInquiry } from './machines/inquiry.ts'
+import { initialInquiry, isInquiryOver, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
 import type {
   InquiryCommand,
   InquiryEvent,
@@ -56,6 +56,9 @@ export interface InquirySender {
 }
 
 type Event = InquiryEvent<PeerOffer, PeerDownload>
+
+/** Where nodes of the patents are waited for, in ms, they would take the second question for another one. */
+const MAX_TWICE_MS = 500
 
 /** More peers than this are not noted as having answered. */
 export const MAX_NOTED = 256
@@ -130,6 +133,11 @@ export class Inquiry {
     this.#dispatch({ kind: 'source-lost', at: this.#clock.monotonic() })
   }
 
+  /** No peer is of use now. */
+  enough(): void {
+    this.#dispatch({ kind: 'enough' })
+  }
+
   /** The owner leaves the Internet for a late offer. */
   changeOver(): void {
     this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic() })
@@ -163,7 +171,8 @@ export class Inquiry {
     switch (command.kind) {
       case 'broadcast-request':
         this.#askedAt = this.#clock.monotonic()
-        return this.#sender.request()
+        this.#sender.request()
+        return this.#askTwice()
       case 'broadcast-end-request':
         return this.#sender.endRequest()
       case 'wake':
@@ -185,6 +194,22 @@ export class Inquiry {
     }
   }
 
+  /**
+   * Who is about to go to the Internet, because nobody has answered and nobody comes first, asks once more in the middle of
+   * the wait: a lost packet must not cost a copy. Whoever heard the question only answers it once (docs/protocol.md).
+   */
+  #askTwice(): void {
+    const askedAt = this.#askedAt
+    if (this.#state.kind !== 'waiting' || this.#state.until - askedAt > MAX_TWICE_MS) return
+    const { until } = this.#state
+    this.#clock.after((until - askedAt) / 2, () => {
+      if (this.#state.kind !== 'waiting' || this.#state.until !== until) return
+      const { holders, downloaders } = this.#state.sources
+      const isUnanswered = holders.length + downloaders.length === 0
+      if (isUnanswered && this.#rivals(askedAt).length === 0) this.#sender.request()
+    })
+  }
+
   #wakeAt(at: number): void {
     this.#cancelWake()
     const wake = () => this.#wake(this.#clock.monotonic())
@@ -194,9 +219,12 @@ export class Inquiry {
   }
 
   #wake(at: Monotonic): void {
-    if (this.#state.kind === 'waiting')
-      for (const downloader of this.#rivals(this.#askedAt))
+    if (this.#state.kind === 'waiting') {
+      // What one has said itself counts for more; and no more of them are waited for.
+      const rivals = this.#rivals(this.#askedAt).filter(({ peer }) => !this.answered.has(peer))
+      for (const downloader of rivals.slice(0, MAX_PROMISES))
         this.#dispatch({ kind: 'downloading', at, downloader })
+    }
     this.#dispatch({ kind: 'wake', at })
   }
 }

@@ -28,31 +28,37 @@ export const DEFAULT_INTAKE: IntakeLimits = {
 /** Sources that are told apart; the one unheard for longest is forgotten first (its bucket is full again anyway). */
 export const MAX_SOURCES = 4096
 
+/** Sources that are heard this close to one another may change places in the order of the unheard, in ms. */
+const ORDER_MS = 1000
+
 interface Bucket {
-  readonly tokens: number
-  readonly at: Monotonic
+  tokens: number
+  at: Monotonic
 }
 
 /** @returns whether a datagram from this source may be looked at now. */
 export function intake(limits: IntakeLimits): (from: Address, at: Monotonic) => boolean {
   const sources = new Map<Address, Bucket>()
-  let all: Bucket = { tokens: limits.burstOverall, at: 0 as Monotonic }
+  const all: Bucket = { tokens: limits.burstOverall, at: 0 as Monotonic }
   return (from, at) => {
-    const known = sources.get(from) ?? { tokens: limits.burstPerSource, at }
-    const source = refill(known, at, limits.perSource, limits.burstPerSource)
-    all = refill(all, at, limits.overall, limits.burstOverall)
-    const admitted = source.tokens >= 1 && all.tokens >= 1
-    sources.delete(from)
-    sources.set(from, admitted ? { tokens: source.tokens - 1, at } : source)
-    if (admitted) all = { tokens: all.tokens - 1, at }
+    const source = sources.get(from) ?? { tokens: limits.burstPerSource, at }
+    // The order of the unheard is kept to the second: a flood does not reorder the list with each packet.
+    if (at - source.at >= ORDER_MS) sources.delete(from)
+    sources.set(from, source)
+    refill(source, at, limits.perSource, limits.burstPerSource)
+    refill(all, at, limits.overall, limits.burstOverall)
     if (sources.size > MAX_SOURCES) forgetOldest(sources)
-    return admitted
+    if (source.tokens < 1 || all.tokens < 1) return false
+    source.tokens--
+    all.tokens--
+    return true
   }
 }
 
-function refill(bucket: Bucket, at: Monotonic, perSecond: number, burst: number): Bucket {
+function refill(bucket: Bucket, at: Monotonic, perSecond: number, burst: number): void {
   const gained = (Math.max(0, at - bucket.at) / 1000) * perSecond
-  return { tokens: Math.min(burst, bucket.tokens + gained), at }
+  bucket.tokens = Math.min(burst, bucket.tokens + gained)
+  bucket.at = at
 }
 
 function forgetOldest(sources: Map<Address, Bucket>): void {

@@ -11,6 +11,8 @@ export class PacketSender {
   readonly #transport: Transport
   readonly #counters: Counters
   readonly #seal: PacketSeal
+  /** Packets to everybody so far. */
+  broadcasts = 0
 
   constructor(transport: Transport, counters: Counters, seal: PacketSeal) {
     this.#transport = transport
@@ -47,6 +49,7 @@ export class PacketSender {
     const bytes = encode(packet)
     if (!bytes) return this.count('not sent: too long')
     this.count(`sent: ${packet.type}`)
+    this.broadcasts++
     this.#transport.broadcast(this.#seal.seal(bytes))
   }
 

@@ -48,7 +48,16 @@ export function downloadOf(packet: DownloadingPacket, from: Address, isAhead: bo
 /** Who has asked for the same and comes first, as the downloader that it is about to be. */
 export function downloadByRival({ peer, node }: Rival): PeerDownload {
   const figures = { receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }
-  return { peer, node, location: undefined, readable: false, isAhead: true, silenceMs: RIVAL_MS, ...figures }
+  return {
+    peer,
+    node,
+    location: undefined,
+    readable: false,
+    isAhead: true,
+    isExpected: true,
+    silenceMs: RIVAL_MS,
+    ...figures,
+  }
 }
 
 /** How long "I am downloading" without a place is waited for, in ms: an origin server's usual time to answer. */

@@ -13,6 +13,8 @@ export interface Peer {
   readonly address: Address
   /** Absent for a node that speaks only the patents' packets. */
   readonly node: NodeId | undefined
+  /** Where it serves files, by its presence; absent until that was heard. */
+  readonly filePort: number | undefined
   readonly heardAt: Monotonic
   /** Smoothed round-trip time in ms, event loops of both sides included; absent until measured. */
   readonly roundTripMs: number | undefined
@@ -48,6 +50,9 @@ export const LIVE_MS = 150_000
 /** More peers than this are not remembered; the longest silent goes first. */
 export const MAX_PEERS = 4096
 
+/** Who was heard later by less than this may count as silent for longer, in ms. */
+const ORDER_MS = 1000
+
 /** The longest delay response period that a question can carry (docs/protocol.md, `delay`), in ms. */
 const MAX_ASKED_DELAY_MS = 60_000
 
@@ -70,19 +75,27 @@ const FIRST_MEASUREMENTS = 4
 /** Weight of a new measurement in the smoothed round-trip time (RFC 6298). */
 const NEW_MEASUREMENT = 1 / 8
 
+type Known = { -readonly [Key in keyof Peer]: Peer[Key] }
+
 export class PeerTable {
-  readonly #peers = new Map<string, Peer>()
+  readonly #peers = new Map<string, Known>()
+  #measured = 0
   #late = { byMs: 0, at: 0 as Monotonic }
 
-  /** Notes that a packet came. @returns whether this peer was unknown or had been taken for gone. */
-  heard(address: Address, node: NodeId | undefined, at: Monotonic): boolean {
+  /** Notes that a packet came, and the port that it names. @returns whether this peer was unknown or had been taken for gone. */
+  heard(address: Address, node: NodeId | undefined, at: Monotonic, filePort?: number): boolean {
     const key = node ?? `plain ${address}`
     const known = this.#peers.get(key)
-    this.#peers.delete(key)
-    const { roundTripMs, measuredAt, measurements } = known ?? NOT_MEASURED
-    this.#peers.set(key, { address, node, heardAt: at, roundTripMs, measuredAt, measurements })
+    const isNew = known === undefined || !isLive(known, at)
+    const peer = known ?? { address, node, filePort, heardAt: at, ...NOT_MEASURED }
+    // Every packet comes by here: no new object for each, and the order of the silent is kept to the second.
+    if (at - peer.heardAt >= ORDER_MS) this.#peers.delete(key)
+    peer.address = address
+    peer.filePort = filePort ?? peer.filePort
+    peer.heardAt = at
+    this.#peers.set(key, peer)
     if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
-    return known === undefined || !isLive(known, at)
+    return isNew
   }
 
   /** Of the first measurements the quickest counts (programs that have just started are slow); each later one by an eighth. */
@@ -95,7 +108,8 @@ export class PeerTable {
       ? Math.min(before, roundTripMs)
       : before + (roundTripMs - before) * NEW_MEASUREMENT
     const measurements = peer.measurements + 1
-    this.#peers.set(node, { ...peer, roundTripMs: smoothed, measuredAt: at, measurements })
+    if (peer.measurements === 0) this.#measured++
+    Object.assign(peer, { roundTripMs: smoothed, measuredAt: at, measurements })
   }
 
   /** Whether this peer's first measurements are still to be made. */
@@ -105,9 +119,7 @@ export class PeerTable {
 
   /** Peers whose round trip is known: a few stand for all. */
   get measuredPeers(): number {
-    let count = 0
-    for (const { measurements } of this.#peers.values()) if (measurements > 0) count++
-    return count
+    return this.#measured
   }
 
   /** Whether this peer's round trip was never measured, or longer ago than `maxAgeMs`. */
@@ -117,7 +129,12 @@ export class PeerTable {
   }
 
   left(node: NodeId): void {
-    this.#peers.delete(node)
+    this.#forget(node)
+  }
+
+  #forget(key: string): void {
+    if ((this.#peers.get(key)?.measurements ?? 0) > 0) this.#measured--
+    this.#peers.delete(key)
   }
 
   /** Who was heard from within `LIVE_MS`. */
@@ -152,10 +169,8 @@ export class PeerTable {
   }
 
   #forgetLongestSilent(): void {
-    for (const key of this.#peers.keys()) {
-      this.#peers.delete(key)
-      return
-    }
+    const [longest] = this.#peers.keys()
+    if (longest !== undefined) this.#forget(longest)
   }
 }
 

@@ -11,7 +11,7 @@ import { Advertising } from './advertising.ts'
 import { AnnouncedDownloads, type AnnouncedDownload } from './announced-downloads.ts'
 import { Answers } from './answers.ts'
 import { AskedQuestions } from './asked-questions.ts'
-import { decode, encode, padded } from './codec.ts'
+import { decode, encode, padded, type Decoded } from './codec.ts'
 import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
@@ -56,6 +56,8 @@ export interface PeeringComponents {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Reads a datagram; absent: codec.ts. */
+  readonly decode?: (bytes: Uint8Array) => Decoded
   readonly copies: LocalCopies
   /** Peers whose word is not taken at present. */
   readonly isShunned: (peer: Address) => boolean
@@ -87,6 +89,7 @@ export class Peering {
   readonly #settings: PeeringSettings
   readonly #components: PeeringComponents
   readonly #admit: (from: Address, at: Monotonic) => boolean
+  readonly #decode: (bytes: Uint8Array) => Decoded
   readonly #sender: PacketSender
   readonly #asked = new AskedQuestions()
   readonly #downloads: AnnouncedDownloads
@@ -106,6 +109,7 @@ export class Peering {
     this.#settings = settings
     this.#components = components
     this.#admit = intake(settings.intake ?? DEFAULT_INTAKE)
+    this.#decode = components.decode ?? decode
     this.#rivals = new Rivals(settings.node)
     this.#seal = components.seal ?? noSeal
     const sender = new PacketSender(components.transport, this.counters, this.#seal)
@@ -183,9 +187,9 @@ export class Peering {
     this.#presence.say(reply)
   }
 
-  /** Whether a node at this address is alive now. */
-  isPeer(address: Address): boolean {
-    return this.livePeers().some((peer) => peer.address === address)
+  /** Whether a node that is alive now has said that it serves files there. */
+  servesFiles(address: Address, port: number): boolean {
+    return this.livePeers().some((peer) => peer.address === address && peer.filePort === port)
   }
 
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */
@@ -281,7 +285,7 @@ export class Peering {
     const { from, bytes, at } = datagram
     if (!this.#admit(from, at)) return this.#sender.count('dropped: too many')
     const opened = this.#seal.open(bytes, from)
-    const decoded = decode(opened.document)
+    const decoded = this.#decode(opened.document)
     if (decoded.kind === 'malformed') return this.#sender.count(`dropped: ${decoded.reason}`)
     const { packet } = decoded
     if (packet.node === this.#settings.node) {

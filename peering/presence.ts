@@ -23,7 +23,7 @@ export interface PresenceComponents {
   readonly clock: Clock
   readonly random: Random
   readonly peers: PeerTable
-  readonly sender: Pick<PacketSender, 'send' | 'sendPlain' | 'broadcast'>
+  readonly sender: Pick<PacketSender, 'send' | 'sendPlain' | 'broadcast' | 'broadcasts'>
   /** What a site has to say beside it; absent: nothing. */
   readonly siteWords?: () => Extras
   /** Where this node's summary stands; `undefined`: it offers nothing. */
@@ -116,18 +116,26 @@ export class Presence {
   heard(from: Address, packet: ServicePacket, at: Monotonic, isMember: boolean): void {
     const { peers } = this.#components
     if (packet.type === 'presence' && packet.leaving) return peers.left(packet.node)
-    const isNew = peers.heard(from, packet.node, at)
+    const filePort = packet.type === 'presence' ? packet.filePort : undefined
+    const isNew = peers.heard(from, packet.node, at, filePort)
     if (packet.type === 'presence') this.#onPresence(from, packet, at, isMember)
     if (packet.node === undefined) return
-    const isWorthKnowing = isNew && peers.measuredPeers < MEASURED_PEERS
+    const isWorthKnowing = isNew && this.#measuresMore(at)
     if (isWorthKnowing || this.#isDue(packet, packet.node, at)) this.#ping(from, packet.node)
+  }
+
+  /** Those that have not answered yet count too: a LAN that starts all at once is not measured whole. */
+  #measuresMore(at: Monotonic): boolean {
+    let count = this.#components.peers.measuredPeers
+    for (const { sentAt } of this.#pings.values()) if (at - sentAt <= MAX_ROUND_TRIP_MS) count++
+    return count < MEASURED_PEERS
   }
 
   /** Only a periodic presence occasions a new measurement, so that questions and transfers never do. */
   #isDue(packet: ServicePacket, node: NodeId, at: Monotonic): boolean {
     const isPeriodic = packet.type === 'presence' && packet.nonce === undefined && !packet.reply
     const { peers } = this.#components
-    const isMeasured = peers.measuredPeers < MEASURED_PEERS || !peers.isBarelyKnown(node)
+    const isMeasured = this.#measuresMore(at) || !peers.isBarelyKnown(node)
     return isPeriodic && isMeasured && peers.needsMeasuring(node, at, REMEASURE_MS)
   }
 
@@ -136,7 +144,16 @@ export class Presence {
     if (!packet.reply) return
     const reply = () => this.#reply(from, packet.nonce, isMember)
     if (packet.nonce !== undefined) reply()
-    else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, reply)
+    else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, this.#unlessHeard(reply))
+  }
+
+  /** Whoever says something to everybody meanwhile need not answer. */
+  #unlessHeard(reply: () => void): () => void {
+    const { sender } = this.#components
+    const before = sender.broadcasts
+    return () => {
+      if (sender.broadcasts === before) reply()
+    }
   }
 
   /** Never longer than the question (V§4): a stranger's has no room for a signature, and no use for it. */

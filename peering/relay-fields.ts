@@ -33,8 +33,9 @@ export function parseRelay(text: string): Relay | undefined {
   return isAddress && Number(port) >= 1 && Number(port) <= 65_535 ? (text as Relay) : undefined
 }
 
-export function addressOfRelay(relay: Relay): Address {
-  return relay.slice(0, relay.indexOf(':')) as Address
+export function placeOfRelay(relay: Relay): { readonly address: Address; readonly port: number } {
+  const [, address = '', port] = RELAY.exec(relay) ?? []
+  return { address: address as Address, port: Number(port) }
 }
 
 /** Where a request from `peer` says that it passes on what it is given; `undefined`: nowhere. */

@@ -5,7 +5,7 @@
  * that heard the same questions name the same fetcher, and different resources have different ones. Whoever is outranked
  * waits for the fetcher's "I am downloading" as for any running download (FIG. 4B, 156), then for the next in rank.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Monotonic } from '../core/clock.ts'
 import type { Address } from '../core/transport.ts'
 import type { NodeId } from './packets.ts'
@@ -19,8 +19,10 @@ export interface Rival {
 /** Questions overlap when they are asked within this, in ms: as long as a question waits. */
 const OVERLAP_MS = 60
 
-/** Resources and askers that are remembered at once; the oldest goes first. */
+/** Resources that are remembered at once; the oldest goes first. */
 export const MAX_RESOURCES = 4096
+
+/** Askers of one that are remembered at once; who comes last in rank goes first, so that all name the same fetcher. */
 export const MAX_RIVALS = 32
 
 interface Heard extends Rival {
@@ -28,21 +30,27 @@ interface Heard extends Rival {
   readonly at: Monotonic
 }
 
+interface Askers {
+  /** In the order of their rank. */
+  list: Heard[]
+  /** No question in the list is older. */
+  oldestAt: number
+}
+
 export class Rivals {
   readonly #self: NodeId
-  readonly #heard = new Map<string, Map<NodeId, Heard>>()
+  readonly #heard = new Map<string, Askers>()
 
   constructor(self: NodeId) {
     this.#self = self
   }
 
   /** Another node's "I need" was heard. */
-  heard(resource: string, { peer, node }: Rival, at: Monotonic): void {
-    const askers = this.#heard.get(resource) ?? new Map<NodeId, Heard>()
+  heard(resource: string, rival: Rival, at: Monotonic): void {
+    const askers = this.#heard.get(resource) ?? { list: [], oldestAt: at }
     this.#heard.delete(resource)
     this.#heard.set(resource, askers)
-    if (askers.size < MAX_RIVALS || askers.has(node))
-      askers.set(node, { peer, node, rank: rankOf(resource, node), at })
+    note(askers, { ...rival, rank: rankOf(resource, rival.node), at })
     const [oldest] = this.#heard.keys()
     if (this.#heard.size > MAX_RESOURCES && oldest !== undefined) this.#heard.delete(oldest)
   }
@@ -67,14 +75,41 @@ export class Rivals {
   }
 
   #overlapping(resource: string, askedAt: Monotonic): Heard[] {
-    const askers = [...(this.#heard.get(resource)?.values() ?? [])]
-    return askers
-      .filter(({ at }) => at >= askedAt - OVERLAP_MS)
-      .toSorted((one, other) => (one.rank < other.rank ? -1 : 1))
+    return (this.#heard.get(resource)?.list ?? []).filter(({ at }) => at >= askedAt - OVERLAP_MS)
   }
+}
+
+/** Of too many, those whose questions are too old to matter are forgotten, else the last in rank. */
+function note(asked: Askers, newest: Heard): void {
+  if (asked.list.length >= MAX_RIVALS) forgetOld(asked, newest.at)
+  const { list } = asked
+  const last = list.at(-1)
+  if (list.length >= MAX_RIVALS && last !== undefined && newest.rank > last.rank) return
+  const at = placeOf(list, newest.rank)
+  list.splice(at, list[at]?.rank === newest.rank ? 1 : 0, newest)
+  if (list.length > MAX_RIVALS) list.pop()
+}
+
+function forgetOld(asked: Askers, now: Monotonic): void {
+  const since = now - 2 * OVERLAP_MS
+  if (asked.oldestAt >= since) return
+  asked.list = asked.list.filter(({ at }) => at >= since)
+  asked.oldestAt = asked.list.reduce<number>((oldest, { at }) => Math.min(oldest, at), now)
+}
+
+/** By bisection: where the first one is that does not come before `rank`. */
+function placeOf(askers: readonly Heard[], rank: string): number {
+  let low = 0
+  let high = askers.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((askers[middle]?.rank ?? '') < rank) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 /** The same on every node; 128 bits, so that no two are equal. */
 function rankOf(resource: string, node: NodeId): string {
-  return createHash('sha256').update(`${node}\n${resource}`).digest('hex').slice(0, 32)
+  return hash('sha256', `${node}\n${resource}`).slice(0, 32)
 }

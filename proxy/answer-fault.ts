@@ -1,8 +1,9 @@
 /** Sends an error answer, on a response or on a bare connection. */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Fault } from '../core/fault.ts'
 import { type Fields, fieldsToRaw } from '../core/fields.ts'
+import { STATUS_CODES } from '../core/node-http.ts'
 import { errorAnswer } from './error-page.ts'
 
 /**

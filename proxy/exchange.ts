@@ -7,16 +7,20 @@
  */
 import type { Agent, ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { createProxyServer } from 'http-proxy'
+import type * as HttpProxy from 'http-proxy'
 import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw, fieldsToRaw } from '../core/fields.ts'
+import { onDemand } from '../core/on-demand.ts'
 import { answerFault } from './answer-fault.ts'
 import { connectionFault } from './connection-fault.ts'
 import { connectionFields, requestFields, responseFields } from './forwarded-fields.ts'
 import { addTrailers, asHeaders, interimForwarder, reasonOf, responseFlaw, targetOf } from './relay.ts'
 import { receivedHead } from './request-check.ts'
 import { type SilenceWatch, watchSilence } from './silence.ts'
+
+/** It takes HTTP/2 and TLS along, which cost a start 40 ms. */
+const httpProxy = onDemand('http-proxy') as () => typeof HttpProxy
 
 /** How long the pass-through waits, in milliseconds, and how much it does at once. */
 export interface PassThroughLimits {
@@ -99,7 +103,7 @@ export class Exchange {
 
   #begin(): void {
     const head = receivedHead(this.#request)
-    const proxy = createProxyServer({
+    const proxy = httpProxy().createProxyServer({
       agent: this.#context.agent,
       target: targetOf(this.#target, head),
       ignorePath: true,

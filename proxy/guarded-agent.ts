@@ -1,6 +1,7 @@
 /** The pass-through's connections to origin servers: checked when they are made, used for one request each. */
-import { Agent, type ClientRequestArgs } from 'node:http'
+import type { ClientRequestArgs } from 'node:http'
 import { connect, type LookupFunction, type Socket } from 'node:net'
+import { Agent } from '../core/node-http.ts'
 import { type GuardSettings, guardedLookup } from './target-guard.ts'
 
 /** Connections at once; further requests wait for one. */

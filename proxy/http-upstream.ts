@@ -2,11 +2,12 @@
  * The `Upstream` seam over undici: to origin servers through the target guard, to peers straight.
  * None of undici's interceptors is used: caching, collapsing and retrying are this product's own business (V§10).
  */
-import { buildConnector } from 'undici'
+import type { buildConnector } from 'undici'
 import { Fault } from '../core/fault.ts'
 import type { Upstream } from '../core/upstream.ts'
 import { connectionFault } from './connection-fault.ts'
 import { guardedLookup, mayConnect, type GuardSettings } from './target-guard.ts'
+import { undiciConnector } from './undici.ts'
 import { UpstreamConnections } from './upstream-connections.ts'
 
 export interface HttpUpstream extends Upstream {
@@ -38,7 +39,7 @@ function guardedConnector(guard: GuardSettings): buildConnector.connector {
   return (options, callback) => {
     const port = Number(options.port || 80)
     const settings = { lookup: guardedLookup(guard, port), timeout: ORIGIN_TIMEOUTS.connectMs }
-    const connector = connectors.get(port) ?? buildConnector(settings)
+    const connector = connectors.get(port) ?? undiciConnector(settings)
     connectors.set(port, connector)
     return connector(options, callback)
   }
@@ -50,7 +51,7 @@ function guardedConnector(guard: GuardSettings): buildConnector.connector {
  */
 export function peerUpstream(localAddress: string | undefined): HttpUpstream {
   const own = localAddress === undefined ? {} : { localAddress }
-  const connect = buildConnector({ timeout: PEER_TIMEOUTS.connectMs, ...own })
+  const connect = undiciConnector({ timeout: PEER_TIMEOUTS.connectMs, ...own })
   return connectedUpstream((options, callback) => connect({ ...options, ...own }, callback), PEER_TIMEOUTS)
 }
 

@@ -2,12 +2,13 @@
  * What the proxy forwards without its cache: other methods than GET and HEAD, and requests that ask for another
  * protocol, WebSocket among them (R6.1, V§6).
  */
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { LookupFunction, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { endToEndFields, type Fields, fieldsFromRaw, fieldValues } from '../core/fields.ts'
+import { ServerResponse as ResponseOfServer } from '../core/node-http.ts'
 import { answerFault, messageHead } from './answer-fault.ts'
 import {
   Exchange,
@@ -137,7 +138,7 @@ function stopping(): Fault {
  * the same, so it gets a response of its own, the last one on it.
  */
 function responseOn(client: Socket, request: IncomingMessage): ServerResponse {
-  const response = new ServerResponse(request)
+  const response = new ResponseOfServer(request)
   response.shouldKeepAlive = false
   response.assignSocket(client)
   client.on('error', () => client.destroy())

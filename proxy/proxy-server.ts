@@ -2,7 +2,7 @@
  * The forward proxy on its port (R6): decides by a request's head which way it goes. Plain GET and HEAD take the path of
  * a resource (retrieval/), CONNECT is a tunnel, everything else passes through; a few pages are the node's own.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
@@ -10,6 +10,7 @@ import { writeAnswer, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
+import { createServer } from '../core/node-http.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
@@ -65,6 +66,8 @@ export class ProxyServer {
   readonly #components: ProxyComponents
   readonly #server: Server
   readonly #front: FrontEnd
+  /** By this machine's address on the connection; the port is always the same. */
+  readonly #checks = new Map<string, CheckSettings>()
 
   constructor(settings: ProxySettings, components: ProxyComponents) {
     this.#settings = settings
@@ -135,14 +138,18 @@ export class ProxyServer {
     if (!socket.destroyed) this.#front.take(socket)
   }
 
-  #checkSettings(socket: Socket): CheckSettings {
-    const { localAddress = '', localPort = 0 } = socket
+  #checkSettings({ localAddress = '', localPort = 0 }: Socket): CheckSettings {
+    const known = this.#checks.get(localAddress)
+    if (known !== undefined) return known
     const names = [localAddress, 'localhost', this.#settings.address]
-    return {
+    const checks = {
       pseudonym: this.#settings.pseudonym,
       ownAuthorities: names.map((name) => `${name.includes(':') ? `[${name}]` : name}:${localPort}`),
-      isOwnPage: (path) => this.#components.ownPages.has(path),
+      isOwnPage: (path: string) => this.#components.ownPages.has(path),
     }
+    // A connection that has gone has no port.
+    if (localPort !== 0) this.#checks.set(localAddress, checks)
+    return checks
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {

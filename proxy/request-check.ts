@@ -158,7 +158,18 @@ function hostOf(fields: Fields): URL | undefined {
 }
 
 function isOwn(url: URL, settings: CheckSettings): boolean {
-  return settings.ownAuthorities.some((authority) => parse(`http://${authority}/`)?.host === url.host)
+  return ownHosts(settings.ownAuthorities).has(url.host)
+}
+
+const hosts = new WeakMap<readonly string[], ReadonlySet<string>>()
+
+/** The authorities as URLs spell them. */
+function ownHosts(authorities: readonly string[]): ReadonlySet<string> {
+  const known = hosts.get(authorities)
+  if (known !== undefined) return known
+  const found = new Set(authorities.flatMap((authority) => parse(`http://${authority}/`)?.host ?? []))
+  hosts.set(authorities, found)
+  return found
 }
 
 function parse(text: string): URL | undefined {

@@ -4,11 +4,12 @@
  * connection so neither wait for ten handshakes nor for each other.
  */
 import type { Socket } from 'node:net'
-import { type buildConnector, Client } from 'undici'
+import type { buildConnector, Client } from 'undici'
 import { Fault } from '../core/fault.ts'
 import { fieldsToRaw, withoutFields } from '../core/fields.ts'
 import type { UpstreamRequest } from '../core/upstream.ts'
 import { requestPath } from './request-check.ts'
+import { UndiciClient } from './undici.ts'
 import { UpstreamExchange } from './upstream-exchange.ts'
 
 export interface ConnectionSettings {
@@ -133,7 +134,7 @@ export class UpstreamConnections {
 
   #connectionOn(socket: Socket): Connection {
     const { headersMs, bodyMs, keepAliveMs } = this.#settings
-    const client = new Client(this.#origin, {
+    const client = new UndiciClient(this.#origin, {
       connect: onlyOnce(socket),
       headersTimeout: headersMs,
       bodyTimeout: bodyMs,

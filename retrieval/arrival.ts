@@ -16,6 +16,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { admit, type Admission } from './admission.ts'
+import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
@@ -43,8 +44,8 @@ export interface ArrivalComponents {
   /** What comes from the origin server alone. */
   readonly origins: OriginCopies
   readonly peers: Upstream
-  /** Whether somebody at this address was heard of. */
-  readonly isPeer: (address: Address) => boolean
+  /** Whether a node has said that it serves files there. */
+  readonly servesFiles: (address: Address, port: number) => boolean
   /** What tells peers where this node passes on what it receives of the resource. */
   readonly relay: (uri: TargetUri) => Fields
   /** Applications may be answered from the copy now; called more than once. */
@@ -388,7 +389,7 @@ export class Arrival {
     const peer = peerOf(source)
     this.#release(copy, source, expectation)
     let at = opened.from
-    for await (const chunk of opened.body) {
+    for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
       if (signal.aborted) return
       this.report.bytes[source.kind] += chunk.length
       checkEnd(copy, at + chunk.length, peer)

@@ -4,7 +4,7 @@
  * that nothing it was decided from has changed. Where anything has, the request takes the path.
  */
 import { LRUCache } from 'lru-cache'
-import type { Clock, Monotonic } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import type { Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
@@ -58,8 +58,8 @@ interface Entry extends HotResponse {
   /** The age when the response came, and the freshness lifetime, in milliseconds. */
   readonly initialAgeMs: number
   readonly lifetimeMs: number
-  /** When the store was last told of its use. */
-  usedAt: Monotonic
+  /** Its age when the store was last told of its use, in ms. */
+  usedAtAgeMs: number
 }
 
 /** Responses that are remembered, about 3 kB each. */
@@ -78,7 +78,7 @@ export class HotResponses {
 
   /** A request was answered from what is stored, because it is fresh. */
   remember(request: HotRequest, { response, ageMs, ttlMs }: Reuse, policy: Policy): void {
-    const { store, random, rules, clock } = this.#components
+    const { store, random, rules } = this.#components
     const { uri, received } = request
     const [stored, ...others] = store.lookup(uri)
     if (stored?.id !== response.id || others.length > 0 || ttlMs <= 0 || !isOrdinary(received)) return
@@ -91,7 +91,7 @@ export class HotResponses {
       cacheStatus: trace.cacheStatus,
       rule: policy.rule,
       stored,
-      usedAt: clock.monotonic(),
+      usedAtAgeMs: ageMs,
       rules: rules(),
       initialAgeMs: currentAgeMs(response, response.responseTime),
       lifetimeMs: freshnessLifetimeMs(response, policy),
@@ -111,14 +111,14 @@ export class HotResponses {
     if (!matches(hot.stored.selecting, request.received)) return undefined
     const bytes = this.#components.store.held(hot.stored)
     if (bytes === undefined) return undefined
-    this.#use(hot)
+    this.#use(hot, ageMs)
     return { hot, ageMs, ttlMs, bytes }
   }
 
-  #use(hot: Entry): void {
-    const now = this.#components.clock.monotonic()
-    if (now - hot.usedAt < USE_GRAIN_MS) return
-    hot.usedAt = now
+  #use(hot: Entry, ageMs: number): void {
+    // A clock that is set back makes it younger.
+    if (Math.abs(ageMs - hot.usedAtAgeMs) < USE_GRAIN_MS) return
+    hot.usedAtAgeMs = ageMs
     this.#components.store.use(hot.stored)
   }
 

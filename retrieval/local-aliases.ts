@@ -1,5 +1,4 @@
 /** Local aliases (R1.3): unguessable names under which peers may get what this node holds. */
-import { LRUCache } from 'lru-cache'
 import type { Random } from '../core/random.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { LocalAlias } from '../peering/packets.ts'
@@ -15,21 +14,33 @@ export interface LocalAliases {
 
 /** Made on first use and not kept over a restart: a name lives as long as the node that gave it. */
 export function localAliases(random: Random): LocalAliases {
-  const uris = new LRUCache<LocalAlias, TargetUri>({
-    max: MAX_ALIASES,
-    dispose: (uri) => aliases.delete(uri),
-  })
+  /** In the order of use, the least recent first: room for all of them is not taken before there are so many. */
+  const uris = new Map<LocalAlias, TargetUri>()
   const aliases = new Map<TargetUri, LocalAlias>()
+  const use = (alias: LocalAlias, uri: TargetUri) => {
+    uris.delete(alias)
+    uris.set(alias, uri)
+  }
+  const forgetOldest = () => {
+    for (const [alias, uri] of uris) {
+      uris.delete(alias)
+      return void aliases.delete(uri)
+    }
+  }
   return {
     aliasOf(uri) {
       const known = aliases.get(uri)
+      const alias = known ?? (random.hex(32) as LocalAlias)
+      if (known === undefined) aliases.set(uri, alias)
       // Asked for, it counts as used: what is offered again and again is not forgotten.
-      if (known !== undefined && uris.get(known) !== undefined) return known
-      const alias = random.hex(32) as LocalAlias
-      aliases.set(uri, alias)
-      uris.set(alias, uri)
+      use(alias, uri)
+      if (uris.size > MAX_ALIASES) forgetOldest()
       return alias
     },
-    uriOf: (alias) => uris.get(alias),
+    uriOf(alias) {
+      const uri = uris.get(alias)
+      if (uri !== undefined) use(alias, uri)
+      return uri
+    },
   }
 }

@@ -16,6 +16,7 @@ import { admit, type Admission } from './admission.ts'
 import { CopyUse } from './copy-use.ts'
 import { Flight } from './flight.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
+import { gathered } from './gathered.ts'
 import { continuedBy, continuingValidator, rangeField, type Brought } from './part-source.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { isWorthSkipping } from './plan.ts'
@@ -324,7 +325,7 @@ export class OriginCopy {
     const { copy } = this
     if (size !== undefined) copy.setSize(size)
     flight.begin(start, end, isWholeInstead ? WORTH_FINISHING_WHOLE_BYTES : WORTH_FINISHING_BYTES)
-    for await (const chunk of body) {
+    for await (const chunk of gathered(body, () => copy.readers, this.#components.clock)) {
       if (flight.stop.signal.aborted) return
       this.#count(chunk.length, use)
       if (flight.position + chunk.length > end)

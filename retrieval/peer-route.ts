@@ -13,7 +13,7 @@ import type { Fields } from '../core/fields.ts'
 import type { Address } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { NodeId } from '../peering/packets.ts'
-import { addressOfRelay, type Relay } from '../peering/relay-fields.ts'
+import { placeOfRelay, type Relay } from '../peering/relay-fields.ts'
 import { keepingPace, within, type Pace } from './pace.ts'
 import { askPeer, type OpenedSource } from './peer-source.ts'
 
@@ -33,8 +33,8 @@ export interface PeerRouteSettings {
 export interface PeerRouteComponents {
   readonly clock: Clock
   readonly peers: Upstream
-  /** Only nodes that were heard of are asked on another's word. */
-  readonly isPeer: (address: Address) => boolean
+  /** Whether a node has said that it serves files there: nobody is sent anywhere else on another's word. */
+  readonly servesFiles: (address: Address, port: number) => boolean
   /** Bytes come from others from now on (`servers`). */
   readonly onDetour: () => void
 }
@@ -177,8 +177,8 @@ export class PeerRoute {
     while (relays.length > 0 && asked.size < MAX_ASKED) {
       const relay = relays.shift()
       if (relay === undefined) break
-      const address = addressOfRelay(relay)
-      if (asked.has(address) || !this.#components.isPeer(address)) continue
+      const { address, port } = placeOfRelay(relay)
+      if (asked.has(address) || !this.#components.servesFiles(address, port)) continue
       asked.add(address)
       const at = { server: address, location: `http://${relay}`, isRelay: true }
       const found = await this.#ask(at, wanted).catch(() => NOBODY)

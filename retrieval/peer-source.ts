@@ -101,7 +101,7 @@ function describing(fields: Fields): Fields {
 }
 
 /** No peer can turn a file into a page that runs in the origin's name. */
-function inertType(value: string): string {
+export function inertType(value: string): string {
   const isInert = /^(application\/(?!.*(xml|script|html))|text\/plain|font\/|audio\/|video\/)[\w.+-]*$/i.test(
     value,
   )

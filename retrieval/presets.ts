@@ -5,6 +5,7 @@
  * true: a digest, or a full version under a publishing rule that forbids replacing it. A name that fits only
  * loosely is left out: it is then validated at the origin server like any other, which costs a request, not a bug.
  */
+import type { VerifyMode } from '../core/policy.ts'
 
 /**
  * `immutable`: stored for good, asked for on the LAN and offered to it. `volatile`: stored and validated with the
@@ -18,6 +19,8 @@ interface PresetRule {
   /** A URL glob (glob-pattern.ts). */
   readonly match: string
   readonly treatment: PresetTreatment
+  /** `auto` unless every client of these names verifies what it gets (V5). */
+  readonly verify?: VerifyMode
   /** Why the treatment is right. */
   readonly reason: string
 }
@@ -34,6 +37,7 @@ export const PRESET_NAMES = [
   'windows',
   'clamav',
   'games',
+  'updates',
   'archives',
 ] as const
 export type PresetName = (typeof PRESET_NAMES)[number]
@@ -322,6 +326,27 @@ const GAMES: Preset = {
   ],
 }
 
+const UPDATES: Preset = {
+  name: 'updates',
+  title: 'products that are published with ihave (docs/updates.md)',
+  rules: [
+    {
+      name: 'catalogues',
+      match: '**/[Mm]y[Uu]pdate.{cab,CAB}',
+      treatment: 'untouched',
+      reason: 'an old catalogue hides updates: it comes from the origin server each time, never from a peer',
+    },
+    {
+      name: 'packages',
+      match: '**/[A-Za-z0-9]*.[0-9]{12}.{cab,CAB}',
+      treatment: 'immutable',
+      verify: 'updater',
+      reason:
+        'the name ends in the minute of release, and no name is used twice; updaters check signature, name, version and digest',
+    },
+  ],
+}
+
 const ARCHIVE_SUFFIXES =
   '{tar.{gz,bz2,xz,zst,lz},tgz,txz,zip,7z,deb,msi,msix,msixbundle,appx,appxbundle,exe,dmg,pkg,iso,' +
   'jar,aar,gem,crate,whl,nupkg,AppImage,snap,flatpak}'
@@ -370,5 +395,6 @@ export const PRESETS: readonly Preset[] = [
   WINDOWS,
   CLAMAV,
   GAMES,
+  UPDATES,
   ARCHIVES,
 ]

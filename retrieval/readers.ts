@@ -19,7 +19,8 @@ export class Readers {
   readonly #events: ReadersEvents
   #count = 0
   #wholeCount = 0
-  #calm = new AbortController()
+  /** Aborted as soon as somebody comes; absent while nobody is waited for. */
+  #calm: AbortController | undefined
 
   constructor(clock: Clock, events: ReadersEvents) {
     this.#clock = clock
@@ -39,7 +40,7 @@ export class Readers {
   join(want: 'whole' | 'part'): () => void {
     this.#count++
     if (want === 'whole') this.#wholeCount++
-    this.#calm.abort(NO_LONGER_NEEDED)
+    this.#calm?.abort(NO_LONGER_NEEDED)
     this.#events.came()
     let isGone = false
     return () => {
@@ -52,8 +53,7 @@ export class Readers {
 
   /** Resolves after `ms`, or as soon as somebody comes. @returns whether nobody has come. */
   async nobodyFor(ms: number): Promise<boolean> {
-    this.#calm = new AbortController()
-    const { signal } = this.#calm
+    const { signal } = (this.#calm = new AbortController())
     await sleep(this.#clock, ms, signal)
     return !signal.aborted
   }

@@ -10,6 +10,7 @@ import type { OnInformation } from '../core/upstream.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
 import { currentAgeMs, type Stored } from '../cache/semantics/freshness.ts'
 import { hasContent } from '../cache/semantics/statuses.ts'
+import { endingBody } from './body-end.ts'
 import { answerWith, type RepresentationRequest } from './representation.ts'
 import type { Head, Retrieval } from './retrieval.ts'
 import type { RetrievalReport, SourceKind } from './source.ts'
@@ -145,17 +146,9 @@ export function fromDirect(
 
 /** The same answer; `then` is called when its body has been read or given up, at once if there is none. */
 export function endingWith(answer: Answer, then: () => void): Answer {
-  if (answer.body !== undefined) return { ...answer, body: followedBy(answer.body, then) }
+  if (answer.body !== undefined) return { ...answer, body: endingBody(answer.body, then) }
   then()
   return answer
-}
-
-async function* followedBy(body: AsyncIterable<Uint8Array>, then: () => void): AsyncIterable<Uint8Array> {
-  try {
-    yield* body
-  } finally {
-    then()
-  }
 }
 
 /** The same answer with the first bytes of its body already read. @throws what reading them throws. */

@@ -16,6 +16,7 @@ import { withoutSecrets } from '../core/redaction.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
+import type { Verifier } from '../core/verifier.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import {
@@ -30,7 +31,7 @@ import { mayNameToLan } from '../cache/semantics/sharing-gate.ts'
 import { notModifiedApplies } from '../cache/semantics/validation.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
-import type { ShunReason } from '../verify/shunned-peers.ts'
+import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 import { isPersonal } from './origin-copies.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
 import { HotResponses, type HotHit, type HotRequest } from './hot-responses.ts'
@@ -53,6 +54,7 @@ import {
 import type { Head } from './retrieval.ts'
 import type { Retrievals } from './retrievals.ts'
 import type { Rules } from './rules.ts'
+import { linkSameBody } from './same-body.ts'
 
 export interface ResourcesComponents {
   readonly clock: Clock
@@ -62,9 +64,10 @@ export interface ResourcesComponents {
   readonly rules: () => Rules
   readonly retrievals: Retrievals
   readonly retryWatch: RetryWatch
+  readonly verifier: Pick<Verifier, 'knownDigest' | 'bodyWith'>
   /** The peer that a stored body came from when only an application can tell whether it is right (V5). */
   readonly unverifiedPeer: (body: Sha256) => Address | undefined
-  readonly shun: (peer: Address, reason: ShunReason, detail: string, body?: Sha256) => void
+  readonly shun: (peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody) => void
 }
 
 export interface Resources {
@@ -104,11 +107,21 @@ class RequestPath {
   async answer(): Promise<Resource> {
     const { uri, received } = this.#request
     if (this.#isComplaint()) return this.#retrieve(this.#distrusting(), 'request')
-    const decision = this.#decide()
+    const decision = this.#decideByName()
     const storing = decision.kind === 'hit' ? undefined : this.#components.retrievals.storing(uri, received)
     if (storing === undefined) return this.#follow(decision)
     await storing
     return this.#follow(this.#decide())
+  }
+
+  /** What is not stored under this name may be here under another (field note 6). */
+  #decideByName(): Decision {
+    const decision = this.#decide()
+    const isUnknown =
+      decision.kind === 'only-if-cached' || (decision.kind === 'miss' && decision.reason === 'uri-miss')
+    if (!isUnknown || !this.#policy.share || !this.#policy.immutable) return decision
+    const request = this.#wanted('uri-miss', undefined)
+    return linkSameBody(request, this.#components) ? this.#decide() : decision
   }
 
   #decide(): Decision {
@@ -150,12 +163,10 @@ class RequestPath {
     const isBad = stored.some((each) => each.source === 'peer' && each.digest === delivery.body)
     // What has come from the origin server since then settles it; where nothing has, the complaint stands.
     if (stored.length > 0 && !isBad) return false
-    shun(
-      delivery.peer,
-      'asked-again',
-      `${withoutSecrets(uri)}: delivered unverified, and asked for again`,
-      delivery.body,
-    )
+    shun(delivery.peer, 'asked-again', `${withoutSecrets(uri)}: delivered unverified, and asked for again`, {
+      uri,
+      body: delivery.body,
+    })
     store.remove(uri)
     return true
   }

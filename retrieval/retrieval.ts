@@ -30,9 +30,10 @@ import type { DownloadProgress } from '../peering/local-copies.ts'
 import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
-import type { ShunReason } from '../verify/shunned-peers.ts'
+import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
+import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
 import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
@@ -55,7 +56,7 @@ export interface RetrievalSettings extends ArrivalSettings {
 export interface RetrievalEvents {
   /** The node is fetching this from the Internet, and says so. */
   announce(retrieval: Retrieval): AnnouncedDownload
-  shun(peer: Address, reason: ShunReason, detail: string, body?: Sha256): void
+  shun(peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody): void
   /** Bytes that turned out wrong had been delivered: the next request goes to the origin server. */
   poisoned(uri: TargetUri): void
   /** Peers were asked, and none has it. */
@@ -93,11 +94,17 @@ const BREAK_MS = 650
 /** A peer that served well earns back this share of the time in which it did. */
 const EARNED = 0.1
 
+/** Between "download failed" and the end of what peers read, in ms: the packet comes first. */
+const FAREWELL_MS = 5
+
 /** One of two fetchers that is ahead by more than this goes on, whatever the rank. */
 const FAR_BYTES = 1024 * 1024
 
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
+
+/** In place of an attempt: to abort it changes nothing. */
+const NONE_YET = new AbortController()
 
 const NO_EXPECTATION: Expectation = { kind: 'none', rung: 'V6' }
 
@@ -115,10 +122,12 @@ export class Retrieval implements InquiryOwner {
   #expectation: Promise<Expectation> | undefined
   /** What members vouch for of the copy that is coming. */
   #attested: Expectation = NO_EXPECTATION
+  /** What the origin server publishes, once it has been asked. */
+  #published: Promise<Expectation> | undefined
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
-  #attempt = new AbortController()
+  #attempt = NONE_YET
   /** Aborted when peers that read along are to ask again: what was here is forgotten, or a peer feeds it from now on. */
   #begunAnew = new AbortController()
   #lastFault: Fault | undefined
@@ -126,10 +135,14 @@ export class Retrieval implements InquiryOwner {
   #early: PeerOffer | undefined
   /** What failed peers have cost so far, in ms. */
   #wastedMs = 0
+  /** Since when the source in use is in use. */
+  #usedAt = 0 as Monotonic
   readonly #readers: Readers
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
   #saidAgainAt = -Infinity
+  /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
+  #isToCut = false
   #isAnswered = false
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
 
@@ -263,9 +276,11 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** The bytes of `span` for an application, as they come. @throws Fault why they do not. */
-  async *read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    yield* copy.read(span, AbortSignal.any([signal, this.#failed.signal]))
-    if (this.#failed.signal.aborted) throw this.#failed.signal.reason
+  read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const failed = this.#failed.signal
+    return endingBody(copy.read(span, AbortSignal.any([signal, failed])), (how) => {
+      if (how === 'complete' && failed.aborted) throw failed.reason
+    })
   }
 
   /** Whether it comes from the origin server alone: then any part of it can be had there. */
@@ -342,7 +357,7 @@ export class Retrieval implements InquiryOwner {
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
     if (!this.#arrival.mayChangeOver) return
-    void this.#expect().then((expectation) => this.#changeOver(expectation))
+    void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /**
@@ -351,13 +366,23 @@ export class Retrieval implements InquiryOwner {
    */
   secondFetcher(download: PeerDownload): void {
     const { copy } = this.#arrival
+    if (download.location === undefined) return this.#giveWay(download)
     if (!this.isFetcher || copy?.size === undefined) return
     const aheadBytes = download.receivedBytes - this.heldBytes
     const isAhead = Math.abs(aheadBytes) > FAR_BYTES ? aheadBytes > 0 : download.isAhead
     if (!isAhead) return this.#sayAgain()
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     if (isWorthIt && this.#arrival.mayChangeOver)
-      void this.#expect().then((expectation) => this.#changeOver(expectation))
+      void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
+  }
+
+  /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
+  #giveWay({ isAhead }: PeerDownload): void {
+    if (!isAhead || !this.isFetcher || this.#isAnswered) return
+    this.#attempt.abort(NO_LONGER_NEEDED)
+    this.#announcement.end()
+    this.#current = undefined
+    this.#inquiry?.changeOver()
   }
 
   /** Two that disagree about who is ahead do not answer each other without end. */
@@ -378,13 +403,16 @@ export class Retrieval implements InquiryOwner {
 
   #changeOver(expectation: Expectation): void {
     if (expectation.kind === 'none' || this.#state !== 'running' || this.#current?.kind !== 'internet') return
-    if (this.#arrival.detach()) this.#inquiry?.changeOver()
+    // Who has lost all patience with peers would only come back here, with another request.
+    if (this.#patienceMs() > 0 && this.#arrival.detach()) this.#inquiry?.changeOver()
   }
 
   #use(source: Source): void {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
+    this.#wastedMs = this.#wasted()
+    this.#usedAt = this.#components.clock.monotonic()
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -397,7 +425,15 @@ export class Retrieval implements InquiryOwner {
    */
   #leaveLan(): void {
     this.#announcement.end()
-    if (this.isFetcher) this.#cutPeers()
+    this.#isToCut ||= this.isFetcher
+  }
+
+  /** A moment after "download failed", which tells them that this is no failure. */
+  async #takeLeave(): Promise<void> {
+    if (!this.#isToCut) return
+    this.#isToCut = false
+    await sleep(this.#components.clock, FAREWELL_MS)
+    this.#cutPeers()
   }
 
   #cutPeers(): void {
@@ -414,7 +450,9 @@ export class Retrieval implements InquiryOwner {
       const patienceMs = this.#patienceMs()
       const isVain = expectation.kind === 'none' || patienceMs <= 0 || !this.#isFile
       const isUseless = source.kind !== 'internet' && (isVain || !this.#arrival.mayChangeOver)
-      if (isUseless) return this.#next()
+      if (isUseless) return this.#inquiry?.enough()
+      await this.#takeLeave()
+      if (signal.aborted) return
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
@@ -445,11 +483,19 @@ export class Retrieval implements InquiryOwner {
     return this.#expectation
   }
 
+  /** Now that a peer has it, the origin server is asked for a digest where nothing else is known (V3). */
+  async #expectOfPeers(): Promise<Expectation> {
+    const expectation = await this.#expect()
+    if (expectation.kind !== 'askable') return expectation
+    this.#published ??= this.#components.verifier.ask(this.request).catch(() => NO_EXPECTATION)
+    return this.#published
+  }
+
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
     if (isOriginAlone) return NO_EXPECTATION
-    const expectation = await this.#expect()
+    const expectation = await this.#expectOfPeers()
     return expectation.kind === 'attestable' ? this.#attestedBy(source) : expectation
   }
 
@@ -553,10 +599,16 @@ export class Retrieval implements InquiryOwner {
     else this.#waste(this.#components.clock.monotonic() - began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
-    else if (peer !== undefined && fault.code !== 'PEER_BUSY' && fault.code !== 'PEER_LOST')
+    else if (peer !== undefined && !this.#isBlameless(source, fault))
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST')
+  }
+
+  /** Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off. */
+  #isBlameless(source: Source, { code }: Fault): boolean {
+    const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
+    return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack
   }
 
   /** Wrong bytes cost all the time they took; others that broke off were of use until then. */
@@ -586,16 +638,24 @@ export class Retrieval implements InquiryOwner {
   /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
     const peers = [...this.#arrival.contributors]
-    const body = await this.#arrival.sha256()
-    this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, body)
+    // A name that changes may mean other bytes there, and honestly so.
+    if (await this.#mayBeAnotherVersion()) this.#shun(peers, 'broke-off', fault)
+    else
+      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
     if (!this.#isAnswered) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
   }
 
+  async #mayBeAnotherVersion(): Promise<boolean> {
+    const expectation = await this.#expectOfPeers()
+    return expectation.kind === 'digest' && expectation.rung === 'V3' && !this.request.policy.immutable
+  }
+
   #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
     const detail = `${withoutSecrets(this.request.uri)}: ${fault.message}`
-    for (const peer of peers) this.#components.events.shun(peer, reason, detail, body)
+    const suspect = body === undefined ? undefined : { uri: this.request.uri, body }
+    for (const peer of peers) this.#components.events.shun(peer, reason, detail, suspect)
   }
 
   /** Whether it is what peers could have too: they cannot continue the page of an error. */
@@ -604,7 +664,14 @@ export class Retrieval implements InquiryOwner {
   }
 
   #patienceMs(): number {
-    return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wastedMs))
+    return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wasted()))
+  }
+
+  /** While the origin server sends, patience with peers comes back too: a slow one is no better than they are. */
+  #wasted(): number {
+    const isOrigin = this.#current?.kind === 'internet'
+    const earnedMs = isOrigin ? EARNED * (this.#components.clock.monotonic() - this.#usedAt) : 0
+    return Math.max(0, this.#wastedMs - earnedMs)
   }
 
   /** Says to the LAN that this node is fetching it (FIG. 7, 216A); a resumed or taken-over copy can be read at once. */

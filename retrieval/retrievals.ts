@@ -57,7 +57,12 @@ export function retrievals(
   },
 ): Retrievals {
   const running = new Map<string, Retrieval>()
-  const everyone = new Set<Retrieval>()
+  /** With the key under which others may join it. */
+  const everyone = new Map<Retrieval, string | undefined>()
+  const find = (is: (retrieval: Retrieval) => boolean) => {
+    for (const each of everyone.keys()) if (is(each)) return each
+    return undefined
+  }
   const poisoned = new Map<TargetUri, Monotonic>()
   const absent = new Map<TargetUri, Monotonic>()
   const note = (times: Map<TargetUri, Monotonic>, uri: TargetUri) => {
@@ -65,8 +70,10 @@ export function retrievals(
     times.set(uri, components.clock.monotonic())
     if (times.size > MAX_REMEMBERED) times.delete([...times.keys()][0] ?? uri)
   }
-  const isWithin = (times: Map<TargetUri, Monotonic>, uri: TargetUri, ms: number) =>
-    components.clock.monotonic() - (times.get(uri) ?? -Infinity) < ms
+  const isWithin = (times: Map<TargetUri, Monotonic>, uri: TargetUri, ms: number) => {
+    const at = times.get(uri)
+    return at !== undefined && components.clock.monotonic() - at < ms
+  }
   const events: RetrievalEvents = {
     ...components.events,
     poisoned: (uri) => note(poisoned, uri),
@@ -77,9 +84,9 @@ export function retrievals(
       components.events.stored(response, unverified)
     },
     over: (retrieval) => {
+      const key = everyone.get(retrieval)
       everyone.delete(retrieval)
-      const key = keyOf(retrieval.request)
-      if (running.get(key) === retrieval) running.delete(key)
+      if (key !== undefined && running.get(key) === retrieval) running.delete(key)
     },
   }
   const origins = new OriginCopies({
@@ -90,7 +97,7 @@ export function retrievals(
   })
   const begin = (request: RetrievalRequest, want: 'whole' | 'part' = 'whole', key?: string): Joined => {
     const retrieval = new Retrieval(request, settings, { ...components, origins, events })
-    everyone.add(retrieval)
+    everyone.set(retrieval, key)
     // Listed before it starts: with nobody to ask it may be over before `start` returns.
     if (key !== undefined) running.set(key, retrieval)
     const leave = retrieval.join(want)
@@ -109,24 +116,24 @@ export function retrievals(
     },
     alone: (request) => begin(request),
     outdate(uri) {
-      for (const each of everyone) if (each.request.uri === uri) each.outdate()
+      for (const each of everyone.keys()) if (each.request.uri === uri) each.outdate()
       origins.outdate(uri)
     },
-    running: (uri) => [...everyone].find((each) => each.request.uri === uri && each.copy !== undefined),
+    running: (uri) => find((each) => each.request.uri === uri && each.copy !== undefined),
     storing(uri, received) {
-      const retrieval = [...everyone].find((each) => each.request.uri === uri && each.storing !== undefined)
+      const retrieval = find((each) => each.request.uri === uri && each.storing !== undefined)
       const isForPart = SELECTING_A_PART.some((name) => hasField(received, name))
       const joins = !isForPart && !isPersonal(received) && retrieval?.mayBeJoined(received) === true
       return joins ? undefined : retrieval?.storing
     },
-    isFetching: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isFetching),
-    isRelayed: (uri) => [...everyone].some((each) => each.request.uri === uri && each.isRelay),
-    all: () => [...everyone],
+    isFetching: (uri) => find((each) => each.request.uri === uri && each.isFetching) !== undefined,
+    isRelayed: (uri) => find((each) => each.request.uri === uri && each.isRelay) !== undefined,
+    all: () => [...everyone.keys()],
     ended: (report) => events.ended(report),
     isPoisoned: (uri) => isWithin(poisoned, uri, POISONED_MS),
     isAbsent: (uri) => isWithin(absent, uri, ABSENT_MS),
     stop() {
-      for (const retrieval of everyone) retrieval.stop()
+      for (const retrieval of everyone.keys()) retrieval.stop()
       return origins.stop()
     },
   }

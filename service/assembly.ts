@@ -11,6 +11,7 @@ import type { Store, StoredResponse } from '../core/store.ts'
 import type { Address, Transport } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
+import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { Peering } from '../peering/peering.ts'
@@ -28,7 +29,7 @@ import type { RetrievalReport } from '../retrieval/source.ts'
 import type { Site } from '../site/site.ts'
 import { privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
-import type { ShunnedPeers, ShunReason } from '../verify/shunned-peers.ts'
+import type { ShunnedPeers, ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 
 export interface AssemblySettings {
   readonly node: NodeId
@@ -52,6 +53,8 @@ export interface Seams {
   readonly clock: Clock
   readonly random: Random
   readonly transport: Transport
+  /** Reads a datagram; absent: peering/codec.ts. A simulation reads a broadcast once for all who hear it. */
+  readonly decode?: (bytes: Uint8Array) => Decoded
   readonly store: Store
   readonly verifier: Verifier
   readonly origin: Upstream
@@ -98,16 +101,22 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const aliases = localAliases(random)
   const watch = retryWatch()
   const unverifiedPeers = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
-  const suspects = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
-  /** Two programs may want the same file: when the origin server sends the very same bytes, the peer had done no wrong. */
-  const acquit = ({ digest }: StoredResponse) => {
-    const peer = suspects.get(digest)
-    if (peer === undefined || shunned.find(peer)?.reason !== 'asked-again') return
-    suspects.delete(digest)
+  const suspects = new LRUCache<string, Address>({ max: MAX_UNVERIFIED })
+  /**
+   * When the origin server sends the very same bytes under this name, the peer had done no wrong: two programs wanted the
+   * file, or what named its digest was wrong. Otherwise an origin server could have honest peers shunned.
+   */
+  const acquit = ({ uri, digest }: StoredResponse) => {
+    const suspect = `${digest} ${uri}`
+    const peer = suspects.get(suspect)
+    const reason = peer && shunned.find(peer)?.reason
+    if (peer === undefined || (reason !== 'asked-again' && reason !== 'bad-bytes')) return
+    suspects.delete(suspect)
     shunned.pardon(peer)
   }
-  const shun = (peer: Address, reason: ShunReason, detail: string, body?: StoredResponse['digest']) => {
-    if (reason === 'asked-again' && body !== undefined) suspects.set(body, peer)
+  const shun = (peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody) => {
+    const body = suspect?.body
+    if (suspect !== undefined) suspects.set(`${suspect.body} ${suspect.uri}`, peer)
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
     const isProved = body !== undefined && reason !== 'asked-again'
     shunned.shun(peer, { reason, detail, ...(isProved ? { body } : {}) })
@@ -147,7 +156,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
       ...seams,
-      isPeer: (address) => peering.isPeer(address),
+      servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
       inquire: (resource, waitForDownloads, owner) =>

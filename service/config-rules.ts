@@ -26,6 +26,7 @@ function readRule(item: Source, path: string, orWait: boolean, reading: Reading)
   const {
     name,
     waitForDownloads = orWait,
+    speaksFor,
     ...values
   } = readGroup(RULE_SETTINGS, path, entries, { ...reading, environment: {} })
   if (item.kind === 'mapping' && !entries.has('match'))
@@ -43,7 +44,8 @@ function readRule(item: Source, path: string, orWait: boolean, reading: Reading)
       'expected false, since store is false: nothing is kept to share',
       reading,
     )
-  return [{ rule: name ?? values.match, ...values, waitForDownloads }]
+  const speaking = speaksFor === undefined ? {} : { speaksFor }
+  return [{ rule: name ?? values.match, ...values, waitForDownloads, ...speaking }]
 }
 
 function refused(source: Source, key: string, problem: string, reading: Reading): readonly Rule[] {

@@ -1,6 +1,9 @@
 /** YAML text as a tree of plain values that know where they stand; nothing here knows the settings. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
-import type { Node } from 'yaml'
+import type * as Yaml from 'yaml'
+import { onDemand } from '../core/on-demand.ts'
+
+/** Without a file nothing has to be read. */
+const yaml = onDemand('yaml') as () => typeof Yaml
 
 /** A file with a position, or an environment variable without one. */
 export interface Place {
@@ -50,8 +53,9 @@ export function parseSource(text: string, source: string): ParsedSource {
     const problem = `expected at most ${MAX_CONFIG_CHARACTERS} characters`
     return { root: undefined, errors: [{ source, key: '', problem }] }
   }
-  const lines = new LineCounter()
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  if (text === '') return { root: undefined, errors: [] }
+  const lines = new (yaml().LineCounter)()
+  const document = yaml().parseDocument(text, { lineCounter: lines, prettyErrors: false })
   const placeAt: PlaceAt = (offset) => {
     const { line, col } = lines.linePos(offset)
     return { source, position: { line, column: col } }
@@ -72,7 +76,7 @@ export function parseSource(text: string, source: string): ParsedSource {
 }
 
 function rootOf(contents: unknown, reading: Reading): Source | undefined {
-  const isEmpty = contents === null || (isScalar(contents) && contents.value === null)
+  const isEmpty = contents === null || (yaml().isScalar(contents) && contents.value === null)
   return isEmpty ? undefined : sourceOf(contents, reading.placeAt(0), reading)
 }
 
@@ -85,6 +89,7 @@ interface Reading {
 
 /** @param parent where a node without a place of its own stands (the missing value of a key). */
 function sourceOf(node: unknown, parent: Place, reading: Reading): Source {
+  const { isAlias, isMap, isScalar, isSeq } = yaml()
   const place = placeOf(node, parent, reading)
   if (isMap(node)) {
     const entries = node.items.map((pair) => entryOf(pair.key, pair.value, place, reading))
@@ -104,11 +109,15 @@ function sourceOf(node: unknown, parent: Place, reading: Reading): Source {
 
 function entryOf(key: unknown, value: unknown, parent: Place, reading: Reading): Entry {
   const place = placeOf(key, parent, reading)
-  return { key: isScalar(key) ? String(key.value) : '?', place, value: sourceOf(value, place, reading) }
+  return {
+    key: yaml().isScalar(key) ? String(key.value) : '?',
+    place,
+    value: sourceOf(value, place, reading),
+  }
 }
 
 function placeOf(node: unknown, parent: Place, { placeAt }: Reading): Place {
-  const start = (node as Partial<Node> | null)?.range?.[0]
+  const start = (node as Partial<Yaml.Node> | null)?.range?.[0]
   return start === undefined ? parent : placeAt(start)
 }
 

@@ -6,6 +6,7 @@ import { PRESET_NAMES } from '../retrieval/presets.ts'
 import type { PresetName } from '../retrieval/presets.ts'
 import type { Rule } from '../retrieval/rules.ts'
 import { readRules } from './config-rules.ts'
+import { readUpdates, type ProductConfig } from './config-updates.ts'
 import { checkEnvironment, readEntries, readGroup, readSetting } from './config-schema.ts'
 import type { Environment, Reading } from './config-schema.ts'
 import { formatConfigError, parseSource } from './config-source.ts'
@@ -24,6 +25,8 @@ export interface Config extends Sections {
   readonly rules: readonly Rule[]
   /** The presets that apply. */
   readonly presets: readonly PresetName[]
+  /** Products that the node keeps up to date. */
+  readonly updates: readonly ProductConfig[]
 }
 
 export type ParsedConfig =
@@ -68,12 +71,13 @@ export function parseConfig(
 const SECTIONS = Object.keys(SETTINGS)
 
 function readConfig(root: Source | undefined, reading: Reading): Config {
-  const entries = readEntries(root, '', [...SECTIONS, 'rules', 'presets'], reading)
+  const entries = readEntries(root, '', [...SECTIONS, 'rules', 'presets', 'updates'], reading)
   checkEnvironment(SECTIONS, reading)
   const sections = readSections(entries, reading)
   const rules = readRules(entries.get('rules')?.value, sections.peering.waitForDownloads, reading)
   const presets = readSetting(PRESETS_SETTING, 'presets', entries.get('presets')?.value, reading)
-  return { ...sections, rules, presets: presetNames(presets ?? true) }
+  const updates = readUpdates(entries.get('updates')?.value, reading)
+  return { ...sections, rules, presets: presetNames(presets ?? true), updates }
 }
 
 function readSections(entries: ReadonlyMap<string, Entry>, reading: Reading): Sections {

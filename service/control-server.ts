@@ -1,7 +1,8 @@
 /** The control API as the node answers it. The socket's permissions guard it (V§4). */
 import { chmod, lstat, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { describe, Fault, FAULTS } from '../core/fault.ts'
+import { createServer } from '../core/node-http.ts'
 import { OPERATIONS, whoListens, type FaultLine, type OperationName } from './control.ts'
 
 /** One thing that a node can be asked: gives the lines of the answer, which nobody may want to read to the end. */

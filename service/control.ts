@@ -3,11 +3,12 @@
  * How the node answers: control-server.ts.
  */
 import { createHash } from 'node:crypto'
-import { request, type IncomingMessage } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, Fault, FAULTS, type FaultCode } from '../core/fault.ts'
+import { request } from '../core/node-http.ts'
 import type { Config } from './config.ts'
 import type { Status } from './status.ts'
 
@@ -18,6 +19,7 @@ export const OPERATIONS = {
   purgeCache: 'POST /cache/purge',
   verifyCache: 'POST /cache/verify',
   site: 'POST /site',
+  checkUpdates: 'POST /updates/check',
 } as const
 
 export type OperationName = (typeof OPERATIONS)[keyof typeof OPERATIONS]

@@ -14,7 +14,6 @@ import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
 import { FileServer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
-import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
 import { originUpstream, peerUpstream, type HttpUpstream } from '../proxy/http-upstream.ts'
 import { passThrough } from '../proxy/pass-through.ts'
@@ -22,13 +21,18 @@ import { ProxyServer } from '../proxy/proxy-server.ts'
 import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
 import { posted } from '../retrieval/posted.ts'
+import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import { compileRules, type Rules } from '../retrieval/rules.ts'
 import { attestationBook } from '../site/attestation-book.ts'
 import { withAttestations } from '../site/attested.ts'
 import { vouch } from '../site/vouching.ts'
 import { Site, type SiteEvent } from '../site/site.ts'
 import { siteFiles } from '../site/site-files.ts'
+import { grantFor } from '../retrieval/speaks-for.ts'
+import { digestRecords } from '../verify/digest-records.ts'
+import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verify/gathered-indexes.ts'
 import { verifierLadder } from '../verify/ladder.ts'
+import { noOriginDigests, originDigests } from '../verify/origin-digests.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
@@ -39,11 +43,15 @@ import { controlPath } from './control.ts'
 import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
+import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
 import { siteOperations } from './site-operations.ts'
 import type { Status } from './status.ts'
 import { tally } from './totals.ts'
 import { VERSION } from './version.ts'
+
+/** A request waits no longer than the application's patience with peers; the largest indexes of distributions fit. */
+const GATHERING = { maxWaitMs: 400, maxStoredBytes: 256 * 1024 * 1024, maxDecodedBytes: 1024 * 1024 * 1024 }
 
 /** Connections from peers at once. */
 const MAX_PEER_CONNECTIONS = 256
@@ -61,6 +69,8 @@ export class Node {
   readonly #peers: HttpUpstream
   readonly #store: Store
   readonly #site: Site
+  readonly #gathered: GatheredIndexes
+  #updates: readonly ProductUpdates[] = []
   #rules: Rules
   #id = '' as NodeId
   #assembly: Assembly | undefined
@@ -72,7 +82,10 @@ export class Node {
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
 
-  /** @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there. */
+  /**
+   * @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there or not what it
+   *   should be.
+   */
   constructor(config: Config, log: Log) {
     this.#config = config
     this.#log = log.events
@@ -96,9 +109,10 @@ export class Node {
         log: this.#logSite,
       },
     )
+    this.#gathered = this.#gathering()
   }
 
-  /** @throws Fault ADDRESS_IN_USE, STORE_FAILED; what had been started is stopped again. */
+  /** @throws Fault ADDRESS_IN_USE, STORE_FAILED, CONFIG_INVALID; what had been started is stopped again. */
   async start(): Promise<void> {
     this.#startedAt = systemClock.monotonic()
     this.#starting = this.#startParts()
@@ -112,11 +126,14 @@ export class Node {
 
   async #startParts(): Promise<void> {
     const parts = [
+      () => this.#loadUpdates(),
       () => this.#startStore(),
       () => this.#site.load(),
+      () => this.#startGathering(),
       () => this.#startPeering(),
       () => this.#startProxy(),
       () => this.#startControl(),
+      () => this.#startUpdates(),
     ]
     for (const part of parts) if (!this.#isStopping) await part()
   }
@@ -138,11 +155,58 @@ export class Node {
     this.#log.warn(`nothing can be stored: ${what}`)
   }
 
+  /** Resolves when every index that has passed through was read for its digests. */
+  digestsRead(): Promise<void> {
+    return this.#gathered.idle()
+  }
+
+  async #startGathering(): Promise<void> {
+    this.#gathered.start()
+    this.#running.push(() => this.#gathered.stop())
+  }
+
+  #gathering(): GatheredIndexes {
+    const { cache, verification } = this.#config
+    if (!verification.gather) return nothingGathered
+    const onDamage = (reason: string) => this.#log.warn({ reason }, 'digests were lost')
+    const records = digestRecords(
+      { path: join(cache.directory, 'digests.sqlite'), maxDigests: verification.maxDigests },
+      { onDamage },
+    )
+    return gatheredIndexes(GATHERING, {
+      clock: systemClock,
+      store: this.#store,
+      records,
+      grantFor: (index) => grantFor(this.#rules, index),
+      log: (event) => this.#log.info(event, event.kind),
+    })
+  }
+
   async #startControl(): Promise<void> {
     const cache = cacheOperations({ clock: systemClock, store: this.#store, rules: () => this.#rules })
-    const operations = nodeOperations(() => this.status(), cache, siteOperations(this.#site))
+    const operations = nodeOperations(
+      () => this.status(),
+      cache,
+      () => this.checkUpdates(),
+      siteOperations(this.#site),
+    )
     const control = await startControl(controlPath(this.#config), operations)
     this.#running.push(() => control.stop())
+  }
+
+  /** Only where there are products: a node without them starts without what they need. */
+  async #loadUpdates(): Promise<void> {
+    const { updates } = this.#config
+    if (updates.length === 0) return
+    const { productUpdates } = await import('./product-parts.ts')
+    this.#updates = productUpdates(updates, () => `http://${this.proxyAddress}`, this.#logUpdate)
+  }
+
+  async #startUpdates(): Promise<void> {
+    for (const each of this.#updates) {
+      each.start()
+      this.#running.push(() => each.stop(this.#config.proxy.stopGraceMs))
+    }
   }
 
   /** Running transfers get `proxy.stopGraceMs`; safe at any moment. */
@@ -155,6 +219,12 @@ export class Node {
     await Promise.all([this.#origin.stop(), this.#peers.stop()])
     this.#log.info('stopped')
     this.#logs.flush()
+  }
+
+  /** Checks every product now; each one's result as it comes. */
+  async *checkUpdates(): AsyncGenerator<ProductResult> {
+    const results = this.#updates.map(async (each) => ({ name: each.name, result: await each.checkNow() }))
+    for (const result of results) yield await result
   }
 
   /** Where applications reach the proxy: `host:port`. */
@@ -188,6 +258,7 @@ export class Node {
       totals: this.#tally.totals(),
       packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
       shunned: this.#shunned.list(),
+      updates: this.#updates.map((each) => each.status()),
     }
   }
 
@@ -234,6 +305,10 @@ export class Node {
       { apt: verification.aptConfig },
       {
         clock: systemClock,
+        gathered: this.#gathered,
+        origins: verification.askOrigin
+          ? originDigests({ clock: systemClock, origin: this.#origin, freshForMs: freshnessLifetimeMs })
+          : noOriginDigests,
         isBadBody: (body) => this.#shunned.isBadBody(body),
         log: (event) => this.#log.info(event, event.kind),
       },
@@ -389,6 +464,13 @@ export class Node {
   readonly #logSite = (event: SiteEvent): void => {
     const isBad = event.kind === 'site-failed' || event.kind === 'site-revoked'
     this.#log[isBad ? 'warn' : 'info'](event, event.kind)
+  }
+
+  readonly #logUpdate = (event: ProductEvent): void => {
+    if (event.event === 'progress') return
+    const { event: kind, ...fields } = event
+    const isBad = kind === 'refused' || kind === 'retry' || kind === 'rolled-back'
+    this.#log[isBad ? 'warn' : 'info'](fields, `update: ${kind}`)
   }
 
   readonly #logStore = (event: { readonly kind: string }): void => {

@@ -3,6 +3,7 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 import type { Address } from '../core/transport.ts'
 import { compileGlob } from '../retrieval/glob.ts'
+import { isComponentName } from '../update/version.ts'
 
 type Reading<T> =
   | { readonly kind: 'value'; readonly value: T }
@@ -54,6 +55,28 @@ export const boolean = settingType('true or false', (written) =>
 export const text = settingType('a line of 1 to 100 characters', (written) =>
   typeof written === 'string' && /^.{1,100}$/u.test(written) ? written : undefined,
 )
+
+/** A word of a command, which no shell reads. */
+export const word = settingType('a word of 1 to 1000 characters', (written) =>
+  typeof written === 'string' && /^[^\0]{1,1000}$/u.test(written) ? written : undefined,
+)
+
+export const httpUrl = settingType('an http or https URL', (written) => {
+  if (typeof written !== 'string' || !/^https?:\/\/./.test(written) || !URL.canParse(written))
+    return undefined
+  return written
+})
+
+export const componentName = settingType('a name of letters, digits, "-" and "_"', (written) =>
+  typeof written === 'string' && isComponentName(written) ? written : undefined,
+)
+
+/** `04:30`; quotes are needed in YAML 1.1 only, but harmless. @returns minutes since midnight */
+export const timeOfDay = settingType("a time of day such as '04:30'", (written) => {
+  const [, hours, minutes] =
+    typeof written === 'string' ? (/^([01]\d|2[0-3]):([0-5]\d)$/.exec(written) ?? []) : []
+  return hours === undefined ? undefined : Number(hours) * 60 + Number(minutes)
+})
 
 export const urlGlob: SettingType<string> = {
   expected: 'a URL glob',

@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { PRESETS } from '../retrieval/presets.ts'
 import { environmentName, PRESETS_SETTING, RULE_SETTINGS, SETTINGS } from './settings.ts'
 import type { Setting } from './settings.ts'
+import { UPDATE_SETTINGS } from './update-settings.ts'
 
 /** Every setting with its environment name, default and meaning, for a terminal. */
 export function settingsHelp(): string {
@@ -23,6 +24,10 @@ export function updatedPage(page: string): string {
     settings: settingsTables(),
     rules: table(['Key', 'Expected', 'Default', 'Meaning', 'Reason'], Object.entries(RULE_SETTINGS).map(row)),
     presets: presetsTables(),
+    updates: table(
+      ['Key', 'Expected', 'Default', 'Meaning', 'Reason'],
+      Object.entries<Setting<unknown>>(UPDATE_SETTINGS).map(row),
+    ),
   }
   return page.replace(
     /(<!-- generated: (\w+) -->\n)[^]*?(\n<!-- end -->)/g,

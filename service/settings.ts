@@ -34,7 +34,7 @@ export interface Setting<T> {
 }
 
 /** Keeps `T`, which an annotation would lose. */
-function setting<T>(definition: Setting<T>): Setting<T> {
+export function setting<T>(definition: Setting<T>): Setting<T> {
   return definition
 }
 
@@ -199,6 +199,26 @@ const verification = {
       'The apt.conf (APT_CONFIG) with which the node reads apt’s signed lists, for their digests (V2).',
     reason: 'auto: the system’s own where there is an apt.',
   }),
+  gather: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether digests are gathered from indexes that come from origin servers through this node (V2): npm, PyPI, rpm, apt, crates, Metalink, side files.',
+    reason: 'They prove what peers send without a request; reading them costs no request either.',
+  }),
+  maxDigests: setting({
+    type: integer(1_000, 5_000_000),
+    default: 500_000,
+    meaning: 'Gathered digests that are kept on the disk; the index that was read first makes room.',
+    reason: 'About 60 MB: some large distributions at once.',
+  }),
+  askOrigin: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether the origin server is asked for a digest, by HEAD, when a peer has a file that nothing else proves (V3).',
+    reason: 'About 1 kB in place of the file; servers that publish none are soon left alone.',
+  }),
   verifyFirstUpTo: setting({
     type: size('0 B'),
     default: '64 MiB',
@@ -315,8 +335,15 @@ export const RULE_SETTINGS = {
     type: oneOf(...VERIFY_MODES),
     default: 'auto',
     meaning:
-      'How a copy from a peer is verified: by the ladder (auto), by the updater itself (updater), by strong digests only (strict).',
+      'How a copy from a peer is verified: by the ladder (auto), by the updater itself (updater), by the ladder without MD5 (strict).',
     reason: 'updater only where every client of these URLs verifies signatures, as apt and pacman do (V5).',
+  }),
+  speaksFor: setting<readonly string[] | undefined>({
+    type: listOf(urlGlob, 'URL globs'),
+    meaning:
+      'Files elsewhere of which an index with such a URL gives the digests, as a mirror’s index does of files on another host.',
+    reason:
+      'Without one, an index speaks for files below its own root only: no page on the web may vouch for another server’s files.',
   }),
   waitForDownloads: setting<boolean | undefined>({
     type: boolean,

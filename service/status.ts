@@ -1,6 +1,7 @@
 /** What a running node says of itself (`ihave status`, the control API). */
 import type { StoreUsage } from '../core/store.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
+import type { ProductStatus } from './product-updates.ts'
 import type { Totals } from './totals.ts'
 
 export interface Status {
@@ -15,6 +16,8 @@ export interface Status {
   /** Service packets by what became of them. */
   readonly packets: Record<string, number>
   readonly shunned: readonly ShunnedPeer[]
+  /** Products that the node keeps up to date. */
+  readonly updates: readonly ProductStatus[]
 }
 
 export interface PeeringStatus {

@@ -105,9 +105,9 @@ export class BodyFlow {
   }
 
   #depart(bytes: Uint8Array): Promise<void> {
-    const { server, client, departed } = this.#ends
+    const { lan, server, client, departed } = this.#ends
     this.#unreadBytes += bytes.length
-    const passMs = Math.max(server.uplink.passMs(bytes.length), client.downlink.passMs(bytes.length))
+    const passMs = lan.passMs(server, client, bytes.length)
     return new Promise((resolve) => {
       this.#serverLife.clock.after(passMs, () => {
         departed(bytes.length)

@@ -8,6 +8,7 @@ import type { Address } from '../core/transport.ts'
 import type { RequestId, RequestPacket, ServicePacket } from '../peering/packets.ts'
 import { NOT_FOUND, served } from './served-bytes.ts'
 import { speakPackets, type PacketSpeaker, type SpeakerWorld } from './packet-speaker.ts'
+import { PEER_PATIENCE } from './virtual-http.ts'
 import type { VirtualHost } from './virtual-host.ts'
 
 /** Patent A: the delay response period, and what is added for the transmission, in ms. */
@@ -16,6 +17,9 @@ export const TRANSMISSION_MS = 200
 
 const PROGRESS_INTERVAL_MS = 500
 const PORT = 6515
+
+/** More than this is not read from anybody. */
+const MAX_BYTES = 64 * 1024 * 1024
 
 /** How a download from the Internet ends: told, told with the place of the copy, or not told at all. */
 export type DownloadEnd = 'complete' | 'complete, without a place' | 'failed' | 'silence'
@@ -81,6 +85,18 @@ export class PatentNode {
         resolve(location)
       })
     })
+  }
+
+  /** Gets what "I have" named. @returns `undefined` when that fails: it knows no second source. */
+  async fetch(location: string): Promise<Uint8Array | undefined> {
+    const { signal } = this.host.life
+    const upstream = this.#world.http.upstream(this.host, PEER_PATIENCE)
+    try {
+      const { status, body } = await upstream.request({ method: 'GET', uri: location, fields: [], signal })
+      return status === 200 ? await readAll(body) : undefined
+    } catch {
+      return undefined
+    }
   }
 
   #hear(packet: ServicePacket, from: Address): void {
@@ -172,4 +188,16 @@ export class PatentNode {
 
 function plain(id: RequestId) {
   return { id, node: undefined, nonce: undefined, extras: [] }
+}
+
+/** What has no end is given up. */
+async function readAll(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    if (bytes > MAX_BYTES) break
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }

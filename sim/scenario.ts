@@ -2,16 +2,19 @@
 import { seededRandom, type Random } from '../core/random.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { HostilePeer, type HostileSettings } from './hostile-peer.ts'
+import { KnownBytes } from './known-bytes.ts'
 import type { SpeakerWorld } from './packet-speaker.ts'
 import { PatentNode } from './patent-node.ts'
 import { VirtualClock } from './virtual-clock.ts'
+import type { HostSettings, VirtualHost } from './virtual-host.ts'
 import { VirtualHttp } from './virtual-http.ts'
 import { VirtualLan, type VirtualLanSettings } from './virtual-lan.ts'
 import { VirtualNode, type VirtualNodeSettings, type VirtualWorld } from './virtual-node.ts'
+import { decode, type Decoded } from '../peering/codec.ts'
 import { VirtualOrigin, type OriginFile } from './virtual-origin.ts'
 
 export interface ScenarioSettings extends VirtualLanSettings {
-  /** What the site's connection to the Internet carries, in bytes per second; 8 MB/s unless given. */
+  /** What the origin server's connection carries, in bytes per second; 8 MB/s unless given. */
   readonly wanBytesPerSecond?: number
   /** For every node that does not say otherwise. */
   readonly node?: VirtualNodeSettings
@@ -35,9 +38,10 @@ export class Scenario implements VirtualWorld, SpeakerWorld {
   readonly random: Random
   readonly lan: VirtualLan
   readonly http: VirtualHttp
+  readonly known = new KnownBytes()
   readonly origin: VirtualOrigin
   readonly #settings: ScenarioSettings
-  #machines = 0
+  readonly #machines = new Map<string, number>()
 
   constructor(seed: number, settings: ScenarioSettings = {}) {
     this.seed = seed
@@ -46,14 +50,19 @@ export class Scenario implements VirtualWorld, SpeakerWorld {
     this.lan = new VirtualLan(this.clock, this.random, settings)
     this.http = new VirtualHttp(this.lan)
     const wan = settings.wanBytesPerSecond ?? WAN_BYTES_PER_SECOND
-    this.origin = new VirtualOrigin(this.clock, this.http, this.lan.host('origin.example', wan))
+    const origin = this.lan.host('origin.example', { bytesPerSecond: wan })
+    this.origin = new VirtualOrigin(this.clock, this.http, origin, this.known)
   }
 
   readonly table = (uri: TargetUri) => this.origin.digestOf(uri)
 
+  readonly decode = remembering(decode)
+
   /** The next free machine on a subnet. */
-  machine(subnet = '10.0.0') {
-    return this.lan.host(`${subnet}.${++this.#machines}`)
+  machine(subnet = '10.0.0', settings: HostSettings = {}): VirtualHost {
+    const number = (this.#machines.get(subnet) ?? 0) + 1
+    this.#machines.set(subnet, number)
+    return this.lan.host(`${subnet}.${number}`, settings)
   }
 
   /** A node that runs. */
@@ -66,14 +75,14 @@ export class Scenario implements VirtualWorld, SpeakerWorld {
 
   readonly contentOf = (uri: TargetUri) => this.origin.bytesOf(uri)
 
-  async hostilePeer(settings: HostileSettings): Promise<HostilePeer> {
-    const peer = new HostilePeer(this, this.machine(), this.random.uint32(), settings)
+  async hostilePeer(settings: HostileSettings, subnet?: string): Promise<HostilePeer> {
+    const peer = new HostilePeer(this, this.machine(subnet), this.random.uint32(), settings)
     await peer.start()
     return peer
   }
 
-  async patentNode(): Promise<PatentNode> {
-    const node = new PatentNode(this, this.machine(), this.random.uint32())
+  async patentNode(subnet?: string): Promise<PatentNode> {
+    const node = new PatentNode(this, this.machine(subnet), this.random.uint32())
     await node.start()
     return node
   }
@@ -128,4 +137,16 @@ export function bytesOf(seed: number, size: number): Uint8Array {
     words[at] = state
   }
   return new Uint8Array(words.buffer, 0, size)
+}
+
+/** A datagram is read once, however many hear it: what it says cannot be changed. */
+function remembering(read: (bytes: Uint8Array) => Decoded): (bytes: Uint8Array) => Decoded {
+  const remembered = new WeakMap<Uint8Array, Decoded>()
+  return (bytes) => {
+    const known = remembered.get(bytes)
+    if (known !== undefined) return known
+    const decoded = read(bytes)
+    remembered.set(bytes, decoded)
+    return decoded
+  }
 }

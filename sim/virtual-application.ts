@@ -1,5 +1,5 @@
 /** An application behind a node's proxy: asks, reads at its own pace, and says what it got and when. */
-import { createHash } from 'node:crypto'
+import type { Digester } from '../cache/piece-digests.ts'
 import type { Answer } from '../core/answer.ts'
 import { sleep } from '../core/clock.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
@@ -37,8 +37,14 @@ export interface Got {
   readonly error?: unknown
 }
 
-export function ask(life: Life, resources: Resources, request: ApplicationRequest): Promise<Got> {
-  const application = new Application(life, request)
+/** `digester` says what was read. */
+export function ask(
+  life: Life,
+  resources: Resources,
+  digester: Digester,
+  request: ApplicationRequest,
+): Promise<Got> {
+  const application = new Application(life, digester, request)
   return Promise.race([application.run(resources), application.crashed()])
 }
 
@@ -46,7 +52,7 @@ class Application {
   readonly #life: Life
   readonly #request: ApplicationRequest
   readonly #askedAt: number
-  readonly #hash = createHash('sha256')
+  readonly #digester: Digester
   readonly #leaving = new AbortController()
   #status = 0
   #source: Trace['how'] = 'error'
@@ -55,8 +61,9 @@ class Application {
   #lastChunkMs = 0
   #longestStallMs = 0
 
-  constructor(life: Life, request: ApplicationRequest) {
+  constructor(life: Life, digester: Digester, request: ApplicationRequest) {
     this.#life = life
+    this.#digester = digester
     this.#request = request
     this.#askedAt = life.clock.monotonic()
   }
@@ -78,7 +85,9 @@ class Application {
   /** Settles only when the node crashes while the application waits. */
   crashed(): Promise<Got> {
     return new Promise((resolve) => {
-      this.#life.signal.addEventListener('abort', () => resolve(this.#got('crashed')), { once: true })
+      const crash = () => resolve(this.#got('crashed'))
+      if (this.#life.signal.aborted) crash()
+      else this.#life.signal.addEventListener('abort', crash, { once: true })
     })
   }
 
@@ -98,7 +107,7 @@ class Application {
 
   #take(chunk: Uint8Array): void {
     const now = this.#elapsedMs()
-    this.#hash.update(chunk)
+    this.#digester.update(chunk)
     this.#bytes += chunk.length
     this.#firstByteMs = Math.min(this.#firstByteMs, now)
     this.#longestStallMs = Math.max(this.#longestStallMs, now - this.#lastChunkMs)
@@ -113,7 +122,7 @@ class Application {
     return {
       outcome,
       status: this.#status,
-      sha256: this.#hash.copy().digest('hex'),
+      sha256: this.#digester.result().sha256,
       bytes: this.#bytes,
       firstByteMs: this.#firstByteMs,
       doneMs: this.#elapsedMs(),

@@ -10,6 +10,16 @@ import { EventQueue } from './event-queue.ts'
 /** 2026-01-01T00:00Z: where the calendar of every simulation begins. */
 const EPOCH_MS = Date.UTC(2026, 0, 1)
 
+/** How a machine's clock differs from the true time. */
+export interface ClockSkew {
+  /** Its calendar is ahead by this, in ms; negative: behind. */
+  readonly offsetMs: number
+  /** Its clock runs faster by this share: 0.001 is a millisecond more in each second. */
+  readonly drift: number
+}
+
+const TRUE_TIME: ClockSkew = { offsetMs: 0, drift: 0 }
+
 /** The part of one incarnation of a node: when it ends, its timers never fire and no new ones are taken. */
 export interface LeasedClock extends Clock {
   /** The node has crashed. */
@@ -68,13 +78,14 @@ export class VirtualClock implements Clock {
     return work
   }
 
-  /** A clock that can be taken away from its node. */
-  lease(): LeasedClock {
+  /** A clock that can be taken away from its node, and that may run apart from the others. */
+  lease({ offsetMs, drift }: ClockSkew = TRUE_TIME): LeasedClock {
+    const rate = 1 + drift
     let hasEnded = false
     return {
-      monotonic: () => this.monotonic(),
-      wall: () => this.wall(),
-      after: (delayMs, wake) => (hasEnded ? () => {} : this.after(delayMs, () => hasEnded || wake())),
+      monotonic: () => (this.#now * rate) as Monotonic,
+      wall: () => (EPOCH_MS + offsetMs + this.#now * rate) as EpochMs,
+      after: (delayMs, wake) => (hasEnded ? () => {} : this.after(delayMs / rate, () => hasEnded || wake())),
       end: () => {
         hasEnded = true
       },

@@ -1,6 +1,6 @@
 /** A machine on the virtual network: what it can send in a second, and whether it lives. */
 import type { Address } from '../core/transport.ts'
-import type { LeasedClock, VirtualClock } from './virtual-clock.ts'
+import type { ClockSkew, LeasedClock, VirtualClock } from './virtual-clock.ts'
 
 /** How a machine ends: its process dies and its system says so, or its power fails and nobody is told. */
 export type Crash = 'process' | 'machine'
@@ -12,21 +12,32 @@ export interface Life {
   readonly signal: AbortSignal
 }
 
+export interface HostSettings {
+  /** What it sends, and what it receives, in a second; Gigabit Ethernet unless given. */
+  readonly bytesPerSecond?: number
+  /** How its clock differs from everybody's time. */
+  readonly skew?: ClockSkew
+}
+
 export class VirtualHost {
   readonly address: Address
+  readonly subnet: string
   readonly uplink: Pipe
   readonly downlink: Pipe
   readonly #clock: VirtualClock
+  readonly #skew: ClockSkew | undefined
   #life: Life
   #kill = new AbortController()
   #state: 'up' | Crash = 'up'
 
-  constructor(clock: VirtualClock, address: Address, bytesPerSecond: number) {
+  constructor(clock: VirtualClock, address: Address, { bytesPerSecond = Infinity, skew }: HostSettings) {
     this.#clock = clock
+    this.#skew = skew
     this.address = address
+    this.subnet = subnetOf(address)
     this.uplink = new Pipe(clock, bytesPerSecond)
     this.downlink = new Pipe(clock, bytesPerSecond)
-    this.#life = { clock: clock.lease(), signal: this.#kill.signal }
+    this.#life = { clock: clock.lease(skew), signal: this.#kill.signal }
   }
 
   get life(): Life {
@@ -49,7 +60,7 @@ export class VirtualHost {
   /** A new life, which knows nothing of the one before. */
   restart(): void {
     this.#kill = new AbortController()
-    this.#life = { clock: this.#clock.lease(), signal: this.#kill.signal }
+    this.#life = { clock: this.#clock.lease(this.#skew), signal: this.#kill.signal }
     this.#state = 'up'
   }
 }
@@ -71,4 +82,9 @@ export class Pipe {
     this.#freeAt = Math.max(now, this.#freeAt) + (bytes / this.#bytesPerSecond) * 1000
     return this.#freeAt - now
   }
+}
+
+/** The part of the address before the last dot. */
+export function subnetOf(address: Address): string {
+  return address.slice(0, address.lastIndexOf('.'))
 }

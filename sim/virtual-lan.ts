@@ -7,7 +7,7 @@
 import type { Random } from '../core/random.ts'
 import type { Address, Datagram, Transport } from '../core/transport.ts'
 import type { VirtualClock } from './virtual-clock.ts'
-import { VirtualHost } from './virtual-host.ts'
+import { Pipe, subnetOf, VirtualHost, type HostSettings } from './virtual-host.ts'
 
 /** What happens to datagrams between two machines. */
 export interface LinkQuality {
@@ -32,6 +32,9 @@ export const REORDER_MS = 20
 /** Gigabit Ethernet, in bytes per second. */
 const LAN_BYTES_PER_SECOND = 117_000_000
 
+/** Between no delay and all of `jitterMs` there are so many: what arrives at the same moment is one event. */
+const JITTER_STEPS = 8
+
 /** A datagram and its fate: no arrival is a loss, two are a duplication. Times in virtual ms. */
 export interface PacketTrace {
   readonly at: number
@@ -50,6 +53,15 @@ export interface PacketCount {
 export interface VirtualLanSettings {
   readonly lan?: Partial<LinkQuality>
   readonly wan?: Partial<LinkQuality>
+  /** What each subnet's own connection to the others carries either way, in bytes per second; no limit unless given. */
+  readonly siteBytesPerSecond?: number
+}
+
+/** Machines that hear each other's broadcasts, and their connection to everybody else. */
+interface Subnet {
+  readonly hosts: VirtualHost[]
+  readonly out: Pipe | undefined
+  readonly in: Pipe | undefined
 }
 
 export class VirtualLan {
@@ -57,23 +69,39 @@ export class VirtualLan {
   readonly #random: Random
   readonly #quality: { readonly lan: LinkQuality; readonly wan: LinkQuality }
   readonly #hosts = new Map<Address, VirtualHost>()
+  readonly #subnets = new Map<string, Subnet>()
+  readonly #siteBytesPerSecond: number | undefined
   readonly #receivers = new Map<Address, (datagram: Datagram) => void>()
   readonly #links = new Map<string, LinkQuality>()
   readonly #sides = new Map<Address, number>()
+  /** Whether machines on no side of a partition reach both. */
+  #isSplit = false
   readonly #counts = new Map<string, PacketCount>()
+  readonly #sent = new Map<Address, number>()
+  #fingerprint = 0
   readonly #watchers = new Set<(trace: PacketTrace) => void>()
 
   constructor(clock: VirtualClock, random: Random, settings: VirtualLanSettings = {}) {
     this.#clock = clock
     this.#random = random
+    this.#siteBytesPerSecond = settings.siteBytesPerSecond
     this.#quality = { lan: { ...GOOD_LAN, ...settings.lan }, wan: { ...GOOD_WAN, ...settings.wan } }
   }
 
   /** A new machine; its subnet is its address without what follows the last dot. */
-  host(address: string, bytesPerSecond: number = LAN_BYTES_PER_SECOND): VirtualHost {
-    const host = new VirtualHost(this.#clock, address as Address, bytesPerSecond)
+  host(address: string, settings: HostSettings = {}): VirtualHost {
+    const host = new VirtualHost(this.#clock, address as Address, {
+      bytesPerSecond: LAN_BYTES_PER_SECOND,
+      ...settings,
+    })
     this.#hosts.set(host.address, host)
+    this.#subnetOf(host.subnet).hosts.push(host)
     return host
+  }
+
+  /** The share of datagrams that a LAN loses. */
+  get loss(): number {
+    return this.#quality.lan.loss
   }
 
   find(address: string): VirtualHost | undefined {
@@ -84,10 +112,11 @@ export class VirtualLan {
   transport(host: VirtualHost): Transport {
     const { address, life } = host
     const send = (to: Address, bytes: Uint8Array) => {
-      if (!life.signal.aborted) this.#send(address, [to], bytes)
+      const receiver = this.#hosts.get(to)
+      if (!life.signal.aborted) this.#send(host, receiver === undefined ? [] : [receiver], bytes)
     }
     const broadcast = (bytes: Uint8Array) => {
-      if (!life.signal.aborted) this.#send(address, this.#subnetOf(address), bytes)
+      if (!life.signal.aborted) this.#send(host, this.#subnetOf(host.subnet).hosts, bytes)
     }
     const stop = () => void this.#receivers.delete(address)
     life.signal.addEventListener('abort', stop, { once: true })
@@ -101,8 +130,8 @@ export class VirtualLan {
   }
 
   link(one: Address, other: Address): LinkQuality {
-    const own = this.#links.get(keyOf(one, other))
-    return own ?? (subnet(one) === subnet(other) ? this.#quality.lan : this.#quality.wan)
+    const own = this.#links.size === 0 ? undefined : this.#links.get(keyOf(one, other))
+    return own ?? (subnetOf(one) === subnetOf(other) ? this.#quality.lan : this.#quality.wan)
   }
 
   /** Makes one link different from the others of its kind, both ways. */
@@ -118,17 +147,46 @@ export class VirtualLan {
     }
   }
 
+  /** As `partition`, but machines in no group reach everybody: a switch that fails between two parts of a building. */
+  split(...groups: readonly (readonly Address[])[]): void {
+    this.partition(...groups)
+    this.#isSplit = true
+  }
+
   heal(): void {
     this.#sides.clear()
+    this.#isSplit = false
   }
 
   isCut(one: Address, other: Address): boolean {
-    return this.#sides.get(one) !== this.#sides.get(other)
+    if (this.#sides.size === 0) return false
+    const [side, otherSide] = [this.#sides.get(one), this.#sides.get(other)]
+    if (this.#isSplit && (side === undefined || otherSide === undefined)) return false
+    return side !== otherSide
+  }
+
+  /** In how many ms the last of these bytes is through all that lies between the two machines. */
+  passMs(from: VirtualHost, to: VirtualHost, bytes: number): number {
+    const isNear = from.subnet === to.subnet
+    const out = isNear ? undefined : this.#subnetOf(from.subnet).out
+    const into = isNear ? undefined : this.#subnetOf(to.subnet).in
+    const ways = [from.uplink, out, into, to.downlink]
+    return Math.max(...ways.map((pipe) => pipe?.passMs(bytes) ?? 0))
   }
 
   /** Datagrams sent, by type; a broadcast counts once. */
   get counts(): ReadonlyMap<string, PacketCount> {
     return this.#counts
+  }
+
+  /** Datagrams that this machine has sent; a broadcast counts once. */
+  sentBy(address: Address): number {
+    return this.#sent.get(address) ?? 0
+  }
+
+  /** What happened to every datagram, as one number: the same in two runs that went the same way. */
+  get fingerprint(): number {
+    return this.#fingerprint
   }
 
   /** @returns what ends the watching. */
@@ -137,23 +195,44 @@ export class VirtualLan {
     return () => this.#watchers.delete(watcher)
   }
 
-  #subnetOf(address: Address): Address[] {
-    return [...this.#hosts.keys()].filter((each) => subnet(each) === subnet(address))
+  #subnetOf(name: string): Subnet {
+    const known = this.#subnets.get(name)
+    if (known !== undefined) return known
+    const rate = this.#siteBytesPerSecond
+    const pipe = () => (rate === undefined ? undefined : new Pipe(this.#clock, rate))
+    const made: Subnet = { hosts: [], out: pipe(), in: pipe() }
+    this.#subnets.set(name, made)
+    return made
   }
 
-  #send(from: Address, to: readonly Address[], bytes: Uint8Array): void {
+  #send(from: VirtualHost, to: readonly VirtualHost[], bytes: Uint8Array): void {
     const type = typeOf(bytes)
     const { packets, bytes: before } = this.#counts.get(type) ?? { packets: 0, bytes: 0 }
     this.#counts.set(type, { packets: packets + 1, bytes: before + bytes.length })
-    const datagram = bytes.slice()
-    for (const address of to) this.#carry(from, address, datagram, type)
+    this.#sent.set(from.address, this.sentBy(from.address) + 1)
+    this.#carry(from, to, bytes.slice(), type)
   }
 
-  #carry(from: Address, to: Address, bytes: Uint8Array, type: string): void {
+  /** Whoever hears it at the same moment hears it in one event: a broadcast to hundreds is a handful of them. */
+  #carry(from: VirtualHost, to: readonly VirtualHost[], bytes: Uint8Array, type: string): void {
     const at = this.#clock.monotonic()
-    const arrivals = from === to ? [at] : this.#arrivals(from, to)
-    for (const arrival of arrivals) this.#clock.after(arrival - at, () => this.#deliver(from, to, bytes))
-    for (const watcher of this.#watchers) watcher({ at, from, to, type, bytes: bytes.length, arrivals })
+    const byArrival = new Map<number, VirtualHost[]>()
+    for (const host of to) {
+      const arrivals = from === host ? [at] : this.#arrivals(from.address, host.address)
+      for (const arrival of arrivals) {
+        const together = byArrival.get(arrival)
+        if (together === undefined) byArrival.set(arrival, [host])
+        else together.push(host)
+      }
+      for (const watcher of this.#watchers)
+        watcher({ at, from: from.address, to: host.address, type, bytes: bytes.length, arrivals })
+    }
+    for (const [arrival, hosts] of byArrival) {
+      this.#fingerprint = mixed(this.#fingerprint, arrival * 1024 + hosts.length)
+      this.#clock.after(arrival - at, () => {
+        for (const host of hosts) this.#deliver(from.address, host, bytes)
+      })
+    }
   }
 
   #arrivals(from: Address, to: Address): number[] {
@@ -165,7 +244,8 @@ export class VirtualLan {
 
   #delayMs({ latencyMs, jitterMs, reordering }: LinkQuality): number {
     const late = this.#happens(reordering) ? this.#random.fraction() * REORDER_MS : 0
-    return latencyMs + this.#random.fraction() * jitterMs + late
+    const jitter = Math.floor(this.#random.fraction() * JITTER_STEPS) / JITTER_STEPS
+    return latencyMs + jitter * jitterMs + late
   }
 
   /** What never happens takes nothing from the sequence of chance. */
@@ -173,14 +253,10 @@ export class VirtualLan {
     return share > 0 && this.#random.fraction() < share
   }
 
-  #deliver(from: Address, to: Address, bytes: Uint8Array): void {
-    if (from !== to && this.isCut(from, to)) return
-    this.#receivers.get(to)?.({ from, bytes, at: this.#clock.monotonic() })
+  #deliver(from: Address, to: VirtualHost, bytes: Uint8Array): void {
+    if (from !== to.address && this.isCut(from, to.address)) return
+    this.#receivers.get(to.address)?.({ from, bytes, at: to.life.clock.monotonic() })
   }
-}
-
-function subnet(address: Address): string {
-  return address.slice(0, address.lastIndexOf('.'))
 }
 
 function keyOf(one: Address, other: Address): string {
@@ -191,4 +267,8 @@ function keyOf(one: Address, other: Address): string {
 function typeOf(bytes: Uint8Array): string {
   const start = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 96)).toString('latin1')
   return /\btype\s*=\s*["']([\w.-]+)["']/.exec(start)?.[1] ?? 'unreadable'
+}
+
+function mixed(sum: number, next: number): number {
+  return Math.imul(sum ^ Math.floor(next), 0x01000193) >>> 0
 }

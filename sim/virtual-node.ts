@@ -3,7 +3,6 @@
  * files is the product's `answerPeer`; only sockets are missing, and the disk.
  */
 import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
-import { memoryStore } from '../cache/memory-store.ts'
 import type { Policy } from '../core/policy.ts'
 import { seededRandom, type Random } from '../core/random.ts'
 import type { Store } from '../core/store.ts'
@@ -19,12 +18,15 @@ import { siteMemory, type SiteFiles } from '../site/site-files.ts'
 import { Site } from '../site/site.ts'
 import { vouch } from '../site/vouching.ts'
 import { shunnedPeers, type ShunnedPeers } from '../verify/shunned-peers.ts'
+import type { Decoded } from '../peering/codec.ts'
+import type { KnownBytes } from './known-bytes.ts'
 import { tableVerifier, type Proof, type TrustedTable } from './table-verifier.ts'
 import type { VirtualClock } from './virtual-clock.ts'
 import { ask, type ApplicationRequest, type Got } from './virtual-application.ts'
 import type { Crash, VirtualHost } from './virtual-host.ts'
 import { ORIGIN_PATIENCE, PEER_PATIENCE, type Listening, type VirtualHttp } from './virtual-http.ts'
 import type { VirtualLan } from './virtual-lan.ts'
+import { virtualStore } from './virtual-store.ts'
 
 export interface VirtualNodeSettings extends Partial<Omit<AssemblySettings, 'node' | 'filePort'>> {
   readonly proof?: Proof
@@ -43,6 +45,9 @@ export interface VirtualWorld {
   readonly lan: VirtualLan
   readonly http: VirtualHttp
   readonly table: TrustedTable
+  readonly known: KnownBytes
+  /** Reads a datagram, each only once. */
+  readonly decode: (bytes: Uint8Array) => Decoded
 }
 
 export const FILE_PORT = 6515
@@ -82,6 +87,8 @@ export class VirtualNode {
   #site: Site
   readonly #book: AttestationBook = attestationBook(':memory:')
   readonly #siteFiles: SiteFiles
+  /** In former lives. */
+  #uploadedBefore = 0
 
   constructor(world: VirtualWorld, host: VirtualHost, seed: number, settings: VirtualNodeSettings = {}) {
     this.host = host
@@ -116,9 +123,9 @@ export class VirtualNode {
     return this.#assembly
   }
 
-  /** Bytes of bodies that peers were sent in this life. */
+  /** Bytes of bodies that peers were sent, in all its lives. */
   get uploadedBytes(): number {
-    return this.#listening.sentBytes
+    return this.#uploadedBefore + this.#listening.sentBytes
   }
 
   async start(): Promise<void> {
@@ -136,7 +143,8 @@ export class VirtualNode {
 
   /** An application asks. Never throws; of a node that crashes, the application hears that it has crashed. */
   get(uri: TargetUri, request: Partial<ApplicationRequest> = {}): Promise<Got> {
-    return ask(this.host.life, this.#assembly.resources, { uri, client: 'application', ...request })
+    const digester = this.#world.known.digester()
+    return ask(this.host.life, this.#assembly.resources, digester, { uri, client: 'application', ...request })
   }
 
   crash(how: Crash = 'process'): void {
@@ -149,6 +157,7 @@ export class VirtualNode {
     if (disk === 'loses its disk') this.#store = this.#newStore()
     else await this.#store.stop()
     this.#shunned = shunnedPeers({ clock: this.#world.clock })
+    this.#uploadedBefore = this.uploadedBytes
     this.#listening = this.#listen()
     this.#site = this.#newSite()
     this.#assembly = this.#assemble()
@@ -162,7 +171,7 @@ export class VirtualNode {
   }
 
   #newStore(): Store {
-    return memoryStore({ clock: this.#world.clock, maxBytes: this.#settings.cacheBytes ?? 2 ** 32 })
+    return virtualStore(this.#settings.cacheBytes ?? 2 ** 32, this.#world.known)
   }
 
   #listen(): Listening {
@@ -177,7 +186,7 @@ export class VirtualNode {
 
   #assemble(): Assembly {
     const { proof = 'digest', policy, cacheBytes: _, site: __, quorum = 1, ...settings } = this.#settings
-    const { lan, http, table } = this.#world
+    const { lan, http, table, decode } = this.#world
     const { clock, signal } = this.host.life
     const own = { ...UPDATE_URLS, ...policy }
     const node = this.#random.hex(16) as NodeId
@@ -192,6 +201,7 @@ export class VirtualNode {
         clock,
         random: this.#random,
         transport: lan.transport(this.host),
+        decode,
         store: this.#store,
         verifier: withAttestations(verifier, { attest: true, quorum }, { clock, site, book, origin }),
         origin,

@@ -1,13 +1,13 @@
 /** The Internet of a simulation: one origin server with files that behave as told, and a count of what left it. */
-import { createHash } from 'node:crypto'
 import { bodyOf, type Answer } from '../core/answer.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
 import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { FileRequest } from '../peering/file-server.ts'
+import type { KnownBytes } from './known-bytes.ts'
 import type { VirtualClock } from './virtual-clock.ts'
-import type { VirtualHost } from './virtual-host.ts'
+import { subnetOf, type VirtualHost } from './virtual-host.ts'
 import type { Listening, VirtualHttp } from './virtual-http.ts'
 
 export interface OriginFile {
@@ -32,6 +32,12 @@ interface Published extends OriginFile {
   readonly deaths: number[]
 }
 
+/** An answer without its body, and the bytes of the file that the body is. */
+interface Described {
+  readonly answer: Answer
+  readonly span: ByteSpan
+}
+
 /** Pieces in which a body is written, in bytes. */
 const PIECE_BYTES = 32 * 1024
 
@@ -42,11 +48,14 @@ export class VirtualOrigin {
   /** Requests for bodies as they came, with their `Range`. */
   readonly requests: { readonly uri: TargetUri; readonly range: string | undefined }[] = []
   readonly #clock: VirtualClock
+  readonly #known: KnownBytes
   readonly #files = new Map<string, Published>()
+  readonly #sentTo = new Map<string, number>()
   readonly #listening: Listening
 
-  constructor(clock: VirtualClock, http: VirtualHttp, host: VirtualHost) {
+  constructor(clock: VirtualClock, http: VirtualHttp, host: VirtualHost, known: KnownBytes) {
     this.host = host
+    this.#known = known
     this.#clock = clock
     this.#listening = http.listen(host, AUTHORITY, (request) => this.#answer(request))
   }
@@ -56,11 +65,20 @@ export class VirtualOrigin {
     return this.#listening.sentBytes
   }
 
+  /** Bytes of this file that left it for machines of this subnet. */
+  sentTo(subnet: string, uri: TargetUri): number {
+    return this.#sentTo.get(`${subnet} ${uri}`) ?? 0
+  }
+
   /** Publishes a file, or changes it. @returns its URI. */
   put(path: string, file: OriginFile): TargetUri {
     const uri = parseTargetUri(`http://${AUTHORITY}${path}`)
     if (uri === undefined) throw new Error(`not a path: ${path}`)
-    this.#files.set(uri, { ...file, sha256: sha256Of(file.bytes), deaths: [...(file.diesAfter ?? [])] })
+    this.#files.set(uri, {
+      ...file,
+      sha256: this.#known.add(file.bytes),
+      deaths: [...(file.diesAfter ?? [])],
+    })
     return uri
   }
 
@@ -85,32 +103,34 @@ export class VirtualOrigin {
       range === undefined || !isRangeWanted(file, request) ? undefined : parseRange(range, file.bytes.length)
     if (spans?.length === 0) return message(416)
     const [span] = spans?.length === 1 ? spans : []
-    return span ? this.#part(file, span) : this.#whole(file)
+    const { answer, span: sent } = span ? this.#part(file, span) : this.#whole(file)
+    return { ...answer, body: this.#body(file, sent, `${subnetOf(request.peer)} ${uri}`) }
   }
 
-  #whole(file: Published): Answer {
+  #whole(file: Published): Described {
     const { length } = file.bytes
     const sized: Fields = file.framing === 'chunked' ? [] : [['Content-Length', String(length)]]
     const fields = [...describing(file), ...sized]
-    return { status: 200, fields, body: this.#body(file, { start: 0, end: length }) }
+    return { answer: { status: 200, fields }, span: { start: 0, end: length } }
   }
 
-  #part(file: Published, span: ByteSpan): Answer {
+  #part(file: Published, span: ByteSpan): Described {
     const fields: Fields = [
       ...describing(file),
       ['Content-Range', contentRange(span, file.bytes.length)],
       ['Content-Length', String(span.end - span.start)],
     ]
-    return { status: 206, fields, body: this.#body(file, span) }
+    return { answer: { status: 206, fields }, span }
   }
 
-  async *#body(file: Published, span: ByteSpan): AsyncIterable<Uint8Array> {
+  async *#body(file: Published, span: ByteSpan, account: string): AsyncIterable<Uint8Array> {
     const diesAt = span.start + (file.deaths.shift() ?? Infinity)
     for (let at = span.start; at < span.end; at += PIECE_BYTES) {
       if (at >= diesAt) throw new Error('the origin server dies')
       const end = Math.min(at + PIECE_BYTES, span.end, diesAt)
       if (file.bytesPerSecond !== undefined)
         await this.#clock.sleep(((end - at) / file.bytesPerSecond) * 1000)
+      this.#sentTo.set(account, (this.#sentTo.get(account) ?? 0) + end - at)
       yield file.bytes.subarray(at, end)
     }
     if (diesAt < span.end) throw new Error('the origin server dies')
@@ -143,8 +163,4 @@ function validatorsOf({ sha256, validator = 'etag' }: Published) {
 function message(status: number): Answer {
   const body = Buffer.from(`status ${status}\n`)
   return { status, fields: [['Content-Length', String(body.length)]], body: bodyOf(body) }
-}
-
-export function sha256Of(bytes: Uint8Array): Sha256 {
-  return createHash('sha256').update(bytes).digest('hex') as Sha256
 }

@@ -8,6 +8,7 @@
 import { fieldValue, type Fields } from '../core/fields.ts'
 import { sleep, type Clock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { AttestedQuestion, Expectation, Verifier } from '../core/verifier.ts'
@@ -46,13 +47,14 @@ export function withAttestations(
   components: AttestedComponents,
 ): Verifier {
   const { site } = components
+  const orAttestable = (expectation: Expectation, policy: Policy) => {
+    const mayBe = settings.attest && site.membership !== undefined && policy.store
+    return expectation.kind === 'none' && mayBe ? ATTESTABLE : expectation
+  }
   return {
     ...verifier,
-    async expect(uri, policy) {
-      const expectation = await verifier.expect(uri, policy)
-      const mayBe = settings.attest && site.membership !== undefined && policy.store
-      return expectation.kind === 'none' && mayBe ? ATTESTABLE : expectation
-    },
+    expect: async (uri, policy) => orAttestable(await verifier.expect(uri, policy), policy),
+    ask: async (question) => orAttestable(await verifier.ask(question), question.policy),
     attested: (question) => attested(question, settings, components),
   }
 }

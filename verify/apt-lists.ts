@@ -89,6 +89,11 @@ class AptLists implements TrustedIndex {
     return this.#lookup(key)
   }
 
+  known(uri: TargetUri): ListedDigest | undefined {
+    const key = packageKey(uri)
+    return key && this.#lookup(key)
+  }
+
   async #begin(): Promise<void> {
     const { apt, files, log } = this.#components
     try {

@@ -4,17 +4,19 @@ import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 /** A package file's URI in the spelling under which its digest is kept. */
 export type PackageKey = string & { readonly brand: 'PackageKey' }
 
+/** The key of a requested URI; `undefined` when it does not look like a package file on an apt repository. */
+export function packageKey(uri: TargetUri): PackageKey | undefined {
+  return /\.(?:deb|udeb|ddeb)$/.test(uri) ? (oneSpelling(uri) as string as PackageKey) : undefined
+}
+
 /**
- * The key of a requested URI; `undefined` when it does not look like a package file on an apt repository.
- *
  * apt escapes characters that it need not (`%2b`), others escape less; RFC 3986 6.2.2 leaves such spellings apart, and
  * archives serve them as one. Bytes under either are held against the same digest, so that joining them is safe.
  */
-export function packageKey(uri: TargetUri): PackageKey | undefined {
-  if (!/\.(?:deb|udeb|ddeb)$/.test(uri)) return undefined
+export function oneSpelling(uri: TargetUri): TargetUri {
   return uri
     .replace(/%[0-9A-F]{2}/g, unescapeHarmless)
-    .replace(/[^\w\-.~!$&'()*+,;=:@/%]/g, escape) as PackageKey
+    .replace(/[^\w\-.~!$&'()*+,;=:@/%?]/g, escape) as TargetUri
 }
 
 /**

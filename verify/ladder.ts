@@ -1,16 +1,22 @@
 /**
- * The ladder of V§1, as far as it needs no request: the strongest proof first, and without any proof nothing from
- * peers. (R8.1)
+ * The ladder of V§1: what is known of a resource is gathered from its rungs, and the decision table says what follows. Each
+ * rung is a module that says which attack it stops: digest-in-url.ts (V1), apt-lists.ts and gathered-indexes.ts (V2),
+ * published-digest.ts (V3), retry-watch.ts (V5). Without any proof nothing comes from peers (R8.1).
  */
 import type { Clock } from '../core/clock.ts'
-import type { Digest, Sha256 } from '../core/digest.ts'
+import { isWeak, type Digest, type Sha256 } from '../core/digest.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import type { Candidate, Expectation, Verdict, Verifier } from '../core/verifier.ts'
+import type { Candidate, Expectation, OriginQuestion, Verdict, Verifier } from '../core/verifier.ts'
 import { aptLists, type AptListsEvent } from './apt-lists.ts'
 import { apt } from './apt.ts'
+import { decisionFor, type Facts } from './decision-table.ts'
 import { digestInUrl } from './digest-in-url.ts'
+import type { Claim } from './digest-rows.ts'
+import type { ListedDigest } from './digest-table.ts'
+import { nothingGathered, type GatheredIndexes } from './gathered-indexes.ts'
 import { machineFiles, type ListsFiles } from './lists-files.ts'
+import { noOriginDigests, type OriginDigests, type Published } from './origin-digests.ts'
 import { runOnMachine, type Run } from './run.ts'
 import { noIndex, type TrustedIndex } from './trusted-index.ts'
 
@@ -26,6 +32,10 @@ export interface VerifierSettings {
 export interface VerifierComponents {
   readonly clock: Clock
   readonly log?: (event: AptListsEvent) => void
+  /** Digests from metadata that passed through (V2). Started and stopped by whoever made it. */
+  readonly gathered?: GatheredIndexes
+  /** Digests that origin servers publish (V3). */
+  readonly origins?: OriginDigests
   /** A body that proved wrong elsewhere is not delivered where nothing proves it right (V§4). */
   readonly isBadBody?: (body: Sha256) => boolean
   readonly run?: Run
@@ -37,14 +47,39 @@ const MAX_DIGESTS = 500_000
 
 const NO_PROOF: Expectation = { kind: 'none', rung: 'V6' }
 
-/** V1, then V2, then V5 where the rule says that the application verifies for itself, else nothing from peers. */
+/** The rungs that need something to stand on. */
+interface Rungs {
+  readonly signed: TrustedIndex
+  readonly gathered: GatheredIndexes
+  readonly origins: OriginDigests
+}
+
+/** A digest that is at hand, and whether its name always means the same bytes. */
+interface AtHand {
+  readonly rung: 'V1' | 'V2'
+  readonly digest: Digest
+  readonly size?: number
+  readonly isImmutable: boolean
+}
+
 export function verifierLadder(settings: VerifierSettings, components: VerifierComponents): Verifier {
-  const index = trustedIndex(settings, components)
-  const isBadBody = components.isBadBody ?? (() => false)
+  const { origins = noOriginDigests, isBadBody = () => false } = components
+  const indexes = {
+    signed: trustedIndex(settings, components),
+    gathered: components.gathered ?? nothingGathered,
+  }
+  const rungs = { ...indexes, origins }
   return {
-    start: () => index.start(),
-    stop: () => index.stop(),
-    expect: (uri, policy) => expectation(index, uri, policy),
+    start: () => rungs.signed.start(),
+    stop: () => rungs.signed.stop(),
+    expect: async (uri, policy) =>
+      expectation(await atHand(rungs, uri, policy), publishedSoFar(rungs, uri), policy),
+    ask: (question) => askOrigin(rungs, question),
+    knownDigest(uri, policy) {
+      const known = atOnce(rungs, uri, policy)
+      return known?.isImmutable === true ? known.digest : undefined
+    },
+    bodyWith: (digest) => rungs.gathered.bodyWith(digest),
     verify: (expected, candidate) => verdict(expected, candidate, isBadBody),
   }
 }
@@ -57,22 +92,82 @@ function trustedIndex(settings: VerifierSettings, components: VerifierComponents
   return aptLists({ maxWaitMs, maxDigests }, { clock, log, files, apt: apt(run, configFile) })
 }
 
-async function expectation(index: TrustedIndex, uri: TargetUri, policy: Policy): Promise<Expectation> {
+/** V1, then signed lists, then what passed through; waits for lists and indexes that are being read. */
+async function atHand(rungs: Rungs, uri: TargetUri, policy: Policy): Promise<AtHand | undefined> {
   const named = digestInUrl(uri)
-  if (named) return { kind: 'digest', rung: 'V1', digest: named }
-  const listed = await index.find(uri)
-  if (listed) {
-    const digest: Digest = { algorithm: 'sha-256', hex: listed.hex }
-    return { kind: 'digest', rung: 'V2', digest, size: listed.size }
-  }
-  switch (policy.verify) {
-    case 'updater':
+  if (named !== undefined) return { rung: 'V1', digest: named, isImmutable: true }
+  const listed = await rungs.signed.find(uri)
+  return listed === undefined ? gathered(await rungs.gathered.find(uri), policy) : signed(listed)
+}
+
+/** The same, without waiting. */
+function atOnce(rungs: Rungs, uri: TargetUri, policy: Policy): AtHand | undefined {
+  const named = digestInUrl(uri)
+  if (named !== undefined) return { rung: 'V1', digest: named, isImmutable: true }
+  const listed = rungs.signed.known(uri)
+  return listed === undefined ? gathered(rungs.gathered.known(uri), policy) : signed(listed)
+}
+
+/** What passed through says what the name meant when it came. */
+function gathered(claim: Claim | undefined, { immutable: isImmutable }: Policy): AtHand | undefined {
+  return claim && { ...claim, rung: 'V2', isImmutable }
+}
+
+/** Archives refuse a second upload of a version, whatever the rule says about the name. */
+function signed({ hex, size }: ListedDigest): AtHand {
+  return { rung: 'V2', digest: { algorithm: 'sha-256', hex }, size, isImmutable: true }
+}
+
+function publishedSoFar({ origins }: Rungs, uri: TargetUri): Published | undefined {
+  return origins.known(uri) ?? (origins.mayAsk(uri) ? undefined : 'none')
+}
+
+async function askOrigin(rungs: Rungs, question: OriginQuestion): Promise<Expectation> {
+  const { uri, policy } = question
+  // An index may have come meanwhile.
+  return expectation(atOnce(rungs, uri, policy), await rungs.origins.ask(question), policy)
+}
+
+function expectation(
+  known: AtHand | undefined,
+  published: Published | undefined,
+  policy: Policy,
+): Expectation {
+  switch (decisionFor(factsOf(known, published, policy)).action) {
+    case 'verify':
+      return known === undefined ? NO_PROOF : expectedAtHand(known)
+    case 'verify-published':
+      return typeof published === 'object' ? { kind: 'digest', rung: 'V3', digest: published } : NO_PROOF
+    case 'ask-origin':
+      return { kind: 'askable', rung: 'V3' }
+    case 'deliver-and-watch':
       return { kind: 'updater', rung: 'V5' }
-    // `strict` differs from `auto` once weaker digests (V3) are among the proofs; every digest so far is strong.
-    case 'auto':
-    case 'strict':
+    // Nobody attests anything before there is a site (V§7).
+    case 'verify-attested':
+    case 'internet-only':
       return NO_PROOF
   }
+}
+
+function factsOf(known: AtHand | undefined, published: Published | undefined, policy: Policy): Facts {
+  return {
+    isImmutable: known?.isImmutable ?? policy.immutable,
+    hasDigest: known !== undefined,
+    published: strengthOf(published),
+    attested: 'nothing',
+    isStorable: policy.store,
+    verify: policy.verify,
+  }
+}
+
+function strengthOf(published: Published | undefined): Facts['published'] {
+  if (published === undefined) return 'unasked'
+  if (published === 'none') return 'none'
+  return isWeak(published.algorithm) ? 'weak' : 'strong'
+}
+
+function expectedAtHand({ rung, digest, size }: AtHand): Expectation {
+  return size === undefined ? { kind: 'digest', rung, digest } : { kind: 'digest', rung, digest, size }
 }
 
 /** @throws Fault STORE_FAILED when the candidate cannot be read: this node's fault, so no verdict on the peer. */
@@ -88,6 +183,7 @@ async function verdict(
       return isBadBody(candidate.sha256)
         ? refused(`the body ${candidate.sha256} proved wrong before`)
         : { kind: 'verified', rung: 'V5' }
+    case 'askable':
     // Known by now, or by nobody (site/attested.ts).
     case 'attestable':
     case 'none':

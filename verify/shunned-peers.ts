@@ -6,6 +6,7 @@
  */
 import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 
 /** How long a peer is left aside, in milliseconds, by what it did. */
@@ -21,6 +22,12 @@ export const SHUN_MS = {
 } as const
 
 export type ShunReason = keyof typeof SHUN_MS
+
+/** What a peer is shunned for: bytes that came under a name. */
+export interface SuspectBody {
+  readonly uri: TargetUri
+  readonly body: Sha256
+}
 
 export interface ShunnedPeer {
   readonly peer: Address

@@ -9,6 +9,8 @@ export interface TrustedIndex {
   stop(): Promise<void>
   /** What the index says of this URI's bytes; `undefined` when it says nothing. May wait a bounded time. */
   find(uri: TargetUri): Promise<ListedDigest | undefined>
+  /** The same, at once. */
+  known(uri: TargetUri): ListedDigest | undefined
 }
 
 /** A machine without any. */
@@ -16,4 +18,5 @@ export const noIndex: TrustedIndex = {
   start: async () => {},
   stop: async () => {},
   find: async () => undefined,
+  known: () => undefined,
 }

@@ -26,12 +26,27 @@ export const MAX_DELTA_SECONDS = 2 ** 31
 
 /** The directives of all `Cache-Control` lines. Never throws. */
 export function parseCacheControl(fields: Fields): Directives {
-  return parseDirectives(fieldValues(fields, 'cache-control'))
+  return remembered(given, fields, () => parseDirectives(fieldValues(fields, 'cache-control')))
 }
 
 /** A request's directives: `Pragma` counts only where there is no `Cache-Control` (RFC 9111 5.4). */
 export function parseRequestDirectives(fields: Fields): Directives {
-  return parseDirectives(fieldValues(fields, hasField(fields, 'cache-control') ? 'cache-control' : 'pragma'))
+  return remembered(asked, fields, () => {
+    const name = hasField(fields, 'cache-control') ? 'cache-control' : 'pragma'
+    return parseDirectives(fieldValues(fields, name))
+  })
+}
+
+/** Each rule of RFC 9111 asks for the directives of the same few header sections. */
+const given = new WeakMap<Fields, Directives>()
+const asked = new WeakMap<Fields, Directives>()
+
+function remembered(known: WeakMap<Fields, Directives>, fields: Fields, read: () => Directives): Directives {
+  const before = known.get(fields)
+  if (before !== undefined) return before
+  const directives = read()
+  known.set(fields, directives)
+  return directives
 }
 
 /** The directives of these field lines. A quoted string cannot run from one line into the next. */

@@ -23,11 +23,28 @@ const UNKNOWN_NOW = Date.UTC(2025, 0) as EpochMs
  * @param now decides the century of a two-digit year: never more than 50 years ahead (RFC 9110 5.6.7).
  */
 export function parseHttpDate(text: string, now: EpochMs = UNKNOWN_NOW): EpochMs | undefined {
+  const known = read.get(text)
+  if (known !== undefined) return known
   for (const format of FORMATS) {
     const parts = format.exec(text)?.groups
-    if (parts) return toEpochMs(parts, now)
+    if (parts) return remembered(text, parts, toEpochMs(parts, now))
   }
   return undefined
+}
+
+/** Dates that mean the same whenever they are read; servers repeat theirs for a second, and those of their files for good. */
+const read = new Map<string, EpochMs>()
+const REMEMBERED = 256
+
+function remembered(
+  text: string,
+  { year }: Readonly<Record<string, string>>,
+  date: EpochMs | undefined,
+): EpochMs | undefined {
+  if (date === undefined || year?.length !== 4) return date
+  if (read.size >= REMEMBERED) read.clear()
+  read.set(text, date)
+  return date
 }
 
 /**

@@ -18,6 +18,8 @@ export type DownloadState =
       readonly kind: 'downloading'
       readonly waiting: readonly WaitingPeer[]
       readonly reportAt: Monotonic
+      /** The next report goes to everybody: where to read it must not hang on one packet. */
+      readonly isForAll?: boolean
       /** Reports until everybody is told again; absent: the copy cannot be read yet. */
       readonly untilBroadcast?: number
     }
@@ -32,7 +34,7 @@ export type DownloadEvent =
   /** `waiting`: who asked at the same time and lets this node go first (R5.4). */
   | { readonly kind: 'begin'; readonly at: Monotonic; readonly waiting: readonly string[] }
   /** The growing copy can be read from now on. */
-  | { readonly kind: 'readable' }
+  | { readonly kind: 'readable'; readonly at: Monotonic }
   /** A peer asked for the resource and was told "I am downloading". */
   | { readonly kind: 'asked'; readonly peer: string }
   | { readonly kind: 'wake'; readonly at: Monotonic }
@@ -48,6 +50,9 @@ export type DownloadCommand =
 
 /** Progress goes out this often, in ms: two reports may be lost before a waiting node thinks of silence. */
 export const REPORT_INTERVAL_MS = 500
+
+/** The place of the growing copy is told a second time after this, in ms. */
+export const REPEAT_MS = 100
 
 /**
  * So often a download that takes long is told to everybody again, in reports: every five seconds. Whoever began to fetch the
@@ -71,9 +76,7 @@ export function stepDownload(
     case 'begin':
       return state.kind === 'idle' ? begin(event.waiting, event.at) : [state, []]
     case 'readable':
-      return state.kind === 'downloading'
-        ? [{ ...state, untilBroadcast: REPORTS_PER_BROADCAST }, [{ kind: 'broadcast-downloading' }]]
-        : [state, []]
+      return state.kind === 'downloading' ? readable(state, event.at) : [state, []]
     case 'asked':
       return [withWaiting(state, event.peer), []]
     case 'wake':
@@ -98,8 +101,20 @@ function begin(
   return [{ kind: 'downloading', waiting, reportAt }, commands]
 }
 
+/** Where somebody waits it is said once more after a moment. */
+function readable(before: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
+  const state = { ...before, untilBroadcast: REPORTS_PER_BROADCAST }
+  if (state.waiting.length === 0) return [state, [SAY_TO_ALL]]
+  const reportAt = Math.min(state.reportAt, at + REPEAT_MS) as Monotonic
+  return [{ ...state, reportAt, isForAll: true }, [SAY_TO_ALL, { kind: 'wake', at: reportAt }]]
+}
+
 function report(state: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
   if (at < state.reportAt) return [state, [{ kind: 'wake', at: state.reportAt }]]
+  if (state.isForAll === true) {
+    const reportAt = next(at)
+    return [{ ...state, reportAt, isForAll: false }, [SAY_TO_ALL, { kind: 'wake', at: reportAt }]]
+  }
   const reportAt = next(at)
   const told = state.waiting.filter(({ reportsLeft }) => reportsLeft > 0)
   const waiting = state.waiting.map((each) => ({ ...each, reportsLeft: Math.max(0, each.reportsLeft - 1) }))
@@ -141,6 +156,8 @@ function next(at: Monotonic): Monotonic {
 }
 
 const OVER: DownloadState = { kind: 'over' }
+
+const SAY_TO_ALL: DownloadCommand = { kind: 'broadcast-downloading' }
 
 /** The transitions of FIG. 7, for the state diagram and the tests. */
 export const DOWNLOAD_TRANSITIONS = [

@@ -67,6 +67,8 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   | { readonly kind: 'source-failed'; readonly at: Monotonic }
   /** The way to the source in use is lost, by no fault of the source: it may be used again when it answers again. */
   | { readonly kind: 'source-lost'; readonly at: Monotonic }
+  /** No peer is of use now, whoever it is: the owner has lost patience, or has no proof. Nobody has failed. */
+  | { readonly kind: 'enough' }
   /** The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). */
   | { readonly kind: 'change-over'; readonly at: Monotonic }
   /** The whole body is here and verified. */

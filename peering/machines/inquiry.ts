@@ -89,6 +89,8 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
       return onSourceFailed(state, event.at)
     case 'source-lost':
       return onSourceLost(state, event.at)
+    case 'enough':
+      return onEnough(state)
     case 'change-over':
       return state.kind === 'retrieving' ? changeOver(state, event.at) : [state, []]
     case 'retrieved':
@@ -150,19 +152,30 @@ function onDownloading<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
     const noted = noting(state, withDownloader(state.sources, downloader))
-    if (noted.kind === 'retrieving' && noted !== state && downloader.readable)
+    if (noted.kind === 'retrieving' && noted !== state && (downloader.readable || nextDownload(noted)))
       return [noted, [{ kind: 'second-fetcher', downloader }]]
+    // Somebody's copy can be read, while another one has only promised to get one.
+    if (noted.kind === 'awaiting' && !noted.on.readable && mayFollow(noted, downloader))
+      return awaitDownload(noted, downloader, at)
     if (noted.kind !== 'waiting' || noted.until <= noted.holdersUntil) return [noted, []]
     return downloader.readable && noted.settings.waitForDownloads ? hurry(noted, at) : [noted, []]
   }
   // Who promises a copy without ever giving it is not waited for by repeating the promise.
   const isPromise = state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs
-  const isStuck = !downloader.readable && (downloader.receivedBytes ?? 0) <= (state.on.receivedBytes ?? -1)
+  const isStuck =
+    state.on.isExpected !== true &&
+    !downloader.readable &&
+    (downloader.receivedBytes ?? 0) <= (state.on.receivedBytes ?? -1)
   const silentAt = isPromise || isStuck ? state.silentAt : silence(state, downloader, at)
   if (state.on.readable || !downloader.readable)
     return [{ ...state, silentAt, on: kept(state.on, downloader) }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
   return [{ ...state, silentAt, on: downloader }, [{ kind: 'follow', downloader }]]
+}
+
+function mayFollow<H extends Holder, D extends Downloader>(state: Active<H, D>, downloader: D): boolean {
+  const { settings, sources } = state
+  return downloader.readable && settings.waitForDownloads && isUsable(sources, downloader.peer)
 }
 
 /** The newest word of the same downloader; a copy that is being read stays the one that is read. */
@@ -212,7 +225,7 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   const after = noting(state, withoutDownloader(state.sources, peer))
   if (after.kind !== 'awaiting' || after.on.peer !== peer) return [after, []]
-  return after.on.readable ? takeOver(after, at) : nextSource(after, at)
+  return after.on.readable ? takeOver(after, at) : afterSilence(after, at)
 }
 
 /** Whoever followed the same download asks now as well: who has it, or else goes on with it, is found out together. */
@@ -249,12 +262,18 @@ function onSourceLost<H extends Holder, D extends Downloader>(
   return state.kind === 'awaiting' && state.on.readable ? takeOver(state, at) : [state, []]
 }
 
+/** Those who answered stay noted: they may be of use later. */
+function onEnough<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
+  const isInUse = state.kind === 'found' || (state.kind === 'awaiting' && state.on.readable)
+  return isInUse ? [{ ...bare(state), kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]] : [state, []]
+}
+
 /** The owner has left the Internet. Should the late offer be gone by now, it has to go back there. */
 function changeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   const [holder] = state.sources.holders
   if (holder) return retrieve(state, holder) // 150 → 158
-  const readable = state.sources.downloaders.find((each) => each.readable)
-  return readable ? awaitDownload(state, readable, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
+  const on = nextDownload(state)
+  return on ? awaitDownload(state, on, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
 }
 
 /** An early wake-up is harmless: the machine says again when it wants to be woken. */
@@ -264,11 +283,25 @@ function onWake<H extends Holder, D extends Downloader>(state: Active<H, D>, at:
       return at < state.until ? [state, [{ kind: 'wake', at: state.until }]] : afterTimeOut(state, at)
     case 'awaiting': // a copy that is being read fails by itself
       if (state.on.readable) return [state, []]
-      return at < state.silentAt ? [state, [{ kind: 'wake', at: state.silentAt }]] : nextSource(state, at)
+      return at < state.silentAt ? [state, [{ kind: 'wake', at: state.silentAt }]] : afterSilence(state, at)
     case 'found':
     case 'retrieving':
       return [state, []]
   }
+}
+
+/**
+ * A promise was not kept, or is taken back. All who waited for it find that out at the same moment: they ask once more, and so agree on
+ * another one, or hear of a download that they had missed. Nodes of the patents promise nothing.
+ */
+function afterSilence<H extends Holder, D extends Downloader>(
+  state: Extract<Active<H, D>, { readonly kind: 'awaiting' }>,
+  at: Monotonic,
+): Step<H, D> {
+  const { sources, on } = state
+  const downloaders = sources.downloaders.filter(({ isExpected }) => isExpected !== true)
+  if (on.silenceMs === undefined) return nextSource(state, at)
+  return takeOver({ ...state, sources: { ...sources, downloaders } }, at)
 }
 
 /** 144 → 148 → 152 → 154 → 156, or to 150 wherever the answer is no. */
@@ -358,7 +391,7 @@ export const INQUIRY_TRANSITIONS = [
   ['waiting', 'abandoned', 'done', '144 → 142'],
   ['awaiting', 'response', 'found', '156 → 158: "I have"'],
   ['awaiting', 'response', 'awaiting', '156: an alternate is noted, the growing copy is being read'],
-  ['awaiting', 'downloading', 'awaiting', '156: progress'],
+  ['awaiting', 'downloading', 'awaiting', '156: progress, or another copy that can be read already'],
   ['awaiting', 'download-complete', 'found', '156 → 158: "download complete"'],
   ['awaiting', 'download-complete', 'awaiting', '156: noted, the growing copy is read to its end'],
   ['awaiting', 'download-complete', 'waiting', '156 → 144: complete, but where? "I need" once more'],
@@ -377,6 +410,8 @@ export const INQUIRY_TRANSITIONS = [
   ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
   ['awaiting', 'wake', 'awaiting', '156: woken early, or silence and another downloader'],
   ['awaiting', 'wake', 'retrieving', '156 → 150: silence, take-over'],
+  ['awaiting', 'enough', 'retrieving', '156 → 150: no peer is of use now'],
+  ['awaiting', 'wake', 'waiting', '156 → 144: a promise was not kept, "I need" once more'],
   ['awaiting', 'retrieved', 'done', '156 → 158 → 142: inform the server'],
   ['awaiting', 'abandoned', 'done', '156 → 142'],
   ['found', 'response', 'found', '158: an alternate is noted'],
@@ -389,6 +424,7 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'source-lost', 'found', '158: the next alternate'],
   ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-lost', 'retrieving', '158 → 150'],
+  ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],
   ['found', 'retrieved', 'done', '158 → 142: inform the server'],
   ['found', 'abandoned', 'done', '158 → 142'],
   ['retrieving', 'response', 'retrieving', '150: a late "I have"'],

@@ -17,6 +17,8 @@ export interface Downloader {
   readonly receivedBytes?: number
   /** It must become readable, or say something new, within this many ms; absent: the question's `silenceMs`. */
   readonly silenceMs?: number
+  /** It has not said so itself: it asked at the same time, and comes first. */
+  readonly isExpected?: boolean
 }
 
 export interface KnownSources<H extends Holder, D extends Downloader> {

@@ -55,7 +55,8 @@ async function sendBody(
       // A byte too many would be the next response's first.
       if (bytes + piece.length > (announced ?? Infinity)) throw new RangeError('more content than announced')
       bytes += piece.length
-      if (!write(piece)) await drained(socket)
+      // A large piece is always too much for the buffer, and yet gone at once when the connection takes it.
+      if (!write(piece) && socket.writableLength > 0) await drained(socket)
     }
     if (bytes < (announced ?? 0) && socket.writable) throw new RangeError('less content than announced')
     end()

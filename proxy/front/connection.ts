@@ -6,10 +6,10 @@
  */
 import type { Socket } from 'node:net'
 import type { Monotonic } from '../../core/clock.ts'
-import type { HotAnswers } from './hot-answers.ts'
+import type { HotAnswer, HotAnswers } from './hot-answers.ts'
 import { PlainExchange, type ExchangeParts } from './plain-exchange.ts'
 import type { PlainRequest, PlainRequests } from './plain-requests.ts'
-import type { RequestReader } from './request-reader.ts'
+import type { HeaderSection, RequestReader } from './request-reader.ts'
 
 export interface ConnectionParts extends ExchangeParts {
   readonly reader: RequestReader
@@ -45,6 +45,8 @@ export class Connection {
   readonly #waiting: PlainExchange[] = []
   /** What came and was not read as a request yet, as Latin-1. */
   #text = ''
+  /** The last request's: the next one's are likely the same. */
+  #section: HeaderSection | undefined
   #state: 'reading' | 'handing-over' | 'ending' = 'reading'
   #isAnswering = false
   #hasServed = false
@@ -131,7 +133,7 @@ export class Connection {
     let from = 0
     let isCorked = false
     while (this.#state === 'reading' && from < text.length && !this.#isFull) {
-      const reading = reader.read(text, from)
+      const reading = reader.read(text, from, this.#section)
       if (reading.kind === 'incomplete') break
       const request = reading.kind === 'plain' ? requests.accept(reading.head, this.#socket) : undefined
       if (reading.kind === 'other' || request === undefined) {
@@ -139,6 +141,7 @@ export class Connection {
         break
       }
       from = reading.end
+      this.#section = reading.head.section
       // The answers to several requests that came together leave together.
       if (from < text.length && !isCorked) {
         this.#socket.cork()
@@ -189,10 +192,9 @@ export class Connection {
     const { clock, resources, hot, log } = this.#parts
     const began = clock.monotonic()
     const hit = resources.hot(request)
-    const answer = hit && hot.answer(hit, keepsAlive)
+    const answer = hit && hot.answer(hit, request.method, keepsAlive)
     if (hit === undefined || answer === undefined) return false
-    const isGet = request.method === 'GET'
-    this.#write(answer.head, isGet ? answer.text : '', hit.bytes)
+    this.#write(answer)
     if (!keepsAlive) this.#socket.destroySoon()
     const now = clock.monotonic()
     this.#since = now
@@ -205,7 +207,7 @@ export class Connection {
       status: hit.hot.status,
       ms,
       firstByteMs: ms,
-      bytes: isGet ? hit.bytes.length : 0,
+      bytes: request.method === 'GET' ? hit.bytes.length : 0,
       rule: hit.hot.rule,
       trace: { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: hit.ttlMs } },
       outcome: 'complete',
@@ -215,13 +217,12 @@ export class Connection {
     return true
   }
 
-  /** @param text the body, where it is short enough to be copied. */
-  #write(head: string, text: string | undefined, bytes: Uint8Array): void {
+  #write({ text, rest }: HotAnswer): void {
     const socket = this.#socket
-    if (text !== undefined) return void socket.write(head + text, 'latin1')
+    if (rest === undefined) return void socket.write(text, 'latin1')
     socket.cork()
-    socket.write(head, 'latin1')
-    socket.write(bytes)
+    socket.write(text, 'latin1')
+    socket.write(rest)
     socket.uncork()
   }
 

@@ -7,9 +7,10 @@ import { viaLine } from '../via.ts'
 import { canBeSent, connectionLines, fieldLines, statusAndFields } from './message-head.ts'
 
 export interface HotAnswer {
-  readonly head: string
-  /** The body as Latin-1 text, to go out in one write with the head; absent for larger ones. */
-  readonly text: string | undefined
+  /** The head, and the body where it is short, as Latin-1: one write. */
+  readonly text: string
+  /** What is to be sent behind it. */
+  readonly rest: Uint8Array | undefined
 }
 
 /** A head cut where `Age` and the remaining freshness stand. */
@@ -17,21 +18,19 @@ interface Template {
   readonly beforeAge: string
   readonly beforeTtl: string
   readonly behindTtl: string
-  readonly text: string | undefined
+  /** What was sent last to a GET that keeps its connection: the same for all that come within a second. */
+  last: { readonly age: number; readonly ttl: number; readonly text: string } | undefined
 }
 
 const TTL = 'ttl=0'
-/** Bytes of a body that is sent as text: with its head it fits the buffer that Node writes short texts from. */
-const TEXT_BYTES = 14 * 1024
+/** Bytes of a body that is copied behind its head: both fit the buffer that Node writes short texts from. */
+const COPIED_BYTES = 14 * 1024
 /** Bytes of all templates. */
 const TEMPLATE_BYTES = 8 * 1024 * 1024
 
 export class HotAnswers {
   readonly #pseudonym: string
-  readonly #templates = new LRUCache<HotResponse, Template>({
-    maxSize: TEMPLATE_BYTES,
-    sizeCalculation: ({ beforeAge, text = '' }) => 2 * beforeAge.length + text.length + 512,
-  })
+  readonly #templates = new LRUCache<HotResponse, Template>({ maxSize: TEMPLATE_BYTES })
 
   /** @param pseudonym this node's name in `Via`. */
   constructor(pseudonym: string) {
@@ -39,23 +38,31 @@ export class HotAnswers {
   }
 
   /** @returns `undefined` where the head cannot be made so: without `Date`, or with what no head can hold. */
-  answer({ hot, ageMs, ttlMs, bytes }: HotHit, keepsAlive: boolean): HotAnswer | undefined {
-    const template = this.#templates.get(hot) ?? this.#remember(hot, bytes)
+  answer({ hot, ageMs, ttlMs, bytes }: HotHit, method: string, keepsAlive: boolean): HotAnswer | undefined {
+    const template = this.#templates.get(hot) ?? this.#remember(hot, bytes.length)
     if (template === undefined) return undefined
     const age = Math.floor(ageMs / 1000)
     const ttl = Math.floor(ttlMs / 1000)
-    const { beforeAge, beforeTtl, behindTtl, text } = template
-    const end = connectionLines(keepsAlive)
-    return { head: `${beforeAge}${age}${beforeTtl}${ttl}${behindTtl}${end}\r\n`, text }
+    const { last } = template
+    const isUsual = keepsAlive && method === 'GET'
+    const rest = method === 'GET' && bytes.length > COPIED_BYTES ? bytes : undefined
+    if (isUsual && last?.age === age && last.ttl === ttl) return { text: last.text, rest }
+    const { beforeAge, beforeTtl, behindTtl } = template
+    const head = `${beforeAge}${age}${beforeTtl}${ttl}${behindTtl}${connectionLines(keepsAlive)}\r\n`
+    const text = method === 'GET' && rest === undefined ? head + latin1(bytes) : head
+    if (isUsual) template.last = { age, ttl, text }
+    return { text, rest }
   }
 
-  #remember(hot: HotResponse, bytes: Uint8Array): Template | undefined {
-    const template = this.#make(hot, bytes)
-    if (template !== undefined) this.#templates.set(hot, template)
+  #remember(hot: HotResponse, bodyBytes: number): Template | undefined {
+    const template = this.#make(hot)
+    const copied = bodyBytes > COPIED_BYTES ? 0 : bodyBytes
+    if (template !== undefined)
+      this.#templates.set(hot, template, { size: 4 * template.beforeAge.length + copied + 512 })
     return template
   }
 
-  #make({ status, fields, cacheStatus: entry }: HotResponse, bytes: Uint8Array): Template | undefined {
+  #make({ status, fields, cacheStatus: entry }: HotResponse): Template | undefined {
     const at = fields.findIndex(([name]) => name === 'Age')
     if (at < 0 || !hasField(fields, 'date') || !canBeSent({ status, fields })) return undefined
     const told = `${fieldLines([viaLine('1.1', this.#pseudonym)])}Cache-Status: `
@@ -64,7 +71,11 @@ export class HotAnswers {
       beforeAge: `${statusAndFields({ status, fields: fields.slice(0, at) })}Age: `,
       beforeTtl: `\r\n${fieldLines(fields.slice(at + 1))}${told}${beforeTtl}ttl=`,
       behindTtl: `${behindTtl.join(TTL)}\r\n`,
-      text: bytes.length > TEXT_BYTES ? undefined : Buffer.from(bytes).toString('latin1'),
+      last: undefined,
     }
   }
+}
+
+function latin1({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('latin1')
 }

@@ -1,7 +1,7 @@
 /** A response's head as text, one character an octet (RFC 9112 4, 5): the same as node:http writes for the same answer. */
-import { STATUS_CODES } from 'node:http'
 import type { Fields } from '../../core/fields.ts'
 import { hasField } from '../../core/fields.ts'
+import { STATUS_CODES } from '../../core/node-http.ts'
 
 export interface Head {
   readonly status: number
@@ -17,8 +17,8 @@ export type Framing = 'none' | 'length' | 'chunked'
 export interface HeadEnd {
   readonly framing: Framing
   readonly keepsAlive: boolean
-  /** The current `Date`, for a response that has none (RFC 9110 6.6.1). */
-  readonly date: string
+  /** Gives the current `Date`, for a response that has none (RFC 9110 6.6.1). */
+  readonly date: () => string
 }
 
 /** Seconds that a connection is kept without a request, as the user agent is told; see `KEEP_ALIVE_MS`. */
@@ -28,7 +28,7 @@ const CLOSE = 'Connection: close\r\n'
 /** The whole head. @throws TypeError unless it `canBeSent`. */
 export function headText(head: Head, { framing, keepsAlive, date }: HeadEnd): string {
   if (!canBeSent(head)) throw new TypeError('a response whose head cannot be sent')
-  const dateLine = hasField(head.fields, 'date') ? '' : `Date: ${date}\r\n`
+  const dateLine = hasField(head.fields, 'date') ? '' : `Date: ${date()}\r\n`
   return `${statusAndFields(head)}${dateLine}${connectionLines(keepsAlive)}${framingLine(head, framing)}\r\n`
 }
 

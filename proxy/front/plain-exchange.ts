@@ -97,7 +97,7 @@ export class PlainExchange {
     const { clock, buffers } = this.#parts
     const framing = framingOf(answer, this.#request.method)
     try {
-      const date = formatHttpDate(clock.wall())
+      const date = () => formatHttpDate(clock.wall())
       const head = headText(answer, { framing, keepsAlive: this.keepsAlive, date })
       return await sendAnswer(this.#socket, head, answer, framing, buffers.give)
     } catch (error) {

@@ -20,6 +20,8 @@ export interface PlainHead {
 
 /** A header section that announces neither content nor another protocol. */
 export interface HeaderSection {
+  /** As it was written: each line with its CRLF. */
+  readonly lines: string
   readonly fields: Fields
   /** Whether the connection may serve another request after this one (RFC 9112 9.3). */
   readonly keepsAlive: boolean
@@ -32,8 +34,11 @@ export type Reading =
   | { readonly kind: 'other' }
 
 export interface RequestReader {
-  /** Reads the request that begins at `from`. Equal header sections are equal objects for as long as they are remembered. */
-  read(text: string, from: number): Reading
+  /**
+   * Reads the request that begins at `from`. Equal header sections are equal objects for as long as they are remembered.
+   * @param likely the section that this one most likely repeats: then it is compared, and need not be looked for.
+   */
+  read(text: string, from: number, likely?: HeaderSection): Reading
 }
 
 /** Bytes of the largest head that is plain; real ones stay below 2 kB. */
@@ -55,27 +60,32 @@ export function requestReader(): RequestReader {
   const sectionOf = (text: string): HeaderSection | undefined => {
     const known = remembered.get(text)
     if (known !== undefined) return known
-    const section = readSection(text)
-    // A slice of a string keeps the whole of it in memory, so the key is a copy.
-    if (section !== undefined && text.length <= REMEMBERED_CHARACTERS)
-      remembered.set(Buffer.from(text, 'latin1').toString('latin1'), section)
+    // A slice of a string keeps the whole of it in memory, so what is kept is a copy.
+    const section = readSection(Buffer.from(text, 'latin1').toString('latin1'))
+    if (section !== undefined && text.length <= REMEMBERED_CHARACTERS) remembered.set(section.lines, section)
     return section
   }
 
   return {
-    read(text, from) {
-      const end = text.indexOf('\r\n\r\n', from)
+    read(text, from, likely) {
+      const line = text.indexOf('\r\n', from)
+      const isLikely = likely !== undefined && line >= 0 && hasSectionAt(text, line + 2, likely)
+      const end = isLikely ? line + likely.lines.length : text.indexOf('\r\n\r\n', from)
       if (end < 0) return readBeginning(text, from)
       if (end - from > MAX_PLAIN_HEAD) return OTHER
       const method = methodAt(text, from)
-      const line = text.indexOf('\r\n', from)
       if (method === undefined || !text.startsWith(VERSION, line - VERSION.length)) return OTHER
       const target = text.slice(from + method.length + 1, line - VERSION.length)
-      const section = end === line ? undefined : sectionOf(text.slice(line + 2, end + 2))
+      const section = isLikely ? likely : end === line ? undefined : sectionOf(text.slice(line + 2, end + 2))
       if (section === undefined || !TARGET.test(target)) return OTHER
       return { kind: 'plain', head: { method, target, section }, end: end + 4 }
     },
   }
+}
+
+/** Whether exactly this section stands there: it has no empty line in it, so the first one ends it. */
+function hasSectionAt(text: string, at: number, { lines }: HeaderSection): boolean {
+  return text.startsWith(lines, at) && text.startsWith('\r\n', at + lines.length)
 }
 
 const VERSION = ' HTTP/1.1'
@@ -114,13 +124,13 @@ function readSection(text: string): HeaderSection | undefined {
     if (name === undefined || value === undefined) return undefined
     fields.push([name, value.replace(/[\t ]+$/, '')])
   }
-  return sectionWith(fields)
+  return sectionWith(text, fields)
 }
 
 /** They announce content, another protocol, or a wait for 100 (Continue). */
 const NEVER_PLAIN = new Set(['content-length', 'transfer-encoding', 'upgrade', 'expect'])
 
-function sectionWith(fields: Fields): HeaderSection | undefined {
+function sectionWith(lines: string, fields: Fields): HeaderSection | undefined {
   const seen = new Map<string, string>()
   for (const [written, value] of fields) {
     const name = written.toLowerCase()
@@ -130,7 +140,7 @@ function sectionWith(fields: Fields): HeaderSection | undefined {
   const options = CONNECTION.flatMap((name) => seen.get(name)?.toLowerCase() ?? [])
   const isUsual = options.every((option) => option === 'keep-alive' || option === 'close')
   if (!isUsual || !seen.has('host')) return undefined
-  return { fields, keepsAlive: !options.includes('close') }
+  return { lines, fields, keepsAlive: !options.includes('close') }
 }
 
 /** Node counts the second like the first. */

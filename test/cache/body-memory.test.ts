@@ -4,22 +4,29 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import type { Sha256 } from '../../core/digest.ts'
-import { bytesOf, collect, MIB, openDiskStore, put, readAll, temporaryDirectory } from './store-fixtures.ts'
+import {
+  bytesOf,
+  collect,
+  MIB,
+  openDiskStore,
+  put,
+  readAll,
+  removeBody,
+  temporaryDirectory,
+} from './store-fixtures.ts'
 
 async function open(test: TestContext, memoryBytes: number) {
   const directory = temporaryDirectory(test)
   const { store } = await openDiskStore(test, { directory, memoryBytes })
   const pathOf = (digest: Sha256) => join(directory, 'bodies', digest.slice(0, 2), digest)
-  return { store, pathOf }
+  return { store, directory, pathOf }
 }
 
 describe('a body in memory', () => {
-  it('is held whole after its first reading when it is small, and needs no file', async (test) => {
-    const { store, pathOf } = await open(test, MIB)
+  it('is held whole from the beginning when it is small, and needs no file', async (test) => {
+    const { store, directory } = await open(test, MIB)
     const stored = await put(store, 'a', bytesOf(1000))
-    assert.equal(store.held(stored), undefined)
-    await readAll(store, stored)
-    rmSync(pathOf(stored.digest))
+    removeBody(directory, stored)
     assert.ok(bytesOf(1000).equals(store.held(stored) ?? Buffer.alloc(0)))
     assert.ok(bytesOf(1000).equals(await readAll(store, stored)))
     assert.ok(
@@ -27,6 +34,16 @@ describe('a body in memory', () => {
         .subarray(5, 10)
         .equals(await collect(store.read(stored, { start: 5, end: 10 }))),
     )
+  })
+
+  it('is held whole after its first reading when it is small and was stored by a former process', async (test) => {
+    const { store: before, directory } = await open(test, MIB)
+    const stored = await put(before, 'a', bytesOf(1000))
+    await before.stop()
+    const { store } = await openDiskStore(test, { directory })
+    assert.equal(store.held(stored), undefined)
+    await readAll(store, stored)
+    assert.ok(bytesOf(1000).equals(store.held(stored) ?? Buffer.alloc(0)))
   })
 
   it('that is larger stays when it is read for the second time, and is never held as one run', async (test) => {

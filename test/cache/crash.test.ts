@@ -28,21 +28,24 @@ it('whatever the moment of the kill, every listed body is right and what was rep
   const rounds = Number(process.env['IHAVE_TEST_ROUNDS'] ?? Infinity)
   test.diagnostic(`seed ${seed}: set IHAVE_TEST_SEED to repeat; IHAVE_TEST_ROUNDS for more or fewer rounds`)
   const random = seededRandom(seed)
-  const directory = temporaryDirectory(test)
+  const directories = [temporaryDirectory(test), temporaryDirectory(test)]
   const begun = performance.now()
   let [round, bodies] = [0, 0]
   const isOver = () =>
     rounds === Infinity ? round >= LEAST_ROUNDS && performance.now() - begun > LASTS_MS : round >= rounds
   for (; !isOver(); round += 1) {
-    const said = await writeAndKill(directory, random)
-    bodies += await checkFiles(test, directory, said, `round ${round}`)
+    // With the larger one small bodies lie in segments, with the smaller one much is evicted.
+    const maxBytes = (round % 2 === 0 ? 12 : 64) * MIB
+    const directory = directories[round % 2] ?? ''
+    const said = await writeAndKill(directory, random, maxBytes)
+    bodies += await checkFiles(test, directory, said, maxBytes, `round ${round}`)
   }
   test.diagnostic(`${round} kills, ${bodies} bodies were read`)
 })
 
 /** Kills the writer while it starts, or after some lines; and some more turns of the loop. @returns its lines. */
-async function writeAndKill(directory: string, random: Random): Promise<string[]> {
-  const child = spawn(process.execPath, [WRITER, directory, String(random.uint32())], {
+async function writeAndKill(directory: string, random: Random, maxBytes: number): Promise<string[]> {
+  const child = spawn(process.execPath, [WRITER, directory, String(random.uint32()), '', String(maxBytes)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const lines = random.fraction() < 0.3 ? 0 : random.uint32() % 60
@@ -64,6 +67,7 @@ async function checkFiles(
   test: TestContext,
   directory: string,
   said: readonly string[],
+  maxBytes: number,
   round: string,
 ): Promise<number> {
   assert.equal(said[0], 'start', round)
@@ -72,7 +76,7 @@ async function checkFiles(
     [],
     round,
   )
-  const { store, events } = await openDiskStore(test, { directory, maxBytes: 12 * MIB })
+  const { store, events } = await openDiskStore(test, { directory, maxBytes })
   const last = lastStored(said)
   if (last !== undefined) assert.equal(store.lookup(uriOf(last)).length, 1, `${round} lost ${last}`)
   const responses = [...store.list()]
@@ -81,8 +85,8 @@ async function checkFiles(
     assert.equal(fieldValue(response.fields, BODY_FIELD), response.digest, round)
   }
   await until(() => unwantedFiles(directory, responses).length === 0)
-  assert.deepEqual(store.usage(), { ...totalsOf(responses), partialBytes: 0, maxBytes: 12 * MIB }, round)
-  assert.ok(store.usage().bytes <= 12 * MIB, round)
+  assert.deepEqual(store.usage(), { ...totalsOf(responses), partialBytes: 0, maxBytes }, round)
+  assert.ok(store.usage().bytes <= maxBytes, round)
   await store.stop()
   assert.deepEqual(
     events.filter(({ kind }) => kind !== 'leftovers-removed'),

@@ -1,8 +1,8 @@
 /**
  * A process that a test starts in order to kill it. Usage: `crashing-writer.ts <directory> <seed>` stores, replaces,
  * links, freshens, reads, verifies and removes without end, several at once. It prints a line `start` before it opens
- * the store, `+name` for each stored response (it must be there after the kill), `-name` before it removes one, and
- * `wrong …` should it ever see a wrong byte. `<directory> <seed> partial` fills a partial
+ * the store, `+name` for each committed response (it must be there after the kill), `-name` before it removes one, and
+ * `wrong …` should it ever see a wrong byte. `<directory> <seed> '' <bytes>` gives the quota. `<directory> <seed> partial` fills a partial
  * copy in places, and prints the spans that were recorded. `<directory> start-twice` starts two stores on one directory, prints what
  * the second one says, and kills itself.
  */
@@ -16,11 +16,12 @@ import { bytesOf, headNaming, headOf, MIB, readAll, sha256, uriOf } from './stor
 
 /** Those who write at once. */
 const WRITERS = 3
-/** Names that responses have. */
-const NAMES = 40
+/** Names that the responses of one writer have. */
+const NAMES = 13
 
-const [directory = '', mode = '', kind = ''] = process.argv.slice(2)
-const open = () => diskStore({ directory, maxBytes: 12 * MIB }, { clock: systemClock, random: systemRandom })
+const [directory = '', mode = '', kind = '', maxBytes = 64 * MIB] = process.argv.slice(2)
+const open = () =>
+  diskStore({ directory, maxBytes: Number(maxBytes) }, { clock: systemClock, random: systemRandom })
 
 if (mode === 'start-twice') await startTwice()
 else if (kind === 'partial') await fillWithoutEnd(Number(mode))
@@ -66,23 +67,25 @@ async function storeWithoutEnd(seed: number): Promise<void> {
   } catch (error) {
     return say(describe(error))
   }
-  await Promise.all(Array.from({ length: WRITERS }, (_, writer) => write(store, seededRandom(seed + writer))))
+  const writers = Array.from({ length: WRITERS }, (_, part) => write(store, seededRandom(seed + part), part))
+  await Promise.all(writers)
 }
 
-async function write(store: Store, random: Random): Promise<void> {
+/** Names differ from writer to writer, so that what one reports no other takes away. */
+async function write(store: Store, random: Random, part: number): Promise<void> {
+  const anyName = () => String(part + WRITERS * (random.uint32() % NAMES))
   for (;;) {
     const chance = random.fraction()
-    if (chance < 0.7) await storeOne(store, random)
-    else if (chance < 0.8) remove(store, String(random.uint32() % NAMES))
-    else if (chance < 0.98) await useOne(store, random)
+    if (chance < 0.7) await storeOne(store, random, anyName())
+    else if (chance < 0.8) remove(store, anyName())
+    else if (chance < 0.98) await useOne(store, random, anyName)
     else
       for await (const finding of store.verify()) if (finding.kind === 'lost') say(`wrong ${finding.reason}`)
   }
 }
 
-async function storeOne(store: Store, random: Random): Promise<void> {
+async function storeOne(store: Store, random: Random, name: string): Promise<void> {
   const size = Math.floor(random.fraction() ** 3 * 2.5 * MIB)
-  const name = String(random.uint32() % NAMES)
   const bytes = bytesOf(size, random.uint32())
   const copy = await store.create(random.fraction() < 0.5 ? size : undefined)
   const middle = Math.floor(size / 2)
@@ -100,17 +103,14 @@ function remove(store: Store, name: string): void {
 }
 
 /** Reads a response, or gives it another name, or newer fields. What others have just taken away is no matter. */
-async function useOne(store: Store, random: Random): Promise<void> {
-  const [response] = store.lookup(uriOf(String(random.uint32() % NAMES)))
+async function useOne(store: Store, random: Random, anyName: () => string): Promise<void> {
+  const [response] = store.lookup(uriOf(anyName()))
   if (response === undefined) return
   const chance = random.fraction()
   try {
     if (chance < 0.4) return await check(store, response)
-    if (chance < 0.7) {
-      const name = String(random.uint32() % NAMES)
-      store.link(response, headNaming(name, response.digest))
-      say(`+${name}`)
-    } else store.freshen(response, { ...headNaming('', response.digest), shareable: false })
+    if (chance < 0.7) store.link(response, headNaming(anyName(), response.digest))
+    else store.freshen(response, { ...headNaming('', response.digest), shareable: false })
   } catch (error) {
     if (!(error instanceof Fault) || error.code !== 'STORE_FAILED') say(`wrong ${describe(error)}`)
   }

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
+import { MAX_OPEN } from '../../cache/open-files.ts'
+import { LEAST_QUOTA, MAX_SEGMENT_BODY } from '../../cache/segment-files.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Store } from '../../core/store.ts'
 import { storeConformance } from './store-conformance.ts'
 import {
   bodyFiles,
-  bodyPath,
   bytesOf,
   collect,
   cutBody,
@@ -25,12 +27,34 @@ import {
   unwantedFiles,
   until,
   uriOf,
+  whereIs,
 } from './store-fixtures.ts'
 
 storeConformance('the disk store', async (test, limits) => {
   const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), ...limits })
   return store
 })
+
+/** Makes an index of version 2 of one whose bodies have files of their own. */
+const AS_VERSION_2 = `
+  CREATE TABLE old (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, pieces BLOB NOT NULL);
+  INSERT INTO old SELECT digest, size, iif(size > 1048576, pieces, iif(size > 0, unhex(digest), x'')) FROM bodies;
+  CREATE TABLE old_responses (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    uri TEXT NOT NULL, variant TEXT NOT NULL, digest TEXT NOT NULL, used INTEGER NOT NULL UNIQUE,
+    content TEXT NOT NULL, seal TEXT NOT NULL
+  );
+  INSERT INTO old_responses SELECT id, uri, variant, (SELECT digest FROM bodies WHERE bodies.id = body), used, content,
+    seal FROM responses;
+  DROP TABLE bodies;
+  DROP TABLE responses;
+  ALTER TABLE old RENAME TO bodies;
+  ALTER TABLE old_responses RENAME TO responses;
+  CREATE INDEX bodies_size ON bodies (size);
+  CREATE INDEX responses_uri ON responses (uri);
+  CREATE INDEX responses_digest ON responses (digest);
+  PRAGMA user_version = 2;
+`
 
 function openFiles(): number {
   return readdirSync('/proc/self/fd').length
@@ -56,6 +80,47 @@ describe('the disk store after a restart', () => {
     assert.ok(bytesOf(2 * MIB + 7).equals(await readAll(again, a)))
   })
 
+  it('has what a version that knew no segments stored, and stores the next ones in segments', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory, maxBytes: MIB * 16 })
+    const stored = []
+    for (const size of [0, 10, MIB, 3 * MIB + 7]) stored.push(await put(store, String(size), bytesOf(size)))
+    await store.stop()
+    const database = new DatabaseSync(join(directory, 'index.sqlite'))
+    database.exec(AS_VERSION_2)
+    database.close()
+    const { store: again, events } = await openDiskStore(test, { directory })
+    assert.deepEqual([...again.list()], stored.toReversed())
+    for (const each of stored) assert.ok(bytesOf(each.size).equals(await readAll(again, each)))
+    assert.equal(again.usage().bytes, 4 * MIB + 17)
+    const next = await put(again, 'next', bytesOf(10, 2))
+    assert.deepEqual(unwantedFiles(directory, [...stored, next]), [])
+    assert.equal(whereIs(directory, next).path, join(directory, 'segments', '1'))
+    await again.stop()
+    assert.deepEqual(events, [])
+  })
+
+  it('begins anew with an index of that version that cannot be upgraded', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory, maxBytes: MIB * 16 })
+    await put(store, 'a', bytesOf(10))
+    await store.stop()
+    const database = new DatabaseSync(join(directory, 'index.sqlite'))
+    database.exec(`${AS_VERSION_2} DROP TABLE bodies;`)
+    database.close()
+    const { store: again, events } = await openDiskStore(test, { directory })
+    assert.deepEqual([...again.list()], [])
+    await until(() => bodyFiles(directory).length === 0)
+    assert.equal(events[0]?.kind, 'index-rebuilt')
+  })
+
+  it('has a file for each body where the quota is below 64 MiB', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory, maxBytes: LEAST_QUOTA - 1 })
+    const small = await put(store, 'a', bytesOf(10))
+    assert.deepEqual(bodyFiles(directory), [join('bodies', small.digest.slice(0, 2), small.digest)])
+  })
+
   it('removes what a killed process left behind', async (test) => {
     const directory = temporaryDirectory(test)
     const { store } = await openDiskStore(test, { directory })
@@ -68,6 +133,7 @@ describe('the disk store after a restart', () => {
     await until(() => events.length > 0)
     assert.deepEqual(events, [{ kind: 'leftovers-removed', files: 2 }])
     assert.deepEqual(unwantedFiles(directory, [stored]), [])
+    assert.deepEqual(whereIs(directory, stored), { path: join(directory, 'segments', '1'), start: 0 })
   })
 
   it('forgets responses whose body is missing, without being asked for them', async (test) => {
@@ -105,10 +171,13 @@ describe('a body that was changed on the disk', () => {
   ] as const) {
     it(`is never delivered: bit ${at} of ${size} bytes`, async (test) => {
       const directory = temporaryDirectory(test)
-      const { store, events } = await openDiskStore(test, { directory })
-      const stored = await put(store, 'a', bytesOf(size))
-      store.link(stored, headOf('b'))
+      const { store: before } = await openDiskStore(test, { directory })
+      const stored = await put(before, 'a', bytesOf(size))
+      before.link(stored, headOf('b'))
+      // What is small may still be in memory.
+      await before.stop()
       flipBit(directory, stored, at)
+      const { store, events } = await openDiskStore(test, { directory })
       const delivered: Uint8Array[] = []
       await assert.rejects(async () => {
         for await (const chunk of store.read(stored, { start: 0, end: size })) delivered.push(chunk)
@@ -125,6 +194,18 @@ describe('a body that was changed on the disk', () => {
       assert.ok(bytesOf(size).equals(await readAll(store, again)))
     })
   }
+
+  it('is noticed in a small body although it was read right before, and nothing is held in memory', async (test) => {
+    for (const size of [1000, MAX_SEGMENT_BODY, MAX_SEGMENT_BODY + 1]) {
+      const directory = temporaryDirectory(test)
+      const { store } = await openDiskStore(test, { directory, memoryBytes: 0 })
+      const stored = await put(store, 'a', bytesOf(size))
+      for (let time = 0; time < 3; time += 1) assert.ok(bytesOf(size).equals(await readAll(store, stored)))
+      flipBit(directory, stored, size - 1)
+      await assert.rejects(readAll(store, stored), fault('STORE_CORRUPT'))
+      assert.deepEqual([...store.list()], [])
+    }
+  })
 
   it('is noticed although it was read right before', async (test) => {
     const directory = temporaryDirectory(test)
@@ -165,14 +246,28 @@ describe('the files of the disk store', () => {
     await copy.write(0, bytesOf(10))
     await copy.discard()
     assert.deepEqual(unwantedFiles(directory, [same]), [])
-    assert.equal(statSync(bodyPath(directory, same)).size, store.usage().bytes)
+    assert.equal(statSync(whereIs(directory, same).path).size, store.usage().bytes)
     store.remove(uriOf('a'))
     store.remove(uriOf('b'))
     await store.stop()
     assert.deepEqual(bodyFiles(directory), [])
   })
 
-  it('are closed when nobody reads any more', { skip: process.platform !== 'linux' }, async (test) => {
+  it(
+    'that bodies are read from stay open, but not many of them',
+    { skip: process.platform !== 'linux' },
+    async (test) => {
+      const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), memoryBytes: 0 })
+      const before = openFiles()
+      for (let number = 0; number < 2 * MAX_OPEN; number += 1)
+        await readAll(store, await put(store, String(number), bytesOf(MAX_SEGMENT_BODY + 1, number + 1)))
+      await until(() => openFiles() <= before + MAX_OPEN)
+      for (let number = 0; number < 2 * MAX_OPEN; number += 1) store.remove(uriOf(String(number)))
+      await until(() => openFiles() <= before)
+    },
+  )
+
+  it('are closed when their bodies are removed', { skip: process.platform !== 'linux' }, async (test) => {
     const directory = temporaryDirectory(test)
     const { store } = await openDiskStore(test, { directory })
     await put(store, 'warm-up', bytesOf(10))
@@ -188,6 +283,7 @@ describe('the files of the disk store', () => {
       await reader.return?.(undefined)
       await readAll(store, stored)
       await (await store.create()).discard()
+      store.remove(stored.uri)
     }
     await until(() => openFiles() <= before)
   })

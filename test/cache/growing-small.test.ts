@@ -4,21 +4,33 @@ import type { Sha256 } from '../../core/digest.ts'
 import type { GrowingBytes } from '../../cache/growing-bytes.ts'
 import { GrowingMemory } from '../../cache/growing-memory.ts'
 import { GrowingMemoryBudget, GrowingSmall } from '../../cache/growing-small.ts'
+import { MAX_SEGMENT_BODY } from '../../cache/segment-files.ts'
 import { bytesOf, MIB } from './store-fixtures.ts'
 
 /** Files are memory here that remembers what was made of it. */
 function scene(budgetBytes = 32 * MIB) {
   const budget = new GrowingMemoryBudget(budgetBytes)
-  const files: (GrowingBytes & { holds: number; removed: boolean; kept: Uint8Array | undefined })[] = []
+  const files: (GrowingBytes & {
+    holds: number
+    holdsAtWrite: number | undefined
+    removed: boolean
+    kept: Uint8Array | undefined
+  })[] = []
   const createFile = async () => {
     const memory = new GrowingMemory((_, bytes) => (file.kept = bytes))
     const file = Object.assign(memory, {
       holds: 0,
+      holdsAtWrite: undefined as number | undefined,
       removed: false,
       kept: undefined as Uint8Array | undefined,
     })
     const remove = memory.remove.bind(memory)
     file.remove = () => ((file.removed = true), remove())
+    const write = memory.write.bind(memory)
+    file.write = (offset, bytes) => {
+      file.holdsAtWrite ??= file.holds
+      return write(offset, bytes)
+    }
     file.hold = () => {
       file.holds += 1
       return () => void (file.holds -= 1)
@@ -26,7 +38,14 @@ function scene(budgetBytes = 32 * MIB) {
     files.push(file)
     return file
   }
-  return { budget, files, grow: () => new GrowingSmall(budget, createFile) }
+  const small: Uint8Array[] = []
+  const keepSmall = async (_: Sha256, bytes: Uint8Array) => ({ segment: 1, start: small.push(bytes) })
+  return {
+    budget,
+    files,
+    small,
+    grow: () => new GrowingSmall(budget, { largestSmall: MAX_SEGMENT_BODY, createFile, keepSmall }),
+  }
 }
 
 const all = (bytes: GrowingBytes, end: number) => bytes.read({ start: 0, end })
@@ -55,6 +74,17 @@ describe('a growing copy that is small', () => {
     assert.deepEqual(Buffer.from(await all(copy, MIB + 1)), bytes)
     letGo()
     letGo()
+    assert.equal(files[0]?.holds, 0)
+  })
+
+  it('as a file knows from its first byte how many read it, and forgets those that leave', async () => {
+    const { files, grow } = scene()
+    const copy = grow()
+    await copy.write(0, bytesOf(MIB))
+    const letGo = [copy.hold(), copy.hold()]
+    await copy.write(MIB, bytesOf(1))
+    assert.deepEqual([files[0]?.holdsAtWrite, files[0]?.holds], [2, 2])
+    for (const each of letGo) each()
     assert.equal(files[0]?.holds, 0)
   })
 
@@ -98,7 +128,11 @@ describe('a growing copy that is small', () => {
     const file = new GrowingMemory(() => {})
     file.write = () => Promise.reject(new Error('full'))
     file.remove = async () => void (removed += 1)
-    const copy = new GrowingSmall(budget, async () => file)
+    const copy = new GrowingSmall(budget, {
+      largestSmall: MAX_SEGMENT_BODY,
+      createFile: async () => file,
+      keepSmall: async () => ({ segment: 1, start: 0 }),
+    })
     await copy.write(0, bytesOf(10))
     await assert.rejects(copy.write(10, bytesOf(1)), /full/)
     assert.equal(removed, 1)

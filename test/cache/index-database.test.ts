@@ -47,6 +47,7 @@ describe('the uses of responses', () => {
       test.after(() => index.close())
       for (let id = 1; id <= 300; id += 1) index.insert(headOf(String(id)), emptyBody)
       for (let id = 1; id <= used; id += 1) index.use(id)
+      index.flush()
       assert.equal(mostRecentOnDisk(directory), last)
       assert.equal(first(index.list('most-recent-first')).id, used)
     })
@@ -108,7 +109,7 @@ describe('a damaged index', () => {
     const { store, events } = await openDiskStore(test, { directory })
     assert.deepEqual([...store.list()], [])
     await until(() => events.length > 0)
-    assert.deepEqual(events, [{ kind: 'leftovers-removed', files: 5 }])
+    assert.deepEqual(events, [{ kind: 'leftovers-removed', files: 1 }])
   })
 
   it('that is found out while it is used is replaced, and nothing is thrown', async (test) => {
@@ -129,11 +130,29 @@ describe('a damaged index', () => {
   for (const [what, sql] of [
     ['a number for a response', 'UPDATE responses SET content = 2065855858 WHERE id = 3'],
     ['a number for a seal', 'UPDATE responses SET seal = 1.5 WHERE id = 3'],
-    ['a text for the digests of pieces', "UPDATE bodies SET pieces = 'abc' WHERE rowid = 3"],
+    [
+      'a text for the digests of pieces',
+      "UPDATE bodies SET pieces = 'abc' WHERE digest = (SELECT min(digest) FROM bodies)",
+    ],
     ['a use beyond every number of JavaScript', 'UPDATE responses SET used = 9007199254740993 WHERE id = 3'],
     ['a use that is no number', "UPDATE responses SET used = x'00' WHERE id = 3"],
-    ['a size beyond every number of JavaScript', 'UPDATE bodies SET size = 9007199254740993 WHERE rowid = 3'],
-    ['a size that is no number', "UPDATE bodies SET size = 'abc' WHERE rowid = 3"],
+    [
+      'a size beyond every number of JavaScript',
+      'UPDATE bodies SET size = 9007199254740993 WHERE digest = (SELECT min(digest) FROM bodies)',
+    ],
+    ['a text for a segment', "UPDATE bodies SET segment = 'abc' WHERE start = 0"],
+    [
+      'a segment beyond every number of JavaScript',
+      'UPDATE bodies SET segment = 9007199254740993 WHERE start = 0',
+    ],
+    ['a segment that was never there', 'UPDATE bodies SET segment = 77 WHERE start = 0'],
+    ['a place without a segment', 'UPDATE bodies SET segment = NULL WHERE start = 0'],
+    ['a place beyond the end of its segment', 'UPDATE bodies SET start = 1000000 WHERE start = 0'],
+    ['a number for a place that is none', 'UPDATE bodies SET start = 0.5 WHERE start = 0'],
+    [
+      'a size that is no number',
+      "UPDATE bodies SET size = 'abc' WHERE digest = (SELECT min(digest) FROM bodies)",
+    ],
   ] as const) {
     it(`that has ${what} is read as far as it is right`, async (test) => {
       const [directory, stored] = await filledDirectory(test, 5)

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { areComplete, BodyDigester, isPiece, PIECE_BYTES, pieceSpan } from '../../cache/piece-digests.ts'
+import {
+  areComplete,
+  BodyDigester,
+  digestSmall,
+  isPiece,
+  PIECE_BYTES,
+  pieceSpan,
+} from '../../cache/piece-digests.ts'
 import { bytesOf, sha256 } from './store-fixtures.ts'
 
 describe('piece digests', () => {
@@ -15,8 +22,8 @@ describe('piece digests', () => {
         assert.ok(areComplete(body.pieces, size))
         for (let index = 0; index * PIECE_BYTES < size; index += 1) {
           const { start, end } = pieceSpan(index, size)
-          assert.ok(isPiece(body.pieces, index, bytes.subarray(start, end)))
-          assert.ok(!isPiece(body.pieces, index, bytes.subarray(start + 1, end)))
+          assert.ok(isPiece(body, index, bytes.subarray(start, end)))
+          assert.ok(!isPiece(body, index, bytes.subarray(start + 1, end)))
         }
       }
     })
@@ -30,13 +37,26 @@ describe('piece digests', () => {
     assert.equal(digester.result().sha256, sha256(Buffer.concat([bytesOf(PIECE_BYTES + 5), bytesOf(3)])))
   })
 
+  it('are none for a body of one piece, whose own digest says as much', () => {
+    for (const size of [0, 1, PIECE_BYTES]) {
+      const digester = new BodyDigester()
+      digester.update(bytesOf(size))
+      assert.deepEqual(digester.result(), digestSmall(bytesOf(size)))
+      assert.equal(digester.result().pieces.length, 0)
+      assert.ok(!areComplete(new Uint8Array(32), size))
+      assert.ok(!isPiece(digester.result(), 1, bytesOf(size)))
+    }
+    assert.ok(!areComplete(new Uint8Array(), PIECE_BYTES + 1))
+  })
+
   it('are incomplete when a digest is missing, cut, or too many', () => {
     const digester = new BodyDigester()
     digester.update(bytesOf(2 * PIECE_BYTES))
-    const { pieces } = digester.result()
+    const body = digester.result()
+    const { pieces } = body
     for (const wrong of [pieces.subarray(32), pieces.subarray(1), Buffer.concat([pieces, pieces])]) {
       assert.ok(!areComplete(wrong, 2 * PIECE_BYTES))
     }
-    assert.ok(!isPiece(pieces, 2, new Uint8Array()))
+    assert.ok(!isPiece(body, 2, new Uint8Array()))
   })
 })

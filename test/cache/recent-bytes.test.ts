@@ -31,6 +31,18 @@ describe('recent bytes', () => {
     assert.equal(recent.from({ start: 1024 * 1024, end: 1024 * 1024 + 1 }), undefined)
   })
 
+  it('are more where a crowd reads, up to 8 MiB', () => {
+    const recent = new RecentBytes()
+    const MiB = 1024 * 1024
+    for (let at = 0; at < 8; at += 1) recent.add(at * MiB, bytesOf(MiB), 1000)
+    assert.ok(recent.from({ start: 0, end: 1 }))
+    recent.add(8 * MiB, bytesOf(1), 1000)
+    assert.equal(recent.from({ start: 0, end: 1 }), undefined)
+    assert.ok(recent.from({ start: MiB, end: MiB + 1 }))
+    recent.add(8 * MiB + 1, bytesOf(1), 0)
+    assert.equal(recent.from({ start: 7 * MiB, end: 7 * MiB + 1 }), undefined)
+  })
+
   it('are forgotten beyond 64 chunks', () => {
     const recent = new RecentBytes()
     for (let at = 0; at < 65; at += 1) recent.add(at, bytesOf(1))

@@ -31,6 +31,11 @@ function roomOn(disk: number, sizes: readonly number[], costPerEviction = 0) {
         free += size - costPerEviction
       }
     },
+    removed: async () => {},
+    evictFromDisk: async (victims) => {
+      await evictor.evict(victims)
+      return victims.reduce((sum, { size }) => sum + size, 0)
+    },
     freeBytes: async () => {
       looks += 1
       return free
@@ -75,6 +80,38 @@ describe('room on the file system', () => {
     assert.equal(looks() - before, 2)
   })
 
+  it('is looked at before a new copy when 4 MiB were claimed since, not before each small one', async () => {
+    const { room, looks } = roomOn(500 * MIB, [])
+    for (let number = 0; number < 1025; number += 1) {
+      const copy = await room.open(4096)
+      await copy.claim(4096, 4096)
+    }
+    assert.equal(looks(), 2)
+    await room.open(4 * MIB)
+    assert.equal(looks(), 3)
+  })
+
+  it('is looked at the more often the less of it there is', async () => {
+    const { room, looks } = roomOn(16_384, [])
+    const copy = await room.open(0)
+    await copy.claim(8192, undefined)
+    copy.hold(8192)
+    assert.equal(looks(), 2)
+    await copy.claim(1024, undefined)
+    assert.equal(looks(), 2)
+    await copy.claim(4096, undefined)
+    assert.equal(looks(), 3)
+  })
+
+  it('is freed once for all who find the disk full at the same time', async () => {
+    const { room, bodies } = roomOn(100 * MIB, Array<number>(50).fill(MIB))
+    const copies = await Promise.all(Array.from({ length: 20 }, () => room.open(0)))
+    await Promise.all(copies.map((copy) => copy.freeDisk(1000)))
+    assert.equal(bodies.length, 49)
+    await copies[0]?.freeDisk(1000)
+    assert.equal(bodies.length, 48)
+  })
+
   it('is made by evicting bodies of no bytes as well', async () => {
     const books = new SpaceBooks(10)
     books.bodyBytes = 10
@@ -86,6 +123,8 @@ describe('room on the file system', () => {
         for (const { size } of victims) books.bodyBytes -= size
         bodies.splice(0, victims.length)
       },
+      removed: async () => {},
+      evictFromDisk: async () => 0,
       freeBytes: async () => Infinity,
     }
     await new Room(books, evictor, Infinity).open(10)

@@ -108,8 +108,10 @@ describe('an index that is older than the files', () => {
     cpSync(directory, kept, { recursive: true })
     let right = 0
     for (let round = 0; round < ROUNDS; round += 1) {
-      rmSync(join(directory, 'bodies'), { recursive: true })
-      cpSync(join(kept, 'bodies'), join(directory, 'bodies'), { recursive: true })
+      for (const folder of ['bodies', 'segments']) {
+        rmSync(join(directory, folder), { recursive: true })
+        cpSync(join(kept, folder), join(directory, folder), { recursive: true })
+      }
       const portion = random.fraction() ** 3
       writeFileSync(
         index(directory),
@@ -137,10 +139,10 @@ describe('an index that is older than the files', () => {
   })
 })
 
-/** Pages of 4096 bytes from one or the other. */
+/** Pages of 2048 bytes from one or the other. */
 function mixed(older: Buffer, newer: Buffer, isOlder: () => boolean): Buffer {
   const result = Buffer.from(newer)
-  for (let at = 0; at < older.length; at += 4096) if (isOlder()) older.copy(result, at, at, at + 4096)
+  for (let at = 0; at < older.length; at += 2048) if (isOlder()) older.copy(result, at, at, at + 2048)
   return result
 }
 
@@ -150,20 +152,25 @@ describe('an index that is newer than the files', () => {
     const { store } = await openDiskStore(test, { directory })
     const stored = []
     for (let number = 0; number < 30; number += 1)
-      stored.push(await putNamed(store, String(number), 900, number + 1))
+      stored.push(await putNamed(store, String(number), 300_000, number + 1))
     await store.stop()
     for (const response of stored.slice(1)) removeBody(directory, response)
     assert.deepEqual(await useAll(test, directory), ['0'])
   })
 
-  for (const folder of ['bodies', 'growing'])
-    it(`begins anew where the folder ${folder} is gone`, async (test) => {
+  for (const [folder, left] of [
+    ['bodies', ['small']],
+    ['segments', ['large']],
+    ['growing', ['large', 'small']],
+  ] as const)
+    it(`gives what is still there where the folder ${folder} is gone`, async (test) => {
       const directory = temporaryDirectory(test)
       const { store } = await openDiskStore(test, { directory })
-      await putNamed(store, 'a', 900, 1)
+      await putNamed(store, 'small', 900, 1)
+      await putNamed(store, 'large', 900_000, 2)
       await store.stop()
       rmSync(join(directory, folder), { recursive: true })
-      assert.deepEqual(await useAll(test, directory), folder === 'bodies' ? [] : ['a'])
+      assert.deepEqual(await useAll(test, directory), left)
     })
 })
 
@@ -172,7 +179,7 @@ describe('a store whose directory is emptied while it is at work', () => {
     const directory = temporaryDirectory(test)
     const { store } = await openDiskStore(test, { directory })
     const stored = await putNamed(store, 'a', 2 * MIB, 1)
-    for (const name of ['bodies', 'growing', 'index.sqlite', 'index.sqlite-wal', 'lock'])
+    for (const name of ['bodies', 'segments', 'growing', 'index.sqlite', 'index.sqlite-wal', 'lock'])
       rmSync(join(directory, name), { recursive: true, force: true })
     await assert.rejects(readAll(store, stored))
     const next = await putNamed(store, 'b', 1000, 2)

@@ -1,17 +1,20 @@
 /** What the tests of the stores have in common. */
 import { createHash } from 'node:crypto'
 import {
+  copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  statSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import type { TestContext } from 'node:test'
 import { type EpochMs, systemClock } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
@@ -124,14 +127,35 @@ export async function until(isSo: () => boolean, mostTurns = 100_000): Promise<v
   }
 }
 
-/** Where the body of this response lies; what damages bodies below knows of it, and no test otherwise should. */
-export function bodyPath(directory: string, { digest }: StoredResponse): string {
-  return join(directory, 'bodies', digest.slice(0, 2), digest)
+/** The file in which the body of this response lies, and from which byte on; what damages bodies knows of it. */
+export function whereIs(directory: string, response: StoredResponse): { path: string; start: number } {
+  const found = places(directory, [response])[0]
+  if (found === undefined) throw new Error(`${response.digest} is in no file`)
+  return found
+}
+
+/** As the index has it, of which a copy is read: the store alone may open it. */
+function places(directory: string, responses: readonly StoredResponse[]): { path: string; start: number }[] {
+  const copied = mkdtempSync(join(tmpdir(), 'ihave-index-'))
+  for (const name of ['index.sqlite', 'index.sqlite-wal'])
+    if (existsSync(join(directory, name))) copyFileSync(join(directory, name), join(copied, name))
+  const database = new DatabaseSync(join(copied, 'index.sqlite'))
+  const find = database.prepare('SELECT segment, start FROM bodies WHERE digest = ?')
+  const found = responses.flatMap(({ digest }) => {
+    const row = find.get(digest)
+    if (row === undefined) return []
+    const own = join(directory, 'bodies', digest.slice(0, 2), digest)
+    if (row['segment'] === null) return { path: own, start: 0 }
+    return { path: join(directory, 'segments', String(row['segment'])), start: Number(row['start']) }
+  })
+  database.close()
+  rmSync(copied, { recursive: true })
+  return found
 }
 
 /** Every file with bytes of bodies, as a path relative to the store's directory. */
 export function bodyFiles(directory: string): string[] {
-  return ['bodies', 'growing'].flatMap((folder) =>
+  return ['bodies', 'segments', 'growing'].flatMap((folder) =>
     readdirSync(join(directory, folder), { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
       .map((entry) => relative(directory, join(entry.parentPath, entry.name))),
@@ -140,30 +164,33 @@ export function bodyFiles(directory: string): string[] {
 
 /** Changes the byte at this offset of the body. */
 export function flipBit(directory: string, response: StoredResponse, at: number): void {
-  const path = bodyPath(directory, response)
+  const { path, start } = whereIs(directory, response)
   const bytes = readFileSync(path)
-  bytes[at] = (bytes[at] ?? 0) ^ 1
+  bytes[start + at] = (bytes[start + at] ?? 0) ^ 1
   writeFileSync(path, bytes)
 }
 
-/** Leaves the first `length` bytes of the body. */
+/** Leaves the first `length` bytes of the body, and what lies before them in the same file. */
 export function cutBody(directory: string, response: StoredResponse, length: number): void {
-  truncateSync(bodyPath(directory, response), length)
+  const { path, start } = whereIs(directory, response)
+  truncateSync(path, start + length)
 }
 
+/** Together with whatever else lies in the same file. */
 export function removeBody(directory: string, response: StoredResponse): void {
-  rmSync(bodyPath(directory, response))
+  rmSync(whereIs(directory, response).path)
 }
 
-/** What reads like a disk that cannot be read, root or not. */
+/** What reads like a disk that cannot be read, root or not; concerns whatever else lies in the same file as well. */
 export function makeUnreadable(directory: string, response: StoredResponse): void {
-  removeBody(directory, response)
-  mkdirSync(bodyPath(directory, response))
+  const { path } = whereIs(directory, response)
+  rmSync(path)
+  mkdirSync(path)
 }
 
 /** Files with bytes of bodies that none of these responses has, and responses without a file. */
 export function unwantedFiles(directory: string, responses: readonly StoredResponse[]): string[] {
-  const wanted = new Set(responses.map((response) => relative(directory, bodyPath(directory, response))))
+  const wanted = new Set(places(directory, responses).map(({ path }) => relative(directory, path)))
   const found = new Set(bodyFiles(directory))
   return [
     ...[...found].filter((file) => !wanted.has(file)),
@@ -171,7 +198,7 @@ export function unwantedFiles(directory: string, responses: readonly StoredRespo
   ]
 }
 
-/** Bytes of bodies on the disk, those included that are growing or going. */
+/** Bytes of bodies on the disk, those included that are growing or going, and those in segments that are dead. */
 export function bytesOnDisk(directory: string): number {
   const sizeOf = (file: string) => statSync(join(directory, file), { throwIfNoEntry: false })?.size ?? 0
   return bodyFiles(directory).reduce((sum, file) => sum + sizeOf(file), 0)

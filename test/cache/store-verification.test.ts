@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
 import type { Store } from '../../core/store.ts'
+import { keyOf } from '../../cache/index-schema.ts'
 import {
   all,
   bytesOf,
@@ -94,7 +95,9 @@ describe('verifying the disk store', () => {
     await put(store, 'b', bytesOf(20))
     await store.stop()
     const database = new DatabaseSync(join(directory, 'index.sqlite'))
-    database.prepare('UPDATE bodies SET digest = ? WHERE digest = ?').run('f'.repeat(64), a.digest)
+    const [e, f] = ['e'.repeat(64), 'f'.repeat(64)]
+    database.prepare('UPDATE bodies SET digest = ?, key = ? WHERE digest = ?').run(f, keyOf(f), a.digest)
+    database.prepare("INSERT INTO bodies (key, digest, size, pieces) VALUES (?, ?, 5, x'')").run(keyOf(e), e)
     database.close()
     const { store: again } = await openDiskStore(test, { directory, sweeps: false })
     assert.deepEqual(await wrong(again), [['lost', 'a'], ['lost']])

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Address } from '../../core/transport.ts'
 import type { PresencePacket, RequestId } from '../../peering/packets.ts'
-import { LIVE_MS } from '../../peering/peer-table.ts'
+import { AUTO_WAIT_MS, LIVE_MS } from '../../peering/peer-table.ts'
 import {
   GRACE_MS,
   INTERVAL_MS,
   MAX_PINGS,
   MAX_ROUND_TRIP_MS,
+  MEASURED_PEERS,
   REMEASURE_MS,
   REPLY_SPREAD_MS,
 } from '../../peering/presence.ts'
@@ -215,8 +216,8 @@ test('a nonce counts once, and only from the node that was asked', async () => {
   clock.advance(10)
   lan.say(STRANGER, presence(7, { nonce }), node.address)
   clock.advance(10)
-  const roundTrips = node.peering.livePeers().map((peer) => peer.roundTripMs)
-  assert.deepEqual(roundTrips, [undefined, 11])
+  const roundTrips = node.peering.livePeers().map((peer) => [peer.address, peer.roundTripMs])
+  assert.deepEqual(Object.fromEntries(roundTrips), { [STRANGER]: 11, [address(8)]: undefined })
 })
 
 test(`what comes back after more than ${MAX_ROUND_TRIP_MS} ms is no round trip`, async () => {
@@ -229,20 +230,58 @@ test(`what comes back after more than ${MAX_ROUND_TRIP_MS} ms is no round trip`,
   assert.equal(node.peering.livePeers()[0]?.roundTripMs, undefined)
 })
 
-test(`of more than ${MAX_PINGS} round trips at once the oldest is given up`, async () => {
+test('whoever is about to go to the Internet asks once more in the middle of the wait, with the same question', async () => {
+  const { clock, lan, node } = world()
+  const [one, other] = [node(1, AUTO), node(2, AUTO)]
+  await one.peering.start()
+  await other.peering.start()
+  clock.advance(1000)
+  one.peering.inquire(RESOURCE, true, new FakeOwner())
+  clock.advance(1000)
+  const [first, second, ...more] = lan.heard('request')
+  assert.ok(first && second)
+  assert.deepEqual(more, [])
+  assert.deepEqual(second.bytes, first.bytes)
+  assert.ok(second.at > first.at && second.at < first.at + AUTO_WAIT_MS)
+})
+
+test('whoever says something to everybody meanwhile need not answer', async () => {
+  const { clock, lan, node } = await started()
+  lan.say(STRANGER, presence(7, { reply: true }))
+  clock.advance(LATENCY_MS)
+  node.peering.inquire(RESOURCE, true, new FakeOwner())
+  clock.advance(1000)
+  const replies = lan
+    .heard('presence', node.address)
+    .filter(({ to, packet }) => to === STRANGER && !packet.reply)
+  assert.deepEqual(replies, [])
+})
+
+test('of a LAN that starts all at once no more are measured than of one that grows', async () => {
   const scene = await started()
   const { clock, lan, node } = scene
-  for (let number = 10; number <= 10 + MAX_PINGS; number++) lan.say(address(number), presence(number))
-  clock.advance(1)
-  for (const number of [10, 11]) {
-    const nonce = pingsTo(scene, address(number))[0]?.packet.nonce
-    lan.say(address(number), presence(number, { nonce }), node.address)
+  for (let each = 0; each < 100; each++) lan.say(address(each + 20), presence(each + 20))
+  clock.advance(LATENCY_MS)
+  const pings = lan.heard('presence', node.address).filter(({ packet }) => packet.reply && packet.nonce)
+  assert.equal(pings.length, MEASURED_PEERS)
+})
+
+test(`peers that never answer keep nobody else from being measured, however many: here ${MAX_PINGS + 10}`, async () => {
+  const scene = await started()
+  const { clock, lan, node } = scene
+  for (let number = 20; number < MAX_PINGS + 30; number++) {
+    lan.say(address(number), presence(number))
+    clock.advance(MAX_ROUND_TRIP_MS / 4)
   }
+  clock.advance(MAX_ROUND_TRIP_MS)
+  lan.say(STRANGER, presence(7))
+  clock.advance(1)
+  lan.say(STRANGER, presence(7, { nonce: pingsTo(scene, STRANGER)[0]?.packet.nonce }), node.address)
   clock.advance(1)
   const measured = node.peering.livePeers().filter((peer) => peer.roundTripMs !== undefined)
   assert.deepEqual(
-    measured.map((peer) => peer.node),
-    [nodeId(11)],
+    measured.map((peer) => peer.address),
+    [STRANGER],
   )
 })
 

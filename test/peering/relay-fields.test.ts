@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  addressOfRelay,
   MAX_PATH,
   MAX_RELAYS,
   parseRelay,
+  placeOfRelay,
   pathField,
   pathOf,
   relayField,
@@ -21,7 +21,7 @@ test('a reader says under which name it passes on what it receives; the address 
   const fields = relayField(6515, ALIAS)
   assert.equal(relayOfRequest(fields, address(7)), RELAY)
   assert.equal(relayOfRequest([], address(7)), undefined)
-  assert.equal(addressOfRelay(RELAY), '10.0.0.7')
+  assert.deepEqual(placeOfRelay(RELAY), { address: '10.0.0.7', port: 6515 })
 })
 
 test('nothing but an IPv4 address, a port and an alias is a relay', () => {

@@ -56,6 +56,24 @@ test('a question long ago is no rival', () => {
   assert.equal(rivals.ahead('r', at(61)).length, 0)
 })
 
+test(`of more than ${MAX_RIVALS} askers those that come first are remembered: all name the same fetcher, whatever the order`, () => {
+  const nodes = Array.from({ length: 250 }, (_, each) => node(each + 1))
+  const fetchers = nodes.map((self, turn) => {
+    const rivals = new Rivals(self.node)
+    const inOtherOrder = [...nodes.slice(turn), ...nodes.slice(0, turn)]
+    for (const other of inOtherOrder) if (other !== self) rivals.heard('r', other, at(0))
+    return rivals.ahead('r', at(0))[0]?.peer ?? self.peer
+  })
+  assert.equal(new Set(fetchers).size, 1)
+})
+
+test('askers of long ago make room for those of now', () => {
+  const rivals = new Rivals(node(1000).node)
+  for (let each = 1; each <= 200; each++) rivals.heard('r', node(each), at(0))
+  for (let each = 201; each <= 210; each++) rivals.heard('r', node(each), at(200))
+  assert.equal(rivals.ahead('r', at(200)).length + rivals.behind('r', at(200)).length, 10)
+})
+
 test('resources and askers are forgotten beyond their bounds', () => {
   const rivals = new Rivals(node(0).node)
   for (let each = 1; each <= MAX_RIVALS + 10; each++) rivals.heard('r', node(each), at(0))

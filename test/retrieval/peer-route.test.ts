@@ -18,7 +18,10 @@ const PACE = { periodMs: 500, leastBytes: 1, code: 'PEER_STALLED' } as const
 type Reply = (from: number, times: number) => Partial<UpstreamResponse> & { readonly status: number }
 
 /** Peers by the last part of their address, and what each answers. */
-function lan(replies: Record<number, Reply>, isPeer: (address: Address) => boolean = () => true) {
+function lan(
+  replies: Record<number, Reply>,
+  servesFiles: (address: Address, port: number) => boolean = () => true,
+) {
   const clock = manualClock()
   const asked: string[] = []
   const fields: Fields[] = []
@@ -42,7 +45,7 @@ function lan(replies: Record<number, Reply>, isPeer: (address: Address) => boole
       pace: PACE,
       relayPace: PACE,
     },
-    { clock, peers: { request }, isPeer, onDetour: () => void detours.push(asked.length) },
+    { clock, peers: { request }, servesFiles, onDetour: () => void detours.push(asked.length) },
   )
   return { clock, asked, fields, detours, route }
 }
@@ -121,8 +124,9 @@ test('a relay that is dead, or has another length to offer, is passed over', asy
   assert.deepEqual(scene.asked, ['1 from 0', '2 from 0', '3 from 0'])
 })
 
-test('only nodes that were heard of are asked on the word of another', async () => {
-  const scene = lan({ 1: busy(2, 3), 2: serving(), 3: serving() }, (peer) => peer === '10.0.0.3')
+test('nobody is asked on the word of another but nodes, where they have said that they serve files', async () => {
+  const isThere = (peer: Address, port: number) => peer === '10.0.0.3' && port === 6515
+  const scene = lan({ 1: busy(2, 3), 2: serving(), 3: serving() }, isThere)
   assert.equal(await read(scene), BODY)
   assert.deepEqual(scene.asked, ['1 from 0', '3 from 0'])
 })

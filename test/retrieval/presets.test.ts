@@ -87,6 +87,12 @@ const CASES: readonly (readonly [path: string, rule: string])[] = [
   ['/channels/public/bundles/0123456789ABCDEF.bundle', 'games: Riot bundles'],
   [`/Builds/Fortnite/ChunksV4/42/0123456789ABCDEF_${hex(32).toUpperCase()}.chunk`, 'games: Epic chunks'],
 
+  ['/myupdate.cab', 'updates: catalogues'],
+  ['/site/MyUpdate.CAB', 'updates: catalogues'],
+  ['/site/vsasap.200101131511.cab', 'updates: packages'],
+  ['/site/VsASaP.200101131511.CAB', 'updates: packages'],
+  ['/site/vsasap.cab', 'default'],
+
   ['/releases/node-v20.9.0-linux-x64.tar.xz', 'archives: full versions'],
   ['/vlc/3.0.20/vlc-3.0.20-win64.exe', 'archives: full versions'],
   ['/debian-cd/current/amd64/iso-cd/debian-12.2.0-amd64-netinst.iso', 'archives: full versions'],
@@ -133,10 +139,12 @@ test('no preset names a host, so any mirror is recognized', () => {
     for (const { match } of each) assert.doesNotMatch(match, /^[^/]*:?\/\//)
 })
 
-test('presets share only what never changes, and trust lists are not even stored', () => {
+test('presets share only what never changes; trust lists and catalogues are not even stored', () => {
+  const untouched = ['windows: trust lists', 'updates: catalogues']
   for (const rule of rules.all) {
     assert.equal(rule.share, rule.immutable, rule.rule)
-    assert.equal(rule.store, rule.rule !== 'windows: trust lists', rule.rule)
-    assert.equal(rule.verify, 'auto', rule.rule)
+    assert.equal(rule.store, !untouched.includes(rule.rule), rule.rule)
+    // Every client of these names is an updater that verifies for itself (V5).
+    assert.equal(rule.verify, rule.rule === 'updates: packages' ? 'updater' : 'auto', rule.rule)
   }
 })

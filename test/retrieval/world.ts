@@ -7,7 +7,7 @@ import { setImmediate } from 'node:timers/promises'
 import { memoryStore } from '../../cache/memory-store.ts'
 import type { CacheStatusEntry } from '../../cache/semantics/cache-status.ts'
 import { formatHttpDate } from '../../cache/semantics/http-date.ts'
-import type { Sha256 } from '../../core/digest.ts'
+import type { Digest, Sha256 } from '../../core/digest.ts'
 import { fieldValue, type Fields } from '../../core/fields.ts'
 import { seededRandom } from '../../core/random.ts'
 import type { Store, StoredResponse } from '../../core/store.ts'
@@ -50,6 +50,10 @@ export interface Scene {
   readonly downloads?: readonly PeerDownload[]
   /** What a copy from a peer must show; absent: there is no proof, so that peers are not asked. An error: it is thrown. */
   readonly expectation?: Expectation | Error
+  /** What the origin server publishes (V3), where the expectation is `askable`. */
+  readonly published?: Verifier['ask']
+  /** Digests that are known at once. */
+  readonly known?: ReadonlyMap<TargetUri, Digest>
   readonly rule?: Partial<Rule>
   readonly store?: (clock: ManualClock) => Store
   /** How long a question waits, in ms; 0: the Internet is asked at once, and late offers are still heard. */
@@ -137,15 +141,16 @@ export function world(scene: Scene): World {
   const aliases = localAliases(seededRandom(2))
   const shun = (peer: Address, reason: ShunReason) => void told.push({ kind: 'shunned', peer, reason })
   const tell = (kind: 'announced' | 'readable' | 'completed' | 'failed') => void told.push({ kind })
+  const verifier = verifierFor(scene)
   const running = retrievals(
     { node: NODE, verifyFirstUpTo: 64_000_000, lingerMs: LINGER_MS },
     {
       clock,
       store,
-      verifier: verifierFor(scene.expectation),
+      verifier,
       origin: upstream,
       peers,
-      isPeer: () => true,
+      servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
       inquire: (_, waitForDownloads, owner) => {
@@ -189,6 +194,7 @@ export function world(scene: Scene): World {
     retryWatch: watch,
     unverifiedPeer: (body) => unverifiedPeers.get(body),
     shun,
+    verifier,
   })
   const lan = sharedCopies({
     clock,
@@ -325,6 +331,8 @@ const RULE: Rule = {
   waitForDownloads: true,
 }
 
+const NO_PROOF: Expectation = { kind: 'none', rung: 'V6' }
+
 const nobody: Answering = () => {
   throw new Error('nobody is there')
 }
@@ -334,7 +342,11 @@ function answerQuestion(inquiry: Inquiry, { downloads = [], offers = [] }: Scene
   for (const each of offers) inquiry.heardResponse(each)
 }
 
-function verifierFor(expectation: Expectation | Error = { kind: 'none', rung: 'V6' }): Verifier {
+function verifierFor({
+  expectation = NO_PROOF,
+  published: answering = async () => NO_PROOF,
+  known: knownDigests = new Map(),
+}: Scene): Verifier {
   return {
     start: async () => {},
     stop: async () => {},
@@ -342,6 +354,9 @@ function verifierFor(expectation: Expectation | Error = { kind: 'none', rung: 'V
       if (expectation instanceof Error) throw expectation
       return expectation
     },
+    ask: async (question) => answering(question),
+    knownDigest: (uri) => knownDigests.get(uri),
+    bodyWith: ({ hex }) => hex as Sha256,
     verify: async (expected, { sha256: hex }) => {
       if (expected.kind === 'updater') return { kind: 'verified', rung: 'V5' }
       const isRight = expected.kind === 'digest' && expected.digest.hex === hex

@@ -42,6 +42,13 @@ test('what a rule does not say is not shared, not immutable, stored, and verifie
   ])
 })
 
+test('a rule says for which files elsewhere its indexes may speak', () => {
+  const [rule] = rules("rules: [{ match: /simple/**, speaksFor: ['http://files.test/**'] }]")
+  assert.deepEqual(typeof rule === 'object' && rule.speaksFor, ['http://files.test/**'])
+  const wrong = rules("rules: [{ match: /simple/**, speaksFor: ['http://files.test/{'] }]")
+  assert.match(JSON.stringify(wrong), /rules\[0\]\.speaksFor: expected a list of URL globs/)
+})
+
 test('a rule that does not say whether to wait does as peering.waitForDownloads', () => {
   const text =
     'peering: { waitForDownloads: false }\nrules: [{ match: /x }, { match: /y, waitForDownloads: true }]'

@@ -53,12 +53,19 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       memory: 64_000_000,
       reserve: 1_000_000_000,
     },
-    verification: { aptConfig: 'auto', verifyFirstUpTo: 64 * 1024 * 1024 },
+    verification: {
+      aptConfig: 'auto',
+      gather: true,
+      maxDigests: 500_000,
+      askOrigin: true,
+      verifyFirstUpTo: 64 * 1024 * 1024,
+    },
     site: { directory: join(BASE, 'site-data'), clearQuestions: false, attest: true, quorum: 1 },
     log: { level: 'info', file: 'off', pretty: 'auto' },
     control: { socket: 'auto' },
     rules: [],
     presets: [...PRESET_NAMES],
+    updates: [],
   })
 })
 
@@ -70,7 +77,7 @@ peering:
     filePort: 0, maxDelayMs: 2000, transmissionMs: 100, waitForDownloads: false, maxReaders: 2, maxUploads: 1, maxUploadRate: 2 MB,
     allowedNetworks: [127.0.0.0/8] }
 cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, memory: 1 MiB, reserve: 0 }
-verification: { aptConfig: /etc/other.conf, verifyFirstUpTo: 0 B }
+verification: { aptConfig: /etc/other.conf, gather: false, maxDigests: 5000, askOrigin: false, verifyFirstUpTo: 0 B }
 site: { directory: ../keys, clearQuestions: true, attest: false, quorum: 2 }
 log: { level: debug, file: ./node.log, pretty: false }
 control: { socket: ./run.sock }
@@ -101,12 +108,19 @@ presets: [apt]
       memory: 2 ** 20,
       reserve: 0,
     },
-    verification: { aptConfig: resolve('/etc/other.conf'), verifyFirstUpTo: 0 },
+    verification: {
+      aptConfig: resolve('/etc/other.conf'),
+      gather: false,
+      maxDigests: 5000,
+      askOrigin: false,
+      verifyFirstUpTo: 0,
+    },
     site: { directory: resolve(BASE, '../keys'), clearQuestions: true, attest: false, quorum: 2 },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },
     control: { socket: join(BASE, 'run.sock') },
     rules: [],
     presets: ['apt'],
+    updates: [],
   })
 })
 

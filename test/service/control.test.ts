@@ -5,12 +5,15 @@ import { createServer as createSocketServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
+import { deferred } from '../../core/deferred.ts'
 import { Fault } from '../../core/fault.ts'
 import { defaultConfig } from '../../service/config.ts'
 import { startControl, type Operations } from '../../service/control-server.ts'
 import { ask, askStatus, controlPath, OPERATIONS, whoListens } from '../../service/control.ts'
+import { keptAlive } from '../../service/remote-cache.ts'
 import type { Status } from '../../service/status.ts'
 import { tally } from '../../service/totals.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const STATUS: Status = {
   version: '1.2.3',
@@ -23,6 +26,7 @@ const STATUS: Status = {
   totals: tally().totals(),
   packets: {},
   shunned: [],
+  updates: [],
 }
 
 function directory(t: TestContext): string {
@@ -51,6 +55,7 @@ const SILENT: Operations = {
   [OPERATIONS.purgeCache]: () => [],
   [OPERATIONS.verifyCache]: () => [],
   [OPERATIONS.site]: () => [],
+  [OPERATIONS.checkUpdates]: () => [],
 }
 
 /** A socket that nobody listens on any more, as a killed node leaves it. */
@@ -352,4 +357,22 @@ describe('the path of the control socket', () => {
   test('counts bytes, not characters', { skip: process.platform === 'win32' }, () => {
     assert.ok(Buffer.byteLength(at(`/${'ü'.repeat(45)}`)) <= 100)
   })
+})
+
+test('what takes long gives signs of life, and then what came', async () => {
+  const clock = manualClock()
+  const slow = deferred<string>()
+  async function* items() {
+    yield 'first'
+    yield await slow.promise
+  }
+  const lines = keptAlive(items(), clock)
+  assert.equal((await lines.next()).value, 'first')
+  const sign = lines.next()
+  await new Promise((resolve) => setImmediate(resolve))
+  clock.advance(15_000)
+  assert.equal((await sign).value, null)
+  slow.resolve('second')
+  assert.equal((await lines.next()).value, 'second')
+  assert.equal((await lines.next()).done, true)
 })

@@ -9,8 +9,8 @@ import type { EpochMs } from '../../core/clock.ts'
 import type { Address } from '../../core/transport.ts'
 import { withoutSecrets } from '../../core/redaction.ts'
 import type { RequestLine } from '../../proxy/proxy-server.ts'
-import { newReport } from '../../retrieval/source.ts'
-import { openLog, requestEntry, requestFields } from '../../service/logging.ts'
+import { newReport, type RetrievalReport } from '../../retrieval/source.ts'
+import { openLog, requestEntries, requestFields } from '../../service/logging.ts'
 import { prettyStream } from '../../service/pretty-log.ts'
 import { manualClock } from '../manual-clock.ts'
 
@@ -121,6 +121,14 @@ describe('the line of a request', () => {
   })
 })
 
+function traceWith(report: Partial<RetrievalReport>): RequestLine['trace'] {
+  return {
+    how: 'internet',
+    cacheStatus: { kind: 'forward', reason: 'uri-miss' },
+    retrieval: { ...newReport(), ...report },
+  }
+}
+
 describe('the text of a request’s line', () => {
   const texts = fc.string({ unit: 'binary', maxLength: 8 })
   const numbers = fc.oneof(fc.nat(), fc.constantFrom(0, 0.1, 12.3, 1e21))
@@ -135,23 +143,57 @@ describe('the text of a request’s line', () => {
     bytes: fc.nat(),
     outcome: fc.constantFrom('complete', 'aborted', 'fault'),
     rule: fc.option(texts, { nil: undefined }),
-    trace: fc.constantFrom(undefined, LINE.trace, { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: 1 } }),
+    trace: fc.constantFrom(
+      undefined,
+      LINE.trace,
+      traceWith({}),
+      traceWith({ waitedMs: 20, asked: true }),
+      traceWith({ failures: ['Internet: "broke off"'] }),
+      { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: 1 } },
+    ),
     error: fc.option(texts, { nil: undefined }),
     code: fc.constantFrom(undefined, 'UNREACHABLE'),
   }) as fc.Arbitrary<RequestLine>
 
   test('is what pino would write, to the letter', () => {
     fc.assert(
-      fc.property(given, (line) => {
-        let text = ''
-        const options = { base: null, timestamp: () => ',"time":1700000000000' }
-        pino(options, { write: (written: string) => (text += written) }).info(requestFields(line), 'request')
-        assert.equal(requestEntry(line, 1_700_000_000_000 as EpochMs), text)
+      fc.property(fc.array(given, { minLength: 1, maxLength: 4 }), fc.nat(3), (all, repeated) => {
+        const entryOf = requestEntries()
+        const again = all[repeated % all.length]
+        for (const line of [...all, again, { ...again, ms: 7 }] as RequestLine[])
+          assert.equal(entryOf(line, 1_700_000_000_000 as EpochMs), byPino(line))
       }),
       { numRuns: 1000 },
     )
   })
+
+  test('is that of its own request, whatever the one before to the same URL was', () => {
+    const entryOf = requestEntries()
+    const hit: RequestLine = { ...LINE, trace: { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: 1 } } }
+    const changes: readonly Partial<RequestLine>[] = [
+      { method: 'HEAD' },
+      { client: '127.0.0.9' },
+      { way: 'refused' },
+      { status: 206 },
+      { bytes: 5 },
+      { outcome: 'aborted' },
+      { rule: 'another' },
+      { trace: undefined },
+      { ms: 9, firstByteMs: 8 },
+      { url: 'http://another.test/' },
+    ]
+    for (const change of changes)
+      for (const line of [hit, { ...hit, ...change }])
+        assert.deepEqual(JSON.parse(entryOf(line, 1_700_000_000_000 as EpochMs)), JSON.parse(byPino(line)))
+  })
 })
+
+function byPino(line: RequestLine): string {
+  let text = ''
+  const options = { base: null, timestamp: () => ',"time":1700000000000' }
+  pino(options, { write: (written: string) => (text += written) }).info(requestFields(line), 'request')
+  return text
+}
 
 describe('the log', () => {
   test('has the lines of requests in their order among the others, all of them after a flush', (t) => {

@@ -10,9 +10,10 @@ import {
   SETTINGS,
 } from '../../service/settings.ts'
 import type { Setting } from '../../service/settings.ts'
+import { UPDATE_SETTINGS } from '../../service/update-settings.ts'
 
 const ALL: readonly (readonly [string, Setting<unknown>])[] = [
-  ...[...Object.values(SETTINGS), RULE_SETTINGS].flatMap((group) =>
+  ...[...Object.values(SETTINGS), RULE_SETTINGS, UPDATE_SETTINGS].flatMap((group) =>
     Object.entries<Setting<unknown>>({ ...group }),
   ),
   ['presets', PRESETS_SETTING],
@@ -53,5 +54,9 @@ test('every setting stands in the shipped file, and uncommented all of them are 
   for (const key of SETTING_KEYS)
     assert.match(uncommented, new RegExp(`^ *${key.split('.').at(-1)}: `, 'm'), key)
   assert.equal(result.kind === 'ok' && result.config.rules.length, 3)
-  assert.deepEqual(result.kind === 'ok' && { ...result.config, rules: [] }, defaultConfig('/base'))
+  assert.equal(result.kind === 'ok' && result.config.updates.length, 1)
+  assert.deepEqual(
+    result.kind === 'ok' && { ...result.config, rules: [], updates: [] },
+    defaultConfig('/base'),
+  )
 })

@@ -27,7 +27,10 @@ interface Stage {
 function onStage(server: VirtualServer, play: (stage: Stage) => Promise<void>): Promise<void> {
   const clock = new VirtualClock()
   const lan = new VirtualLan(clock, seededRandom(1), { lan: { latencyMs: 1, jitterMs: 0 } })
-  const [client, host] = [lan.host('10.0.0.1', 1e6), lan.host('10.0.0.2', 1e6)]
+  const [client, host] = [
+    lan.host('10.0.0.1', { bytesPerSecond: 1e6 }),
+    lan.host('10.0.0.2', { bytesPerSecond: 1e6 }),
+  ]
   const http = new VirtualHttp(lan)
   const listening = http.listen(host, '10.0.0.2:6515', server)
   const upstream = http.upstream(client, PEER_PATIENCE)

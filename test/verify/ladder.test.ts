@@ -7,6 +7,9 @@ import { createDigest } from '../../core/hash.ts'
 import { VERIFY_MODES, type Policy, type VerifyMode } from '../../core/policy.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import type { Candidate, Expectation } from '../../core/verifier.ts'
+import type { Claim } from '../../verify/digest-rows.ts'
+import { nothingGathered, type GatheredIndexes } from '../../verify/gathered-indexes.ts'
+import { noOriginDigests } from '../../verify/origin-digests.ts'
 import { verifierLadder, type VerifierComponents } from '../../verify/ladder.ts'
 import type { Run } from '../../verify/run.ts'
 import { manualClock } from '../manual-clock.ts'
@@ -20,6 +23,8 @@ const PYPI_HEX = hash('blake2b-256', GOOD)
 const PYPI =
   `http://pypi.example/packages/${PYPI_HEX.slice(0, 2)}/${PYPI_HEX.slice(2, 4)}/${PYPI_HEX.slice(4)}/a.whl` as TargetUri
 const UNKNOWN = 'http://u.example/a.cab' as TargetUri
+const STRONG = { algorithm: 'sha-256', hex: hash('sha-256', GOOD) } as const
+const WEAK = { algorithm: 'md5', hex: hash('md5', GOOD) } as const
 
 for (const verify of VERIFY_MODES) {
   test(`${verify}: a digest in the URL comes first`, async () => {
@@ -131,6 +136,84 @@ test("a copy that cannot be read is this node's fault, not a verdict on the peer
   const unreadable = { ...candidate(GOOD), digest: () => Promise.reject(new Fault('STORE_FAILED', 'gone')) }
   await assert.rejects(verifier.verify(expected, unreadable), { code: 'STORE_FAILED' })
 })
+
+for (const [verify, immutable, expected] of [
+  ['auto', true, { kind: 'digest', rung: 'V2', digest: { algorithm: 'sha-512', hex: 'c' } }],
+  ['strict', true, { kind: 'digest', rung: 'V2', digest: { algorithm: 'sha-512', hex: 'c' } }],
+  ['updater', true, { kind: 'digest', rung: 'V2', digest: { algorithm: 'sha-512', hex: 'c' } }],
+  ['auto', false, { kind: 'none', rung: 'V6' }],
+  ['updater', false, { kind: 'updater', rung: 'V5' }],
+] as const)
+  test(`${verify}: what an index said that passed through counts for a name that ${immutable ? 'cannot' : 'can'} change`, async () => {
+    const gathered = gatheredFor(new Map([[UNKNOWN, { digest: { algorithm: 'sha-512', hex: 'c' } }]]))
+    const verifier = ladder({ gathered })
+    assert.deepEqual(await verifier.expect(UNKNOWN, { ...policy(verify), immutable }), expected)
+    const isKnown = verifier.knownDigest(UNKNOWN, { ...policy(verify), immutable }) !== undefined
+    assert.equal(isKnown, immutable)
+  })
+
+test("apt's signed lists count more than what passed through", async () => {
+  const gathered = gatheredFor(new Map([[LISTED, { digest: { algorithm: 'sha-256', hex: 'other' } }]]))
+  const verifier = ladder({ gathered })
+  await verifier.start()
+  const expected = await verifier.expect(LISTED, policy('auto'))
+  assert.equal(expected.kind === 'digest' && expected.digest.hex, hash('sha-256', GOOD))
+  assert.equal(verifier.knownDigest(LISTED, policy('auto'))?.hex, hash('sha-256', GOOD))
+  await verifier.stop()
+})
+
+for (const [verify, known, mayAsk, expected] of [
+  ['auto', undefined, true, 'askable'],
+  ['strict', undefined, true, 'askable'],
+  ['updater', undefined, true, 'updater'],
+  ['auto', undefined, false, 'none'],
+  ['auto', 'none', true, 'none'],
+  ['auto', STRONG, true, 'digest'],
+  ['strict', STRONG, true, 'digest'],
+  ['updater', STRONG, true, 'digest'],
+  ['auto', WEAK, true, 'digest'],
+  ['updater', WEAK, true, 'digest'],
+  ['strict', WEAK, true, 'none'],
+] as const) {
+  const what =
+    typeof known === 'object' ? known.algorithm : (known ?? (mayAsk ? 'unasked' : 'not to be asked'))
+  test(`${verify}: of an origin server that is ${what} follows ${expected}`, async () => {
+    const origins = { ...noOriginDigests, known: () => known, mayAsk: () => mayAsk }
+    const { kind } = await ladder({ origins }).expect(UNKNOWN, policy(verify))
+    assert.equal(kind, expected)
+  })
+}
+
+for (const [verify, answer, expected] of [
+  ['auto', STRONG, { kind: 'digest', rung: 'V3', digest: STRONG }],
+  ['auto', WEAK, { kind: 'digest', rung: 'V3', digest: WEAK }],
+  ['strict', WEAK, { kind: 'none', rung: 'V6' }],
+  ['auto', 'none', { kind: 'none', rung: 'V6' }],
+] as const)
+  test(`${verify}: an answer of ${typeof answer === 'object' ? answer.algorithm : answer} leads to ${expected.rung}`, async () => {
+    const origins = { ...noOriginDigests, ask: async () => answer }
+    const question = { uri: UNKNOWN, target: UNKNOWN, fields: [], policy: policy(verify) }
+    assert.deepEqual(await ladder({ origins }).ask(question), expected)
+  })
+
+test('MD5 refuses one wrong bit as well', async () => {
+  const expected: Expectation = {
+    kind: 'digest',
+    rung: 'V3',
+    digest: { algorithm: 'md5', hex: hash('md5', GOOD) },
+  }
+  const verifier = ladder()
+  assert.deepEqual(await verifier.verify(expected, candidate(GOOD)), { kind: 'verified', rung: 'V3' })
+  assert.equal((await verifier.verify(expected, candidate(BAD))).kind, 'refused')
+})
+
+test('what may still be asked is no proof', async () => {
+  assert.equal((await ladder().verify({ kind: 'askable', rung: 'V3' }, candidate(GOOD))).kind, 'refused')
+})
+
+function gatheredFor(claims: ReadonlyMap<TargetUri, Claim>): GatheredIndexes {
+  return { ...nothingGathered, find: async (uri) => claims.get(uri), known: (uri) => claims.get(uri) }
+}
 
 function ladder(more: Partial<VerifierComponents> = {}) {
   return verifierLadder({ apt: 'auto' }, { ...components(), ...more })

@@ -101,3 +101,14 @@ test('any text whatsoever is read without an exception', () => {
     }),
   )
 })
+
+test('RFC 9110 5.6.7: a date that was read before is read the same, a two-digit year by the moment of reading', () => {
+  const century = (year: number) =>
+    new Date(
+      parseHttpDate('Sunday, 06-Nov-60 08:49:37 GMT', Date.UTC(year, 0) as EpochMs) ?? NaN,
+    ).getUTCFullYear()
+  assert.deepEqual([century(2025), century(2005), century(2025)], [2060, 1960, 2060])
+  for (let second = 0; second < 600; second++)
+    for (const text of [formatHttpDate((second * 1000) as EpochMs), 'Sun, 06 Nov 1994 08:49:37 GMT'])
+      assert.equal(parseHttpDate(text), text.includes('1994') ? EXAMPLE : second * 1000)
+})

@@ -262,3 +262,85 @@ test('V§3: whatever passes is a list by the grammar of RFC 9111 5.2', () => {
   )
   assert.ok(outcomes.share > 50 && outcomes.withhold > 50, JSON.stringify(outcomes))
 })
+
+/** Anything of an exchange that is not for the LAN, and what is harmless beside it. */
+interface Exchange {
+  readonly method?: string
+  readonly query?: string
+  readonly userinfo?: string
+  readonly asked?: Fields
+  readonly status?: number
+  readonly told?: Fields
+}
+
+const mixed = (...names: readonly string[]) => fc.mixedCase(fc.constantFrom(...names))
+const value = fc.string({ unit: 'grapheme-ascii' })
+const named = (...names: readonly string[]) => fc.tuple(mixed(...names), value)
+
+const SIN: fc.Arbitrary<Exchange> = fc.oneof(
+  fc.constantFrom('HEAD', 'POST', 'PUT', 'get', 'QUERY').map((method) => ({ method })),
+  fc
+    .constantFrom('sig=1', 'X-Amz-Signature=1', 'x=1&token=2', 'se=1;sp=r', 'eyJhbGciOi', 'x=%zz')
+    .map((query) => ({ query })),
+  fc.constantFrom('user@', 'user:word@', ':word@').map((userinfo) => ({ userinfo })),
+  named(
+    'authorization',
+    'cookie',
+    'proxy-authorization',
+    'x-amz-security-token',
+    'x-api-key',
+    'client-cert',
+  ).map((line) => ({ asked: [line] })),
+  fc
+    .integer({ min: 100, max: 599 })
+    .filter((status) => status !== 200)
+    .map((status) => ({ status })),
+  named('set-cookie', 'set-cookie2', 'www-authenticate', 'proxy-authenticate', 'content-range').map(
+    (line) => ({
+      told: [line],
+    }),
+  ),
+  mixed('*', 'cookie', 'user-agent', 'accept-encoding, accept', 'origin').map((names) => ({
+    told: [['Vary', names] as const],
+  })),
+  forbidden.map((word) => ({ told: cacheControl(word) })),
+)
+
+const HARMLESS: fc.Arbitrary<Exchange> = fc.oneof(
+  fc.constantFrom('arch=amd64', 'v=1.2.3', '').map((query) => ({ query })),
+  named('user-agent', 'accept', 'accept-encoding', 'x-forwarded-for').map((line) => ({ asked: [line] })),
+  mixed('accept-encoding', 'accept-encoding,', '').map((names) => ({ told: [['Vary', names] as const] })),
+  named('etag', 'content-type', 'server', 'x-cache').map((line) => ({ told: [line] })),
+  harmless.filter((each) => each !== 's-maxage="5"').map((directive) => ({ told: cacheControl(directive) })),
+)
+
+function judge(parts: readonly Exchange[]): 'share' | 'withhold' {
+  const { method = 'GET', query = '', userinfo = '', status = 200 } = Object.assign({}, ...parts) as Exchange
+  const uri = `http://${userinfo}a.example/pool/x_1.deb${query === '' ? '' : `?${query}`}`
+  const asked = parts.flatMap((part) => part.asked ?? [])
+  const told = parts.flatMap((part) => part.told ?? [])
+  return gate({ method, uri, fields: asked }, told, status)
+}
+
+test('V§3: one thing that is not for the LAN is enough, whatever harmless things stand around it', () => {
+  fc.assert(
+    fc.property(fc.array(HARMLESS), SIN, fc.array(HARMLESS), (before, sin, after) => {
+      const isQuery = sin.query !== undefined
+      const rest = isQuery ? after.filter(({ query }) => query === undefined) : after
+      assert.equal(judge([...before, sin, ...rest]), 'withhold')
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('V§3: harmless things together are shared, so that the test above says something', () => {
+  fc.assert(
+    fc.property(fc.array(HARMLESS, { maxLength: 3 }), (parts) => {
+      const directives = parts.flatMap(({ told = [] }) =>
+        told.filter(([name]) => /^cache-control$/i.test(name)),
+      )
+      fc.pre(new Set(directives.map(([, each]) => each)).size === directives.length)
+      assert.equal(judge(parts), 'share')
+    }),
+  )
+})

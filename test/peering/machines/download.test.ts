@@ -25,7 +25,7 @@ const BEGIN: DownloadEvent = { kind: 'begin', at: at(0), waiting: [] }
 const DOWNLOADING: DownloadCommand = { kind: 'broadcast-downloading' }
 const COMPLETE: DownloadEvent = { kind: 'complete' }
 const FAILED: DownloadEvent = { kind: 'failed' }
-const READABLE: DownloadEvent = { kind: 'readable' }
+const READABLE: DownloadEvent = { kind: 'readable', at: at(0) }
 const asked = (peer: string): DownloadEvent => ({ kind: 'asked', peer })
 const wake = (ms: number): DownloadEvent & DownloadCommand => ({ kind: 'wake', at: at(ms) })
 const progress = (...to: string[]): DownloadCommand => ({ kind: 'send-progress', to })
@@ -38,6 +38,12 @@ const quiet = (from: number, count: number) =>
   })
 
 testScripts(machine, {
+  'FIG. 7, 216B: where somebody waits, the place is told to everybody twice': [
+    [{ kind: 'begin', at: at(0), waiting: ['a'] }, 'downloading', DOWNLOADING, wake(500)],
+    [{ kind: 'readable', at: at(40) }, 'downloading', DOWNLOADING, wake(140)],
+    [wake(140), 'downloading', DOWNLOADING, wake(640)],
+    [wake(640), 'downloading', progress('a'), wake(1140)],
+  ],
   'FIG. 7, 216A and 216B: "downloading" is broadcast when the growing copy can be read': [
     [BEGIN, 'downloading', wake(500)],
     [BEGIN, 'downloading'],
@@ -174,7 +180,7 @@ const events = fc.array(fc.nat(600), { maxLength: 40, size: 'max' }).chain((gaps
   return fc.tuple(...each)
 })
 
-test('whatever happens: listed transitions only, a broadcast for each new place, wake-ups in the future, silence after the end', () => {
+test('whatever happens: listed transitions only, one or two broadcasts for each new place, wake-ups in the future, silence after the end', () => {
   fc.assert(
     fc.property(events, (sequence) => {
       let state: DownloadState = initialDownload
@@ -182,7 +188,7 @@ test('whatever happens: listed transitions only, a broadcast for each new place,
       let places = 0
       for (const event of [BEGIN, ...sequence]) {
         const step = stepListed(machine, state, event)
-        if (event === READABLE && state.kind === 'downloading') places++
+        if (event.kind === 'readable' && state.kind === 'downloading') places++
         if (state.kind === 'over') assert.deepEqual([step.state, step.commands], [state, []])
         for (const command of step.commands) {
           if (command.kind === 'broadcast-downloading') broadcasts++
@@ -190,7 +196,8 @@ test('whatever happens: listed transitions only, a broadcast for each new place,
         }
         state = step.state
       }
-      assert.equal(broadcasts, places)
+      // Once, and once more where somebody waits.
+      assert.ok(broadcasts >= places && broadcasts <= 2 * places)
     }),
   )
 })

@@ -50,6 +50,11 @@ const promising = (peer: string, ms: number, silenceMs: number): Event => ({
   at: at(ms),
   downloader: { peer, readable: false, silenceMs },
 })
+const expected = (peer: string, ms: number): Event => ({
+  kind: 'downloading',
+  at: at(ms),
+  downloader: { peer, readable: false, silenceMs: 300, isExpected: true },
+})
 const complete = (peer: string, ms: number, isLocated = true): Event => ({
   kind: 'download-complete',
   at: at(ms),
@@ -62,6 +67,7 @@ const sourceLost = (ms: number): Event => ({ kind: 'source-lost', at: at(ms) })
 const changeOver = (ms: number): Event => ({ kind: 'change-over', at: at(ms) })
 const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
 const RETRIEVED: Event = { kind: 'retrieved' }
+const ENOUGH: Event = { kind: 'enough' }
 const ABANDONED: Event = { kind: 'abandoned' }
 
 const I_NEED: Command = { kind: 'broadcast-request' }
@@ -71,9 +77,9 @@ const INFORM_SERVER: Command = { kind: 'inform-server' }
 const FAILURE: Command = { kind: 'report-failure' }
 const retrieve = (peer: string): Command => ({ kind: 'retrieve', holder: { peer } })
 const follow = (peer: string): Command => ({ kind: 'follow', downloader: { peer, readable: true } })
-const secondFetcher = (peer: string): Command => ({
+const secondFetcher = (peer: string, silenceMs?: number): Command => ({
   kind: 'second-fetcher',
-  downloader: { peer, readable: true },
+  downloader: silenceMs === undefined ? { peer, readable: true } : { peer, readable: false, silenceMs },
 })
 const lateOffer = (peer: string): Command => ({ kind: 'late-offer', holder: { peer } })
 
@@ -146,8 +152,46 @@ testScripts(machine, {
     [promising('d', 2450, 900), 'awaiting'],
     [wake(2500), 'awaiting', wake(3350)],
     [promising('d', 3300, 900), 'awaiting'],
-    [wake(3350), 'retrieving', INTERNET],
+    [wake(3350), 'waiting', I_NEED, wake(3410)],
+    [wake(3410), 'retrieving', INTERNET],
   ],
+  '156: a rival that says it is downloading is waited for as long as one that said so at once (R5.4)': [
+    [need(), 'waiting', I_NEED, wake(2200)],
+    [expected('d', 2200), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(2500)],
+    [promising('d', 2400, 900), 'awaiting'],
+    [wake(2500), 'awaiting', wake(3300)],
+    [downloading('d', 3200), 'awaiting', follow('d')],
+  ],
+  '156 → 144: all who waited for a rival that says nothing ask once more, together (R5.4)': [
+    [need(), 'waiting', I_NEED, wake(2200)],
+    [expected('d', 2200), 'waiting'],
+    [expected('e', 2200), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(2500)],
+    [wake(2500), 'waiting', I_NEED, wake(2560)],
+    [downloading('d', 2510), 'waiting'],
+    [wake(2560), 'awaiting', I_FOUND, follow('d')],
+  ],
+  '156: where one copy is promised and another can be read, that one is read': [
+    [need(), 'waiting', I_NEED, wake(2200)],
+    [promising('d', 100, 900), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(3100)],
+    [downloading('e', 2300), 'awaiting', follow('e')],
+    [sourceFailed(2400), 'waiting', I_NEED, wake(2460)],
+  ],
+  '150: another one asks the origin server too, without an answer yet: the owner is told, and may withdraw (R5.4)':
+    [
+      ...INTERNET_AFTER_TIME_OUT,
+      [promising('d', 2250, 900), 'retrieving', secondFetcher('d', 900)],
+      [changeOver(2251), 'awaiting', wake(3151)],
+    ],
+  '156 → 150: no peer is of use now, and none has failed: later one may be': [
+    ...FOLLOWING,
+    [ENOUGH, 'retrieving', INTERNET],
+    [downloading('d', 3000), 'retrieving', secondFetcher('d')],
+    [changeOver(3001), 'awaiting', follow('d')],
+  ],
+  '158 → 150: no peer is of use now': [...FOUND, [ENOUGH, 'retrieving', INTERNET]],
   '144: once a growing copy can be read, only the holders’ own time is waited for': [
     [need({ holdersMs: 40 }), 'waiting', I_NEED, wake(2200)],
     [downloading('d', 10), 'waiting', wake(40)],
@@ -194,8 +238,8 @@ testScripts(machine, {
   ],
   '156: the downloader gives up, and another one is waited for': [
     ...AWAITING,
-    [downloading('e', 2300), 'awaiting'],
-    [downloadFailed('d', 2400), 'awaiting', follow('e')],
+    [downloading('e', 2300, false), 'awaiting'],
+    [downloadFailed('d', 2400), 'awaiting', wake(5400)],
   ],
   '156: a growing copy is read from the moment at which its place is known (R5.4)': [
     ...AWAITING,
@@ -432,7 +476,7 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
     { weight: 4, arbitrary: fc.constant(sourceFailed(now)) },
     { weight: 2, arbitrary: fc.constant(sourceLost(now)) },
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
-    { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, need()) },
+    { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, ENOUGH, need()) },
   )
 }
 
@@ -462,7 +506,8 @@ class Watch {
   /** The events by which a source goes out of use. */
   #release(state: State, event: Event): void {
     const isLost = event.kind === 'source-lost' && state.kind !== 'retrieving'
-    const isGivenUp = event.kind === 'source-failed' || isLost || event.kind === 'change-over'
+    const isEnough = event.kind === 'enough' && (state.kind === 'found' || state.kind === 'awaiting')
+    const isGivenUp = event.kind === 'source-failed' || isLost || isEnough || event.kind === 'change-over'
     const isFollowed =
       state.kind === 'awaiting' && event.kind === 'download-failed' && event.peer === state.on.peer
     if (

@@ -335,6 +335,34 @@ describe('a hot hit', () => {
     assert.deepEqual(front.asked, [])
   })
 
+  test('is told of its age again as soon as it is another, and of its method and connection always', async (t) => {
+    const ages = [12_000, 12_999, 13_000, 13_000, 13_000]
+    let count = 0
+    const front = await startFront(t, {
+      hot: () => {
+        const ageMs = ages[count++] ?? 0
+        return { ...HOT, ageMs, ttlMs: count === 4 ? 1_000 : HOT.ttlMs }
+      },
+    })
+    const gets = [0, 1, 2, 3].map(() => plain('hot')).join('')
+    const client = await clientOf(t, front, gets + plain('hot', 'Connection: close\r\n', 'HEAD'))
+    const answers = (await client.closed()).split(/(?=HTTP\/1)/)
+    const told = answers.map((text) =>
+      [/\nAge: (\d+)/, /ttl=(\d+)/, /\nConnection: (.*)\r/].map((each) => each.exec(text)?.[1]),
+    )
+    assert.deepEqual(told, [
+      ['12', '67', 'keep-alive'],
+      ['12', '67', 'keep-alive'],
+      ['13', '67', 'keep-alive'],
+      ['13', '1', 'keep-alive'],
+      ['13', '67', 'close'],
+    ])
+    assert.deepEqual(
+      answers.map((text) => text.endsWith('hot;')),
+      [true, true, true, true, false],
+    )
+  })
+
   test('waits for the answers before it', async (t) => {
     const front = await startFront(t, { hot: ({ uri }) => (uri.endsWith('hot') ? HOT : undefined) })
     const client = await clientOf(t, front, plain('a') + plain('hot'))

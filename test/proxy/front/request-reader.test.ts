@@ -32,6 +32,7 @@ describe('a plain request', () => {
         method: 'GET',
         target: 'http://a.test/b',
         section: {
+          lines: 'Host: a.test\r\nX-Empty:\r\nx-odd:\t \xe9"\\ ,;\t\r\n',
           fields: [
             ['Host', 'a.test'],
             ['X-Empty', ''],
@@ -223,6 +224,21 @@ const requests = fc
       return changed.slice(0, at) + added + changed.slice(at + drops)
     }, text),
   )
+
+test('a request is read the same whatever section it was likely to repeat', () => {
+  let repeated = 0
+  const beginnings = fc.tuple(requests, requests, fc.boolean(), place)
+  const check = ([text, other, isItsOwn, part]: readonly [string, string, boolean, number]) => {
+    const likely = read(isItsOwn ? text : other)
+    if (likely.kind !== 'plain') return
+    const { section } = likely.head
+    repeated += isItsOwn ? 1 : 0
+    for (const each of [text, `${text}${other}`, text.slice(0, part * text.length), `${other}\r\n`])
+      assert.deepEqual(requestReader().read(each, 0, section), read(each))
+  }
+  fc.assert(fc.property(beginnings, check), { numRuns: 3000 })
+  assert.ok(repeated > 100, `only ${repeated} were repeated: the test does not test`)
+})
 
 interface Seen {
   readonly method: string

@@ -1,0 +1,135 @@
+/**
+ * Appends bodies to the newest segment. Bodies that come in one turn of the event loop, or while others are being
+ * written, go in one write: a write costs about as much for thirty small bodies as for one.
+ */
+import type { FileHandle } from 'node:fs/promises'
+import { setImmediate } from 'node:timers/promises'
+import type { Place } from './place.ts'
+import { storeFault } from './store-fault.ts'
+
+/** A segment that is being filled. */
+export interface OpenSegment {
+  readonly number: number
+  readonly file: FileHandle
+  /** No body begins at or goes beyond this length, unless it is the first one. */
+  readonly maxBytes: number
+}
+
+export interface SegmentWriterParts {
+  /** Begins a new segment. */
+  readonly open: () => Promise<OpenSegment>
+  /** This body lies there now; called before its `append` resolves. */
+  readonly written: (place: Place, size: number) => void
+  /** A segment is full: nothing more is appended to it. */
+  readonly sealed: (segment: number) => void
+}
+
+interface Appending {
+  readonly bytes: Uint8Array
+  readonly done: (place: Place) => void
+  readonly failed: (error: unknown) => void
+}
+
+export class SegmentWriter {
+  readonly #parts: SegmentWriterParts
+  #queue: Appending[] = []
+  #segment: OpenSegment | undefined
+  /** Bytes of the segment that are written. */
+  #length = 0
+  #writing: Promise<void> | undefined
+
+  constructor(parts: SegmentWriterParts) {
+    this.#parts = parts
+  }
+
+  /** The segment that bodies are appended to. */
+  get current(): number | undefined {
+    return this.#segment?.number
+  }
+
+  /** Is nothing being appended? */
+  get isIdle(): boolean {
+    return this.#writing === undefined
+  }
+
+  /** @throws Fault STORE_FULL, STORE_FAILED. */
+  append(bytes: Uint8Array): Promise<Place> {
+    return new Promise((done, failed) => {
+      this.#queue.push({ bytes, done, failed })
+      this.#writing ??= this.#writeAll()
+    })
+  }
+
+  /** The next body begins another segment. To be called when idle. */
+  async seal(): Promise<void> {
+    const segment = this.#segment
+    this.#segment = undefined
+    this.#length = 0
+    await segment?.file.close()
+  }
+
+  /** Ends when everything is written. */
+  async stop(): Promise<void> {
+    await this.#writing
+    await this.seal()
+  }
+
+  async #writeAll(): Promise<void> {
+    await setImmediate()
+    while (this.#queue.length > 0) await this.#writeBatch()
+    this.#writing = undefined
+  }
+
+  async #writeBatch(): Promise<void> {
+    let batch = this.#queue.slice(0, 1)
+    try {
+      const segment = await this.#segmentFor(batch[0]?.bytes.length ?? 0)
+      batch = this.#fitting(segment)
+      await writeAt(segment.file, batch, this.#length)
+      for (const { bytes, done } of batch) {
+        const place = { segment: segment.number, start: this.#length }
+        this.#length += bytes.length
+        this.#parts.written(place, bytes.length)
+        done(place)
+      }
+    } catch (error) {
+      // What was written of the batch would only take space that is lacking now.
+      await this.#segment?.file.truncate(this.#length).catch(() => {})
+      const fault = storeFault('cannot append to a segment', error)
+      for (const { failed } of batch) failed(fault)
+    }
+    this.#queue = this.#queue.slice(batch.length)
+  }
+
+  /** The current segment if `bytes` more fit into it, otherwise a new one. */
+  async #segmentFor(bytes: number): Promise<OpenSegment> {
+    const current = this.#segment
+    if (current !== undefined && this.#length + bytes <= current.maxBytes) return current
+    if (current !== undefined) {
+      await this.seal()
+      this.#parts.sealed(current.number)
+    }
+    this.#segment = await this.#parts.open()
+    return this.#segment
+  }
+
+  /** What waits, as far as it fits into the segment; at least the first. */
+  #fitting({ maxBytes }: OpenSegment): Appending[] {
+    let end = this.#length
+    const beyond = this.#queue.findIndex(({ bytes }, at) => (end += bytes.length) > maxBytes && at > 0)
+    return this.#queue.slice(0, beyond === -1 ? this.#queue.length : beyond)
+  }
+}
+
+async function writeAt(file: FileHandle, batch: readonly Appending[], start: number): Promise<void> {
+  const buffers = batch.map(({ bytes }) => bytes)
+  const length = buffers.reduce((sum, bytes) => sum + bytes.length, 0)
+  const { bytesWritten } = await file.writev(buffers, start)
+  if (bytesWritten === length) return
+  // Only a full disk ends a write early, and the next one says so.
+  const rest = Buffer.concat(buffers).subarray(bytesWritten)
+  for (let done = 0; done < rest.length;) {
+    const more = await file.write(rest, done, rest.length - done, start + bytesWritten + done)
+    done += more.bytesWritten
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * Many small writes in one SQLite transaction, for to commit costs more than to write a row. The transaction is held open
+ * until a turn of the event loop brings nothing more, or for some turns: this process sees at once what was written, a
+ * killed one loses those turns' writes together, and whoever must know that his will last waits for `committed`.
+ *
+ * What cannot be committed on a full disk is done again in a new transaction and waits there, so that room can be made:
+ * rows can be deleted, and their bodies removed, without any of it needing space first.
+ */
+import type { DatabaseSync } from 'node:sqlite'
+import { deferred, type Deferred } from '../core/deferred.ts'
+import { Fault } from '../core/fault.ts'
+
+/** Operations in one transaction, so that neither it nor what is needed to repeat it grows without end. */
+export const MAX_OPERATIONS = 1000
+
+/** A disk that stays full must not make memory full: beyond so many operations they are given up, all together. */
+export const MAX_WAITING = 10_000
+
+/** Turns of the event loop that a transaction is held open at most: under load, some tens of milliseconds. */
+export const MAX_TURNS = 64
+
+export interface WriteBatchParts {
+  readonly database: () => DatabaseSync
+  /** Does the work and turns its errors into faults. */
+  readonly guarded: (work: () => void) => void
+  /** Operations that seemed done are given up. */
+  readonly lost: () => void
+}
+
+export class WriteBatch {
+  readonly #parts: WriteBatchParts
+  /** What was done in the open transaction. */
+  #operations: (() => unknown)[] = []
+  #waiting: Deferred<void> | undefined
+  #timer: NodeJS.Immediate | undefined
+  /** Whether anything came in this turn. */
+  #isGrowing = false
+
+  constructor(parts: WriteBatchParts) {
+    this.#parts = parts
+  }
+
+  /**
+   * Does `operation` as a whole or not at all. It may be done again, with the same outcome: it must depend on nothing but
+   * the database. @throws what `operation` throws.
+   */
+  run<Result>(operation: () => Result): Result {
+    this.#begin()
+    try {
+      const result = operation()
+      this.#operations.push(operation)
+      this.#isGrowing = true
+      if (this.#operations.length % MAX_OPERATIONS === 0) this.#tryCommit()
+      return result
+    } catch (error) {
+      this.#repeat()
+      throw error
+    }
+  }
+
+  /** Resolves when everything up to now will last. @throws Fault STORE_FULL, STORE_FAILED; then it still waits. */
+  committed(): Promise<void> {
+    if (!this.#parts.database().isTransaction) return Promise.resolve()
+    this.#schedule()
+    this.#waiting ??= deferred()
+    return this.#waiting.promise
+  }
+
+  /** Commits now. @throws Fault STORE_FULL, STORE_FAILED. */
+  commit(): void {
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    clearImmediate(this.#timer)
+    this.#timer = undefined
+    try {
+      this.#parts.guarded(() => this.#commit())
+      waiting?.resolve()
+    } catch (error) {
+      waiting?.reject(error)
+      throw error
+    }
+  }
+
+  /** The database has gone, and with it what was not committed. */
+  forget(): void {
+    clearImmediate(this.#timer)
+    this.#timer = undefined
+    this.#operations = []
+    this.#waiting?.reject(new Fault('STORE_FAILED', 'the index was lost'))
+    this.#waiting = undefined
+  }
+
+  #begin(): void {
+    const database = this.#parts.database()
+    if (!database.isTransaction) database.exec('BEGIN IMMEDIATE')
+    this.#schedule()
+  }
+
+  #schedule(turns = 1): void {
+    this.#timer ??= setImmediate(() => {
+      this.#timer = undefined
+      const waits = this.#isGrowing && turns < MAX_TURNS
+      this.#isGrowing = false
+      if (waits) this.#schedule(turns + 1)
+      else this.#tryCommit()
+    })
+  }
+
+  #tryCommit(): void {
+    try {
+      this.commit()
+    } catch {
+      // It is told to those who wait; nobody else could do anything about it.
+    }
+  }
+
+  #commit(): void {
+    const database = this.#parts.database()
+    if (!database.isTransaction) return
+    try {
+      database.exec('COMMIT')
+      this.#operations = []
+    } catch (error) {
+      shrinkLog(database)
+      if (this.#operations.length > MAX_WAITING) this.#giveUp()
+      else this.#repeat()
+      throw error
+    }
+  }
+
+  /** Brings the transaction to where it was before what has just failed. */
+  #repeat(): void {
+    const database = this.#parts.database()
+    try {
+      // SQLite has already rolled back by itself after some errors, a full disk among them.
+      if (database.isTransaction) database.exec('ROLLBACK')
+      if (this.#operations.length === 0) return
+      database.exec('BEGIN IMMEDIATE')
+      for (const operation of this.#operations) operation()
+    } catch (error) {
+      this.#giveUp()
+      throw error
+    }
+  }
+
+  #giveUp(): void {
+    const database = this.#parts.database()
+    if (database.isTransaction) database.exec('ROLLBACK')
+    this.#operations = []
+    this.#parts.lost()
+  }
+}
+
+/** On a full disk the log may take what it lacks, and is not written back before a commit succeeds. */
+function shrinkLog(database: DatabaseSync): void {
+  try {
+    if (!database.isTransaction) database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  } catch {
+    // There is no space for that either, or the index is damaged, which the next statement finds out.
+  }
+}

@@ -1,0 +1,111 @@
+/** Progress bars of an update on a terminal, one line for each package; plain lines elsewhere. */
+import { formatBytes } from '../core/units.ts'
+import type { Received, RunResult, UpdateEvent } from '../update/installer/events.ts'
+
+export interface Bars {
+  show(event: UpdateEvent): void
+}
+
+const CELLS = 24
+
+export function updateBars(out: NodeJS.WriteStream): Bars {
+  const rows: string[] = []
+  const places = new Map<string, number>()
+  const print = (component: string, text: string) => {
+    const at = places.get(component) ?? rows.length
+    places.set(component, at)
+    rows[at] = text
+    if (!out.isTTY) return
+    // Up to the first row, and every row anew: nothing else writes meanwhile.
+    const up = rows.length - (at === rows.length - 1 && !drawn.has(component) ? 1 : 0)
+    out.write(
+      `${up > 0 ? `\x1B[${up}F` : ''}${rows.map((row) => `\x1B[2K${row.slice(0, out.columns - 1)}\n`).join('')}`,
+    )
+    drawn.add(component)
+  }
+  const drawn = new Set<string>()
+  return {
+    show(event) {
+      switch (event.event) {
+        case 'progress':
+          if (out.isTTY) print(event.component, barLine(event.component, event.bytes, event.total, ''))
+          return
+        case 'package': {
+          const line = barLine(
+            event.component,
+            event.bytes,
+            event.bytes,
+            `${event.version} from ${PLACES[event.source]}`,
+          )
+          print(event.component, line)
+          if (!out.isTTY) out.write(`${line}\n`)
+          return
+        }
+        case 'catalogue':
+        case 'recovered':
+        case 'retry':
+        case 'installed':
+        case 'rolled-back':
+        case 'refused':
+          out.write(`${eventText(event)}\n`)
+          rows.length = 0
+          places.clear()
+          drawn.clear()
+          return
+        case 'done':
+          out.write(doneText(event))
+      }
+    },
+  }
+}
+
+const PLACES = {
+  internet: 'the Internet',
+  peer: 'a peer',
+  cache: 'this machine’s cache',
+  kept: 'an interrupted run',
+} as const
+
+function barLine(component: string, bytes: number, total: number, rest: string): string {
+  const part = total === 0 ? 1 : Math.min(1, bytes / total)
+  const bar = '#'.repeat(Math.round(part * CELLS)).padEnd(CELLS, '.')
+  return `  ${component.padEnd(12)} [${bar}] ${formatBytes(bytes).padStart(8)} ${rest}`.trimEnd()
+}
+
+type Told = Exclude<UpdateEvent, { event: 'progress' | 'package' | 'done' }>
+
+export function eventText(event: Told): string {
+  switch (event.event) {
+    case 'catalogue': {
+      const { product, number, released, signer, needed, components } = event
+      return `${product} release ${number} of ${released}, signed by ${signer}: ${needed} of ${components} components are needed`
+    }
+    case 'recovered':
+      return `an interrupted update (${event.phase} ${event.id}) was brought to its end`
+    case 'retry':
+      return `${event.component}: a bad copy (${event.reason}: ${event.detail}); asking the origin server`
+    case 'installed':
+      return `installed ${event.id}${event.from === undefined ? '' : ` in the place of ${event.from}`}`
+    case 'rolled-back':
+      return `back to ${event.id ?? 'nothing installed'} from ${event.from}: ${event.reason}`
+    case 'refused':
+      return `refused (${event.reason}): ${event.detail}`
+  }
+}
+
+function doneText({ outcome, detail, received, installed }: RunResult): string {
+  const set = installed === undefined ? 'nothing is installed' : `installed: ${installed}`
+  return `${outcome}: ${outcome === 'refused' ? 'what was installed stays' : detail}; ${set}\n${receivedText(received)}`
+}
+
+/** What came over the WAN and what from peers. */
+function receivedText({ catalogue, internet, peer, cache, kept }: Received): string {
+  if (internet + peer + cache + kept === 0) return ''
+  const parts = [
+    `${formatBytes(internet + catalogue)} over the WAN (catalogue ${formatBytes(catalogue)})`,
+    `${formatBytes(peer)} from peers`,
+    ...(cache > 0 ? [`${formatBytes(cache)} from this machine’s cache`] : []),
+    ...(kept > 0 ? [`${formatBytes(kept)} kept from an interrupted run`] : []),
+  ]
+  return `received: ${parts.join(', ')}\n`
+}

@@ -1,0 +1,33 @@
+/** `ihave update now`: the running node checks its products at once. */
+import { parseArgs } from 'node:util'
+import { controlPath } from '../service/control.ts'
+import type { ProductResult } from '../service/product-updates.ts'
+import { checkUpdates } from '../service/remote-cache.ts'
+import { JSON_OPTION, type Command } from './command.ts'
+import { CONFIG_OPTION, configFrom } from './config-option.ts'
+import { EXIT } from './exit.ts'
+
+const OPTIONS = { ...CONFIG_OPTION, ...JSON_OPTION } as const
+
+export const updateNow: Command = {
+  about: 'makes the running node check its products now',
+  details: `The products are those of "updates" in the node's configuration. Exit code 1 means that one was refused.`,
+  options: OPTIONS,
+  run,
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS })
+  let isRefused = false
+  for await (const each of checkUpdates(controlPath(configFrom(values.config)))) {
+    isRefused ||= each.result === undefined || each.result.outcome === 'refused'
+    process.stdout.write(values.json ? `${JSON.stringify(each)}\n` : resultLine(each))
+  }
+  return isRefused ? EXIT.failed : EXIT.done
+}
+
+function resultLine({ name, result }: ProductResult): string {
+  if (result === undefined) return `${name}: it could not be checked; the node’s log says why\n`
+  const reason = result.reason === undefined ? '' : ` (${result.reason})`
+  return `${name}: ${result.outcome}${reason}: ${result.detail}\n`
+}

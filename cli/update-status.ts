@@ -1,0 +1,89 @@
+/** `ihave update status` and `history`: what is installed, what was refused, what happened. */
+import { parseArgs } from 'node:util'
+import { systemClock } from '../core/clock.ts'
+import { formatBytes, formatDuration } from '../core/units.ts'
+import type { HistoryEntry } from '../update/installer/history.ts'
+import type { InstalledSet, UpdaterState } from '../update/installer/installation.ts'
+import { JSON_OPTION, type Command, type Options } from './command.ts'
+import { EXIT } from './exit.ts'
+import { dateText } from './publish-options.ts'
+import { INTO_OPTION, installedIn } from './update-options.ts'
+
+const OPTIONS = { ...INTO_OPTION, ...JSON_OPTION } as const satisfies Options
+
+export const updateStatus: Command = {
+  about: 'what is installed, when it was checked, what was refused',
+  options: OPTIONS,
+  run: runStatus,
+}
+
+export const updateHistory: Command = {
+  about: 'what was installed, rolled back and refused',
+  options: OPTIONS,
+  run: runHistory,
+}
+
+async function runStatus(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS })
+  const { Installation } = await import('../update/installer/installation.ts')
+  const installation = new Installation(installedIn(values.into))
+  const [state, set] = [installation.state(), installation.current()]
+  const isInterrupted = installation.journal() !== undefined
+  const { remembered: _, ...told } = state
+  const answer = { ...told, installed: set ?? null, sets: installation.sets(), isInterrupted }
+  process.stdout.write(
+    values.json ? `${JSON.stringify(answer, undefined, 2)}\n` : statusText(state, set, isInterrupted),
+  )
+  return EXIT.done
+}
+
+function statusText(state: UpdaterState, set: InstalledSet | undefined, isInterrupted: boolean): string {
+  const { lastCheck, heldBack, refused, expiresAt, catalog } = state
+  const now = systemClock.wall()
+  const lines = [
+    set ? `${set.product} ${set.id} is installed` : 'nothing is installed',
+    ...(set?.components ?? []).map(({ component, version }) => `  ${component} ${version}`),
+    ...(catalog === undefined ? [] : [`catalogue  ${catalog}`]),
+    ...(lastCheck
+      ? [`checked    ${formatDuration(now - lastCheck.at)} ago: ${lastCheck.outcome}, ${lastCheck.detail}`]
+      : []),
+    ...(expiresAt !== undefined && expiresAt < now
+      ? [
+          `EXPIRED    the catalogue was valid until ${dateText(expiresAt)}: nobody can tell what is missing here`,
+        ]
+      : []),
+    ...(heldBack ? [`held back  release ${heldBack.number}: ${heldBack.reason}`] : []),
+    ...(isInterrupted ? ['interrupted: the next run brings it to its end'] : []),
+    ...Object.entries(refused).map(([reason, count]) => `refused    ${count} times: ${reason}`),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+async function runHistory(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS })
+  const [{ Installation }, { readHistory }] = await Promise.all([
+    import('../update/installer/installation.ts'),
+    import('../update/installer/history.ts'),
+  ])
+  const entries = readHistory(new Installation(installedIn(values.into)).history)
+  const lines = entries.map((entry) => (values.json ? JSON.stringify(entry) : entryText(entry)))
+  process.stdout.write(lines.map((line) => `${line}\n`).join(''))
+  return EXIT.done
+}
+
+function entryText(entry: HistoryEntry): string {
+  const at = dateText(entry.at)
+  switch (entry.kind) {
+    case 'installed': {
+      const components = entry.components
+        .map(({ component, version }) => `${component} ${version}`)
+        .join(', ')
+      const { internet = 0, peer = 0 } = entry.received
+      return `${at}  installed ${entry.id}: ${components} (${formatBytes(internet)} from the Internet, ${formatBytes(peer)} from peers)`
+    }
+    case 'rolled-back':
+      return `${at}  back to ${entry.id ?? 'nothing'} from ${entry.from}: ${entry.reason}`
+    case 'refused':
+      return `${at}  refused (${entry.reason}): ${entry.detail}`
+  }
+}

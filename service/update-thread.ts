@@ -1,0 +1,61 @@
+/**
+ * An update in a thread of its own: unpacking, digests and syncing would hold up the proxy. It goes through the node's own
+ * proxy, so that packages come from peers where they can.
+ */
+import { once } from 'node:events'
+import { getCompileCacheDir } from 'node:module'
+import { dirname } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import type { RunResult, UpdateEvent } from '../update/installer/events.ts'
+import type { ProductConfig } from './config-updates.ts'
+
+/** What the thread is given (update-worker.ts). */
+export interface ThreadTask {
+  readonly config: ProductConfig
+  readonly proxy: string
+}
+
+/** What it says. */
+export type ThreadMessage =
+  | { readonly kind: 'event'; readonly event: UpdateEvent }
+  | { readonly kind: 'result'; readonly result: RunResult }
+
+/** The sources run as they are, and what is built from them as well. */
+const PROGRAM = new URL(
+  import.meta.url.endsWith('.ts') ? './update-worker.ts' : './update-worker.js',
+  import.meta.url,
+)
+
+/** @throws Error where the thread fails, or was ended by `signal` */
+export async function updateInThread(
+  config: ProductConfig,
+  proxy: string,
+  emit: (event: UpdateEvent) => void,
+  signal: AbortSignal,
+): Promise<RunResult> {
+  const task: ThreadTask = { config, proxy }
+  const worker = new Worker(PROGRAM, { workerData: task, env: environment() })
+  const end = () => void worker.terminate()
+  signal.addEventListener('abort', end, { once: true })
+  let result: RunResult | undefined
+  worker.on('message', (message: ThreadMessage) => {
+    if (message.kind === 'event') emit(message.event)
+    else result = message.result
+  })
+  try {
+    await once(worker, 'exit')
+  } finally {
+    signal.removeEventListener('abort', end)
+  }
+  if (result === undefined) throw new Error('the update was ended before it was done')
+  return result
+}
+
+/** The thread loads what was compiled before, as the node does: half its start. It takes the variable away again. */
+function environment(): NodeJS.ProcessEnv {
+  const compiled = getCompileCacheDir()
+  return compiled === undefined ? process.env : { ...process.env, [COMPILE_CACHE]: dirname(compiled) }
+}
+
+/** What Node looks for when a thread starts. */
+export const COMPILE_CACHE = 'NODE_COMPILE_CACHE'

@@ -1,0 +1,26 @@
+/** The thread of an update (update-thread.ts). */
+import { parentPort, workerData } from 'node:worker_threads'
+import { systemClock } from '../core/clock.ts'
+import { commandRunner } from '../update/installer/command.ts'
+import { httpFetcher } from '../update/installer/fetcher.ts'
+import { update } from '../update/installer/updater.ts'
+import { productSettings } from './product-settings.ts'
+import { COMPILE_CACHE, type ThreadMessage, type ThreadTask } from './update-thread.ts'
+
+const { config, proxy } = workerData as ThreadTask
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+const say = (message: ThreadMessage) => parentPort?.postMessage(message)
+// For this thread, not for the owner's commands.
+delete process.env[COMPILE_CACHE]
+const fetcher = httpFetcher(proxy, systemClock)
+try {
+  const tools = {
+    clock: systemClock,
+    fetcher,
+    run: commandRunner(systemClock),
+    emit: (event: Extract<ThreadMessage, { kind: 'event' }>['event']) => say({ kind: 'event', event }),
+  }
+  say({ kind: 'result', result: await update(productSettings(config), tools) })
+} finally {
+  await fetcher.close()
+}

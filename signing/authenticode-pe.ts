@@ -1,0 +1,50 @@
+/**
+ * Where a program (PE) keeps its signature, and what that covers: everything but the checksum, the entry that points to
+ * the signature, and the signature. Read only; for files of others that pass through.
+ */
+import type { Embedded } from './authenticode.ts'
+import { readDerPrefix } from './der.ts'
+import { OID } from './oids.ts'
+import { demand } from './refusal.ts'
+
+const CERTIFICATE_TYPE_PKCS = 2
+/** Directory entries before that of certificates. */
+const CERTIFICATE_ENTRY = 4
+
+/** @throws Refusal unsigned, altered, malformed */
+export function portableSignature(file: Buffer): Embedded {
+  const { checksumAt, entryAt } = headerOf(file)
+  const [position, length] = [file.readUInt32LE(entryAt), file.readUInt32LE(entryAt + 4)]
+  demand(position !== 0 && length !== 0, 'unsigned', 'the program is not signed')
+  const isLast = position > entryAt && length > 8 && position + length === file.length
+  demand(isLast, 'altered', 'the signature is not at the end of the program')
+  const [size, type] = [file.readUInt32LE(position), file.readUInt16LE(position + 6)]
+  demand(type === CERTIFICATE_TYPE_PKCS, 'malformed', 'a signature of an unknown kind')
+  demand(size > 8 && length - size < 8 && size <= length, 'altered', 'bytes follow the signature')
+  const signature = readDerPrefix(file.subarray(position + 8, position + size)).whole
+  const padding = file.subarray(position + 8 + signature.length)
+  demand(padding.length < 16 && padding.every((byte) => byte === 0), 'altered', 'bytes follow the signature')
+  return {
+    signature,
+    covered: [
+      file.subarray(0, checksumAt),
+      file.subarray(checksumAt + 4, entryAt),
+      file.subarray(entryAt + 8, position),
+    ],
+    dataType: OID.peImageData,
+  }
+}
+
+function headerOf(file: Buffer): { readonly checksumAt: number; readonly entryAt: number } {
+  demand(file.length >= 0x40, 'malformed', 'a program that is cut off')
+  const at = file.readUInt32LE(0x3c)
+  const optionalAt = at + 24
+  const isWhole = at < file.length - 256 && file.subarray(at, at + 4).toString('latin1') === 'PE\0\0'
+  demand(isWhole, 'malformed', 'a program without its header')
+  const magic = file.readUInt16LE(optionalAt)
+  demand(magic === 0x10b || magic === 0x20b, 'malformed', 'a program of an unknown kind')
+  const directoriesAt = optionalAt + (magic === 0x20b ? 112 : 96)
+  const entries = file.readUInt32LE(directoriesAt - 4)
+  demand(entries > CERTIFICATE_ENTRY, 'unsigned', 'the program is not signed')
+  return { checksumAt: optionalAt + 64, entryAt: directoriesAt + CERTIFICATE_ENTRY * 8 }
+}

@@ -1,0 +1,156 @@
+/**
+ * The store of a virtual node: the product's store (cache/response-store.ts) over bodies that are views of the arrays
+ * that the files were published from, as long as they are that and nothing else. Ten thousand nodes that hold the same
+ * file hold one array.
+ */
+import type { Bodies } from '../cache/bodies.ts'
+import { CHUNK_BYTES } from '../cache/copy-reader.ts'
+import type { GrowingBytes } from '../cache/growing-bytes.ts'
+import { GrowingMemory } from '../cache/growing-memory.ts'
+import { MemoryIndex } from '../cache/memory-index.ts'
+import type { BodyDigests } from '../cache/piece-digests.ts'
+import type { FreedBody } from '../cache/response-index.ts'
+import { ResponseStore } from '../cache/response-store.ts'
+import type { Sha256 } from '../core/digest.ts'
+import { Fault } from '../core/fault.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { Store } from '../core/store.ts'
+import type { KnownBytes } from './known-bytes.ts'
+
+/** A store whose responses end with the process. `maxBytes` is its quota. */
+export function virtualStore(maxBytes: number, known: KnownBytes): Store {
+  return new ResponseStore(
+    { maxBytes, sweeps: false },
+    { index: new MemoryIndex(), bodies: new ViewedBodies(), log: () => {}, digester: known.digester },
+  )
+}
+
+class ViewedBodies implements Bodies {
+  readonly overheadBytes = 0
+  readonly #bodies = new Map<Sha256, Uint8Array>()
+
+  async start(): Promise<void> {}
+
+  async quiesce(): Promise<void> {}
+
+  async stop(): Promise<void> {}
+
+  async grow(): Promise<GrowingBytes> {
+    return new GrowingViews((name, bytes) => this.#bodies.set(name, bytes))
+  }
+
+  regrow(): undefined {}
+
+  async *read(body: BodyDigests, span: ByteSpan): AsyncGenerator<Uint8Array> {
+    const bytes = this.#bodies.get(body.sha256)
+    if (bytes === undefined) throw new Fault('STORE_FAILED', `body ${body.sha256} is gone`)
+    for (let at = span.start; at < span.end; at += CHUNK_BYTES)
+      yield bytes.subarray(at, Math.min(at + CHUNK_BYTES, span.end))
+  }
+
+  held(digest: Sha256): Uint8Array | undefined {
+    return this.#bodies.get(digest)
+  }
+
+  readAnew(body: BodyDigests): AsyncIterable<Uint8Array> {
+    return this.read(body, { start: 0, end: body.size })
+  }
+
+  settle(): void {}
+
+  async remove({ digest }: FreedBody): Promise<void> {
+    this.#bodies.delete(digest)
+  }
+
+  neighbours(): readonly FreedBody[] {
+    return []
+  }
+
+  recount(): void {}
+
+  async freeBytes(): Promise<number> {
+    return Infinity
+  }
+
+  async sweep(): Promise<void> {}
+}
+
+/** Everything written so far, as one view of somebody's array. */
+interface View {
+  readonly array: ArrayBufferLike
+  /** Where the body's first byte is in it. */
+  readonly origin: number
+}
+
+/** As long as every write is a view of one array, each at its own place, nothing is copied. */
+class GrowingViews implements GrowingBytes {
+  readonly #store: (name: Sha256, bytes: Uint8Array) => void
+  #view: View | undefined
+  #copied: GrowingMemory | undefined
+  #length = 0
+  #isRemoved = false
+
+  constructor(store: (name: Sha256, bytes: Uint8Array) => void) {
+    this.#store = store
+  }
+
+  async named(): Promise<string> {
+    return ''
+  }
+
+  readNow(span: ByteSpan): Uint8Array | undefined {
+    if (this.#isRemoved) return undefined
+    return this.#copied === undefined ? this.#viewed(span) : this.#copied.readNow(span)
+  }
+
+  async read(span: ByteSpan): Promise<Uint8Array> {
+    if (this.#isRemoved) throw new Fault('STORE_FAILED', 'the copy was discarded')
+    return this.#copied?.read(span) ?? this.#viewed(span)
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    if (this.#copied === undefined) {
+      this.#view ??= { array: bytes.buffer, origin: bytes.byteOffset - offset }
+      const { array, origin } = this.#view
+      const isInPlace = array === bytes.buffer && origin === bytes.byteOffset - offset && origin >= 0
+      if (isInPlace) this.#length = Math.max(this.#length, offset + bytes.length)
+      if (isInPlace) return
+      await this.#copy()
+    }
+    await this.#copied?.write(offset, bytes)
+  }
+
+  async clear(): Promise<void> {
+    this.#view = undefined
+    this.#copied = undefined
+    this.#length = 0
+  }
+
+  async keep(name: Sha256): Promise<undefined> {
+    if (this.#copied !== undefined) return this.#copied.keep(name)
+    this.#store(name, this.#viewed({ start: 0, end: this.#length }))
+  }
+
+  async rest(): Promise<void> {}
+
+  async remove(): Promise<void> {
+    this.#isRemoved = true
+    await this.clear()
+  }
+
+  hold(): () => void {
+    return () => {}
+  }
+
+  /** Bytes of another array have come: from here on the body has one of its own. */
+  async #copy(): Promise<void> {
+    this.#copied = new GrowingMemory(this.#store)
+    if (this.#length > 0) await this.#copied.write(0, this.#viewed({ start: 0, end: this.#length }))
+  }
+
+  #viewed({ start, end }: ByteSpan): Uint8Array {
+    if (this.#view === undefined) return new Uint8Array()
+    const { array, origin } = this.#view
+    return new Uint8Array(array, origin + start, Math.min(end, this.#length) - start)
+  }
+}

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { updateBars } from '../../cli/update-bars.ts'
+import type { UpdateEvent } from '../../update/installer/events.ts'
+
+const EVENTS: readonly UpdateEvent[] = [
+  {
+    event: 'catalogue',
+    product: 'ViruScan',
+    number: 7,
+    released: '200101131511',
+    bytes: 3000,
+    signer: 'Example',
+    expires: '2001-01-27T15:11:00Z',
+    components: 2,
+    needed: 2,
+  },
+  { event: 'progress', component: 'vsasap', bytes: 50_000, total: 100_000 },
+  { event: 'progress', component: 'engine', bytes: 10_000, total: 10_000 },
+  {
+    event: 'package',
+    component: 'engine',
+    version: '1',
+    url: 'e',
+    bytes: 10_000,
+    source: 'peer',
+    signature: 'verified',
+  },
+  {
+    event: 'package',
+    component: 'vsasap',
+    version: '2',
+    url: 'v',
+    bytes: 100_000,
+    source: 'internet',
+    signature: 'verified',
+  },
+  { event: 'installed', id: '200101131511-7', from: undefined },
+  {
+    event: 'done',
+    outcome: 'updated',
+    detail: '2 of 2 components were updated',
+    installed: '200101131511-7',
+    received: { catalogue: 3000, internet: 100_000, peer: 10_000, cache: 0, kept: 0 },
+  },
+]
+
+function shown(isTTY: boolean): string {
+  let text = ''
+  const out = { isTTY, columns: 80, write: (more: string) => (text += more) !== '' }
+  const bars = updateBars(out as unknown as NodeJS.WriteStream)
+  for (const event of EVENTS) bars.show(event)
+  return text
+}
+
+/** What a terminal shows at the end of all that was written to it. */
+function screen(written: string): readonly string[] {
+  const lines = ['']
+  let row = 0
+  // The escape character is written as a visible one.
+  const visible = written.replaceAll('\u001B', '␛')
+  for (const [token] of visible.matchAll(/␛\[(\d+)F|␛\[2K|\n|[^␛\n]+/g)) {
+    const up = /\[(\d+)F/.exec(token)?.[1]
+    if (up !== undefined) row -= Number(up)
+    else if (token === '␛[2K') lines[row] = ''
+    else if (token === '\n') lines[++row] ??= ''
+    else lines[row] += token
+  }
+  return lines
+}
+
+test('on a terminal each package has a bar of its own, which grows in its place', () => {
+  const lines = screen(shown(true))
+  assert.deepEqual(lines.slice(1, 3), [
+    '  vsasap       [########################]   100 kB 2 from the Internet',
+    '  engine       [########################]  10.0 kB 1 from a peer',
+  ])
+  assert.match(shown(true), /vsasap {7}\[############\.{12}\]/)
+})
+
+test('elsewhere there are lines without bars in the making, and the report of what came from where', () => {
+  const text = shown(false)
+  assert.ok(!text.includes('\u001B'))
+  assert.match(text, /^received: 103 kB over the WAN \(catalogue 3\.0 kB\), 10\.0 kB from peers$/m)
+  assert.match(text, /^updated: 2 of 2 components were updated; installed: 200101131511-7$/m)
+})

@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { failuresOf } from '../../sim/checks.ts'
+import { commandOf, figuresOf } from '../../sim/figures.ts'
+import { SITE_BYTES_PER_SECOND, type Play } from '../../sim/play.ts'
+import { PLAYS } from '../../sim/scenarios/all.ts'
+import { boot } from '../../sim/scenarios/boot.ts'
+import { simulate, type Watch } from '../../sim/simulate.ts'
+import { seedsOf } from './seeds.ts'
+
+const NODES = 10
+
+/** A gigabyte is for those who have time; but the two seconds in which all come must be few beside the download's. */
+const CROWD_BYTES = 30_000_000
+
+function parametersOf({ name }: Play, seed: number) {
+  return { seed, nodes: NODES, subnets: 1, ...(name === 'crowd' ? { bytes: CROWD_BYTES } : {}) }
+}
+
+describe('simulated scenarios: every check holds', () => {
+  for (const play of PLAYS) {
+    for (const seed of seedsOf([1, 2])) {
+      test(`${play.about} (${play.name}, seed ${seed})`, async () => {
+        const { failures } = await simulate(play, parametersOf(play, seed))
+        assert.deepEqual(failures, [], commandOf(play.name, parametersOf(play, seed)))
+      })
+    }
+  }
+})
+
+describe('a subnet of a hundred', () => {
+  test('that loses 5 % of all datagrams and wants one file gets one copy of it, for four datagrams per node', async () => {
+    // Small files, to be quick: their time says nothing.
+    const { completion: _, ...limits } = boot.limits
+    const { failures, figures } = await simulate(
+      { ...boot, limits },
+      {
+        seed: 1,
+        nodes: 100,
+        subnets: 1,
+        loss: 0.05,
+        bytes: 60_000,
+      },
+    )
+    assert.deepEqual(failures, [])
+    assert.equal(figures?.copies, 1)
+  })
+})
+
+describe('the simulation', () => {
+  test('goes the same way for the same seed, and another way for another one', async () => {
+    const once = async (seed: number) =>
+      (await simulate(boot, { seed, nodes: 6, subnets: 2, loss: 0.1 })).fingerprint
+    const first = await once(7)
+    assert.equal(await once(7), first)
+    assert.notEqual(await once(8), first)
+  })
+
+  test('says what does not hold, and a run that comes to no end', async () => {
+    const impatient: Play = { ...boot, limits: { copies: 0.5, packets: 0.1, busiest: 0.1 } }
+    const { failures } = await simulate(impatient, { seed: 1, nodes: 4, subnets: 1 })
+    assert.equal(failures.length, 3, failures.join('\n'))
+    const endless: Play = { ...boot, act: () => new Promise(() => {}), world: { patienceMs: 1000 } }
+    const stuck = await simulate(endless, { seed: 1, nodes: 2, subnets: 1 })
+    assert.match(stuck.failures.join('\n'), /nothing is left to happen|not done after/)
+  })
+
+  test('finds a request that ended wrong, or not at all', async () => {
+    const watch: Watch = {}
+    await simulate(boot, { seed: 1, nodes: 3, subnets: 1 }, watch)
+    const { stage } = watch
+    assert.ok(stage)
+    const [first, second] = stage.asked
+    assert.ok(first?.got && second)
+    first.got = { ...first.got, sha256: '0'.repeat(64) }
+    delete second.got
+    const failures = failuresOf(boot, stage, figuresOf(stage, SITE_BYTES_PER_SECOND))
+    assert.match(failures.join('\n'), /wrong bytes[\s\S]*no answer/)
+  })
+
+  test('says the command that replays a run', () => {
+    assert.equal(
+      commandOf('boot', { seed: 7, nodes: 40, subnets: 2, loss: 0.05 }),
+      'npm run simulate -- --scenario boot --nodes 40 --subnets 2 --seed 7 --loss 0.05',
+    )
+  })
+})

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { rotate } from '../../update/publisher/rotate.ts'
+import { AT, DAY, outcomeOf, world } from './world.ts'
+
+const COMMAND = { words: ['check'], limitMs: 1000 }
+
+test('a product is installed, brought up to date, and left alone when nothing is new', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['4.5.1', 'old'], engine: ['1.0', 'engine'] })
+  assert.equal(outcomeOf(await w.update()), 'updated')
+  assert.deepEqual([w.installed('vsasap'), w.installed('engine')], ['old', 'engine'])
+  w.now += DAY
+  w.publish({ vsasap: ['4.5.2', 'new'] })
+  w.asked.length = 0
+  assert.equal(outcomeOf(await w.update()), 'updated')
+  // Only what changed is fetched; the catalogue is always asked of the origin server.
+  assert.deepEqual(w.asked, ['myupdate.cab fresh', 'vsasap.200101141511.cab'])
+  assert.deepEqual([w.installed('vsasap'), w.installed('engine')], ['new', 'engine'])
+  assert.equal(outcomeOf(await w.update()), 'up-to-date')
+})
+
+test('packages have unique names by the minute of release, and another minute where one is taken', (t) => {
+  const w = world(t)
+  const names = ['4.5.1', '4.5.2', '4.5.3'].map(
+    (version) => w.publish({ vsasap: [version, version] }).packages[0]?.url,
+  )
+  assert.deepEqual(names, ['vsasap.200101131511.cab', 'vsasap.200101131512.cab', 'vsasap.200101131513.cab'])
+})
+
+test('check says what is needed and installs nothing', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['4.5.1', 'old'] })
+  const { outcome, needed } = await w.update({}, 'check')
+  assert.deepEqual(
+    [outcome, needed],
+    ['needed', [{ component: 'vsasap', version: '4.5.1', installed: undefined }]],
+  )
+  assert.equal(w.installed('vsasap'), undefined)
+  assert.deepEqual(w.asked, ['myupdate.cab fresh'])
+})
+
+test('a component that is no longer published is no longer installed', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'a'], engine: ['1', 'b'] })
+  await w.update()
+  assert.equal(outcomeOf(await w.update({ components: ['vsasap'] })), 'updated')
+  assert.deepEqual([w.installed('vsasap'), w.installed('engine')], ['a', undefined])
+})
+
+test('a file that was changed by hand is fetched again', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'right'] })
+  await w.update()
+  writeFileSync(join(w.into, 'current/vsasap/vsasap.dat'), 'wrong')
+  assert.equal(outcomeOf(await w.update()), 'updated')
+  assert.equal(w.installed('vsasap'), 'right')
+})
+
+test('a check command that fails puts the old set back, and that release is not tried again by itself', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  await w.update()
+  w.publish({ vsasap: ['2', 'broken'] })
+  w.commands = (_, folder) =>
+    readFileSync(join(folder, 'vsasap/vsasap.dat'), 'utf8') === 'broken'
+      ? { kind: 'failed', detail: 'the engine does not load' }
+      : { kind: 'done' }
+  const failed = await w.update({ checkCommand: COMMAND })
+  assert.deepEqual([failed.reason, w.installed('vsasap')], ['check-failed', 'old'])
+  assert.match(failed.detail, /the engine does not load/)
+  assert.equal(outcomeOf(await w.update({ checkCommand: COMMAND })), 'held-back')
+  assert.equal(outcomeOf(await w.update({ checkCommand: COMMAND, isAgain: true })), 'check-failed')
+  w.publish({ vsasap: ['3', 'mended'] })
+  assert.equal(outcomeOf(await w.update({ checkCommand: COMMAND })), 'updated')
+  assert.equal(w.installed('vsasap'), 'mended')
+})
+
+test('an install command runs for the new set, and again for the old one when it fails', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  const ran: string[] = []
+  w.commands = (_, folder) => {
+    ran.push(folder.slice(folder.lastIndexOf('/') + 1))
+    return ran.length === 2 ? { kind: 'failed', detail: 'no' } : { kind: 'done' }
+  }
+  await w.update({ installCommand: COMMAND })
+  w.publish({ vsasap: ['2', 'new'] })
+  assert.equal(outcomeOf(await w.update({ installCommand: COMMAND })), 'install-failed')
+  assert.deepEqual(ran, ['200101131511-1', '200101131512-2', '200101131511-1'])
+  assert.equal(w.installed('vsasap'), 'old')
+})
+
+test('rollback goes to the set before, which stays until there is a newer release', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  await w.update()
+  w.publish({ vsasap: ['2', 'new'] })
+  await w.update()
+  assert.equal((await w.rollback()).outcome, 'rolled-back')
+  assert.equal(w.installed('vsasap'), 'old')
+  assert.equal(outcomeOf(await w.update()), 'held-back')
+  await assert.rejects(w.rollback(), /no former set/)
+  w.publish({ vsasap: ['3', 'newest'] })
+  await w.update()
+  assert.equal(w.installed('vsasap'), 'newest')
+})
+
+test('only so many former sets stay', async (t) => {
+  const w = world(t)
+  for (const version of ['1', '2', '3', '4', '5']) {
+    w.publish({ vsasap: [version, version] })
+    await w.update({ keep: 2 })
+  }
+  assert.equal(readdirSync(join(w.into, 'versions')).length, 3)
+})
+
+for (const role of ['timestamp', 'snapshot', 'targets', 'root', 'catalog', 'packages'] as const)
+  test(`a new key for ${role} is followed, also by machines that know only an older one`, async (t) => {
+    const w = world(t)
+    w.publish({ vsasap: ['1', 'old'] })
+    await w.update()
+    const early = w.installation.state()
+    for (let times = 0; times < 3; times++) rotate(w.site, w.keys, role, AT)
+    w.publish({ vsasap: ['2', 'new'] })
+    assert.equal(outcomeOf(await w.update()), 'updated', JSON.stringify(early.refused))
+    assert.equal(w.installed('vsasap'), 'new')
+    // A new machine has only publisher.pem, which names the very first key of the root.
+    const fresh = { ...w, into: join(w.into, '../fresh') }
+    assert.equal(outcomeOf(await w.update({ into: fresh.into })), 'updated')
+  })
+
+test('refreshing keeps machines believing, with the online keys alone', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  await w.update()
+  w.now += 20 * DAY
+  assert.equal(outcomeOf(await w.update()), 'expired-catalogue')
+  renameSync(join(w.keys, 'offline'), join(w.keys, 'vault'))
+  w.refresh()
+  assert.equal(outcomeOf(await w.update()), 'up-to-date')
+})
+
+test('what an interrupted run left is tidied, and what was fetched is not fetched again', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'one'], engine: ['1', 'two'] })
+  w.tamper = (name) => (name.startsWith('vsasap') ? Buffer.from('nothing') : undefined)
+  assert.equal(outcomeOf(await w.update()), 'malformed')
+  w.tamper = () => undefined
+  w.asked.length = 0
+  const { received } = await w.update()
+  assert.ok(received.kept > 0)
+  assert.deepEqual(w.asked, ['myupdate.cab fresh', 'vsasap.200101131511.cab'])
+  assert.deepEqual(readdirSync(w.installation.downloads), [])
+  assert.ok(!existsSync(join(w.into, '.ihave/journal.json')))
+})

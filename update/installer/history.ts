@@ -1,0 +1,46 @@
+/** What happened, one line of JSON each, for people and programs. A line that a power cut left half is passed over. */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import type { RefusalReason } from '../refused.ts'
+import type { InstalledSet } from './installation.ts'
+
+export type HistoryEntry = { /** Milliseconds since 1970. */ readonly at: number } & (
+  | {
+      readonly kind: 'installed'
+      readonly id: string
+      readonly from: string | undefined
+      readonly components: readonly { readonly component: string; readonly version: string }[]
+      /** Bytes by where they came from. */
+      readonly received: Readonly<Record<string, number>>
+    }
+  | {
+      readonly kind: 'rolled-back'
+      readonly id: string | undefined
+      readonly from: string
+      readonly reason: string
+    }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly detail: string }
+)
+
+export function appendHistory(path: string, entry: HistoryEntry): void {
+  appendFileSync(path, `${JSON.stringify(entry)}\n`, { flush: true })
+}
+
+/** The oldest first. */
+export function readHistory(path: string): readonly HistoryEntry[] {
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .flatMap((line) => parsed(line))
+}
+
+function parsed(line: string): readonly HistoryEntry[] {
+  try {
+    return line === '' ? [] : [JSON.parse(line)]
+  } catch {
+    return []
+  }
+}
+
+export function componentsOf({ components }: InstalledSet): { component: string; version: string }[] {
+  return components.map(({ component, version }) => ({ component, version }))
+}

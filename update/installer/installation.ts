@@ -1,0 +1,194 @@
+/**
+ * What is installed below one folder:
+ *
+ *     current -> versions/200101131511-7     what applications use; switched by one rename
+ *     versions/200101131511-7/               a whole set: every component's files, and set.json
+ *     .ihave/                                what the updater remembers
+ */
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { basename, join } from 'node:path'
+import { syncFolder, writeDurably } from '../files.ts'
+import type { RefusalReason } from '../refused.ts'
+import type { Remembered } from '../tuf/trusted.ts'
+
+export const SET_FILE = 'set.json'
+
+/** A whole set, as it was installed. */
+export interface InstalledSet {
+  readonly format: 1
+  readonly id: string
+  readonly product: string
+  readonly released: string
+  readonly number: number
+  readonly components: readonly InstalledComponent[]
+}
+
+export interface InstalledComponent {
+  readonly component: string
+  readonly version: string
+  /** Of the package. */
+  readonly sha256: string
+  readonly files: readonly InstalledFile[]
+}
+
+export interface InstalledFile {
+  /** Below the set's folder, with `/`. */
+  readonly name: string
+  readonly size: number
+  readonly sha256: string
+  readonly isExecutable: boolean
+}
+
+/** What is remembered between runs. */
+export interface UpdaterState {
+  readonly format: 1
+  readonly catalog?: string
+  readonly product?: string
+  readonly remembered?: Remembered
+  /** When the catalogue expires that was seen last, in milliseconds since 1970. */
+  readonly expiresAt?: number
+  readonly lastCheck?: { readonly at: number; readonly outcome: string; readonly detail: string }
+  /** A release that was rolled back: not installed again by itself. */
+  readonly heldBack?: { readonly number: number; readonly reason: string }
+  readonly refused: Readonly<Partial<Record<RefusalReason, number>>>
+}
+
+/** What is under way, so that the next run can end it. */
+export type Journal =
+  /** `versions/<id>` is being made; nobody uses it. */
+  | { readonly phase: 'staging'; readonly id: string }
+  /** `current` may point to either; the new set is not confirmed yet. */
+  | {
+      readonly phase: 'confirming'
+      readonly id: string
+      readonly from: string | undefined
+      readonly kind: 'update' | 'rollback'
+    }
+
+export class Installation {
+  readonly folder: string
+
+  constructor(folder: string) {
+    this.folder = folder
+  }
+
+  /** Makes what is missing. */
+  prepare(): void {
+    mkdirSync(this.versions, { recursive: true })
+    mkdirSync(this.downloads, { recursive: true, mode: 0o700 })
+  }
+
+  get versions(): string {
+    return join(this.folder, 'versions')
+  }
+
+  get downloads(): string {
+    return join(this.#private, 'downloads')
+  }
+
+  get lock(): string {
+    return join(this.#private, 'lock')
+  }
+
+  get history(): string {
+    return join(this.#private, 'history.jsonl')
+  }
+
+  get #private(): string {
+    return join(this.folder, '.ihave')
+  }
+
+  get #link(): string {
+    return join(this.folder, 'current')
+  }
+
+  set(id: string): string {
+    return join(this.versions, id)
+  }
+
+  /** The name of the set that `current` points to. */
+  currentId(): string | undefined {
+    const isLink = lstatSync(this.#link, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+    return isLink ? basename(readlinkSync(this.#link)) : undefined
+  }
+
+  current(): InstalledSet | undefined {
+    const id = this.currentId()
+    return id === undefined ? undefined : this.readSet(id)
+  }
+
+  /** `undefined` where there is no whole set of that name. */
+  readSet(id: string): InstalledSet | undefined {
+    return readJson(join(this.set(id), SET_FILE))
+  }
+
+  /** Names of the sets that are whole, the oldest first. */
+  sets(): readonly string[] {
+    return existsSync(this.versions)
+      ? readdirSync(this.versions)
+          .filter((name) => !name.startsWith('.'))
+          .toSorted()
+      : []
+  }
+
+  /** One rename: whoever looks sees the old set or the new one. */
+  switchTo(id: string): void {
+    const aside = join(this.folder, '.current.new')
+    rmSync(aside, { force: true })
+    symlinkSync(join('versions', id), aside)
+    renameSync(aside, this.#link)
+    syncFolder(this.folder)
+  }
+
+  /** Before anything was installed there is no link. */
+  unlink(): void {
+    rmSync(this.#link, { force: true })
+    syncFolder(this.folder)
+  }
+
+  /** Removes what an interrupted run left, and sets that are not to be kept. */
+  tidy(keep: ReadonlySet<string>): void {
+    for (const name of existsSync(this.versions) ? readdirSync(this.versions) : [])
+      if (!keep.has(name)) rmSync(join(this.versions, name), { recursive: true, force: true })
+    rmSync(join(this.folder, '.current.new'), { force: true })
+  }
+
+  state(): UpdaterState {
+    return readJson(join(this.#private, 'state.json')) ?? { format: 1, refused: {} }
+  }
+
+  remember(change: Partial<UpdaterState>): void {
+    writeDurably(
+      join(this.#private, 'state.json'),
+      `${JSON.stringify({ ...this.state(), ...change }, undefined, 2)}\n`,
+    )
+  }
+
+  journal(): Journal | undefined {
+    return readJson(join(this.#private, 'journal.json'))
+  }
+
+  begin(journal: Journal): void {
+    writeDurably(join(this.#private, 'journal.json'), JSON.stringify(journal))
+  }
+
+  end(): void {
+    rmSync(join(this.#private, 'journal.json'), { force: true })
+    syncFolder(this.#private)
+  }
+}
+
+// Written by this program, whole or not at all (files.ts).
+function readJson(path: string) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+}

@@ -1,0 +1,188 @@
+/** Makes a whole set in a folder of its own: new packages unpacked, unchanged components copied, everything synced. */
+import { createHash, type Hash } from 'node:crypto'
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { unpack, type Cabinet, type CabinetFile } from '../../signing/cabinet/read.ts'
+import { CABINET_INFO } from '../../signing/cabinet-info.ts'
+import type { Catalogue, CataloguePackage } from '../catalogue.ts'
+import { syncFolder, writeSynced } from '../files.ts'
+import { insist, Refused } from '../refused.ts'
+import { payload } from './open-package.ts'
+import {
+  SET_FILE,
+  type InstalledComponent,
+  type InstalledFile,
+  type InstalledSet,
+  type Installation,
+} from './installation.ts'
+
+/** Where a component of the new set comes from. */
+export type Part =
+  | { readonly kind: 'package'; readonly wanted: CataloguePackage; readonly cabinet: Cabinet }
+  /** As it is installed. */
+  | {
+      readonly kind: 'unchanged'
+      readonly wanted: CataloguePackage
+      readonly installed: InstalledComponent
+      readonly from: string
+    }
+
+/**
+ * @throws Refused unsafe-name where two files of the set have one name; disk where it cannot be written. What had been
+ *   written is removed at the next run.
+ */
+export function stageSet(
+  installation: Installation,
+  id: string,
+  catalogue: Catalogue,
+  parts: readonly Part[],
+): InstalledSet {
+  const aside = join(installation.versions, `.new-${id}`)
+  rmSync(aside, { recursive: true, force: true })
+  checkNames(parts)
+  mkdirSync(aside)
+  const components = parts.map((part) => stagePart(aside, installation, part))
+  const { product, released, number } = catalogue
+  const set: InstalledSet = { format: 1, id, product, released, number, components }
+  writeSynced(join(aside, SET_FILE), `${JSON.stringify(set)}\n`)
+  syncFolders(aside)
+  rmSync(installation.set(id), { recursive: true, force: true })
+  renameSync(aside, installation.set(id))
+  syncFolder(installation.versions)
+  return set
+}
+
+/** Whether the files of an installed component are still what was installed. */
+export function isIntact(folder: string, { files }: InstalledComponent): boolean {
+  return files.every(({ name, sha256 }) => {
+    try {
+      return (
+        createHash('sha256')
+          .update(readFileSync(join(folder, name)))
+          .digest('hex') === sha256
+      )
+    } catch {
+      return false
+    }
+  })
+}
+
+/** Where a package's file lies in the set. */
+function placed({ install }: CataloguePackage, name: string): string {
+  return install.into === '.' ? name : `${install.into}/${name}`
+}
+
+/** Compared as systems do that do not know upper case. A name that is another's folder is one, too. */
+function checkNames(parts: readonly Part[]): void {
+  const names = parts.flatMap((part) =>
+    part.kind === 'package'
+      ? payload(part.cabinet).map(({ name }) => placed(part.wanted, name))
+      : part.installed.files.map(({ name }) => name),
+  )
+  const files = new Set([SET_FILE])
+  const folders = new Set<string>()
+  for (const name of names.map((each) => each.toLowerCase())) {
+    const parents = name.split('/').map((_, at, all) => all.slice(0, at).join('/'))
+    const isFree = !files.has(name) && !folders.has(name) && !parents.some((parent) => files.has(parent))
+    insist(isFree, 'unsafe-name', `two files of the set have the name ${name}`)
+    files.add(name)
+    for (const parent of parents) folders.add(parent)
+  }
+}
+
+function stagePart(aside: string, installation: Installation, part: Part): InstalledComponent {
+  const { component, version, sha256 } = part.wanted
+  const files =
+    part.kind === 'package'
+      ? unpackInto(aside, part.wanted, part.cabinet)
+      : copyInto(aside, installation, part)
+  return { component, version, sha256, files }
+}
+
+function copyInto(
+  aside: string,
+  installation: Installation,
+  part: Extract<Part, { kind: 'unchanged' }>,
+): readonly InstalledFile[] {
+  for (const file of part.installed.files) {
+    const writing = beginFile(aside, file.name, file.isExecutable)
+    addBytes(writing, readFileSync(join(installation.set(part.from), file.name)))
+    const { sha256 } = endFile(writing)
+    insist(sha256 === file.sha256, 'disk', `${file.name} changed while it was copied`)
+  }
+  return part.installed.files
+}
+
+function unpackInto(aside: string, wanted: CataloguePackage, cabinet: Cabinet): readonly InstalledFile[] {
+  const files: InstalledFile[] = []
+  let current: CabinetFile | undefined
+  let writing: Writing | undefined
+  const finish = () => {
+    if (writing) files.push(endFile(writing))
+    writing = undefined
+  }
+  for (const { file, bytes } of unpack(cabinet)) {
+    if (file.name === CABINET_INFO) continue
+    if (file !== current) {
+      finish()
+      current = file
+      writing = beginFile(aside, placed(wanted, file.name), file.isExecutable)
+    }
+    if (writing) addBytes(writing, bytes)
+  }
+  finish()
+  return files
+}
+
+interface Writing {
+  readonly file: number
+  readonly name: string
+  readonly isExecutable: boolean
+  readonly hash: Hash
+  size: number
+}
+
+/** Never follows a link and never replaces a file: the folder is new, so either would be somebody else's work. */
+function beginFile(aside: string, name: string, isExecutable: boolean): Writing {
+  const path = join(aside, name)
+  try {
+    mkdirSync(dirname(path), { recursive: true })
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0)
+    const file = openSync(path, flags, 0o644)
+    if (isExecutable) fchmodSync(file, 0o755)
+    return { file, name, isExecutable, hash: createHash('sha256'), size: 0 }
+  } catch (cause) {
+    throw new Refused('disk', `${name} cannot be written: ${String(cause)}`, { cause })
+  }
+}
+
+function addBytes(writing: Writing, bytes: Buffer): void {
+  writing.hash.update(bytes)
+  writing.size += bytes.length
+  for (let at = 0; at < bytes.length;) at += writeSync(writing.file, bytes, at)
+}
+
+function endFile({ file, name, isExecutable, hash, size }: Writing): InstalledFile {
+  fsyncSync(file)
+  closeSync(file)
+  return { name, size, isExecutable, sha256: hash.digest('hex') }
+}
+
+/** From the innermost outwards. */
+function syncFolders(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) syncFolders(join(folder, entry.name))
+  syncFolder(folder)
+}

@@ -1,0 +1,125 @@
+/** `ihave publish init`: keys, certificates, the first root, an empty folder for a web server. */
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { mkdirSync, readFileSync } from 'node:fs'
+import { Fault } from '../../core/fault.ts'
+import { isIssuedBy, readPemCertificates, type Certificate } from '../../signing/certificate.ts'
+import { checkKey } from '../../signing/algorithms.ts'
+import { issueCertificate } from '../../signing/issue.ts'
+import type { SigningIdentity } from '../../signing/sign.ts'
+import { rootKeyPem } from '../trust-file.ts'
+import { ROLES } from '../tuf/metadata.ts'
+import {
+  loadKey,
+  makeKeyFolder,
+  newCertificateKey,
+  newTufKey,
+  saveIdentity,
+  saveKey,
+  saveTrust,
+  type CertificateKeyKind,
+  type Signer,
+} from './key-folder.ts'
+import { writeRoot } from './root.ts'
+import { hasSite, saveSite } from './site.ts'
+
+/** Files of a certificate and its private key, in PEM. The certificate's file may hold those above it, too. */
+export interface OwnCertificate {
+  readonly certificate: string
+  readonly privateKey: string
+}
+
+export interface InitSettings {
+  readonly product: string
+  readonly keys: string
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly kind: CertificateKeyKind
+  /** Absent: a trial certificate is made. */
+  readonly own: OwnCertificate | undefined
+  /** For the catalogue, where another signs it than the packages. */
+  readonly ownCatalog: OwnCertificate | undefined
+}
+
+const YEAR_MS = 365 * 86_400_000
+
+/** @throws Fault BAD_REQUEST where the folder is one already, or a certificate does not do */
+export function initSite(folder: string, settings: InitSettings): void {
+  if (hasSite(folder)) throw new Fault('BAD_REQUEST', `${folder} is a publisher's folder already`)
+  const { product, keys, own, ownCatalog } = settings
+  if (!/^[\p{L}\p{N}][^\p{Cc}]{0,79}$/u.test(product))
+    throw new Fault('BAD_REQUEST', `--product: expected a name of up to 80 characters, got "${product}"`)
+  mkdirSync(folder, { recursive: true })
+  makeKeyFolder(keys)
+  const trusted = own ? ownCertificates(keys, own, ownCatalog ?? own) : trialCertificates(settings)
+  for (const role of ROLES) saveKey(keys, role, newTufKey())
+  saveTrust(keys, trusted, rootKeyPem(loadKey(keys, 'root')))
+  const versions = { root: 1, targets: 0, snapshot: 0, timestamp: 0 }
+  saveSite(folder, {
+    format: 1,
+    product,
+    versions,
+    released: undefined,
+    expiresAt: undefined,
+    packages: [],
+    staged: [],
+  })
+  writeRoot(folder, keys, 1, settings.at, [loadKey(keys, 'root')])
+}
+
+/** An authority of its own, and one certificate each for packages and catalogue. @returns what is to be trusted */
+function trialCertificates({ product, keys, at, kind }: InitSettings): readonly Certificate[] {
+  const key = newCertificateKey(kind)
+  const notBefore = at - 3_600_000
+  const name = `${product} trial authority`
+  const request = { name, key, notBefore, notAfter: at + 10 * YEAR_MS, role: 'authority' } as const
+  const certificate = issueCertificate(request)
+  saveKey(keys, 'authority', key)
+  for (const signer of ['packages', 'catalog'] as const)
+    saveIdentity(keys, signer, trialSigner(signer, product, kind, at, { key, certificate }))
+  return [certificate]
+}
+
+/** For a trial, and for a new key in its place. */
+export function trialSigner(
+  signer: Signer,
+  product: string,
+  kind: CertificateKeyKind,
+  at: number,
+  authority: Pick<SigningIdentity, 'key' | 'certificate'>,
+): SigningIdentity {
+  const key = newCertificateKey(kind)
+  const times = { notBefore: at - 3_600_000, notAfter: at + 3 * YEAR_MS }
+  const request = { name: `${product} ${signer}`, key, ...times, role: 'codeSigning' } as const
+  return { key, certificate: issueCertificate(request, authority), chain: [] }
+}
+
+function ownCertificates(
+  keys: string,
+  own: OwnCertificate,
+  ownCatalog: OwnCertificate,
+): readonly Certificate[] {
+  const packages = readOwn(own)
+  const catalog = readOwn(ownCatalog)
+  saveIdentity(keys, 'packages', packages.identity)
+  saveIdentity(keys, 'catalog', catalog.identity)
+  const isSame = packages.top.fingerprint === catalog.top.fingerprint
+  return isSame ? [packages.top] : [packages.top, catalog.top]
+}
+
+/** @returns the topmost certificate of the file apart: it is what updaters trust */
+function readOwn({ certificate: file, privateKey }: OwnCertificate) {
+  const certificates = readPemCertificates(readFileSync(file, 'utf8'))
+  const [certificate] = certificates
+  if (certificate === undefined) throw new Fault('BAD_REQUEST', `${file}: expected a certificate in PEM`)
+  const key = createPrivateKey(readFileSync(privateKey, 'utf8'))
+  checkKey(key)
+  if (!createPublicKey(key).equals(certificate.key))
+    throw new Fault('BAD_REQUEST', `${privateKey} is not the key of the certificate in ${file}`)
+  const top = certificates.at(-1) ?? certificate
+  const isChain = certificates
+    .slice(1)
+    .every((issuer, at) => isIssuedBy(certificates[at] ?? certificate, issuer))
+  if (!isChain)
+    throw new Fault('BAD_REQUEST', `${file}: expected each certificate to be issued by the next one`)
+  return { top, identity: { key, certificate, chain: certificates.slice(1, -1) } }
+}
