@@ -74,14 +74,14 @@ test(
     assert.equal(sourceOf(await curl(first.proxy, url)), 'internet')
     const got = await curl(second.proxy, url)
     assert.deepEqual([sourceOf(got), sha256(got.body)], ['peer', sha256(body)])
-    assert.equal(origin.count(url), 1)
+    assert.equal(origin.count(url, 'GET'), 1)
 
     // The proof goes on with the copy: the one that fetched it from the Internet is gone.
     await first.node.kill('SIGTERM')
     assert.equal(await first.node.exit, 0)
     const passedOn = await curl(third.proxy, url)
     assert.deepEqual([sourceOf(passedOn), sha256(passedOn.body)], ['peer', sha256(body)])
-    assert.equal(origin.count(url), 1)
+    assert.equal(origin.count(url, 'GET'), 1)
 
     // Without a node, on its files; the others learn of it when it is back.
     await site(first, 'revoke', 'second')
