@@ -130,6 +130,8 @@ export class Retrieval implements InquiryOwner {
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
   #expectation: Promise<Expectation> | undefined
+  /** What members vouch for of the copy that is coming. */
+  #attested: Expectation = NO_EXPECTATION
   /** What the origin server publishes, once it has been asked. */
   #published: Promise<Expectation> | undefined
   #inquiry: Inquiry | undefined
@@ -526,7 +528,27 @@ export class Retrieval implements InquiryOwner {
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
-    return isOriginAlone ? NO_EXPECTATION : this.#expectOfPeers()
+    if (isOriginAlone) return NO_EXPECTATION
+    const expectation = await this.#expectOfPeers()
+    return expectation.kind === 'attestable' ? this.#attestedBy(source) : expectation
+  }
+
+  /**
+   * What members of the site vouch for (V4). Only whole copies have that proof; what goes on from the origin server is held
+   * against what began it, and bytes of two versions are never joined.
+   */
+  async #attestedBy(source: Source): Promise<Expectation> {
+    if (source.kind === 'internet') return this.#attested
+    if (source.kind === 'in-progress') return NO_EXPECTATION
+    const { location } = source.offer
+    const question = { ...this.request, location }
+    const found = await this.#components.verifier.attested?.(question).catch(() => NO_EXPECTATION)
+    const known = this.#attested
+    const isOther =
+      found?.kind === 'digest' && known.kind === 'digest' && found.digest.hex !== known.digest.hex
+    if (found === undefined || (isOther && this.#arrival.heldBytes > 0)) return NO_EXPECTATION
+    this.#attested = found
+    return found
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {
