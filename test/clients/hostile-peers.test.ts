@@ -168,7 +168,10 @@ test('a shunned peer is not asked for its bytes again', { skip }, async () => {
   const peer = await lyingPeer(address, whole(() => uniqueBody(SIZE))(uniqueBody(1)))
   const reply = await curl(node.proxyAddress, origin.putByHash(uniqueBody(SIZE)))
   assert.equal(sourceOf(reply), 'internet')
-  assert.deepEqual([peer.asked.length, peer.requests()], [1, 0])
+  // A question is said twice while it waits (docs/protocol.md), and is one question.
+  assert.ok(peer.asked.length >= 1)
+  assert.equal(new Set(peer.asked).size, 1)
+  assert.equal(peer.requests(), 0)
   await leaves(peer, address)
 })
 
