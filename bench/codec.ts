@@ -1,6 +1,13 @@
 /** Service packets read and written. */
+import { seededRandom } from '../core/random.ts'
+import { systemClock, type EpochMs } from '../core/clock.ts'
+import type { Address } from '../core/transport.ts'
 import { decode, encode, padded } from '../peering/codec.ts'
 import type { NodeId, RequestId, RequestPacket, ResponsePacket } from '../peering/packets.ts'
+import { newAuthorityKey, newMemberKey, privateText, siteIdOf } from '../site/keys.ts'
+import { Membership } from '../site/membership.ts'
+import { packetSeal } from '../site/packet-seal.ts'
+import { makePass, PASS_MS } from '../site/pass.ts'
 import type { Benchmark, Case } from './measure.ts'
 
 /** Packets for one figure. */
@@ -36,6 +43,34 @@ const answer = encode(response) ?? new Uint8Array()
 const malformed = question.slice(0, -1)
 const garbage = new Uint8Array(question.length).fill(0x2e)
 
+const STARTED_AT = systemClock.wall()
+const member = membership()
+const HERE = '10.0.0.1' as Address
+/** However long the benchmark takes, its packets are of this moment. */
+const STANDING = { ...systemClock, wall: () => STARTED_AT }
+const seal = () =>
+  packetSeal({ clock: STANDING, random: seededRandom(1), address: HERE, membership: () => member })
+const signed = seal().seal(answer)
+
+function membership(): Membership {
+  const authority = newAuthorityKey()
+  const key = newMemberKey()
+  const site = siteIdOf(authority.publicKey)
+  const from = systemClock.wall()
+  const until = (from + PASS_MS) as EpochMs
+  const pass = makePass({ site, key: key.publicKey, name: 'bench', from, until }, authority)
+  const secret = { epoch: 1, key: '00'.repeat(32) }
+  const record = { name: 'bench', authority: authority.publicKey, key: privateText(key.key), pass, secret }
+  return new Membership({ ...record, denyList: undefined }, systemClock)
+}
+
+/** As a member reads it whose question it answers; each time as if it had not been heard before. */
+function readSigned(): void {
+  const opened = seal().open(signed, HERE)
+  decode(opened.document)
+  if (opened.signer([]).kind !== 'member') throw new Error('the signature should be right')
+}
+
 export const codec: Benchmark = {
   name: 'codec',
   about: `Microseconds for one service packet, from ${PACKETS} of each. A node hears every question of its LAN, so reading is the cost that grows with the LAN; garbage is what an attacker sends.`,
@@ -50,6 +85,9 @@ export const codec: Benchmark = {
         packets('read an answer', () => decode(answer)),
         packets('refuse a question cut short', () => decode(malformed)),
         packets('refuse garbage', () => decode(garbage)),
+        packets('read a signed answer to an open question', readSigned),
+        packets('read a signed answer to nothing', () => decode(seal().open(signed, HERE).document)),
+        packets('sign an answer', () => seal().seal(answer)),
         packets('write a question', () => encode(request)),
         packets('write an answer', () => encode(response)),
       ],

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- [--rounds 5] [--group name]… [names…]`: runs the benchmarks, prints their tables, writes
- * bench/results/. With `--group` only those groups, and nothing is written.
+ * `npm run bench -- [--rounds 5] [--group name]… [--case name]… [names…]`: runs the benchmarks, prints their tables, writes
+ * bench/results/. With `--group` or `--case` only those, and nothing is written.
  */
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,8 @@ import { aptCold } from './apt-cold.ts'
 import { codec } from './codec.ts'
 import { join as joining } from './join.ts'
 import { hit } from './hit.ts'
-import { measureGroup, type Benchmark, type GroupResult } from './measure.ts'
+import { lan } from './lan.ts'
+import { measureGroup, type Benchmark, type Case, type GroupResult } from './measure.ts'
 import { questions } from './questions.ts'
 import { groupText, overviewText, thisMachine, writeResults } from './report.ts'
 import { speed } from './speed.ts'
@@ -33,15 +34,18 @@ const BENCHMARKS: readonly Benchmark[] = [
   crowd,
   classics,
   soak,
+  lan,
 ]
 
 const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     group: { type: 'string', multiple: true, default: [] },
+    case: { type: 'string', multiple: true, default: [] },
     requests: { type: 'string', default: '100000' },
     seconds: { type: 'string', default: '300' },
     seed: { type: 'string' },
+    nodes: { type: 'string', default: '20' },
     results: { type: 'string', default: join(import.meta.dirname, 'results') },
   },
   allowPositionals: true,
@@ -66,7 +70,7 @@ async function run(benchmark: Benchmark): Promise<void> {
   await inWorkspace(async (workspace) => {
     for await (const group of benchmark.groups(workspace)) {
       if (values.group.length > 0 && !values.group.includes(group.name)) continue
-      const result = await measureGroup(group, rounds)
+      const result = await measureGroup({ ...group, cases: group.cases.filter(isWanted) }, rounds)
       console.log(`${groupText(result)}\n`)
       results.push(result)
     }
@@ -74,7 +78,12 @@ async function run(benchmark: Benchmark): Promise<void> {
   if (benchmark.overview !== undefined) console.log(`${overviewText(benchmark.overview, results)}\n`)
   const isBroken = results.some(({ bounds }) => bounds.some(({ holds }) => !holds))
   if (benchmark.isStrict === true && isBroken) process.exitCode = 1
-  if (values.group.length === 0) writeResults(values.results, benchmark, machine, results)
+  if (values.group.length === 0 && values.case.length === 0)
+    writeResults(values.results, benchmark, machine, results)
+}
+
+function isWanted({ name }: Case): boolean {
+  return values.case.length === 0 || values.case.includes(name)
 }
 
 async function inWorkspace(
@@ -89,7 +98,12 @@ async function inWorkspace(
   try {
     const { requests, seconds, seed = String(systemRandom.uint32()) } = values
     const soakLimits = { requests: Number(requests), seconds: Number(seconds), seed: Number(seed) }
-    await work({ directory, atEnd: (undo) => void undos.push(undo), soak: soakLimits })
+    await work({
+      directory,
+      atEnd: (undo) => void undos.push(undo),
+      soak: soakLimits,
+      nodes: Number(values.nodes),
+    })
   } finally {
     for (const undo of undos.toReversed()) await undo()
   }

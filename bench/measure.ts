@@ -61,6 +61,8 @@ export interface Workspace {
   readonly atEnd: (undo: () => unknown) => void
   /** How much the soak asks for at most, and the seed of its mix. */
   readonly soak: { readonly requests: number; readonly seconds: number; readonly seed: number }
+  /** Machines on the LAN of `lan`. */
+  readonly nodes: number
 }
 
 /** One figure of one case over all rounds. */

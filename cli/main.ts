@@ -23,6 +23,14 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'update status': async () => (await import('./update-status.ts')).updateStatus,
   'update history': async () => (await import('./update-status.ts')).updateHistory,
   'update rollback': async () => (await import('./update-rollback.ts')).updateRollback,
+  'site init': async () => (await import('./site.ts')).siteInit,
+  'site invite': async () => (await import('./site.ts')).siteInvite,
+  'site join': async () => (await import('./site.ts')).siteJoin,
+  'site leave': async () => (await import('./site.ts')).siteLeave,
+  'site revoke': async () => (await import('./site.ts')).siteRevoke,
+  'site status': async () => (await import('./site.ts')).siteStatus,
+  'site backup': async () => (await import('./site.ts')).siteBackup,
+  'site restore': async () => (await import('./site.ts')).siteRestore,
 }
 
 async function main(args: readonly string[]): Promise<number> {

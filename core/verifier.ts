@@ -6,14 +6,18 @@ import type { TargetUri } from './target-uri.ts'
 
 /** What a copy from a peer must show, known before any peer is believed. */
 export type Expectation =
-  /** A digest from the URL (V1), from an index that the machine trusts (V2), or that the origin server publishes (V3). */
+  /**
+   * A digest from the URL (V1), from an index that the machine trusts (V2), that the origin server publishes (V3), or
+   * that members of the site vouch for (V4). */
   | {
       readonly kind: 'digest'
-      readonly rung: 'V1' | 'V2' | 'V3'
+      readonly rung: 'V1' | 'V2' | 'V3' | 'V4'
       readonly digest: Digest
       /** Bytes of the body, where the index says so. */
       readonly size?: number
     }
+  /** Members of the site may vouch for it (V4): known once a peer has it. */
+  | { readonly kind: 'attestable'; readonly rung: 'V4' }
   /** The origin server may publish a digest (V3): worth a question to it once a peer has the file. */
   | { readonly kind: 'askable'; readonly rung: 'V3' }
   /** The application verifies for itself (V5): accept, deliver, watch for a retry. */
@@ -22,7 +26,7 @@ export type Expectation =
   | { readonly kind: 'none'; readonly rung: 'V6' }
 
 export type Verdict =
-  | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V3' | 'V5' }
+  | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V3' | 'V4' | 'V5' }
   | { readonly kind: 'refused'; readonly reason: string }
 
 /** A resource of which the origin server is asked for a digest. */
@@ -42,6 +46,17 @@ export interface Candidate {
   digest(algorithm: DigestAlgorithm): Promise<string>
 }
 
+/** A resource of which a peer has a copy. */
+export interface AttestedQuestion {
+  readonly uri: TargetUri
+  /** The target as the application wrote it, and what its request has for the origin server. */
+  readonly target: string
+  readonly fields: Fields
+  readonly policy: Policy
+  /** Where the peer has it. */
+  readonly location: string
+}
+
 export interface Verifier {
   /** Once there is somebody whose copies are to be verified. Never fails. */
   start(): Promise<void>
@@ -54,5 +69,7 @@ export interface Verifier {
   knownDigest(uri: TargetUri, policy: Policy): Digest | undefined
   /** The SHA-256 of a stored body with this digest, by whatever name it came. */
   bodyWith(digest: Digest): Sha256 | undefined
+  /** What becomes of an expectation that is `attestable`, now that a peer has the file; absent: nothing. */
+  attested?(question: AttestedQuestion): Promise<Expectation>
   verify(expectation: Expectation, candidate: Candidate): Promise<Verdict>
 }

@@ -36,7 +36,7 @@ export interface AnswersComponents {
   readonly clock: Clock
   readonly random: Random
   readonly copies: LocalCopies
-  readonly sender: Pick<PacketSender, 'sendBytes' | 'count'>
+  readonly sender: Pick<PacketSender, 'sendBytes' | 'count' | 'overhead'>
   /** The URL by which peers reach a local alias of this node. */
   readonly locationOf: (alias: LocalAlias | undefined) => string | undefined
   /** A peer was told that this node is downloading what it asked for. */
@@ -49,6 +49,8 @@ interface Answer {
   readonly from: Address
   /** Bytes that the answer may take: never more than the question took. */
   readonly limitBytes: number
+  /** Who signed the question can read a signature. */
+  readonly isSealed: boolean
   state: AnswerState<LocalOffer>
   cancelWake: CancelTimer
 }
@@ -70,16 +72,23 @@ export class Answers {
     this.#open.clear()
   }
 
-  /** "I need" was heard in a datagram of `bytes` bytes. */
-  request(packet: RequestPacket, from: Address, bytes: number): void {
+  /** "I need" was heard in a datagram of `bytes` bytes, signed or not. */
+  request(packet: RequestPacket, from: Address, bytes: number, isSigned: boolean): void {
     const key = keyOf(packet, from)
     if (!this.#settings.serve || this.#open.has(key)) return
-    if (this.#open.size >= MAX_ANSWERS) return this.#components.sender.count('dropped: too many questions')
-    const limitBytes = Math.max(bytes, PLAIN_ANSWER_BYTES)
-    const answer: Answer = { packet, from, limitBytes, state: initialAnswer, cancelWake: () => {} }
+    const { sender } = this.#components
+    if (this.#open.size >= MAX_ANSWERS) return sender.count('dropped: too many questions')
+    const limitBytes = Math.max(bytes, PLAIN_ANSWER_BYTES) - (isSigned ? sender.overhead : 0)
+    const terms = { packet, from, limitBytes, isSealed: isSigned }
+    const answer: Answer = { ...terms, state: initialAnswer, cancelWake: () => {} }
     this.#open.set(key, answer)
     const maxDelayMs = Math.min(packet.maxDelayMs ?? PLAIN_MAX_DELAY_MS, LONGEST_DELAY_MS)
     this.#dispatch(answer, { kind: 'request', maxDelayMs })
+  }
+
+  /** Whether a question of this kind waits for its answer. */
+  isOpen(packet: EndRequestPacket, from: Address): boolean {
+    return this.#open.has(keyOf(packet, from))
   }
 
   /** "I found" was heard. */
@@ -136,7 +145,7 @@ export class Answers {
     if (location === undefined) return
     const packet = { ...common, ...told, type: 'response', location, version: undefined } as const
     const bytes = fit(packet, answer.limitBytes)
-    if (bytes) sender.sendBytes('response', answer.from, bytes)
+    if (bytes) sender.sendBytes('response', answer.from, bytes, answer.isSealed)
   }
 
   #sendDownloading(answer: Answer, offer: LocalOffer): void {
@@ -148,7 +157,7 @@ export class Answers {
       .map((location) => encode({ ...common, type: 'downloading', location }))
       .find((each) => each !== undefined && each.length <= answer.limitBytes)
     if (!bytes) return
-    sender.sendBytes('downloading', answer.from, bytes)
+    sender.sendBytes('downloading', answer.from, bytes, answer.isSealed)
     onAsked(resource, answer.from)
   }
 

@@ -10,7 +10,14 @@ import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
 import type { Address } from '../core/transport.ts'
-import { answerPeer, HEALTH, SUMMARY_PATH, type FileRequest, type SharedFiles } from './peer-answer.ts'
+import {
+  answerPeer,
+  HEALTH,
+  SITE_PATHS,
+  SUMMARY_PATH,
+  type FileRequest,
+  type SharedFiles,
+} from './peer-answer.ts'
 
 export { answerPeer, type FileRequest, type SharedFile, type SharedFiles } from './peer-answer.ts'
 
@@ -141,7 +148,7 @@ export class FileServer {
     const peer = socket.remoteAddress ?? ''
     try {
       const answer = answerPeer(this.#files, requestOf(request, response), authoritiesOf(socket))
-      const isFile = url !== HEALTH && url !== SUMMARY_PATH
+      const isFile = url !== HEALTH && url !== SUMMARY_PATH && !url.startsWith(SITE_PATHS)
       const isUpload = answer.body !== undefined && answer.status < 300 && isFile
       if (isUpload) this.#uploads++
       const { bytes } = await writeAnswer(response, answer)

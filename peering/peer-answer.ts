@@ -34,6 +34,8 @@ export interface SharedFiles {
   open(alias: LocalAlias): SharedFile | undefined
   /** What is held here, in a few bytes, and where that stands; absent: nothing is told. */
   summary?(): { readonly standing: Edition; readonly bytes: Uint8Array } | undefined
+  /** A small text of the site's, below `/site/`: what it says is signed. */
+  document?(path: string): string | undefined
 }
 
 export interface FileRequest {
@@ -51,6 +53,9 @@ export interface FileRequest {
 export const HEALTH = '/health'
 export const SUMMARY_PATH = '/summary'
 
+/** What a site's members tell each other. */
+export const SITE_PATHS = '/site/'
+
 /** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
 export const PEER_FIELD = 'Ihave-Node'
 
@@ -67,11 +72,19 @@ export function answerPeer(files: SharedFiles, request: FileRequest, authorities
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD']])
   if (target === HEALTH) return plain(200, 'ok', [], method)
   if (target === SUMMARY_PATH && hasField(fields, PEER_FIELD)) return summaryAnswer(files, method)
+  if (target.startsWith(SITE_PATHS) && hasField(fields, PEER_FIELD))
+    return documentAnswer(files, target, method)
   const alias = /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
   const file = alias === undefined ? undefined : files.open(alias)
   return file
     ? fileAnswer(closedOnce(file, request.signal), request)
     : plain(404, 'no such alias', [], method)
+}
+
+function documentAnswer(files: SharedFiles, path: string, method: string): Answer {
+  const text = files.document?.(path)
+  if (text === undefined) return plain(404, 'no such document', [], method)
+  return plain(200, text, [], method)
 }
 
 function summaryAnswer(files: SharedFiles, method: string): Answer {

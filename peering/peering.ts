@@ -15,12 +15,17 @@ import { decode, encode, padded, type Decoded } from './codec.ts'
 import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
+import { MemberWords } from './member-words.ts'
+import { noSeal, type OpenedDatagram, type PacketSeal, type Signer } from './packet-seal.ts'
 import { PacketSender, type Counters } from './packet-sender.ts'
 import { MAX_PADDED_BYTES, MIN_REQUEST_BYTES } from './packets.ts'
 import type {
+  ApplicationPacket,
+  Extras,
   LocalAlias,
   NodeId,
   RequestId,
+  PresencePacket,
   RequestPacket,
   ResponsePacket,
   ServicePacket,
@@ -60,6 +65,24 @@ export interface PeeringComponents {
   readonly onStaleSummary?: (place: SummaryPlace) => void
   /** The first packet of another node has come: from now on there is somebody. Called once. */
   readonly onFirstPeer?: () => void
+  /** The signatures of a site; absent: there is none. */
+  readonly seal?: PacketSeal
+  /** A packet of a type that is not ours has come (R2.2), or a member's presence: what the site makes of it. */
+  readonly onSiteWord?: (word: SiteWord) => void
+}
+
+/** A packet that a site, or an application, is told of. */
+export interface SiteWord {
+  readonly packet: ApplicationPacket | PresencePacket
+  readonly from: Address
+  readonly signer: Signer
+  /** Of the datagram: no answer may be longer. */
+  readonly bytes: number
+}
+
+export interface Member {
+  readonly member: string
+  readonly address: Address
 }
 
 export class Peering {
@@ -73,6 +96,8 @@ export class Peering {
   readonly #answers: Answers
   readonly #presence: Presence
   readonly #rivals: Rivals
+  readonly #seal: PacketSeal
+  readonly #words = new MemberWords()
   readonly advertising: Advertising
   readonly peers = new PeerTable()
   readonly counters: Counters = new Map()
@@ -86,12 +111,14 @@ export class Peering {
     this.#admit = intake(settings.intake ?? DEFAULT_INTAKE)
     this.#decode = components.decode ?? decode
     this.#rivals = new Rivals(settings.node)
-    const sender = new PacketSender(components.transport, this.counters)
+    this.#seal = components.seal ?? noSeal
+    const sender = new PacketSender(components.transport, this.counters, this.#seal)
     this.#sender = sender
     const { clock, random, onStaleSummary: onStale = () => {} } = components
     this.advertising = new Advertising(settings.node, { clock, random, sender, onStale })
     const summary = () => (settings.serve ? this.advertising.own.standing : undefined)
-    this.#presence = new Presence(settings, { ...components, peers: this.peers, sender, summary })
+    const siteWords = () => this.#seal.presence()
+    this.#presence = new Presence(settings, { ...components, peers: this.peers, sender, summary, siteWords })
     this.#downloads = new AnnouncedDownloads({ clock: components.clock, sender })
     this.#answers = new Answers(settings, {
       ...components,
@@ -132,6 +159,32 @@ export class Peering {
   summaryRenewed(keys: readonly ResourceKey[]): void {
     this.advertising.own.renew(keys)
     this.#presence.say()
+  }
+
+  /** Members of the site that were heard, with where they serve files; the most recent last. */
+  members(): readonly Member[] {
+    const now = this.#components.clock.monotonic()
+    return this.#words.live(now).map(({ member, address }) => ({ member, address }))
+  }
+
+  /** Sends a packet of another type than ours (R2.2), to everybody or to one. */
+  say(name: string, extras: Extras, to?: Address): void {
+    const { node } = this.#settings
+    const packet: ApplicationPacket = {
+      type: 'application',
+      name,
+      id: this.#newId(),
+      node,
+      nonce: undefined,
+      extras,
+    }
+    if (to === undefined) this.#sender.broadcast(packet)
+    else this.#sender.send(to, packet)
+  }
+
+  /** What this node says of itself has changed. @param reply whether the others are to say the same of themselves. */
+  sayPresence(reply: boolean): void {
+    this.#presence.say(reply)
   }
 
   /** Whether a node that is alive now has said that it serves files there. */
@@ -231,7 +284,8 @@ export class Peering {
     if (!this.#isRunning) return
     const { from, bytes, at } = datagram
     if (!this.#admit(from, at)) return this.#sender.count('dropped: too many')
-    const decoded = this.#decode(bytes)
+    const opened = this.#seal.open(bytes, from)
+    const decoded = this.#decode(opened.document)
     if (decoded.kind === 'malformed') return this.#sender.count(`dropped: ${decoded.reason}`)
     const { packet } = decoded
     if (packet.node === this.#settings.node) {
@@ -239,14 +293,61 @@ export class Peering {
       if (from !== this.#components.transport.address) this.#sender.count('dropped: own ID from elsewhere')
       return
     }
-    const refusal = this.#refusal(packet, from)
+    const signer = this.#signerOf(packet, opened, from)
+    const refusal = this.#refusal(packet, from) ?? this.#forgery(packet, signer, datagram)
     if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
     this.#sender.count(`heard: ${packet.type}`)
     this.#noteFirstPeer()
-    this.#presence.heard(from, packet, at)
+    this.#presence.heard(from, packet, at, signer.kind === 'member')
     // A shunned peer is not believed; it is answered all the same.
     if (isClaim(packet) && this.#components.isShunned(from)) return
-    this.#handle(packet, datagram)
+    this.#handle(packet, datagram, opened.isSigned)
+    if (packet.type === 'application' || packet.type === 'presence')
+      this.#components.onSiteWord?.({ packet, from, signer, bytes: bytes.length })
+  }
+
+  /** Verifying takes six times as long as reading, so it is done only where the word matters. */
+  #signerOf(packet: ServicePacket, opened: OpenedDatagram, from: Address): Signer {
+    if (!opened.isSigned) return UNSIGNED
+    return this.#matters(packet, from) ? opened.signer(packet.extras) : UNREAD
+  }
+
+  #matters(packet: ServicePacket, from: Address): boolean {
+    switch (packet.type) {
+      // Whoever asks is answered alike, and what is in the question is not believed.
+      case 'request':
+        return false
+      case 'end-request':
+        return this.#answers.isOpen(packet, from)
+      case 'response':
+        return this.#asked.has(packet.id)
+      case 'downloading':
+      case 'download-complete':
+      case 'download-failed':
+        return (this.#asked.concerning(packet)?.length ?? 0) > 0
+      case 'presence':
+      case 'advertise':
+      case 'application':
+        return true
+    }
+  }
+
+  /** Why this cannot be the word of the node that it names. */
+  #forgery(packet: ServicePacket, signer: Signer, { from, at }: Datagram): string | undefined {
+    const { node } = packet
+    switch (signer.kind) {
+      case 'refused':
+        return signer.reason
+      case 'member': {
+        const isIts =
+          node === undefined || this.#words.signed(node, { member: signer.member, address: from, at })
+        return isIts ? undefined : 'another member’s node'
+      }
+      case 'stranger':
+        if (signer.reason !== UNSIGNED.reason) this.#sender.count(`a stranger’s word: ${signer.reason}`)
+        if (signer === UNREAD || packet.type === 'request') return undefined
+        return this.#words.memberOf(node, at) === undefined ? undefined : 'a member’s word unsigned'
+    }
   }
 
   #noteFirstPeer(): void {
@@ -260,11 +361,11 @@ export class Peering {
     return claimsForeignPlace(packet, from) ? 'foreign location' : undefined
   }
 
-  #heardRequest(packet: RequestPacket, from: Address, bytes: number): void {
+  #heardRequest(packet: RequestPacket, from: Address, bytes: number, isSigned: boolean): void {
     const { node, href } = packet
     const isBelieved = node !== undefined && !this.#components.isShunned(from)
     if (isBelieved) this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
-    this.#answers.request(packet, from, bytes)
+    this.#answers.request(packet, from, bytes, isSigned)
   }
 
   #heardResponse(packet: ResponsePacket, from: Address): void {
@@ -276,10 +377,10 @@ export class Peering {
     inquiry.heardResponse(offerOf(packet, from))
   }
 
-  #handle(packet: ServicePacket, { from, bytes, at }: Datagram): void {
+  #handle(packet: ServicePacket, { from, bytes, at }: Datagram, isSigned: boolean): void {
     switch (packet.type) {
       case 'request':
-        return this.#heardRequest(packet, from, bytes.length)
+        return this.#heardRequest(packet, from, bytes.length, isSigned)
       case 'end-request':
         return this.#answers.endRequest(packet, from)
       case 'response':
@@ -319,6 +420,10 @@ export class Peering {
     return asked
   }
 }
+
+const UNSIGNED = { kind: 'stranger', reason: 'unsigned' } as const
+/** Signed, but of no consequence here. */
+const UNREAD = { kind: 'stranger', reason: 'unsigned' } as const
 
 /** For questions that nobody is asked. */
 const UNASKED: InquirySender = { request() {}, endRequest() {} }

@@ -11,7 +11,7 @@ import type { Random } from '../core/random.ts'
 import type { Address } from '../core/transport.ts'
 import type { Edition } from './own-summary.ts'
 import type { PacketSender } from './packet-sender.ts'
-import type { NodeId, PresencePacket, RequestId, ServicePacket } from './packets.ts'
+import type { Extras, NodeId, PresencePacket, RequestId, ServicePacket } from './packets.ts'
 import { autoTiming, type PeerTable, type Timing, type TimingSettings } from './peer-table.ts'
 
 export interface PresenceSettings extends TimingSettings {
@@ -23,7 +23,9 @@ export interface PresenceComponents {
   readonly clock: Clock
   readonly random: Random
   readonly peers: PeerTable
-  readonly sender: Pick<PacketSender, 'send' | 'broadcast' | 'broadcasts'>
+  readonly sender: Pick<PacketSender, 'send' | 'sendPlain' | 'broadcast' | 'broadcasts'>
+  /** What a site has to say beside it; absent: nothing. */
+  readonly siteWords?: () => Extras
   /** Where this node's summary stands; `undefined`: it offers nothing. */
   readonly summary: () => Edition | undefined
 }
@@ -87,9 +89,9 @@ export class Presence {
     this.#timers.clear()
   }
 
-  /** What this node tells of itself has changed. */
-  say(): void {
-    if (this.#running) this.#broadcast(SAY_ONLY)
+  /** What this node tells of itself has changed. @param reply whether the others are to say the same of themselves. */
+  say(reply = false): void {
+    if (this.#running) this.#broadcast({ ...SAY_ONLY, reply })
   }
 
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */
@@ -110,13 +112,13 @@ export class Presence {
     return timing && this.#settings.maxDelayMs === 'auto' ? brief(timing) : timing
   }
 
-  /** Every packet tells that its sender is alive. */
-  heard(from: Address, packet: ServicePacket, at: Monotonic): void {
+  /** Every packet tells that its sender is alive. @param isMember of the same site: then the site's words go along. */
+  heard(from: Address, packet: ServicePacket, at: Monotonic, isMember: boolean): void {
     const { peers } = this.#components
     if (packet.type === 'presence' && packet.leaving) return peers.left(packet.node)
     const filePort = packet.type === 'presence' ? packet.filePort : undefined
     const isNew = peers.heard(from, packet.node, at, filePort)
-    if (packet.type === 'presence') this.#onPresence(from, packet, at)
+    if (packet.type === 'presence') this.#onPresence(from, packet, at, isMember)
     if (packet.node === undefined) return
     const isWorthKnowing = isNew && this.#measuresMore(at)
     if (isWorthKnowing || this.#isDue(packet, packet.node, at)) this.#ping(from, packet.node)
@@ -137,10 +139,10 @@ export class Presence {
     return isPeriodic && isMeasured && peers.needsMeasuring(node, at, REMEASURE_MS)
   }
 
-  #onPresence(from: Address, packet: PresencePacket, at: Monotonic): void {
+  #onPresence(from: Address, packet: PresencePacket, at: Monotonic, isMember: boolean): void {
     this.#measure(from, packet, at)
     if (!packet.reply) return
-    const reply = () => this.#components.sender.send(from, this.#packet({ ...SAY_ONLY, nonce: packet.nonce }))
+    const reply = () => this.#reply(from, packet.nonce, isMember)
     if (packet.nonce !== undefined) reply()
     else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, this.#unlessHeard(reply))
   }
@@ -152,6 +154,14 @@ export class Presence {
     return () => {
       if (sender.broadcasts === before) reply()
     }
+  }
+
+  /** Never longer than the question (V§4): a stranger's has no room for a signature, and no use for it. */
+  #reply(to: Address, nonce: string | undefined, isMember: boolean): void {
+    const { sender } = this.#components
+    const packet = this.#packet({ ...SAY_ONLY, nonce })
+    if (isMember) sender.send(to, packet)
+    else sender.sendPlain(to, { ...packet, extras: [] })
   }
 
   #measure(from: Address, { node, nonce }: PresencePacket, at: Monotonic): void {
@@ -197,7 +207,8 @@ export class Presence {
     const { node, filePort } = this.#settings
     const id = this.#components.random.uint32() as RequestId
     const summary = this.#components.summary()
-    return { type: 'presence', id, node, filePort, summary, extras: [], ...what }
+    const extras = this.#components.siteWords?.() ?? []
+    return { type: 'presence', id, node, filePort, summary, extras, ...what }
   }
 }
 

@@ -48,7 +48,7 @@ export function readElement(bytes: Uint8Array): ServiceElement | Malformed {
   if (text === undefined) return malformed('not-utf-8')
   const markup = text.replace(DECLARATION, '')
   if (/<[!?]/.test(markup)) return malformed('markup-declaration')
-  return wellFormed(markup) ?? parse(markup)
+  return readPlainForm(markup) ?? wellFormed(markup) ?? parse(markup)
 }
 
 /** Writes one element; names and values must be such as `readElement` returns. */
@@ -79,6 +79,26 @@ function utf8(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined // the only thing that a fatal decoder throws for
   }
+}
+
+/** What `writeElement` writes, in ASCII: XML has no other reading of it. */
+const PLAIN_FORM = /^<service(?: [A-Za-z][\w.-]{0,63}="[ !#-;=?-~]*")*\/>$/
+const PLAIN_ATTRIBUTE = / ([\w.-]+)="([^"]*)"/g
+
+/**
+ * Nearly every datagram has this form, and in a storm every node hears hundreds: it costs a fraction of the XML library's
+ * two passes. @returns `undefined` for everything that has to be looked at more closely, and for all that is refused.
+ */
+function readPlainForm(markup: string): ServiceElement | undefined {
+  if (!PLAIN_FORM.test(markup)) return undefined
+  const attributes = new Map<string, string>()
+  for (const [, name = '', value = ''] of markup.matchAll(PLAIN_ATTRIBUTE)) {
+    const text = resolveValue(value)
+    if (text === undefined || UNPRINTABLE.test(text)) return undefined
+    if (!ATTRIBUTE_NAME.test(name) || attributes.has(name)) return undefined
+    attributes.set(name, text)
+  }
+  return { kind: 'element', attributes }
 }
 
 /** An XML declaration that says nothing which we do not do. */

@@ -66,6 +66,8 @@ export interface Attempt {
   readonly signal: AbortSignal
   /** A peer may stay silent, or drip, for this long, in ms. */
   readonly patienceMs: number
+  /** Whether a growing copy has a reason to be silent. */
+  readonly excuse: () => boolean
 }
 
 /** A growing copy grows as its source does; less than this in a period is a stall. */
@@ -323,10 +325,10 @@ export class Arrival {
   async #openPeer(
     source: Exclude<Source, { kind: 'internet' }>,
     from: number,
-    { patienceMs, signal }: Attempt,
+    { patienceMs, signal, excuse }: Attempt,
     expectation: Expectation,
   ): Promise<OpenedSource> {
-    const route = this.#routeTo(source, patienceMs)
+    const route = this.#routeTo(source, patienceMs, excuse)
     this.#route = route
     const opened = await route.open(from, signal)
     this.#checkSize(opened.size, expectation)
@@ -338,10 +340,20 @@ export class Arrival {
     for (const server of this.#route?.servers ?? []) this.contributors.add(server)
   }
 
-  #routeTo(source: Exclude<Source, { kind: 'internet' }>, patienceMs: number): PeerRoute {
+  #routeTo(
+    source: Exclude<Source, { kind: 'internet' }>,
+    patienceMs: number,
+    excuse: () => boolean,
+  ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
-    const relayPace: Pace = { periodMs: patienceMs, leastBytes: LEAST_GROWING_BYTES, code: 'PEER_STALLED' }
-    const pace = source.kind === 'peer' ? { ...relayPace, leastBytes: LEAST_WHOLE_BYTES } : relayPace
+    const relayPace: Pace = {
+      periodMs: patienceMs,
+      leastBytes: LEAST_GROWING_BYTES,
+      code: 'PEER_STALLED',
+      excuse,
+    }
+    const whole: Pace = { periodMs: patienceMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
+    const pace = source.kind === 'peer' ? whole : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, onDetour: () => this.#noteServers() })

@@ -9,7 +9,12 @@ export interface Pace {
   /** … at least this many bytes come, or the rest of the body. */
   readonly leastBytes: number
   readonly code: FaultCode
+  /** Whether there is a reason for the silence, asked again every `EXCUSED_MS`; absent: there is none. */
+  readonly excuse?: () => boolean
 }
+
+/** Who is excused is waited for so much longer, in ms. */
+export const EXCUSED_MS = 100
 
 /**
  * The chunks of `body` as long as they keep the pace.
@@ -25,7 +30,7 @@ export async function* keepingPace(
   let bytes = 0
   try {
     for (;;) {
-      const next = await within(chunks.next(), periodEnd - clock.monotonic(), clock, pace)
+      const next = await excusing(chunks.next(), periodEnd - clock.monotonic(), clock, pace)
       if (next.done) return
       bytes += next.value.length
       yield next.value
@@ -35,6 +40,21 @@ export async function* keepingPace(
     }
   } finally {
     void Promise.resolve(chunks.return?.()).catch(() => {}) // a body that was given up has no more to say
+  }
+}
+
+/** As `within`, but for a reason the time is longer. */
+async function excusing<T>(promise: Promise<T>, ms: number, clock: Clock, pace: Pace): Promise<T> {
+  let isSettled = false
+  const settle = () => void (isSettled = true)
+  promise.then(settle, settle)
+  for (let waitMs = ms; ; waitMs = EXCUSED_MS) {
+    try {
+      return await within(promise, waitMs, clock, pace)
+    } catch (error) {
+      if (isSettled) return promise // at the last moment, or with an error of its own
+      if (pace.excuse?.() !== true) throw error
+    }
   }
 }
 

@@ -35,6 +35,7 @@ import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
+import { EXCUSED_MS } from './pace.ts'
 import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -88,6 +89,15 @@ export const PEER_PATIENCE_MS = 900
 /** One peer may stay silent, or drip, for this long, in ms. */
 export const PEER_STALL_MS = 500
 
+/** A downloader's word about itself counts for so long, in ms: it says it every half second. */
+const FRESH_PROGRESS_MS = 600
+
+/** Bytes that a downloader may have and its readers not yet: they are on their way. */
+const NEAR_BYTES = 128 * 1024
+
+/** So long a downloader is waited for on its own word, in ms; again when it has sent more. */
+export const MOST_EXCUSED_MS = 2000
+
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
 const BREAK_MS = 650
 
@@ -120,6 +130,8 @@ export class Retrieval implements InquiryOwner {
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
   #expectation: Promise<Expectation> | undefined
+  /** What members vouch for of the copy that is coming. */
+  #attested: Expectation = NO_EXPECTATION
   /** What the origin server publishes, once it has been asked. */
   #published: Promise<Expectation> | undefined
   #inquiry: Inquiry | undefined
@@ -139,6 +151,10 @@ export class Retrieval implements InquiryOwner {
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
   #saidAgainAt = -Infinity
+  #progressAt = -Infinity
+  #excusedMs = 0
+  /** Bytes that were held when it began to count. */
+  #excusedAt = 0
   /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
   #isToCut = false
   #isAnswered = false
@@ -393,6 +409,23 @@ export class Retrieval implements InquiryOwner {
 
   heardProgress(download: PeerDownload): void {
     this.report.peerProgress = download
+    this.#progressAt = this.#components.clock.monotonic()
+  }
+
+  /**
+   * Whether the downloader says itself that nothing new has come to it. Then its line is slow, and it is everybody's: to
+   * fetch once more would make it slower.
+   */
+  #isExcused(): boolean {
+    const told = this.report.peerProgress
+    const isFresh = this.#components.clock.monotonic() - this.#progressAt <= FRESH_PROGRESS_MS
+    if (told === undefined || !isFresh || told.receivedBytes > this.heldBytes + NEAR_BYTES) return false
+    if (this.heldBytes >= this.#excusedAt + NEAR_BYTES) {
+      this.#excusedAt = this.heldBytes
+      this.#excusedMs = 0
+    }
+    this.#excusedMs += EXCUSED_MS
+    return this.#excusedMs <= MOST_EXCUSED_MS
   }
 
   failed(): void {
@@ -454,7 +487,10 @@ export class Retrieval implements InquiryOwner {
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
-      const outcome = await this.#arrival.take({ source, signal, patienceMs }, expectation)
+      const outcome = await this.#arrival.take(
+        { source, signal, patienceMs, excuse: () => this.#isExcused() },
+        expectation,
+      )
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
       if (!signal.aborted && this.#state === 'running') await this.#onFailure(source, error, began)
@@ -492,7 +528,27 @@ export class Retrieval implements InquiryOwner {
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
-    return isOriginAlone ? NO_EXPECTATION : this.#expectOfPeers()
+    if (isOriginAlone) return NO_EXPECTATION
+    const expectation = await this.#expectOfPeers()
+    return expectation.kind === 'attestable' ? this.#attestedBy(source) : expectation
+  }
+
+  /**
+   * What members of the site vouch for (V4). Only whole copies have that proof; what goes on from the origin server is held
+   * against what began it, and bytes of two versions are never joined.
+   */
+  async #attestedBy(source: Source): Promise<Expectation> {
+    if (source.kind === 'internet') return this.#attested
+    if (source.kind === 'in-progress') return NO_EXPECTATION
+    const { location } = source.offer
+    const question = { ...this.request, location }
+    const found = await this.#components.verifier.attested?.(question).catch(() => NO_EXPECTATION)
+    const known = this.#attested
+    const isOther =
+      found?.kind === 'digest' && known.kind === 'digest' && found.digest.hex !== known.digest.hex
+    if (found === undefined || (isOther && this.#arrival.heldBytes > 0)) return NO_EXPECTATION
+    this.#attested = found
+    return found
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {

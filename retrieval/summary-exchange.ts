@@ -23,11 +23,15 @@ export interface SummaryExchangeComponents {
   readonly peering: Pick<Peering, 'advertising' | 'summaryRenewed'>
   /** This node's ID. */
   readonly node: string
+  /** What the LAN is told in the place of a URI. */
+  readonly nameOf: (uri: string) => string
 }
 
 export interface SummaryExchange {
   /** To be called when the store has started; before the peering, so that what is quickly known is said at once. */
   start(): void
+  /** What is held is called otherwise now. */
+  renamed(): void
   /** A peer's summary is to be fetched. */
   stale(place: SummaryPlace): void
   stop(): void
@@ -53,7 +57,7 @@ export function summaryExchange(components: SummaryExchangeComponents): SummaryE
     if (isRenewing) return
     isRenewing = true
     try {
-      const keys = await keysOf(store, clock, ended.signal)
+      const keys = await keysOf(components, ended.signal)
       if (!ended.signal.aborted) peering.summaryRenewed(keys)
     } catch {
       // The store has stopped meanwhile, and has said so.
@@ -74,11 +78,12 @@ export function summaryExchange(components: SummaryExchangeComponents): SummaryE
       unsubscribe = store.subscribe(({ kind, response }) => {
         if (!isTold(response)) return
         if (kind === 'removed') advertising.own.removed()
-        else advertising.stored(response.uri)
+        else advertising.stored(components.nameOf(response.uri))
         if (advertising.own.isWorn) void renew()
       })
       void renew()
     },
+    renamed: () => void renew(),
     stale: (place) => void fetch(place),
     stop() {
       unsubscribe?.()
@@ -92,11 +97,14 @@ function isTold({ shareable, status }: StoredResponse): boolean {
   return shareable && status === 200
 }
 
-async function keysOf(store: Store, clock: Clock, signal: AbortSignal): Promise<ResourceKey[]> {
+async function keysOf(
+  { store, clock, nameOf }: SummaryExchangeComponents,
+  signal: AbortSignal,
+): Promise<ResourceKey[]> {
   const keys: ResourceKey[] = []
   let left = SLICE
   for (const response of store.list()) {
-    if (isTold(response)) keys.push(resourceKey(response.uri))
+    if (isTold(response)) keys.push(resourceKey(nameOf(response.uri)))
     if ((left -= 1) > 0) continue
     left = SLICE
     await sleep(clock, 0, signal)

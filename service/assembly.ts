@@ -24,7 +24,10 @@ import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import { sharedCopies } from '../retrieval/shared-copies.ts'
 import { summaryExchange } from '../retrieval/summary-exchange.ts'
+import { fetchText } from '../retrieval/fetch-text.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
+import type { Site } from '../site/site.ts'
+import { privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
 import type { ShunnedPeers, ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 
@@ -58,6 +61,8 @@ export interface Seams {
   readonly peers: Upstream
   /** Shared with the verifier, which refuses bodies that proved wrong. */
   readonly shunned: ShunnedPeers
+  /** The site of which this node is, or may become, a member. */
+  readonly site?: Site
   /** The rules in force, read anew for each request. */
   readonly rules: () => Rules
   readonly log: (event: AssemblyEvent) => void
@@ -91,6 +96,8 @@ const LINGER_MS = 120_000
 
 export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const { clock, random, store, verifier, shunned, rules, log } = seams
+  const { site } = seams
+  const names = site?.names ?? privateNames(() => undefined)
   const aliases = localAliases(random)
   const watch = retryWatch()
   const unverifiedPeers = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
@@ -131,14 +138,20 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     { ...settings, silenceMs: SILENCE_MS },
     {
       ...seams,
-      copies,
+      copies: { locate: (name) => copies.locate(names.uriOf(name) ?? name) },
+      ...(site === undefined ? {} : { seal: site.seal, onSiteWord: (word) => site.hear(word) }),
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),
       onStaleSummary: (place) => summaries.stale(place),
     },
   )
-  const summaries = summaryExchange({ ...seams, peering, node: settings.node })
+  const summaries = summaryExchange({
+    ...seams,
+    peering,
+    node: settings.node,
+    nameOf: (uri) => names.nameOf(uri),
+  })
   const running = retrievals(
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
@@ -146,12 +159,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
-      inquire: (resource, waitForDownloads, owner) => peering.inquire(resource, waitForDownloads, owner),
+      inquire: (resource, waitForDownloads, owner) =>
+        peering.inquire(names.nameOf(resource), waitForDownloads, owner),
       events: {
         announce: (retrieval) => {
           const { uri } = retrieval.request
           const alias = () => (retrieval.isShareable ? aliases.aliasOf(uri) : undefined)
-          return peering.announceDownload(uri, alias, () => retrieval.progress())
+          return peering.announceDownload(names.nameOf(uri), alias, () => retrieval.progress())
         },
         shun,
         stored(response, unverified) {
@@ -180,12 +194,23 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     }),
     retrievals: running,
     peering,
-    files: { ...copies, summary: () => own.standing && { standing: own.standing, bytes: own.bytes } },
-    start() {
+    files: {
+      ...copies,
+      summary: () => own.standing && { standing: own.standing, bytes: own.bytes },
+      document: (path) => site?.document(path),
+    },
+    async start() {
       summaries.start()
-      return peering.start()
+      await peering.start()
+      site?.start({
+        say: (name, extras, to) => peering.say(name, extras, to),
+        sayPresence: (reply) => peering.sayPresence(reply),
+        fetch: (url) => fetchText(seams.peers, url, settings.node, clock),
+        onRenamed: () => summaries.renamed(),
+      })
     },
     async stop() {
+      await site?.stop()
       summaries.stop()
       await running.stop()
       await peering.stop()

@@ -18,6 +18,7 @@ export const OPERATIONS = {
   listCache: 'POST /cache/list',
   purgeCache: 'POST /cache/purge',
   verifyCache: 'POST /cache/verify',
+  site: 'POST /site',
   checkUpdates: 'POST /updates/check',
 } as const
 

@@ -9,6 +9,7 @@ import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Store } from '../core/store.ts'
+import type { Verifier } from '../core/verifier.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
 import { FileServer } from '../peering/file-server.ts'
@@ -22,6 +23,11 @@ import { tunnel } from '../proxy/tunnel.ts'
 import { posted } from '../retrieval/posted.ts'
 import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import { compileRules, type Rules } from '../retrieval/rules.ts'
+import { attestationBook } from '../site/attestation-book.ts'
+import { withAttestations } from '../site/attested.ts'
+import { vouch } from '../site/vouching.ts'
+import { Site, type SiteEvent } from '../site/site.ts'
+import { siteFiles } from '../site/site-files.ts'
 import { grantFor } from '../retrieval/speaks-for.ts'
 import { digestRecords } from '../verify/digest-records.ts'
 import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verify/gathered-indexes.ts'
@@ -39,6 +45,7 @@ import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
+import { siteOperations } from './site-operations.ts'
 import type { Status } from './status.ts'
 import { tally } from './totals.ts'
 import { VERSION } from './version.ts'
@@ -61,6 +68,7 @@ export class Node {
   readonly #origin: HttpUpstream
   readonly #peers: HttpUpstream
   readonly #store: Store
+  readonly #site: Site
   readonly #gathered: GatheredIndexes
   #updates: readonly ProductUpdates[] = []
   #rules: Rules
@@ -92,6 +100,15 @@ export class Node {
     this.#origin = originUpstream(this.#guard)
     this.#peers = peerUpstream(this.#place?.address)
     this.#store = configuredStore(config, this.#logStore)
+    this.#site = new Site(
+      { ...config.site, address: this.#place?.address ?? noTransport.address },
+      {
+        clock: systemClock,
+        random: systemRandom,
+        files: siteFiles(config.site.directory),
+        log: this.#logSite,
+      },
+    )
     this.#gathered = this.#gathering()
   }
 
@@ -111,6 +128,7 @@ export class Node {
     const parts = [
       () => this.#loadUpdates(),
       () => this.#startStore(),
+      () => this.#site.load(),
       () => this.#startGathering(),
       () => this.#startPeering(),
       () => this.#startProxy(),
@@ -170,6 +188,7 @@ export class Node {
       () => this.status(),
       cache,
       () => this.checkUpdates(),
+      siteOperations(this.#site),
     )
     const control = await startControl(controlPath(this.#config), operations)
     this.#running.push(() => control.stop())
@@ -249,6 +268,8 @@ export class Node {
     const isServing = place !== undefined && peering.serve
     const files = {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly?.files.open(alias),
+      summary: () => this.#assembly?.files.summary?.(),
+      document: (path: string) => this.#assembly?.files.document?.(path),
     }
     if (isServing) {
       this.#fileServer = new FileServer(
@@ -292,6 +313,7 @@ export class Node {
         log: (event) => this.#log.info(event, event.kind),
       },
     )
+    const attested = this.#attestations(verifier)
     const settings = {
       node: this.#id,
       filePort: this.#fileServer?.port ?? peering.filePort,
@@ -309,13 +331,37 @@ export class Node {
       random: systemRandom,
       transport: this.#transport(place),
       store: this.#store,
-      verifier,
+      verifier: attested,
       origin: this.#origin,
       peers: this.#peers,
       shunned: this.#shunned,
+      site: this.#site,
       rules: () => this.#rules,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),
+    })
+  }
+
+  /** V4: in force once this machine belongs to a site. */
+  #attestations(verifier: Verifier): Verifier {
+    const { site } = this.#config
+    if (!site.attest) return verifier
+    const book = attestationBook(join(this.#config.cache.directory, 'attestations.sqlite'))
+    const end = vouch({
+      site: this.#site,
+      store: this.#store,
+      book,
+      freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
+    })
+    this.#running.push(async () => {
+      end()
+      book.close()
+    })
+    return withAttestations(verifier, site, {
+      clock: systemClock,
+      site: this.#site,
+      book,
+      origin: this.#origin,
     })
   }
 
@@ -413,6 +459,11 @@ export class Node {
       case 'warning':
         return this.#log.warn(event.detail, event.message)
     }
+  }
+
+  readonly #logSite = (event: SiteEvent): void => {
+    const isBad = event.kind === 'site-failed' || event.kind === 'site-revoked'
+    this.#log[isBad ? 'warn' : 'info'](event, event.kind)
   }
 
   readonly #logUpdate = (event: ProductEvent): void => {

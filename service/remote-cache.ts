@@ -29,6 +29,7 @@ export function nodeOperations(
   status: () => Status,
   cache: CacheOperations,
   updates: () => AsyncIterable<ProductResult>,
+  site: (question: unknown) => AsyncIterable<unknown>,
   clock: Clock = systemClock,
 ): Operations {
   return {
@@ -36,6 +37,7 @@ export function nodeOperations(
     [OPERATIONS.listCache]: (question) => cache.list(listQuestion(question)),
     [OPERATIONS.purgeCache]: (question) => cache.purge(purgeQuestion(question)),
     [OPERATIONS.verifyCache]: () => cache.verify(),
+    [OPERATIONS.site]: site,
     [OPERATIONS.checkUpdates]: () => keptAlive(updates(), clock),
   }
 }

@@ -227,6 +227,37 @@ const verification = {
   }),
 }
 
+const site = {
+  directory: setting({
+    type: path,
+    default: './site-data',
+    meaning: 'Where the keys and passes of a site lie, once this machine belongs to one.',
+    reason: 'Not in the cache, which may be thrown away. Only its owner can read it.',
+  }),
+  clearQuestions: setting({
+    type: boolean,
+    default: false,
+    meaning:
+      'Whether a member of a site names URLs to the LAN in clear, and not by a hash that only members can tell.',
+    reason:
+      'Nobody else need know which machine lacks which patch (V§4). true where strangers, or nodes of the patents, are to answer members.',
+  }),
+  attest: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether a member vouches for what it fetched from origin servers, and takes what other members vouch for (V4).',
+    reason:
+      'Files that nothing else proves are then shared too; nothing happens before a machine has joined a site.',
+  }),
+  quorum: setting({
+    type: integer(1, 3),
+    default: 1,
+    meaning: 'Members that must vouch for the same bytes before they count.',
+    reason: '2 stops a single machine that was broken into; the file then comes over the Internet twice.',
+  }),
+}
+
 const log = {
   level: setting({
     type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
@@ -258,7 +289,7 @@ const control = {
 }
 
 /** Section by section, as in the file. */
-export const SETTINGS = { proxy, peering, cache, verification, log, control }
+export const SETTINGS = { proxy, peering, cache, verification, site, log, control }
 
 const presetList = listOf(oneOf(...PRESET_NAMES), `presets (${PRESET_NAMES.join(', ')})`)
 

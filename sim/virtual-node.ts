@@ -2,6 +2,7 @@
  * A node as in production (service/assembly.ts) on virtual seams, with applications that ask it. The server for peers'
  * files is the product's `answerPeer`; only sockets are missing, and the disk.
  */
+import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import type { Policy } from '../core/policy.ts'
 import { seededRandom, type Random } from '../core/random.ts'
 import type { Store } from '../core/store.ts'
@@ -11,6 +12,11 @@ import { answerPeer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
 import { assemble, type Assembly, type AssemblyEvent, type AssemblySettings } from '../service/assembly.ts'
+import { attestationBook, type AttestationBook } from '../site/attestation-book.ts'
+import { withAttestations } from '../site/attested.ts'
+import { siteMemory, type SiteFiles } from '../site/site-files.ts'
+import { Site } from '../site/site.ts'
+import { vouch } from '../site/vouching.ts'
 import { shunnedPeers, type ShunnedPeers } from '../verify/shunned-peers.ts'
 import type { Decoded } from '../peering/codec.ts'
 import type { KnownBytes } from './known-bytes.ts'
@@ -27,6 +33,10 @@ export interface VirtualNodeSettings extends Partial<Omit<AssemblySettings, 'nod
   /** What the one rule says of every URL. */
   readonly policy?: Partial<Policy>
   readonly cacheBytes?: number
+  /** What the machine has of a site; absent: it may join one. */
+  readonly site?: SiteFiles
+  /** Members that must vouch for the same (V4); absent: one. */
+  readonly quorum?: number
 }
 
 /** What every node of a simulation stands on. */
@@ -74,6 +84,9 @@ export class VirtualNode {
   #store: Store
   #assembly: Assembly
   #listening: Listening
+  #site: Site
+  readonly #book: AttestationBook = attestationBook(':memory:')
+  readonly #siteFiles: SiteFiles
   /** In former lives. */
   #uploadedBefore = 0
 
@@ -85,7 +98,13 @@ export class VirtualNode {
     this.#shunned = shunnedPeers({ clock: world.clock })
     this.#store = this.#newStore()
     this.#listening = this.#listen()
+    this.#siteFiles = settings.site ?? siteMemory()
+    this.#site = this.#newSite()
     this.#assembly = this.#assemble()
+  }
+
+  get site(): Site {
+    return this.#site
   }
 
   get address(): Address {
@@ -111,6 +130,7 @@ export class VirtualNode {
 
   async start(): Promise<void> {
     await this.#store.start()
+    await this.#site.load()
     await this.#assembly.start()
   }
 
@@ -139,8 +159,15 @@ export class VirtualNode {
     this.#shunned = shunnedPeers({ clock: this.#world.clock })
     this.#uploadedBefore = this.uploadedBytes
     this.#listening = this.#listen()
+    this.#site = this.#newSite()
     this.#assembly = this.#assemble()
     await this.start()
+  }
+
+  #newSite(): Site {
+    const { clock } = this.host.life
+    const settings = { address: this.address, clearQuestions: false }
+    return new Site(settings, { clock, random: this.#random, files: this.#siteFiles, log: () => {} })
   }
 
   #newStore(): Store {
@@ -152,16 +179,22 @@ export class VirtualNode {
     const files = {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly.files.open(alias),
       summary: () => this.#assembly.files.summary?.(),
+      document: (path: string) => this.#assembly.files.document?.(path),
     }
     return this.#world.http.listen(this.host, authority, (request) => answerPeer(files, request, [authority]))
   }
 
   #assemble(): Assembly {
-    const { proof = 'digest', policy, cacheBytes: _, ...settings } = this.#settings
+    const { proof = 'digest', policy, cacheBytes: _, site: __, quorum = 1, ...settings } = this.#settings
     const { lan, http, table, decode } = this.#world
     const { clock, signal } = this.host.life
     const own = { ...UPDATE_URLS, ...policy }
     const node = this.#random.hex(16) as NodeId
+    const origin = http.upstream(this.host, ORIGIN_PATIENCE)
+    const site = this.#site
+    const book = this.#book
+    vouch({ site, store: this.#store, book, freshForMs: (response) => freshnessLifetimeMs(response, own) })
+    const verifier = tableVerifier(proof, table, clock, this.#shunned)
     return assemble(
       { ...DEFAULTS, ...settings, node, filePort: FILE_PORT },
       {
@@ -170,8 +203,9 @@ export class VirtualNode {
         transport: lan.transport(this.host),
         decode,
         store: this.#store,
-        verifier: tableVerifier(proof, table, clock, this.#shunned),
-        origin: http.upstream(this.host, ORIGIN_PATIENCE),
+        verifier: withAttestations(verifier, { attest: true, quorum }, { clock, site, book, origin }),
+        origin,
+        site,
         peers: http.upstream(this.host, PEER_PATIENCE),
         shunned: this.#shunned,
         rules: () => ({ policyFor: () => own, all: [] }),

@@ -184,6 +184,8 @@ async function verdict(
         ? refused(`the body ${candidate.sha256} proved wrong before`)
         : { kind: 'verified', rung: 'V5' }
     case 'askable':
+    // Known by now, or by nobody (site/attested.ts).
+    case 'attestable':
     case 'none':
       return refused('nothing here proves what the body should be')
   }

@@ -1,14 +1,25 @@
-/** A LAN of network namespaces on one bridge, which a test makes and removes (root and iproute2 needed). */
-import { execFile, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+/** A LAN of network namespaces on one bridge, which a test or benchmark makes and removes (root and iproute2 needed). */
+import { execFile, spawn, spawnSync, type ChildProcess, type StdioOptions } from 'node:child_process'
 import { promisify } from 'node:util'
+
+/** A program that does not end when it is asked to is killed after this, in ms. */
+const PATIENCE_MS = 15_000
 
 export interface Host {
   readonly name: string
   readonly address: string
   /** Starts a program in the host's namespace; it is killed with the LAN. */
-  start(command: string, args: readonly string[], options?: { readonly cwd?: string }): ChildProcess
+  start(
+    command: string,
+    args: readonly string[],
+    options?: { readonly cwd?: string; readonly stdio?: StdioOptions },
+  ): ChildProcess
   /** Runs a program to its end. @throws Error with its output when it fails. */
   run(command: string, ...args: string[]): Promise<string>
+  /** What leaves the host goes out at this rate from now on, without bursts of more than a few packets (tc-tbf(8)). */
+  limitSending(megabits: number): void
+  /** The same for what comes in, at its port of the switch. */
+  limitReceiving(megabits: number): void
 }
 
 export interface NamespaceLan {
@@ -25,7 +36,7 @@ export function whyNoNamespaces(): string | undefined {
   return undefined
 }
 
-/** `count` hosts, 10.77.0.1/24 and on, with loopback and one LAN interface each. */
+/** `count` hosts (up to 254), 10.77.0.1/24 and on, with loopback and one LAN interface each. */
 export function namespaceLan(count: number): NamespaceLan {
   const tag = `ih${process.pid % 100_000}`
   const children = new Set<ChildProcess>()
@@ -33,13 +44,23 @@ export function namespaceLan(count: number): NamespaceLan {
   ip('netns', 'add', bridge)
   ip('-n', bridge, 'link', 'add', 'br0', 'type', 'bridge')
   ip('-n', bridge, 'link', 'set', 'br0', 'up')
-  const hosts = Array.from({ length: count }, (_, at) => addHost(tag, bridge, at + 1, children))
+  const made = [bridge]
+  const removeNow = () => {
+    for (const child of children) child.kill('SIGKILL')
+    for (const name of made.splice(0)) spawnSync('ip', ['netns', 'delete', name])
+  }
+  // Nothing stays behind where a failure or a signal ends the process before `remove` is called.
+  process.once('exit', removeNow)
+  const hosts = Array.from({ length: count }, (_, at) => {
+    made.push(`${tag}h${at + 1}`)
+    return addHost(tag, bridge, at + 1, children)
+  })
   return {
     hosts,
     async remove() {
       await Promise.all([...children].map(ended))
-      for (const { name } of hosts) spawnSync('ip', ['netns', 'delete', name])
-      spawnSync('ip', ['netns', 'delete', bridge])
+      removeNow()
+      process.off('exit', removeNow)
     },
   }
 }
@@ -70,13 +91,31 @@ function addHost(tag: string, bridge: string, number: number, children: Set<Chil
       const { stdout } = await promisify(execFile)('ip', ['netns', 'exec', name, command, ...args])
       return stdout
     },
+    limitSending: (megabits) => limit(name, 'eth0', megabits),
+    limitReceiving: (megabits) => limit(bridge, port, megabits),
   }
+}
+
+/**
+ * The bucket holds 1 ms, but at least two packets: what the line did not carry it does not carry later. What is longer
+ * than the bucket (segmentation offload) is cut up.
+ */
+function limit(namespace: string, device: string, megabits: number): void {
+  const burst = Math.max(3200, Math.round(megabits * 125))
+  const bucket = ['rate', `${megabits}mbit`, 'burst', String(burst), 'latency', '100ms']
+  const tc = ['-n', namespace, 'qdisc', 'replace', 'dev', device, 'root', 'tbf', ...bucket]
+  const result = spawnSync('tc', tc, { encoding: 'utf8' })
+  if (result.status !== 0) throw new Error(`tc ${tc.join(' ')}: ${result.stderr}`)
 }
 
 function ended(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => {
     if (child.exitCode !== null || child.signalCode !== null) return resolve()
-    child.once('exit', () => resolve())
+    const killing = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS)
+    child.once('exit', () => {
+      clearTimeout(killing)
+      resolve()
+    })
     child.kill('SIGTERM')
   })
 }

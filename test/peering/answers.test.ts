@@ -18,7 +18,7 @@ function holder(number: number, clock: ManualClock, onSent: (to: Address) => voi
       clock,
       random: seededRandom(number),
       copies,
-      sender: { sendBytes: (_type, to) => onSent(to), count: (what) => void counted.push(what) },
+      sender: { overhead: 0, sendBytes: (_type, to) => onSent(to), count: (what) => void counted.push(what) },
       locationOf: (_alias: LocalAlias | undefined) => placeAt(address(number)),
       onAsked: () => {},
       progressOf: () => ({ receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }),
@@ -36,7 +36,8 @@ test('the load spreads: of 20 holders and 2000 questions, each answers its twent
   const answeredBy: number[] = []
   const holders = served.map((_, each) => holder(each + 1, clock, () => void answeredBy.push(each)))
   for (let id = 0; id < 2000; id++) {
-    for (const { answers } of holders) answers.request(plainRequest(id, { maxDelayMs: 30 }), ASKER, 420)
+    for (const { answers } of holders)
+      answers.request(plainRequest(id, { maxDelayMs: 30 }), ASKER, 420, false)
     while (answeredBy.length === 0) clock.advance(0.1)
     clock.advance(0.5) // "I have" and "I found" are on their way: who draws nearly the same moment answers in vain
     for (const { answers } of holders) answers.endRequest(found(id), ASKER)
@@ -53,14 +54,14 @@ test(`no more than ${MAX_ANSWERS} questions are being answered at once; what com
   const clock = manualClock()
   const sent: Address[] = []
   const { answers, counted } = holder(1, clock, (to) => void sent.push(to))
-  for (let id = 0; id < MAX_ANSWERS + 3; id++) answers.request(plainRequest(id), ASKER, 420)
+  for (let id = 0; id < MAX_ANSWERS + 3; id++) answers.request(plainRequest(id), ASKER, 420, false)
   assert.deepEqual(
     counted,
     Array.from({ length: 3 }, () => 'dropped: too many questions'),
   )
   clock.advance(2000)
   assert.equal(sent.length, MAX_ANSWERS)
-  answers.request(plainRequest(1), ASKER, 420)
+  answers.request(plainRequest(1), ASKER, 420, false)
   clock.advance(2000)
   assert.equal(sent.length, MAX_ANSWERS + 1)
 })
@@ -69,7 +70,7 @@ test('the same question again, while it is open, is answered once', () => {
   const clock = manualClock()
   const sent: Address[] = []
   const { answers } = holder(1, clock, (to) => void sent.push(to))
-  for (let each = 0; each < 5; each++) answers.request(plainRequest(1), ASKER, 420)
+  for (let each = 0; each < 5; each++) answers.request(plainRequest(1), ASKER, 420, false)
   clock.advance(2000)
   assert.deepEqual(sent, [ASKER])
 })
@@ -78,7 +79,8 @@ test('nobody can make an answer wait for longer than ten seconds', () => {
   const clock = manualClock()
   const sent: Address[] = []
   const { answers } = holder(1, clock, (to) => void sent.push(to))
-  for (let id = 0; id < 200; id++) answers.request(plainRequest(id, { maxDelayMs: 60_000 }), ASKER, 420)
+  for (let id = 0; id < 200; id++)
+    answers.request(plainRequest(id, { maxDelayMs: 60_000 }), ASKER, 420, false)
   clock.advance(10_000)
   assert.equal(sent.length, 200)
 })
@@ -86,7 +88,7 @@ test('nobody can make an answer wait for longer than ten seconds', () => {
 test('a stopped server has no timers', () => {
   const clock = manualClock()
   const { answers } = holder(1, clock)
-  answers.request(plainRequest(1), ASKER, 420)
+  answers.request(plainRequest(1), ASKER, 420, false)
   answers.stop()
   assert.equal(clock.pending(), 0)
 })

@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { decode, DECODE_FAILURES, encode } from '../../peering/codec.ts'
 import type { Decoded } from '../../peering/codec.ts'
+import { readElement } from '../../peering/service-element.ts'
 import { MAX_PACKET_BYTES } from '../../peering/packets.ts'
 import type { NodeId, RequestId, ServicePacket } from '../../peering/packets.ts'
 import type { ResourceKey } from '../../peering/summary.ts'
@@ -174,5 +175,22 @@ test('a packet in which bytes were changed, put in or cut off is read anew or re
       else assert.ok(mutated.length > MAX_PACKET_BYTES / 2, 'only too long a packet may be lost')
     }),
     { numRuns: 500 },
+  )
+})
+
+test('what has the form that we write is read as the XML library reads it', () => {
+  const name = fc.oneof(visible(6), fc.constantFrom('type', 'node', 'xmlns', 'A.b-c', '__proto__'))
+  const value = fc.oneof(
+    visible(12),
+    fc.constantFrom('a b', '&quot;', '&amp;', '&#10;', '&#x41;', '&no;', ''),
+  )
+  fc.assert(
+    fc.property(fc.array(fc.tuple(name, value), { maxLength: 4 }), (pairs) => {
+      const text = `<service${pairs.map(([each, is]) => ` ${each}="${is}"`).join('')}/>`
+      // The line feed leaves the meaning as it is, and the form behind.
+      const [short, long] = [text, `${text}\n`].map((each) => readElement(new TextEncoder().encode(each)))
+      assert.deepEqual(short, long)
+    }),
+    { numRuns: 2000 },
   )
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deferred } from '../../core/deferred.ts'
 import { Fault } from '../../core/fault.ts'
-import { keepingPace, within } from '../../retrieval/pace.ts'
+import { EXCUSED_MS, keepingPace, within } from '../../retrieval/pace.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const pace = { periodMs: 600, leastBytes: 10, code: 'PEER_STALLED' } as const
@@ -77,4 +77,35 @@ test('within: a promise that settles in time keeps its value, and its timer is t
   assert.equal(await within(Promise.resolve(7), 100, clock, pace), 7)
   await settled()
   assert.equal(clock.pending(), 0)
+})
+
+test('who has a reason is waited for as long as it has, and no longer', async () => {
+  const source = steered()
+  const clock = manualClock()
+  let hasReason = true
+  const outcome = { bytes: 0, end: 'running' as unknown }
+  const excused = { ...pace, excuse: () => hasReason }
+  void (async () => {
+    for await (const chunk of keepingPace(source.body, excused, clock)) outcome.bytes += chunk.length
+  })().catch((error: unknown) => (outcome.end = error))
+  for (let ms = 0; ms < 3000; ms += EXCUSED_MS) {
+    for (let turn = 0; turn < 5; turn++) await settled()
+    clock.advance(EXCUSED_MS)
+  }
+  source.give(10)
+  for (let turn = 0; turn < 5; turn++) await settled()
+  assert.deepEqual(outcome, { bytes: 10, end: 'running' })
+  hasReason = false
+  clock.advance(600)
+  for (let turn = 0; turn < 5; turn++) await settled()
+  assert.ok(isStall(outcome.end))
+})
+
+test('a reason is none for a body that breaks off', async () => {
+  const broken = new Fault('RESPONSE_INCOMPLETE', 'the connection was reset')
+  const body = { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(broken) }) }
+  const excused = { ...pace, excuse: () => true }
+  await assert.rejects(async () => {
+    for await (const chunk of keepingPace(body, excused, manualClock())) void chunk
+  }, broken)
 })

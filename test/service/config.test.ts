@@ -60,6 +60,7 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       askOrigin: true,
       verifyFirstUpTo: 64 * 1024 * 1024,
     },
+    site: { directory: join(BASE, 'site-data'), clearQuestions: false, attest: true, quorum: 1 },
     log: { level: 'info', file: 'off', pretty: 'auto' },
     control: { socket: 'auto' },
     rules: [],
@@ -77,6 +78,7 @@ peering:
     allowedNetworks: [127.0.0.0/8] }
 cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, memory: 1 MiB, reserve: 0 }
 verification: { aptConfig: /etc/other.conf, gather: false, maxDigests: 5000, askOrigin: false, verifyFirstUpTo: 0 B }
+site: { directory: ../keys, clearQuestions: true, attest: false, quorum: 2 }
 log: { level: debug, file: ./node.log, pretty: false }
 control: { socket: ./run.sock }
 presets: [apt]
@@ -113,6 +115,7 @@ presets: [apt]
       askOrigin: false,
       verifyFirstUpTo: 0,
     },
+    site: { directory: resolve(BASE, '../keys'), clearQuestions: true, attest: false, quorum: 2 },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },
     control: { socket: join(BASE, 'run.sock') },
     rules: [],

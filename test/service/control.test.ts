@@ -54,6 +54,7 @@ const SILENT: Operations = {
   [OPERATIONS.listCache]: () => [],
   [OPERATIONS.purgeCache]: () => [],
   [OPERATIONS.verifyCache]: () => [],
+  [OPERATIONS.site]: () => [],
   [OPERATIONS.checkUpdates]: () => [],
 }
 

@@ -115,3 +115,29 @@ test('a verdict tells the reason in a word and in a sentence', () => {
   const verdict = verdictOf(() => checkAuthenticode(PLAIN, publisher('p256').trust, NOW))
   assert.deepEqual(verdict, { kind: 'refused', reason: 'unsigned', detail: 'the cabinet is not signed' })
 })
+
+test('certificates between come along with the signature, as many as their issuers allow', () => {
+  const { authority } = publisher('p256')
+  const times = { notBefore: NOW - DAY, notAfter: NOW + DAY }
+  const key = (name: string) => keyOf('p256', name)
+  const middle = issueCertificate(
+    { name: 'Middle', key: key('middle'), ...times, role: 'authority' },
+    authority,
+  )
+  const issuer = { key: key('middle'), certificate: middle }
+  const leaf = issueCertificate({ name: 'Leaf', key: key('leaf'), ...times, role: 'codeSigning' }, issuer)
+  const trust = { certificates: [authority.certificate], revocations: [] }
+  const signed = (chain: readonly (typeof middle)[]) =>
+    signCabinet(PLAIN, { key: key('leaf'), certificate: leaf, chain })
+  assert.equal(checkAuthenticode(signed([middle]), trust, NOW).signer, 'Leaf')
+  assert.equal(
+    refusal(() => checkAuthenticode(signed([]), trust, NOW)),
+    'wrong-signer',
+  )
+  const revoked = issueRevocationList(authority, [{ serial: middle.serial, at: NOW }], NOW, NOW + DAY)
+  const lists = { ...trust, revocations: [readRevocationList(revoked)] }
+  assert.equal(
+    refusal(() => checkAuthenticode(signed([middle]), lists, NOW)),
+    'certificate-revoked',
+  )
+})

@@ -1,0 +1,193 @@
+/** `ihave site …`: makes a site of the machines of a LAN, lets machines in, throws them out. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { systemClock } from '../core/clock.ts'
+import { describe, Fault } from '../core/fault.ts'
+import { systemRandom } from '../core/random.ts'
+import { noTransport } from '../core/transport.ts'
+import type { Config } from '../service/config.ts'
+import { ask, controlPath, OPERATIONS, whoListens } from '../service/control.ts'
+import { askSite, type SiteAnswer, type SiteQuestion } from '../service/site-operations.ts'
+import type { AuthorityRecord } from '../site/authority.ts'
+import { parseRecord, siteFiles } from '../site/site-files.ts'
+import { Site } from '../site/site.ts'
+import { JSON_OPTION, type Command, type Options } from './command.ts'
+import { CONFIG_OPTION, configFrom } from './config-option.ts'
+import { EXIT } from './exit.ts'
+
+const COMMON = { ...CONFIG_OPTION, ...JSON_OPTION } as const satisfies Options
+const NAME = {
+  name: {
+    type: 'string',
+    value: 'NAME',
+    meaning: 'what the site calls this machine; its host name unless given',
+  },
+} as const satisfies Options
+const TOKEN = {
+  hours: { type: 'string', value: 'N', meaning: 'how long the token lets machines in; 24 unless given' },
+  uses: { type: 'string', value: 'N', meaning: 'how many machines it lets in; 1 unless given' },
+} as const satisfies Options
+
+export const siteInit = siteCommand({
+  operands: 'SITE',
+  about: 'makes a site and its authority on this machine, prints a token',
+  options: { ...COMMON, ...NAME, ...TOKEN },
+  question: (operand, values) => ({ do: 'init', site: operand, ...named(values), ...forToken(values) }),
+  text: tokenText,
+})
+
+export const siteInvite = siteCommand({
+  about: 'prints another token; where "ihave site init" was run',
+  options: { ...COMMON, ...TOKEN },
+  question: (_, values) => ({ do: 'invite', ...forToken(values) }),
+  text: tokenText,
+})
+
+export const siteJoin = siteCommand({
+  operands: 'TOKEN',
+  about: 'makes this machine a member; its node must be running',
+  options: { ...COMMON, ...NAME },
+  question: (operand, values) => ({ do: 'join', token: operand, ...named(values) }),
+  text: ({ status }) => `joined the site "${status?.name}" as ${status?.memberName}\n`,
+})
+
+export const siteLeave = siteCommand({
+  about: 'forgets the site, with all its keys on this machine',
+  details:
+    'Others believe this machine until its pass runs out, or "ihave site revoke" is run where the authority is.',
+  options: COMMON,
+  question: () => ({ do: 'leave' }),
+  text: () => 'left the site\n',
+})
+
+export const siteRevoke = siteCommand({
+  operands: 'MEMBER',
+  about: 'throws a member out, by its name or the beginning of its ID',
+  options: COMMON,
+  question: (operand) => ({ do: 'revoke', member: operand }),
+  text: ({ revoked }) => `revoked ${revoked?.name} (${revoked?.id}); the others are told as they are heard\n`,
+})
+
+export const siteStatus = siteCommand({
+  about: 'which site this machine belongs to, and who else',
+  options: COMMON,
+  question: () => ({ do: 'status' }),
+  text: statusText,
+})
+
+export const siteBackup = siteCommand({
+  operands: 'FILE',
+  about: 'writes the authority to a file, for a safe place',
+  details: 'Whoever has the file can let machines in and throw members out. Keep it off the network.',
+  options: COMMON,
+  question: () => ({ do: 'backup' }),
+  after: ({ record }, file) =>
+    writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' }),
+  text: () => 'written; keep it where no network reaches\n',
+})
+
+export const siteRestore = siteCommand({
+  operands: 'FILE',
+  about: 'takes on the authority from a backup',
+  options: { ...COMMON, ...NAME },
+  question: (operand, values) => ({ do: 'restore', record: recordFrom(operand), ...named(values) }),
+  text: ({ status }) => `this machine has the authority of the site "${status?.name}" now\n`,
+})
+
+type Values = Readonly<Record<string, string | boolean | undefined>>
+
+interface SiteCommand {
+  readonly operands?: string
+  readonly about: string
+  readonly details?: string
+  readonly options: Options
+  readonly question: (operand: string, values: Values) => SiteQuestion
+  readonly after?: (answer: SiteAnswer, operand: string) => void
+  readonly text: (answer: SiteAnswer) => string
+}
+
+function siteCommand({ question, text, after, ...command }: SiteCommand): Command {
+  const { operands, options } = command
+  return {
+    ...command,
+    async run(args) {
+      const parsed = parseArgs({ args: [...args], options, allowPositionals: true })
+      const values: Values = parsed.values
+      const { positionals } = parsed
+      if (positionals.length !== (operands === undefined ? 0 : 1))
+        throw new Fault('BAD_REQUEST', `expected ${operands ?? 'no operand'}`)
+      const [operand = ''] = positionals
+      const config = configFrom(typeof values['config'] === 'string' ? values['config'] : undefined)
+      const answer = await withSite(config, question(operand, values))
+      after?.(answer, operand)
+      const { record: _, ...shown } = answer
+      process.stdout.write(
+        values['json'] === true ? `${JSON.stringify(shown, undefined, 2)}\n` : text(answer),
+      )
+      return EXIT.done
+    },
+  }
+}
+
+/** Asks the running node; where none runs, the files alone, which is enough for all but joining. */
+async function withSite(config: Config, question: SiteQuestion): Promise<SiteAnswer> {
+  const socket = controlPath(config)
+  const who = await whoListens(socket)
+  if (who === 'somebody') {
+    for await (const answer of ask(socket, OPERATIONS.site, question)) return answer as SiteAnswer
+    throw new Fault('UNREACHABLE', `the node at ${socket} gave no answer`)
+  }
+  if (who !== 'nobody') throw new Fault('STORE_FAILED', `cannot reach ${socket}: ${who.error}`)
+  if (question.do === 'join') throw new Fault('UNREACHABLE', 'no node is running: "ihave start", then join')
+  const site = new Site(
+    { ...config.site, address: noTransport.address },
+    { clock: systemClock, random: systemRandom, files: siteFiles(config.site.directory), log: () => {} },
+  )
+  await site.load()
+  return askSite(site, question)
+}
+
+function named({ name }: Values): { readonly name?: string } {
+  return typeof name === 'string' ? { name } : {}
+}
+
+function forToken({ hours = '24', uses = '1' }: Values): { readonly hours: number; readonly uses: number } {
+  return { hours: Number(hours), uses: Number(uses) }
+}
+
+function recordFrom(file: string): AuthorityRecord {
+  try {
+    const record = parseRecord(readFileSync(file, 'utf8'), file, [
+      'name',
+      'key',
+      'until',
+      'secret',
+      'members',
+      'tokens',
+    ])
+    return record as AuthorityRecord
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause
+    throw new Fault('BAD_REQUEST', `${file} cannot be read: ${describe(cause)}`, { cause })
+  }
+}
+
+function tokenText({ token, status }: SiteAnswer): string {
+  return `On each machine of the site "${status?.name}", while this one runs:\n\n  ihave site join ${token}\n`
+}
+
+function statusText({ status }: SiteAnswer): string {
+  if (status === null) return 'this machine belongs to no site\n'
+  const until = new Date(status.passUntil).toISOString().slice(0, 10)
+  const lines = [
+    `site       ${status.name} (${status.site})`,
+    `member     ${status.memberName} (${status.member}), pass until ${until}${status.isRevoked ? ', REVOKED' : ''}`,
+    `deny list  number ${status.denyList}, ${status.denied} members; secret ${status.epoch}`,
+    ...(status.isAuthority ? ['authority  here'] : []),
+    ...status.members.map(
+      ({ id, name, isRevoked, until: end }) =>
+        `  ${name} (${id.slice(0, 12)}) until ${new Date(end).toISOString().slice(0, 10)}${isRevoked ? ', revoked' : ''}`,
+    ),
+  ]
+  return `${lines.join('\n')}\n`
+}

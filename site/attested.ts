@@ -1,0 +1,178 @@
+/**
+ * The rung of V4 (V§1): what members of the site vouch for, where nothing else proves a copy. Once a peer has the file, the
+ * attestations are fetched from it, and from other members where a quorum asks for more.
+ *
+ * A name that can change also needs the origin server's word that it has not: its validator by HEAD. Where it has none, an
+ * attestation counts as long as the response was fresh. Stops the replay of a former version.
+ */
+import { fieldValue, type Fields } from '../core/fields.ts'
+import { sleep, type Clock } from '../core/clock.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import type { Policy } from '../core/policy.ts'
+import type { TargetUri } from '../core/target-uri.ts'
+import type { Upstream } from '../core/upstream.ts'
+import type { AttestedQuestion, Expectation, Verifier } from '../core/verifier.ts'
+import { lineKey, readAttestation, type Attestation } from './attestation.ts'
+import { MAX_LINES, type AttestationBook } from './attestation-book.ts'
+import type { Site } from './site.ts'
+
+export interface AttestedSettings {
+  readonly attest: boolean
+  /** Members that must vouch for the same bytes. */
+  readonly quorum: number
+}
+
+export interface AttestedComponents {
+  readonly clock: Clock
+  readonly site: Site
+  readonly book: AttestationBook
+  readonly origin: Upstream
+}
+
+/** Where members serve what they know to be vouched for, by the private name. */
+export const ATTESTATIONS_PATH = '/site/attestations/'
+
+/** Other members that are asked for a quorum. */
+export const MAX_ASKED = 4
+/** The origin server may take so long over a HEAD, in ms. */
+const ORIGIN_MS = 400
+
+const NO_PROOF: Expectation = { kind: 'none', rung: 'V6' }
+const ATTESTABLE: Expectation = { kind: 'attestable', rung: 'V4' }
+
+/** The verifier with this rung below its others. */
+export function withAttestations(
+  verifier: Verifier,
+  settings: AttestedSettings,
+  components: AttestedComponents,
+): Verifier {
+  const { site } = components
+  const orAttestable = (expectation: Expectation, policy: Policy) => {
+    const mayBe = settings.attest && site.membership !== undefined && policy.store
+    return expectation.kind === 'none' && mayBe ? ATTESTABLE : expectation
+  }
+  return {
+    ...verifier,
+    expect: async (uri, policy) => orAttestable(await verifier.expect(uri, policy), policy),
+    ask: async (question) => orAttestable(await verifier.ask(question), question.policy),
+    attested: (question) => attested(question, settings, components),
+  }
+}
+
+async function attested(
+  question: AttestedQuestion,
+  settings: AttestedSettings,
+  components: AttestedComponents,
+): Promise<Expectation> {
+  const { uri } = question
+  const { site, book } = components
+  const known = believed(book.of(uri), uri, components)
+  const places = [new URL(question.location).host, ...site.placesOfMembers(MAX_ASKED)]
+  let attestations = known
+  for (const place of new Set(places)) {
+    const lines = await fetchLines(place, uri, components)
+    attestations = [...attestations, ...believed(lines, uri, components)]
+    const chosen = await inForce(question, agreed(attestations, settings.quorum), components)
+    if (chosen !== undefined) {
+      keep(lines, chosen, uri, components)
+      const digest = { algorithm: 'sha-256', hex: chosen.body } as const
+      return { kind: 'digest', rung: 'V4', digest, size: chosen.length }
+    }
+    if (settings.quorum === 1) break // the one that has the file has its proof, or there is none
+  }
+  return NO_PROOF
+}
+
+function believed(
+  lines: readonly string[],
+  uri: TargetUri,
+  { site, clock }: AttestedComponents,
+): readonly Attestation[] {
+  const own = site.membership
+  if (own === undefined) return []
+  return lines.flatMap((line) => {
+    const read = readAttestation(line, uri, own, clock.wall())
+    return read.kind === 'attestation' ? [read.attestation] : []
+  })
+}
+
+/** The latest attestation of each body for which enough different members vouch. */
+export function agreed(attestations: readonly Attestation[], quorum: number): readonly Attestation[] {
+  const latestFirst = attestations.toSorted((one, other) => other.fetchedAt - one.fetchedAt)
+  return latestFirst.filter((each, at) => {
+    const same = latestFirst.filter(({ body, length }) => body === each.body && length === each.length)
+    const isLatest = latestFirst.findIndex(({ body }) => body === each.body) === at
+    return isLatest && new Set(same.map(({ member }) => member)).size >= quorum
+  })
+}
+
+async function inForce(
+  question: AttestedQuestion,
+  candidates: readonly Attestation[],
+  components: AttestedComponents,
+): Promise<Attestation | undefined> {
+  const [first] = candidates
+  if (first === undefined || question.policy.immutable) return first
+  const validators = await askOrigin(question, components)
+  const now = components.clock.wall()
+  return candidates.find((each) => isCurrent(each, validators, now))
+}
+
+/** What the origin server says the resource is now; all `undefined` where it says nothing. */
+interface Validators {
+  readonly isAnswer: boolean
+  readonly etag?: string | undefined
+  readonly modified?: string | undefined
+  readonly length?: string | undefined
+}
+
+/** Row "mutable, cacheable" and row "no validator at the origin" of V§1. */
+export function isCurrent(each: Attestation, origin: Validators, now: number): boolean {
+  if (!origin.isAnswer) return false
+  if (origin.length !== undefined && origin.length !== String(each.length)) return false
+  if (origin.etag !== undefined) return origin.etag === each.etag
+  if (origin.modified !== undefined) return origin.modified === each.modified && origin.length !== undefined
+  return now < each.freshUntil
+}
+
+async function askOrigin(
+  { target, fields }: AttestedQuestion,
+  { clock, origin }: AttestedComponents,
+): Promise<Validators> {
+  const ending = new AbortController()
+  const whole: Fields = fields.filter(([name]) => !CONDITIONS.test(name))
+  const request = { method: 'HEAD', uri: target, fields: whole, signal: ending.signal } as const
+  try {
+    const asked = origin.request(request).catch(() => undefined)
+    const response = await Promise.race([asked, sleep(clock, ORIGIN_MS, ending.signal)])
+    if (response?.status !== 200) return { isAnswer: false }
+    const of = (name: string) => fieldValue(response.fields, name)
+    return { isAnswer: true, etag: of('etag'), modified: of('last-modified'), length: of('content-length') }
+  } finally {
+    ending.abort(NO_LONGER_NEEDED)
+  }
+}
+
+const CONDITIONS = /^(range|if-.*)$/i
+
+async function fetchLines(
+  place: string,
+  uri: TargetUri,
+  { site }: AttestedComponents,
+): Promise<readonly string[]> {
+  const text = await site.fetch(`http://${place}${ATTESTATIONS_PATH}${site.names.privateNameOf(uri)}`)
+  return text?.split('\n').slice(0, MAX_LINES) ?? []
+}
+
+/** So that this node can pass the proof on with the copy. */
+function keep(
+  lines: readonly string[],
+  chosen: Attestation,
+  uri: TargetUri,
+  { book }: AttestedComponents,
+): void {
+  for (const line of lines) {
+    const key = lineKey(line)
+    if (key?.startsWith(chosen.body) === true) book.add(uri, key, line)
+  }
+}

@@ -1,0 +1,200 @@
+/**
+ * The authority of a site: lets machines in by tokens, renews passes, revokes members. Whoever has its record is the authority;
+ * there may be a second one, restored from a backup, for the day on which the first is lost (docs/site.md).
+ */
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { Clock, EpochMs } from '../core/clock.ts'
+import { Fault } from '../core/fault.ts'
+import { makeDenyList, MAX_DENIED, type DenyList } from './deny-list.ts'
+import {
+  fingerprintOf,
+  memberIdOf,
+  newAuthorityKey,
+  privateText,
+  readAuthorityKey,
+  readMemberPublic,
+  siteIdOf,
+  type MemberId,
+  type OwnKey,
+} from './keys.ts'
+import type { SiteSecret } from './membership.ts'
+import { makePass, MEMBER_NAME, PASS_MS } from './pass.ts'
+import type { Statement } from './statement.ts'
+import { newToken, printToken } from './token.ts'
+
+/** The authority's key is good for ten years (V§7). */
+export const AUTHORITY_MS = 10 * 365 * 24 * 60 * 60_000
+
+export interface IssuedPass {
+  readonly id: MemberId
+  readonly name: string
+  readonly issued: EpochMs
+  readonly until: EpochMs
+  readonly isRevoked: boolean
+}
+
+export interface IssuedToken {
+  readonly id: string
+  readonly secret: string
+  readonly until: EpochMs
+  /** Machines that may still come in by it. */
+  readonly uses: number
+}
+
+/** As it rests in its file, and in a backup. */
+export interface AuthorityRecord {
+  readonly name: string
+  readonly key: string
+  readonly until: EpochMs
+  readonly secret: SiteSecret
+  readonly denyNumber: number
+  readonly denyList: string | undefined
+  readonly members: readonly IssuedPass[]
+  readonly tokens: readonly IssuedToken[]
+}
+
+/** What a new member is given. */
+export interface Admitted {
+  readonly pass: Statement
+  readonly secret: SiteSecret
+}
+
+export class Authority {
+  readonly key: OwnKey
+  readonly #clock: Clock
+  #record: AuthorityRecord
+
+  /** @throws Fault CONFIG_INVALID when the record has no key that can be read. */
+  constructor(record: AuthorityRecord, clock: Clock) {
+    const key = readAuthorityKey(record.key)
+    if (key === undefined)
+      throw new Fault('CONFIG_INVALID', 'the authority’s file is damaged: restore it from a backup')
+    this.key = key
+    this.#clock = clock
+    this.#record = record
+  }
+
+  static create(name: string, clock: Clock): Authority {
+    const key = privateText(newAuthorityKey().key)
+    const until = (clock.wall() + AUTHORITY_MS) as EpochMs
+    const rest = { denyNumber: 0, denyList: undefined, members: [], tokens: [] }
+    return new Authority({ name, key, until, secret: newSecret(1), ...rest }, clock)
+  }
+
+  get record(): AuthorityRecord {
+    return this.#record
+  }
+
+  /** Takes over what a member knows that is later than a backup. */
+  catchUp(secret: SiteSecret, list: DenyList | undefined): void {
+    if (secret.epoch > this.#record.secret.epoch) this.#record = { ...this.#record, secret }
+    if (list === undefined || list.number <= this.#record.denyNumber) return
+    const denied = new Set(list.denied)
+    const members = this.#record.members.map((each) =>
+      denied.has(each.id) ? { ...each, isRevoked: true } : each,
+    )
+    const unknown = list.denied.filter((id) => members.every((each) => each.id !== id))
+    const strangers = unknown.map((id) => ({
+      id,
+      name: 'revoked',
+      issued: list.at,
+      until: (list.at + PASS_MS) as EpochMs,
+      isRevoked: true,
+    }))
+    this.#record = {
+      ...this.#record,
+      denyNumber: list.number,
+      denyList: list.text,
+      members: [...members, ...strangers],
+    }
+  }
+
+  /** A token for so many machines. */
+  invite(forMs: number, uses: number): string {
+    const now = this.#clock.wall()
+    const token = newToken(fingerprintOf(this.key.publicKey), (now + forMs) as EpochMs)
+    const open = this.#record.tokens.filter(({ until }) => until > now)
+    const { id, secret, until } = token
+    this.#record = { ...this.#record, tokens: [...open, { id, secret, until, uses }] }
+    return printToken(token)
+  }
+
+  /** The token with this number, while it lets somebody in; or why it does not. */
+  token(id: string): IssuedToken | 'unknown' | 'expired' | 'used' {
+    const token = this.#record.tokens.find((each) => each.id === id)
+    if (token === undefined) return 'unknown'
+    if (token.until <= this.#clock.wall()) return 'expired'
+    return token.uses > 0 ? token : 'used'
+  }
+
+  /** Lets a machine in that has proved the token, which counts it. */
+  admit(tokenId: string, key: string, name: string): Admitted | undefined {
+    if (typeof this.token(tokenId) === 'string' || !MEMBER_NAME.test(name)) return undefined
+    const pass = this.issue(key, name)
+    if (pass === undefined) return undefined
+    const tokens = this.#record.tokens.map((each) =>
+      each.id === tokenId ? { ...each, uses: each.uses - 1 } : each,
+    )
+    this.#record = { ...this.#record, tokens }
+    return { pass, secret: this.#record.secret }
+  }
+
+  /** A pass for a year, and never beyond the authority's own time; `undefined` for a revoked member, and for no key. */
+  issue(key: string, name: string): Statement | undefined {
+    const from = Math.round(this.#clock.wall()) as EpochMs
+    const until = Math.min(from + PASS_MS, this.#record.until) as EpochMs
+    const id = memberIdOf(key)
+    const known = this.#record.members.find((each) => each.id === id)
+    if (readMemberPublic(key) === undefined || known?.isRevoked === true || until <= from) return undefined
+    const issued: IssuedPass = { id, name, issued: from, until, isRevoked: false }
+    this.#record = {
+      ...this.#record,
+      members: [...this.#record.members.filter((each) => each.id !== id), issued],
+    }
+    return makePass({ site: siteIdOf(this.key.publicKey), key, name, from, until }, this.key)
+  }
+
+  /**
+   * Throws a member out: a new deny list, and a new secret for those who stay.
+   * @param who its name, or the beginning of its ID.
+   * @throws Fault BAD_REQUEST when no member, or more than one, is called so.
+   */
+  revoke(who: string): IssuedPass {
+    const { members, secret, denyNumber } = this.#record
+    const called = members.filter(
+      ({ id, name, isRevoked }) => !isRevoked && (name === who || id.startsWith(who)),
+    )
+    const [member] = called
+    if (member === undefined || called.length > 1 || who === '')
+      throw new Fault(
+        'BAD_REQUEST',
+        `expected one member, ${called.length} are called "${who}"; "ihave site status" lists them`,
+      )
+    const now = Math.round(this.#clock.wall()) as EpochMs
+    const marked = members.map((each) => (each === member ? { ...each, isRevoked: true } : each))
+    const denied = marked.filter(({ isRevoked, until }) => isRevoked && until > now).map(({ id }) => id)
+    if (denied.length > MAX_DENIED)
+      throw new Fault('BAD_REQUEST', `no more than ${MAX_DENIED} members can be revoked`)
+    const number = denyNumber + 1
+    const next = newSecret(secret.epoch + 1)
+    const site = siteIdOf(this.key.publicKey)
+    const denyList = makeDenyList({ site, number, at: now, epoch: next.epoch, denied }, this.key)
+    this.#record = { ...this.#record, members: marked, secret: next, denyNumber: number, denyList }
+    return member
+  }
+}
+
+/** What proves a token without telling it: over both nonces and whatever else the two have said. */
+export function proofOf(secret: string, transcript: string): string {
+  return createHmac('sha256', Buffer.from(secret, 'hex')).update(`ihave join 1\n${transcript}`).digest('hex')
+}
+
+export function isProof(proof: string, secret: string, transcript: string): boolean {
+  const expected = Buffer.from(proofOf(secret, transcript))
+  const given = Buffer.from(proof)
+  return given.length === expected.length && timingSafeEqual(given, expected)
+}
+
+function newSecret(epoch: number): SiteSecret {
+  return { epoch, key: randomBytes(32).toString('hex') }
+}

@@ -1,0 +1,47 @@
+/** A member vouches for what it fetched from origin servers itself, and tells others what it knows to be vouched for. */
+import { fieldValue } from '../core/fields.ts'
+import type { EpochMs } from '../core/clock.ts'
+import type { Store, StoredResponse } from '../core/store.ts'
+import { attest, lineKey } from './attestation.ts'
+import type { AttestationBook } from './attestation-book.ts'
+import { ATTESTATIONS_PATH } from './attested.ts'
+import type { Site } from './site.ts'
+
+export interface VouchingComponents {
+  readonly site: Site
+  readonly store: Store
+  readonly book: AttestationBook
+  /** For how long a response is fresh, in ms (RFC 9111 4.2). */
+  readonly freshForMs: (response: StoredResponse) => number
+}
+
+/** Begins. @returns what ends it. */
+export function vouch(components: VouchingComponents): () => void {
+  const { site, store, book } = components
+  site.onDocument = (path) => (path.startsWith(ATTESTATIONS_PATH) ? linesAt(components, path) : undefined)
+  const unsubscribe = store.subscribe(({ kind, response }) => {
+    const own = site.membership
+    const isOurs = kind === 'stored' && response.source === 'internet' && response.shareable
+    const isPlain = response.status === 200 && fieldValue(response.fields, 'content-encoding') === undefined
+    if (own === undefined || own.isDenied(own.id) || !isOurs || !isPlain) return
+    const { uri, digest: body, size: length, responseTime: fetchedAt } = response
+    const freshUntil = (fetchedAt + Math.round(components.freshForMs(response))) as EpochMs
+    const [etag, modified] = ['etag', 'last-modified'].map((name) => fieldValue(response.fields, name))
+    const line = attest({ uri, body, length, etag, modified, fetchedAt, freshUntil }, own)
+    book.add(uri, lineKey(line) ?? '', line)
+  })
+  return () => {
+    unsubscribe()
+    site.onDocument = () => undefined
+  }
+}
+
+function linesAt({ site, book, store }: VouchingComponents, path: string): string | undefined {
+  const name = path.slice(ATTESTATIONS_PATH.length)
+  const uri = site.names.uriOf(name)
+  // A clear URL stands for itself elsewhere; here it would tell a stranger what is held.
+  if (uri === undefined || uri === name) return undefined
+  const bodies = new Set(store.lookup(uri as StoredResponse['uri']).map(({ digest }) => digest as string))
+  const lines = book.of(uri).filter((line) => bodies.has(lineKey(line)?.split(' ')[0] ?? ''))
+  return lines.length === 0 ? undefined : lines.join('\n')
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import type { SiteAnswer } from '../../service/site-operations.ts'
+import type { Status } from '../../service/status.ts'
+import { CLI, freePacketPort, missing, type NodeProcess, Scene, until } from './harness.ts'
+import { Origin, sha256, uniqueBody } from './origin.ts'
+import { curl, run, sourceOf } from './programs.ts'
+
+const skip = missing('curl')
+const scene = new Scene()
+let origin: Origin
+let packetPort = 0
+
+interface Machine {
+  readonly config: string
+  readonly directory: string
+  readonly proxy: string
+  readonly node: NodeProcess
+}
+
+before(async () => {
+  origin = await Origin.start(scene)
+  packetPort = await freePacketPort()
+})
+
+after(() => scene.close())
+
+async function machine(number: number): Promise<Machine> {
+  const directory = join(scene.directory(), 'site')
+  const config = scene.configFile({
+    peering: { address: `127.0.0.${number}`, packetPort },
+    site: { directory },
+    rules: [{ match: `http://${origin.authority}/**`, share: true, immutable: true }],
+  })
+  const node = scene.ihave(config)
+  return { config, directory, node, proxy: await node.ready() }
+}
+
+async function ihave(
+  ...args: readonly string[]
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const { code, stdout, stderr } = await run(process.execPath, [CLI, ...args])
+  return { code, stdout: stdout.toString(), stderr }
+}
+
+async function site(at: Machine, ...args: readonly string[]): Promise<SiteAnswer> {
+  const { code, stdout, stderr } = await ihave('site', ...args, '--config', at.config, '--json')
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout) as SiteAnswer
+}
+
+async function packets(at: Machine): Promise<Record<string, number>> {
+  const { stdout } = await ihave('status', '--config', at.config, '--json')
+  return (JSON.parse(stdout) as Status).packets
+}
+
+test(
+  'three machines become a site, share what only a member vouches for, and throw one out',
+  { skip },
+  async () => {
+    const machines = await Promise.all([2, 3, 4].map(machine))
+    const [first, second, third] = machines as [Machine, Machine, Machine]
+    const token = (await site(first, 'init', 'home', '--name', 'first', '--uses', '2')).token ?? ''
+    assert.equal(statSync(join(first.directory, 'authority.json')).mode & 0o777, 0o600)
+    assert.equal((await site(second, 'join', token, '--name', 'second')).status?.name, 'home')
+    await site(third, 'join', token, '--name', 'third')
+    const again = await ihave('site', 'join', token, '--config', first.config)
+    assert.equal(again.code, 2, 'a member cannot join')
+
+    const body = uniqueBody(700_000)
+    const url = origin.put('/files/tool-1.2.3.bin', { body })
+    assert.equal(sourceOf(await curl(first.proxy, url)), 'internet')
+    const got = await curl(second.proxy, url)
+    assert.deepEqual([sourceOf(got), sha256(got.body)], ['peer', sha256(body)])
+    assert.equal(origin.count(url, 'GET'), 1)
+
+    // The proof goes on with the copy: the one that fetched it from the Internet is gone.
+    await first.node.kill('SIGTERM')
+    assert.equal(await first.node.exit, 0)
+    const passedOn = await curl(third.proxy, url)
+    assert.deepEqual([sourceOf(passedOn), sha256(passedOn.body)], ['peer', sha256(body)])
+    assert.equal(origin.count(url, 'GET'), 1)
+
+    // Without a node, on its files; the others learn of it when it is back.
+    await site(first, 'revoke', 'second')
+    const restarted = { ...first, node: scene.ihave(first.config) }
+    await restarted.node.ready()
+    const knows = async (at: Machine, epoch: number) => (await site(at, 'status')).status?.epoch === epoch
+    await until('the deny list and the new secret at the third', () => knows(third, 2), 10_000)
+    assert.equal((await site(third, 'status')).status?.denied, 1)
+    assert.equal((await site(second, 'status')).status?.epoch, 1)
+    assert.ok(((await packets(third))['heard: presence'] ?? 0) > 0)
+
+    await site(third, 'leave')
+    assert.equal((await site(third, 'status')).status, null)
+  },
+)

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Monotonic } from '../../core/clock.ts'
+import type { Address } from '../../core/transport.ts'
+import { MAX_SIGNING, MemberWords, SIGNING_MS } from '../../peering/member-words.ts'
+import type { NodeId } from '../../peering/packets.ts'
+
+const NODE = 'a'.repeat(32) as NodeId
+const at = (ms: number) => ms as Monotonic
+const by = (member: string, ms: number) => ({ member, address: '10.0.0.1' as Address, at: at(ms) })
+
+test('a node that has signed is its member’s, until it has not signed for a while', () => {
+  const words = new MemberWords()
+  assert.equal(words.memberOf(NODE, at(0)), undefined)
+  assert.equal(words.signed(NODE, by('alice', 0)), true)
+  assert.equal(words.memberOf(NODE, at(SIGNING_MS - 1)), 'alice')
+  assert.equal(words.memberOf(NODE, at(SIGNING_MS)), undefined)
+})
+
+test('another member cannot take a node over while its own signs', () => {
+  const words = new MemberWords()
+  words.signed(NODE, by('alice', 0))
+  assert.equal(words.signed(NODE, by('mallory', 1)), false)
+  assert.equal(words.memberOf(NODE, at(1)), 'alice')
+  assert.equal(words.signed(NODE, by('bob', SIGNING_MS)), true)
+})
+
+test('the one unheard for longest is forgotten first', () => {
+  const words = new MemberWords()
+  const node = (number: number) => number.toString(16).padStart(32, '0') as NodeId
+  for (let number = 0; number <= MAX_SIGNING; number++) words.signed(node(number), by('m', 0))
+  assert.equal(words.memberOf(node(0), at(1)), undefined)
+  assert.equal(words.memberOf(node(1), at(1)), 'm')
+})

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict'
+import { MB, type Scenario } from '../../sim/scenario.ts'
+import type { VirtualNode } from '../../sim/virtual-node.ts'
+import { assertRight } from './assertions.ts'
+import { testSeeds } from './seeds.ts'
+
+const HOUR_MS = 3_600_000
+const NO_DIGESTS = { node: { proof: 'none' as const } }
+
+/** The first makes the site, the others join it. */
+async function siteOf(scenario: Scenario, count: number): Promise<VirtualNode[]> {
+  const nodes = await scenario.nodes(count)
+  const [first, ...others] = nodes
+  const token = (await first?.site.init('home', 'first', HOUR_MS, count)) ?? ''
+  for (const [at, each] of others.entries()) await each.site.join(token, `member${at}`)
+  await scenario.settle()
+  return nodes
+}
+
+const sources = (node: VirtualNode) => node.reports.map(({ source }) => source)
+
+testSeeds('what only a member vouches for costs the WAN one copy', NO_DIGESTS, async (scenario) => {
+  const members = await siteOf(scenario, 4)
+  const uri = scenario.file('/tool', 2 * MB)
+  for (const each of members) assertRight(scenario, uri, await each.get(uri))
+  assert.deepEqual(members.flatMap(sources), ['internet', 'peer', 'peer', 'peer'])
+})
+
+testSeeds(
+  'strangers take no member’s word, and members are not asked in clear',
+  NO_DIGESTS,
+  async (scenario) => {
+    const [first, second] = await siteOf(scenario, 2)
+    const stranger = await scenario.node()
+    await scenario.settle()
+    const uri = scenario.file('/tool', MB)
+    for (const each of [first, stranger, second]) {
+      const got = await each?.get(uri)
+      assert.ok(got)
+      assertRight(scenario, uri, got)
+    }
+    assert.ok(first && second)
+    assert.deepEqual(
+      [sources(first), sources(stranger), sources(second)],
+      [['internet'], ['internet'], ['peer']],
+    )
+  },
+)
+
+testSeeds(
+  'with a third of the packets lost every application still gets the right bytes',
+  { ...NO_DIGESTS, patienceMs: 600_000, lan: { loss: 0.3 } },
+  async (scenario) => {
+    const members = await siteOf(scenario, 3)
+    const uri = scenario.file('/tool', MB)
+    for (const each of members) assertRight(scenario, uri, await each.get(uri))
+  },
+)
+
+testSeeds(
+  'a revoked member’s word counts no more, and it learns nothing new',
+  NO_DIGESTS,
+  async (scenario) => {
+    const [first, second, third] = await siteOf(scenario, 3)
+    assert.ok(first && second && third)
+    await first.site.revoke('member0')
+    await scenario.clock.sleep(10_000)
+    assert.deepEqual(
+      [first, second, third].map(({ site }) => site.secret?.epoch),
+      [2, 1, 2],
+    )
+    const uri = scenario.file('/tool', MB)
+    assertRight(scenario, uri, await second.get(uri))
+    assertRight(scenario, uri, await third.get(uri))
+    await scenario.settle()
+    assert.deepEqual(sources(third), ['internet'])
+  },
+)
+
+testSeeds('a hostile peer with wrong bytes is not believed in a site', NO_DIGESTS, async (scenario) => {
+  const [first, second] = await siteOf(scenario, 2)
+  await scenario.hostilePeer({ kind: 'wrong-bytes' })
+  await scenario.settle()
+  const uri = scenario.file('/tool', MB)
+  assert.ok(first && second)
+  assertRight(scenario, uri, await first.get(uri))
+  assertRight(scenario, uri, await second.get(uri))
+})
+
+testSeeds(
+  'a quorum of two needs two members that fetched it',
+  { node: { proof: 'none', quorum: 2 } },
+  async (scenario) => {
+    const members = await siteOf(scenario, 4)
+    const uri = scenario.file('/tool', MB)
+    for (const each of members) assertRight(scenario, uri, await each.get(uri))
+    await scenario.settle()
+    assert.deepEqual(members.flatMap(sources), ['internet', 'internet', 'peer', 'peer'])
+  },
+)
