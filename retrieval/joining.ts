@@ -1,0 +1,66 @@
+/** One request among those that wait for the same retrieval (RFC 9111 4, R4.6). */
+import type { Clock } from '../core/clock.ts'
+import type { Policy } from '../core/policy.ts'
+import { mayAnswerWaiting } from '../cache/semantics/decision.ts'
+import { matches } from '../cache/semantics/vary.ts'
+import type { RetrievalRequest } from './request.ts'
+import type { Joined, ResourceRequest } from './resource.ts'
+import type { Head } from './retrieval.ts'
+import type { Retrievals } from './retrievals.ts'
+
+export interface JoiningComponents {
+  readonly clock: Clock
+  readonly retrievals: Retrievals
+}
+
+/** What the application is answered with, and the retrieval that it comes from. */
+export interface Awaited {
+  readonly head: Head
+  readonly joined: Joined
+}
+
+export class Joining {
+  readonly #components: JoiningComponents
+  readonly #request: Pick<ResourceRequest, 'received' | 'signal'>
+  readonly #policy: Policy
+
+  constructor(
+    components: JoiningComponents,
+    request: Pick<ResourceRequest, 'received' | 'signal'>,
+    policy: Policy,
+  ) {
+    this.#components = components
+    this.#request = request
+    this.#policy = policy
+  }
+
+  /** Waits with the others who ask for the same, or alone. @throws Fault when there is no answer. */
+  async join(request: RetrievalRequest, isValidation = false): Promise<Awaited> {
+    const { retrievals } = this.#components
+    const joined = retrievals.join(request, this.#request.received)
+    const head = await this.#headOf(joined)
+    if (!joined.isCollapsed || this.#isForAll(head, joined, isValidation)) return { head, joined }
+    // What the first one was told is not for this one: each asks for itself, side by side.
+    joined.leave()
+    const own = retrievals.alone({ ...request, mayAskPeers: false })
+    return { head: await this.#headOf(own), joined: own }
+  }
+
+  /** Whether a response that somebody else asked for answers this request too (RFC 9111 4.1). */
+  #isForAll(head: Head, { retrieval }: Joined, isValidation: boolean): boolean {
+    // A 304 answers everybody who asked about the same stored response; other answers are for one application.
+    if (head.kind === 'direct') return head.response.status === 304 && isValidation
+    const isReusable = mayAnswerWaiting(head.response, this.#policy, this.#components.clock.wall())
+    return isReusable && matches(retrieval.selecting ?? [], this.#request.received)
+  }
+
+  async #headOf({ retrieval, leave }: Joined): Promise<Head> {
+    this.#request.signal.addEventListener('abort', leave, { once: true })
+    try {
+      return await retrieval.head()
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+}

@@ -1,0 +1,237 @@
+/** The decisions on one request's path: what is stored, what is asked of others, and what stands in where nobody answers. */
+import { withoutFields, type Fields } from '../core/fields.ts'
+import type { Policy } from '../core/policy.ts'
+import type { Random } from '../core/random.ts'
+import type { StoredResponse } from '../core/store.ts'
+import type { Upstream } from '../core/upstream.ts'
+import type { Verifier } from '../core/verifier.ts'
+import type { ForwardReason } from '../cache/semantics/cache-status.ts'
+import { decide, type Decision } from '../cache/semantics/decision.ts'
+import { notModifiedApplies } from '../cache/semantics/validation.ts'
+import { isComplaint, type ComplaintsComponents } from './complaints.ts'
+import { askHead, fromHead, headOfPart } from './heads.ts'
+import type { HotResponses } from './hot-responses.ts'
+import { Joining } from './joining.ts'
+import { SELECTING_A_PART } from './origin-source.ts'
+import { isForPart, part, partHere } from './part-path.ts'
+import { Questions } from './questions.ts'
+import { heedHead, renew, type Update } from './renewal.ts'
+import type { RetrievalRequest } from './request.ts'
+import {
+  endingWith,
+  fromDirect,
+  fromGrowing,
+  type Joined,
+  type Resource,
+  type ResourceRequest,
+} from './resource.ts'
+import type { Head } from './retrieval.ts'
+import { linkSameBody } from './same-body.ts'
+import { StoredAnswers } from './stored-answers.ts'
+
+export interface PathComponents extends ComplaintsComponents {
+  readonly random: Random
+  readonly origin: Upstream
+  readonly verifier: Pick<Verifier, 'knownDigest' | 'bodyWith'>
+  readonly hot: HotResponses
+}
+
+type Validation = Omit<Extract<Decision, { kind: 'validate' }>, 'kind'>
+
+/** One request on its way. */
+export class RequestPath {
+  readonly #components: PathComponents
+  readonly #request: ResourceRequest
+  readonly #policy: Policy
+  readonly #questions: Questions
+  readonly #joining: Joining
+  readonly #answers: StoredAnswers
+
+  constructor(components: PathComponents, request: ResourceRequest, policy: Policy) {
+    this.#components = components
+    this.#request = request
+    this.#policy = policy
+    this.#questions = new Questions(request, policy)
+    this.#joining = new Joining(components, request, policy)
+    this.#answers = new StoredAnswers(components, {
+      request,
+      policy,
+      isForWhole: this.#questions.isForWhole,
+      asked: () => this.#asked(),
+      lost: () => this.#miss('uri-miss'),
+    })
+  }
+
+  async answer(): Promise<Resource> {
+    const { uri, received } = this.#request
+    if (isComplaint(this.#request, this.#questions.isForWhole, this.#components))
+      return this.#retrieve(this.#questions.distrusting(), 'request')
+    const decision = this.#decideByName()
+    const storing = decision.kind === 'hit' ? undefined : this.#components.retrievals.storing(uri, received)
+    if (storing === undefined) return this.#follow(decision)
+    await storing
+    return this.#follow(this.#decide())
+  }
+
+  /** What is not stored under this name may be here under another (field note 6). */
+  #decideByName(): Decision {
+    const decision = this.#decide()
+    const isUnknown =
+      decision.kind === 'only-if-cached' || (decision.kind === 'miss' && decision.reason === 'uri-miss')
+    if (!isUnknown || !this.#policy.share || !this.#policy.immutable) return decision
+    const request = this.#questions.wanted('uri-miss', undefined)
+    return linkSameBody(request, this.#components) ? this.#decide() : decision
+  }
+
+  #decide(): Decision {
+    const { store, clock } = this.#components
+    const { method, received, uri } = this.#request
+    return decide({ method, fields: received }, store.lookup(uri), this.#policy, clock.wall())
+  }
+
+  async #follow(decision: Decision): Promise<Resource> {
+    const { method } = this.#request
+    switch (decision.kind) {
+      case 'hit':
+        this.#components.hot.remember(this.#request, decision, this.#policy)
+        return this.#answers.reuse(decision)
+      case 'stale-while-revalidate':
+        this.#validateInBackground(decision)
+        return this.#answers.reuse(decision)
+      case 'validate':
+        // A peer's validators are a stranger's word: they could pin an old file for good.
+        if (method === 'HEAD' || decision.response.source === 'peer')
+          return this.#answers.orStandIn(decision.response, () =>
+            this.#miss(decision.reason, decision.response),
+          )
+        return this.#answers.orStandIn(decision.response, () => this.#validate(decision))
+      case 'miss':
+        return this.#answers.orStandIn(decision.stale, () => this.#miss(decision.reason, decision.stale))
+      case 'only-if-cached':
+        return this.#notCached()
+    }
+  }
+
+  #miss(reason: ForwardReason, stale?: StoredResponse): Promise<Resource> {
+    const wanted = this.#questions.wanted(reason, stale)
+    if (this.#request.method === 'HEAD') return this.#headOfPart(wanted) ?? this.#head(reason, stale)
+    const isOfFile = stale === undefined || stale.status !== 200
+    if (isOfFile && isForPart(this.#request)) return part(this.#request, wanted, reason, this.#components)
+    return this.#retrieve(wanted, reason, stale)
+  }
+
+  /** `only-if-cached`: what is here of an incomplete response may be all that is asked for. */
+  #notCached(): Resource {
+    const isPart = isForPart(this.#request)
+    const wanted = this.#questions.wanted('uri-miss', undefined)
+    return (isPart ? partHere(this.#request, wanted, this.#components) : undefined) ?? NOT_CACHED
+  }
+
+  #headOfPart(request: RetrievalRequest): Promise<Resource> | undefined {
+    const told = headOfPart(this.#request, request, this.#asked(), this.#components)
+    return told && Promise.resolve(told)
+  }
+
+  /** Asks the origin server whether a stored response still holds. */
+  async #validate({ response: stored, conditional, reason }: Validation): Promise<Resource> {
+    const request = this.#questions.validating(conditional)
+    const requestTime = this.#components.clock.wall()
+    const { head, joined } = await this.#joining.join(request, true)
+    const { status, fields: news } = head.response
+    if (status !== 304) return this.#fetched(head, joined, reason, stored)
+    joined.leave()
+    // It is about another response than the one that is stored: that is no answer to this application.
+    if (!notModifiedApplies(news, stored)) return this.#retrieve(this.#questions.distrusting(), reason)
+    return this.#freshened(stored, { fields: news, requestTime }, reason)
+  }
+
+  async #freshened(
+    stored: StoredResponse,
+    news: Omit<Update, 'responseTime'>,
+    reason: ForwardReason,
+  ): Promise<Resource> {
+    const { store, clock } = this.#components
+    const known = store.lookup(stored.uri).find((each) => each.id === stored.id)
+    // Removed while the origin server was asked: there is nothing to renew.
+    if (known === undefined) return this.#retrieve(this.#questions.distrusting(), 'stale')
+    const update = { ...news, responseTime: clock.wall() }
+    const request = this.#questions.with(this.#request.forwarded)
+    const { response, mayStay } = renew(store, known, update, request)
+    const resource = await this.#answers.afterAsking(response, { reason, status: 304, detail: 'validated' })
+    if (mayStay) return resource
+    return { ...resource, answer: endingWith(resource.answer, () => store.remove(this.#request.uri)) }
+  }
+
+  /** The application is served at once; what it asked for is validated for the next one (RFC 5861 3). */
+  #validateInBackground({
+    response,
+    conditional,
+  }: Extract<Decision, { kind: 'stale-while-revalidate' }>): void {
+    const detached = { ...this.#request, signal: new AbortController().signal, onInformation: undefined }
+    const path = new RequestPath(this.#components, detached, this.#policy)
+    void path.#renew(response, conditional).catch(() => {}) // the next request tries again
+  }
+
+  /** Validates for the next one: what is stored is read to its end, so that it becomes whole; the rest is given up. */
+  async #renew(response: StoredResponse, conditional: Fields): Promise<void> {
+    const known = this.#components.store.lookup(response.uri).find(({ id }) => id === response.id)
+    if (known === undefined) return
+    const { answer, trace } = await this.#validate({ response: known, conditional, reason: 'stale' })
+    const isKept = trace.cacheStatus.kind === 'forward' && trace.cacheStatus.isStored === true
+    for await (const chunk of answer.body ?? []) if (!isKept || chunk.length === 0) return
+  }
+
+  async #head(reason: ForwardReason, stale: StoredResponse | undefined): Promise<Resource> {
+    const said = await askHead(this.#request, this.#components)
+    const { status } = said.response
+    if (stale !== undefined && this.#answers.mayStandIn(stale, status))
+      return this.#answers.standIn(stale, status)
+    if (status === 200)
+      heedHead(this.#components.store, said.update, this.#questions.with(this.#request.forwarded))
+    return fromHead(said, reason)
+  }
+
+  async #retrieve(
+    request: RetrievalRequest,
+    reason: ForwardReason,
+    stale?: StoredResponse,
+  ): Promise<Resource> {
+    const { head, joined } = await this.#joining.join(request)
+    return this.#fetched(head, joined, reason, stale)
+  }
+
+  #fetched(
+    head: Head,
+    joined: Joined,
+    reason: ForwardReason,
+    stale: StoredResponse | undefined,
+  ): Resource | Promise<Resource> {
+    const { status } = head.response
+    if (stale !== undefined && this.#answers.mayStandIn(stale, status)) {
+      joined.retrieval.outdate()
+      joined.leave()
+      return this.#answers.standIn(stale, status)
+    }
+    return head.kind === 'growing'
+      ? this.#growing(head, joined, reason)
+      : fromDirect(head, joined.retrieval.report, joined.leave, reason)
+  }
+
+  #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
+    if (this.#questions.isForWhole) joined.retrieval.deliveredTo(this.#request.client)
+    const asked = { ...this.#asked(), signal: this.#request.signal }
+    return fromGrowing(head, joined, reason, asked, this.#components)
+  }
+
+  /** What the application asked of the representation; whoever was given wrong bytes gets the whole (V§2). */
+  #asked(): Pick<ResourceRequest, 'method'> & { readonly fields: Fields } {
+    const { method, received, uri } = this.#request
+    const isSpoilt = this.#components.retrievals.isPoisoned(uri)
+    return { method, fields: isSpoilt ? withoutFields(received, SELECTING_A_PART) : received }
+  }
+}
+
+const NOT_CACHED: Resource = {
+  answer: { status: 504, fields: [['Content-Length', '0']] },
+  trace: { how: 'error', cacheStatus: { kind: 'forward', reason: 'miss', status: 504 } },
+}
