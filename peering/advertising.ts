@@ -19,10 +19,7 @@ export interface AdvertisingComponents {
   readonly onStale: (place: SummaryPlace) => void
 }
 
-/** New copies are told together: the first ones after this, in ms… */
-const FIRST_MS = 50
-
-/** …and further ones this often, in ms. */
+/** New copies are told together, this often, in ms. Until then their "I am downloading" is remembered (DOWNLOAD_MS). */
 export const ADVERTISE_MS = 1000
 
 /** Packets at a time: 1.9 kB/s while copies come without end. */
@@ -55,7 +52,7 @@ export class Advertising {
   /** This node has a new copy that peers may have. */
   stored(resource: string): void {
     this.own.add(resourceKey(resource))
-    if (this.#isRunning) this.#cancel ??= this.#components.clock.after(FIRST_MS, () => this.#tell())
+    if (this.#isRunning) this.#cancel ??= this.#components.clock.after(ADVERTISE_MS, () => this.#tell())
   }
 
   heardPresence(packet: PresencePacket, from: Address, at: Monotonic): void {

@@ -88,7 +88,7 @@ test(
     const restarted = { ...first, node: scene.ihave(first.config) }
     await restarted.node.ready()
     const knows = async (at: Machine, epoch: number) => (await site(at, 'status')).status?.epoch === epoch
-    await until('the deny list and the new secret at the third', () => knows(third, 2), 10_000)
+    await until('the deny list and the new secret at the third', () => knows(third, 2), 40_000)
     assert.equal((await site(third, 'status')).status?.denied, 1)
     assert.equal((await site(second, 'status')).status?.epoch, 1)
     assert.ok(((await packets(third))['heard: presence'] ?? 0) > 0)
