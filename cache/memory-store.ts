@@ -21,14 +21,23 @@ export interface MemoryStoreSettings extends StoreLimits {
 export function memoryStore(settings: MemoryStoreSettings): Store {
   return new ResponseStore(settings, {
     index: new MemoryIndex(),
-    bodies: new MemoryBodies(),
+    bodies: new MemoryBodies((keep) => new GrowingMemory(keep)),
     log: () => {},
   })
 }
 
-class MemoryBodies implements Bodies {
+/** Keeps a whole body under its digest. */
+export type KeepBody = (name: Sha256, bytes: Uint8Array) => void
+
+/** Bodies in memory; how they grow there is their user's. */
+export class MemoryBodies implements Bodies {
   readonly overheadBytes = 0
   readonly #bodies = new Map<Sha256, Uint8Array>()
+  readonly #growing: (keep: KeepBody) => GrowingBytes
+
+  constructor(growing: (keep: KeepBody) => GrowingBytes) {
+    this.#growing = growing
+  }
 
   async start(): Promise<void> {}
 
@@ -37,7 +46,7 @@ class MemoryBodies implements Bodies {
   async stop(): Promise<void> {}
 
   async grow(): Promise<GrowingBytes> {
-    return new GrowingMemory((name, bytes) => this.#bodies.set(name, bytes))
+    return this.#growing((name, bytes) => void this.#bodies.set(name, bytes))
   }
 
   regrow(): undefined {}

@@ -3,13 +3,10 @@
  * that the files were published from, as long as they are that and nothing else. Ten thousand nodes that hold the same
  * file hold one array.
  */
-import type { Bodies } from '../cache/bodies.ts'
-import { CHUNK_BYTES } from '../cache/copy-reader.ts'
 import type { GrowingBytes } from '../cache/growing-bytes.ts'
 import { GrowingMemory } from '../cache/growing-memory.ts'
 import { MemoryIndex } from '../cache/memory-index.ts'
-import type { BodyDigests } from '../cache/piece-digests.ts'
-import type { FreedBody } from '../cache/response-index.ts'
+import { MemoryBodies } from '../cache/memory-store.ts'
 import { ResponseStore } from '../cache/response-store.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
@@ -21,58 +18,13 @@ import type { KnownBytes } from './known-bytes.ts'
 export function virtualStore(maxBytes: number, known: KnownBytes): Store {
   return new ResponseStore(
     { maxBytes, sweeps: false },
-    { index: new MemoryIndex(), bodies: new ViewedBodies(), log: () => {}, digester: known.digester },
+    {
+      index: new MemoryIndex(),
+      bodies: new MemoryBodies((keep) => new GrowingViews(keep)),
+      log: () => {},
+      digester: known.digester,
+    },
   )
-}
-
-class ViewedBodies implements Bodies {
-  readonly overheadBytes = 0
-  readonly #bodies = new Map<Sha256, Uint8Array>()
-
-  async start(): Promise<void> {}
-
-  async quiesce(): Promise<void> {}
-
-  async stop(): Promise<void> {}
-
-  async grow(): Promise<GrowingBytes> {
-    return new GrowingViews((name, bytes) => this.#bodies.set(name, bytes))
-  }
-
-  regrow(): undefined {}
-
-  async *read(body: BodyDigests, span: ByteSpan): AsyncGenerator<Uint8Array> {
-    const bytes = this.#bodies.get(body.sha256)
-    if (bytes === undefined) throw new Fault('STORE_FAILED', `body ${body.sha256} is gone`)
-    for (let at = span.start; at < span.end; at += CHUNK_BYTES)
-      yield bytes.subarray(at, Math.min(at + CHUNK_BYTES, span.end))
-  }
-
-  held(digest: Sha256): Uint8Array | undefined {
-    return this.#bodies.get(digest)
-  }
-
-  readAnew(body: BodyDigests): AsyncIterable<Uint8Array> {
-    return this.read(body, { start: 0, end: body.size })
-  }
-
-  settle(): void {}
-
-  async remove({ digest }: FreedBody): Promise<void> {
-    this.#bodies.delete(digest)
-  }
-
-  neighbours(): readonly FreedBody[] {
-    return []
-  }
-
-  recount(): void {}
-
-  async freeBytes(): Promise<number> {
-    return Infinity
-  }
-
-  async sweep(): Promise<void> {}
 }
 
 /** Everything written so far, as one view of somebody's array. */
