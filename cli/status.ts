@@ -32,7 +32,7 @@ export function statusText(answer: Status): string {
   const lines = [
     `ihave ${answer.version}, up ${formatDuration(answer.upMs)}, proxy http://${answer.proxy}`,
     ...peeringLines(answer.peering),
-    `cache      ${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)}, ${cache.responses} responses, in ${cache.directory}`,
+    `cache      ${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)}, ${cache.responses} ${cache.responses === 1 ? 'response' : 'responses'}, in ${cache.directory}`,
     `requests   ${requests.join(', ') || 'none yet'}`,
     `delivered  ${formatBytes(totals.deliveredBytes)} to applications`,
     `received   ${formatBytes(internet)} from the Internet, ${formatBytes(fromPeers)} from peers`,
