@@ -178,6 +178,7 @@ export class Node {
       store: this.#store,
       records,
       grantFor: (index) => grantFor(this.#rules, index),
+      isBusy: () => this.#assembly?.retrievals.all().some((each) => each.isFetcher || each.isRelay) === true,
       log: (event) => this.#log.info(event, event.kind),
     })
   }
