@@ -4,6 +4,7 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { attentive } from '../core/attentive-clock.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
@@ -328,7 +329,7 @@ export class Node {
       maxUploadRate: peering.maxUploadRate === 'off' ? Infinity : peering.maxUploadRate,
     }
     return assemble(settings, {
-      clock: systemClock,
+      clock: attentive(systemClock),
       random: systemRandom,
       transport: this.#transport(place),
       store: this.#store,
