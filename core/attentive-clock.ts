@@ -20,16 +20,36 @@ const GRAIN_MS = 8
 /** After a slice that ended late: a turn of the event loop, in which sockets are read. */
 const LOOK_MS = 1
 
+/** Lateness within about this long, in ms, … */
+const MEMORY_MS = 1000
+
+/** … of so much in all makes a program busy, in ms. */
+const BUSY_MS = 50
+
+export interface AttentiveClock extends Clock {
+  /** Whether this program had to wait for its turn lately: who could not listen does not judge others' silence. */
+  isBusy(): boolean
+}
+
 /** As `clock`, but `after` waits for `delayMs` of the time in which this program could listen. */
-export function attentive(clock: Clock): Clock {
+export function attentive(clock: Clock): AttentiveClock {
+  let lostMs = 0
+  let lostAt = clock.monotonic()
+  const lost = () => lostMs * Math.exp((lostAt - clock.monotonic()) / MEMORY_MS)
+  const wasLate = (byMs: number) => {
+    lostMs = lost() + byMs
+    lostAt = clock.monotonic()
+  }
   return {
     monotonic: () => clock.monotonic(),
     wall: () => clock.wall(),
-    after: (delayMs, wake) => (delayMs > LONGEST_CUT_MS ? clock.after(delayMs, wake) : cut(clock, delayMs, wake)),
+    after: (delayMs, wake) =>
+      delayMs > LONGEST_CUT_MS ? clock.after(delayMs, wake) : cut(clock, delayMs, wake, wasLate),
+    isBusy: () => lost() >= BUSY_MS,
   }
 }
 
-function cut(clock: Clock, delayMs: number, wake: () => void): CancelTimer {
+function cut(clock: Clock, delayMs: number, wake: () => void, wasLate: (byMs: number) => void): CancelTimer {
   let leftMs = Math.max(0, delayMs)
   let cancel: CancelTimer = () => {}
   const next = () => {
@@ -38,6 +58,7 @@ function cut(clock: Clock, delayMs: number, wake: () => void): CancelTimer {
     cancel = clock.after(sliceMs, () => {
       const elapsedMs = clock.monotonic() - begunAt
       const isLate = elapsedMs > sliceMs + GRAIN_MS
+      if (isLate) wasLate(elapsedMs - sliceMs)
       leftMs = isLate ? Math.max(leftMs - sliceMs, LOOK_MS) : leftMs - elapsedMs
       if (leftMs > 0) next()
       else wake()

@@ -79,6 +79,8 @@ export interface UnverifiedCopy {
 export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable'> {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
 }
@@ -145,8 +147,9 @@ export class Retrieval implements InquiryOwner {
   #early: PeerOffer | undefined
   /** What failed peers have cost so far, in ms. */
   #wastedMs = 0
-  /** Since when the source in use is in use. */
+  /** Since when the source in use is in use, and from which byte on. */
   #usedAt = 0 as Monotonic
+  #usedFrom = 0
   readonly #readers: Readers
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
@@ -444,6 +447,7 @@ export class Retrieval implements InquiryOwner {
     if (source.kind !== 'internet') this.#leaveLan()
     this.#wastedMs = this.#wasted()
     this.#usedAt = this.#components.clock.monotonic()
+    this.#usedFrom = this.heldBytes
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -636,13 +640,20 @@ export class Retrieval implements InquiryOwner {
     else if (peer !== undefined && !this.#isBlameless(source, fault))
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST')
+    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
+  }
+
+  /** Nothing has come of it, to a node that is too busy itself to judge: it may be used again. */
+  #isOnlyLate({ code }: Fault): boolean {
+    return (
+      code === 'PEER_STALLED' && this.heldBytes === this.#usedFrom && this.#components.isBusy?.() === true
+    )
   }
 
   /** Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off. */
-  #isBlameless(source: Source, { code }: Fault): boolean {
+  #isBlameless(source: Source, fault: Fault): boolean {
     const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
-    return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack
+    return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || this.#isOnlyLate(fault)
   }
 
   /** Wrong bytes cost all the time they took; others that broke off were of use until then. */

@@ -63,6 +63,8 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The site of which this node is, or may become, a member. */
   readonly site?: Site
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
   /** The rules in force, read anew for each request. */
   readonly rules: () => Rules
   readonly log: (event: AssemblyEvent) => void
@@ -159,6 +161,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
+      ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
       inquire: (resource, waitForDownloads, owner) =>
         peering.inquire(names.nameOf(resource), waitForDownloads, owner),
       events: {

@@ -328,8 +328,10 @@ export class Node {
       maxUploads: peering.maxUploads,
       maxUploadRate: peering.maxUploadRate === 'off' ? Infinity : peering.maxUploadRate,
     }
+    const clock = attentive(systemClock)
     return assemble(settings, {
-      clock: attentive(systemClock),
+      clock,
+      isBusy: () => clock.isBusy(),
       random: systemRandom,
       transport: this.#transport(place),
       store: this.#store,

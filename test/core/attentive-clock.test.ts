@@ -72,3 +72,25 @@ test('a wait that is taken back leaves nothing behind, in any of its slices', ()
   assert.equal(clock.pending(), 0)
   clock.advance(1000)
 })
+
+test('who was late lately is busy, and not for long', () => {
+  const { late, clock, stall } = scene()
+  assert.equal(late.isBusy(), false)
+  late.after(100, () => {})
+  stall(60)
+  assert.equal(late.isBusy(), false)
+  clock.advance(25)
+  assert.equal(late.isBusy(), true)
+  clock.advance(1000)
+  assert.equal(late.isBusy(), false)
+})
+
+test('many short delays make a program busy as well as a long one', () => {
+  const { late, clock, stall } = scene()
+  late.after(1000, () => {})
+  for (let count = 0; count < 6; count += 1) {
+    stall(12)
+    clock.advance(25)
+  }
+  assert.equal(late.isBusy(), true)
+})
