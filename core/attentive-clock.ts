@@ -51,7 +51,7 @@ export function attentive(clock: Clock): AttentiveClock {
 
 function cut(clock: Clock, delayMs: number, wake: () => void, wasLate: (byMs: number) => void): CancelTimer {
   let leftMs = Math.max(0, delayMs)
-  let cancel: CancelTimer = () => {}
+  let cancel: CancelTimer | undefined
   const next = () => {
     const sliceMs = Math.min(leftMs, SLICE_MS)
     const begunAt = clock.monotonic()
@@ -65,5 +65,5 @@ function cut(clock: Clock, delayMs: number, wake: () => void, wasLate: (byMs: nu
     })
   }
   next()
-  return () => cancel()
+  return () => cancel?.()
 }

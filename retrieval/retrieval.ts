@@ -94,7 +94,7 @@ export const PEER_STALL_MS = 500
 /** A downloader's word about itself counts for so long, in ms: it says it every half second. */
 const FRESH_PROGRESS_MS = 600
 
-/** Bytes that a downloader may have and its readers not yet: they are on their way. */
+/** Bytes that a downloader may have and others not yet: they are on their way. Of two fetchers the one that has more goes on. */
 const NEAR_BYTES = 128 * 1024
 
 /** So long a downloader is waited for on its own word, in ms; again when it has sent more. */
@@ -108,9 +108,6 @@ const EARNED = 0.1
 
 /** Between "download failed" and the end of what peers read, in ms: the packet comes first. */
 const FAREWELL_MS = 5
-
-/** One of two fetchers that is ahead by more than this goes on, whatever the rank. */
-const FAR_BYTES = 1024 * 1024
 
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
@@ -386,7 +383,7 @@ export class Retrieval implements InquiryOwner {
     if (download.location === undefined) return this.#giveWay(download)
     if (!this.isFetcher || copy?.size === undefined) return
     const aheadBytes = download.receivedBytes - this.heldBytes
-    const isAhead = Math.abs(aheadBytes) > FAR_BYTES ? aheadBytes > 0 : download.isAhead
+    const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
     if (!isAhead) return this.#sayAgain()
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     if (isWorthIt && this.#arrival.mayChangeOver)
@@ -408,6 +405,10 @@ export class Retrieval implements InquiryOwner {
     if (now - this.#saidAgainAt < REPORT_INTERVAL_MS) return
     this.#saidAgainAt = now
     this.#announceCopy()
+  }
+
+  isFurther({ receivedBytes }: PeerDownload): boolean {
+    return this.heldBytes > receivedBytes + NEAR_BYTES
   }
 
   heardProgress(download: PeerDownload): void {

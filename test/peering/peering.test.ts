@@ -450,6 +450,37 @@ test('a node that stops tells those who wait for its downloads, and they go on a
   assert.deepEqual(owner.told, [`follow ${holder.address}`, 'internet'])
 })
 
+test('a download that has less than is here already is not followed (R5.4)', async () => {
+  const { clock, asker, holder, owner } = await pair()
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  owner.heldBytes = 11
+  asker.peering.inquire(RESOURCE, true, owner)
+  clock.advance(2300)
+  assert.deepEqual(owner.told, ['internet'])
+})
+
+test('a download that is followed may fall behind what is here for a moment', async () => {
+  const { clock, asker, holder, owner } = await pair()
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  asker.peering.inquire(RESOURCE, true, owner)
+  clock.advance(2300)
+  owner.heldBytes = 11
+  clock.advance(4 * REPORT_INTERVAL_MS)
+  assert.deepEqual(owner.told, [`follow ${holder.address}`])
+})
+
+test('a fetcher is told of another one that has less than itself, and decides', async () => {
+  const { clock, asker, holder, owner } = await pair({ maxDelayMs: 0, transmissionMs: 0 })
+  asker.peering.inquire(RESOURCE, true, owner)
+  owner.heldBytes = 11
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress).readable()
+  clock.advance(10)
+  assert.deepEqual(owner.told.slice(0, 2), ['internet', `second fetcher ${holder.address}`])
+})
+
 test('a second download of one resource takes the place of the first, whose end does not end it', async () => {
   const { clock, lan, one } = await alone()
   one.copies.here.set(RESOURCE, 'downloading')
