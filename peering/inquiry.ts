@@ -54,7 +54,8 @@ export interface InquiryOwner {
 /** The two packets that the machine sends by itself. */
 export interface InquirySender {
   request(): void
-  endRequest(): void
+  /** @param downloader whose copy is waited for or read, holders having had their time; absent: a holder is found. */
+  endRequest(downloader?: Address): void
 }
 
 type Event = InquiryEvent<PeerOffer, PeerDownload>
@@ -188,7 +189,7 @@ export class Inquiry {
         this.#sender.request()
         return this.#askTwice()
       case 'broadcast-end-request':
-        return this.#sender.endRequest()
+        return this.#sender.endRequest(this.#state.kind === 'awaiting' ? this.#state.on.peer : undefined)
       case 'wake':
         return this.#wakeAt(command.at)
       case 'retrieve':

@@ -265,10 +265,19 @@ export class Peering {
 
   #sendingFor(question: RequestPacket): InquirySender {
     const { id, node, nonce, href } = question
+    const end = { type: 'end-request', id, node, nonce, href, extras: [] } as const
     return {
       request: () => this.#sender.broadcast(question),
-      endRequest: () => this.#sender.broadcast({ type: 'end-request', id, node, nonce, href, extras: [] }),
+      endRequest: (downloader) => {
+        // Nobody's answer is left to be cancelled, unless somebody takes the patents' 2000 ms: then it is for one to know.
+        if (downloader === undefined || this.#hearsPlainNodes()) this.#sender.broadcast(end)
+        else this.#sender.send(downloader, end)
+      },
     }
+  }
+
+  #hearsPlainNodes(): boolean {
+    return this.livePeers().some(({ node }) => node === undefined)
   }
 
   #newId(): RequestId {

@@ -102,6 +102,32 @@ test('FIG. 3, 128: "I found" cancels the answers of all other holders', async ()
   assert.equal(lan.heard('response').length, 1)
 })
 
+test('FIG. 4B, 154: who follows a download says "I found" to the downloader, for nobody else has an answer left', async () => {
+  const { clock, lan, asker, holder, owner } = await pair({ maxDelayMs: 'auto' })
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  asker.peering.inquire(RESOURCE, true, owner)
+  clock.advance(1000)
+  assert.deepEqual(owner.told, [`follow ${holder.address}`])
+  assert.deepEqual(
+    lan.heard('end-request').map(({ to }) => to),
+    [holder.address],
+  )
+})
+
+test('where a node of the patents is heard, who may still have an answer, "I found" goes to everybody', async () => {
+  const { clock, lan, asker, holder, owner } = await pair({ maxDelayMs: 'auto' })
+  lan.say(STRANGER, plainRequest(5))
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  asker.peering.inquire(RESOURCE, true, owner)
+  clock.advance(1000)
+  assert.deepEqual(
+    lan.heard('end-request').map(({ to }) => to),
+    [undefined],
+  )
+})
+
 test('"I found" counts only from the address that asked', async () => {
   const { clock, lan, one } = await alone()
   one.copies.here.set(RESOURCE, 'complete')
