@@ -557,7 +557,7 @@ export class Retrieval implements InquiryOwner {
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
     if (peer === undefined) this.#lastFault = fault
-    else this.#patience.waste(began, fault)
+    else if (!this.#isOnlyLate(fault)) this.#patience.waste(began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     else if (peer !== undefined && !this.#isBlameless(source, fault))

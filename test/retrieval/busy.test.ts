@@ -43,4 +43,28 @@ describe('a peer that sends nothing for too long', () => {
     assert.deepEqual(shunned(node), [])
     assert.equal(node.origin.requests.length, 0)
   })
+
+  test('is waited for four times at most, however busy the node is', async () => {
+    let asked = 0
+    const node = world({
+      expectation: BY_UPDATER,
+      downloads: [download(BODY.length)],
+      isBusy: true,
+      peers: () => {
+        asked += 1
+        return new Promise(() => {})
+      },
+      origin: () => ({ status: 200, fields: [['Content-Length', `${BODY.length}`]], body: BODY }),
+    })
+    const application = node.ask()
+    // Each time that the LAN is asked again, it says again that it is downloading.
+    await node.pass(10)
+    for (let time = 0; time < 10; time += 1) {
+      await node.pass(520)
+      node.inquiries[0]?.heardDownloading(download(BODY.length))
+    }
+    const given = await node.read(application)
+    assert.deepEqual([given.text.length, given.error], [BODY.length, undefined])
+    assert.equal(asked, 4)
+  })
 })
