@@ -24,6 +24,7 @@ export const FAULTS = {
   RESPONSE_INCOMPLETE: { blame: 'origin-server', status: 502, proxyStatus: 'http_response_incomplete' },
   RESPONSE_INVALID: { blame: 'origin-server', status: 502, proxyStatus: 'http_protocol_error' },
   RESPONSE_CHANGED: { blame: 'origin-server', status: 502, proxyStatus: 'http_protocol_error' },
+  RESPONSE_REFUSED: { blame: 'origin-server', status: 502, proxyStatus: 'http_protocol_error' },
   PEER_FAILED: { blame: 'peer', status: 502, proxyStatus: 'connection_terminated' },
   PEER_BUSY: { blame: 'peer', status: 503, proxyStatus: 'connection_limit_reached' },
   PEER_LOST: { blame: 'peer', status: 502, proxyStatus: 'connection_terminated' },

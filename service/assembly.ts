@@ -78,6 +78,7 @@ export type AssemblyEvent =
 export interface Assembly {
   readonly resources: Resources
   readonly retrievals: Retrievals
+  readonly verifier: Verifier
   readonly peering: Peering
   /** What the server for peers may hand out. */
   readonly files: SharedFiles
@@ -193,6 +194,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       shun,
     }),
     retrievals: running,
+    verifier,
     peering,
     files: {
       ...copies,

@@ -17,7 +17,7 @@ import type { NodeId } from '../peering/packets.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
 import { originUpstream, peerUpstream, type HttpUpstream } from '../proxy/http-upstream.ts'
 import { passThrough } from '../proxy/pass-through.ts'
-import { ProxyServer } from '../proxy/proxy-server.ts'
+import { ProxyServer, type RequestLine } from '../proxy/proxy-server.ts'
 import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
 import { posted } from '../retrieval/posted.ts'
@@ -34,6 +34,7 @@ import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verif
 import { verifierLadder } from '../verify/ladder.ts'
 import { noOriginDigests, originDigests } from '../verify/origin-digests.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
+import { applications, type Applications } from './applications/applications.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
 import type { Config } from './config.ts'
@@ -76,6 +77,7 @@ export class Node {
   #assembly: Assembly | undefined
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
+  #applications: Applications | undefined
   #starting: Promise<void> | undefined
   #isStopping = false
   #startedAt: Monotonic = systemClock.monotonic()
@@ -132,6 +134,7 @@ export class Node {
       () => this.#startGathering(),
       () => this.#startPeering(),
       () => this.#startProxy(),
+      () => this.#startApplications(),
       () => this.#startControl(),
       () => this.#startUpdates(),
     ]
@@ -182,6 +185,33 @@ export class Node {
     })
   }
 
+  /** What applications can ask for, as long as the node runs. @throws Fault STOPPING before and after. */
+  get applications(): Applications {
+    if (this.#applications !== undefined) return this.#applications
+    throw new Fault('STOPPING', 'the node does not run')
+  }
+
+  async #startApplications(): Promise<void> {
+    const assembly = this.#assembly
+    if (assembly === undefined) return
+    const started = applications(
+      { pseudonym: this.#pseudonym, agent: `ihave/${VERSION}` },
+      {
+        ...assembly,
+        clock: systemClock,
+        random: systemRandom,
+        store: this.#store,
+        rules: () => this.#rules,
+        log: this.#logRequest,
+      },
+    )
+    this.#applications = started
+    this.#running.push(async () => {
+      this.#applications = undefined
+      started.stop()
+    })
+  }
+
   async #startControl(): Promise<void> {
     const cache = cacheOperations({ clock: systemClock, store: this.#store, rules: () => this.#rules })
     const operations = nodeOperations(
@@ -189,8 +219,9 @@ export class Node {
       cache,
       () => this.checkUpdates(),
       siteOperations(this.#site),
+      this.applications.operations,
     )
-    const control = await startControl(controlPath(this.#config), operations)
+    const control = await startControl(controlPath(this.#config), operations, this.applications)
     this.#running.push(() => control.stop())
   }
 
@@ -379,7 +410,7 @@ export class Node {
     const { proxy } = this.#config
     const assembly = this.#assembly
     if (!assembly) return
-    const pseudonym = `ihave-${this.#id.slice(0, 12)}`
+    const pseudonym = this.#pseudonym
     const onFault = (fault: Fault, target: URL | string) =>
       this.#log.debug(
         { code: fault.code, target: withoutSecrets(String(target)).slice(0, 200) },
@@ -404,16 +435,18 @@ export class Node {
           this.#store.remove(uri)
         },
         posted: posted({ store: this.#store, rules: () => this.#rules }),
-        log: (line) => {
-          this.#tally.request(line)
-          this.#logs.request(line)
-        },
+        log: this.#logRequest,
       },
     )
     await server.start()
     this.#proxy = server
     this.#own.push({ address: proxy.listen.host, port: server.port })
     this.#running.push(() => server.stop())
+  }
+
+  /** This node's name in `Via`. */
+  get #pseudonym(): string {
+    return `ihave-${this.#id.slice(0, 12)}`
   }
 
   /** A proxy that listens beyond loopback serves this machine's own subnets only (R1.5). */
@@ -445,6 +478,11 @@ export class Node {
       source: retrieval.current?.kind ?? 'asking',
       ...retrieval.progress(),
     }))
+  }
+
+  readonly #logRequest = (line: RequestLine): void => {
+    this.#tally.request(line)
+    this.#logs.request(line)
   }
 
   readonly #logEvent = (event: AssemblyEvent): void => {

@@ -2,6 +2,7 @@
 import { sleep, systemClock, type Clock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { Fault } from '../core/fault.ts'
+import type { Applications } from './applications/applications.ts'
 import type {
   CacheEntry,
   CacheOperations,
@@ -30,9 +31,11 @@ export function nodeOperations(
   cache: CacheOperations,
   updates: () => AsyncIterable<ProductResult>,
   site: (question: unknown) => AsyncIterable<unknown>,
+  applications: Applications['operations'],
   clock: Clock = systemClock,
 ): Operations {
   return {
+    ...applications,
     [OPERATIONS.status]: () => [status()],
     [OPERATIONS.listCache]: (question) => cache.list(listQuestion(question)),
     [OPERATIONS.purgeCache]: (question) => cache.purge(purgeQuestion(question)),

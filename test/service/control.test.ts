@@ -45,18 +45,13 @@ async function listening(t: TestContext, server: Server, path: string): Promise<
 
 /** Begins to listen for commands, until the test is over. */
 async function started(t: TestContext, path: string, operations: Partial<Operations> = {}): Promise<void> {
-  const control = await startControl(path, { ...SILENT, ...operations })
+  const control = await startControl(path, { ...SILENT, [OPERATIONS.status]: () => [STATUS], ...operations })
   t.after(() => control.stop())
 }
 
-const SILENT: Operations = {
-  [OPERATIONS.status]: () => [STATUS],
-  [OPERATIONS.listCache]: () => [],
-  [OPERATIONS.purgeCache]: () => [],
-  [OPERATIONS.verifyCache]: () => [],
-  [OPERATIONS.site]: () => [],
-  [OPERATIONS.checkUpdates]: () => [],
-}
+const SILENT = Object.fromEntries(
+  Object.values(OPERATIONS).map((name) => [name, () => []]),
+) as unknown as Operations
 
 /** A socket that nobody listens on any more, as a killed node leaves it. */
 async function leaveSocket(path: string): Promise<void> {
@@ -100,13 +95,15 @@ describe('the control API', () => {
     assert.equal(statSync(path).mode & 0o777, 0o600)
     for (const [method, target] of [
       ['GET', '/'],
-      ['GET', '/status/..'],
-      ['POST', '/status'],
-      ['DELETE', '/status'],
+      ['GET', '/status'],
+      ['GET', '/v1/status/..'],
+      ['POST', '/v1/status'],
+      ['DELETE', '/v1/status'],
+      ['GET', '/v1/retrievals'],
     ] as const) {
       const [status, text] = await asked(path, method, target)
-      assert.equal(status, 404)
-      assert.match(text, /expected GET \/status/)
+      assert.equal(status, 404, target)
+      assert.match(text, /expected GET \/v1\/status/)
     }
   })
 
@@ -305,7 +302,7 @@ describe('what takes longer', () => {
     test(`refuses ${name}`, async (t) => {
       const path = join(directory(t), 'control.sock')
       await started(t, path)
-      const [status, text] = await asked(path, 'POST', '/cache/list', question)
+      const [status, text] = await asked(path, 'POST', '/v1/cache/list', question)
       assert.equal(status, 400)
       assert.match(text, message)
     })

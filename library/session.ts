@@ -1,0 +1,84 @@
+/** What a service-enabled application can do with its node (R11.1), wherever the node runs. */
+import { randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { Fault } from '../core/fault.ts'
+import type { Fields } from '../core/fields.ts'
+import type { Origins, Progress, RetrievalOutcome } from '../service/applications/retrieval-words.ts'
+import { OPERATIONS } from '../service/control.ts'
+import type { Status } from '../service/status.ts'
+import type { Channel } from './channel.ts'
+import { retrieved, type Retrieved } from './retrieved.ts'
+
+export interface GetOptions {
+  /** What the bytes must have, whoever sends them: `sha-256:` and 64 hexadecimal digits. */
+  readonly digest?: string
+  /** From where it may come; absent: from anywhere. */
+  readonly from?: Origins
+  /** More header fields for the origin server, such as `Authorization`: what has credentials is never named to the LAN. */
+  readonly fields?: Fields
+  /** Whether what has a digest may be asked for, and offered, by it; absent: yes. */
+  readonly share?: boolean
+  /** Gives it up, at any point. */
+  readonly signal?: AbortSignal
+  /** Called about four times a second until the last byte is delivered; what it throws fails the retrieval. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export class Session implements AsyncDisposable {
+  readonly #channel: Channel
+  readonly #ended = new AbortController()
+
+  /** Use `connect` or `embed`. */
+  constructor(channel: Channel) {
+    this.#channel = channel
+  }
+
+  /**
+   * Gets a file: from this machine, from peers, or from its origin server, as the node's rules say. Resolves when its first
+   * byte can be read.
+   * @throws Fault: RESPONSE_REFUSED when the origin server has no such file, NOT_FOUND when nobody has it who may be asked,
+   *   VERIFICATION_FAILED when the bytes are not those of the digest, ABORTED by `signal`; docs/errors.md has them all.
+   */
+  get(uri: string, options: GetOptions = {}): Promise<Retrieved> {
+    const { signal, onProgress, ...more } = options
+    const question = { uri, ...more }
+    return retrieved({ channel: this.#channel, ended: this.#ended.signal, question, signal, onProgress })
+  }
+
+  /**
+   * Gets a file into `path`, which is there whole or not at all.
+   * @throws Fault as `get`; the file system's own errors.
+   */
+  async download(uri: string, path: string, options: GetOptions = {}): Promise<RetrievalOutcome> {
+    const part = `${path}.${randomUUID()}.part`
+    try {
+      const file = await this.get(uri, options)
+      await pipeline(file.body, createWriteStream(part, { flags: 'wx' }))
+      await rename(part, path)
+      return await file.outcome
+    } catch (error) {
+      await rm(part, { force: true })
+      throw error
+    }
+  }
+
+  /** How the node is. */
+  async status(): Promise<Status> {
+    for await (const status of this.#channel.ask(OPERATIONS.status, undefined, this.#ended.signal))
+      return status as Status
+    throw new Fault('UNREACHABLE', 'the node does not say how it is')
+  }
+
+  /** Gives up whatever is open; an embedded node stops. Safe at any moment, and more than once. */
+  async close(): Promise<void> {
+    this.#ended.abort(NO_LONGER_NEEDED)
+    await this.#channel.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
