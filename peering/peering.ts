@@ -200,9 +200,10 @@ export class Peering {
   /**
    * Asks the LAN for `resource` (a URL or URI) and runs the owner through FIG. 4B. A node that may not ask, and a
    * resource too long for a packet, go straight to the Internet. Collapsing requests into one is the owner's (R4.6).
+   * @param isListed whether everybody who has it says so in its summary.
    */
-  inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner): Inquiry {
-    const timing = this.#timingFor(resource)
+  inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner, isListed = true): Inquiry {
+    const timing = isListed ? this.#timingFor(resource) : this.timing()
     const packet = this.#settings.ask ? this.#question(resource, timing) : undefined
     const sender = packet === undefined ? UNASKED : this.#sendingFor(packet)
     const inquiry = new Inquiry(

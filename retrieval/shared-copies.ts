@@ -3,6 +3,7 @@
  * downloads. It follows from the store and from the retrievals that run; nothing has to be told to it.
  */
 import type { Clock } from '../core/clock.ts'
+import { namedSha256 } from '../core/content-name.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
@@ -40,7 +41,7 @@ export function sharedCopies(components: SharedCopiesComponents): LocalCopies & 
     locate(resource) {
       const uri = parseTargetUri(resource)
       if (uri === undefined || !components.rules().policyFor(uri).share) return ABSENT
-      const response = offered(components, uri)
+      const response = offered(components, uri) ?? offeredContent(components, uri)
       // Others have it too, or will be told by whoever reads it here: at its limit the node stays silent (R3.5).
       if (response)
         return components.slots.areTaken ? ABSENT : { kind: 'complete', offer: offerOf(components, response) }
@@ -91,6 +92,14 @@ function offered(components: SharedCopiesComponents, uri: TargetUri): StoredResp
       now - response.responseTime < RETRY_WINDOW_MS
     return isPlain && !isOnTrial && isFresh(response, policy, now)
   })
+}
+
+/** What is asked for by its digest may be here under any name that may be told. */
+function offeredContent(components: SharedCopiesComponents, name: TargetUri): StoredResponse | undefined {
+  const sha256 = namedSha256(name)
+  const body = sha256 && components.store.findByDigest(sha256)
+  const response = body && offered(components, body.uri)
+  return response?.digest === sha256 ? response : undefined
 }
 
 function readable(components: SharedCopiesComponents, uri: TargetUri): Retrieval | undefined {

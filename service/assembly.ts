@@ -3,6 +3,7 @@
  * virtual LAN on simulated ones (sim/): the same lines run in both.
  */
 import { LRUCache } from 'lru-cache'
+import { isContentName } from '../core/content-name.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { withoutSecrets } from '../core/redaction.ts'
@@ -161,7 +162,8 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
       inquire: (resource, waitForDownloads, owner) =>
-        peering.inquire(names.nameOf(resource), waitForDownloads, owner),
+        // What has a digest may lie under any URL, and is listed by that.
+        peering.inquire(names.nameOf(resource), waitForDownloads, owner, !isContentName(resource)),
       events: {
         announce: (retrieval) => {
           const { uri } = retrieval.request

@@ -5,17 +5,24 @@ import { Fault } from '../../core/fault.ts'
 import type { Random } from '../../core/random.ts'
 import { withoutSecrets } from '../../core/redaction.ts'
 import type { Store } from '../../core/store.ts'
-import type { TargetUri } from '../../core/target-uri.ts'
+import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
 import type { Verifier } from '../../core/verifier.ts'
 import { ExchangeLog, type RequestLine } from '../../proxy/exchange-log.ts'
 import type { Resource } from '../../retrieval/resource.ts'
 import type { Resources } from '../../retrieval/resources.ts'
 import type { Retrievals } from '../../retrieval/retrievals.ts'
+import { MAX_REDIRECTS, redirectOf } from '../../retrieval/named-source.ts'
 import type { Rules } from '../../retrieval/rules.ts'
-import { MAX_REDIRECTS, redirected } from './redirects.ts'
 import { Retrieving, type FileBytes, type OpenedFile } from './retrieving.ts'
 import type { RetrievalLine } from './retrieval-words.ts'
-import { forwardedFields, receivedFields, wantedFrom, type Wanted } from './retrieve-request.ts'
+import {
+  forwardedFields,
+  receivedFields,
+  wantedFrom,
+  type Wanted,
+  type WantedContent,
+  type WantedUrl,
+} from './retrieve-request.ts'
 
 export interface FilesSettings {
   /** This node's name in `Via`. */
@@ -91,8 +98,35 @@ interface Way {
 }
 
 /** @throws Fault when there is no file. */
-async function opened(
+function opened(
   wanted: Wanted,
+  settings: FilesSettings,
+  components: FilesComponents,
+  way: Way,
+): Promise<OpenedFile> {
+  switch (wanted.kind) {
+    case 'content':
+      return openedContent(wanted, settings, components, way)
+    case 'url':
+      return openedUrl(wanted, settings, components, way)
+  }
+}
+
+async function openedContent(
+  wanted: WantedContent,
+  { pseudonym, agent }: FilesSettings,
+  { resources, clock, log }: FilesComponents,
+  { signal }: Way,
+): Promise<OpenedFile> {
+  const { uri } = wanted
+  const fields = forwardedFields(receivedFields({ ...wanted, from: 'anywhere' }, agent), pseudonym)
+  const line = new ExchangeLog({ method: 'GET', url: uri, client: CLIENT }, clock, log)
+  const asked = resources.content({ ...wanted, fields, signal })
+  return { uri, resource: await logged(asked, line, resources.ruleOf({ uri })) }
+}
+
+async function openedUrl(
+  wanted: WantedUrl,
   settings: FilesSettings,
   components: FilesComponents,
   { signal, follow }: Way,
@@ -104,7 +138,7 @@ async function opened(
     if (resource.answer.status === 200) return { uri: asked.uri, resource }
     // What is not read is let go of.
     hop.abort(NO_LONGER_NEEDED)
-    const next = redirected(resource.answer, asked)
+    const next = redirected(asked, resource)
     if (next === undefined) throw refusal(resource, asked)
     asked = next
     follow(asked.uri)
@@ -112,8 +146,19 @@ async function opened(
   throw new Fault('RESPONSE_INVALID', `more than ${MAX_REDIRECTS} redirects`)
 }
 
+/** Where an application would go from here. @throws Fault RESPONSE_INVALID for where nobody should. */
+function redirected(wanted: WantedUrl, { answer }: Resource): WantedUrl | undefined {
+  const next = redirectOf(answer, wanted)
+  const uri = next && parseTargetUri(next.target)
+  if (next === undefined || uri === undefined) return undefined
+  // On the way back everybody could change the bytes.
+  if (wanted.uri.startsWith('https:') && !uri.startsWith('https:'))
+    throw new Fault('RESPONSE_INVALID', 'a redirect from https to http is not followed')
+  return { ...wanted, ...next, uri }
+}
+
 function asking(
-  wanted: Wanted,
+  wanted: WantedUrl,
   { pseudonym, agent }: FilesSettings,
   { resources, clock, log }: FilesComponents,
   signal: AbortSignal,
@@ -167,7 +212,7 @@ async function* counted(
 }
 
 /** Only a file is a file. */
-function refusal({ answer }: Resource, { uri, from }: Wanted): Fault {
+function refusal({ answer }: Resource, { uri, from }: WantedUrl): Fault {
   if (from !== 'anywhere' && answer.status === 504)
     return new Fault('NOT_FOUND', `${withoutSecrets(uri)} is not here`)
   return new Fault(

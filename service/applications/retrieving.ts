@@ -6,6 +6,7 @@
  *
  * Whoever stops reading the lines gives the file up, and what nobody else waits for ends.
  */
+import { isContentName } from '../../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
 import type { Clock } from '../../core/clock.ts'
 import { deferred } from '../../core/deferred.ts'
@@ -167,7 +168,7 @@ export class Retrieving {
     const receivedBytes = retrieval?.bytes ?? NOTHING_RECEIVED
     const isFromPeer =
       retrieval === undefined ? this.#components.storedFrom(uri) === 'peer' : peerBytes(receivedBytes) > 0
-    const verified = isFromPeer ? await this.#proofOf(uri) : 'origin'
+    const verified = isFromPeer || isContentName(uri) ? await this.#proofOf(uri) : 'origin'
     return {
       deliveredBytes: this.#delivered,
       receivedBytes: { ...receivedBytes },
@@ -177,6 +178,7 @@ export class Retrieving {
   }
 
   async #proofOf(uri: TargetUri): Promise<'proof' | 'none'> {
+    if (isContentName(uri)) return 'proof'
     const { kind } = await this.#components.expect(uri)
     return kind === 'updater' ? 'none' : 'proof'
   }

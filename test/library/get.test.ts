@@ -10,7 +10,7 @@ import type { Progress } from '../../service/applications/retrieval-words.ts'
 import type { Node } from '../../service/node.ts'
 import { acquainted, freePacketPort, Scene, settled, until } from '../clients/harness.ts'
 import { Origin, uniqueBody } from '../clients/origin.ts'
-import { connected } from './sessions.ts'
+import { connected, fault } from './sessions.ts'
 
 const MEGABYTE = 1024 * 1024
 
@@ -233,12 +233,3 @@ describe('a file for an application', () => {
 test('where no node runs, that is said', async () => {
   await assert.rejects(connect({ socket: '/nowhere/control.sock' }), fault('UNREACHABLE', /no node answers/))
 })
-
-function fault(code: Fault['code'], message: RegExp): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof Fault, String(error))
-    assert.equal(error.code, code, error.message)
-    assert.match(error.message, message)
-    return true
-  }
-}

@@ -1,5 +1,7 @@
 /** Sessions for tests: the same questions to a daemon. */
+import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { Fault } from '../../core/fault.ts'
 import { connect } from '../../library/connect.ts'
 import type { Session } from '../../library/session.ts'
 import type { Node } from '../../service/node.ts'
@@ -14,4 +16,14 @@ export async function connected(scene: Scene, node: Node): Promise<Session> {
 
 export function socketOf(node: Node): string {
   return join(node.status().cache.directory, 'control.sock')
+}
+
+/** For `assert.rejects`. */
+export function fault(code: Fault['code'], message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof Fault, String(error))
+    assert.equal(error.code, code, error.message)
+    assert.match(error.message, message)
+    return true
+  }
 }
