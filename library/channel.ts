@@ -9,6 +9,8 @@ export interface Channel {
   ask(operation: OperationName, question: unknown, signal: AbortSignal): AsyncIterable<unknown>
   /** The bytes of a retrieval. @throws Fault as above. */
   read(id: string, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Sends the bytes of an announced copy. @throws Fault as above, and what `bytes` throws. */
+  send(id: string, bytes: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void>
   /** The end of the session: its questions have been given up by then. */
   close(): Promise<void>
 }

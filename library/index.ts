@@ -8,6 +8,9 @@ export type {
   RetrievalOutcome,
 } from '../service/applications/retrieval-words.ts'
 export type { Status } from '../service/status.ts'
+export type { AnnouncedCopy } from '../service/applications/copies.ts'
+export type { FindOutcome, Holder } from '../service/applications/finding.ts'
+export type { CopySource } from './announced.ts'
 export { connect, type ConnectOptions } from './connect.ts'
 export type { Retrieved } from './retrieved.ts'
-export { Session, type GetOptions } from './session.ts'
+export { Session, type AnnounceOptions, type FindOptions, type GetOptions } from './session.ts'

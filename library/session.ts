@@ -6,9 +6,12 @@ import { pipeline } from 'node:stream/promises'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
+import type { AnnouncedCopy, AnnounceQuestion } from '../service/applications/copies.ts'
+import type { FindLine, FindOutcome, FindQuestion, Holder } from '../service/applications/finding.ts'
 import type { Origins, Progress, RetrievalOutcome } from '../service/applications/retrieval-words.ts'
-import { OPERATIONS } from '../service/control.ts'
+import { OPERATIONS, type OperationName } from '../service/control.ts'
 import type { Status } from '../service/status.ts'
+import { announced, type CopySource } from './announced.ts'
 import type { Channel } from './channel.ts'
 import { retrieved, type Retrieved } from './retrieved.ts'
 
@@ -25,6 +28,14 @@ export interface GetOptions {
   readonly signal?: AbortSignal
   /** Called about four times a second until the last byte is delivered; what it throws fails the retrieval. */
   readonly onProgress?: (progress: Progress) => void
+}
+
+export interface FindOptions extends Omit<FindQuestion, 'uri'> {
+  readonly signal?: AbortSignal
+}
+
+export interface AnnounceOptions extends Omit<AnnounceQuestion, 'size'> {
+  readonly signal?: AbortSignal
 }
 
 export class Session implements AsyncDisposable {
@@ -65,10 +76,44 @@ export class Session implements AsyncDisposable {
     }
   }
 
+  /**
+   * Asks who has a resource, and gets nothing: this machine first, then peers, in the order in which they answer. What peers
+   * say is their own claim; a node at its limit of uploads stays silent.
+   * @throws Fault BAD_REQUEST, ABORTED.
+   */
+  async *find(uri: string, options: FindOptions = {}): AsyncGenerator<Holder, FindOutcome> {
+    const { signal, ...more } = options
+    for await (const each of this.#ask(OPERATIONS.find, { uri, ...more }, signal)) {
+      const { kind, ...told } = each as FindLine
+      if (kind === 'done') return told as FindOutcome
+      yield told as Holder
+    }
+    throw new Fault('UNREACHABLE', 'the node ended its answer early')
+  }
+
+  /**
+   * Offers peers a file of this application, by its content and by `uri`. It is copied into the node's cache once; what is
+   * there already is not copied again, where `digest` is given. Announce again after a restart of the node.
+   * @param source the path of the file, its bytes, or what gives them.
+   * @throws Fault VERIFICATION_FAILED when the bytes have another digest, STORE_FULL, BAD_REQUEST, ABORTED.
+   */
+  announce(source: CopySource, options: AnnounceOptions = {}): Promise<AnnouncedCopy> {
+    const { signal, ...question } = options
+    return announced(this.#channel, source, question, this.#until(signal))
+  }
+
+  /**
+   * Takes an announcement back: the name `uri`, or without one the copy itself.
+   * @throws Fault NOT_FOUND when there is no such copy.
+   */
+  async withdraw(digest: string, uri?: string): Promise<void> {
+    const question = { digest, ...(uri === undefined ? {} : { uri }) }
+    for await (const _ of this.#ask(OPERATIONS.withdraw, question)) break
+  }
+
   /** How the node is. */
   async status(): Promise<Status> {
-    for await (const status of this.#channel.ask(OPERATIONS.status, undefined, this.#ended.signal))
-      return status as Status
+    for await (const status of this.#ask(OPERATIONS.status, undefined)) return status as Status
     throw new Fault('UNREACHABLE', 'the node does not say how it is')
   }
 
@@ -76,6 +121,15 @@ export class Session implements AsyncDisposable {
   async close(): Promise<void> {
     this.#ended.abort(NO_LONGER_NEEDED)
     await this.#channel.close()
+  }
+
+  #ask(operation: OperationName, question: unknown, signal?: AbortSignal): AsyncIterable<unknown> {
+    return this.#channel.ask(operation, question, this.#until(signal))
+  }
+
+  /** Aborts with the session, too. */
+  #until(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#ended.signal : AbortSignal.any([this.#ended.signal, signal])
   }
 
   [Symbol.asyncDispose](): Promise<void> {

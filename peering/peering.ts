@@ -10,7 +10,7 @@ import type { Address, Datagram, Transport } from '../core/transport.ts'
 import { Advertising } from './advertising.ts'
 import { AnnouncedDownloads, type AnnouncedDownload } from './announced-downloads.ts'
 import { Answers } from './answers.ts'
-import { AskedQuestions } from './asked-questions.ts'
+import { AskedQuestions, type Hearing } from './asked-questions.ts'
 import { decode, encode, padded, type Decoded } from './codec.ts'
 import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
@@ -36,6 +36,7 @@ import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-t
 import { Presence } from './presence.ts'
 import { Rivals } from './rivals.ts'
 import { resourceKey, type ResourceKey } from './summary.ts'
+import { SURVEY, SURVEY_NAME, Survey, type Found } from './survey.ts'
 
 export type { AnnouncedDownload }
 
@@ -221,6 +222,29 @@ export class Peering {
   }
 
   /**
+   * Asks the LAN who has `resource`, and gets nothing.
+   * @param waitMs how long to listen; absent: as long as any question waits now.
+   * @returns `undefined` when it cannot be asked: the node may not, or the name is too long for a packet.
+   */
+  survey(
+    resource: string,
+    hearing: { readonly onFound: (found: Found) => void; readonly onOver: () => void },
+    waitMs?: number,
+  ): Survey | undefined {
+    const timing = this.timing()
+    const packet = this.#settings.ask ? this.#question(resource, timing, SURVEY) : undefined
+    if (packet === undefined) return undefined
+    const over = () => {
+      this.#asked.remove(packet)
+      hearing.onOver()
+    }
+    const survey = new Survey(this.#components.clock, this.#sendingFor(packet), hearing.onFound, over)
+    this.#asked.add(packet, survey)
+    survey.start(waitMs ?? (timing ? timing.maxDelayMs + timing.transmissionMs : 0))
+    return survey
+  }
+
+  /**
    * Tells the LAN that this node is fetching `resource` (FIG. 7); `alias` gives the name under which the growing copy can be
    * read, `undefined` until it can. Who asked at the same time and waits for this node is told at once.
    */
@@ -245,13 +269,13 @@ export class Peering {
   }
 
   /** `undefined` when the resource is too long for a packet. */
-  #question(resource: string, timing: Timing | undefined): RequestPacket | undefined {
+  #question(resource: string, timing: Timing | undefined, extras: Extras = []): RequestPacket | undefined {
     const question: RequestPacket = {
       type: 'request',
       id: this.#newId(),
       node: this.#settings.node,
       nonce: this.#components.random.hex(16),
-      extras: [],
+      extras,
       href: resource,
       method: 'get',
       acceptProtocol: 'http',
@@ -363,9 +387,11 @@ export class Peering {
   }
 
   #heardRequest(packet: RequestPacket, from: Address, bytes: number, isSigned: boolean): void {
-    const { node, href } = packet
+    const { node, href, extras } = packet
     const isBelieved = node !== undefined && !this.#components.isShunned(from)
-    if (isBelieved) this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
+    const isSurvey = extras.some(([name]) => name === SURVEY_NAME)
+    if (isBelieved && !isSurvey)
+      this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
     this.#answers.request(packet, from, bytes, isSigned)
   }
 
@@ -410,7 +436,7 @@ export class Peering {
 
   #concerned(
     packet: { readonly resource: string; readonly nonce: string | undefined },
-    tell: (inquiry: Inquiry) => void,
+    tell: (inquiry: Hearing) => void,
   ): void {
     this.#known(this.#asked.concerning(packet))?.forEach(tell)
   }

@@ -9,6 +9,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import type { Address, Transport } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
@@ -16,9 +17,11 @@ import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { Peering } from '../peering/peering.ts'
+import type { Survey } from '../peering/survey.ts'
 import { relayField } from '../peering/relay-fields.ts'
 import { UploadRate } from '../peering/upload-rate.ts'
 import { UploadSlots } from '../peering/upload-slots.ts'
+import { announcedNames } from '../retrieval/announced-names.ts'
 import { localAliases } from '../retrieval/local-aliases.ts'
 import { resources, type Resources } from '../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
@@ -76,11 +79,23 @@ export type AssemblyEvent =
   | { readonly kind: 'stored'; readonly response: StoredResponse }
   | { readonly kind: 'warning'; readonly message: string; readonly detail: Record<string, unknown> }
 
+/** What applications do on the LAN, by URIs as they write them. */
+export interface Lan {
+  /** Who has it (`Peering.survey`). */
+  survey(uri: string, hearing: Parameters<Peering['survey']>[1], waitMs?: number): Survey | undefined
+  /** Peers who ask for `uri` are offered what has this digest, as long as it is here. */
+  announce(uri: string, sha256: Sha256): void
+  withdraw(uri: string, sha256: Sha256): void
+  /** The name of the content that was announced as `uri`. */
+  announced(uri: string): TargetUri | undefined
+}
+
 export interface Assembly {
   readonly resources: Resources
   readonly retrievals: Retrievals
   readonly verifier: Verifier
   readonly peering: Peering
+  readonly lan: Lan
   /** What the server for peers may hand out. */
   readonly files: SharedFiles
   start(): Promise<void>
@@ -101,6 +116,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const { site } = seams
   const names = site?.names ?? privateNames(() => undefined)
   const aliases = localAliases(random)
+  const announced = announcedNames()
   const watch = retryWatch()
   const unverifiedPeers = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
   const suspects = new LRUCache<string, Address>({ max: MAX_UNVERIFIED })
@@ -130,6 +146,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     store,
     rules,
     aliases,
+    announced,
     running: (uri) => running.running(uri),
     isFetching: (uri) => running.isFetching(uri),
     isRelayed: (uri) => running.isRelayed(uri),
@@ -153,6 +170,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     peering,
     node: settings.node,
     nameOf: (uri) => names.nameOf(uri),
+    announced: () => announced.all(),
   })
   const running = retrievals(
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
@@ -187,6 +205,17 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     },
   )
   const { own } = peering.advertising
+  const lan: Lan = {
+    survey: (uri, hearing, waitMs) => peering.survey(names.nameOf(uri), hearing, waitMs),
+    announce(uri, sha256) {
+      announced.add(uri, sha256)
+      peering.advertising.stored(names.nameOf(uri))
+    },
+    withdraw(uri, sha256) {
+      if (announced.remove(uri, sha256)) own.removed()
+    },
+    announced: (uri) => announced.contentOf(uri),
+  }
   return {
     resources: resources({
       ...seams,
@@ -198,6 +227,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     retrievals: running,
     verifier,
     peering,
+    lan,
     files: {
       ...copies,
       summary: () => own.standing && { standing: own.standing, bytes: own.bytes },

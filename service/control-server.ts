@@ -6,7 +6,14 @@ import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault, FAULTS } from '../core/fault.ts'
 import type { FieldLine } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
-import { OPERATIONS, RETRIEVALS_PATH, whoListens, type FaultLine, type OperationName } from './control.ts'
+import {
+  COPIES_PATH,
+  OPERATIONS,
+  RETRIEVALS_PATH,
+  whoListens,
+  type FaultLine,
+  type OperationName,
+} from './control.ts'
 
 /**
  * One thing that a node can be asked: gives the lines of the answer, which nobody may want to read to the end. `signal`
@@ -22,9 +29,14 @@ export interface Bytes {
   take(
     id: string,
   ): { readonly size: number | undefined; readonly body: AsyncIterable<Uint8Array> } | undefined
+  /**
+   * Those of a copy that is announced. @returns `undefined` when nobody waits for them.
+   * @throws Fault why they are refused.
+   */
+  put(id: string, bytes: AsyncIterable<Uint8Array>): Promise<void> | undefined
 }
 
-const noBytes: Bytes = { take: () => undefined }
+const noBytes: Bytes = { take: () => undefined, put: () => undefined }
 
 export interface Control {
   /** Resolves when every operation has ended. */
@@ -74,16 +86,19 @@ async function answer(
   response: ServerResponse,
 ): Promise<void> {
   try {
-    const id = retrievalNamed(incoming)
-    if (id === undefined) await answerLines(find(operations, incoming), incoming, response)
-    else await answerBytes(bytes, id, response)
+    const retrieval = named(incoming, 'GET', RETRIEVALS_PATH)
+    const copy = named(incoming, 'PUT', COPIES_PATH)
+    if (retrieval !== undefined) await answerBytes(bytes, retrieval, response)
+    else if (copy !== undefined) await takeBytes(bytes, copy, incoming, response)
+    else await answerLines(find(operations, incoming), incoming, response)
   } catch (error) {
     refuse(response, error)
   }
 }
 
-function retrievalNamed({ method, url = '' }: IncomingMessage): string | undefined {
-  return method === 'GET' && url.startsWith(RETRIEVALS_PATH) ? url.slice(RETRIEVALS_PATH.length) : undefined
+/** What follows `path`. */
+function named({ method, url = '' }: IncomingMessage, isMethod: string, path: string): string | undefined {
+  return method === isMethod && url.startsWith(path) ? url.slice(path.length) : undefined
 }
 
 async function answerLines(
@@ -110,6 +125,19 @@ async function answerBytes(bytes: Bytes, id: string, response: ServerResponse): 
   const length: FieldLine[] = found.size === undefined ? [] : [['Content-Length', String(found.size)]]
   const fields: FieldLine[] = [['Content-Type', 'application/octet-stream'], ...length]
   await writeAnswer(response, { status: 200, fields, body: found.body }, STALL_MS)
+}
+
+/** @throws Fault NOT_FOUND, and why they are refused. */
+async function takeBytes(
+  bytes: Bytes,
+  id: string,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const taking = bytes.put(id, incoming as AsyncIterable<Uint8Array>)
+  if (taking === undefined) throw new Fault('NOT_FOUND', 'nobody waits for these bytes')
+  await taking
+  response.writeHead(204).end()
 }
 
 function find(operations: Operations, { method, url }: IncomingMessage): Operation {

@@ -7,6 +7,7 @@ import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { describe, Fault, FAULTS, type FaultCode } from '../core/fault.ts'
 import { request } from '../core/node-http.ts'
 import type { Config } from './config.ts'
@@ -21,10 +22,16 @@ export const OPERATIONS = {
   site: 'POST /v1/site',
   checkUpdates: 'POST /v1/updates/check',
   retrieve: 'POST /v1/retrievals',
+  find: 'POST /v1/find',
+  announce: 'POST /v1/copies/announce',
+  withdraw: 'POST /v1/copies/withdraw',
 } as const
 
 /** Where the bytes of a retrieval are, by the name that its first line gives it. */
 export const RETRIEVALS_PATH = '/v1/retrievals/'
+
+/** Where the bytes of an announced copy go, likewise. */
+export const COPIES_PATH = '/v1/copies/'
 
 export type OperationName = (typeof OPERATIONS)[keyof typeof OPERATIONS]
 
@@ -121,6 +128,27 @@ export async function* readRetrieval(
   } catch (cause) {
     if (cause instanceof Fault) throw cause
     throw gone(signal) ?? new Fault('RESPONSE_INCOMPLETE', 'the bytes broke off', { cause })
+  } finally {
+    answer.destroy()
+  }
+}
+
+/**
+ * Sends the bytes of an announced copy, at the pace of the node.
+ * @throws Fault UNREACHABLE, ABORTED, and what the node says against them; whatever `bytes` throws.
+ */
+export async function sendCopy(
+  place: ControlPlace,
+  id: string,
+  bytes: AsyncIterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const asking = requestTo(place, `PUT ${COPIES_PATH}${id}`, { signal })
+  // The node may refuse them before it has them all: its answer says why.
+  const sent = pipeline(bytes, asking.request).catch((error: unknown) => error)
+  const answer = await Promise.race([asking.response, sent.then(() => asking.response)])
+  try {
+    if (answer.statusCode !== 204) throw await refusal(place, answer)
   } finally {
     answer.destroy()
   }

@@ -1,6 +1,6 @@
 /** The ways in which applications name content by its digest, read into one. */
 import { namedSha256 } from '../../core/content-name.ts'
-import type { Sha256 } from '../../core/digest.ts'
+import type { Digest, Sha256 } from '../../core/digest.ts'
 import { Fault } from '../../core/fault.ts'
 
 /** What a URI says of the content that it names. */
@@ -44,6 +44,11 @@ export function sha256From(digest: unknown): Sha256 | undefined {
   const hex = typeof digest === 'string' ? /^sha-256:([\da-f]{64})$/i.exec(digest)?.[1] : undefined
   if (hex === undefined) throw new Fault('BAD_REQUEST', 'digest: expected sha-256: and 64 hexadecimal digits')
   return hex.toLowerCase() as Sha256
+}
+
+/** How a digest is written for applications. */
+export function digestText({ algorithm, hex }: Digest): string {
+  return `${algorithm}:${hex}`
 }
 
 /** Any absolute URI, in the characters of service packets. */
