@@ -25,6 +25,8 @@ export const OPERATIONS = {
   find: 'POST /v1/find',
   announce: 'POST /v1/copies/announce',
   withdraw: 'POST /v1/copies/withdraw',
+  functions: 'GET /v1/functions',
+  elect: 'POST /v1/functions/elect',
 } as const
 
 /** Where the bytes of a retrieval are, by the name that its first line gives it. */

@@ -40,6 +40,8 @@ import { cacheOperations } from './cache-operations.ts'
 import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
 import { startControl } from './control-server.ts'
+import { functionOperations } from './function-operations.ts'
+import { functionParts, type FunctionParts } from './function-parts.ts'
 import { controlPath } from './control.ts'
 import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
@@ -78,11 +80,13 @@ export class Node {
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
   #applications: Applications | undefined
+  #functions: FunctionParts | undefined
   #starting: Promise<void> | undefined
   #isStopping = false
   #startedAt: Monotonic = systemClock.monotonic()
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
+  readonly #functionOperations = functionOperations(() => this.#functions?.providers)
 
   /**
    * @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there or not what it
@@ -220,6 +224,7 @@ export class Node {
       () => this.checkUpdates(),
       siteOperations(this.#site),
       this.applications.operations,
+      this.#functionOperations,
     )
     const control = await startControl(controlPath(this.#config), operations, this.applications)
     this.#running.push(() => control.stop())
@@ -290,6 +295,7 @@ export class Node {
       packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
       shunned: this.#shunned.list(),
       updates: this.#updates.map((each) => each.status()),
+      functions: this.#functionOperations.list(),
     }
   }
 
@@ -324,10 +330,27 @@ export class Node {
       this.#running.push(() => fileServer.stop())
       this.#own.push({ address: place.address, port: this.#fileServer.port })
     }
+    this.#functions = this.#functionParts(place)
     const assembly = this.#assemble(place, isServing)
     this.#assembly = assembly
     this.#running.push(() => assembly.stop())
     await assembly.start()
+    await this.#functions?.start()
+  }
+
+  /** Where there is no LAN, nobody else could perform anything. */
+  #functionParts(place: Place | undefined): FunctionParts | undefined {
+    if (!this.#config.functions.enabled || place === undefined) return undefined
+    const parts = functionParts(this.#config, {
+      node: this.#id,
+      site: this.#site,
+      log: this.#log,
+      peers: () => this.#assembly?.peering.livePeers().length ?? 0,
+      interfaceName: place.interfaceName,
+      internet: () => ({ reach: undefined, bytesPerSecond: undefined }),
+    })
+    this.#running.push(async () => parts.stop())
+    return parts
   }
 
   #assemble(place: Place | undefined, isServing: boolean): Assembly {
@@ -367,6 +390,8 @@ export class Node {
       peers: this.#peers,
       shunned: this.#shunned,
       site: this.#site,
+      ...(this.#functions && { functions: this.#functions.providers }),
+      ...(place && { isOnLink: place.isOnLink }),
       rules: () => this.#rules,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),

@@ -27,6 +27,7 @@ const STATUS: Status = {
   packets: {},
   shunned: [],
   updates: [],
+  functions: [],
 }
 
 function directory(t: TestContext): string {
