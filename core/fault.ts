@@ -13,6 +13,7 @@ export const FAULTS = {
   LOOP_DETECTED: { blame: 'user-agent', status: 508, proxyStatus: 'proxy_loop_detected' },
   EXPECTATION_FAILED: { blame: 'user-agent', status: 417, proxyStatus: 'http_request_error' },
   NOT_A_PROXY_REQUEST: { blame: 'user-agent', status: 421, proxyStatus: 'http_request_error' },
+  NOT_ALLOWED: { blame: 'user-agent', status: 403, proxyStatus: 'http_request_denied' },
   NOT_FOUND: { blame: 'user-agent', status: 404, proxyStatus: 'http_request_error' },
   ABORTED: { blame: 'user-agent', status: 499, proxyStatus: 'http_request_error' },
   DNS_FAILED: { blame: 'origin-server', status: 502, proxyStatus: 'dns_error' },

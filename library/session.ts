@@ -7,12 +7,16 @@ import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import type { AnnouncedCopy, AnnounceQuestion } from '../service/applications/copies.ts'
+import type { EventsQuestion, NodeEvent } from '../service/applications/events.ts'
 import type { FindLine, FindOutcome, FindQuestion, Holder } from '../service/applications/finding.ts'
 import type { Origins, Progress, RetrievalOutcome } from '../service/applications/retrieval-words.ts'
+import type { ProviderQuestion } from '../service/applications/providing.ts'
+import type { ToldProvider } from '../service/applications/told-provider.ts'
 import { OPERATIONS, type OperationName } from '../service/control.ts'
 import type { Status } from '../service/status.ts'
 import { announced, type CopySource } from './announced.ts'
 import type { Channel } from './channel.ts'
+import { offered, used, type Offered, type OfferTerms } from './functions.ts'
 import { retrieved, type Retrieved } from './retrieved.ts'
 
 export interface GetOptions {
@@ -36,6 +40,12 @@ export interface FindOptions extends Omit<FindQuestion, 'uri'> {
 
 export interface AnnounceOptions extends Omit<AnnounceQuestion, 'size'> {
   readonly signal?: AbortSignal
+}
+
+export interface EventOptions extends EventsQuestion {
+  readonly signal?: AbortSignal
+  /** Called when nothing is missed any more. */
+  readonly onListening?: () => void
 }
 
 export class Session implements AsyncDisposable {
@@ -109,6 +119,76 @@ export class Session implements AsyncDisposable {
   async withdraw(digest: string, uri?: string): Promise<void> {
     const question = { digest, ...(uri === undefined ? {} : { uri }) }
     for await (const _ of this.#ask(OPERATIONS.withdraw, question)) break
+  }
+
+  /**
+   * Sends a packet of the application's own type to every node, or to one: its type has a dot, and its attributes fit
+   * 1200 bytes together. Best effort, like everything on a LAN.
+   * @throws Fault BAD_REQUEST, OVERLOADED for more than 20 a second, NOT_FOUND when `to` is no peer.
+   */
+  async say(type: string, attributes: Readonly<Record<string, string>>, to?: string): Promise<void> {
+    const question = { type, attributes, ...(to === undefined ? {} : { to }) }
+    for await (const _ of this.#ask(OPERATIONS.say, question)) break
+  }
+
+  /**
+   * What happens on the node and its LAN, from the first call of `next` on, until you stop reading. Whoever is slow is told
+   * how much is lost (`lost`).
+   * @throws Fault BAD_REQUEST, ABORTED, UNREACHABLE when the node has gone.
+   */
+  async *events(options: EventOptions = {}): AsyncGenerator<NodeEvent> {
+    const { signal, onListening, ...question } = options
+    for await (const each of this.#ask(OPERATIONS.events, question, signal)) {
+      const event = each as NodeEvent | { readonly kind: 'listening' } | null
+      if (event?.kind === 'listening') onListening?.()
+      else if (event !== null) yield event
+    }
+  }
+
+  /**
+   * Performs a function for the LAN: this application stands in elections with a value, and whoever asks for the function is
+   * sent to `location` while it is the winner. The offer stands until it is withdrawn, or the session ends.
+   * @throws Fault BAD_REQUEST, also where functions are off.
+   */
+  offer(name: string, terms: OfferTerms, signal?: AbortSignal): Promise<Offered> {
+    return offered(this.#channel, name, terms, this.#until(signal))
+  }
+
+  /**
+   * Who performs a function for the LAN; where nobody does, an election is called.
+   * @returns `undefined`: nobody. @throws Fault BAD_REQUEST, ABORTED.
+   */
+  async provider(
+    name: string,
+    options: Omit<ProviderQuestion, 'function'> & { readonly signal?: AbortSignal } = {},
+  ): Promise<ToldProvider | undefined> {
+    const question = { function: name, fresh: options.fresh ?? false }
+    for await (const each of this.#ask(OPERATIONS.provider, question, options.signal)) {
+      if (each !== null) return each as ToldProvider
+    }
+    return undefined
+  }
+
+  /** Says that a provider is of no use, so that the LAN elects another one. */
+  async report({ function: name, node, term }: ToldProvider, reason: string): Promise<void> {
+    for await (const _ of this.#ask(OPERATIONS.report, { function: name, node, term, reason })) break
+  }
+
+  /**
+   * Uses a function: `use` is given its provider, and again the next one when it throws, three at most. Whoever failed is
+   * reported.
+   * @throws Fault NOT_FOUND when nobody performs it; what the last `use` throws.
+   */
+  request<Result>(
+    name: string,
+    use: (provider: ToldProvider) => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    return used(name, {
+      find: (fresh) => this.provider(name, { fresh, ...(signal === undefined ? {} : { signal }) }),
+      report: (provider, reason) => this.report(provider, reason),
+      use,
+    })
   }
 
   /** How the node is. */

@@ -168,8 +168,8 @@ export class Peering {
     return this.#words.live(now).map(({ member, address }) => ({ member, address }))
   }
 
-  /** Sends a packet of another type than ours (R2.2), to everybody or to one. */
-  say(name: string, extras: Extras, to?: Address): void {
+  /** Sends a packet of another type than ours (R2.2), to everybody or to one. @returns `false`: it is too long, or none. */
+  say(name: string, extras: Extras, to?: Address): boolean {
     const { node } = this.#settings
     const packet: ApplicationPacket = {
       type: 'application',
@@ -179,8 +179,10 @@ export class Peering {
       nonce: undefined,
       extras,
     }
+    if (encode(packet) === undefined) return false
     if (to === undefined) this.#sender.broadcast(packet)
     else this.#sender.send(to, packet)
+    return true
   }
 
   /** What this node says of itself has changed. @param reply whether the others are to say the same of themselves. */

@@ -16,7 +16,8 @@ import type { Verifier } from '../core/verifier.ts'
 import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
 import { FUNCTIONS_PATH } from '../peering/peer-answer.ts'
-import type { NodeId } from '../peering/packets.ts'
+import type { Extras, NodeId } from '../peering/packets.ts'
+import type { Peer } from '../peering/peer-table.ts'
 import { Peering, type SiteWord } from '../peering/peering.ts'
 import type { Survey } from '../peering/survey.ts'
 import { relayField } from '../peering/relay-fields.ts'
@@ -96,6 +97,13 @@ export interface Lan {
   withdraw(uri: string, sha256: Sha256): void
   /** The name of the content that was announced as `uri`. */
   announced(uri: string): TargetUri | undefined
+  /** Sends a packet of an application's type. @returns whether it is one. */
+  say(name: string, extras: Extras, to?: Address): boolean
+  /** Packets of other types than ours, and members' presence. @returns what ends it. */
+  listen(listener: (word: SiteWord) => void): () => void
+  /** Who is alive. */
+  peers(): readonly Peer[]
+  isPeer(address: Address): boolean
 }
 
 export interface Assembly {
@@ -122,9 +130,11 @@ const LINGER_MS = 120_000
 export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const { clock, random, store, verifier, shunned, rules, log } = seams
   const { site, functions, isOnLink = () => true } = seams
+  const listeners = new Set<(word: SiteWord) => void>()
   const onSiteWord = (word: SiteWord) => {
     site?.hear(word)
     functions?.hear(word)
+    for (const listener of listeners) listener(word)
   }
   const names = site?.names ?? privateNames(() => undefined)
   const aliases = localAliases(random)
@@ -228,6 +238,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       if (announced.remove(uri, sha256)) own.removed()
     },
     announced: (uri) => announced.contentOf(uri),
+    say: (name, extras, to) => peering.say(name, extras, to),
+    listen(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    peers: () => peering.livePeers(),
+    isPeer: (address) => peering.livePeers().some((peer) => peer.address === address),
   }
   return {
     resources: resources({

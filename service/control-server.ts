@@ -1,4 +1,7 @@
-/** The control API as the node answers it (docs/control-api.yaml). The socket's permissions guard it (V§4). */
+/**
+ * The control API as the node answers it (docs/control-api.yaml). The socket's permissions guard it (V§4), and on loopback a
+ * token (control-loopback.ts).
+ */
 import { chmod, lstat, rm } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { writeAnswer } from '../core/answer.ts'
@@ -6,6 +9,8 @@ import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault, FAULTS } from '../core/fault.ts'
 import type { FieldLine } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
+import type { Random } from '../core/random.ts'
+import { listenOnLoopback, type Loopback, type LoopbackSettings } from './control-loopback.ts'
 import {
   COPIES_PATH,
   OPERATIONS,
@@ -59,11 +64,7 @@ export async function startControl(
   bytes: Bytes = noBytes,
 ): Promise<Control> {
   await removeLeftover(path)
-  const running = new Set<Promise<void>>()
-  const server = createServer((incoming, response) => {
-    const run = answer({ operations, bytes }, incoming, response).finally(() => running.delete(run))
-    running.add(run)
-  })
+  const { server, running } = controlServer({ operations, bytes }, () => undefined)
   await listen(server, path)
   if (process.platform !== 'win32') await chmod(path, 0o600)
   return {
@@ -72,6 +73,50 @@ export async function startControl(
       await Promise.all(running)
     },
   }
+}
+
+/**
+ * Listens on loopback, too.
+ * @throws Fault ADDRESS_IN_USE, STORE_FAILED.
+ */
+export async function startLoopbackControl(
+  settings: LoopbackSettings,
+  operations: Operations,
+  bytes: Bytes,
+  random: Random,
+): Promise<Control & { readonly port: number }> {
+  let loopback: Loopback | undefined
+  // Nobody is answered before the token is there.
+  const refusal = (incoming: IncomingMessage) => {
+    if (loopback !== undefined) return loopback.refusal(incoming)
+    return new Fault('NOT_ALLOWED', 'the node is starting')
+  }
+  const { server, running } = controlServer({ operations, bytes }, refusal)
+  try {
+    loopback = await listenOnLoopback(server, settings, random)
+  } catch (error) {
+    server.close()
+    throw error
+  }
+  const { port } = loopback
+  return {
+    port,
+    async stop() {
+      await close(server)
+      await Promise.all([...running, loopback?.stop()])
+    },
+  }
+}
+
+function controlServer(served: Served, refusal: (incoming: IncomingMessage) => Fault | undefined) {
+  const running = new Set<Promise<void>>()
+  const server = createServer((incoming, response) => {
+    const fault = refusal(incoming)
+    if (fault !== undefined) return refuse(response, fault)
+    const run = answer(served, incoming, response).finally(() => running.delete(run))
+    running.add(run)
+  })
+  return { server, running }
 }
 
 interface Served {

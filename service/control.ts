@@ -25,8 +25,13 @@ export const OPERATIONS = {
   find: 'POST /v1/find',
   announce: 'POST /v1/copies/announce',
   withdraw: 'POST /v1/copies/withdraw',
+  say: 'POST /v1/packets',
+  events: 'POST /v1/events',
   functions: 'GET /v1/functions',
   elect: 'POST /v1/functions/elect',
+  offer: 'POST /v1/functions/offer',
+  provider: 'POST /v1/functions/provider',
+  report: 'POST /v1/functions/report',
 } as const
 
 /** Where the bytes of a retrieval are, by the name that its first line gives it. */
@@ -55,12 +60,21 @@ export interface LoopbackPlace {
 const MAX_SOCKET_PATH = 100
 
 /** Where the node with this configuration listens for commands; a named pipe on Windows. */
-export function controlPath(config: Pick<Config, 'control' | 'cache'>): string {
+export function controlPath(config: {
+  readonly control: Pick<Config['control'], 'socket'>
+  readonly cache: Config['cache']
+}): string {
   if (config.control.socket !== 'auto') return config.control.socket
   const name = createHash('sha256').update(config.cache.directory).digest('hex').slice(0, 16)
   if (process.platform === 'win32') return `\\\\.\\pipe\\ihave-${name}`
   const beside = join(config.cache.directory, 'control.sock')
   return Buffer.byteLength(beside) <= MAX_SOCKET_PATH ? beside : join(tmpdir(), `ihave-${name}.sock`)
+}
+
+/** Where the word for the port on loopback is written. */
+export function tokenPath(config: Pick<Config, 'control' | 'cache'>): string {
+  const { token } = config.control
+  return token === 'auto' ? join(config.cache.directory, 'control.token') : token
 }
 
 /** Who is behind a socket: somebody, nobody, or only an error (its code) tells. */

@@ -39,10 +39,10 @@ import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
 import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
-import { startControl } from './control-server.ts'
+import { startControl, startLoopbackControl, type Operations } from './control-server.ts'
 import { functionOperations } from './function-operations.ts'
 import { functionParts, type FunctionParts } from './function-parts.ts'
-import { controlPath } from './control.ts'
+import { controlPath, tokenPath } from './control.ts'
 import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
@@ -59,8 +59,17 @@ const GATHERING = { maxWaitMs: 400, maxStoredBytes: 256 * 1024 * 1024, maxDecode
 /** Connections from peers at once. */
 const MAX_PEER_CONNECTIONS = 256
 
+/** Ways in for programs of this machine; a node within a program needs neither. */
+export interface Doors {
+  readonly proxy: boolean
+  readonly control: boolean
+}
+
+const ALL_DOORS: Doors = { proxy: true, control: true }
+
 export class Node {
   readonly #config: Config
+  readonly #doors: Doors
   readonly #log: Logger
   readonly #logs: Log
   readonly #place: Place | undefined
@@ -80,6 +89,7 @@ export class Node {
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
   #applications: Applications | undefined
+  #controlPort: number | undefined
   #functions: FunctionParts | undefined
   #starting: Promise<void> | undefined
   #isStopping = false
@@ -89,11 +99,13 @@ export class Node {
   readonly #functionOperations = functionOperations(() => this.#functions?.providers)
 
   /**
+   * @param doors which of its doors to this machine are opened.
    * @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there or not what it
    *   should be.
    */
-  constructor(config: Config, log: Log) {
+  constructor(config: Config, log: Log, doors: Doors = ALL_DOORS) {
     this.#config = config
+    this.#doors = doors
     this.#log = log.events
     this.#logs = log
     const { aptConfig } = config.verification
@@ -137,9 +149,9 @@ export class Node {
       () => this.#site.load(),
       () => this.#startGathering(),
       () => this.#startPeering(),
-      () => this.#startProxy(),
+      ...(this.#doors.proxy ? [() => this.#startProxy()] : []),
       () => this.#startApplications(),
-      () => this.#startControl(),
+      ...(this.#doors.control ? [() => this.#startControl()] : []),
       () => this.#startUpdates(),
     ]
     for (const part of parts) if (!this.#isStopping) await part()
@@ -206,6 +218,8 @@ export class Node {
         random: systemRandom,
         store: this.#store,
         rules: () => this.#rules,
+        functions: () => this.#functions?.providers,
+        ownValue: () => this.#functions?.value() ?? 1,
         log: this.#logRequest,
       },
     )
@@ -216,9 +230,10 @@ export class Node {
     })
   }
 
-  async #startControl(): Promise<void> {
+  /** Everything that the node can be asked, as long as it runs. @throws Fault STOPPING before and after. */
+  get operations(): Operations {
     const cache = cacheOperations({ clock: systemClock, store: this.#store, rules: () => this.#rules })
-    const operations = nodeOperations(
+    return nodeOperations(
       () => this.status(),
       cache,
       () => this.checkUpdates(),
@@ -226,8 +241,18 @@ export class Node {
       this.applications.operations,
       this.#functionOperations,
     )
-    const control = await startControl(controlPath(this.#config), operations, this.applications)
+  }
+
+  async #startControl(): Promise<void> {
+    const control = await startControl(controlPath(this.#config), this.operations, this.applications)
     this.#running.push(() => control.stop())
+    const { listen } = this.#config.control
+    if (listen === 'off') return
+    const settings = { ...listen, tokenFile: tokenPath(this.#config) }
+    const loopback = await startLoopbackControl(settings, this.operations, this.applications, systemRandom)
+    this.#running.push(() => loopback.stop())
+    this.#own.push({ address: listen.host, port: loopback.port })
+    this.#controlPort = loopback.port
   }
 
   /** Only where there are products: a node without them starts without what they need. */
@@ -287,7 +312,8 @@ export class Node {
       version: VERSION,
       node: this.#id,
       upMs: Math.round(now - this.#startedAt),
-      proxy: this.proxyAddress,
+      control: this.#controlPort,
+      proxy: this.#doors.proxy ? this.proxyAddress : 'off',
       peering: this.#peeringStatus(now),
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: this.#transfers(),

@@ -194,20 +194,29 @@ async function logged(asked: Promise<Resource>, line: ExchangeLog, rule: string)
   }
 }
 
-async function* counted(
+/** Not a generator: one that was never asked for a byte would not close what it reads from. */
+function counted(
   body: AsyncIterable<Uint8Array>,
   ended: (bytes: number, kind: 'complete' | 'aborted') => void,
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0
-  let kind: 'complete' | 'aborted' = 'aborted'
-  try {
-    for await (const chunk of body) {
-      bytes += chunk.length
-      yield chunk
-    }
-    kind = 'complete'
-  } finally {
-    ended(bytes, kind)
+): AsyncIterable<Uint8Array> {
+  return {
+    [Symbol.asyncIterator]() {
+      const chunks = body[Symbol.asyncIterator]()
+      let bytes = 0
+      return {
+        async next() {
+          const step = await chunks.next()
+          if (step.done === true) ended(bytes, 'complete')
+          else bytes += step.value.length
+          return step
+        },
+        async return() {
+          await chunks.return?.()
+          ended(bytes, 'aborted')
+          return { done: true, value: undefined }
+        },
+      }
+    },
   }
 }
 

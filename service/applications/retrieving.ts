@@ -54,6 +54,7 @@ export class Retrieving {
   readonly #read = deferred<void>()
   #uri: TargetUri
   #opened: OpenedFile | undefined
+  #chunks: AsyncIterator<Uint8Array> | undefined
   #isTaken = false
   #delivered = 0
   #cancelTimer = () => {}
@@ -89,6 +90,8 @@ export class Retrieving {
     this.#lines.end(fault)
     this.#read.reject(fault)
     this.#ended.abort(NO_LONGER_NEEDED)
+    // Nobody may ever ask for them, or for more of them; what they are read from must not wait for that.
+    void this.#chunks?.return?.().catch(() => {})
   }
 
   /** Another URL is asked for now. */
@@ -101,6 +104,8 @@ export class Retrieving {
       const opened = await this.#components.open(this.#ended.signal)
       this.#uri = opened.uri
       this.#opened = opened
+      this.#chunks = opened.resource.answer.body?.[Symbol.asyncIterator]()
+      if (this.#ended.signal.aborted) return this.end()
       this.#lines.push({ kind: 'head', ...headOf(opened) })
       await this.#read.promise
       this.#cancelTimer()
@@ -114,9 +119,11 @@ export class Retrieving {
   /** Bytes that break off must not look whole, whatever ended them. */
   async *#bytes(opened: OpenedFile): AsyncGenerator<Uint8Array> {
     try {
-      for await (const chunk of opened.resource.answer.body ?? []) {
-        this.#delivered += chunk.length
-        yield chunk
+      for (;;) {
+        const step = await this.#chunks?.next()
+        if (step === undefined || step.done === true) break
+        this.#delivered += step.value.length
+        yield step.value
       }
       this.#checkEnd(opened)
       this.#read.resolve()
@@ -125,6 +132,7 @@ export class Retrieving {
       throw error
     } finally {
       this.#read.reject(new Fault('ABORTED', 'the bytes were not read to their end'))
+      await this.#chunks?.return?.()
     }
   }
 

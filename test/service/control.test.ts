@@ -10,7 +10,7 @@ import { Fault } from '../../core/fault.ts'
 import { defaultConfig } from '../../service/config.ts'
 import { startControl, type Operations } from '../../service/control-server.ts'
 import { ask, askStatus, controlPath, OPERATIONS, whoListens } from '../../service/control.ts'
-import { keptAlive } from '../../service/remote-cache.ts'
+import { keptAlive } from '../../service/applications/kept-alive.ts'
 import type { Status } from '../../service/status.ts'
 import { tally } from '../../service/totals.ts'
 import { manualClock } from '../manual-clock.ts'
@@ -19,6 +19,7 @@ const STATUS: Status = {
   version: '1.2.3',
   node: 'abc',
   upMs: 1000,
+  control: undefined,
   proxy: '127.0.0.1:3128',
   peering: undefined,
   cache: { bytes: 1, partialBytes: 0, maxBytes: 2, responses: 1, directory: '/cache' },
