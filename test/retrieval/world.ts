@@ -21,6 +21,7 @@ import type { SharedFiles } from '../../peering/file-server.ts'
 import type { NodeId } from '../../peering/packets.ts'
 import { UploadRate } from '../../peering/upload-rate.ts'
 import { UploadSlots } from '../../peering/upload-slots.ts'
+import { announcedNames } from '../../retrieval/announced-names.ts'
 import { localAliases, type LocalAliases } from '../../retrieval/local-aliases.ts'
 import type { Resource } from '../../retrieval/resource.ts'
 import { resources, type Resources } from '../../retrieval/resources.ts'
@@ -204,6 +205,7 @@ export function world(scene: Scene): World {
     store,
     rules: () => rules,
     aliases,
+    announced: announcedNames(),
     running: (uri) => running.running(uri),
     isFetching: (uri) => running.isFetching(uri),
     isRelayed: (uri) => running.isRelayed(uri),
