@@ -300,6 +300,8 @@ export class Retrieval implements InquiryOwner {
     this.report.asked = true
     const inquiry = inquire(uri, policy.waitForDownloads, this)
     this.#inquiry = inquiry
+    // Nobody is likely to have it: the handshake with the origin server goes on while the LAN is asked.
+    if (inquiry.state === 'waiting' && !inquiry.mayBeFound) this.#components.origin.prepare?.(uri)
     // Where nobody is known it has named the Internet already, and a part does not wait for late answers.
     if (this.#isOver()) inquiry.abandon()
   }
