@@ -32,6 +32,8 @@ type Step = readonly [ElectionState, readonly ElectionCommand[]]
 /** How much better than its provider a node must be to call an election, and how much worse a provider: a tenth. */
 export const MARGIN = 1.1
 
+/** The longest response delay of a large LAN, in ms (service/function-parts.ts). */
+export const LONGEST_DELAY_MS = 400
 /** A result is said again after so long, in ms, because datagrams are lost. */
 const RESULT_AGAIN_MS = [100, 300, 700, 1500, 2500]
 /** Who waits for a result waits for the first of these too, in ms. */
@@ -231,11 +233,16 @@ function afterElection(
   if (contest === undefined || term > contest.term)
     return joining(
       { ...state, seen: Math.max(state.seen, term) },
-      { term, delayMs, since: at, best: ballot },
+      { term, delayMs: boundedDelay(delayMs, self), since: at, best: ballot },
       event,
       self,
     )
   return term === contest.term ? hearing(state, contest, event, self) : [state, []]
+}
+
+/** No caller makes the others wait for longer than they would make it wait. */
+function boundedDelay(delayMs: number, { timing }: Self): number {
+  return Math.min(delayMs, Math.max(LONGEST_DELAY_MS, timing.delayMs))
 }
 
 function joining(state: ElectionState, contest: Contest, { at, fraction, own }: Moment, self: Self): Step {
