@@ -71,7 +71,7 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       maxDelayMs: 'auto',
     },
     log: { level: 'info', file: 'off', pretty: 'auto' },
-    control: { socket: 'auto' },
+    control: { socket: 'auto', listen: 'off', token: 'auto' },
     rules: [],
     presets: [...PRESET_NAMES],
     updates: [],
@@ -92,7 +92,7 @@ functions:
   { enabled: false, offers: ['print=http://127.0.0.2:8080/'], providers: ['scan=http://127.0.0.3/'], preference: 100,
     weights: [wired=20, mains=0], maxDelayMs: 2000 }
 log: { level: debug, file: ./node.log, pretty: false }
-control: { socket: ./run.sock }
+control: { socket: ./run.sock, listen: 'localhost:6516', token: ./token }
 presets: [apt]
 `)
   assert.deepEqual(config, {
@@ -140,7 +140,11 @@ presets: [apt]
       maxDelayMs: 2000,
     },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },
-    control: { socket: join(BASE, 'run.sock') },
+    control: {
+      socket: join(BASE, 'run.sock'),
+      listen: { host: 'localhost', port: 6516 },
+      token: join(BASE, 'token'),
+    },
     rules: [],
     presets: ['apt'],
     updates: [],
@@ -188,7 +192,7 @@ const LOCATED: readonly (readonly [flaw: string, text: string, errors: readonly 
   [
     'a key like no other',
     'control: { colour: red }',
-    ['c.yaml:1:12: control.colour: unknown key; expected one of socket'],
+    ['c.yaml:1:12: control.colour: unknown key; expected one of socket, listen, token'],
   ],
   [
     'a name that every object has',
