@@ -27,6 +27,7 @@ import { compileRules, type Rules } from '../retrieval/rules.ts'
 import { attestationBook } from '../site/attestation-book.ts'
 import { withAttestations } from '../site/attested.ts'
 import { vouch } from '../site/vouching.ts'
+import { SpeedMeter } from '../providers/speed-meter.ts'
 import { Site, type SiteEvent } from '../site/site.ts'
 import { siteFiles } from '../site/site-files.ts'
 import { grantFor } from '../retrieval/speaks-for.ts'
@@ -77,6 +78,7 @@ export class Node {
   readonly #tally = tally()
   readonly #shunned = shunnedPeers({ clock: systemClock })
   readonly #own: Endpoint[] = []
+  readonly #speed = new SpeedMeter(systemClock)
   readonly #guard: GuardSettings
   readonly #origin: HttpUpstream
   readonly #peers: HttpUpstream
@@ -116,7 +118,7 @@ export class Node {
     this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
-    this.#origin = originUpstream(this.#guard)
+    this.#origin = this.#speed.of(originUpstream(this.#guard))
     this.#peers = peerUpstream(this.#place?.address)
     this.#store = configuredStore(config, this.#logStore)
     this.#site = new Site(
@@ -320,7 +322,7 @@ export class Node {
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: this.#transfers(),
       totals: this.#tally.totals(),
-      packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
+      packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
       shunned: this.#shunned.list(),
       updates: this.#updates.map((each) => each.status()),
       functions: this.#functionOperations.list(),
@@ -366,6 +368,11 @@ export class Node {
     await this.#functions?.start()
   }
 
+  #functionCounters(): readonly (readonly [string, number])[] {
+    const counters = this.#functions?.providers.counters ?? []
+    return [...counters].map(([what, count]) => [`functions, ${what}`, count])
+  }
+
   /** Where there is no LAN, nobody else could perform anything. */
   #functionParts(place: Place | undefined): FunctionParts | undefined {
     if (!this.#config.functions.enabled || place === undefined) return undefined
@@ -375,7 +382,7 @@ export class Node {
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
       interfaceName: place.interfaceName,
-      internet: () => ({ reach: undefined, bytesPerSecond: undefined }),
+      internet: () => ({ reach: undefined, bytesPerSecond: this.#speed.bytesPerSecond }),
     })
     this.#running.push(async () => parts.stop())
     return parts
