@@ -40,7 +40,9 @@ import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
 import { startControl } from './control-server.ts'
 import { controlPath } from './control.ts'
+import { gatewayParts, type GatewayParts, type GatewayPartsComponents } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
+import { nearHosts } from './near-hosts.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
@@ -52,6 +54,9 @@ import { VERSION } from './version.ts'
 
 /** A request waits no longer than the application's patience with peers; the largest indexes of distributions fit. */
 const GATHERING = { maxWaitMs: 400, maxStoredBytes: 256 * 1024 * 1024, maxDecodedBytes: 1024 * 1024 * 1024 }
+
+/** A gateway may have to wait for an origin server before it has anything to say, in ms. */
+const GATEWAY_TIMEOUTS = { headersMs: 120_000, bodyMs: 120_000 }
 
 /** Connections from peers at once. */
 const MAX_PEER_CONNECTIONS = 256
@@ -66,9 +71,13 @@ export class Node {
   readonly #own: Endpoint[] = []
   readonly #guard: GuardSettings
   readonly #origin: HttpUpstream
+  /** For others: addresses of the Internet only, whoever may reach what from this machine. */
+  readonly #publicOrigin: HttpUpstream
+  readonly #gateways: HttpUpstream
   readonly #peers: HttpUpstream
   readonly #store: Store
   readonly #site: Site
+  readonly #gateway: GatewayParts
   readonly #gathered: GatheredIndexes
   #updates: readonly ProductUpdates[] = []
   #rules: Rules
@@ -109,6 +118,25 @@ export class Node {
         log: this.#logSite,
       },
     )
+    const publicGuard = { ...this.#guard, loopbackOnly: false }
+    this.#publicOrigin = originUpstream(publicGuard)
+    this.#gateways = peerUpstream(this.#place?.address, GATEWAY_TIMEOUTS)
+    this.#gateway = gatewayParts({
+      clock: systemClock,
+      random: systemRandom,
+      settings: config.gateway,
+      site: this.#site,
+      rules: () => this.#rules,
+      functions: () => undefined,
+      resources: () => this.#assembly?.resources,
+      origin: this.#origin,
+      publicOrigin: this.#publicOrigin,
+      publicGuard,
+      gateways: this.#gateways,
+      isNear: nearHosts(systemClock, (address) => this.#isNeighbour(address)),
+      place: () => this.#filePlace(),
+      log: this.#logGateway,
+    })
     this.#gathered = this.#gathering()
   }
 
@@ -216,7 +244,8 @@ export class Node {
     for (const stop of this.#running.splice(0).toReversed()) {
       await stop().catch((error: unknown) => this.#log.error({ reason: describe(error) }, 'stopping'))
     }
-    await Promise.all([this.#origin.stop(), this.#peers.stop()])
+    const upstreams = [this.#origin, this.#publicOrigin, this.#gateways, this.#peers]
+    await Promise.all(upstreams.map((each) => each.stop()))
     this.#log.info('stopped')
     this.#logs.flush()
   }
@@ -259,6 +288,7 @@ export class Node {
       packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
       shunned: this.#shunned.list(),
       updates: this.#updates.map((each) => each.status()),
+      gateway: this.#site.membership === undefined ? undefined : this.#gateway.status(),
     }
   }
 
@@ -270,6 +300,7 @@ export class Node {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly?.files.open(alias),
       summary: () => this.#assembly?.files.summary?.(),
       document: (path: string) => this.#assembly?.files.document?.(path),
+      perform: this.#gateway.perform,
     }
     if (isServing) {
       this.#fileServer = new FileServer(
@@ -297,6 +328,13 @@ export class Node {
     this.#assembly = assembly
     this.#running.push(() => assembly.stop())
     await assembly.start()
+    this.#gateway.start(`ihave-${this.#id.slice(0, 12)}`)
+    this.#running.push(async () => this.#gateway.stop())
+  }
+
+  /** `address:port` where peers are served. */
+  #filePlace(): string | undefined {
+    return this.#place && this.#fileServer && `${this.#place.address}:${this.#fileServer.port}`
   }
 
   #assemble(place: Place | undefined, isServing: boolean): Assembly {
@@ -307,7 +345,11 @@ export class Node {
         clock: systemClock,
         gathered: this.#gathered,
         origins: verification.askOrigin
-          ? originDigests({ clock: systemClock, origin: this.#origin, freshForMs: freshnessLifetimeMs })
+          ? originDigests({
+              clock: systemClock,
+              origin: this.#gateway.upstream,
+              freshForMs: freshnessLifetimeMs,
+            })
           : noOriginDigests,
         isBadBody: (body) => this.#shunned.isBadBody(body),
         log: (event) => this.#log.info(event, event.kind),
@@ -332,7 +374,7 @@ export class Node {
       transport: this.#transport(place),
       store: this.#store,
       verifier: attested,
-      origin: this.#origin,
+      origin: this.#gateway.upstream,
       peers: this.#peers,
       shunned: this.#shunned,
       site: this.#site,
@@ -351,6 +393,7 @@ export class Node {
       site: this.#site,
       store: this.#store,
       book,
+      isRelayed: (uri) => this.#gateway.isRelayed(uri),
       freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
     })
     this.#running.push(async () => {
@@ -361,7 +404,7 @@ export class Node {
       clock: systemClock,
       site: this.#site,
       book,
-      origin: this.#origin,
+      origin: this.#gateway.upstream,
     })
   }
 
@@ -464,6 +507,15 @@ export class Node {
   readonly #logSite = (event: SiteEvent): void => {
     const isBad = event.kind === 'site-failed' || event.kind === 'site-revoked'
     this.#log[isBad ? 'warn' : 'info'](event, event.kind)
+  }
+
+  /** Who is no member can ask as often as he likes: that is counted, and not a line of the log each time. */
+  readonly #logGateway: GatewayPartsComponents['log'] = (event): void => {
+    const { kind, ...fields } = event
+    if (event.kind === 'reach-changed' || event.kind === 'gateway-failed') return this.#log.warn(fields, kind)
+    if (event.kind === 'gateway-used') return this.#log.debug(fields, kind)
+    const level = event.member === undefined ? 'debug' : event.outcome === 'refused' ? 'warn' : 'info'
+    this.#log[level](fields, `gateway: ${event.outcome}`)
   }
 
   readonly #logUpdate = (event: ProductEvent): void => {

@@ -258,6 +258,36 @@ const site = {
   }),
 }
 
+const gateway = {
+  offer: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether this machine gets updates from the Internet for members of its site that have no access (docs/gateway.md).',
+    reason:
+      'Only members may ask, and only for what the rules here call updates. Nothing happens before a machine has joined a site.',
+  }),
+  requestsPerMinute: setting({
+    type: integer(1, 100_000),
+    default: 1200,
+    meaning:
+      'Requests that one member may make of this gateway in a minute; all together four times as many.',
+    reason: 'An installation asks for some hundred files in a few seconds.',
+  }),
+  bytesPerHour: setting({
+    type: size('1 MB'),
+    default: '20 GB',
+    meaning: 'Bytes that one member may have of this gateway in an hour; all together four times as many.',
+    reason: 'A system image fits.',
+  }),
+  atOnce: setting({
+    type: integer(1, 1000),
+    default: 32,
+    meaning: 'Requests of one member that are answered at the same time; of all together four times as many.',
+    reason: 'Package managers ask for up to 16 files at once.',
+  }),
+}
+
 const log = {
   level: setting({
     type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
@@ -289,7 +319,7 @@ const control = {
 }
 
 /** Section by section, as in the file. */
-export const SETTINGS = { proxy, peering, cache, verification, site, log, control }
+export const SETTINGS = { proxy, peering, cache, verification, site, gateway, log, control }
 
 const presetList = listOf(oneOf(...PRESET_NAMES), `presets (${PRESET_NAMES.join(', ')})`)
 
@@ -337,6 +367,12 @@ export const RULE_SETTINGS = {
     meaning:
       'How a copy from a peer is verified: by the ladder (auto), by the updater itself (updater), by the ladder without MD5 (strict).',
     reason: 'updater only where every client of these URLs verifies signatures, as apt and pacman do (V5).',
+  }),
+  gateway: setting<boolean | undefined>({
+    type: boolean,
+    meaning:
+      'Whether a gateway of the site gets the URL for members whose machines cannot reach the Internet (docs/gateway.md).',
+    reason: 'Without one, what is shared. Indexes and catalogues are not shared, and needed there too.',
   }),
   speaksFor: setting<readonly string[] | undefined>({
     type: listOf(urlGlob, 'URL globs'),

@@ -2,6 +2,7 @@
 import { fieldValue } from '../core/fields.ts'
 import type { EpochMs } from '../core/clock.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import { attest, lineKey } from './attestation.ts'
 import type { AttestationBook } from './attestation-book.ts'
 import { ATTESTATIONS_PATH } from './attested.ts'
@@ -11,6 +12,8 @@ export interface VouchingComponents {
   readonly site: Site
   readonly store: Store
   readonly book: AttestationBook
+  /** Whether it came by way of a gateway: that one vouches for it, and two words for one look would be one too many. */
+  readonly isRelayed?: (uri: TargetUri) => boolean
   /** For how long a response is fresh, in ms (RFC 9111 4.2). */
   readonly freshForMs: (response: StoredResponse) => number
 }
@@ -24,6 +27,7 @@ export function vouch(components: VouchingComponents): () => void {
     const isOurs = kind === 'stored' && response.source === 'internet' && response.shareable
     const isPlain = response.status === 200 && fieldValue(response.fields, 'content-encoding') === undefined
     if (own === undefined || own.isDenied(own.id) || !isOurs || !isPlain) return
+    if (components.isRelayed?.(response.uri) === true) return
     const { uri, digest: body, size: length, responseTime: fetchedAt } = response
     const freshUntil = (fetchedAt + Math.round(components.freshForMs(response))) as EpochMs
     const [etag, modified] = ['etag', 'last-modified'].map((name) => fieldValue(response.fields, name))

@@ -1,0 +1,226 @@
+/** Asks the gateway of the site for what this machine cannot reach itself (R10.4), and the next one when it fails. */
+import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { describe, Fault } from '../core/fault.ts'
+import { fieldValue, withoutFields } from '../core/fields.ts'
+import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
+import { HEALTH } from '../peering/peer-answer.ts'
+import type { Functions, Provider } from '../providers/functions.ts'
+import type { HttpSignatures } from '../site/http-signature.ts'
+import {
+  GATEWAY_FUNCTION,
+  GATEWAY_PATH,
+  OUTCOME_FIELD,
+  OWN_FIELDS,
+  passedFields,
+  readOutcome,
+  TARGET_FIELD,
+  type Refusal,
+} from './wire.ts'
+
+export interface GatewayClientComponents {
+  readonly clock: Clock
+  readonly functions: Pick<Functions, 'find' | 'report'>
+  readonly signatures: Pick<HttpSignatures, 'signRequest' | 'responseSigner'>
+  /** To other machines' ports for files. */
+  readonly peers: Upstream
+  readonly log: (event: GatewayEvent) => void
+}
+
+export type GatewayEvent =
+  | { readonly kind: 'gateway-used'; readonly gateway: string; readonly url: string }
+  | { readonly kind: 'gateway-failed'; readonly gateway: string; readonly reason: string }
+
+/** A gateway that sends nothing for so long is asked whether it lives, in ms. */
+export const SILENCE_MS = 700
+/** It says so within this, in ms. */
+const HEALTH_MS = 500
+/** Gateways that are asked for one request. */
+const MAX_TRIES = 4
+/** One that failed is not believed to work again for so long, in ms. */
+export const AVOIDED_MS = 10_000
+/** Between two questions for another one, in ms. */
+const FIND_AGAIN_MS = 200
+
+export class GatewayClient {
+  readonly #components: GatewayClientComponents
+  /** Those that failed, by location, until when. */
+  readonly #avoided = new Map<string, Monotonic>()
+  /** The one used last. */
+  current: string | undefined
+  requests = 0
+  bytes = 0
+
+  constructor(components: GatewayClientComponents) {
+    this.#components = components
+  }
+
+  /**
+   * The response of the origin server by way of a gateway; `undefined` when nobody is one.
+   * @throws Fault GATEWAY_REFUSED; the origin server's faults, as the gateway tells them
+   */
+  async request(request: UpstreamRequest): Promise<UpstreamResponse | undefined> {
+    for (let tries = 0; tries < MAX_TRIES && !request.signal.aborted; tries++) {
+      const provider = await this.#find(tries > 0, request.signal)
+      if (provider === undefined) return undefined
+      const response = await this.#ask(provider, request)
+      if (response !== undefined) return response
+    }
+    return undefined
+  }
+
+  /** The one that is known, unless it has just failed; then who is found in its place. */
+  async #find(isAgain: boolean, signal: AbortSignal): Promise<Provider | undefined> {
+    const { functions, clock } = this.#components
+    for (let tries = 0; tries < MAX_TRIES && !signal.aborted; tries++) {
+      const fresh = isAgain || tries > 0
+      const provider = await functions.find(GATEWAY_FUNCTION, { signal, fresh })
+      // A stranger may offer it; nothing is asked of strangers.
+      const isTrusted = provider?.member !== undefined || provider?.source === 'configured'
+      if (provider === undefined || !isTrusted || provider.source === 'self') return undefined
+      if ((this.#avoided.get(provider.location) ?? 0) <= clock.monotonic()) return provider
+      await sleep(clock, FIND_AGAIN_MS, signal)
+    }
+    return undefined
+  }
+
+  /** `undefined`: it is gone, and was reported. */
+  async #ask(provider: Provider, request: UpstreamRequest): Promise<UpstreamResponse | undefined> {
+    const { signatures, peers } = this.#components
+    const { method, uri, signal } = request
+    const { host: authority, origin } = new URL(provider.location)
+    const target = {
+      method,
+      authority,
+      path: GATEWAY_PATH,
+      fields: [...passedFields(request.fields), [TARGET_FIELD, uri]],
+    } as const
+    const fields = signatures.signRequest(target)
+    if (fields === undefined) return undefined
+    const end = new AbortController()
+    const both = AbortSignal.any([signal, end.signal])
+    let response: UpstreamResponse
+    try {
+      const asking = peers.request({ method, uri: origin + GATEWAY_PATH, fields, signal: both })
+      response = await this.#alive(asking, origin, both)
+    } catch (error) {
+      end.abort(NO_LONGER_NEEDED)
+      if (signal.aborted) throw error
+      this.#lost(provider, describe(error))
+      return undefined
+    }
+    const signer = signatures.responseSigner(response, fields)
+    const isIts =
+      signer.kind === 'member' && [undefined, signer.pass.member].includes(provider.member as never)
+    const outcome = readOutcome(fieldValue(response.fields, OUTCOME_FIELD))
+    if (!isIts || outcome === undefined) {
+      end.abort(NO_LONGER_NEEDED)
+      this.#lost(
+        provider,
+        signer.kind === 'refused' ? `its answer is ${signer.reason}` : 'another member answers',
+      )
+      return undefined
+    }
+    if (outcome.kind !== 'served') {
+      end.abort(NO_LONGER_NEEDED)
+      throw outcome.kind === 'refused'
+        ? refusal(provider, outcome.reason)
+        : new Fault(outcome.code, `${new URL(uri).host}: no response, asked for by way of ${authority}`)
+    }
+    this.current = provider.location
+    this.requests += 1
+    return {
+      ...response,
+      fields: withoutFields(response.fields, OWN_FIELDS),
+      body: this.#body(response.body, provider, end, signal),
+    }
+  }
+
+  /** @throws Fault RESPONSE_INCOMPLETE where it breaks off, so that it is gone on with at the byte where it stopped (R4.4). */
+  async *#body(
+    body: AsyncIterable<Uint8Array>,
+    provider: Provider,
+    end: AbortController,
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    const { origin, host } = new URL(provider.location)
+    const chunks = body[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const step = await this.#alive(chunks.next(), origin, signal)
+        if (step.done === true) return
+        this.bytes += step.value.length
+        yield step.value
+      }
+    } catch (error) {
+      if (signal.aborted) throw error
+      const reason = describe(error)
+      // It may have broken off because the origin server did: then it is not to blame.
+      if (!(await this.#isHealthy(origin))) this.#lost(provider, reason)
+      throw new Fault('RESPONSE_INCOMPLETE', `${host} (gateway): ${reason}`, { cause: error })
+    } finally {
+      end.abort(NO_LONGER_NEEDED)
+    }
+  }
+
+  /** Waits as long as the gateway is there. @throws Fault PEER_STALLED when it is not. */
+  async #alive<T>(coming: Promise<T>, origin: string, signal: AbortSignal): Promise<T> {
+    const { clock } = this.#components
+    coming.catch(() => {}) // who waits hears of it all the same
+    for (;;) {
+      const over = new AbortController()
+      const silence = sleep(clock, SILENCE_MS, AbortSignal.any([over.signal, signal])).then(() => SILENT)
+      const first = await Promise.race([coming, silence])
+      over.abort(NO_LONGER_NEEDED)
+      if (first !== SILENT) return first as T
+      if (signal.aborted) return coming
+      const said = await Promise.race([coming.then(() => true), this.#isHealthy(origin)])
+      if (!said) throw new Fault('PEER_STALLED', 'it is silent, and does not say that it lives')
+    }
+  }
+
+  async #isHealthy(origin: string): Promise<boolean> {
+    const end = new AbortController()
+    const { peers, clock } = this.#components
+    const asked = peers
+      .request({ method: 'HEAD', uri: origin + HEALTH, fields: [], signal: end.signal })
+      .then(({ status }) => status === 200)
+      .catch(() => false)
+    const isHealthy = await Promise.race([asked, sleep(clock, HEALTH_MS, end.signal).then(() => false)])
+    end.abort(NO_LONGER_NEEDED)
+    return isHealthy
+  }
+
+  #lost(provider: Provider, reason: string): void {
+    const { clock, functions, log } = this.#components
+    const now = clock.monotonic()
+    for (const [location, until] of this.#avoided) if (until <= now) this.#avoided.delete(location)
+    this.#avoided.set(provider.location, (now + AVOIDED_MS) as Monotonic)
+    if (this.current === provider.location) this.current = undefined
+    functions.report(provider, reason)
+    log({ kind: 'gateway-failed', gateway: provider.location, reason })
+  }
+}
+
+const SILENT = Symbol('silent')
+
+const REASONS: Partial<Record<Refusal, string>> = {
+  'not-shared': 'none of its rules calls this an update',
+  'unknown-member': 'it does not know this machine as a member of its site',
+  'another-time': 'the clocks of the two machines differ by more than two minutes',
+  'internal-address': 'the address is not one of the Internet',
+  port: 'the port is not among those that it connects to',
+  credentials: 'the request may be somebody’s own',
+  https: 'it cannot get https',
+  'too-many-requests': 'this machine has asked too often in this minute',
+  'too-many-bytes': 'this machine has had its share of this hour',
+  'too-many-at-once': 'this machine asks for too much at once',
+}
+
+function refusal({ location }: Provider, reason: Refusal): Fault {
+  const why = REASONS[reason] ?? reason
+  return new Fault(
+    'GATEWAY_REFUSED',
+    `the gateway ${new URL(location).host} does not get this: ${why} (${reason})`,
+  )
+}
