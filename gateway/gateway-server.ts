@@ -62,11 +62,11 @@ export class GatewayServer {
     const target = fieldValue(fields, TARGET_FIELD) ?? ''
     const stranger = { request, startedAt: clock.monotonic(), target, pass: undefined }
     if (!isServing()) return this.#refuse(stranger, 'no-gateway')
+    if (method !== 'GET' && method !== 'HEAD') return this.#refuse(stranger, 'method')
     // Strangers, and members' requests that were changed, sent again, or meant for another machine.
     const signer = signatures.requestSigner({ method, authority, path, fields })
     if (signer.kind === 'refused') return this.#refuse(stranger, signer.reason)
     const visit = { ...stranger, pass: signer.pass }
-    if (method !== 'GET' && method !== 'HEAD') return this.#refuse(visit, 'method')
     // A member that would take all.
     const admission = limits.admit(signer.pass.member)
     if (admission.kind === 'refused') return this.#refuse(visit, admission.reason)

@@ -118,7 +118,12 @@ export class Node {
         log: this.#logSite,
       },
     )
-    const publicGuard = { ...this.#guard, loopbackOnly: false }
+    const { allowPorts } = config.proxy
+    const publicGuard: GuardSettings = {
+      ...this.#guard,
+      loopbackOnly: false,
+      allowPorts: allowPorts === 'auto' ? [80] : allowPorts,
+    }
     this.#publicOrigin = originUpstream(publicGuard)
     this.#gateways = peerUpstream(this.#place?.address, GATEWAY_TIMEOUTS)
     this.#gateway = gatewayParts({
