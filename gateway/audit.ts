@@ -1,6 +1,5 @@
 /** Every use of the gateway and everything that it refused, counted and shown (`ihave status`, the log). */
 import type { Clock, EpochMs } from '../core/clock.ts'
-import type { Refusal } from './wire.ts'
 
 /** One request that was answered, or not. */
 export interface GatewayUse {
@@ -49,7 +48,7 @@ const OTHERS = '(others)'
 
 /** @param log one line for each. */
 export function audit(clock: Clock, log: (use: GatewayUse) => void): Audit {
-  const refused: Partial<Record<Refusal | string, number>> = {}
+  const refused: Record<string, number> = {}
   const members = new Map<string, { requests: number; bytes: number; refused: number }>()
   let lastRefused: readonly (GatewayUse & { readonly at: EpochMs })[] = []
   const counts = { served: 0, failed: 0, bytes: 0 }
@@ -75,7 +74,7 @@ export function audit(clock: Clock, log: (use: GatewayUse) => void): Audit {
     },
     totals: () => ({
       ...counts,
-      refused: { ...refused } as Record<string, number>,
+      refused: { ...refused },
       members: [...members].map(([name, use]) => ({ name, ...use })),
       lastRefused,
     }),

@@ -106,7 +106,7 @@ export class GatewayClient {
     } catch (error) {
       end.abort(NO_LONGER_NEEDED)
       if (signal.aborted) throw error
-      this.#lost(provider, describe(error))
+      await this.#onBreak(provider, error)
       return undefined
     }
     const signer = signatures.responseSigner(response, fields)
@@ -143,7 +143,7 @@ export class GatewayClient {
     end: AbortController,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    const { origin, host } = new URL(provider.location)
+    const { origin } = new URL(provider.location)
     const chunks = body[Symbol.asyncIterator]()
     try {
       for (;;) {
@@ -154,10 +154,8 @@ export class GatewayClient {
       }
     } catch (error) {
       if (signal.aborted) throw error
-      const reason = describe(error)
-      // It may have broken off because the origin server did: then it is not to blame.
-      if (!(await this.#isHealthy(origin))) this.#lost(provider, reason)
-      throw new Fault('RESPONSE_INCOMPLETE', `${host} (gateway): ${reason}`, { cause: error })
+      await this.#onBreak(provider, error)
+      throw incomplete(provider, error)
     } finally {
       end.abort(NO_LONGER_NEEDED)
     }
@@ -191,6 +189,12 @@ export class GatewayClient {
     return isHealthy
   }
 
+  /** It may have broken off because the origin server did: then it is not to blame. @throws Fault that it did. */
+  async #onBreak(provider: Provider, error: unknown): Promise<void> {
+    if (await this.#isHealthy(new URL(provider.location).origin)) throw incomplete(provider, error)
+    this.#lost(provider, describe(error))
+  }
+
   #lost(provider: Provider, reason: string): void {
     const { clock, functions, log } = this.#components
     const now = clock.monotonic()
@@ -203,6 +207,11 @@ export class GatewayClient {
 }
 
 const SILENT = Symbol('silent')
+
+function incomplete({ location }: Provider, error: unknown): Fault {
+  const { host } = new URL(location)
+  return new Fault('RESPONSE_INCOMPLETE', `${host} (gateway): ${describe(error)}`, { cause: error })
+}
 
 const REASONS: Partial<Record<Refusal, string>> = {
   'not-shared': 'none of its rules calls this an update',

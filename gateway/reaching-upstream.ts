@@ -150,7 +150,9 @@ export class ReachingUpstream implements Upstream {
     const isSettled = await Promise.race([settled, sleep(clock, TRY_MS, signal).then(() => false)])
     const mayHelp = permission(request.uri, request.fields).kind === 'allowed'
     if (isSettled || !mayHelp || (await isNear(hostOf(request)))) return this.#outcome(request, attempt)
-    const response = await this.#through({ ...request, onInformation: undefined }).catch(() => undefined)
+    // What a gateway has got meanwhile is out of reach here, until the direct way shows that it was only slow.
+    this.#step({ kind: 'failed', server: hostOf(request), ...this.#now() })
+    const response = await this.#through(request).catch(() => undefined)
     if (response === undefined) return this.#outcome(request, attempt)
     void attempt
       .then((late) => this.#reached(request, late))

@@ -169,13 +169,12 @@ function limitsOf({
   atOnce,
 }: Config['gateway']): ConstructorParameters<typeof Limits>[0] {
   const perMember = { requestsPerMinute, bytesPerHour, atOnce }
-  const all = (one: number) => one * MEMBERS_AT_A_TIME
   return {
     perMember,
     inAll: {
-      requestsPerMinute: all(requestsPerMinute),
-      bytesPerHour: all(bytesPerHour),
-      atOnce: all(atOnce),
+      requestsPerMinute: MEMBERS_AT_A_TIME * requestsPerMinute,
+      bytesPerHour: MEMBERS_AT_A_TIME * bytesPerHour,
+      atOnce: MEMBERS_AT_A_TIME * atOnce,
     },
   }
 }

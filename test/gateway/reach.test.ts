@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Monotonic } from '../../core/clock.ts'
 import {
   FAILURE_COUNTS_MS,
@@ -105,7 +105,7 @@ describe('whether the Internet is reached', () => {
         let now = 0
         for (const { passed, ...each } of events) {
           now += passed
-          const [next] = step(state, { ...each, at: at(now) } as ReachEvent)
+          const [next] = step(state, { ...each, at: at(now) })
           assert.ok(known.has(`${state.kind} ${each.kind} ${next.kind}`))
           state = next
         }
