@@ -27,6 +27,13 @@ export interface GatewayClientComponents {
   readonly log: (event: GatewayEvent) => void
 }
 
+/** A response, and the gateway that gave it. */
+export interface Relayed {
+  readonly response: UpstreamResponse
+  /** `address:port` of its port for files. */
+  readonly gateway: string
+}
+
 export type GatewayEvent =
   | { readonly kind: 'gateway-used'; readonly gateway: string; readonly url: string }
   | { readonly kind: 'gateway-failed'; readonly gateway: string; readonly reason: string }
@@ -59,12 +66,12 @@ export class GatewayClient {
    * The response of the origin server by way of a gateway; `undefined` when nobody is one.
    * @throws Fault GATEWAY_REFUSED; the origin server's faults, as the gateway tells them
    */
-  async request(request: UpstreamRequest): Promise<UpstreamResponse | undefined> {
+  async request(request: UpstreamRequest): Promise<Relayed | undefined> {
     for (let tries = 0; tries < MAX_TRIES && !request.signal.aborted; tries++) {
       const provider = await this.#find(tries > 0, request.signal)
       if (provider === undefined) return undefined
       const response = await this.#ask(provider, request)
-      if (response !== undefined) return response
+      if (response !== undefined) return { response, gateway: new URL(provider.location).host }
     }
     return undefined
   }

@@ -39,7 +39,8 @@ const OUT_OF_REACH: readonly FaultCode[] = ['UNREACHABLE', 'CONNECT_TIMEOUT', 'D
 export class ReachingUpstream implements Upstream {
   readonly #components: ReachingComponents
   #state: ReachState = REACH_START
-  readonly #relayed = new Set<TargetUri>()
+  /** By which gateway something came last. */
+  readonly #relayed = new Map<TargetUri, string>()
 
   constructor(components: ReachingComponents) {
     this.#components = components
@@ -63,9 +64,9 @@ export class ReachingUpstream implements Upstream {
     }
   }
 
-  /** Whether what came last of this came by way of a gateway: then this machine cannot vouch for it. */
-  isRelayed(uri: TargetUri): boolean {
-    return this.#relayed.has(uri)
+  /** The gateway by which this came last, `address:port`; then this machine cannot vouch for it itself. */
+  relayedBy(uri: TargetUri): string | undefined {
+    return this.#relayed.get(uri)
   }
 
   async request(request: UpstreamRequest): Promise<UpstreamResponse> {
@@ -129,11 +130,11 @@ export class ReachingUpstream implements Upstream {
   }
 
   async #through(request: UpstreamRequest): Promise<UpstreamResponse | undefined> {
-    const response = await this.#components.gateways.request(request)
-    if (response === undefined) return undefined
+    const relayed = await this.#components.gateways.request(request)
+    if (relayed === undefined) return undefined
     this.#step({ kind: 'bypassed', server: hostOf(request), ...this.#now() })
-    this.#remember(request.uri)
-    return response
+    this.#remember(request.uri, relayed.gateway)
+    return relayed.response
   }
 
   /** Direct, but a gateway is asked when that takes long. Whoever answers first is taken, and a late success still counts. */
@@ -187,12 +188,12 @@ export class ReachingUpstream implements Upstream {
     return response
   }
 
-  #remember(target: string): void {
+  #remember(target: string, gateway: string): void {
     const uri = parseTargetUri(target)
     if (uri === undefined) return
     this.#relayed.delete(uri)
-    this.#relayed.add(uri)
-    const [oldest] = this.#relayed
+    this.#relayed.set(uri, gateway)
+    const [oldest] = this.#relayed.keys()
     if (this.#relayed.size > MAX_REMEMBERED && oldest !== undefined) this.#relayed.delete(oldest)
   }
 

@@ -66,8 +66,8 @@ export interface GatewayParts {
   /** To origin servers, by whichever way. */
   readonly upstream: Upstream
   readonly perform: NonNullable<SharedFiles['perform']>
-  /** Whether what came last of this came by way of a gateway. */
-  readonly isRelayed: (uri: TargetUri) => boolean
+  /** The gateway by which this came last, `address:port`. */
+  readonly relayedBy: (uri: TargetUri) => string | undefined
   readonly status: () => GatewayStatus
   start(node: string): void
   stop(): void
@@ -114,7 +114,7 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
     upstream,
     perform: (request, authority) =>
       request.target === GATEWAY_PATH ? server?.answer(request, authority) : undefined,
-    isRelayed: (uri) => reaching.isRelayed(uri),
+    relayedBy: (uri) => reaching.relayedBy(uri),
     status: () => ({
       ...reachStatus(reaching, clock),
       asked: { gateway: gateways.current, requests: gateways.requests, bytes: gateways.bytes },

@@ -398,7 +398,8 @@ export class Node {
       site: this.#site,
       store: this.#store,
       book,
-      isRelayed: (uri) => this.#gateway.isRelayed(uri),
+      relayedBy: (uri) => this.#gateway.relayedBy(uri),
+      clock: systemClock,
       freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
     })
     this.#running.push(async () => {

@@ -57,13 +57,15 @@ function clientOf(
     peers,
     log: (event) => events.push(event),
   })
-  const ask = (uri = UPDATE) =>
-    client.request({
-      method: 'GET',
-      uri,
-      fields: [['Range', 'bytes=0-']],
-      signal: new AbortController().signal,
-    })
+  const ask = async (uri = UPDATE) =>
+    (
+      await client.request({
+        method: 'GET',
+        uri,
+        fields: [['Range', 'bytes=0-']],
+        signal: new AbortController().signal,
+      })
+    )?.response
   return { client, functions, events, ask, member }
 }
 

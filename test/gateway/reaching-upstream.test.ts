@@ -53,9 +53,10 @@ function scene({ isMember = true, hasRoute = true } = {}) {
     clock,
     direct,
     gateways: {
-      request(request) {
+      async request(request) {
         state.ways.push('gateway')
-        return state.gateway(request)
+        const said = await state.gateway(request)
+        return said && { response: said, gateway: 'gateway:6515' }
       },
     },
     mayHaveGateway: () => isMember,
@@ -201,11 +202,11 @@ describe('a machine without Internet access', () => {
 
   test('does not vouch for what came by way of a gateway, and does again for what it got itself', async () => {
     const { ask, state, clock, upstream } = await isolatedScene()
-    assert.equal(upstream.isRelayed(A as TargetUri), true)
+    assert.equal(upstream.relayedBy(A as TargetUri), 'gateway:6515')
     state.direct = works
     clock.advance(FIRST_TRY_MS)
     await ask(A)
-    assert.equal(upstream.isRelayed(A as TargetUri), false)
+    assert.equal(upstream.relayedBy(A as TargetUri), undefined)
   })
 
   test('a success that comes late still counts', async () => {
