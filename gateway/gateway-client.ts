@@ -1,5 +1,6 @@
 /** Asks the gateway of the site for what this machine cannot reach itself (R10.4), and the next one when it fails. */
 import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
+import type { Digest } from '../core/digest.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { fieldValue, withoutFields } from '../core/fields.ts'
@@ -7,6 +8,7 @@ import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstre
 import { HEALTH } from '../peering/peer-answer.ts'
 import type { Functions, Provider } from '../providers/functions.ts'
 import type { HttpSignatures } from '../site/http-signature.ts'
+import { Proofs } from './proofs.ts'
 import {
   GATEWAY_FUNCTION,
   GATEWAY_PATH,
@@ -22,6 +24,8 @@ export interface GatewayClientComponents {
   readonly clock: Clock
   readonly functions: Pick<Functions, 'find' | 'report'>
   readonly signatures: Pick<HttpSignatures, 'signRequest' | 'responseSigner'>
+  /** What this machine knows of the bytes (V1, V2); `undefined`: nothing. @param target as the application wrote it. */
+  readonly knownDigest: (target: string) => Digest | undefined
   /** To other machines' ports for files. */
   readonly peers: Upstream
   readonly log: (event: GatewayEvent) => void
@@ -53,6 +57,7 @@ export class GatewayClient {
   readonly #components: GatewayClientComponents
   /** Those that failed, by location, until when. */
   readonly #avoided = new Map<string, Monotonic>()
+  readonly #proofs: Proofs
   /** The one used last. */
   current: string | undefined
   requests = 0
@@ -60,6 +65,7 @@ export class GatewayClient {
 
   constructor(components: GatewayClientComponents) {
     this.#components = components
+    this.#proofs = new Proofs(components.knownDigest)
   }
 
   /**
@@ -139,11 +145,14 @@ export class GatewayClient {
     return {
       ...response,
       fields: withoutFields(response.fields, OWN_FIELDS),
-      body: this.#body(response.body, provider, end, signal),
+      body: this.#body(this.#proofs.proving(request, response), provider, end, signal),
     }
   }
 
-  /** @throws Fault RESPONSE_INCOMPLETE where it breaks off, so that it is gone on with at the byte where it stopped (R4.4). */
+  /**
+   * @throws Fault RESPONSE_INCOMPLETE where it breaks off, so that it is gone on with at the byte where it stopped (R4.4);
+   *   VERIFICATION_FAILED where it is another file
+   */
   async *#body(
     body: AsyncIterable<Uint8Array>,
     provider: Provider,
@@ -161,6 +170,10 @@ export class GatewayClient {
       }
     } catch (error) {
       if (signal.aborted) throw error
+      if (isWrong(error)) {
+        this.#lost(provider, error.message)
+        throw error
+      }
       await this.#onBreak(provider, error)
       throw incomplete(provider, error)
     } finally {
@@ -214,6 +227,10 @@ export class GatewayClient {
 }
 
 const SILENT = Symbol('silent')
+
+function isWrong(error: unknown): error is Fault {
+  return error instanceof Fault && error.code === 'VERIFICATION_FAILED'
+}
 
 function incomplete({ location }: Provider, error: unknown): Fault {
   const { host } = new URL(location)

@@ -1,8 +1,9 @@
 /** The gateway and its users put together for one node: what it does for others, and how it does without Internet itself. */
 import type { Clock } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
-import type { TargetUri } from '../core/target-uri.ts'
+import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
+import type { Verifier } from '../core/verifier.ts'
 import { permission } from '../gateway/allowed.ts'
 import { audit, type GatewayTotals, type GatewayUse } from '../gateway/audit.ts'
 import { confinement } from '../gateway/confined-upstream.ts'
@@ -38,6 +39,7 @@ export interface GatewayPartsComponents {
   /** To gateways. */
   readonly gateways: Upstream
   readonly isNear: (host: string) => Promise<boolean>
+  readonly verifier: () => Pick<Verifier, 'knownDigest'> | undefined
   /** `address:port` where this node serves its peers; `undefined`: it does not. */
   readonly place: () => string | undefined
   readonly log: (event: GatewayEvent | ReachChanged | GatewayUsed) => void
@@ -88,6 +90,10 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
       report: (...told) => components.functions()?.report(...told),
     },
     signatures,
+    knownDigest(target) {
+      const uri = parseTargetUri(target)
+      return uri && components.verifier()?.knownDigest(uri, policyFor(uri))
+    },
     peers: components.gateways,
     log,
   })

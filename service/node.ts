@@ -83,6 +83,7 @@ export class Node {
   #rules: Rules
   #id = '' as NodeId
   #assembly: Assembly | undefined
+  #verifier: Verifier | undefined
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
   #starting: Promise<void> | undefined
@@ -134,6 +135,7 @@ export class Node {
       rules: () => this.#rules,
       functions: () => undefined,
       resources: () => this.#assembly?.resources,
+      verifier: () => this.#verifier,
       origin: this.#origin,
       publicOrigin: this.#publicOrigin,
       publicGuard,
@@ -361,6 +363,7 @@ export class Node {
       },
     )
     const attested = this.#attestations(verifier)
+    this.#verifier = attested
     const settings = {
       node: this.#id,
       filePort: this.#fileServer?.port ?? peering.filePort,

@@ -9,6 +9,7 @@ import {
   boolean,
   duration,
   either,
+  httpUrl,
   integer,
   ipv4Address,
   listenAddress,
@@ -288,6 +289,28 @@ const gateway = {
   }),
 }
 
+const checks = {
+  offer: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether this machine, when it is elected, checks catalogues and indexes of updates on behalf of its site (docs/gateway.md).',
+    reason: 'One machine that asks often is enough; the others hear of news, and fetch and verify as always.',
+  }),
+  everyMs: setting({
+    type: duration(86_400_000),
+    default: 900_000,
+    meaning: 'How often each of them is checked, give or take a tenth.',
+    reason: 'A question to the origin server in a quarter of an hour, for all machines of the site together.',
+  }),
+  urls: setting({
+    type: either(oneOf('none'), listOf(httpUrl, 'URLs')),
+    default: 'none',
+    meaning: 'Catalogues and indexes that are checked besides those that machines of the site use.',
+    reason: 'Those that machines use are known without it.',
+  }),
+}
+
 const log = {
   level: setting({
     type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
@@ -319,7 +342,7 @@ const control = {
 }
 
 /** Section by section, as in the file. */
-export const SETTINGS = { proxy, peering, cache, verification, site, gateway, log, control }
+export const SETTINGS = { proxy, peering, cache, verification, site, gateway, checks, log, control }
 
 const presetList = listOf(oneOf(...PRESET_NAMES), `presets (${PRESET_NAMES.join(', ')})`)
 

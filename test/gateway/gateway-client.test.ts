@@ -1,7 +1,9 @@
 /** Clients and gateways on real ports, with service functions that the test decides. */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, test, type TestContext } from 'node:test'
 import { systemClock, type EpochMs } from '../../core/clock.ts'
+import type { Digest } from '../../core/digest.ts'
 import { Fault } from '../../core/fault.ts'
 import { systemRandom } from '../../core/random.ts'
 import type { UpstreamResponse } from '../../core/upstream.ts'
@@ -40,6 +42,7 @@ function clientOf(
   context: TestContext,
   { site }: Pick<GatewayScene, 'site'>,
   providers: readonly Provider[],
+  digests: ReadonlyMap<string, Digest> = new Map(),
 ) {
   const member = site.member('asker')
   const functions = fakeFunctions(providers)
@@ -54,6 +57,7 @@ function clientOf(
     clock: systemClock,
     functions,
     signatures: httpSignatures({ clock: systemClock, random: systemRandom, membership: () => member }),
+    knownDigest: (target) => digests.get(target),
     peers,
     log: (event) => events.push(event),
   })
@@ -194,6 +198,27 @@ describe('a machine that asks the gateway', () => {
     const { ask, functions } = clientOf(t, at, [provider(at.authority, at.gateway.id)])
     await assert.rejects(ask().then(textOf), { code: 'RESPONSE_INCOMPLETE' })
     assert.deepEqual(functions.reported, [])
+  })
+})
+
+describe('bytes whose digest this machine knows', () => {
+  const right = 'the right bytes'
+  const digests = new Map<string, Digest>([
+    [UPDATE, { algorithm: 'sha-256', hex: createHash('sha256').update(right).digest('hex') }],
+  ])
+
+  test('are passed on when they are right', async (t) => {
+    const at = await gatewayScene(t, { address: '127.0.0.73', get: answering(right) })
+    const { ask, functions } = clientOf(t, at, [provider(at.authority, at.gateway.id)], digests)
+    assert.equal(await textOf(await ask()), right)
+    assert.deepEqual(functions.reported, [])
+  })
+
+  test('are never whole when they are wrong, and the gateway is not asked again', async (t) => {
+    const at = await gatewayScene(t, { address: '127.0.0.73', get: answering('the wrong bytes') })
+    const { ask, functions } = clientOf(t, at, [provider(at.authority, at.gateway.id)], digests)
+    await assert.rejects(ask().then(textOf), { code: 'VERIFICATION_FAILED' })
+    assert.equal(functions.reported.length, 1)
   })
 })
 

@@ -61,6 +61,8 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       verifyFirstUpTo: 64 * 1024 * 1024,
     },
     site: { directory: join(BASE, 'site-data'), clearQuestions: false, attest: true, quorum: 1 },
+    gateway: { offer: true, requestsPerMinute: 1200, bytesPerHour: 20e9, atOnce: 32 },
+    checks: { offer: true, everyMs: 900_000, urls: 'none' },
     log: { level: 'info', file: 'off', pretty: 'auto' },
     control: { socket: 'auto' },
     rules: [],
@@ -79,6 +81,8 @@ peering:
 cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, memory: 1 MiB, reserve: 0 }
 verification: { aptConfig: /etc/other.conf, gather: false, maxDigests: 5000, askOrigin: false, verifyFirstUpTo: 0 B }
 site: { directory: ../keys, clearQuestions: true, attest: false, quorum: 2 }
+gateway: { offer: false, requestsPerMinute: 60, bytesPerHour: 1 GB, atOnce: 4 }
+checks: { offer: false, everyMs: 60000, urls: ['http://updates.test/myupdate.cab'] }
 log: { level: debug, file: ./node.log, pretty: false }
 control: { socket: ./run.sock }
 presets: [apt]
@@ -116,6 +120,8 @@ presets: [apt]
       verifyFirstUpTo: 0,
     },
     site: { directory: resolve(BASE, '../keys'), clearQuestions: true, attest: false, quorum: 2 },
+    gateway: { offer: false, requestsPerMinute: 60, bytesPerHour: 1e9, atOnce: 4 },
+    checks: { offer: false, everyMs: 60_000, urls: ['http://updates.test/myupdate.cab'] },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },
     control: { socket: join(BASE, 'run.sock') },
     rules: [],
