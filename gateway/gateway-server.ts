@@ -8,7 +8,7 @@
 import { bodyOf, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
 import { describe, Fault, FAULTS } from '../core/fault.ts'
-import { fieldValue, type FieldLine, type Fields } from '../core/fields.ts'
+import { fieldValue, hasField, type FieldLine, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -60,6 +60,9 @@ export class GatewayServer {
     const { clock, signatures, limits, isServing } = this.#components
     const { method, target: path, fields } = request
     const target = fieldValue(fields, TARGET_FIELD) ?? ''
+    // Whoever looks whether the provider is there (providers/contact.ts) wants nothing got.
+    if (method === 'HEAD' && target === '' && !hasField(fields, 'signature'))
+      return { status: isServing() ? 204 : 503, fields: [] }
     const stranger = { request, startedAt: clock.monotonic(), target, pass: undefined }
     if (!isServing()) return this.#refuse(stranger, 'no-gateway')
     if (method !== 'GET' && method !== 'HEAD') return this.#refuse(stranger, 'method')

@@ -14,7 +14,7 @@ import {
   answerFunction,
   answerPeer,
   HEALTH,
-  SITE_PATHS,
+  isDocument,
   SUMMARY_PATH,
   type FileRequest,
   type SharedFiles,
@@ -153,7 +153,7 @@ export class FileServer {
       const performed = answerFunction(this.#files, asked, authorities)
       if (performed !== undefined) return void (await writeAnswer(response, await performed))
       const answer = answerPeer(this.#files, asked, authorities)
-      const isFile = url !== HEALTH && url !== SUMMARY_PATH && !url.startsWith(SITE_PATHS)
+      const isFile = url !== HEALTH && url !== SUMMARY_PATH && !isDocument(url)
       const isUpload = answer.body !== undefined && answer.status < 300 && isFile
       if (isUpload) this.#uploads++
       const { bytes } = await writeAnswer(response, answer)

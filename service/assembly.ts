@@ -13,8 +13,9 @@ import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
+import { FUNCTIONS_PATH } from '../peering/peer-answer.ts'
 import type { NodeId } from '../peering/packets.ts'
-import { Peering } from '../peering/peering.ts'
+import { Peering, type SiteWord } from '../peering/peering.ts'
 import { relayField } from '../peering/relay-fields.ts'
 import { UploadRate } from '../peering/upload-rate.ts'
 import { UploadSlots } from '../peering/upload-slots.ts'
@@ -26,6 +27,9 @@ import { sharedCopies } from '../retrieval/shared-copies.ts'
 import { summaryExchange } from '../retrieval/summary-exchange.ts'
 import { fetchText } from '../retrieval/fetch-text.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
+import { answers } from '../providers/contact.ts'
+import { providersDocument } from '../providers/document.ts'
+import type { Providers } from '../providers/providers.ts'
 import type { Site } from '../site/site.ts'
 import { privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
@@ -63,6 +67,10 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The site of which this node is, or may become, a member. */
   readonly site?: Site
+  /** Who performs which function for the LAN. */
+  readonly functions?: Providers
+  /** Whether an address is one of this node's LAN; absent: any is. */
+  readonly isOnLink?: (address: string) => boolean
   /** The rules in force, read anew for each request. */
   readonly rules: () => Rules
   readonly log: (event: AssemblyEvent) => void
@@ -96,7 +104,11 @@ const LINGER_MS = 120_000
 
 export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const { clock, random, store, verifier, shunned, rules, log } = seams
-  const { site } = seams
+  const { site, functions, isOnLink = () => true } = seams
+  const onSiteWord = (word: SiteWord) => {
+    site?.hear(word)
+    functions?.hear(word)
+  }
   const names = site?.names ?? privateNames(() => undefined)
   const aliases = localAliases(random)
   const watch = retryWatch()
@@ -139,7 +151,8 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     {
       ...seams,
       copies: { locate: (name) => copies.locate(names.uriOf(name) ?? name) },
-      ...(site === undefined ? {} : { seal: site.seal, onSiteWord: (word) => site.hear(word) }),
+      ...(site === undefined ? {} : { seal: site.seal }),
+      onSiteWord,
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),
@@ -197,7 +210,8 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     files: {
       ...copies,
       summary: () => own.standing && { standing: own.standing, bytes: own.bytes },
-      document: (path) => site?.document(path),
+      document: (path) =>
+        path === FUNCTIONS_PATH ? functions && providersDocument(functions.results()) : site?.document(path),
     },
     async start() {
       summaries.start()
@@ -208,8 +222,14 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
         fetch: (url) => fetchText(seams.peers, url, settings.node, clock),
         onRenamed: () => summaries.renamed(),
       })
+      functions?.start({
+        say: (name, extras, to) => peering.say(name, extras, to),
+        isOnLink,
+        contact: (location) => answers(seams.peers, location, settings.node, clock),
+      })
     },
     async stop() {
+      functions?.stop()
       await site?.stop()
       summaries.stop()
       await running.stop()

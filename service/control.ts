@@ -20,6 +20,8 @@ export const OPERATIONS = {
   verifyCache: 'POST /cache/verify',
   site: 'POST /site',
   checkUpdates: 'POST /updates/check',
+  functions: 'GET /functions',
+  elect: 'POST /functions/elect',
 } as const
 
 export type OperationName = (typeof OPERATIONS)[keyof typeof OPERATIONS]

@@ -10,6 +10,7 @@ import { confinement } from '../gateway/confined-upstream.ts'
 import { GatewayClient, type GatewayEvent } from '../gateway/gateway-client.ts'
 import { GatewayServer } from '../gateway/gateway-server.ts'
 import { Limits } from '../gateway/limits.ts'
+import type { ReachState } from '../gateway/machines/reach.ts'
 import { ReachingUpstream } from '../gateway/reaching-upstream.ts'
 import { hasDefaultRoute } from '../gateway/routes.ts'
 import { GATEWAY_FUNCTION, GATEWAY_PATH } from '../gateway/wire.ts'
@@ -30,6 +31,8 @@ export interface GatewayPartsComponents {
   readonly site: Site
   readonly rules: () => Rules
   readonly functions: () => Functions | undefined
+  /** How good a provider this machine would be (providers/criteria.ts). */
+  readonly value: () => number
   readonly resources: () => Resources | undefined
   /** To origin servers: as applications of this machine may, and as others may. */
   readonly origin: Upstream
@@ -71,13 +74,14 @@ export interface GatewayParts {
   /** The gateway by which this came last, `address:port`. */
   readonly relayedBy: (uri: TargetUri) => string | undefined
   readonly status: () => GatewayStatus
+  /** 1: this machine reaches the Internet; 0: it does not; `undefined`: it has not tried. */
+  readonly reach: () => number | undefined
   start(node: string): void
   stop(): void
 }
 
 /** What a machine is worth as a gateway that has not tried its own access yet: others come first. */
 const UNTRIED = 1
-const REACHING = 500_000
 
 export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
   const { clock, settings, site, rules, log } = components
@@ -111,8 +115,9 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
     free: reaching,
     confined: reaching.observed(components.publicOrigin),
   })
+  const value = () => valueOf(reaching.state, components.value)
   const isOffering = () =>
-    settings.offer && site.membership !== undefined && components.place() !== undefined && value(reaching) > 0
+    settings.offer && site.membership !== undefined && components.place() !== undefined && value() > 0
   const used = audit(clock, (use) => log({ kind: 'gateway', ...use }))
   let server: GatewayServer | undefined
   let offering: Offering | undefined
@@ -121,6 +126,10 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
     perform: (request, authority) =>
       request.target === GATEWAY_PATH ? server?.answer(request, authority) : undefined,
     relayedBy: (uri) => reaching.relayedBy(uri),
+    reach() {
+      const { state } = reaching
+      return state.kind === 'isolated' ? 0 : state.reachedAt === undefined ? undefined : 1
+    },
     status: () => ({
       ...reachStatus(reaching, clock),
       asked: { gateway: gateways.current, requests: gateways.requests, bytes: gateways.bytes },
@@ -147,7 +156,7 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
       if (!settings.offer) return
       offering = components.functions()?.offer(GATEWAY_FUNCTION, {
         location: () => (isOffering() ? `http://${components.place()}${GATEWAY_PATH}` : undefined),
-        value: () => (isOffering() ? value(reaching) : 0),
+        value: () => (isOffering() ? value() : 0),
       })
     },
     stop() {
@@ -157,9 +166,9 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
   }
 }
 
-function value({ state }: ReachingUpstream): number {
+function valueOf(state: ReachState, value: () => number): number {
   if (state.kind === 'isolated') return 0
-  if (state.reachedAt !== undefined) return REACHING
+  if (state.reachedAt !== undefined) return value()
   return hasDefaultRoute() ? UNTRIED : 0
 }
 

@@ -39,6 +39,8 @@ import { cacheOperations } from './cache-operations.ts'
 import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
 import { startControl } from './control-server.ts'
+import { functionOperations } from './function-operations.ts'
+import { functionParts, type FunctionParts } from './function-parts.ts'
 import { controlPath } from './control.ts'
 import { gatewayParts, type GatewayParts, type GatewayPartsComponents } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
@@ -86,11 +88,13 @@ export class Node {
   #verifier: Verifier | undefined
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
+  #functions: FunctionParts | undefined
   #starting: Promise<void> | undefined
   #isStopping = false
   #startedAt: Monotonic = systemClock.monotonic()
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
+  readonly #functionOperations = functionOperations(() => this.#functions?.providers)
 
   /**
    * @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there or not what it
@@ -133,7 +137,8 @@ export class Node {
       settings: config.gateway,
       site: this.#site,
       rules: () => this.#rules,
-      functions: () => undefined,
+      functions: () => this.#functions?.providers,
+      value: () => this.#functions?.value() ?? 1,
       resources: () => this.#assembly?.resources,
       verifier: () => this.#verifier,
       origin: this.#origin,
@@ -224,6 +229,7 @@ export class Node {
       cache,
       () => this.checkUpdates(),
       siteOperations(this.#site),
+      this.#functionOperations,
     )
     const control = await startControl(controlPath(this.#config), operations)
     this.#running.push(() => control.stop())
@@ -295,6 +301,7 @@ export class Node {
       packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
       shunned: this.#shunned.list(),
       updates: this.#updates.map((each) => each.status()),
+      functions: this.#functionOperations.list(),
       gateway: this.#site.membership === undefined ? undefined : this.#gateway.status(),
     }
   }
@@ -331,10 +338,12 @@ export class Node {
       this.#running.push(() => fileServer.stop())
       this.#own.push({ address: place.address, port: this.#fileServer.port })
     }
+    this.#functions = this.#functionParts(place)
     const assembly = this.#assemble(place, isServing)
     this.#assembly = assembly
     this.#running.push(() => assembly.stop())
     await assembly.start()
+    await this.#functions?.start()
     this.#gateway.start(`ihave-${this.#id.slice(0, 12)}`)
     this.#running.push(async () => this.#gateway.stop())
   }
@@ -342,6 +351,21 @@ export class Node {
   /** `address:port` where peers are served. */
   #filePlace(): string | undefined {
     return this.#place && this.#fileServer && `${this.#place.address}:${this.#fileServer.port}`
+  }
+
+  /** Where there is no LAN, nobody else could perform anything. */
+  #functionParts(place: Place | undefined): FunctionParts | undefined {
+    if (!this.#config.functions.enabled || place === undefined) return undefined
+    const parts = functionParts(this.#config, {
+      node: this.#id,
+      site: this.#site,
+      log: this.#log,
+      peers: () => this.#assembly?.peering.livePeers().length ?? 0,
+      interfaceName: place.interfaceName,
+      internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: undefined }),
+    })
+    this.#running.push(async () => parts.stop())
+    return parts
   }
 
   #assemble(place: Place | undefined, isServing: boolean): Assembly {
@@ -386,6 +410,8 @@ export class Node {
       peers: this.#peers,
       shunned: this.#shunned,
       site: this.#site,
+      ...(this.#functions && { functions: this.#functions.providers }),
+      ...(place && { isOnLink: place.isOnLink }),
       rules: () => this.#rules,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),

@@ -11,6 +11,7 @@ import type {
   VerifyStep,
 } from './cache-operations.ts'
 import type { Operations } from './control-server.ts'
+import type { FunctionOperations } from './function-operations.ts'
 import { ask, OPERATIONS } from './control.ts'
 import type { ProductResult } from './product-updates.ts'
 import type { Status } from './status.ts'
@@ -30,6 +31,7 @@ export function nodeOperations(
   cache: CacheOperations,
   updates: () => AsyncIterable<ProductResult>,
   site: (question: unknown) => AsyncIterable<unknown>,
+  functions: FunctionOperations,
   clock: Clock = systemClock,
 ): Operations {
   return {
@@ -39,6 +41,10 @@ export function nodeOperations(
     [OPERATIONS.verifyCache]: () => cache.verify(),
     [OPERATIONS.site]: site,
     [OPERATIONS.checkUpdates]: () => keptAlive(updates(), clock),
+    [OPERATIONS.functions]: () => functions.list(),
+    [OPERATIONS.elect]: async function* (question) {
+      yield await functions.elect(question)
+    },
   }
 }
 

@@ -5,10 +5,12 @@
 import { VERIFY_MODES } from '../core/policy.ts'
 import { PRESET_NAMES } from '../retrieval/presets.ts'
 import type { PresetName } from '../retrieval/presets.ts'
+import { WEIGHTS } from '../providers/criteria.ts'
 import {
   boolean,
   duration,
   either,
+  functionPlace,
   httpUrl,
   integer,
   ipv4Address,
@@ -21,6 +23,7 @@ import {
   size,
   text,
   urlGlob,
+  weight,
 } from './setting-types.ts'
 import type { SettingType } from './setting-types.ts'
 
@@ -259,6 +262,61 @@ const site = {
   }),
 }
 
+const none = oneOf('none')
+
+const functions = {
+  enabled: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether the node takes part in elections, remembers who performs which function, and tells others.',
+    reason: 'A packet in five seconds from each provider, and nothing while there is none.',
+  }),
+  offers: setting({
+    type: either(
+      none,
+      listOf(functionPlace, 'functions with their places, such as print=http://192.168.1.7:8080/'),
+    ),
+    default: 'none',
+    meaning:
+      'Functions that something on this machine can perform, and where: the node stands for them in elections.',
+    reason: 'Programs that use the library offer theirs by themselves.',
+  }),
+  providers: setting({
+    type: either(
+      none,
+      listOf(functionPlace, 'functions with their places, such as print=http://192.168.1.7:8080/'),
+    ),
+    default: 'none',
+    meaning: 'Providers that are designated here, whoever is elected.',
+    reason: 'For a machine that is meant to do it. While it does not answer, the elected one is taken.',
+  }),
+  preference: setting({
+    type: integer(0, 100),
+    default: 50,
+    meaning: 'How much this machine is wanted as a provider.',
+    reason: '100 for a server in a rack, 0 for a laptop.',
+  }),
+  weights: setting({
+    type: either(
+      auto,
+      listOf(weight(Object.keys(WEIGHTS)), 'criteria with what they count, such as wired=20'),
+    ),
+    default: 'auto',
+    meaning: 'What each criterion counts when this machine is valued; one that is not named does not count.',
+    reason: `auto: ${Object.entries(WEIGHTS)
+      .map(([name, counts]) => `${name}=${counts}`)
+      .join(', ')}. The same on all machines of a LAN.`,
+  }),
+  maxDelayMs: setting({
+    type: either(auto, duration(2000)),
+    default: 'auto',
+    meaning: 'The response delay period of elections and discovery.',
+    reason:
+      'auto: 50 to 400, by the number of live peers. More spreads the answers of a large LAN, less decides sooner.',
+  }),
+}
+
 const gateway = {
   offer: setting({
     type: boolean,
@@ -342,7 +400,18 @@ const control = {
 }
 
 /** Section by section, as in the file. */
-export const SETTINGS = { proxy, peering, cache, verification, site, gateway, checks, log, control }
+export const SETTINGS = {
+  proxy,
+  peering,
+  cache,
+  verification,
+  site,
+  functions,
+  gateway,
+  checks,
+  log,
+  control,
+}
 
 const presetList = listOf(oneOf(...PRESET_NAMES), `presets (${PRESET_NAMES.join(', ')})`)
 

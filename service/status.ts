@@ -1,6 +1,7 @@
 /** What a running node says of itself (`ihave status`, the control API). */
 import type { StoreUsage } from '../core/store.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
+import type { FunctionStatus } from './function-operations.ts'
 import type { GatewayStatus } from './gateway-parts.ts'
 import type { ProductStatus } from './product-updates.ts'
 import type { Totals } from './totals.ts'
@@ -19,6 +20,8 @@ export interface Status {
   readonly shunned: readonly ShunnedPeer[]
   /** Products that the node keeps up to date. */
   readonly updates: readonly ProductStatus[]
+  /** Who performs which function for the LAN. */
+  readonly functions: readonly FunctionStatus[]
   /** Who reaches the Internet, and for whom (docs/gateway.md); absent where the machine belongs to no site. */
   readonly gateway?: GatewayStatus | undefined
 }

@@ -36,8 +36,8 @@ async function read(
   }
 }
 
-async function* body(...chunks: readonly string[]): AsyncIterable<Uint8Array> {
-  for (const chunk of chunks) {
+async function* chunks(...parts: readonly string[]): AsyncIterable<Uint8Array> {
+  for (const chunk of parts) {
     if (chunk === '!') throw new Fault('RESPONSE_INCOMPLETE', 'broke off')
     yield Buffer.from(chunk)
   }
@@ -46,21 +46,24 @@ async function* body(...chunks: readonly string[]): AsyncIterable<Uint8Array> {
 const range = (from: number): Fields => [['Content-Range', `bytes ${from}-9/10`]]
 
 test('right bytes pass; of wrong ones all but the last chunk do', async () => {
-  assert.deepEqual(await read(proofs(), body('abc', 'defg', 'hij')), { passed: RIGHT, fault: undefined })
-  assert.deepEqual(await read(proofs(), body('abc', 'defg', 'hiX')), {
+  assert.deepEqual(await read(proofs(), chunks('abc', 'defg', 'hij')), { passed: RIGHT, fault: undefined })
+  assert.deepEqual(await read(proofs(), chunks('abc', 'defg', 'hiX')), {
     passed: 'abcdefg',
     fault: 'VERIFICATION_FAILED',
   })
-  assert.deepEqual(await read(proofs(), body('X')), { passed: '', fault: 'VERIFICATION_FAILED' })
-  assert.deepEqual(await read(proofs(), body()), { passed: '', fault: 'VERIFICATION_FAILED' })
+  assert.deepEqual(await read(proofs(), chunks('X')), { passed: '', fault: 'VERIFICATION_FAILED' })
+  assert.deepEqual(await read(proofs(), chunks()), { passed: '', fault: 'VERIFICATION_FAILED' })
 })
 
 test('what breaks off is proved together with what goes on with it, by whichever gateway', async () => {
   const at = proofs()
-  assert.deepEqual(await read(at, body('abc', 'defg', '!')), { passed: 'abc', fault: 'RESPONSE_INCOMPLETE' })
-  assert.deepEqual(await read(at, body('defghij'), 206, range(3)), { passed: 'defghij', fault: undefined })
-  assert.equal((await read(at, body('abc', 'defg', '!'))).passed, 'abc')
-  assert.deepEqual(await read(at, body('defg', 'hiX'), 206, range(3)), {
+  assert.deepEqual(await read(at, chunks('abc', 'defg', '!')), {
+    passed: 'abc',
+    fault: 'RESPONSE_INCOMPLETE',
+  })
+  assert.deepEqual(await read(at, chunks('defghij'), 206, range(3)), { passed: 'defghij', fault: undefined })
+  assert.equal((await read(at, chunks('abc', 'defg', '!'))).passed, 'abc')
+  assert.deepEqual(await read(at, chunks('defg', 'hiX'), 206, range(3)), {
     passed: 'defg',
     fault: 'VERIFICATION_FAILED',
   })
@@ -68,11 +71,11 @@ test('what breaks off is proved together with what goes on with it, by whichever
 
 test('a part whose beginning did not come this way proves nothing, and is passed on', async () => {
   const at = proofs()
-  assert.equal((await read(at, body('whatever'), 206, range(5))).passed, 'whatever')
-  await read(at, body('abc', 'defg', '!'))
-  assert.equal((await read(at, body('XXXXX'), 206, range(5))).fault, undefined)
+  assert.equal((await read(at, chunks('whatever'), 206, range(5))).passed, 'whatever')
+  await read(at, chunks('abc', 'defg', '!'))
+  assert.equal((await read(at, chunks('XXXXX'), 206, range(5))).fault, undefined)
 })
 
 test('a body with a content coding is not the file', async () => {
-  assert.equal((await read(proofs(), body('zip'), 200, [['Content-Encoding', 'gzip']])).passed, 'zip')
+  assert.equal((await read(proofs(), chunks('zip'), 200, [['Content-Encoding', 'gzip']])).passed, 'zip')
 })

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { Fault } from '../../core/fault.ts'
+import type { FunctionName } from '../../providers/functions.ts'
 import { PRESET_NAMES } from '../../retrieval/presets.ts'
 import { formatConfigError } from '../../service/config-source.ts'
 import { defaultConfig, loadConfig, parseConfig } from '../../service/config.ts'
@@ -61,6 +62,14 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       verifyFirstUpTo: 64 * 1024 * 1024,
     },
     site: { directory: join(BASE, 'site-data'), clearQuestions: false, attest: true, quorum: 1 },
+    functions: {
+      enabled: true,
+      offers: 'none',
+      providers: 'none',
+      preference: 50,
+      weights: 'auto',
+      maxDelayMs: 'auto',
+    },
     gateway: { offer: true, requestsPerMinute: 1200, bytesPerHour: 20e9, atOnce: 32 },
     checks: { offer: true, everyMs: 900_000, urls: 'none' },
     log: { level: 'info', file: 'off', pretty: 'auto' },
@@ -81,6 +90,9 @@ peering:
 cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, memory: 1 MiB, reserve: 0 }
 verification: { aptConfig: /etc/other.conf, gather: false, maxDigests: 5000, askOrigin: false, verifyFirstUpTo: 0 B }
 site: { directory: ../keys, clearQuestions: true, attest: false, quorum: 2 }
+functions:
+  { enabled: false, offers: ['print=http://127.0.0.2:8080/'], providers: ['scan=http://127.0.0.3/'], preference: 100,
+    weights: [wired=20, mains=0], maxDelayMs: 2000 }
 gateway: { offer: false, requestsPerMinute: 60, bytesPerHour: 1 GB, atOnce: 4 }
 checks: { offer: false, everyMs: 60000, urls: ['http://updates.test/myupdate.cab'] }
 log: { level: debug, file: ./node.log, pretty: false }
@@ -120,6 +132,17 @@ presets: [apt]
       verifyFirstUpTo: 0,
     },
     site: { directory: resolve(BASE, '../keys'), clearQuestions: true, attest: false, quorum: 2 },
+    functions: {
+      enabled: false,
+      offers: [{ function: 'print' as FunctionName, location: 'http://127.0.0.2:8080/' }],
+      providers: [{ function: 'scan' as FunctionName, location: 'http://127.0.0.3/' }],
+      preference: 100,
+      weights: [
+        ['wired', 20],
+        ['mains', 0],
+      ],
+      maxDelayMs: 2000,
+    },
     gateway: { offer: false, requestsPerMinute: 60, bytesPerHour: 1e9, atOnce: 4 },
     checks: { offer: false, everyMs: 60_000, urls: ['http://updates.test/myupdate.cab'] },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },

@@ -27,6 +27,7 @@ const STATUS: Status = {
   packets: {},
   shunned: [],
   updates: [],
+  functions: [],
 }
 
 function directory(t: TestContext): string {
@@ -56,6 +57,8 @@ const SILENT: Operations = {
   [OPERATIONS.verifyCache]: () => [],
   [OPERATIONS.site]: () => [],
   [OPERATIONS.checkUpdates]: () => [],
+  [OPERATIONS.functions]: () => [],
+  [OPERATIONS.elect]: () => [],
 }
 
 /** A socket that nobody listens on any more, as a killed node leaves it. */

@@ -21,6 +21,7 @@ const STATUS: Status = {
   packets: {},
   shunned: [],
   updates: [],
+  functions: [],
 }
 
 const RULES = compileRules(
