@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { askStatus, controlPath } from '../service/control.ts'
-import type { GatewayStatus } from '../service/gateway-parts.ts'
+import type { GatewayStatus } from '../service/gateway-status.ts'
 import type { ProductStatus } from '../service/product-updates.ts'
 import type { PeeringStatus, Status, TransferStatus } from '../service/status.ts'
 import { JSON_OPTION, type Command } from './command.ts'
@@ -69,6 +69,7 @@ function gatewayLines(gateway: GatewayStatus | undefined): string[] {
   return [
     `internet   ${REACH[reach]}${since}${asked.requests === 0 ? '' : `; ${asked.requests} requests, ${formatBytes(asked.bytes)} by way of a gateway`}${asked.gateway === undefined ? '' : ` (${asked.gateway})`}`,
     `gateway    ${isOffering ? 'offered to members' : 'not offered'}; ${served.served} requests served, ${formatBytes(served.bytes)}, ${served.failed} failed; refused: ${refused.join(', ') || 'none'}`,
+    ...checkLines(gateway.checks),
     ...served.members.map(
       (member) =>
         `  member   ${member.name}: ${member.requests} requests, ${formatBytes(member.bytes)}, ${member.refused} refused`,
@@ -78,6 +79,12 @@ function gatewayLines(gateway: GatewayStatus | undefined): string[] {
         `  refused  ${new Date(at).toISOString()} ${member ?? 'a stranger'} at ${from}: ${method} ${printable(url)} (${reason})`,
     ),
   ]
+}
+
+function checkLines({ isChecking, watched, checks, news, aheadBytes }: GatewayStatus['checks']): string[] {
+  if (!isChecking && checks === 0) return []
+  const what = isChecking ? `checks ${watched} catalogues and indexes for the site` : 'checked for the site'
+  return [`checks     ${what}: ${checks} checks, ${news} news, ${formatBytes(aheadBytes)} fetched ahead`]
 }
 
 const REACH = {

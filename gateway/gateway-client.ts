@@ -3,7 +3,8 @@ import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault } from '../core/fault.ts'
-import { fieldValue, withoutFields } from '../core/fields.ts'
+import { fieldValue, withoutFields, type Fields } from '../core/fields.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
 import { HEALTH } from '../peering/peer-answer.ts'
 import type { Functions, Provider } from '../providers/functions.ts'
@@ -16,7 +17,9 @@ import {
   OWN_FIELDS,
   passedFields,
   readOutcome,
+  REFUSALS,
   TARGET_FIELD,
+  type Outcome,
   type Refusal,
 } from './wire.ts'
 
@@ -99,54 +102,76 @@ export class GatewayClient {
 
   /** `undefined`: it is gone, and was reported. */
   async #ask(provider: Provider, request: UpstreamRequest): Promise<UpstreamResponse | undefined> {
-    const { signatures, peers } = this.#components
-    const { method, uri, signal } = request
-    const { host: authority, origin } = new URL(provider.location)
-    const target = {
-      method,
-      authority,
-      path: GATEWAY_PATH,
-      fields: [...passedFields(request.fields), [TARGET_FIELD, uri]],
-    } as const
-    const fields = signatures.signRequest(target)
+    const { method, uri } = request
+    const { host: authority } = new URL(provider.location)
+    const wanted: Fields = [...passedFields(request.fields), [TARGET_FIELD, uri]]
+    const signed = { method, authority, path: GATEWAY_PATH, fields: wanted }
+    const fields = this.#components.signatures.signRequest(signed)
     if (fields === undefined) return undefined
     const end = new AbortController()
-    const both = AbortSignal.any([signal, end.signal])
-    let response: UpstreamResponse
+    const response = await this.#send(provider, { ...request, fields }, end)
+    if (response === undefined) return undefined
+    const said = this.#judge(provider, response, fields)
+    if (said.kind !== 'served') end.abort(NO_LONGER_NEEDED)
+    switch (said.kind) {
+      case 'refused':
+        throw refusal(provider, said.reason)
+      case 'failed':
+        throw new Fault(said.code, `${new URL(uri).host}: no response, asked for by way of ${authority}`)
+      case 'not-believed':
+        return this.#lost(provider, said.reason)
+      case 'served':
+        return this.#served(provider, request, response, end)
+    }
+  }
+
+  async #send(
+    provider: Provider,
+    request: UpstreamRequest,
+    end: AbortController,
+  ): Promise<UpstreamResponse | undefined> {
+    const { origin } = new URL(provider.location)
+    const signal = AbortSignal.any([request.signal, end.signal])
+    const { method, fields } = request
     try {
-      const asking = peers.request({ method, uri: origin + GATEWAY_PATH, fields, signal: both })
-      response = await this.#alive(asking, origin, both)
+      const asking = this.#components.peers.request({ method, uri: origin + GATEWAY_PATH, fields, signal })
+      return await this.#alive(asking, origin, signal)
     } catch (error) {
       end.abort(NO_LONGER_NEEDED)
-      if (signal.aborted) throw error
+      if (request.signal.aborted) throw error
       await this.#onBreak(provider, error)
       return undefined
     }
-    const signer = signatures.responseSigner(response, fields)
-    const isIts =
-      signer.kind === 'member' && [undefined, signer.pass.member].includes(provider.member as never)
-    const outcome = readOutcome(fieldValue(response.fields, OUTCOME_FIELD))
-    if (!isIts || outcome === undefined) {
-      end.abort(NO_LONGER_NEEDED)
-      this.#lost(
-        provider,
-        signer.kind === 'refused' ? `its answer is ${signer.reason}` : 'another member answers',
-      )
-      return undefined
-    }
-    if (outcome.kind !== 'served') {
-      end.abort(NO_LONGER_NEEDED)
-      throw outcome.kind === 'refused'
-        ? refusal(provider, outcome.reason)
-        : new Fault(outcome.code, `${new URL(uri).host}: no response, asked for by way of ${authority}`)
-    }
-    this.current = provider.location
+  }
+
+  #served(
+    provider: Provider,
+    request: UpstreamRequest,
+    response: UpstreamResponse,
+    end: AbortController,
+  ): UpstreamResponse {
+    const { location } = provider
+    this.current = location
     this.requests += 1
+    this.#components.log({ kind: 'gateway-used', gateway: location, url: withoutSecrets(request.uri) })
     return {
       ...response,
       fields: withoutFields(response.fields, OWN_FIELDS),
-      body: this.#body(this.#proofs.proving(request, response), provider, end, signal),
+      body: this.#body(this.#proofs.proving(request, response), provider, end, request.signal),
     }
+  }
+
+  /** Only the member that was asked is believed; but who does not know this machine cannot sign for it, and says so. */
+  #judge(provider: Provider, response: UpstreamResponse, asked: Fields): Judged {
+    const outcome = readOutcome(fieldValue(response.fields, OUTCOME_FIELD))
+    const signer = this.#components.signatures.responseSigner(response, asked)
+    if (signer.kind === 'refused')
+      return outcome?.kind === 'refused' && isOfSigner(outcome.reason)
+        ? outcome
+        : { kind: 'not-believed', reason: `its answer is ${signer.reason}` }
+    if (provider.member !== undefined && provider.member !== signer.pass.member)
+      return { kind: 'not-believed', reason: 'another member answers' }
+    return outcome ?? { kind: 'not-believed', reason: 'its answer says nothing' }
   }
 
   /**
@@ -215,7 +240,7 @@ export class GatewayClient {
     this.#lost(provider, describe(error))
   }
 
-  #lost(provider: Provider, reason: string): void {
+  #lost(provider: Provider, reason: string): undefined {
     const { clock, functions, log } = this.#components
     const now = clock.monotonic()
     for (const [location, until] of this.#avoided) if (until <= now) this.#avoided.delete(location)
@@ -224,6 +249,13 @@ export class GatewayClient {
     functions.report(provider, reason)
     log({ kind: 'gateway-failed', gateway: provider.location, reason })
   }
+}
+
+type Judged = Outcome | { readonly kind: 'not-believed'; readonly reason: string }
+
+/** Refusals for which a gateway has no member to sign for. */
+function isOfSigner(reason: Refusal): boolean {
+  return REFUSALS[reason] === 401
 }
 
 const SILENT = Symbol('silent')

@@ -37,7 +37,7 @@ export interface GatewayComponents {
   /** The node's way of a resource. @throws Fault when there is no answer. */
   readonly get: (request: ResourceRequest) => Promise<Resource>
   /** This node's line of `Via`. */
-  readonly via: FieldLine
+  readonly via: () => FieldLine
 }
 
 /** A request on its way, as far as it came. */
@@ -102,7 +102,7 @@ export class GatewayServer {
         uri: allowed.uri,
         target,
         received: passed,
-        forwarded: [...passed, via],
+        forwarded: [...passed, via()],
         client: `member ${pass?.name}`,
         signal: request.signal,
         // Who asks has asked them, and waits for this answer: it would be waited for in a circle.

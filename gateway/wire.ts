@@ -10,6 +10,10 @@ export const GATEWAY_PATH = '/functions/internet-gateway'
 
 export const GATEWAY_FUNCTION = functionName('internet-gateway') as FunctionName
 
+/** The same for the machine that checks on behalf of all. */
+export const CHECKER_PATH = '/functions/update-checker'
+export const CHECKER_FUNCTION = functionName('update-checker') as FunctionName
+
 /** The URL that is wanted, in a request. */
 export const TARGET_FIELD = 'Ihave-Target'
 

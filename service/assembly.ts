@@ -69,6 +69,8 @@ export interface Seams {
   readonly site?: Site
   /** Who performs which function for the LAN. */
   readonly functions?: Providers
+  /** Told of packets of types that are not ours, and of members' presence. */
+  readonly onWord?: (word: SiteWord) => void
   /** Whether an address is one of this node's LAN; absent: any is. */
   readonly isOnLink?: (address: string) => boolean
   /** The rules in force, read anew for each request. */
@@ -108,6 +110,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const onSiteWord = (word: SiteWord) => {
     site?.hear(word)
     functions?.hear(word)
+    seams.onWord?.(word)
   }
   const names = site?.names ?? privateNames(() => undefined)
   const aliases = localAliases(random)

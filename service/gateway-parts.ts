@@ -1,21 +1,23 @@
-/** The gateway and its users put together for one node: what it does for others, and how it does without Internet itself. */
+/** The gateway, its users and the checks for the site put together for one node (docs/gateway.md). */
 import type { Clock } from '../core/clock.ts'
+import { Fault } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { permission } from '../gateway/allowed.ts'
-import { audit, type GatewayTotals, type GatewayUse } from '../gateway/audit.ts'
+import { audit, type GatewayUse } from '../gateway/audit.ts'
 import { confinement } from '../gateway/confined-upstream.ts'
 import { GatewayClient, type GatewayEvent } from '../gateway/gateway-client.ts'
 import { GatewayServer } from '../gateway/gateway-server.ts'
-import { Limits } from '../gateway/limits.ts'
-import type { ReachState } from '../gateway/machines/reach.ts'
+import { Limits, type LimitSettings } from '../gateway/limits.ts'
 import { ReachingUpstream } from '../gateway/reaching-upstream.ts'
 import { hasDefaultRoute } from '../gateway/routes.ts'
-import { GATEWAY_FUNCTION, GATEWAY_PATH } from '../gateway/wire.ts'
+import { UpdateChecks, type CheckEvent, type UpdateChecksComponents } from '../gateway/update-checks.ts'
+import { CHECKER_FUNCTION, CHECKER_PATH, GATEWAY_PATH } from '../gateway/wire.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
-import type { Functions, Offering } from '../providers/functions.ts'
+import type { Functions } from '../providers/functions.ts'
+import type { ResourceRequest } from '../retrieval/resource.ts'
 import type { Resources } from '../retrieval/resources.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import { httpSignatures } from '../site/http-signature.ts'
@@ -23,17 +25,21 @@ import type { Site } from '../site/site.ts'
 import { judgeTarget, type GuardSettings } from '../proxy/target-guard.ts'
 import { viaLine } from '../proxy/via.ts'
 import type { Config } from './config.ts'
+import { askedStatus, reachStatus, type GatewayStatus } from './gateway-status.ts'
+import { standing } from './standing.ts'
 
 export interface GatewayPartsComponents {
   readonly clock: Clock
   readonly random: Random
   readonly settings: Config['gateway']
+  readonly checks: Config['checks']
   readonly site: Site
   readonly rules: () => Rules
   readonly functions: () => Functions | undefined
   /** How good a provider this machine would be (providers/criteria.ts). */
   readonly value: () => number
   readonly resources: () => Resources | undefined
+  readonly verifier: () => Pick<Verifier, 'knownDigest'> | undefined
   /** To origin servers: as applications of this machine may, and as others may. */
   readonly origin: Upstream
   readonly publicOrigin: Upstream
@@ -42,30 +48,20 @@ export interface GatewayPartsComponents {
   /** To gateways. */
   readonly gateways: Upstream
   readonly isNear: (host: string) => Promise<boolean>
-  readonly verifier: () => Pick<Verifier, 'knownDigest'> | undefined
   /** `address:port` where this node serves its peers; `undefined`: it does not. */
   readonly place: () => string | undefined
-  readonly log: (event: GatewayEvent | ReachChanged | GatewayUsed) => void
+  /** A service packet to all. */
+  readonly say: UpdateChecksComponents['say']
+  /** There may be something new of what this machine uses. */
+  readonly onNews: (uri: TargetUri) => void
+  readonly log: (event: GatewayLogEvent) => void
 }
 
-export interface ReachChanged {
-  readonly kind: 'reach-changed'
-  readonly to: 'direct' | 'isolated'
-}
-
-export type GatewayUsed = GatewayUse & { readonly kind: 'gateway' }
-
-export interface GatewayStatus {
-  /** Whether this machine reaches the Internet itself; `unknown`: it has not tried yet. */
-  readonly reach: 'direct' | 'isolated' | 'unknown'
-  /** For how long it has been isolated, in ms. */
-  readonly forMs: number | undefined
-  /** What came by way of a gateway, and the one used last. */
-  readonly asked: { readonly gateway: string | undefined; readonly requests: number; readonly bytes: number }
-  /** What was done for others. */
-  readonly isOffering: boolean
-  readonly served: GatewayTotals
-}
+export type GatewayLogEvent =
+  | GatewayEvent
+  | CheckEvent
+  | { readonly kind: 'reach-changed'; readonly to: 'direct' | 'isolated' }
+  | (GatewayUse & { readonly kind: 'gateway' })
 
 export interface GatewayParts {
   /** To origin servers, by whichever way. */
@@ -76,116 +72,151 @@ export interface GatewayParts {
   readonly status: () => GatewayStatus
   /** 1: this machine reaches the Internet; 0: it does not; `undefined`: it has not tried. */
   readonly reach: () => number | undefined
-  start(node: string): void
+  /** Catalogues and indexes that this machine uses, and the words of others about theirs. */
+  readonly checks: Pick<UpdateChecks, 'use' | 'hear'>
+  /** @param pseudonym this node's in `Via`. @param used what it uses from the beginning. */
+  start(pseudonym: string, used: readonly string[]): void
   stop(): void
 }
 
-/** What a machine is worth as a gateway that has not tried its own access yet: others come first. */
-const UNTRIED = 1
-
 export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
-  const { clock, settings, site, rules, log } = components
+  const { clock, settings, site, functions, log } = components
+  const isMember = () => site.membership !== undefined
   const signatures = httpSignatures({ ...components, membership: () => site.membership })
-  const policyFor = (uri: TargetUri) => rules().policyFor(uri)
-  const gateways = new GatewayClient({
-    clock,
-    functions: {
-      find: async (...asked) => components.functions()?.find(...asked),
-      report: (...told) => components.functions()?.report(...told),
-    },
-    signatures,
-    knownDigest(target) {
-      const uri = parseTargetUri(target)
-      return uri && components.verifier()?.knownDigest(uri, policyFor(uri))
-    },
-    peers: components.gateways,
-    log,
+  const gateways = clientOf(components, signatures)
+  const stands = standing({
+    ...components,
+    offersGateway: settings.offer,
+    offersChecks: components.checks.offer,
+    isMember,
+    reach: () => reaching.state,
   })
   const reaching = new ReachingUpstream({
     clock,
     direct: components.origin,
     gateways,
-    mayHaveGateway: () => site.membership !== undefined && components.functions() !== undefined,
+    mayHaveGateway: () => isMember() && functions() !== undefined,
     isNear: components.isNear,
     hasRoute: () => hasDefaultRoute(),
-    permission: (target, fields) => permission(target, fields, policyFor),
-    changed: (to) => log({ kind: 'reach-changed', to }),
+    permission: permissionBy(components),
+    changed(to) {
+      log({ kind: 'reach-changed', to })
+      // Whoever cannot do it any more hands over at once, and stands again when it can.
+      if (to === 'direct') stands.stand()
+      else stands.resign()
+    },
   })
-  const { upstream, confine } = confinement(clock, {
-    free: reaching,
-    confined: reaching.observed(components.publicOrigin),
-  })
-  const value = () => valueOf(reaching.state, components.value)
-  const isOffering = () =>
-    settings.offer && site.membership !== undefined && components.place() !== undefined && value() > 0
+  const observed = reaching.observed(components.publicOrigin)
+  const { upstream, confine } = confinement(clock, { free: reaching, confined: observed })
+  const running = { pseudonym: '', isOn: false, end: () => {} }
+  const via = () => viaLine('1.1', running.pseudonym)
+  const ways = { ...waysFor(components), confine, signatures, via }
+  const checks = checksOf(components, ways)
+  const isOffering = () => running.isOn && settings.offer && stands.isReady()
   const used = audit(clock, (use) => log({ kind: 'gateway', ...use }))
-  let server: GatewayServer | undefined
-  let offering: Offering | undefined
+  const limits = new Limits(limitsOf(settings), clock)
+  const server = new GatewayServer({ ...ways, clock, limits, audit: used, isServing: isOffering })
   return {
     upstream,
-    perform: (request, authority) =>
-      request.target === GATEWAY_PATH ? server?.answer(request, authority) : undefined,
-    relayedBy: (uri) => reaching.relayedBy(uri),
-    reach() {
-      const { state } = reaching
-      return state.kind === 'isolated' ? 0 : state.reachedAt === undefined ? undefined : 1
+    perform(request, authority) {
+      if (!running.isOn) return undefined
+      if (request.target === CHECKER_PATH) return checks.answer(request, authority)
+      return request.target === GATEWAY_PATH ? server.answer(request, authority) : undefined
     },
+    relayedBy: (uri) => reaching.relayedBy(uri),
+    reach: () => REACH[reachStatus(reaching.state, clock.monotonic()).reach],
+    checks,
     status: () => ({
-      ...reachStatus(reaching, clock),
-      asked: { gateway: gateways.current, requests: gateways.requests, bytes: gateways.bytes },
+      ...reachStatus(reaching.state, clock.monotonic()),
+      asked: askedStatus(gateways),
       isOffering: isOffering(),
       served: used.totals(),
+      checks: checks.status(),
     }),
-    start(node) {
-      server = new GatewayServer({
-        clock,
-        signatures,
-        limits: new Limits(limitsOf(settings), clock),
-        audit: used,
-        isServing: isOffering,
-        policyFor,
-        guard: (target) => judgeTarget(target, components.publicGuard),
-        confine,
-        get: async (request) => {
-          const resources = components.resources()
-          if (resources === undefined) throw new Error('the node has not started')
-          return resources.get(request)
-        },
-        via: viaLine('1.1', node),
-      })
-      if (!settings.offer) return
-      offering = components.functions()?.offer(GATEWAY_FUNCTION, {
-        location: () => (isOffering() ? `http://${components.place()}${GATEWAY_PATH}` : undefined),
-        value: () => (isOffering() ? value() : 0),
-      })
+    start(pseudonym, uses) {
+      const unsubscribe = functions()?.subscribe((event) => checks.onFunction(event))
+      Object.assign(running, { pseudonym, isOn: true, end: unsubscribe ?? (() => {}) })
+      for (const url of [...uses, ...urlsOf(components.checks)]) checks.use(url)
+      checks.start()
+      stands.stand()
     },
     stop() {
-      server = undefined
-      offering?.withdraw()
+      running.isOn = false
+      running.end()
+      stands.resign()
+      checks.stop()
     },
   }
 }
 
-function valueOf(state: ReachState, value: () => number): number {
-  if (state.kind === 'isolated') return 0
-  if (state.reachedAt !== undefined) return value()
-  return hasDefaultRoute() ? UNTRIED : 0
+const REACH = { direct: 1, isolated: 0, unknown: undefined } as const
+
+function permissionBy({ rules }: GatewayPartsComponents) {
+  return (...[target, fields]: Parameters<UpdateChecksComponents['permission']>) =>
+    permission(target, fields, (uri) => rules().policyFor(uri))
 }
 
-function reachStatus({ state }: ReachingUpstream, clock: Clock): Pick<GatewayStatus, 'reach' | 'forMs'> {
-  if (state.kind === 'isolated')
-    return { reach: 'isolated', forMs: Math.round(clock.monotonic() - state.since) }
-  return { reach: state.reachedAt === undefined ? 'unknown' : 'direct', forMs: undefined }
+function clientOf(
+  { clock, functions, gateways, rules, verifier, log }: GatewayPartsComponents,
+  signatures: ReturnType<typeof httpSignatures>,
+): GatewayClient {
+  return new GatewayClient({
+    clock,
+    functions: {
+      find: async (...asked) => functions()?.find(...asked),
+      report: (...told) => functions()?.report(...told),
+    },
+    signatures,
+    knownDigest(target) {
+      const uri = parseTargetUri(target)
+      return uri && verifier()?.knownDigest(uri, rules().policyFor(uri))
+    },
+    peers: gateways,
+    log,
+  })
 }
 
-function limitsOf({
-  requestsPerMinute,
-  bytesPerHour,
-  atOnce,
-}: Config['gateway']): ConstructorParameters<typeof Limits>[0] {
-  const perMember = { requestsPerMinute, bytesPerHour, atOnce }
+/** How things are got for others. */
+function waysFor(components: GatewayPartsComponents) {
   return {
-    perMember,
+    policyFor: (uri: TargetUri) => components.rules().policyFor(uri),
+    permission: permissionBy(components),
+    guard: (target: URL) => judgeTarget(target, components.publicGuard),
+    async get(request: ResourceRequest) {
+      const resources = components.resources()
+      if (resources === undefined) throw new Fault('STOPPING', 'the node does not run')
+      return resources.get(request)
+    },
+  }
+}
+
+function checksOf(
+  components: GatewayPartsComponents,
+  ways: Pick<UpdateChecksComponents, 'permission' | 'guard' | 'confine' | 'get' | 'via' | 'signatures'>,
+): UpdateChecks {
+  const { site, functions, checks, gateways } = components
+  const isMember = () => site.membership !== undefined
+  return new UpdateChecks({
+    ...components,
+    ...ways,
+    everyMs: checks.everyMs,
+    peers: gateways,
+    find: async () => (isMember() ? functions()?.find(CHECKER_FUNCTION) : undefined),
+    namedBy: async (uri, content) => (await import('./named-packages.ts')).namedPackages(uri, content),
+    nameOf: (uri) => (isMember() ? site.names.privateNameOf(uri) : undefined),
+  })
+}
+
+function urlsOf({ urls }: Config['checks']): readonly string[] {
+  return urls === 'none' ? [] : urls
+}
+
+/** All members together may take what so many may. */
+const MEMBERS_AT_A_TIME = 4
+
+function limitsOf({ requestsPerMinute, bytesPerHour, atOnce }: Config['gateway']): LimitSettings {
+  return {
+    perMember: { requestsPerMinute, bytesPerHour, atOnce },
     inAll: {
       requestsPerMinute: MEMBERS_AT_A_TIME * requestsPerMinute,
       bytesPerHour: MEMBERS_AT_A_TIME * bytesPerHour,
@@ -193,6 +224,3 @@ function limitsOf({
     },
   }
 }
-
-/** All members together may take what so many may. */
-const MEMBERS_AT_A_TIME = 4

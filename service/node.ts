@@ -9,6 +9,7 @@ import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Store } from '../core/store.ts'
+import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
@@ -17,7 +18,7 @@ import type { NodeId } from '../peering/packets.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
 import { originUpstream, peerUpstream, type HttpUpstream } from '../proxy/http-upstream.ts'
 import { passThrough } from '../proxy/pass-through.ts'
-import { ProxyServer } from '../proxy/proxy-server.ts'
+import { ProxyServer, type RequestLine } from '../proxy/proxy-server.ts'
 import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
 import { posted } from '../retrieval/posted.ts'
@@ -147,6 +148,9 @@ export class Node {
       gateways: this.#gateways,
       isNear: nearHosts(systemClock, (address) => this.#isNeighbour(address)),
       place: () => this.#filePlace(),
+      checks: config.checks,
+      say: (name, extras) => this.#assembly?.peering.say(name, extras),
+      onNews: (uri) => this.#checkProductsOf(uri),
       log: this.#logGateway,
     })
     this.#gathered = this.#gathering()
@@ -344,13 +348,20 @@ export class Node {
     this.#running.push(() => assembly.stop())
     await assembly.start()
     await this.#functions?.start()
-    this.#gateway.start(`ihave-${this.#id.slice(0, 12)}`)
+    const catalogues = this.#config.updates.map(({ catalog }) => catalog)
+    this.#gateway.start(`ihave-${this.#id.slice(0, 12)}`, catalogues)
     this.#running.push(async () => this.#gateway.stop())
   }
 
   /** `address:port` where peers are served. */
   #filePlace(): string | undefined {
     return this.#place && this.#fileServer && `${this.#place.address}:${this.#fileServer.port}`
+  }
+
+  /** Somebody says that a catalogue is new: it is fetched and verified as always. */
+  #checkProductsOf(uri: TargetUri): void {
+    for (const [at, { catalog }] of this.#config.updates.entries())
+      if (parseTargetUri(catalog) === uri) void this.#updates[at]?.checkNow()
   }
 
   /** Where there is no LAN, nobody else could perform anything. */
@@ -412,6 +423,7 @@ export class Node {
       site: this.#site,
       ...(this.#functions && { functions: this.#functions.providers }),
       ...(place && { isOnLink: place.isOnLink }),
+      onWord: (word) => this.#gateway.checks.hear(word),
       rules: () => this.#rules,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),
@@ -484,6 +496,7 @@ export class Node {
         posted: posted({ store: this.#store, rules: () => this.#rules }),
         log: (line) => {
           this.#tally.request(line)
+          this.#noteIndex(line)
           this.#logs.request(line)
         },
       },
@@ -492,6 +505,21 @@ export class Node {
     this.#proxy = server
     this.#own.push({ address: proxy.listen.host, port: server.port })
     this.#running.push(() => server.stop())
+  }
+
+  /** Indexes that are used here are worth watching for all. */
+  #noteIndex({ method, url, trace, outcome }: RequestLine): void {
+    // Hits are many, and were noted when they were fetched; what has a query stands here without it.
+    if (
+      method !== 'GET' ||
+      trace === undefined ||
+      trace.how === 'hit' ||
+      outcome !== 'complete' ||
+      url.includes('?')
+    )
+      return
+    const uri = parseTargetUri(url)
+    if (uri !== undefined && this.#rules.policyFor(uri).gateway === true) this.#gateway.checks.use(uri)
   }
 
   /** A proxy that listens beyond loopback serves this machine's own subnets only (R1.5). */
@@ -548,7 +576,8 @@ export class Node {
   readonly #logGateway: GatewayPartsComponents['log'] = (event): void => {
     const { kind, ...fields } = event
     if (event.kind === 'reach-changed' || event.kind === 'gateway-failed') return this.#log.warn(fields, kind)
-    if (event.kind === 'gateway-used') return this.#log.debug(fields, kind)
+    if (event.kind !== 'gateway')
+      return this.#log[event.kind === 'gateway-used' ? 'debug' : 'info'](fields, kind)
     const level = event.member === undefined ? 'debug' : event.outcome === 'refused' ? 'warn' : 'info'
     this.#log[level](fields, `gateway: ${event.outcome}`)
   }

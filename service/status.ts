@@ -2,7 +2,7 @@
 import type { StoreUsage } from '../core/store.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
 import type { FunctionStatus } from './function-operations.ts'
-import type { GatewayStatus } from './gateway-parts.ts'
+import type { GatewayStatus } from './gateway-status.ts'
 import type { ProductStatus } from './product-updates.ts'
 import type { Totals } from './totals.ts'
 

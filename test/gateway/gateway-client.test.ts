@@ -1,6 +1,8 @@
 /** Clients and gateways on real ports, with service functions that the test decides. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, test, type TestContext } from 'node:test'
 import { systemClock, type EpochMs } from '../../core/clock.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -125,7 +127,7 @@ describe('a machine that asks the gateway', () => {
     )
     assert.deepEqual(
       events.map(({ kind }) => kind),
-      ['gateway-failed'],
+      ['gateway-failed', 'gateway-used'],
     )
   })
 
@@ -135,10 +137,23 @@ describe('a machine that asks the gateway', () => {
     const wrong = clientOf(t, at, [provider(at.authority, other.id)])
     assert.equal(await wrong.ask(), undefined)
     assert.match(wrong.functions.reported[0]?.reason ?? '', /another member/)
-    const foreign = await gatewayScene(t, { address: '127.0.0.72', site: new TestSite(systemClock) })
-    const { ask, functions } = clientOf(t, at, [provider(foreign.authority, at.gateway.id)])
+    const forger = createServer((_, response) => {
+      response.writeHead(200, { 'Ihave-Gateway': 'served', 'Content-Length': 5 }).end('wrong')
+    })
+    await new Promise<void>((listening) => forger.listen(0, '127.0.0.74', listening))
+    t.after(() => forger.close())
+    const { port } = forger.address() as AddressInfo
+    const { ask, functions } = clientOf(t, at, [provider(`127.0.0.74:${port}`, at.gateway.id)])
     assert.equal(await ask(), undefined)
     assert.match(functions.reported[0]?.reason ?? '', /unsigned/)
+  })
+
+  test('that the gateway takes for a stranger says so, and calls nobody dead', async (t) => {
+    const at = await gatewayScene(t, { address: '127.0.0.72' })
+    const other = { site: new TestSite(systemClock) }
+    const { ask, functions } = clientOf(t, other, [provider(at.authority, at.gateway.id)])
+    await assert.rejects(ask(), { code: 'GATEWAY_REFUSED', message: /does not know this machine/ })
+    assert.deepEqual(functions.reported, [])
   })
 
   test('passes on what the gateway refuses, and why; it is no failure of the gateway', async (t) => {

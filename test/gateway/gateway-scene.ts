@@ -85,7 +85,7 @@ export async function gatewayScene(context: TestContext, settings: SceneSettings
       asked.push(request)
       return get(request)
     },
-    via: ['Via', '1.1 gateway'],
+    via: () => ['Via', '1.1 gateway'],
   })
   const server = new FileServer(
     { address, port: 0, maxConnections: 100, isOnLink: () => true },
