@@ -260,19 +260,39 @@ describe(
     test('the abuse of 2012: strangers are refused on the port for files, counted, and shown', async () => {
       const isolated = nodes[2] as Host
       const { location = '' } =
-        (await statusOf(isolated)).functions.find((each) => each.function === 'internet-gateway')?.provider ?? {}
+        (await statusOf(isolated)).functions.find((each) => each.function === 'internet-gateway')?.provider ??
+        {}
       const gateway = nodes.find(({ address }) => address === new URL(location).hostname)
       assert.ok(gateway, location)
       const before = asked.length
-      for (const target of [`http://${INTERNET}/index.html`, 'http://10.77.0.1/', 'http://127.0.0.1:6515/health']) {
-        const said = await router.run('curl', '-s', '-o', '/dev/null', '-w', '%{http_code}', '-H', `Ihave-Target: ${target}`, location)
+      for (const target of [
+        `http://${INTERNET}/index.html`,
+        'http://10.77.0.1/',
+        'http://127.0.0.1:6515/health',
+      ]) {
+        const said = await router.run(
+          'curl',
+          '-s',
+          '-o',
+          '/dev/null',
+          '-w',
+          '%{http_code}',
+          '-H',
+          `Ihave-Target: ${target}`,
+          location,
+        )
         assert.equal(said, '401', target)
       }
-      await assert.rejects(router.run('curl', '-sf', '-x', new URL(location).origin, `http://${INTERNET}/index.html`))
+      await assert.rejects(
+        router.run('curl', '-sf', '-x', new URL(location).origin, `http://${INTERNET}/index.html`),
+      )
       assert.equal(asked.length, before, 'nothing was fetched')
       const text = await ihave(gateway, 'status')
       assert.match(text, /gateway {4}offered to members; .*refused: .*3 unsigned/)
-      assert.match(text, /refused .* a stranger at 10\.77\.0\.1: GET http:\/\/127\.0\.0\.1:6515\/health \(unsigned\)/)
+      assert.match(
+        text,
+        /refused .* a stranger at 10\.77\.0\.1: GET http:\/\/127\.0\.0\.1:6515\/health \(unsigned\)/,
+      )
       assert.match(text, /member {3}node\d: \d+ requests/)
     })
 
