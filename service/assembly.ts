@@ -67,6 +67,8 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The site of which this node is, or may become, a member. */
   readonly site?: Site
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
   /** Who performs which function for the LAN. */
   readonly functions?: Providers
   /** Told of packets of types that are not ours, and of members' presence. */
@@ -175,6 +177,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
+      ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
       inquire: (resource, waitForDownloads, owner) =>
         peering.inquire(names.nameOf(resource), waitForDownloads, owner),
       events: {
