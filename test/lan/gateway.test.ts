@@ -264,13 +264,13 @@ describe(
         {}
       const gateway = nodes.find(({ address }) => address === new URL(location).hostname)
       assert.ok(gateway, location)
-      const before = asked.length
+      const askedBefore = asked.length
       for (const target of [
         `http://${INTERNET}/index.html`,
         'http://10.77.0.1/',
         'http://127.0.0.1:6515/health',
       ]) {
-        const said = await router.run(
+        const status = await router.run(
           'curl',
           '-s',
           '-o',
@@ -281,12 +281,12 @@ describe(
           `Ihave-Target: ${target}`,
           location,
         )
-        assert.equal(said, '401', target)
+        assert.equal(status, '401', target)
       }
       await assert.rejects(
         router.run('curl', '-sf', '-x', new URL(location).origin, `http://${INTERNET}/index.html`),
       )
-      assert.equal(asked.length, before, 'nothing was fetched')
+      assert.equal(asked.length, askedBefore, 'nothing was fetched')
       const text = await ihave(gateway, 'status')
       assert.match(text, /gateway {4}offered to members; .*refused: .*3 unsigned/)
       assert.match(
