@@ -27,7 +27,7 @@ export interface Found {
 }
 
 /** Indexes of large distributions fit, in bytes; what is longer is not read to its end. */
-const MAX_INDEX_BYTES = 256 * 1024 * 1024
+const MAX_INDEX_BYTES = 64 * 1024 * 1024
 /** A catalogue is less, in bytes. */
 const MAX_CATALOGUE_BYTES = 512_000
 

@@ -14,6 +14,7 @@ import { withoutSecrets } from '../core/redaction.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { FileRequest } from '../peering/peer-answer.ts'
 import { endingBody } from '../retrieval/body-end.ts'
+import { contentLength } from '../retrieval/peer-source.ts'
 import type { Resource, ResourceRequest } from '../retrieval/resource.ts'
 import type { HttpSignatures } from '../site/http-signature.ts'
 import type { Pass } from '../site/pass.ts'
@@ -126,7 +127,7 @@ export class GatewayServer {
       permit.end()
       this.#note(visit, { outcome: 'served', status, bytes })
     }
-    const length = Number(fieldValue(answer.fields, 'content-length') ?? 0)
+    const length = contentLength(answer.fields) ?? 0
     if (answer.body !== undefined && !permit.reserve(length)) {
       void answer.body[Symbol.asyncIterator]().return?.()
       release()

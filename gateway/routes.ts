@@ -1,5 +1,6 @@
 /** Whether the system has a route to the Internet, as far as it tells without asking anybody. */
 import { readFileSync } from 'node:fs'
+import type { Clock } from '../core/clock.ts'
 
 /**
  * Whether the routing table has a default route that is up. Where the system has no such table to read (not Linux) the answer
@@ -10,6 +11,18 @@ export function hasDefaultRoute(read: (path: string) => string | undefined = rea
   if (ipv4 === undefined) return true
   return hasDefaultIpv4(ipv4) || hasDefaultIpv6(ipv6 ?? '')
 }
+
+/** The table changes seldom, and is asked for at each request: it is read at most once a second. */
+export function rememberedRoute(clock: Clock, read = () => hasDefaultRoute()): () => boolean {
+  let known = { at: -Infinity, hasRoute: false }
+  return () => {
+    const at = clock.monotonic()
+    if (at - known.at >= REMEMBERED_MS) known = { at, hasRoute: read() }
+    return known.hasRoute
+  }
+}
+
+const REMEMBERED_MS = 1000
 
 const UP = 0x1
 const REJECT = 0x200

@@ -29,6 +29,8 @@ export interface UpdateChecksComponents extends FetchComponents {
   readonly clock: Clock
   readonly random: Random
   readonly everyMs: number
+  /** Bytes that are read in an hour for all checks; absent: `MAX_CHECKED_PER_HOUR`. */
+  readonly maxBytesPerHour?: number
   /** Who checks: found, or elected. */
   readonly find: () => Promise<Provider | undefined>
   readonly signatures: HttpSignatures
@@ -62,6 +64,9 @@ export interface ChecksStatus {
 export const NEWS = 'update-news'
 /** Files and bytes that are fetched ahead for one catalogue. */
 export const MAX_AHEAD = { files: 64, bytes: 2 * 1024 ** 3 }
+/** What is read in an hour for all checks, in bytes: members may wish much, and the line is everybody's. */
+const MAX_CHECKED_PER_HOUR = 1024 ** 3
+const HOUR_MS = 3_600_000
 /** News of one URL is heeded once in so long, in ms: whoever cries more often costs nothing. */
 export const HEED_AGAIN_MS = 60_000
 /** Not everybody asks at once, in ms. */
@@ -84,6 +89,7 @@ export class UpdateChecks {
   readonly #own = new Set<TargetUri>()
   #checker: Provider | undefined
   #ending = new AbortController()
+  #hour = { from: -Infinity, bytes: 0 }
   readonly #counts = { checks: 0, news: 0, aheadBytes: 0 }
 
   constructor(components: UpdateChecksComponents) {
@@ -251,9 +257,12 @@ export class UpdateChecks {
   }
 
   async #check(uri: TargetUri): Promise<void> {
-    const found = await fetchAhead(uri, true, this.#components, this.#ending.signal)
+    const found = this.#hasRoom()
+      ? await fetchAhead(uri, true, this.#components, this.#ending.signal)
+      : undefined
     if (this.#ending.signal.aborted) return
     this.#counts.checks += 1
+    this.#hour.bytes += found?.bytes ?? 0
     const event = { kind: 'checked', uri, found: found?.sha256, ...this.#chance() } as const
     const [state, commands] = step(this.#components.everyMs, this.#state, event)
     const news = commands.find((command) => command.kind === 'news')
@@ -263,6 +272,12 @@ export class UpdateChecks {
     // First what it names, then the word: whoever hears it finds the files here.
     if (news !== undefined && found?.content !== undefined) await this.#fetchNamed(uri, found.content)
     if (news?.isFirst === false) this.#tell(uri)
+  }
+
+  #hasRoom(): boolean {
+    const now = this.#components.clock.monotonic()
+    if (now - this.#hour.from >= HOUR_MS) this.#hour = { from: now, bytes: 0 }
+    return this.#hour.bytes < (this.#components.maxBytesPerHour ?? MAX_CHECKED_PER_HOUR)
   }
 
   async #fetchNamed(uri: TargetUri, content: Buffer): Promise<void> {

@@ -12,7 +12,7 @@ import { GatewayClient, type GatewayEvent } from '../gateway/gateway-client.ts'
 import { GatewayServer } from '../gateway/gateway-server.ts'
 import { Limits, type LimitSettings } from '../gateway/limits.ts'
 import { ReachingUpstream } from '../gateway/reaching-upstream.ts'
-import { hasDefaultRoute } from '../gateway/routes.ts'
+import { rememberedRoute } from '../gateway/routes.ts'
 import { UpdateChecks, type CheckEvent, type UpdateChecksComponents } from '../gateway/update-checks.ts'
 import { CHECKER_FUNCTION, CHECKER_PATH, GATEWAY_PATH } from '../gateway/wire.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
@@ -84,8 +84,10 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
   const isMember = () => site.membership !== undefined
   const signatures = httpSignatures({ ...components, membership: () => site.membership })
   const gateways = clientOf(components, signatures)
+  const hasRoute = rememberedRoute(clock)
   const stands = standing({
     ...components,
+    hasRoute,
     offersGateway: settings.offer,
     offersChecks: components.checks.offer,
     isMember,
@@ -97,7 +99,7 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
     gateways,
     mayHaveGateway: () => isMember() && functions() !== undefined,
     isNear: components.isNear,
-    hasRoute: () => hasDefaultRoute(),
+    hasRoute,
     permission: permissionBy(components),
     changed(to) {
       log({ kind: 'reach-changed', to })

@@ -1,6 +1,5 @@
 /** For which functions this machine stands, and what it is worth: as long as it reaches the Internet, and belongs to a site. */
 import type { ReachState } from '../gateway/machines/reach.ts'
-import { hasDefaultRoute } from '../gateway/routes.ts'
 import { CHECKER_FUNCTION, CHECKER_PATH, GATEWAY_FUNCTION, GATEWAY_PATH } from '../gateway/wire.ts'
 import type { FunctionName, Functions, Offering } from '../providers/functions.ts'
 
@@ -12,6 +11,8 @@ export interface StandingComponents {
   /** `address:port` where this node serves its peers; `undefined`: it does not. */
   readonly place: () => string | undefined
   readonly reach: () => ReachState
+  /** Whether the system has a default route. */
+  readonly hasRoute: () => boolean
   /** How good a provider this machine would be (providers/criteria.ts). */
   readonly value: () => number
 }
@@ -30,7 +31,7 @@ const UNTRIED = 1
 
 export function standing(components: StandingComponents): Standing {
   const { functions, offersGateway, offersChecks, isMember, place } = components
-  const worth = () => worthOf(components.reach(), components.value)
+  const worth = () => worthOf(components)
   const isReady = () => isMember() && place() !== undefined && worth() > 0
   let offerings: readonly Offering[] = []
   const offer = (all: Functions, name: FunctionName, path: string) =>
@@ -55,8 +56,9 @@ export function standing(components: StandingComponents): Standing {
   }
 }
 
-function worthOf(state: ReachState, value: () => number): number {
+function worthOf({ reach, hasRoute, value }: StandingComponents): number {
+  const state = reach()
   if (state.kind === 'isolated') return 0
   if (state.reachedAt !== undefined) return value()
-  return hasDefaultRoute() && state.failures.length === 0 ? UNTRIED : 0
+  return hasRoute() && state.failures.length === 0 ? UNTRIED : 0
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hasDefaultRoute } from '../../gateway/routes.ts'
+import { hasDefaultRoute, rememberedRoute } from '../../gateway/routes.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const HEADING = 'Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n'
 const LAN = 'eth0\t00004D0A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n'
@@ -23,4 +24,13 @@ test('a default route of IPv4 or IPv6 that is up is one; a route to the LAN, or 
 
 test('where there is no table to read, only requests tell', () => {
   assert.equal(hasDefaultRoute(tables(undefined, undefined)), true)
+})
+
+test('the table is read at most once a second', () => {
+  const clock = manualClock()
+  let reads = 0
+  const hasRoute = rememberedRoute(clock, () => ++reads > 1)
+  assert.deepEqual([hasRoute(), hasRoute(), reads], [false, false, 1])
+  clock.advance(1000)
+  assert.deepEqual([hasRoute(), reads], [true, 2])
 })

@@ -7,6 +7,7 @@ import type { TargetUri } from '../../core/target-uri.ts'
 import type { Address } from '../../core/transport.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { permission } from '../../gateway/allowed.ts'
+import { CHECKS_AT_ONCE } from '../../gateway/machines/checks.ts'
 import { HEED_AGAIN_MS, NEWS, UpdateChecks, type CheckEvent } from '../../gateway/update-checks.ts'
 import { CHECKER_FUNCTION, CHECKER_PATH } from '../../gateway/wire.ts'
 import type { NodeId } from '../../peering/packets.ts'
@@ -24,6 +25,7 @@ const CATALOGUE = 'http://updates.test/myupdate.cab' as TargetUri
 const PACKAGE = 'http://updates.test/vsasap.200101131511.cab' as TargetUri
 const PAGE = 'http://updates.test/page.html'
 const EVERY_MS = 900_000
+const BYTES_PER_HOUR = 10_000
 
 const PROVIDER: Provider = {
   function: CHECKER_FUNCTION,
@@ -60,6 +62,7 @@ function scene() {
     clock,
     random: { ...seededRandom(1), fraction: () => 0 },
     everyMs: EVERY_MS,
+    maxBytesPerHour: BYTES_PER_HOUR,
     find: async () => seen.found,
     signatures,
     peers: {
@@ -144,6 +147,23 @@ describe('the machine that checks for all', () => {
     assert.deepEqual(seen.fetched, [])
     assert.equal(await ask(CATALOGUE, true), 204)
     assert.deepEqual(seen.fetched, [`${CATALOGUE} from the Internet`])
+  })
+
+  test('reads so much in an hour and no more, whatever is wished', async () => {
+    const { checks, content, seen, elect, pass } = scene()
+    const large = 'x'.repeat(BYTES_PER_HOUR / 10)
+    for (let each = 0; each < 30; each++) {
+      const url = `http://updates.test/${each}/myupdate.cab`
+      content.set(url, large)
+      checks.use(url)
+    }
+    const checked = () => seen.fetched.filter((each) => each.endsWith('from the Internet')).length
+    await elect()
+    for (let turn = 0; turn < 20; turn++) await pass(0)
+    assert.ok(checked() >= 10 && checked() < 10 + CHECKS_AT_ONCE, `${checked()}`)
+    await pass(3_600_000)
+    for (let turn = 0; turn < 20; turn++) await pass(1_000_000)
+    assert.ok(checked() >= 20, 'an hour later there is room')
   })
 
   test('stops when another one is elected', async () => {
