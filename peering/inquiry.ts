@@ -5,6 +5,7 @@
 import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
+import type { Hearing } from './asked-questions.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
 import { initialInquiry, isInquiryOver, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
 import type {
@@ -66,7 +67,7 @@ const MAX_TWICE_MS = 500
 /** More peers than this are not noted as having answered. */
 export const MAX_NOTED = 256
 
-export class Inquiry {
+export class Inquiry implements Hearing {
   readonly #clock: Clock
   readonly #sender: InquirySender
   readonly #owner: InquiryOwner
@@ -79,7 +80,17 @@ export class Inquiry {
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
-  constructor(clock: Clock, sender: InquirySender, owner: InquiryOwner, onOver: () => void) {
+  /** Whether somebody may have it, as far as the summaries of the peers tell. */
+  readonly mayBeFound: boolean
+
+  constructor(
+    clock: Clock,
+    sender: InquirySender,
+    owner: InquiryOwner,
+    onOver: () => void,
+    mayBeFound = true,
+  ) {
+    this.mayBeFound = mayBeFound
     this.#clock = clock
     this.#sender = sender
     this.#owner = owner

@@ -10,6 +10,7 @@
  *                ▲                                                       │ failed
  *                └────────────────────── source failed ◄─────────────────┘
  */
+import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
 import { deferred } from '../core/deferred.ts'
@@ -299,6 +300,8 @@ export class Retrieval implements InquiryOwner {
     this.report.asked = true
     const inquiry = inquire(uri, policy.waitForDownloads, this)
     this.#inquiry = inquiry
+    // Nobody is likely to have it: the handshake with the origin server goes on while the LAN is asked.
+    if (inquiry.state === 'waiting' && !inquiry.mayBeFound) this.#components.origin.prepare?.(uri)
     // Where nobody is known it has named the Internet already, and a part does not wait for late answers.
     if (this.#isOver()) inquiry.abandon()
   }
@@ -330,6 +333,8 @@ export class Retrieval implements InquiryOwner {
   }
 
   retrieveFromInternet(): void {
+    // A name, and no place where it would be.
+    if (isContentName(this.request.target)) return this.#giveUp(new Fault('NOT_FOUND', 'no peer has it'))
     if (this.#readers.wantWhole || this.#isAnswered) return this.#use({ kind: 'internet' })
     this.#components.events.absent(this.request.uri)
     this.#giveUp(new Fault('RESPONSE_INCOMPLETE', 'no peer has it'))
@@ -474,7 +479,7 @@ export class Retrieval implements InquiryOwner {
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
-    if (isOriginAlone) return NO_EXPECTATION
+    if (isOriginAlone && !isContentName(this.request.uri)) return NO_EXPECTATION
     return this.#proofs.of(source, () => this.heldBytes > 0)
   }
 
@@ -590,7 +595,8 @@ export class Retrieval implements InquiryOwner {
   async #onStoreFailure(fault: Fault): Promise<void> {
     const { uri } = this.request
     this.#components.events.log('the cache failed', { uri, reason: fault.message })
-    if (this.#isAnswered) return this.#giveUp(fault)
+    // What must be proved has to lie somewhere until it is.
+    if (this.#isAnswered || isContentName(uri)) return this.#giveUp(fault)
     await this.#arrival.abandonCopy(fault.message)
     this.#inquiry?.abandon()
     this.#inquiry = undefined

@@ -28,6 +28,7 @@ import { compileRules, type Rules } from '../retrieval/rules.ts'
 import { attestationBook } from '../site/attestation-book.ts'
 import { withAttestations } from '../site/attested.ts'
 import { vouch } from '../site/vouching.ts'
+import { SpeedMeter } from '../providers/speed-meter.ts'
 import { Site, type SiteEvent } from '../site/site.ts'
 import { siteFiles } from '../site/site-files.ts'
 import { grantFor } from '../retrieval/speaks-for.ts'
@@ -36,14 +37,15 @@ import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verif
 import { verifierLadder } from '../verify/ladder.ts'
 import { noOriginDigests, originDigests } from '../verify/origin-digests.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
+import { applications, type Applications } from './applications/applications.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
 import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
-import { startControl } from './control-server.ts'
+import { startControl, startLoopbackControl, type Operations } from './control-server.ts'
 import { functionOperations } from './function-operations.ts'
 import { functionParts, type FunctionParts } from './function-parts.ts'
-import { controlPath } from './control.ts'
+import { controlPath, tokenPath } from './control.ts'
 import { gatewayParts, type GatewayParts, type GatewayPartsComponents } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
 import { nearHosts } from './near-hosts.ts'
@@ -65,14 +67,24 @@ const GATEWAY_TIMEOUTS = { headersMs: 120_000, bodyMs: 120_000 }
 /** Connections from peers at once. */
 const MAX_PEER_CONNECTIONS = 256
 
+/** Ways in for programs of this machine; a node within a program needs neither. */
+export interface Doors {
+  readonly proxy: boolean
+  readonly control: boolean
+}
+
+const ALL_DOORS: Doors = { proxy: true, control: true }
+
 export class Node {
   readonly #config: Config
+  readonly #doors: Doors
   readonly #log: Logger
   readonly #logs: Log
   readonly #place: Place | undefined
   readonly #tally = tally()
   readonly #shunned = shunnedPeers({ clock: systemClock })
   readonly #own: Endpoint[] = []
+  readonly #speed = new SpeedMeter(systemClock)
   readonly #guard: GuardSettings
   readonly #origin: HttpUpstream
   /** For others: addresses of the Internet only, whoever may reach what from this machine. */
@@ -87,9 +99,10 @@ export class Node {
   #rules: Rules
   #id = '' as NodeId
   #assembly: Assembly | undefined
-  #verifier: Verifier | undefined
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
+  #applications: Applications | undefined
+  #controlPort: number | undefined
   #functions: FunctionParts | undefined
   #starting: Promise<void> | undefined
   #isStopping = false
@@ -99,11 +112,13 @@ export class Node {
   readonly #functionOperations = functionOperations(() => this.#functions?.providers)
 
   /**
+   * @param doors which of its doors to this machine are opened.
    * @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there or not what it
    *   should be.
    */
-  constructor(config: Config, log: Log) {
+  constructor(config: Config, log: Log, doors: Doors = ALL_DOORS) {
     this.#config = config
+    this.#doors = doors
     this.#log = log.events
     this.#logs = log
     const { aptConfig } = config.verification
@@ -113,7 +128,7 @@ export class Node {
     this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
-    this.#origin = originUpstream(this.#guard)
+    this.#origin = this.#speed.of(originUpstream(this.#guard))
     this.#peers = peerUpstream(this.#place?.address)
     this.#store = configuredStore(config, this.#logStore)
     this.#site = new Site(
@@ -131,7 +146,7 @@ export class Node {
       loopbackOnly: false,
       allowPorts: allowPorts === 'auto' ? [80] : allowPorts,
     }
-    this.#publicOrigin = originUpstream(publicGuard)
+    this.#publicOrigin = this.#speed.of(originUpstream(publicGuard))
     this.#gateways = peerUpstream(this.#place?.address, GATEWAY_TIMEOUTS)
     this.#gateway = gatewayParts({
       clock: systemClock,
@@ -142,7 +157,7 @@ export class Node {
       functions: () => this.#functions?.providers,
       value: () => this.#functions?.value() ?? 1,
       resources: () => this.#assembly?.resources,
-      verifier: () => this.#verifier,
+      verifier: () => this.#assembly?.verifier,
       origin: this.#origin,
       publicOrigin: this.#publicOrigin,
       publicGuard,
@@ -150,7 +165,7 @@ export class Node {
       isNear: nearHosts(systemClock, (address) => this.#isNeighbour(address)),
       place: () => this.#filePlace(),
       checks: config.checks,
-      say: (name, extras) => this.#assembly?.peering.say(name, extras),
+      say: (name, extras) => void this.#assembly?.lan.say(name, extras),
       onNews: (uri) => this.#checkProductsOf(uri),
       log: this.#logGateway,
     })
@@ -176,8 +191,9 @@ export class Node {
       () => this.#site.load(),
       () => this.#startGathering(),
       () => this.#startPeering(),
-      () => this.#startProxy(),
-      () => this.#startControl(),
+      ...(this.#doors.proxy ? [() => this.#startProxy()] : []),
+      () => this.#startApplications(),
+      ...(this.#doors.control ? [() => this.#startControl()] : []),
       () => this.#startUpdates(),
     ]
     for (const part of parts) if (!this.#isStopping) await part()
@@ -228,17 +244,58 @@ export class Node {
     })
   }
 
-  async #startControl(): Promise<void> {
+  /** What applications can ask for, as long as the node runs. @throws Fault STOPPING before and after. */
+  get applications(): Applications {
+    if (this.#applications !== undefined) return this.#applications
+    throw new Fault('STOPPING', 'the node does not run')
+  }
+
+  async #startApplications(): Promise<void> {
+    const assembly = this.#assembly
+    if (assembly === undefined) return
+    const started = applications(
+      { pseudonym: this.#pseudonym, agent: `ihave/${VERSION}` },
+      {
+        ...assembly,
+        clock: systemClock,
+        random: systemRandom,
+        store: this.#store,
+        rules: () => this.#rules,
+        functions: () => this.#functions?.providers,
+        ownValue: () => this.#functions?.value() ?? 1,
+        log: this.#logRequest,
+      },
+    )
+    this.#applications = started
+    this.#running.push(async () => {
+      this.#applications = undefined
+      started.stop()
+    })
+  }
+
+  /** Everything that the node can be asked, as long as it runs. @throws Fault STOPPING before and after. */
+  get operations(): Operations {
     const cache = cacheOperations({ clock: systemClock, store: this.#store, rules: () => this.#rules })
-    const operations = nodeOperations(
+    return nodeOperations(
       () => this.status(),
       cache,
       () => this.checkUpdates(),
       siteOperations(this.#site),
+      this.applications.operations,
       this.#functionOperations,
     )
-    const control = await startControl(controlPath(this.#config), operations)
+  }
+
+  async #startControl(): Promise<void> {
+    const control = await startControl(controlPath(this.#config), this.operations, this.applications)
     this.#running.push(() => control.stop())
+    const { listen } = this.#config.control
+    if (listen === 'off') return
+    const settings = { ...listen, tokenFile: tokenPath(this.#config) }
+    const loopback = await startLoopbackControl(settings, this.operations, this.applications, systemRandom)
+    this.#running.push(() => loopback.stop())
+    this.#own.push({ address: listen.host, port: loopback.port })
+    this.#controlPort = loopback.port
   }
 
   /** Only where there are products: a node without them starts without what they need. */
@@ -299,12 +356,13 @@ export class Node {
       version: VERSION,
       node: this.#id,
       upMs: Math.round(now - this.#startedAt),
-      proxy: this.proxyAddress,
+      control: this.#controlPort,
+      proxy: this.#doors.proxy ? this.proxyAddress : 'off',
       peering: this.#peeringStatus(now),
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: this.#transfers(),
       totals: this.#tally.totals(),
-      packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
+      packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
       shunned: this.#shunned.list(),
       updates: this.#updates.map((each) => each.status()),
       functions: this.#functionOperations.list(),
@@ -351,8 +409,12 @@ export class Node {
     await assembly.start()
     await this.#functions?.start()
     const catalogues = this.#config.updates.map(({ catalog }) => catalog)
-    this.#gateway.start(`ihave-${this.#id.slice(0, 12)}`, catalogues)
-    this.#running.push(async () => this.#gateway.stop())
+    this.#gateway.start(this.#pseudonym, catalogues)
+    const unheard = assembly.lan.listen((word) => this.#gateway.checks.hear(word))
+    this.#running.push(async () => {
+      unheard()
+      this.#gateway.stop()
+    })
   }
 
   /** `address:port` where peers are served. */
@@ -366,6 +428,11 @@ export class Node {
       if (parseTargetUri(catalog) === uri) void this.#updates[at]?.checkNow()
   }
 
+  #functionCounters(): readonly (readonly [string, number])[] {
+    const counters = this.#functions?.providers.counters ?? []
+    return [...counters].map(([what, count]) => [`functions, ${what}`, count])
+  }
+
   /** Where there is no LAN, nobody else could perform anything. */
   #functionParts(place: Place | undefined): FunctionParts | undefined {
     if (!this.#config.functions.enabled || place === undefined) return undefined
@@ -375,7 +442,7 @@ export class Node {
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
       interfaceName: place.interfaceName,
-      internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: undefined }),
+      internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: this.#speed.bytesPerSecond }),
     })
     this.#running.push(async () => parts.stop())
     return parts
@@ -400,7 +467,6 @@ export class Node {
       },
     )
     const attested = this.#attestations(verifier)
-    this.#verifier = attested
     const settings = {
       node: this.#id,
       filePort: this.#fileServer?.port ?? peering.filePort,
@@ -427,7 +493,6 @@ export class Node {
       site: this.#site,
       ...(this.#functions && { functions: this.#functions.providers }),
       ...(place && { isOnLink: place.isOnLink }),
-      onWord: (word) => this.#gateway.checks.hear(word),
       rules: () => this.#rules,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),
@@ -473,7 +538,7 @@ export class Node {
     const { proxy } = this.#config
     const assembly = this.#assembly
     if (!assembly) return
-    const pseudonym = `ihave-${this.#id.slice(0, 12)}`
+    const pseudonym = this.#pseudonym
     const onFault = (fault: Fault, target: URL | string) =>
       this.#log.debug(
         { code: fault.code, target: withoutSecrets(String(target)).slice(0, 200) },
@@ -498,11 +563,7 @@ export class Node {
           this.#store.remove(uri)
         },
         posted: posted({ store: this.#store, rules: () => this.#rules }),
-        log: (line) => {
-          this.#tally.request(line)
-          this.#noteIndex(line)
-          this.#logs.request(line)
-        },
+        log: this.#logRequest,
       },
     )
     await server.start()
@@ -524,6 +585,11 @@ export class Node {
       return
     const uri = parseTargetUri(url)
     if (uri !== undefined && this.#rules.policyFor(uri).gateway === true) this.#gateway.checks.use(uri)
+  }
+
+  /** This node's name in `Via`. */
+  get #pseudonym(): string {
+    return `ihave-${this.#id.slice(0, 12)}`
   }
 
   /** A proxy that listens beyond loopback serves this machine's own subnets only (R1.5). */
@@ -555,6 +621,12 @@ export class Node {
       source: retrieval.current?.kind ?? 'asking',
       ...retrieval.progress(),
     }))
+  }
+
+  readonly #logRequest = (line: RequestLine): void => {
+    this.#tally.request(line)
+    this.#noteIndex(line)
+    this.#logs.request(line)
   }
 
   readonly #logEvent = (event: AssemblyEvent): void => {

@@ -168,6 +168,13 @@ export const listenAddress = settingType('an IP address (or localhost) with a po
   return isHost && isWithin(Number(digits), 0, 65535) ? { host, port: Number(digits) } : undefined
 }) satisfies SettingType<ListenAddress>
 
+export const loopbackAddress = settingType('a loopback address with a port', (written) => {
+  const reading = listenAddress.read(written, '')
+  if (reading.kind === 'refused') return undefined
+  const { host } = reading.value
+  return host === 'localhost' || host === '::1' || host.startsWith('127.') ? reading.value : undefined
+}) satisfies SettingType<ListenAddress>
+
 export const ipv4Address = settingType('an IPv4 address', (written) =>
   typeof written === 'string' && isIPv4(written) ? (written as Address) : undefined,
 )

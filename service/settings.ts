@@ -15,6 +15,7 @@ import {
   integer,
   ipv4Address,
   listenAddress,
+  loopbackAddress,
   listOf,
   network,
   oneOf,
@@ -396,6 +397,20 @@ const control = {
     default: 'auto',
     meaning: 'The Unix socket of the control API, for the command line.',
     reason: 'auto: control.sock in the cache directory. File permissions are its access control (V§4).',
+  }),
+  listen: setting({
+    type: either(oneOf('off'), loopbackAddress),
+    default: 'off',
+    meaning: 'A port on loopback for the control API as well; port 0 lets the system choose.',
+    reason:
+      'For programs that cannot use a Unix socket. Everybody on the machine can connect there, so that a token is needed (V§4).',
+  }),
+  token: setting({
+    type: either(auto, path),
+    default: 'auto',
+    meaning:
+      'The file to which the token for control.listen is written at each start, for the node’s user alone.',
+    reason: 'auto: control.token in the cache directory.',
   }),
 }
 

@@ -10,6 +10,9 @@ export interface Status {
   readonly version: string
   readonly node: string
   readonly upMs: number
+  /** The port of the control API on loopback; absent: none. */
+  readonly control: number | undefined
+  /** `host:port`, or `off`. */
   readonly proxy: string
   readonly peering: PeeringStatus | undefined
   readonly cache: StoreUsage & { readonly directory: string }

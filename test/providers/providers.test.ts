@@ -355,6 +355,16 @@ describe('what is known', () => {
     assert.equal((await elected)?.term, 2)
   })
 
+  test('is kept anew while the provider goes on signing', async () => {
+    const lan = new FakeLan()
+    const [first, second] = await membersOn(lan, 30, 0)
+    assert.ok(first && second?.membership)
+    await lan.passes(2 * LEASE_MS)
+    lan.crash(first)
+    const again = lan.node({ membership: second.membership, book: second.book })
+    assert.deepEqual(who([again]), ['1'])
+  })
+
   test('is not believed any more when it has run out', async () => {
     const lan = new FakeLan()
     const [first, second] = await membersOn(lan, 30, 0)
@@ -409,6 +419,19 @@ describe('without a site', () => {
     assert.ok(known)
     lan.says(third, { kind: 'result', result: { ...known.result, node: third.id, term: 9 } })
     assert.equal(first.known()?.term, 1)
+  })
+
+  test('a stranger that resigns for others again and again brings about a few elections only', async () => {
+    const lan = new FakeLan()
+    const [first, second] = await strangersOn(lan, 0, 10)
+    assert.ok(first && second)
+    for (let times = 0; times < 40; times++) {
+      const term = first.known()?.term ?? 0
+      lan.says(second, { kind: 'resigned', function: PRINT, term })
+      await lan.passes(500)
+    }
+    assert.ok((second.known()?.term ?? 0) <= 10, `${second.known()?.term}`)
+    assert.ok(first.counted('refused: too many elections') > 10)
   })
 
   test('terms cannot be used up', async () => {

@@ -21,6 +21,7 @@ import { providerBook, providerMemory, type ProviderBook } from '../../providers
 import { CORRECTION, MAX_QUESTIONS, Questions } from '../../providers/questions.ts'
 import { MAX_KEYS, Recollection } from '../../providers/recollection.ts'
 import type { Result } from '../../providers/result.ts'
+import { MEASURED_BYTES, SpeedMeter } from '../../providers/speed-meter.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const PRINT = 'print' as FunctionName
@@ -345,4 +346,34 @@ describe('contacting a provider', () => {
     for (const location of ['http://127.0.0.2:25/', 'ftp://127.0.0.2/', 'http://name/'])
       assert.equal(await answers(peers(200), location, 'me', manualClock()), false)
   })
+})
+
+test('the speed of the Internet is that of large bodies, and a slow server does not make it slow', async () => {
+  const clock = manualClock()
+  const meter = new SpeedMeter(clock)
+  const read = async (bytes: number, ms: number) => {
+    const upstream: Upstream = {
+      request: async () => ({
+        status: 200,
+        reason: '',
+        fields: [['Content-Length', String(bytes)]],
+        body: (async function* () {
+          yield new Uint8Array(bytes / 2)
+          clock.advance(ms)
+          yield new Uint8Array(bytes / 2)
+        })(),
+      }),
+    }
+    const { signal } = new AbortController()
+    const { body } = await meter.of(upstream).request({ method: 'GET', uri: 'http://x/', fields: [], signal })
+    let length = 0
+    for await (const chunk of body) length += chunk.length
+    assert.equal(length, bytes)
+  }
+  await read(MEASURED_BYTES - 2, 1)
+  assert.equal(meter.bytesPerSecond, undefined)
+  await read(1_000_000, 1000)
+  assert.equal(meter.bytesPerSecond, 1_000_000)
+  await read(1_000_000, 10_000)
+  assert.equal(meter.bytesPerSecond, 800_000)
 })

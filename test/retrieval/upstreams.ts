@@ -82,6 +82,8 @@ export type Answering = (request: UpstreamRequest, n: number) => Reply | Promise
 
 export class FakeUpstream implements Upstream {
   readonly requests: UpstreamRequest[] = []
+  /** To which it was told that a request may follow. */
+  readonly prepared: string[] = []
   readonly #answer: Answering
   readonly #bodies: Flow[] = []
 
@@ -92,6 +94,10 @@ export class FakeUpstream implements Upstream {
   /** Bodies that nobody has read to the end and nobody has given up: each holds a connection. */
   get openBodies(): number {
     return this.#bodies.filter((body) => !body.isOver).length
+  }
+
+  prepare(uri: string): void {
+    this.prepared.push(uri)
   }
 
   async request(request: UpstreamRequest): Promise<UpstreamResponse> {

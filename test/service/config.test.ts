@@ -73,7 +73,7 @@ test('the defaults are those of the patents and of a plain LAN', () => {
     gateway: { offer: true, requestsPerMinute: 1200, bytesPerHour: 20e9, atOnce: 32 },
     checks: { offer: true, everyMs: 900_000, urls: 'none' },
     log: { level: 'info', file: 'off', pretty: 'auto' },
-    control: { socket: 'auto' },
+    control: { socket: 'auto', listen: 'off', token: 'auto' },
     rules: [],
     presets: [...PRESET_NAMES],
     updates: [],
@@ -96,7 +96,7 @@ functions:
 gateway: { offer: false, requestsPerMinute: 60, bytesPerHour: 1 GB, atOnce: 4 }
 checks: { offer: false, everyMs: 60000, urls: ['http://updates.test/myupdate.cab'] }
 log: { level: debug, file: ./node.log, pretty: false }
-control: { socket: ./run.sock }
+control: { socket: ./run.sock, listen: 'localhost:6516', token: ./token }
 presets: [apt]
 `)
   assert.deepEqual(config, {
@@ -146,7 +146,11 @@ presets: [apt]
     gateway: { offer: false, requestsPerMinute: 60, bytesPerHour: 1e9, atOnce: 4 },
     checks: { offer: false, everyMs: 60_000, urls: ['http://updates.test/myupdate.cab'] },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },
-    control: { socket: join(BASE, 'run.sock') },
+    control: {
+      socket: join(BASE, 'run.sock'),
+      listen: { host: 'localhost', port: 6516 },
+      token: join(BASE, 'token'),
+    },
     rules: [],
     presets: ['apt'],
     updates: [],
@@ -194,7 +198,7 @@ const LOCATED: readonly (readonly [flaw: string, text: string, errors: readonly 
   [
     'a key like no other',
     'control: { colour: red }',
-    ['c.yaml:1:12: control.colour: unknown key; expected one of socket'],
+    ['c.yaml:1:12: control.colour: unknown key; expected one of socket, listen, token'],
   ],
   [
     'a name that every object has',
