@@ -27,16 +27,15 @@ export function confinement(
       lately.delete(uri)
     }
   }
-  const isConfined = (uri: TargetUri) => {
+  const wayFor = (target: string) => {
+    const uri = parseTargetUri(target)
     forget(clock.monotonic())
-    return users.has(uri) || lately.has(uri)
+    return uri !== undefined && (users.has(uri) || lately.has(uri)) ? confined : free
   }
   return {
     upstream: {
-      request(request) {
-        const uri = parseTargetUri(request.uri)
-        return (uri !== undefined && isConfined(uri) ? confined : free).request(request)
-      },
+      request: (request) => wayFor(request.uri).request(request),
+      prepare: (uri) => wayFor(uri).prepare?.(uri),
     },
     confine(uri) {
       users.set(uri, (users.get(uri) ?? 0) + 1)

@@ -82,6 +82,13 @@ export class ReachingUpstream implements Upstream {
     }
   }
 
+  /** Only where the direct way is the one that will be taken. */
+  prepare(uri: string): void {
+    const { direct, mayHaveGateway } = this.#components
+    const isDirect = this.#state.kind === 'direct' && this.#state.failures.length === 0
+    if (isDirect || !mayHaveGateway()) direct.prepare?.(uri)
+  }
+
   #way(): 'direct' | 'try' | 'gateway' {
     const commands = this.#step({ kind: 'asked', ...this.#now() })
     return commands.find((command) => command.kind === 'go')?.way ?? 'direct'

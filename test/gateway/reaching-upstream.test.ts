@@ -48,6 +48,7 @@ function scene({ isMember = true, hasRoute = true } = {}) {
       state.ways.push('direct')
       return state.direct(request)
     },
+    prepare: () => state.ways.push('prepared'),
   }
   const upstream = new ReachingUpstream({
     clock,
@@ -103,6 +104,16 @@ describe('a machine that reaches the Internet', () => {
     state.direct = failing('CONNECT_TIMEOUT')
     await assert.rejects(ask(B), { code: 'CONNECT_TIMEOUT' })
     assert.deepEqual(state.ways, ['direct'])
+  })
+
+  test('opens connections ahead, and does not where they would lead nowhere', async () => {
+    const { upstream, state, ask } = scene({ hasRoute: false })
+    upstream.prepare(A)
+    assert.deepEqual(state.ways, ['prepared'])
+    await ask(A)
+    state.ways.length = 0
+    upstream.prepare(A)
+    assert.deepEqual(state.ways, [])
   })
 
   test('without a site nothing but the direct way exists', async () => {
