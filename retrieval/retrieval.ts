@@ -606,13 +606,17 @@ export class Retrieval implements InquiryOwner {
   /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
     const peers = [...this.#arrival.contributors]
+    if (peers.length > 0) await this.#shunFor(fault, peers)
+    if (!this.#isAnswered) return this.#beginAnew()
+    this.#components.events.poisoned(this.request.uri)
+    this.#giveUp(fault)
+  }
+
+  async #shunFor(fault: Fault, peers: readonly Address[]): Promise<void> {
     // A name that changes may mean other bytes there, and honestly so.
     if (await this.#mayBeAnotherVersion()) this.#shun(peers, 'broke-off', fault)
     else
       this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
-    if (!this.#isAnswered) return this.#beginAnew()
-    this.#components.events.poisoned(this.request.uri)
-    this.#giveUp(fault)
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {
