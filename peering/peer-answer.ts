@@ -68,8 +68,10 @@ export const SUMMARY_FIELD = 'Ihave-Summary'
  */
 export function answerPeer(files: SharedFiles, request: FileRequest, authorities: readonly string[]): Answer {
   const { method, target, fields } = request
-  if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers', [], method)
-  if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD']])
+  if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers', LAST, method)
+  if (method !== 'GET' && method !== 'HEAD')
+    return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD'], ...LAST])
+  if (hasContent(fields)) return plain(400, 'no content is expected', LAST, method)
   if (target === HEALTH) return plain(200, 'ok', [], method)
   if (target === SUMMARY_PATH && hasField(fields, PEER_FIELD)) return summaryAnswer(files, method)
   if (target.startsWith(SITE_PATHS) && hasField(fields, PEER_FIELD))
@@ -79,6 +81,13 @@ export function answerPeer(files: SharedFiles, request: FileRequest, authorities
   return file
     ? fileAnswer(closedOnce(file, request.signal), request)
     : plain(404, 'no such alias', [], method)
+}
+
+/** What no peer sends ends the connection: nothing behind it is read, whatever it says of its own length. */
+const LAST: Fields = [['Connection', 'close']]
+
+function hasContent(fields: Fields): boolean {
+  return hasField(fields, 'transfer-encoding') || (fieldValue(fields, 'content-length') ?? '0') !== '0'
 }
 
 function documentAnswer(files: SharedFiles, path: string, method: string): Answer {
