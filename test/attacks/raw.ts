@@ -24,10 +24,8 @@ const SILENCE_MS = 2000
 export async function exchange({ address, port }: Place, bytes: string): Promise<string> {
   const socket = connect(port, address)
   let text = ''
-  const over = once(socket, 'close').then(
-    () => {},
-    () => {}, // a reset is an end
-  )
+  const over = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  socket.on('error', () => socket.destroy())
   socket.setTimeout(SILENCE_MS, () => socket.destroy())
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1')
