@@ -42,15 +42,15 @@ after(() => scene.close())
 
 const count = (what: string, of: Node = node) => of.status().packets[what] ?? 0
 
-/** Waits until the node has counted `more` of these, by sending again what may have been lost. */
 async function send(bytes: Uint8Array, to = '127.0.0.8', from: Socket = attacker): Promise<void> {
   await new Promise((done) => from.send(bytes, packetPort, to, done))
 }
 
+/** Sends it, and waits until the node has counted it. */
 async function counted(bytes: Uint8Array, what: string, from?: Socket): Promise<void> {
-  const before = count(what)
+  const soFar = count(what)
   await send(bytes, '127.0.0.8', from)
-  await until(what, () => count(what) > before)
+  await until(what, () => count(what) > soFar)
 }
 
 const packet = (of: ServicePacket): Uint8Array => encode(of) ?? new Uint8Array()
@@ -148,9 +148,9 @@ describe('answers that were not asked for', () => {
     }
     const ear = await bind(packetPort, BROADCAST)
     ear.on('message', lie(Number(trap.authority.split(':')[1])))
-    const before = count('dropped: foreign location')
+    const dropped = count('dropped: foreign location')
     assert.equal((await fetched(node, url)).source, 'internet')
-    assert.ok(count('dropped: foreign location') > before)
+    assert.ok(count('dropped: foreign location') > dropped)
     assert.equal(trap.requests.length, 0)
     ear.close()
   })

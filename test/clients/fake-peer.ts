@@ -26,6 +26,8 @@ export interface FakePeer {
   readonly asked: readonly string[]
   /** Requests for the copy that came. */
   readonly requests: () => number
+  /** Where it serves files. */
+  readonly filePort: number
   stop(): Promise<void>
 }
 
@@ -65,7 +67,7 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
     await Promise.all(sockets.splice(0).map((each) => new Promise<void>((done) => each.close(() => done()))))
   }
   scene.ending(stop)
-  return { asked, requests: () => requests, stop }
+  return { asked, requests: () => requests, filePort: port, stop }
 }
 
 /** A socket that hears what is sent to `address`; several may hear the same broadcasts. */
