@@ -138,6 +138,12 @@ export class Inquiry {
     this.#dispatch({ kind: 'enough' })
   }
 
+  /** Peers have cost nearly all that they may: who fetches it is agreed on within `ms`, then it is the Internet's turn. */
+  agree(ms: number): void {
+    const at = this.#clock.monotonic()
+    this.#dispatch({ kind: 'agree', at, until: (at + ms) as Monotonic })
+  }
+
   /** The owner leaves the Internet for a late offer. */
   changeOver(): void {
     this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic() })

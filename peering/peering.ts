@@ -388,8 +388,7 @@ export class Peering {
       case 'downloading':
         this.advertising.peers.downloading(packet.resource, this.#components.clock.monotonic())
         return this.#concerned(packet, (inquiry) => {
-          const isAhead = packet.node !== undefined && this.#rivals.isAhead(packet.resource, packet.node)
-          inquiry.heardDownloading(downloadOf(packet, from, isAhead))
+          inquiry.heardDownloading(downloadOf(packet, from, this.#rivals.standing(packet)))
         })
       case 'download-complete': {
         const { location } = packet

@@ -79,6 +79,8 @@ export interface UnverifiedCopy {
 export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable'> {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean
+  /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
+  readonly isShunned: (peer: Address) => boolean
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
 }
@@ -86,8 +88,14 @@ export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerab
 /** All peers together may cost an application this much that leads nowhere, in ms. */
 export const PEER_PATIENCE_MS = 900
 
+/** The last of it is for agreeing with the others, who were lied to as well, on one that fetches, in ms. */
+export const AGREEING_MS = 250
+
 /** One peer may stay silent, or drip, for this long, in ms. */
-export const PEER_STALL_MS = 500
+export const PEER_STALL_MS = 450
+
+/** Less patience than this is unfair to anybody, in ms. */
+const LEAST_PATIENCE_MS = 100
 
 /** A downloader's word about itself counts for so long, in ms: it says it every half second. */
 const FRESH_PROGRESS_MS = 600
@@ -145,6 +153,8 @@ export class Retrieval implements InquiryOwner {
   #early: PeerOffer | undefined
   /** What failed peers have cost so far, in ms. */
   #wastedMs = 0
+  /** Whether it has begun to agree with others on who fetches, because peers have cost too much; since when, until it has. */
+  #agreement: 'not begun' | 'over' | Monotonic = 'not begun'
   /** Since when the source in use is in use. */
   #usedAt = 0 as Monotonic
   readonly #readers: Readers
@@ -414,9 +424,10 @@ export class Retrieval implements InquiryOwner {
 
   /**
    * Whether the downloader says itself that nothing new has come to it. Then its line is slow, and it is everybody's: to
-   * fetch once more would make it slower.
+   * fetch once more would make it slower. Where peers have failed already there may be several that lie, and no time is left.
    */
   #isExcused(): boolean {
+    if (this.#wastedMs > 0 && this.#agreement !== 'over') return false
     const told = this.report.peerProgress
     const isFresh = this.#components.clock.monotonic() - this.#progressAt <= FRESH_PROGRESS_MS
     if (told === undefined || !isFresh || told.receivedBytes > this.heldBytes + NEAR_BYTES) return false
@@ -444,6 +455,7 @@ export class Retrieval implements InquiryOwner {
     if (source.kind !== 'internet') this.#leaveLan()
     this.#wastedMs = this.#wasted()
     this.#usedAt = this.#components.clock.monotonic()
+    if (source.kind === 'in-progress') this.#countAgreeing()
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -474,14 +486,16 @@ export class Retrieval implements InquiryOwner {
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
     let began = this.#components.clock.monotonic()
+    const patienceMs = this.#patienceMs()
     try {
       const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
       began = this.#components.clock.monotonic()
-      const patienceMs = this.#patienceMs()
-      const isVain = expectation.kind === 'none' || patienceMs <= 0 || !this.#isFile
-      const isUseless = source.kind !== 'internet' && (isVain || !this.#arrival.mayChangeOver)
-      if (isUseless) return this.#inquiry?.enough()
+      const isVain = expectation.kind === 'none' || !this.#isFile || !this.#arrival.mayChangeOver
+      if (source.kind !== 'internet' && isVain) return this.#inquiry?.enough()
+      if (source.kind !== 'internet' && patienceMs <= 0) return this.#outOfPatience()
+      const peer = peerOf(source)
+      if (peer !== undefined && this.#components.isShunned(peer)) return this.#next()
       await this.#takeLeave()
       if (signal.aborted) return
       if (source.kind === 'internet') await this.#startAfresh()
@@ -493,8 +507,23 @@ export class Retrieval implements InquiryOwner {
       )
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
-      if (!signal.aborted && this.#state === 'running') await this.#onFailure(source, error, began)
+      if (!signal.aborted && this.#state === 'running')
+        await this.#onFailure(source, error, began, patienceMs)
     }
+  }
+
+  /** The application has waited nearly long enough for peers: the last of its patience is for finding one that fetches. */
+  #outOfPatience(): void {
+    if (this.#agreement !== 'not begun') return this.#inquiry?.enough()
+    this.#agreement = this.#components.clock.monotonic()
+    this.#inquiry?.agree(PEER_PATIENCE_MS - this.#wasted() - LEAST_PATIENCE_MS)
+  }
+
+  /** The time that it took to find one counts too. */
+  #countAgreeing(): void {
+    if (typeof this.#agreement !== 'number') return
+    this.#wastedMs += this.#components.clock.monotonic() - this.#agreement
+    this.#agreement = 'over'
   }
 
   /**
@@ -622,7 +651,7 @@ export class Retrieval implements InquiryOwner {
     if (this.#early) this.lateOffer(this.#early)
   }
 
-  async #onFailure(source: Source, error: unknown, began: Monotonic): Promise<void> {
+  async #onFailure(source: Source, error: unknown, began: Monotonic, patienceMs: number): Promise<void> {
     const attempt = this.#attempt
     attempt.abort(NO_LONGER_NEEDED)
     const fault =
@@ -633,16 +662,20 @@ export class Retrieval implements InquiryOwner {
     else this.#waste(this.#components.clock.monotonic() - began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
-    else if (peer !== undefined && !this.#isBlameless(source, fault))
+    else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST')
   }
 
-  /** Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off. */
-  #isBlameless(source: Source, { code }: Fault): boolean {
+  /**
+   * Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off, nor one that was
+   * given little time because others had used up the rest: so could liars have honest peers shunned.
+   */
+  #isBlameless(source: Source, { code }: Fault, patienceMs: number): boolean {
     const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
-    return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack
+    const isHurried = code === 'PEER_STALLED' && patienceMs < PEER_STALL_MS
+    return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack || isHurried
   }
 
   /** Wrong bytes cost all the time they took; others that broke off were of use until then. */
@@ -698,7 +731,9 @@ export class Retrieval implements InquiryOwner {
   }
 
   #patienceMs(): number {
-    return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wasted()))
+    const inAllMs = PEER_PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)
+    const leftMs = Math.min(PEER_STALL_MS, inAllMs - this.#wasted())
+    return leftMs < LEAST_PATIENCE_MS ? 0 : leftMs
   }
 
   /** While the origin server sends, patience with peers comes back too: a slow one is no better than they are. */

@@ -159,6 +159,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
+      isShunned: (peer) => shunned.find(peer) !== undefined,
       inquire: (resource, waitForDownloads, owner) =>
         peering.inquire(names.nameOf(resource), waitForDownloads, owner),
       events: {

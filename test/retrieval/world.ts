@@ -153,6 +153,7 @@ export function world(scene: Scene): World {
       servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
+      isShunned: () => false,
       inquire: (_, waitForDownloads, owner) => {
         const inquiry = new Inquiry(clock, { request: () => {}, endRequest: () => {} }, owner, () => {})
         const isFirst = inquiries.push(inquiry) === 1

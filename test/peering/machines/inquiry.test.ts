@@ -68,6 +68,17 @@ const changeOver = (ms: number): Event => ({ kind: 'change-over', at: at(ms) })
 const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
 const RETRIEVED: Event = { kind: 'retrieved' }
 const ENOUGH: Event = { kind: 'enough' }
+const agree = (ms: number): Event => ({ kind: 'agree', at: at(ms), until: at(ms + 250) })
+/** "I am downloading" of a node that was heard to ask for it as well. */
+const fetching = (peer: string, ms: number): Event => ({
+  kind: 'downloading',
+  at: at(ms),
+  downloader: { peer, readable: true, hasAsked: true },
+})
+const followFetching = (peer: string): Command => ({
+  kind: 'follow',
+  downloader: { peer, readable: true, hasAsked: true },
+})
 const ABANDONED: Event = { kind: 'abandoned' }
 
 const I_NEED: Command = { kind: 'broadcast-request' }
@@ -101,6 +112,51 @@ const AWAITING: Lines = [
 ]
 
 testScripts(machine, {
+  'liars: 158 → 144 → 156: all ask once more, and follow the one that was heard to ask too': [
+    ...FOUND,
+    [downloading('liar', 400), 'found'],
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [iHave('another liar', 510), 'waiting'],
+    [fetching('d', 520), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, followFetching('d')],
+  ],
+  'liars: 158 → 144 → 150: nobody fetches it, and holders are not asked': [
+    ...FOUND,
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [iHave('another liar', 510), 'waiting'],
+    [downloading('liar', 520), 'waiting'],
+    [wake(560), 'retrieving', INTERNET],
+  ],
+  'liars: who is about to fetch is waited for until patience is over, and not longer': [
+    ...FOUND,
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [expected('r', 560), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, wake(750)],
+    [wake(750), 'retrieving', INTERNET],
+  ],
+  'liars: 158 → 156: the copy that is being fetched already, the last that was told of': [
+    ...FOUND,
+    [fetching('c', 300), 'found'],
+    [fetching('d', 400), 'found'],
+    [agree(500), 'awaiting', followFetching('d')],
+    [sourceFailed(600), 'awaiting', followFetching('c')],
+    [sourceFailed(800), 'retrieving', INTERNET],
+  ],
+  'liars: 158 → 150: a question that waits for nobody agrees with nobody': [
+    [need({ waitForDownloads: false }), 'waiting', I_NEED, wake(2200)],
+    [iHave('h'), 'found', I_FOUND, retrieve('h')],
+    [agree(500), 'retrieving', INTERNET],
+  ],
+  'liars: 156 → 156': [
+    ...FOLLOWING,
+    [fetching('e', 2300), 'awaiting'],
+    [agree(2500), 'awaiting', followFetching('e')],
+  ],
+  'liars: 156 → 144': [...FOLLOWING, [agree(2500), 'waiting', I_NEED, wake(2560)]],
+  'liars: 156 → 150': [
+    ...FOLLOWING,
+    [{ kind: 'agree', at: at(2500), until: at(2500) }, 'retrieving', INTERNET],
+  ],
   'FIG. 4A, 142 → 144 → 146 → 158 → 142: the first "I have" wins, and the server is told of the copy': [
     ...FOUND,
     [RETRIEVED, 'done', INFORM_SERVER],
@@ -476,6 +532,8 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
     { weight: 4, arbitrary: fc.constant(sourceFailed(now)) },
     { weight: 2, arbitrary: fc.constant(sourceLost(now)) },
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
+    { weight: 1, arbitrary: fc.constant(agree(now)) },
+    { weight: 2, arbitrary: peer.map((each) => fetching(each, now)) },
     { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, ENOUGH, need()) },
   )
 }
@@ -506,7 +564,9 @@ class Watch {
   /** The events by which a source goes out of use. */
   #release(state: State, event: Event): void {
     const isLost = event.kind === 'source-lost' && state.kind !== 'retrieving'
-    const isEnough = event.kind === 'enough' && (state.kind === 'found' || state.kind === 'awaiting')
+    const isEnough =
+      (event.kind === 'enough' || event.kind === 'agree') &&
+      (state.kind === 'found' || state.kind === 'awaiting')
     const isGivenUp = event.kind === 'source-failed' || isLost || isEnough || event.kind === 'change-over'
     const isFollowed =
       state.kind === 'awaiting' && event.kind === 'download-failed' && event.peer === state.on.peer
