@@ -92,13 +92,16 @@ export const PEER_PATIENCE_MS = 900
 export const AGREEING_MS = 250
 
 /** One peer may stay silent, or drip, for this long, in ms. */
-export const PEER_STALL_MS = 450
+export const PEER_STALL_MS = 410
 
 /** Less patience than this is unfair to anybody, in ms. */
 const LEAST_PATIENCE_MS = 100
 
 /** A downloader's word about itself counts for so long, in ms: it says it every half second. */
 const FRESH_PROGRESS_MS = 600
+
+/** Within this it has said it once to each of its readers, in ms. */
+const FIRST_REPORT_MS = 560
 
 /** Bytes that a downloader may have and its readers not yet: they are on their way. */
 const NEAR_BYTES = 128 * 1024
@@ -424,19 +427,34 @@ export class Retrieval implements InquiryOwner {
 
   /**
    * Whether the downloader says itself that nothing new has come to it. Then its line is slow, and it is everybody's: to
-   * fetch once more would make it slower. Where peers have failed already there may be several that lie, and no time is left.
+   * fetch once more would make it slower.
    */
   #isExcused(): boolean {
-    if (this.#wastedMs > 0 && this.#agreement !== 'over') return false
     const told = this.report.peerProgress
-    const isFresh = this.#components.clock.monotonic() - this.#progressAt <= FRESH_PROGRESS_MS
-    if (told === undefined || !isFresh || told.receivedBytes > this.heldBytes + NEAR_BYTES) return false
+    if (told === undefined || told.receivedBytes > this.heldBytes + NEAR_BYTES) return false
+    if (this.#agreement === 'over' ? !this.#isFreshProgress : !this.#isReporting) return false
     if (this.heldBytes >= this.#excusedAt + NEAR_BYTES) {
       this.#excusedAt = this.heldBytes
       this.#excusedMs = 0
     }
     this.#excusedMs += EXCUSED_MS
     return this.#excusedMs <= MOST_EXCUSED_MS
+  }
+
+  get #isFreshProgress(): boolean {
+    return this.#components.clock.monotonic() - this.#progressAt <= FRESH_PROGRESS_MS
+  }
+
+  /**
+   * Whether it tells its progress to who reads it. Its first word, before that, excuses it only until its first report must
+   * have come; and where peers have failed already there may be several that lie, and no time is left.
+   */
+  get #isReporting(): boolean {
+    const readMs = this.#components.clock.monotonic() - this.#usedAt
+    const hasReported = this.#progressAt >= this.#usedAt || readMs <= FIRST_REPORT_MS
+    const current = this.#current
+    const isIts = current?.kind === 'in-progress' && this.report.peerProgress?.peer === current.download.peer
+    return this.#wastedMs === 0 && isIts && hasReported && this.#isFreshProgress
   }
 
   failed(): void {

@@ -12,7 +12,7 @@ import { wasRefused, type Asked, type Site, type Stage } from './stage.ts'
 const LOST_WITH_FETCHER_BYTES = HOLD_BACK_BYTES + WINDOW_BYTES
 
 /** What one liar may cost. */
-const LIAR_COPIES = 2
+const LIAR_COPIES = 3
 
 /** With more loss than this no time is promised. */
 const PROMISED_LOSS = 0.1
@@ -43,8 +43,8 @@ function wrongAnswer(stage: Stage, { site, uri, got }: Asked): string[] {
 }
 
 /**
- * One copy, and one more for each fetcher that died and each partition; lost packets cost their share. A liar costs a copy, as a
- * fetcher that died does, and one that is silent may cost another before the nodes have agreed again.
+ * One copy, and one more for each fetcher that died and each partition; lost packets cost their share. A liar costs a
+ * copy, as a fetcher that died does; those that are silent use up the others' patience with one another, and cost more.
  */
 function tooManyCopies({ limits }: Play, stage: Stage, site: Site): string[] {
   const { files, world, parameters } = stage
