@@ -8,6 +8,7 @@ import { EXIT } from './exit.ts'
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./start.ts')).start,
   status: async () => (await import('./status.ts')).status,
+  peers: async () => (await import('./peers.ts')).peers,
   'cache ls': async () => (await import('./cache-ls.ts')).cacheLs,
   'cache purge': async () => (await import('./cache-purge.ts')).cachePurge,
   'cache verify': async () => (await import('./cache-verify.ts')).cacheVerify,

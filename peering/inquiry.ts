@@ -103,6 +103,11 @@ export class Inquiry {
     return Math.max(0, this.#clock.monotonic() - this.#waitedUntil)
   }
 
+  /** What is left of the wait, in ms. */
+  restMs(): number {
+    return this.#state.kind === 'waiting' ? Math.max(0, this.#waitedUntil - this.#clock.monotonic()) : 0
+  }
+
   heardResponse(holder: PeerOffer): void {
     this.#note(holder.peer)
     this.#dispatch({ kind: 'response', at: this.#clock.monotonic(), holder })

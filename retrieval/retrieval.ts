@@ -86,10 +86,10 @@ export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerab
 }
 
 /** All peers together may cost an application this much that leads nowhere, in ms. */
-export const PEER_PATIENCE_MS = 900
+export const PEER_PATIENCE_MS = 870
 
 /** The last of it is for agreeing with the others, who were lied to as well, on one that fetches, in ms. */
-export const AGREEING_MS = 250
+export const AGREEING_MS = 230
 
 /** One peer may stay silent, or drip, for this long, in ms. */
 export const PEER_STALL_MS = 410
@@ -723,8 +723,10 @@ export class Retrieval implements InquiryOwner {
   /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
     const peers = [...this.#arrival.contributors]
-    // A name that changes may mean other bytes there, and honestly so.
-    if (await this.#mayBeAnotherVersion()) this.#shun(peers, 'broke-off', fault)
+    // A name that changes may mean other bytes there, and honestly so; and a peer that did not confirm what it sends may have
+    // been named by somebody else.
+    if (!this.#arrival.isConfirmed || (await this.#mayBeAnotherVersion()))
+      this.#shun(peers, 'broke-off', fault)
     else
       this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
     if (!this.#isAnswered) return this.#beginAnew()

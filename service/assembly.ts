@@ -2,6 +2,7 @@
  * One node without its sockets: everything between the seams. The daemon puts it on real sockets (node.ts), the
  * virtual LAN on simulated ones (sim/): the same lines run in both.
  */
+import { isIPv4 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
@@ -13,8 +14,9 @@ import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
-import type { NodeId } from '../peering/packets.ts'
-import { Peering } from '../peering/peering.ts'
+import { RESOURCE_FIELD, resourceDigest } from '../peering/peer-answer.ts'
+import type { Extras, NodeId } from '../peering/packets.ts'
+import { Peering, type SiteWord } from '../peering/peering.ts'
 import { relayField } from '../peering/relay-fields.ts'
 import { UploadRate } from '../peering/upload-rate.ts'
 import { UploadSlots } from '../peering/upload-slots.ts'
@@ -85,6 +87,14 @@ export interface Assembly {
   stop(): Promise<void>
 }
 
+/** A member's word of a peer that it has caught with wrong bytes. */
+export const CAUTION = 'site-caution'
+
+function warnedOf(extras: Extras): Address | undefined {
+  const peer = extras.find(([name]) => name === 'peer')?.[1]
+  return peer !== undefined && isIPv4(peer) ? (peer as Address) : undefined
+}
+
 /** A downloader of whom nothing was heard for this long is replaced, in ms: six reports. */
 const SILENCE_MS = 3000
 
@@ -120,7 +130,23 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
     const isProved = body !== undefined && reason !== 'asked-again'
     shunned.shun(peer, { reason, detail, ...(isProved ? { body } : {}) })
+    if (reason === 'bad-bytes') warnMembers(peer)
     log({ kind: 'shunned', peer, reason, detail })
+  }
+  /** Signed, as all that a member says; the others take it as a hint (peering/cautions.ts). */
+  const warnMembers = (peer: Address) => {
+    const own = site?.membership
+    if (own !== undefined && !own.isDenied(own.id)) peering.say(CAUTION, [['peer', peer]])
+  }
+  const hear = (word: SiteWord) => {
+    const { packet, from, signer } = word
+    const peer =
+      packet.type === 'application' && packet.name === CAUTION ? warnedOf(packet.extras) : undefined
+    // Nobody warns of himself, nor this node of its own address.
+    const isWarning = peer !== undefined && peer !== from && peer !== seams.transport.address
+    if (isWarning && signer.kind === 'member')
+      peering.cautions.heard({ peer, member: signer.member, at: clock.monotonic() })
+    site?.hear(word)
   }
   const slots = new UploadSlots({ perFile: settings.maxReaders, inAll: settings.maxUploads })
   const copies = sharedCopies({
@@ -139,7 +165,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     {
       ...seams,
       copies: { locate: (name) => copies.locate(names.uriOf(name) ?? name) },
-      ...(site === undefined ? {} : { seal: site.seal, onSiteWord: (word) => site.hear(word) }),
+      ...(site === undefined ? {} : { seal: site.seal, onSiteWord: hear }),
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),
@@ -157,7 +183,10 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     {
       ...seams,
       servesFiles: (address, port) => peering.servesFiles(address, port),
-      relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
+      relay: (uri) => [
+        ...(settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
+        [RESOURCE_FIELD, resourceDigest(names.nameOf(uri))],
+      ],
       isAnybodyThere: () => peering.timing() !== undefined,
       isShunned: (peer) => shunned.find(peer) !== undefined,
       inquire: (resource, waitForDownloads, owner) =>
@@ -197,6 +226,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     peering,
     files: {
       ...copies,
+      open: (alias) => {
+        const uri = aliases.uriOf(alias)
+        const file = copies.open(alias)
+        const isFor = (resource: string) =>
+          uri !== undefined && [uri, names.nameOf(uri)].some((name) => resourceDigest(name) === resource)
+        return file && { ...file, isFor }
+      },
       summary: () => own.standing && { standing: own.standing, bytes: own.bytes },
       document: (path) => site?.document(path),
     },

@@ -258,6 +258,7 @@ export class Node {
       totals: this.#tally.totals(),
       packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
       shunned: this.#shunned.list(),
+      cautions: this.#cautions(now),
       updates: this.#updates.map((each) => each.status()),
     }
   }
@@ -437,6 +438,11 @@ export class Node {
         heardMsAgo: Math.round(now - heardAt),
       })),
     }
+  }
+
+  #cautions(now: Monotonic): Status['cautions'] {
+    const cautions = this.#assembly?.peering.cautions.list(now) ?? []
+    return cautions.map(({ peer, member, at }) => ({ peer, member, heardMsAgo: Math.round(now - at) }))
   }
 
   #transfers(): Status['transfers'] {

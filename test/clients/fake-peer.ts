@@ -19,6 +19,8 @@ export interface FakePeerSettings {
   readonly packetPort: number
   /** Answers requests for the copy; absent: the location that is offered is closed. */
   readonly serve?: Handler
+  /** Does not confirm what it serves. */
+  readonly isVague?: boolean
 }
 
 export interface FakePeer {
@@ -37,6 +39,8 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
   let requests = 0
   const server = createServer((request, response) => {
     requests++
+    const resource = request.headers['ihave-resource']
+    if (resource !== undefined && settings.isVague !== true) response.setHeader('Ihave-Resource', resource)
     serve?.(request, response)
   })
   server.listen(0, address)

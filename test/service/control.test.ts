@@ -26,6 +26,7 @@ const STATUS: Status = {
   totals: tally().totals(),
   packets: {},
   shunned: [],
+  cautions: [],
   updates: [],
 }
 
