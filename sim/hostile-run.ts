@@ -41,13 +41,12 @@ export async function hostileRun(seed: number): Promise<HostileRun> {
   const without = await playOnce(seed, { ...scene, hostile: [] })
   const among = await playOnce(seed, scene)
   const rights = among.got.filter(({ isRight }) => isRight)
-  const isWrong = ({ outcome }: Got, isRight: boolean) => outcome === 'complete' && !isRight
   const added = among.got.map(({ got }, at) => got.doneMs - (without.got[at]?.got.doneMs ?? 0))
   return {
     seed,
     hostile: scene.hostile,
     requests: among.got.length,
-    wrong: among.got.filter(({ got, isRight }) => isWrong(got, isRight)).length,
+    wrong: among.got.filter(({ got, isRight }) => got.outcome === 'complete' && !isRight).length,
     failed: without.got.filter(({ isRight }) => isRight).length - rights.length,
     addedMs: Math.round(Math.max(...added)),
     asked: among.asked,

@@ -41,7 +41,8 @@ async function peerThat(serve: Handler): Promise<FakePeer & { readonly address: 
 async function without(end: string, response: ServerResponse, head: string): Promise<void> {
   const { socket } = response
   socket?.write(head)
-  while (socket && !socket.destroyed) {
+  if (socket === null) return
+  while (!socket.destroyed) {
     socket.write(end)
     await pause(1)
   }
@@ -150,11 +151,11 @@ const USUAL = [
 ]
 
 describe('what is told of a peer', () => {
-  const presence = (node: string, filePort: number, more: object = {}): Uint8Array => {
+  const presence = (who: string, filePort: number, more: object = {}): Uint8Array => {
     const said = {
       type: 'presence',
       id: 1 as RequestId,
-      node: node as NodeId,
+      node: who as NodeId,
       filePort,
       nonce: undefined,
     } as const

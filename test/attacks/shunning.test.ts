@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:dgram'
+import type { ServerResponse } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Address } from '../../core/transport.ts'
@@ -126,10 +127,10 @@ describe('true words of an honest machine', () => {
     await fetched(honest, origin.putByHash(uniqueBody(5000)))
     await settled(honest)
     ear.close()
-    const before = leftAsideMs()
+    const soFar = leftAsideMs()
     for (const bytes of recorded) spoofing.send(bytes, packetPort, '127.0.0.8')
     await pause(200)
-    assert.equal(leftAsideMs(), before)
+    assert.equal(leftAsideMs(), soFar)
   })
 
   test('that it leaves, in its name, is over with its next word', async () => {
@@ -175,7 +176,7 @@ describe('bytes after the fact', () => {
 
   test('a liar that does not confirm what it sends is left aside all the same, for less long', async () => {
     const address = '127.0.0.32'
-    const serve = (_: unknown, response: import('node:http').ServerResponse) =>
+    const serve = (_: unknown, response: ServerResponse) =>
       void response.writeHead(200, { 'Content-Length': 9000 }).end(uniqueBody(9000))
     const peer = await startFakePeer(scene, { address, packetPort, serve, isVague: true })
     await until('the peer', () => node.status().peering?.peers.some((each) => each.address === address))
