@@ -6,6 +6,7 @@
  *               ▼ miss
  *            retrieval (joined by every request for the same): peers, running downloads, Internet ──► answer
  */
+import { content, type ContentRequest } from './content.ts'
 import { HotResponses, type HotHit, type HotRequest } from './hot-responses.ts'
 import { RequestPath, type PathComponents } from './request-path.ts'
 import type { Resource, ResourceRequest } from './resource.ts'
@@ -18,6 +19,8 @@ export interface ResourcesComponents extends Omit<PathComponents, 'hot'> {
 export interface Resources {
   /** @throws Fault when there is no answer, for an error page. */
   get(request: ResourceRequest): Promise<Resource>
+  /** Content by its digest, wherever it lies. @throws Fault when it cannot be had. */
+  content(request: ContentRequest): Promise<Resource>
   /** The answer where nothing has to be asked, waited for or decided; `undefined`: ask `get`. */
   hot(request: HotRequest): HotHit | undefined
   /** The name of the rule that a request falls under, for the log. */
@@ -29,6 +32,7 @@ export function resources(components: ResourcesComponents): Resources {
   const hot = new HotResponses(components)
   return {
     get: (request) => new RequestPath({ ...components, hot }, request, policyFor(request.uri)).answer(),
+    content: (request) => content(request, components),
     hot: (request) => hot.find(request),
     ruleOf: ({ uri }) => policyFor(uri).rule,
   }

@@ -10,6 +10,7 @@
  *                ▲                                                       │ failed
  *                └────────────────────── source failed ◄─────────────────┘
  */
+import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
 import { deferred } from '../core/deferred.ts'
@@ -35,10 +36,12 @@ import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
-import { EXCUSED_MS } from './pace.ts'
+import { Patience, STALL_MS } from './patience.ts'
+import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
+import { NEAR_BYTES, SlowLine } from './slow-line.ts'
 import { peerOf, type RetrievalReport, type Source } from './source.ts'
 
 /** What an application can be answered with. */
@@ -81,53 +84,20 @@ export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerab
   readonly isAnybodyThere: () => boolean
   /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
   readonly isShunned: (peer: Address) => boolean
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
 }
 
-/** All peers together may cost an application this much that leads nowhere, in ms. */
-export const PEER_PATIENCE_MS = 870
-
-/** The last of it is for agreeing with the others, who were lied to as well, on one that fetches, in ms. */
-export const AGREEING_MS = 230
-
-/** One peer may stay silent, or drip, for this long, in ms. */
-export const PEER_STALL_MS = 410
-
-/** Less patience than this is unfair to anybody, in ms. */
-const LEAST_PATIENCE_MS = 100
-
-/** A downloader's word about itself counts for so long, in ms: it says it every half second. */
-const FRESH_PROGRESS_MS = 600
-
-/** Within this it has said it once to each of its readers, in ms. */
-const FIRST_REPORT_MS = 560
-
-/** Bytes that a downloader may have and its readers not yet: they are on their way. */
-const NEAR_BYTES = 128 * 1024
-
-/** So long a downloader is waited for on its own word, in ms; again when it has sent more. */
-export const MOST_EXCUSED_MS = 2000
-
-/** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
-const BREAK_MS = 650
-
-/** A peer that served well earns back this share of the time in which it did. */
-const EARNED = 0.1
-
 /** Between "download failed" and the end of what peers read, in ms: the packet comes first. */
 const FAREWELL_MS = 5
-
-/** One of two fetchers that is ahead by more than this goes on, whatever the rank. */
-const FAR_BYTES = 1024 * 1024
 
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
 
 /** In place of an attempt: to abort it changes nothing. */
 const NONE_YET = new AbortController()
-
-const NO_EXPECTATION: Expectation = { kind: 'none', rung: 'V6' }
 
 export class Retrieval implements InquiryOwner {
   readonly request: RetrievalRequest
@@ -140,11 +110,9 @@ export class Retrieval implements InquiryOwner {
   #isOutdated = false
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
-  #expectation: Promise<Expectation> | undefined
-  /** What members vouch for of the copy that is coming. */
-  #attested: Expectation = NO_EXPECTATION
-  /** What the origin server publishes, once it has been asked. */
-  #published: Promise<Expectation> | undefined
+  readonly #proofs: Proofs
+  readonly #patience: Patience
+  readonly #slowLine: SlowLine
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
@@ -154,20 +122,12 @@ export class Retrieval implements InquiryOwner {
   #lastFault: Fault | undefined
   /** A late offer that came before the origin server's response. */
   #early: PeerOffer | undefined
-  /** What failed peers have cost so far, in ms. */
-  #wastedMs = 0
-  /** Whether it has begun to agree with others on who fetches, because peers have cost too much; since when, until it has. */
-  #agreement: 'not begun' | 'over' | Monotonic = 'not begun'
-  /** Since when the source in use is in use. */
-  #usedAt = 0 as Monotonic
+  /** From which byte on the source in use is in use. */
+  #usedFrom = 0
   readonly #readers: Readers
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
   #saidAgainAt = -Infinity
-  #progressAt = -Infinity
-  #excusedMs = 0
-  /** Bytes that were held when it began to count. */
-  #excusedAt = 0
   /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
   #isToCut = false
   #isAnswered = false
@@ -178,6 +138,9 @@ export class Retrieval implements InquiryOwner {
     this.#settings = settings
     this.#components = components
     this.#startedAt = components.clock.monotonic()
+    this.#proofs = new Proofs(request, components.verifier)
+    this.#patience = new Patience(components.clock)
+    this.#slowLine = new SlowLine(components.clock)
     const onAnswerable = () => this.#answer()
     this.#arrival = new Arrival(request, settings, { ...components, onAnswerable })
     this.#announcement = new Announcement(() => components.events.announce(this))
@@ -331,7 +294,7 @@ export class Retrieval implements InquiryOwner {
     // Proof is looked for when there is somebody to answer. It does not delay the question; none at all makes it pointless.
     const pending = sleep(clock, 0).then(() => undefined)
     const early = this.#components.isAnybodyThere()
-      ? await Promise.race([this.#expect(), pending])
+      ? await Promise.race([this.#proofs.known(), pending])
       : undefined
     if (this.#state !== 'running') return
     if (early?.kind === 'none') return this.retrieveFromInternet()
@@ -370,6 +333,8 @@ export class Retrieval implements InquiryOwner {
   }
 
   retrieveFromInternet(): void {
+    // A name, and no place where it would be.
+    if (isContentName(this.request.target)) return this.#giveUp(new Fault('NOT_FOUND', 'no peer has it'))
     if (this.#readers.wantWhole || this.#isAnswered) return this.#use({ kind: 'internet' })
     this.#components.events.absent(this.request.uri)
     this.#giveUp(new Fault('RESPONSE_INCOMPLETE', 'no peer has it'))
@@ -384,7 +349,7 @@ export class Retrieval implements InquiryOwner {
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
     if (!this.#arrival.mayChangeOver) return
-    void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
+    void this.#proofs.ofPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /**
@@ -396,11 +361,11 @@ export class Retrieval implements InquiryOwner {
     if (download.location === undefined) return this.#giveWay(download)
     if (!this.isFetcher || copy?.size === undefined) return
     const aheadBytes = download.receivedBytes - this.heldBytes
-    const isAhead = Math.abs(aheadBytes) > FAR_BYTES ? aheadBytes > 0 : download.isAhead
+    const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
     if (!isAhead) return this.#sayAgain()
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     if (isWorthIt && this.#arrival.mayChangeOver)
-      void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
+      void this.#proofs.ofPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
@@ -420,41 +385,13 @@ export class Retrieval implements InquiryOwner {
     this.#announceCopy()
   }
 
+  isFurther({ receivedBytes }: PeerDownload): boolean {
+    return this.heldBytes > receivedBytes + NEAR_BYTES
+  }
+
   heardProgress(download: PeerDownload): void {
     this.report.peerProgress = download
-    this.#progressAt = this.#components.clock.monotonic()
-  }
-
-  /**
-   * Whether the downloader says itself that nothing new has come to it. Then its line is slow, and it is everybody's: to
-   * fetch once more would make it slower.
-   */
-  #isExcused(): boolean {
-    const told = this.report.peerProgress
-    if (told === undefined || told.receivedBytes > this.heldBytes + NEAR_BYTES) return false
-    if (this.#agreement === 'over' ? !this.#isFreshProgress : !this.#isReporting) return false
-    if (this.heldBytes >= this.#excusedAt + NEAR_BYTES) {
-      this.#excusedAt = this.heldBytes
-      this.#excusedMs = 0
-    }
-    this.#excusedMs += EXCUSED_MS
-    return this.#excusedMs <= MOST_EXCUSED_MS
-  }
-
-  get #isFreshProgress(): boolean {
-    return this.#components.clock.monotonic() - this.#progressAt <= FRESH_PROGRESS_MS
-  }
-
-  /**
-   * Whether it tells its progress to who reads it. Its first word, before that, excuses it only until its first report must
-   * have come; and where peers have failed already there may be several that lie, and no time is left.
-   */
-  get #isReporting(): boolean {
-    const readMs = this.#components.clock.monotonic() - this.#usedAt
-    const hasReported = this.#progressAt >= this.#usedAt || readMs <= FIRST_REPORT_MS
-    const current = this.#current
-    const isIts = current?.kind === 'in-progress' && this.report.peerProgress?.peer === current.download.peer
-    return this.#wastedMs === 0 && isIts && hasReported && this.#isFreshProgress
+    this.#slowLine.told(download.receivedBytes)
   }
 
   failed(): void {
@@ -464,16 +401,15 @@ export class Retrieval implements InquiryOwner {
   #changeOver(expectation: Expectation): void {
     if (expectation.kind === 'none' || this.#state !== 'running' || this.#current?.kind !== 'internet') return
     // Who has lost all patience with peers would only come back here, with another request.
-    if (this.#patienceMs() > 0 && this.#arrival.detach()) this.#inquiry?.changeOver()
+    if (this.#patience.leftMs() > 0 && this.#arrival.detach()) this.#inquiry?.changeOver()
   }
 
   #use(source: Source): void {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#wastedMs = this.#wasted()
-    this.#usedAt = this.#components.clock.monotonic()
-    if (source.kind === 'in-progress') this.#countAgreeing()
+    this.#patience.uses(source.kind)
+    this.#usedFrom = this.heldBytes
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -504,7 +440,7 @@ export class Retrieval implements InquiryOwner {
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
     let began = this.#components.clock.monotonic()
-    const patienceMs = this.#patienceMs()
+    const patienceMs = this.#patience.leftMs()
     try {
       const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
@@ -520,7 +456,7 @@ export class Retrieval implements InquiryOwner {
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
       const outcome = await this.#arrival.take(
-        { source, signal, patienceMs, excuse: () => this.#isExcused() },
+        { source, signal, patienceMs, excuse: () => this.#isExcused(source) },
         expectation,
       )
       if (!signal.aborted) await this.#conclude(outcome, expectation)
@@ -532,16 +468,17 @@ export class Retrieval implements InquiryOwner {
 
   /** The application has waited nearly long enough for peers: the last of its patience is for finding one that fetches. */
   #outOfPatience(): void {
-    if (this.#agreement !== 'not begun') return this.#inquiry?.enough()
-    this.#agreement = this.#components.clock.monotonic()
-    this.#inquiry?.agree(PEER_PATIENCE_MS - this.#wasted() - LEAST_PATIENCE_MS)
+    const agreeingMs = this.#patience.beginAgreeing()
+    if (agreeingMs === undefined) this.#inquiry?.enough()
+    else this.#inquiry?.agree(agreeingMs)
   }
 
-  /** The time that it took to find one counts too. */
-  #countAgreeing(): void {
-    if (typeof this.#agreement !== 'number') return
-    this.#wastedMs += this.#components.clock.monotonic() - this.#agreement
-    this.#agreement = 'over'
+  /** Where peers have failed already there may be several that lie: only one that was agreed on is excused then. */
+  #isExcused(source: Source): boolean {
+    const isIts = source.kind === 'in-progress' && this.report.peerProgress?.peer === source.download.peer
+    const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
+    const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
+    return mayBe && this.#slowLine.isExcused(this.heldBytes)
   }
 
   /**
@@ -557,45 +494,11 @@ export class Retrieval implements InquiryOwner {
     return this.#arrival.reset()
   }
 
-  /** What a copy from a peer must show, looked up once. A verifier that fails proves nothing. */
-  #expect(): Promise<Expectation> {
-    const { uri, policy } = this.request
-    this.#expectation ??= this.#components.verifier.expect(uri, policy).catch(() => NO_EXPECTATION)
-    return this.#expectation
-  }
-
-  /** Now that a peer has it, the origin server is asked for a digest where nothing else is known (V3). */
-  async #expectOfPeers(): Promise<Expectation> {
-    const expectation = await this.#expect()
-    if (expectation.kind !== 'askable') return expectation
-    this.#published ??= this.#components.verifier.ask(this.request).catch(() => NO_EXPECTATION)
-    return this.#published
-  }
-
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
-    if (isOriginAlone) return NO_EXPECTATION
-    const expectation = await this.#expectOfPeers()
-    return expectation.kind === 'attestable' ? this.#attestedBy(source) : expectation
-  }
-
-  /**
-   * What members of the site vouch for (V4). Only whole copies have that proof; what goes on from the origin server is held
-   * against what began it, and bytes of two versions are never joined.
-   */
-  async #attestedBy(source: Source): Promise<Expectation> {
-    if (source.kind === 'internet') return this.#attested
-    if (source.kind === 'in-progress') return NO_EXPECTATION
-    const { location } = source.offer
-    const question = { ...this.request, location }
-    const found = await this.#components.verifier.attested?.(question).catch(() => NO_EXPECTATION)
-    const known = this.#attested
-    const isOther =
-      found?.kind === 'digest' && known.kind === 'digest' && found.digest.hex !== known.digest.hex
-    if (found === undefined || (isOther && this.#arrival.heldBytes > 0)) return NO_EXPECTATION
-    this.#attested = found
-    return found
+    if (isOriginAlone && !isContentName(this.request.uri)) return NO_EXPECTATION
+    return this.#proofs.of(source, () => this.heldBytes > 0)
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {
@@ -677,29 +580,30 @@ export class Retrieval implements InquiryOwner {
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
     if (peer === undefined) this.#lastFault = fault
-    else this.#waste(this.#components.clock.monotonic() - began, fault)
+    else if (!this.#isOnlyLate(fault)) this.#patience.waste(began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST')
+    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
+  }
+
+  /** Nothing has come of it, to a node that is too busy itself to judge: it may be used again. */
+  #isOnlyLate({ code }: Fault): boolean {
+    return (
+      code === 'PEER_STALLED' && this.heldBytes === this.#usedFrom && this.#components.isBusy?.() === true
+    )
   }
 
   /**
    * Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off, nor one that was
    * given little time because others had used up the rest: so could liars have honest peers shunned.
    */
-  #isBlameless(source: Source, { code }: Fault, patienceMs: number): boolean {
+  #isBlameless(source: Source, fault: Fault, patienceMs: number): boolean {
     const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
-    const isHurried = code === 'PEER_STALLED' && patienceMs < PEER_STALL_MS
-    return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack || isHurried
-  }
-
-  /** Wrong bytes cost all the time they took; others that broke off were of use until then. */
-  #waste(elapsedMs: number, { code }: Fault): void {
-    const wastedMs = code === 'VERIFICATION_FAILED' ? elapsedMs : Math.min(elapsedMs, BREAK_MS)
-    this.#wastedMs = Math.max(0, this.#wastedMs - EARNED * (elapsedMs - wastedMs)) + wastedMs
+    const isHurried = fault.code === 'PEER_STALLED' && (patienceMs < STALL_MS || this.#isOnlyLate(fault))
+    return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || isHurried
   }
 
   #next(isLost = false): void {
@@ -713,7 +617,8 @@ export class Retrieval implements InquiryOwner {
   async #onStoreFailure(fault: Fault): Promise<void> {
     const { uri } = this.request
     this.#components.events.log('the cache failed', { uri, reason: fault.message })
-    if (this.#isAnswered) return this.#giveUp(fault)
+    // What must be proved has to lie somewhere until it is.
+    if (this.#isAnswered || isContentName(uri)) return this.#giveUp(fault)
     await this.#arrival.abandonCopy(fault.message)
     this.#inquiry?.abandon()
     this.#inquiry = undefined
@@ -735,7 +640,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {
-    const expectation = await this.#expectOfPeers()
+    const expectation = await this.#proofs.ofPeers()
     return expectation.kind === 'digest' && expectation.rung === 'V3' && !this.request.policy.immutable
   }
 
@@ -748,19 +653,6 @@ export class Retrieval implements InquiryOwner {
   /** Whether it is what peers could have too: they cannot continue the page of an error. */
   get #isFile(): boolean {
     return this.#arrival.response.status === 200
-  }
-
-  #patienceMs(): number {
-    const inAllMs = PEER_PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)
-    const leftMs = Math.min(PEER_STALL_MS, inAllMs - this.#wasted())
-    return leftMs < LEAST_PATIENCE_MS ? 0 : leftMs
-  }
-
-  /** While the origin server sends, patience with peers comes back too: a slow one is no better than they are. */
-  #wasted(): number {
-    const isOrigin = this.#current?.kind === 'internet'
-    const earnedMs = isOrigin ? EARNED * (this.#components.clock.monotonic() - this.#usedAt) : 0
-    return Math.max(0, this.#wastedMs - earnedMs)
   }
 
   /** Says to the LAN that this node is fetching it (FIG. 7, 216A); a resumed or taken-over copy can be read at once. */

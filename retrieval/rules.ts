@@ -1,5 +1,6 @@
 /** Rules: which URLs are update URLs, and what the node may do with each (R6.3). The first match wins. */
 import { LRUCache } from 'lru-cache'
+import { isContentName } from '../core/content-name.ts'
 import { Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -31,6 +32,16 @@ export const DEFAULT_POLICY: Policy = {
   waitForDownloads: true,
 }
 
+/** Names of content mean what they say, and are asked for by whoever may tell the LAN that it wants it (docs/library.md). */
+const CONTENT_POLICY: Policy = {
+  rule: 'content',
+  share: true,
+  immutable: true,
+  store: true,
+  verify: 'auto',
+  waitForDownloads: true,
+}
+
 const REMEMBERED_URIS = 4_096
 
 /**
@@ -45,7 +56,9 @@ export function compileRules(
   const all = [...rules, ...presetRules(presets, waitForDownloads)]
   const compiled = all.map((rule) => ({ rule, glob: globOf(rule) }))
   const otherwise = { ...DEFAULT_POLICY, waitForDownloads }
-  const find = (uri: TargetUri) => compiled.find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise
+  const content = { ...CONTENT_POLICY, waitForDownloads }
+  const find = (uri: TargetUri) =>
+    isContentName(uri) ? content : (compiled.find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise)
   // A hundred patterns cost more than all else about a request, which asks several times for its policy.
   const known = new LRUCache<TargetUri, Policy>({ max: REMEMBERED_URIS })
   return {
