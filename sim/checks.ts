@@ -12,7 +12,7 @@ import { wasRefused, type Asked, type Site, type Stage } from './stage.ts'
 const LOST_WITH_FETCHER_BYTES = HOLD_BACK_BYTES + WINDOW_BYTES
 
 /** What one liar may cost. */
-const LIAR_COPIES = 3
+const LIAR_COPIES = 2
 
 /** With more loss than this no time is promised. */
 const PROMISED_LOSS = 0.1

@@ -33,6 +33,8 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   readonly promisesLeft: number
   /** Peers have cost too much: until then this node agrees with the others on who fetches, and believes no "I have". */
   readonly agreeUntil: Monotonic | undefined
+  /** It has done so; there is no second time. */
+  readonly hasAgreed: boolean
 }
 
 /** What one question may take; from the timing of the moment and from the resource's rule. */

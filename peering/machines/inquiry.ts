@@ -115,6 +115,7 @@ function ask<H extends Holder, D extends Downloader>(
     takeOversLeft: MAX_TAKE_OVERS,
     promisesLeft: MAX_PROMISES,
     agreeUntil: undefined,
+    hasAgreed: false,
   }
   if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
   return waitForAnswers(asked, event.at, event.settings.waitMs, event.settings.holdersMs)
@@ -252,8 +253,8 @@ function onSourceFailed<H extends Holder, D extends Downloader>(
   switch (state.kind) {
     case 'waiting':
       return [state, []]
-    case 'found':
-      return nextSource(noting(state, withFailure(state.sources, state.from.peer)), at)
+    case 'found': // those whom "I found" has silenced are asked again, and who asks at the same moment is agreed with
+      return takeOver(noting(state, withFailure(state.sources, state.from.peer)), at)
     case 'awaiting': // of one that only says when it is complete, nothing was in use that could fail
       if (!state.on.readable) return [state, []]
       return takeOver(noting(state, withFailure(state.sources, state.on.peer)), at)
@@ -290,9 +291,9 @@ function onAgree<H extends Holder, D extends Downloader>(
   until: Monotonic,
 ): Step<H, D> {
   if (!isInUse(state)) return [state, []]
-  const { settings, sources } = state
-  if (!settings.waitForDownloads || settings.waitMs <= 0 || at >= until) return toInternet(state)
-  const agreeing = { ...state, sources: { ...sources, holders: [] }, agreeUntil: until }
+  const { settings, sources, hasAgreed } = state
+  if (hasAgreed || !settings.waitForDownloads || settings.waitMs <= 0 || at >= until) return toInternet(state)
+  const agreeing = { ...state, sources: { ...sources, holders: [] }, agreeUntil: until, hasAgreed: true }
   const on = likelyDownload(sources.downloaders)
   if (on !== undefined) return awaitDownload(agreeing, on, at)
   return waitForAnswers(agreeing, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
@@ -400,8 +401,8 @@ function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | un
 
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
-  const { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft, agreeUntil } = asked
-  return { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft, agreeUntil }
+  const { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft, agreeUntil, hasAgreed } = asked
+  return { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft, agreeUntil, hasAgreed }
 }
 
 function noting<H extends Holder, D extends Downloader>(
@@ -468,6 +469,7 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'download-complete', 'found', '158: an alternate is noted'],
   ['found', 'download-failed', 'found', '158: struck off'],
   ['found', 'source-failed', 'found', '158: the next alternate'],
+  ['found', 'source-failed', 'waiting', '158 → 144: it was useless, "I need" once more'],
   ['found', 'source-failed', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-failed', 'retrieving', '158 → 150'],
   ['found', 'source-lost', 'found', '158: the next alternate'],
