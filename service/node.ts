@@ -364,6 +364,7 @@ export class Node {
       totals: this.#tally.totals(),
       packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
       shunned: this.#shunned.list(),
+      cautions: this.#cautions(now),
       updates: this.#updates.map((each) => each.status()),
       functions: this.#functionOperations.list(),
       gateway: this.#site.membership === undefined ? undefined : this.#gateway.status(),
@@ -613,6 +614,11 @@ export class Node {
         heardMsAgo: Math.round(now - heardAt),
       })),
     }
+  }
+
+  #cautions(now: Monotonic): Status['cautions'] {
+    const cautions = this.#assembly?.peering.cautions.list(now) ?? []
+    return cautions.map(({ peer, member, at }) => ({ peer, member, heardMsAgo: Math.round(now - at) }))
   }
 
   #transfers(): Status['transfers'] {

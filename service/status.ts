@@ -21,6 +21,8 @@ export interface Status {
   /** Service packets by what became of them. */
   readonly packets: Record<string, number>
   readonly shunned: readonly ShunnedPeer[]
+  /** Peers that members of the site warn of: they are asked last. */
+  readonly cautions: readonly CautionStatus[]
   /** Products that the node keeps up to date. */
   readonly updates: readonly ProductStatus[]
   /** Who performs which function for the LAN. */
@@ -43,6 +45,13 @@ export interface PeerStatus {
   /** Absent for a node that speaks only the patents' packets. */
   readonly node: string | undefined
   readonly roundTripMs: number | undefined
+  readonly heardMsAgo: number
+}
+
+export interface CautionStatus {
+  readonly peer: string
+  /** The member that has caught it. */
+  readonly member: string
   readonly heardMsAgo: number
 }
 
