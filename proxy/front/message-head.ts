@@ -2,6 +2,7 @@
 import type { Fields } from '../../core/fields.ts'
 import { hasField } from '../../core/fields.ts'
 import { STATUS_CODES } from '../../core/node-http.ts'
+import { isFieldText, mayBeSent } from '../field-line.ts'
 
 export interface Head {
   readonly status: number
@@ -34,7 +35,7 @@ export function headText(head: Head, { framing, keepsAlive, date }: HeadEnd): st
 
 /** Whether nothing in it would be read as the end of a line, or of the head. */
 export function canBeSent({ reason = '', fields }: Head): boolean {
-  return VALUE.test(reason) && fields.every(([name, value]) => TOKEN.test(name) && VALUE.test(value))
+  return isFieldText(reason) && fields.every(mayBeSent)
 }
 
 /** The status line and the field lines of what can be sent. */
@@ -60,6 +61,3 @@ function framingLine({ fields }: Head, framing: Framing): string {
       return ''
   }
 }
-
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
