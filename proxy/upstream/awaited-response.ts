@@ -1,33 +1,16 @@
-/**
- * One request of this node's own to a server, and its response, for who waits for it: a promise and a body to iterate. No
- * stream stands between, because a stream costs more than the bytes of a small file.
- */
+/** One request of this node's own to a server, and its response, for who waits for it: a promise and a body to iterate. */
 import { Fault } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
+import { PushedBody } from '../../core/pushed-body.ts'
 import type { Call, ResponseTaker, UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
 
-/** Bytes that wait for the reader before the server is made to wait. */
-const MAX_WAITING_BYTES = 256 * 1024
-
-type Chunk = IteratorResult<Uint8Array, undefined>
-
-interface Waiting {
-  readonly resolve: (chunk: Chunk) => void
-  readonly reject: (error: Fault) => void
-}
-
-const DONE: Chunk = { done: true, value: undefined }
-
-export class AwaitedResponse implements ResponseTaker, AsyncIterableIterator<Uint8Array> {
+export class AwaitedResponse implements ResponseTaker, Call {
   readonly response: Promise<UpstreamResponse>
   readonly #request: Pick<UpstreamRequest, 'signal' | 'onInformation'>
   readonly #answer: Pick<PromiseWithResolvers<UpstreamResponse>, 'resolve' | 'reject'>
+  readonly #body: PushedBody
   #call: Call | undefined
-  #chunks: Uint8Array[] = []
-  #waitingBytes = 0
-  #isPaused = false
-  #reader: Waiting | undefined
-  #end: Fault | 'complete' | undefined
+  #isOver = false
 
   constructor(request: Pick<UpstreamRequest, 'signal' | 'onInformation'>) {
     const { promise, resolve, reject } = Promise.withResolvers<UpstreamResponse>()
@@ -35,15 +18,15 @@ export class AwaitedResponse implements ResponseTaker, AsyncIterableIterator<Uin
     this.response = promise
     this.#answer = { resolve, reject }
     this.#request = request
+    this.#body = new PushedBody(this)
   }
 
   /** @param make makes the request. @throws what it throws. */
   begin(make: (taker: ResponseTaker) => Call): void {
     const { signal } = this.#request
     if (signal.aborted) return this.#finish(givenUp())
-    const call = make(this)
-    this.#call = call
-    if (this.#end === undefined) signal.addEventListener('abort', this.#giveUp, { once: true })
+    this.#call = make(this)
+    if (!this.#isOver) signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   onInformation(status: number, fields: Fields): void {
@@ -51,17 +34,11 @@ export class AwaitedResponse implements ResponseTaker, AsyncIterableIterator<Uin
   }
 
   onHead(head: Omit<UpstreamResponse, 'body'>): void {
-    this.#answer.resolve({ ...head, body: this })
+    this.#answer.resolve({ ...head, body: this.#body })
   }
 
   onData(lent: Uint8Array): void {
-    const chunk = Buffer.from(lent)
-    const reader = this.#reader
-    this.#reader = undefined
-    if (reader !== undefined) return reader.resolve({ done: false, value: chunk })
-    this.#chunks.push(chunk)
-    this.#waitingBytes += chunk.length
-    if (this.#waitingBytes > MAX_WAITING_BYTES) this.#pause(true)
+    this.#body.push(Buffer.from(lent))
   }
 
   onEnd(): void {
@@ -72,55 +49,29 @@ export class AwaitedResponse implements ResponseTaker, AsyncIterableIterator<Uin
     this.#finish(fault)
   }
 
-  // The body (`UpstreamResponse.body`).
+  // What the body's reader needs (`Call`).
 
-  [Symbol.asyncIterator](): this {
-    return this
+  pause(): void {
+    this.#call?.pause()
   }
 
-  next(): Promise<Chunk> {
-    const value = this.#chunks.shift()
-    if (value !== undefined) {
-      this.#waitingBytes -= value.length
-      if (this.#isPaused && this.#waitingBytes <= MAX_WAITING_BYTES / 2) this.#pause(false)
-      return Promise.resolve({ done: false, value })
-    }
-    if (this.#end === 'complete') return Promise.resolve(DONE)
-    if (this.#end !== undefined) return Promise.reject(this.#end)
-    return new Promise((resolve, reject) => {
-      this.#reader = { resolve, reject }
-    })
+  resume(): void {
+    this.#call?.resume()
   }
 
-  /** Who stops reading has no use for the rest. */
-  return(): Promise<Chunk> {
-    this.#giveUp()
-    this.#chunks = []
-    return Promise.resolve(DONE)
-  }
-
-  #pause(isPaused: boolean): void {
-    if (this.#end !== undefined) return
-    this.#isPaused = isPaused
-    if (isPaused) this.#call?.pause()
-    else this.#call?.resume()
-  }
-
-  readonly #giveUp = (): void => {
-    if (this.#end !== undefined) return
+  giveUp(): void {
     this.#finish(givenUp())
     this.#call?.giveUp()
   }
 
+  readonly #onAbort = (): void => this.giveUp()
+
   #finish(end: Fault | 'complete'): void {
-    if (this.#end !== undefined) return
-    this.#end = end
-    this.#request.signal.removeEventListener('abort', this.#giveUp)
-    const reader = this.#reader
-    this.#reader = undefined
-    if (end === 'complete') return reader?.resolve(DONE)
-    reader?.reject(end)
-    this.#answer.reject(end)
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#request.signal.removeEventListener('abort', this.#onAbort)
+    this.#body.end(end)
+    if (end !== 'complete') this.#answer.reject(end)
   }
 }
 

@@ -70,7 +70,7 @@ describe('a response', () => {
     ['in chunks, in capitals', `${HEAD}TRANSFER-ENCODING: Chunked\r\n\r\n0\r\n\r\n`, 'GET', ''],
     [
       'of HTTP/1.0 that keeps alive',
-      `${OK.replace('1.1', '1.0').replace('\r\n', '\r\nConnection: Keep-Alive\r\n')}`,
+      OK.replace('1.1', '1.0').replace('\r\n', '\r\nConnection: Keep-Alive\r\n'),
       'GET',
       'ok',
     ],
@@ -78,7 +78,7 @@ describe('a response', () => {
     test(`${name} leaves its connection to the next, in whatever pieces it comes`, () => {
       const whole = read([text], { method })
       assert.deepEqual([whole.body, whole.end], [body, 'reusable'])
-      assert.deepEqual(read([...text], { method }), whole)
+      assert.deepEqual(read(text.split(''), { method }), whole)
     })
 
   for (const [name, text, method, body] of [
@@ -190,7 +190,7 @@ const FLAWS: readonly (readonly [name: string, text: string])[] = [
 for (const [name, text] of FLAWS)
   test(`is refused: ${name}`, () => {
     assert.equal(read([text]).end, 'flaw')
-    assert.equal(read([...text]).end, 'flaw')
+    assert.equal(read(text.split('')).end, 'flaw')
   })
 
 test('bytes that come before a request are refused', () => {
@@ -265,7 +265,7 @@ function lengthOf(text: string, method: string): number {
 }
 
 const OCTETS = Array.from({ length: 256 }, (_, octet) => String.fromCharCode(octet))
-const octet = fc.oneof(fc.constantFrom(...OCTETS), fc.constantFrom(...' \t\r\n\0:,;"()/\\\x7f\xe9'))
+const octet = fc.oneof(fc.constantFrom(...OCTETS), fc.constantFrom(...' \t\r\n\0:,;"()/\\\x7f\xe9'.split('')))
 const odd = fc.string({ unit: octet, maxLength: 6 })
 const lines = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('ETag: "x"', 'X:', 'Age:\t1 ', 'Date: x', 'Trailer: X') },
