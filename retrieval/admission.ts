@@ -26,7 +26,7 @@ export function admit(request: Omit<RetrievalRequest, 'uri' | 'mayAskPeers'>, re
   if (!isWorthStoring(response, policy)) return { kind: 'refused', reason: 'nothing would be fresh' }
   const selecting = selectingFields(fields, response.fields)
   if (selecting === 'never') return { kind: 'refused', reason: 'Vary matches no other request' }
-  const sharing = maySharePeerwise({ method: 'GET', uri: target, fields }, response, policy, 'none')
-  const isShareable = isNameable && sharing.kind === 'share'
+  const asked = { method: 'GET', uri: target, fields }
+  const isShareable = isNameable && maySharePeerwise(asked, response, policy, 'none').kind === 'share'
   return { kind: 'admitted', fields: storability.fields, selecting, isShareable }
 }

@@ -45,9 +45,10 @@ export class Questions {
 
   /** The request with these fields. */
   with(fields: Fields): RetrievalRequest {
-    const { uri, target, received, method, onInformation } = this.#request
+    const { uri, target, received, method, onInformation, begun } = this.#request
     const gate = mayNameToLan({ method, uri: target, fields: received }, this.#policy, false)
     const isNameable = gate.kind === 'share'
-    return { uri, target, fields, policy: this.#policy, isNameable, mayAskPeers: isNameable, onInformation }
+    const asked = { uri, target, fields, policy: this.#policy, onInformation, begun }
+    return { ...asked, isNameable, mayAskPeers: isNameable }
   }
 }
