@@ -8,7 +8,7 @@ import type { FreedBody } from './response-index.ts'
 
 /** Memory for a whole small body. */
 export interface ReservedBytes {
-  /** @param bytes in an array of their own. @throws Fault STORE_FULL, STORE_FAILED. */
+  /** @param bytes lent until it resolves. @throws Fault STORE_FULL, STORE_FAILED. */
   keep(name: Sha256, bytes: Uint8Array): Promise<Place | undefined>
   /** They are kept, or will not be. */
   giveBack(): void

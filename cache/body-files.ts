@@ -111,7 +111,8 @@ export class BodyFiles implements Bodies {
     const isSmall = size <= MAX_SEGMENT_BODY && this.#settings.maxBytes >= LEAST_QUOTA
     if (!isSmall || this.#unlock === undefined || !this.#growingMemory.take(size)) return undefined
     return {
-      keep: (name, bytes) => this.#keepSmall(name, bytes),
+      // In memory it stays from the first time that it is read: most of what comes is not asked for again soon.
+      keep: (_, bytes) => this.#segments.append(bytes),
       giveBack: () => this.#growingMemory.giveBack(size),
     }
   }

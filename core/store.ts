@@ -93,7 +93,7 @@ export interface GrowingCopy {
 export interface Reservation {
   /**
    * Makes it a stored response, as `Store.commit` does.
-   * @param bytes of the size that was reserved, in an array of their own that does not change any more.
+   * @param bytes of the size that was reserved; lent until this resolves.
    * @throws Fault STORE_FULL, STORE_FAILED; nothing of it is kept then.
    */
   keep(bytes: Uint8Array, head: ResponseHead): Promise<StoredResponse>

@@ -37,6 +37,11 @@ export function matchesGlob(glob: Glob, uri: string): boolean {
   return glob.automaton.matches(glob.withQuery ? uri : withoutQuery(uri))
 }
 
+/** Whether it could match a URI with this end; for those without a query. */
+export function mayMatchEnd({ automaton }: Glob, end: string): boolean {
+  return automaton.mayEndWith(end)
+}
+
 function withoutQuery(uri: string): string {
   const at = uri.indexOf('?')
   return at === -1 ? uri : uri.slice(0, at)

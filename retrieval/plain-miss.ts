@@ -24,6 +24,7 @@ import type {
 } from '../core/upstream.ts'
 import { admit } from './admission.ts'
 import { Begun } from './begun.ts'
+import type { LentMemory } from './lent-memory.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { contentLength } from './peer-source.ts'
 import { wholeFields } from './representation.ts'
@@ -34,7 +35,7 @@ import { newReport, type RetrievalReport } from './source.ts'
 export interface MissTaker {
   readonly onInformation: OnInformation
   readonly onAnswer: (head: { readonly status: number; readonly fields: Fields }, trace: Trace) => void
-  /** The array does not change any more. */
+  /** The array is lent for the call. */
   readonly onData: (bytes: Uint8Array) => void
   readonly onEnd: () => void
   /** There is no answer, or no end of it. */
@@ -53,6 +54,8 @@ export interface MissComponents {
   readonly stored: (response: StoredResponse) => void
   readonly ended: (report: RetrievalReport) => void
   readonly log: (message: string, detail: Record<string, unknown>) => void
+  /** Memory for bodies. */
+  readonly memory: LentMemory
   /** Nobody can join it any more. */
   readonly over: (miss: PlainMiss) => void
 }
@@ -76,6 +79,7 @@ export class PlainMiss implements ResponseTaker, Call {
   #response: Omit<UpstreamResponse, 'body'> | undefined
   #room: Reservation | undefined
   #storedBefore: StoredBefore | undefined
+  #memory: Uint8Array = NOTHING
   #body: Uint8Array = NOTHING
   /** Bytes of the body that have come. */
   #length = 0
@@ -87,6 +91,11 @@ export class PlainMiss implements ResponseTaker, Call {
     this.#taker = taker
     this.#components = components
     this.#requestTime = components.clock.wall()
+  }
+
+  /** The name of the rule that it falls under. */
+  get rule(): string {
+    return this.#policy.rule
   }
 
   /** @throws Fault when the request must not be made. */
@@ -135,9 +144,8 @@ export class PlainMiss implements ResponseTaker, Call {
     const start = this.#length
     this.#length += lent.length
     this.#body.set(lent, start)
-    const bytes = this.#body.subarray(start, this.#length)
-    this.#pushed?.push(bytes)
-    if (!this.#isLeft) this.#taker.onData(bytes)
+    this.#pushed?.push(this.#body.subarray(start, this.#length))
+    if (!this.#isLeft) this.#taker.onData(lent)
   }
 
   onEnd(): void {
@@ -191,7 +199,8 @@ export class PlainMiss implements ResponseTaker, Call {
     const { selecting, isShareable: shareable } = admission
     this.#head = { uri, selecting, status, fields: admission.fields, ...times, source: 'internet', shareable }
     this.#storedBefore = storedFor(store, uri)
-    this.#body = Buffer.allocUnsafeSlow(size)
+    this.#memory = this.#components.memory.take(size)
+    this.#body = this.#memory.subarray(0, size)
     this.#state = 'receiving'
     const said = { reason: 'uri-miss', status, isStored: true, isCollapsed: false } as const
     const answered = wholeFields({ status, size, fields: endToEndFields(fields) })
@@ -278,6 +287,7 @@ export class PlainMiss implements ResponseTaker, Call {
     } catch (error) {
       log('a copy could not be kept', { uri: this.request.uri, reason: describe(error) })
     }
+    this.#components.memory.give(this.#memory)
     ended(this.#report)
     this.#end()
   }

@@ -6,38 +6,38 @@ import type { PlainMiss } from './plain-miss.ts'
 import type { ResourceRequest } from './resource.ts'
 
 export class PlainMisses {
-  readonly #running = new Map<string, PlainMiss>()
+  /** One at most for each URI: whatever else is asked for it takes the path of a resource. */
+  readonly #running = new Map<TargetUri, PlainMiss>()
 
   add(miss: PlainMiss): void {
-    this.#running.set(keyOfRequest(miss.request), miss)
+    this.#running.set(miss.request.uri, miss)
   }
 
   delete(miss: PlainMiss): void {
-    const key = keyOfRequest(miss.request)
-    if (this.#running.get(key) === miss) this.#running.delete(key)
+    const { uri } = miss.request
+    if (this.#running.get(uri) === miss) this.#running.delete(uri)
   }
 
-  /** Whether one is under way for the same. */
-  has(request: Pick<ResourceRequest, 'uri' | 'forwarded'>): boolean {
-    return this.#running.size > 0 && this.#running.has(keyOfRequest(request))
+  has(uri: TargetUri): boolean {
+    return this.#running.has(uri)
   }
 
   /** Resolves when the request can find what comes, in the store or among the retrievals; `undefined`: nothing comes. */
   join(request: Pick<ResourceRequest, 'uri' | 'forwarded'>, received: Fields): Promise<void> | undefined {
     if (this.#running.size === 0 || isPersonal(received)) return undefined
-    return this.#running.get(keyOfRequest(request))?.join()
+    const miss = this.#running.get(request.uri)
+    return miss !== undefined && isSame(miss.request, request) ? miss.join() : undefined
   }
 
   /** What comes for this URI is for those that wait for it already, and nobody else. */
   outdate(uri: TargetUri): void {
-    for (const [key, miss] of this.#running) {
-      if (miss.request.uri !== uri) continue
-      miss.outdate()
-      this.#running.delete(key)
-    }
+    this.#running.get(uri)?.outdate()
+    this.#running.delete(uri)
   }
 }
 
-function keyOfRequest({ uri, forwarded }: Pick<ResourceRequest, 'uri' | 'forwarded'>): string {
-  return keyOf({ uri, fields: forwarded })
+type Asked = Pick<ResourceRequest, 'uri' | 'forwarded'>
+
+function isSame(one: Asked, other: Asked): boolean {
+  return keyOf({ uri: one.uri, fields: one.forwarded }) === keyOf({ uri: other.uri, fields: other.forwarded })
 }

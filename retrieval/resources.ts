@@ -8,6 +8,7 @@
  */
 import type { CallingUpstream, Upstream } from '../core/upstream.ts'
 import { HotResponses, isOrdinary, type HotHit, type HotRequest } from './hot-responses.ts'
+import { LentMemory } from './lent-memory.ts'
 import { PlainMiss, type MissRequest, type MissTaker } from './plain-miss.ts'
 import { RequestPath, type PathComponents } from './request-path.ts'
 import type { Resource, ResourceRequest } from './resource.ts'
@@ -42,6 +43,7 @@ export function resources(components: ResourcesComponents): Resources {
   const missComponents = {
     ...components,
     get,
+    memory: new LentMemory(),
     stored: retrievals.stored,
     ended: retrievals.ended,
     log: retrievals.log,
@@ -73,7 +75,7 @@ function isPlainMiss(
 ): boolean {
   const { method, uri, received, client } = request
   if (method !== 'GET' || !isOrdinary(received) || store.lookup(uri).length > 0) return false
-  if (retrievals.plain.has(request) || retrievals.isBusyWith(uri)) return false
+  if (retrievals.plain.has(uri) || retrievals.isBusyWith(uri)) return false
   if (store.partials(uri).length > 0 || retrievals.isPoisoned(uri)) return false
   return retryWatch.asksAgain(client, uri, clock.monotonic()) === undefined
 }

@@ -24,7 +24,7 @@ interface Template {
 
 const TTL = 'ttl=0'
 /** Bytes of a body that is copied behind its head: both fit the buffer that Node writes short texts from. */
-export const COPIED_BYTES = 14 * 1024
+const COPIED_BYTES = 14 * 1024
 /** Bytes of all templates. */
 const TEMPLATE_BYTES = 8 * 1024 * 1024
 

@@ -15,7 +15,6 @@ import type { Trace } from '../../retrieval/resource.ts'
 import { errorAnswer } from '../error-page.ts'
 import type { ExchangeLog } from '../exchange-log.ts'
 import { framingOf, sendAnswer } from './answer-writer.ts'
-import { COPIED_BYTES } from './hot-answers.ts'
 import { InterimResponses } from './interim-responses.ts'
 import { canBeSent, headText } from './message-head.ts'
 import { exchangeLog, PlainExchange, toldFields, type ExchangeParts } from './plain-exchange.ts'
@@ -101,15 +100,7 @@ export class MissExchange implements MissTaker {
     const head = this.#head
     this.#head = ''
     this.#bytes += bytes.length
-    if (!socket.writable) return
-    if (head === '') socket.write(bytes)
-    else if (bytes.length <= COPIED_BYTES) socket.write(head + latin1(bytes), 'latin1')
-    else {
-      socket.cork()
-      socket.write(head, 'latin1')
-      socket.write(bytes)
-      socket.uncork()
-    }
+    if (socket.writable) this.#parts.sending.send(socket, head, bytes)
   }
 
   readonly onEnd = (): void => {
@@ -170,7 +161,7 @@ export class MissExchange implements MissTaker {
 
   #end(fault?: Fault, broken?: Error): void {
     if (this.#isOver) return
-    const rule = this.#parts.resources.ruleOf(this.#request)
+    const rule = this.#miss?.rule ?? this.#parts.resources.ruleOf(this.#request)
     const status = fault?.code === 'ABORTED' ? 499 : this.#status
     const trace = this.#trace
     if (fault !== undefined || trace === undefined)
@@ -194,8 +185,4 @@ export class MissExchange implements MissTaker {
 
 function sendHead(exchange: MissExchange): void {
   exchange.sendHead()
-}
-
-function latin1({ buffer, byteOffset, length }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, length).toString('latin1')
 }

@@ -17,6 +17,7 @@ import { framingOf, sendAnswer } from './answer-writer.ts'
 import { InterimResponses } from './interim-responses.ts'
 import { headText } from './message-head.ts'
 import type { PlainRequest } from './plain-requests.ts'
+import type { SendMemory } from './send-memory.ts'
 
 export interface ExchangeParts {
   readonly clock: Clock
@@ -25,6 +26,7 @@ export interface ExchangeParts {
   readonly resources: Resources
   readonly log: (line: RequestLine) => void
   readonly buffers: BodyBuffers
+  readonly sending: SendMemory
 }
 
 /** Memory for pieces of bodies. */

@@ -10,6 +10,7 @@ import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
 import type { ResourceRequest } from '../../retrieval/resource.ts'
 import { checkFields, checkTarget, type CheckSettings, type ReceivedHead } from '../request-check.ts'
 import { viaLine } from '../via.ts'
+import { SeenBefore } from './seen-before.ts'
 import type { HeaderSection, PlainHead } from './request-reader.ts'
 
 /** A request that is to be proxied, as far as it does not depend on its connection's end. */
@@ -50,6 +51,7 @@ export class PlainRequests {
   readonly #settings: PlainRequestSettings
   readonly #askings = new WeakMap<HeaderSection, Asking>()
   /** By this node's address on the connection: which authorities are its own depends on it. */
+  readonly #seen = new SeenBefore()
   readonly #targets = new Map<string, LRUCache<string, Target>>()
 
   constructor(settings: PlainRequestSettings) {
@@ -96,10 +98,10 @@ export class PlainRequests {
     if (decision.kind !== 'proxy') return undefined
     const url = decision.target
     const uri = parseTargetUri(url.href) ?? (url.href as TargetUri)
-    // A slice of a string keeps the whole of it in memory, so what is kept is a copy.
+    // A slice of a string keeps the whole of it in memory, so what may be kept is a copy.
     const copy = Buffer.from(target, 'latin1').toString('latin1')
     const found = { url, uri, shownUrl: withoutSecrets(copy) }
-    this.#targetsAt(socket).set(copy, found)
+    if (this.#seen.again(target)) this.#targetsAt(socket).set(copy, found)
     return found
   }
 
