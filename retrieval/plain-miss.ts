@@ -11,7 +11,7 @@
 import type { Clock, EpochMs } from '../core/clock.ts'
 import { deferred } from '../core/deferred.ts'
 import { describe, Fault } from '../core/fault.ts'
-import { endToEndFields, type Fields } from '../core/fields.ts'
+import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { PushedBody } from '../core/pushed-body.ts'
 import type { Reservation, ResponseHead, Store, StoredResponse } from '../core/store.ts'
@@ -22,7 +22,7 @@ import type {
   ResponseTaker,
   UpstreamResponse,
 } from '../core/upstream.ts'
-import { admit } from './admission.ts'
+import { admitOrdinary } from './admission.ts'
 import { Begun } from './begun.ts'
 import type { LentMemory } from './lent-memory.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
@@ -193,7 +193,7 @@ export class PlainMiss implements ResponseTaker, Call {
     if (size === undefined) return false
     const times = { requestTime: this.#requestTime, responseTime: clock.wall() }
     const asked = { target, fields: forwarded, policy: this.#policy, isNameable: false }
-    const admission = admit(asked, { status, fields, ...times })
+    const admission = admitOrdinary(asked, { status, fields, ...times })
     this.#room = admission.kind === 'admitted' ? store.reserve(size) : undefined
     if (admission.kind !== 'admitted' || this.#room === undefined) return false
     const { selecting, isShareable: shareable } = admission
@@ -203,7 +203,7 @@ export class PlainMiss implements ResponseTaker, Call {
     this.#body = this.#memory.subarray(0, size)
     this.#state = 'receiving'
     const said = { reason: 'uri-miss', status, isStored: true, isCollapsed: false } as const
-    const answered = wholeFields({ status, size, fields: endToEndFields(fields) })
+    const answered = wholeFields({ status, size, fields: endToEndFieldsOnce(fields) })
     this.#taker.onAnswer({ status, fields: answered }, fetchedTrace(said, uri, selecting, this.#report))
     return true
   }

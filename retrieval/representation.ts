@@ -152,5 +152,6 @@ function ranged(fields: Fields): Fields {
 }
 
 function sized(fields: Fields, bytes: number): Fields {
+  if (fieldValue(fields, 'content-length') === String(bytes)) return fields
   return withField(fields, 'Content-Length', String(bytes))
 }

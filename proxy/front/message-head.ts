@@ -27,8 +27,13 @@ const KEEP_ALIVE = 'Connection: keep-alive\r\nKeep-Alive: timeout=60\r\n'
 const CLOSE = 'Connection: close\r\n'
 
 /** The whole head. @throws TypeError unless it `canBeSent`. */
-export function headText(head: Head, { framing, keepsAlive, date }: HeadEnd): string {
+export function headText(head: Head, end: HeadEnd): string {
   if (!canBeSent(head)) throw new TypeError('a response whose head cannot be sent')
+  return writtenHead(head, end)
+}
+
+/** The whole of a head that can be sent. */
+export function writtenHead(head: Head, { framing, keepsAlive, date }: HeadEnd): string {
   const dateLine = hasField(head.fields, 'date') ? '' : `Date: ${date()}\r\n`
   return `${statusAndFields(head)}${dateLine}${connectionLines(keepsAlive)}${framingLine(head, framing)}\r\n`
 }

@@ -16,7 +16,7 @@ import { errorAnswer } from '../error-page.ts'
 import type { ExchangeLog } from '../exchange-log.ts'
 import { framingOf, sendAnswer } from './answer-writer.ts'
 import { InterimResponses } from './interim-responses.ts'
-import { canBeSent, headText } from './message-head.ts'
+import { headText, writtenHead } from './message-head.ts'
 import { exchangeLog, PlainExchange, toldFields, type ExchangeParts } from './plain-exchange.ts'
 import type { PlainRequest } from './plain-requests.ts'
 
@@ -89,9 +89,9 @@ export class MissExchange implements MissTaker {
     this.#log.firstByte()
     this.#trace = trace
     this.#status = status
-    if (!canBeSent({ status, fields })) return this.#cut()
     const date = () => formatHttpDate(clock.wall())
-    this.#head = headText({ status, fields }, { framing: 'length', keepsAlive: this.keepsAlive, date })
+    // What the strict reader has read can be sent.
+    this.#head = writtenHead({ status, fields }, { framing: 'length', keepsAlive: this.keepsAlive, date })
     nextTick(sendHead, this)
   }
 
@@ -141,8 +141,8 @@ export class MissExchange implements MissTaker {
   }
 
   async #sendFault(fault: Fault): Promise<void> {
-    const { url, accept } = this.#request
-    const { body, ...head } = errorAnswer(fault, url, accept)
+    const { target, accept } = this.#request
+    const { body, ...head } = errorAnswer(fault, target, accept)
     const answer = { ...head, body: bodyOf(body) }
     const framing = framingOf(answer, 'GET')
     this.#interim?.end()
@@ -154,9 +154,9 @@ export class MissExchange implements MissTaker {
   }
 
   /** An end that is missing shows that the part is not the whole (RFC 9112 8). */
-  #cut(fault?: Fault): void {
+  #cut(fault: Fault): void {
     this.#socket.destroy()
-    this.#end(undefined, fault ?? new TypeError('a response whose head cannot be sent'))
+    this.#end(undefined, fault)
   }
 
   #end(fault?: Fault, broken?: Error): void {

@@ -102,8 +102,8 @@ export class PlainExchange {
   }
 
   async #sendFault(fault: Fault): Promise<Answer> {
-    const { url, accept } = this.#request
-    const { body, ...head } = errorAnswer(fault, url, accept)
+    const { target, accept } = this.#request
+    const { body, ...head } = errorAnswer(fault, target, accept)
     const answer = { ...head, body: bodyOf(body) }
     await this.#sendAnswer(answer)
     return answer
