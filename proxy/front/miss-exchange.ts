@@ -6,14 +6,14 @@
 import type { Socket } from 'node:net'
 import { nextTick } from 'node:process'
 import { bodyOf } from '../../core/answer.ts'
-import { Fault } from '../../core/fault.ts'
+import { Fault, FAULTS } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
 import { formatHttpDate } from '../../cache/semantics/http-date.ts'
 import type { Begun } from '../../retrieval/begun.ts'
 import type { MissTaker, PlainMiss } from '../../retrieval/plain-miss.ts'
 import type { Trace } from '../../retrieval/resource.ts'
 import { errorAnswer } from '../error-page.ts'
-import type { ExchangeLog } from '../exchange-log.ts'
+import type { ExchangeEnd, ExchangeLog } from '../exchange-log.ts'
 import { framingOf, sendAnswer } from './answer-writer.ts'
 import { InterimResponses } from './interim-responses.ts'
 import { headText, writtenHead } from './message-head.ts'
@@ -70,8 +70,8 @@ export class MissExchange implements MissTaker {
   abort(): void {
     if (this.#path !== undefined) return this.#path.abort()
     this.#miss?.leave()
-    if (this.#trace === undefined) this.#end(new Fault('ABORTED', 'the user agent left'))
-    else this.#end()
+    if (this.#trace === undefined) this.#end({ fault: new Fault('ABORTED', 'the user agent left') })
+    else this.#end({ written: { kind: 'aborted', bytes: this.#bytes } })
   }
 
   // What the origin server sends (MissTaker).
@@ -105,7 +105,8 @@ export class MissExchange implements MissTaker {
 
   readonly onEnd = (): void => {
     this.sendHead()
-    this.#end()
+    const kind = this.#socket.writable ? 'complete' : 'aborted'
+    this.#end({ written: { kind, bytes: this.#bytes } })
   }
 
   readonly onFailure = (fault: Fault): void => {
@@ -150,30 +151,22 @@ export class MissExchange implements MissTaker {
     const date = () => formatHttpDate(this.#parts.clock.wall())
     const text = headText(answer, { framing, keepsAlive: this.keepsAlive, date })
     await sendAnswer(this.#socket, text, answer, framing, () => {})
-    this.#end(fault)
+    this.#end({ fault })
   }
 
   /** An end that is missing shows that the part is not the whole (RFC 9112 8). */
   #cut(fault: Fault): void {
     this.#socket.destroy()
-    this.#end(undefined, fault)
+    this.#end({ written: { kind: 'broken', bytes: this.#bytes, error: fault } })
   }
 
-  #end(fault?: Fault, broken?: Error): void {
+  #end(how: Pick<ExchangeEnd, 'fault' | 'written'>): void {
     if (this.#isOver) return
     const rule = this.#miss?.rule ?? this.#parts.resources.ruleOf(this.#request)
-    const status = fault?.code === 'ABORTED' ? 499 : this.#status
+    const status = how.fault?.code === 'ABORTED' ? FAULTS.ABORTED.status : this.#status
     const trace = this.#trace
-    if (fault !== undefined || trace === undefined)
-      this.#log.end({ way: 'resource', status, rule, ...(fault === undefined ? {} : { fault }) })
-    else this.#log.end({ way: 'resource', status, rule, trace, written: this.#written(broken) })
+    this.#log.end({ way: 'resource', status, rule, ...(trace === undefined ? {} : { trace }), ...how })
     this.#over()
-  }
-
-  #written(error?: Error) {
-    const bytes = this.#bytes
-    if (error !== undefined) return { kind: 'broken', bytes, error } as const
-    return { kind: this.#socket.writable ? 'complete' : 'aborted', bytes } as const
   }
 
   #over(): void {
