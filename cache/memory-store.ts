@@ -50,7 +50,7 @@ export class MemoryBodies implements Bodies {
   }
 
   reserve(): ReservedBytes {
-    const keep = async (name: Sha256, bytes: Uint8Array) => void this.#bodies.set(name, bytes.slice())
+    const keep = async (name: Sha256, bytes: Uint8Array) => void this.#bodies.set(name, new Uint8Array(bytes))
     return { keep, giveBack: () => {} }
   }
 

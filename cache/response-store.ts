@@ -163,8 +163,9 @@ export class ResponseStore implements Store {
   reserve(size: number): Reservation | undefined {
     const room = this.#room.openNow(size)
     const bytes = room && this.#bodies.reserve(size)
-    if (room === undefined || bytes === undefined) return void room?.close()
-    return new ReservedBody(room, bytes, this.#storeWhole)
+    if (room !== undefined && bytes !== undefined) return new ReservedBody(room, bytes, this.#storeWhole)
+    room?.close()
+    return undefined
   }
 
   partials(uri?: TargetUri): readonly PartialAtRest[] {

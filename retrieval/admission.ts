@@ -70,6 +70,8 @@ function deciding(fields: Fields, stores: boolean): string | undefined {
       case 'vary':
         return undefined
       case 'cache-control':
+        // What it may name differs from response to response.
+        if (/private/i.test(value)) return undefined
         key += `\n${value}`
         break
       case 'set-cookie':

@@ -29,7 +29,8 @@ import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { contentLength } from './peer-source.ts'
 import { wholeFields } from './representation.ts'
 import { fetchedTrace, type Resource, type ResourceRequest, type Trace } from './resource.ts'
-import { newReport, type RetrievalReport } from './source.ts'
+import type { Retrievals } from './retrievals.ts'
+import { newReport } from './source.ts'
 
 /** The application that asked. */
 export interface MissTaker {
@@ -51,13 +52,9 @@ export interface MissComponents {
   readonly store: Pick<Store, 'lookup' | 'remove' | 'reserve'>
   /** The path of a resource. */
   readonly get: (request: ResourceRequest) => Promise<Resource>
-  readonly stored: (response: StoredResponse) => void
-  readonly ended: (report: RetrievalReport) => void
-  readonly log: (message: string, detail: Record<string, unknown>) => void
+  readonly retrievals: Pick<Retrievals, 'ended' | 'log' | 'plain' | 'stored'>
   /** Memory for bodies. */
   readonly memory: LentMemory
-  /** Nobody can join it any more. */
-  readonly over: (miss: PlainMiss) => void
 }
 
 type State = 'asking' | 'receiving' | 'storing' | 'passed' | 'shared' | 'continued' | 'over'
@@ -164,7 +161,7 @@ export class PlainMiss implements ResponseTaker, Call {
     if (state === 'receiving' || state === 'shared') return void (this.#state = 'continued')
     this.#end()
     if (state !== 'asking') return
-    this.#components.ended(this.#report)
+    this.#components.retrievals.ended(this.#report)
     if (!this.#isLeft) this.#taker.onFailure(fault)
   }
 
@@ -212,7 +209,7 @@ export class PlainMiss implements ResponseTaker, Call {
   #pass(response: Omit<UpstreamResponse, 'body'>): void {
     const begun = this.#beginPath(response)
     this.#state = 'passed'
-    this.#components.over(this)
+    this.#components.retrievals.plain.delete(this)
     if (this.#isLeft) this.#inBackground(begun)
     else this.#taker.onPath(begun)
     this.#waiting?.resolve()
@@ -223,7 +220,7 @@ export class PlainMiss implements ResponseTaker, Call {
     if (this.#response === undefined) return
     const begun = this.#beginPath(this.#response)
     this.#state = 'shared'
-    this.#components.over(this)
+    this.#components.retrievals.plain.delete(this)
     this.#inBackground(begun)
     this.#waiting?.resolve()
   }
@@ -231,7 +228,7 @@ export class PlainMiss implements ResponseTaker, Call {
   /** Whoever waited goes on: it is stored now, or must be asked for again. */
   #end(): void {
     this.#state = 'over'
-    this.#components.over(this)
+    this.#components.retrievals.plain.delete(this)
     this.#waiting?.resolve()
   }
 
@@ -278,17 +275,17 @@ export class PlainMiss implements ResponseTaker, Call {
   }
 
   async #store(): Promise<void> {
-    const { store, stored, ended, log } = this.#components
+    const { store, retrievals } = this.#components
     this.#state = 'storing'
     try {
       const response = await this.#keep()
       if (response !== undefined && this.#isOutdated) store.remove(response.uri)
-      else if (response !== undefined) stored(response)
+      else if (response !== undefined) retrievals.stored(response)
     } catch (error) {
-      log('a copy could not be kept', { uri: this.request.uri, reason: describe(error) })
+      retrievals.log('a copy could not be kept', { uri: this.request.uri, reason: describe(error) })
     }
     this.#components.memory.give(this.#memory)
-    ended(this.#report)
+    retrievals.ended(this.#report)
     this.#end()
   }
 

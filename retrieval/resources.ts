@@ -44,10 +44,6 @@ export function resources(components: ResourcesComponents): Resources {
     ...components,
     get,
     memory: new LentMemory(),
-    stored: retrievals.stored,
-    ended: retrievals.ended,
-    log: retrievals.log,
-    over: (miss: PlainMiss) => retrievals.plain.delete(miss),
   }
   return {
     get,

@@ -26,9 +26,9 @@ async function start(t: TestContext, options: FrontOptions = {}): Promise<[Front
   const front = await startFront(t, {
     miss({ target }, taker) {
       if (target.endsWith('/path')) return undefined
-      const missed: Missed = { target, taker, hasLeft: false }
-      misses.push(missed)
-      return { rule: 'rule', leave: () => (missed.hasLeft = true) } as unknown as PlainMiss
+      const asked: Missed = { target, taker, hasLeft: false }
+      misses.push(asked)
+      return { rule: 'rule', leave: () => (asked.hasLeft = true) } as unknown as PlainMiss
     },
     ...options,
   })
@@ -37,7 +37,7 @@ async function start(t: TestContext, options: FrontOptions = {}): Promise<[Front
 
 function answer({ taker }: Missed, size: number, fields: Fields = []): void {
   const all = [...DATED, ...fields, ['Content-Length', String(size)]] as const
-  taker.onAnswer({ status: 200, fields: all as Fields }, TRACE)
+  taker.onAnswer({ status: 200, fields: all }, TRACE)
 }
 
 function send({ taker }: Missed, text: string): void {
