@@ -10,6 +10,9 @@ import type { SiteSecret } from './membership.ts'
 /** Names that can be told back to their URLs, about 250 bytes each; one that is forgotten is not offered. */
 export const MAX_NAMES = 100_000
 
+/** A limit by size takes memory as it is needed; one by number takes all of it at once. */
+const NAMES = { maxSize: MAX_NAMES, sizeCalculation: () => 1 }
+
 export interface PrivateNames {
   /** What the LAN is told in the place of this URI: `site:EPOCH.KEYED-HASH`; the URI itself where there is no secret. */
   nameOf(uri: string): string
@@ -22,8 +25,8 @@ export interface PrivateNames {
 /** @param secret the one in force; `undefined`: there is no site. @param isClear whether questions name URLs all the same. */
 export function privateNames(secret: () => SiteSecret | undefined, isClear = false): PrivateNames {
   let inForce: SiteSecret | undefined
-  const uris = new LRUCache<string, string>({ max: MAX_NAMES })
-  const names = new LRUCache<string, string>({ max: MAX_NAMES })
+  const uris = new LRUCache<string, string>(NAMES)
+  const names = new LRUCache<string, string>(NAMES)
   /** A new secret makes all names new. */
   const current = () => {
     const now = secret()
