@@ -57,7 +57,7 @@ function headOf(
 ): ResponseHead | Flaw {
   const told = connectionFields(fields)
   if (told.flaw !== undefined) return { flaw: told.flaw }
-  if (told.isChunked && !isCurrent) return { flaw: 'Transfer-Encoding in HTTP/1.0' }
+  if (told.coding !== undefined && !isCurrent) return { flaw: 'Transfer-Encoding in HTTP/1.0' }
   const framing = framingOf(status, method, told)
   const mayLast = isCurrent ? !told.options.includes('close') : told.options.includes('keep-alive')
   // Some servers send content for HEAD all the same: it would be the next response.
@@ -69,7 +69,7 @@ function headOf(
 interface Told {
   readonly flaw?: string
   readonly length: number | undefined
-  readonly isChunked: boolean
+  readonly coding: string | undefined
   readonly options: readonly string[]
   readonly keepAliveSeconds: number | undefined
 }
@@ -77,7 +77,7 @@ interface Told {
 /** RFC 9112 6.1 to 6.3: two statements about the length are one too many, even when they agree. */
 function connectionFields(fields: Fields): Told {
   let length: number | undefined
-  let isChunked = false
+  let coding: string | undefined
   let options = NO_OPTIONS
   let keepAliveSeconds: number | undefined
   let flaw: string | undefined
@@ -89,8 +89,8 @@ function connectionFields(fields: Fields): Told {
         length = Number(value)
         break
       case 'transfer-encoding':
-        if (isChunked || value.toLowerCase() !== 'chunked') flaw = `Transfer-Encoding "${value}"`
-        isChunked = true
+        if (coding !== undefined || isNearlyChunked(value)) flaw = `Transfer-Encoding "${value}"`
+        coding = value.toLowerCase()
         break
       case 'connection':
         options = [...options, ...value.toLowerCase().split(/[\t ]*,[\t ]*/)]
@@ -100,9 +100,14 @@ function connectionFields(fields: Fields): Told {
         break
     }
   }
-  if (isChunked && length !== undefined) flaw = 'Transfer-Encoding together with Content-Length'
-  const told = { length, isChunked, options, keepAliveSeconds }
+  if (coding !== undefined && length !== undefined) flaw = 'Transfer-Encoding together with Content-Length'
+  const told = { length, coding, options, keepAliveSeconds }
   return flaw === undefined ? told : { ...told, flaw }
+}
+
+/** What somebody could take for chunked. Another coding's content ends with the connection. */
+function isNearlyChunked(value: string): boolean {
+  return /chunked/i.test(value) && value.toLowerCase() !== 'chunked'
 }
 
 function secondsIn(keepAlive: string): number | undefined {
@@ -116,9 +121,9 @@ const LENGTHS = new Set(
   ['content-length', 'transfer-encoding', 'connection', 'keep-alive'].map((name) => name.length),
 )
 
-function framingOf(status: number, method: string, { length, isChunked }: Told): Framing {
+function framingOf(status: number, method: string, { length, coding }: Told): Framing {
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NONE
-  if (isChunked) return CHUNKED
+  if (coding === 'chunked') return CHUNKED
   return length === undefined ? UNTIL_CLOSE : { kind: 'length', bytes: length }
 }
 

@@ -107,6 +107,11 @@ describe('a response', () => {
     }
   })
 
+  test('in another coding than chunked ends with its connection', () => {
+    const { body, end } = read([withLines('Transfer-Encoding: x')], { closes: true })
+    assert.deepEqual([body, end], ['ok', 'closed'])
+  })
+
   test('is not whole where its connection ends early', () => {
     for (const text of [
       '',
@@ -164,7 +169,8 @@ const FLAWS: readonly (readonly [name: string, text: string])[] = [
   ['a length and chunks', withLines('Content-Length: 2', 'Transfer-Encoding: chunked')],
   ['chunks and a length', withLines('Transfer-Encoding: chunked', 'Content-Length: 2')],
   ['chunked twice', withLines('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked')],
-  ['another coding', withLines('Transfer-Encoding: gzip')],
+  ['another coding and a length', withLines('Transfer-Encoding: gzip', 'Content-Length: 2')],
+  ['two codings', withLines('Transfer-Encoding: gzip', 'Transfer-Encoding: gzip')],
   ['another coding before chunked', withLines('Transfer-Encoding: gzip, chunked')],
   ['a coding that is nearly chunked', withLines('Transfer-Encoding: xchunked')],
   ['chunks in HTTP/1.0', CHUNKED.replace('1.1', '1.0')],
@@ -270,7 +276,14 @@ const odd = fc.string({ unit: octet, maxLength: 6 })
 const lines = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('ETag: "x"', 'X:', 'Age:\t1 ', 'Date: x', 'Trailer: X') },
   { weight: 2, arbitrary: fc.constantFrom('Content-Length: 2', 'Content-Length: 10', 'Content-Length: 0') },
-  { weight: 3, arbitrary: fc.constantFrom('Transfer-Encoding: chunked', 'transfer-encoding:CHUNKED') },
+  {
+    weight: 3,
+    arbitrary: fc.constantFrom(
+      'Transfer-Encoding: chunked',
+      'transfer-encoding:CHUNKED',
+      'Transfer-Encoding: x',
+    ),
+  },
   {
     weight: 1,
     arbitrary: fc.constantFrom('Connection: close', 'Connection: keep-alive', 'Connection: a, b'),
