@@ -8,6 +8,8 @@ import { EXIT } from './exit.ts'
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./start.ts')).start,
   status: async () => (await import('./status.ts')).status,
+  providers: async () => (await import('./providers.ts')).providers,
+  elect: async () => (await import('./providers.ts')).elect,
   'cache ls': async () => (await import('./cache-ls.ts')).cacheLs,
   'cache purge': async () => (await import('./cache-purge.ts')).cachePurge,
   'cache verify': async () => (await import('./cache-verify.ts')).cacheVerify,

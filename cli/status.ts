@@ -8,6 +8,7 @@ import type { PeeringStatus, Status, TransferStatus } from '../service/status.ts
 import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
+import { functionText } from './providers.ts'
 
 const OPTIONS = { ...CONFIG_OPTION, ...JSON_OPTION } as const
 
@@ -25,7 +26,7 @@ async function run(args: readonly string[]): Promise<number> {
 }
 
 export function statusText(answer: Status): string {
-  const { cache, totals, transfers, shunned, updates } = answer
+  const { cache, totals, transfers, shunned, updates, functions } = answer
   const { peer, internet } = totals.receivedBytes
   const fromPeers = peer + totals.receivedBytes['in-progress']
   const requests = Object.entries(totals.requests).map(([how, count]) => `${count} ${how}`)
@@ -39,6 +40,7 @@ export function statusText(answer: Status): string {
     `sent       ${formatBytes(totals.uploadedBytes)} to peers in ${totals.uploads} transfers`,
     ...transfers.map((transfer) => transferLine(transfer)),
     ...updates.map((product) => updateLine(product)),
+    ...functions.map((each) => `function   ${functionText(each).trimEnd()}`),
     ...shunned.map(({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
   ]
   return `${lines.join('\n')}\n`

@@ -59,8 +59,12 @@ export async function writeAnswer(
 function cut(response: ServerResponse): void {
   const endsByClosing =
     response.headersSent && !response.hasHeader('content-length') && !response.chunkedEncoding
-  if (endsByClosing) response.socket?.resetAndDestroy()
-  else response.destroy()
+  try {
+    if (endsByClosing) response.socket?.resetAndDestroy()
+  } catch {
+    // A Unix socket knows no reset; its clients know HTTP/1.1.
+  }
+  response.destroy()
 }
 
 function drained(response: ServerResponse, stallMs: number | undefined): Promise<void> {

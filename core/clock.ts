@@ -34,6 +34,15 @@ export const systemClock: Clock = {
   },
 }
 
+/** The longest that a timer of Node can wait, in ms. */
+const LONG_MS = 2 ** 31 - 1
+
+/** Keeps the process alive, which timers of the clock do not. @returns what ends that. */
+export function keepProcess(): () => void {
+  const timer = setInterval(() => {}, LONG_MS)
+  return () => clearInterval(timer)
+}
+
 /** Waits `delayMs` on `clock`; ends early, without an error, when `signal` aborts. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -1,6 +1,7 @@
 /** Target URIs (RFC 9110 7.1) in one spelling, so that every node names the same resource the same way. */
+import { isContentName } from './content-name.ts'
 
-/** An absolute `http:` or `https:` URI, normalized (RFC 3986 6.2.2), without userinfo and fragment. */
+/** An absolute `http:` or `https:` URI, normalized (RFC 3986 6.2.2), without userinfo and fragment; or the name of content. */
 export type TargetUri = string & { readonly brand: 'TargetUri' }
 
 const UNRESERVED = /[A-Za-z0-9\-._~]/
@@ -8,9 +9,10 @@ const UNRESERVED = /[A-Za-z0-9\-._~]/
 /**
  * Normalizes an absolute URI: scheme and host in lower case, default port and fragment dropped, dot segments
  * removed, percent-encoded octets in upper case and unreserved ones decoded (apt writes `%2b`, others `+` stays).
- * @returns `undefined` for anything that is not `http:` or `https:`, and for a URI that carries userinfo.
+ * @returns `undefined` for anything that is not `http:`, `https:` or a content name, and for a URI that carries userinfo.
  */
 export function parseTargetUri(text: string): TargetUri | undefined {
+  if (isContentName(text)) return text as TargetUri
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined
   const url = new URL(text)
   if (url.username !== '' || url.password !== '' || url.hostname === '') return undefined

@@ -1,9 +1,23 @@
 /** The questions of this node that are open, and which of them a packet belongs to (docs/protocol.md, "nonces"). */
-import type { Inquiry } from './inquiry.ts'
+import type { Address } from '../core/transport.ts'
+import type { PeerDownload, PeerOffer } from './inquiry.ts'
 import type { RequestId, RequestPacket, ServicePacket } from './packets.ts'
 
+/** Who has asked, and what is told of the answers. */
+export interface Hearing {
+  /** How long after the end of its wait it is now, in ms; 0 while it waits still. */
+  lateMs(): number
+  heardResponse(holder: PeerOffer): void
+  heardDownloading(downloader: PeerDownload): void
+  /** @param holder where the copy is, when the packet says it. */
+  heardComplete(peer: Address, holder: PeerOffer | undefined): void
+  heardFailed(peer: Address): void
+  /** Nobody waits any more. */
+  abandon(): void
+}
+
 interface AskedQuestion {
-  readonly inquiry: Inquiry
+  readonly inquiry: Hearing
   readonly packet: RequestPacket
 }
 
@@ -17,7 +31,7 @@ export class AskedQuestions {
   }
 
   /** Several may be open for one resource at a time. */
-  add(packet: RequestPacket, inquiry: Inquiry): void {
+  add(packet: RequestPacket, inquiry: Hearing): void {
     const asked = { inquiry, packet }
     this.#byId.set(packet.id, asked)
     const others = this.#byResource.get(packet.href) ?? []
@@ -34,7 +48,7 @@ export class AskedQuestions {
     if (same.size === 0) this.#byResource.delete(href)
   }
 
-  all(): Inquiry[] {
+  all(): Hearing[] {
     return Array.from(this.#byId.values(), ({ inquiry }) => inquiry)
   }
 
@@ -42,7 +56,7 @@ export class AskedQuestions {
    * The question that an "I have" answers: by its number, and by the nonce unless the sender is a node of the patents,
    * which knows none. `undefined`: none that is open.
    */
-  answeredBy({ id, node, nonce }: Extract<ServicePacket, { type: 'response' }>): Inquiry | undefined {
+  answeredBy({ id, node, nonce }: Extract<ServicePacket, { type: 'response' }>): Hearing | undefined {
     const asked = this.#byId.get(id)
     const isPlain = node === undefined && nonce === undefined
     return isPlain || nonce === asked?.packet.nonce ? asked?.inquiry : undefined
@@ -55,7 +69,7 @@ export class AskedQuestions {
   concerning(packet: {
     readonly resource: string
     readonly nonce: string | undefined
-  }): Inquiry[] | undefined {
+  }): Hearing[] | undefined {
     const asked = [...(this.#byResource.get(packet.resource) ?? [])]
     if (packet.nonce === undefined) return asked.map(({ inquiry }) => inquiry)
     const answered = asked.find(({ packet: { nonce } }) => nonce === packet.nonce)

@@ -13,7 +13,7 @@ import type { Address } from '../core/transport.ts'
 import {
   answerPeer,
   HEALTH,
-  SITE_PATHS,
+  isDocument,
   SUMMARY_PATH,
   type FileRequest,
   type SharedFiles,
@@ -148,7 +148,7 @@ export class FileServer {
     const peer = socket.remoteAddress ?? ''
     try {
       const answer = answerPeer(this.#files, requestOf(request, response), authoritiesOf(socket))
-      const isFile = url !== HEALTH && url !== SUMMARY_PATH && !url.startsWith(SITE_PATHS)
+      const isFile = url !== HEALTH && url !== SUMMARY_PATH && !isDocument(url)
       const isUpload = answer.body !== undefined && answer.status < 300 && isFile
       if (isUpload) this.#uploads++
       const { bytes } = await writeAnswer(response, answer)

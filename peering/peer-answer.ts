@@ -34,7 +34,7 @@ export interface SharedFiles {
   open(alias: LocalAlias): SharedFile | undefined
   /** What is held here, in a few bytes, and where that stands; absent: nothing is told. */
   summary?(): { readonly standing: Edition; readonly bytes: Uint8Array } | undefined
-  /** A small text of the site's, below `/site/`: what it says is signed. */
+  /** A small text: of the site's, below `/site/`, or `/functions`; what it says is signed. */
   document?(path: string): string | undefined
 }
 
@@ -56,6 +56,14 @@ export const SUMMARY_PATH = '/summary'
 /** What a site's members tell each other. */
 export const SITE_PATHS = '/site/'
 
+/** Who performs which function (providers/document.ts). */
+export const FUNCTIONS_PATH = '/functions'
+
+/** Texts that are served beside files. */
+export function isDocument(target: string): boolean {
+  return target.startsWith(SITE_PATHS) || target === FUNCTIONS_PATH
+}
+
 /** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
 export const PEER_FIELD = 'Ihave-Node'
 
@@ -72,8 +80,7 @@ export function answerPeer(files: SharedFiles, request: FileRequest, authorities
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD']])
   if (target === HEALTH) return plain(200, 'ok', [], method)
   if (target === SUMMARY_PATH && hasField(fields, PEER_FIELD)) return summaryAnswer(files, method)
-  if (target.startsWith(SITE_PATHS) && hasField(fields, PEER_FIELD))
-    return documentAnswer(files, target, method)
+  if (isDocument(target) && hasField(fields, PEER_FIELD)) return documentAnswer(files, target, method)
   const alias = /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
   const file = alias === undefined ? undefined : files.open(alias)
   return file

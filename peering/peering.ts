@@ -10,7 +10,7 @@ import type { Address, Datagram, Transport } from '../core/transport.ts'
 import { Advertising } from './advertising.ts'
 import { AnnouncedDownloads, type AnnouncedDownload } from './announced-downloads.ts'
 import { Answers } from './answers.ts'
-import { AskedQuestions } from './asked-questions.ts'
+import { AskedQuestions, type Hearing } from './asked-questions.ts'
 import { decode, encode, padded, type Decoded } from './codec.ts'
 import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
@@ -18,6 +18,7 @@ import type { DownloadProgress, LocalCopies } from './local-copies.ts'
 import { MemberWords } from './member-words.ts'
 import { noSeal, type OpenedDatagram, type PacketSeal, type Signer } from './packet-seal.ts'
 import { PacketSender, type Counters } from './packet-sender.ts'
+import { SCHEMAS } from './packet-schema.ts'
 import { MAX_PADDED_BYTES, MIN_REQUEST_BYTES } from './packets.ts'
 import type {
   ApplicationPacket,
@@ -36,6 +37,7 @@ import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-t
 import { Presence } from './presence.ts'
 import { Rivals } from './rivals.ts'
 import { resourceKey, type ResourceKey } from './summary.ts'
+import { SURVEY, SURVEY_NAME, Survey, type Found } from './survey.ts'
 
 export type { AnnouncedDownload }
 
@@ -167,8 +169,8 @@ export class Peering {
     return this.#words.live(now).map(({ member, address }) => ({ member, address }))
   }
 
-  /** Sends a packet of another type than ours (R2.2), to everybody or to one. */
-  say(name: string, extras: Extras, to?: Address): void {
+  /** Sends a packet of another type than ours (R2.2), to everybody or to one. @returns `false`: it is too long, or none. */
+  say(name: string, extras: Extras, to?: Address): boolean {
     const { node } = this.#settings
     const packet: ApplicationPacket = {
       type: 'application',
@@ -178,8 +180,10 @@ export class Peering {
       nonce: undefined,
       extras,
     }
+    if (encode(packet) === undefined) return false
     if (to === undefined) this.#sender.broadcast(packet)
     else this.#sender.send(to, packet)
+    return true
   }
 
   /** What this node says of itself has changed. @param reply whether the others are to say the same of themselves. */
@@ -200,9 +204,10 @@ export class Peering {
   /**
    * Asks the LAN for `resource` (a URL or URI) and runs the owner through FIG. 4B. A node that may not ask, and a
    * resource too long for a packet, go straight to the Internet. Collapsing requests into one is the owner's (R4.6).
+   * @param isListed whether everybody who has it says so in its summary.
    */
-  inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner): Inquiry {
-    const timing = this.#timingFor(resource)
+  inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner, isListed = true): Inquiry {
+    const timing = isListed ? this.#timingFor(resource) : this.timing()
     const packet = this.#settings.ask ? this.#question(resource, timing) : undefined
     const sender = packet === undefined ? UNASKED : this.#sendingFor(packet)
     const inquiry = new Inquiry(
@@ -217,6 +222,29 @@ export class Peering {
     const rivals = (askedAt: Monotonic) => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
     inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
     return inquiry
+  }
+
+  /**
+   * Asks the LAN who has `resource`, and gets nothing.
+   * @param waitMs how long to listen; absent: as long as any question waits now.
+   * @returns `undefined` when it cannot be asked: the node may not, or the name is too long for a packet.
+   */
+  survey(
+    resource: string,
+    hearing: { readonly onFound: (found: Found) => void; readonly onOver: () => void },
+    waitMs?: number,
+  ): Survey | undefined {
+    const timing = this.timing()
+    const packet = this.#settings.ask ? this.#question(resource, timing, SURVEY) : undefined
+    if (packet === undefined) return undefined
+    const over = () => {
+      this.#asked.remove(packet)
+      hearing.onOver()
+    }
+    const survey = new Survey(this.#components.clock, this.#sendingFor(packet), hearing.onFound, over)
+    this.#asked.add(packet, survey)
+    survey.start(waitMs ?? (timing ? timing.maxDelayMs + timing.transmissionMs : 0))
+    return survey
   }
 
   /**
@@ -244,13 +272,13 @@ export class Peering {
   }
 
   /** `undefined` when the resource is too long for a packet. */
-  #question(resource: string, timing: Timing | undefined): RequestPacket | undefined {
+  #question(resource: string, timing: Timing | undefined, extras: Extras = []): RequestPacket | undefined {
     const question: RequestPacket = {
       type: 'request',
       id: this.#newId(),
       node: this.#settings.node,
       nonce: this.#components.random.hex(16),
-      extras: [],
+      extras,
       href: resource,
       method: 'get',
       acceptProtocol: 'http',
@@ -264,10 +292,19 @@ export class Peering {
 
   #sendingFor(question: RequestPacket): InquirySender {
     const { id, node, nonce, href } = question
+    const end = { type: 'end-request', id, node, nonce, href, extras: [] } as const
     return {
       request: () => this.#sender.broadcast(question),
-      endRequest: () => this.#sender.broadcast({ type: 'end-request', id, node, nonce, href, extras: [] }),
+      endRequest: (downloader) => {
+        // Nobody's answer is left to be cancelled, unless somebody takes the patents' 2000 ms: then it is for one to know.
+        if (downloader === undefined || this.#hearsPlainNodes()) this.#sender.broadcast(end)
+        else this.#sender.send(downloader, end)
+      },
     }
+  }
+
+  #hearsPlainNodes(): boolean {
+    return this.livePeers().some(({ node }) => node === undefined)
   }
 
   #newId(): RequestId {
@@ -296,7 +333,7 @@ export class Peering {
     const signer = this.#signerOf(packet, opened, from)
     const refusal = this.#refusal(packet, from) ?? this.#forgery(packet, signer, datagram)
     if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
-    this.#sender.count(`heard: ${packet.type}`)
+    this.#sender.count(HEARD[packet.type])
     this.#noteFirstPeer()
     this.#presence.heard(from, packet, at, signer.kind === 'member')
     // A shunned peer is not believed; it is answered all the same.
@@ -362,9 +399,11 @@ export class Peering {
   }
 
   #heardRequest(packet: RequestPacket, from: Address, bytes: number, isSigned: boolean): void {
-    const { node, href } = packet
+    const { node, href, extras } = packet
     const isBelieved = node !== undefined && !this.#components.isShunned(from)
-    if (isBelieved) this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
+    const isSurvey = extras.some(([name]) => name === SURVEY_NAME)
+    if (isBelieved && !isSurvey)
+      this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
     this.#answers.request(packet, from, bytes, isSigned)
   }
 
@@ -409,7 +448,7 @@ export class Peering {
 
   #concerned(
     packet: { readonly resource: string; readonly nonce: string | undefined },
-    tell: (inquiry: Inquiry) => void,
+    tell: (inquiry: Hearing) => void,
   ): void {
     this.#known(this.#asked.concerning(packet))?.forEach(tell)
   }
@@ -420,6 +459,11 @@ export class Peering {
     return asked
   }
 }
+
+/** Counters, written once: every packet comes by here. */
+const HEARD = Object.fromEntries(Object.keys(SCHEMAS).map((type) => [type, `heard: ${type}`])) as Readonly<
+  Record<ServicePacket['type'], string>
+>
 
 const UNSIGNED = { kind: 'stranger', reason: 'unsigned' } as const
 /** Signed, but of no consequence here. */

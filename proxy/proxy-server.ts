@@ -42,7 +42,7 @@ export interface ProxySettings {
 
 export interface ProxyComponents extends CacheEffectsComponents {
   readonly clock: Clock
-  readonly resources: Resources
+  readonly resources: Omit<Resources, 'content'>
   readonly passThrough: PassThrough
   readonly tunnels: Tunnels
   readonly ownPages: OwnPages

@@ -2,6 +2,7 @@
  * The copy as it arrives: the bytes of one resource from whichever source is in use, in one growing copy, and what may
  * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
  */
+import { isContentName } from '../core/content-name.ts'
 import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
@@ -21,6 +22,7 @@ import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
+import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import type { Pace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
@@ -110,6 +112,11 @@ export class Arrival {
     return this.#copy
   }
 
+  /** Whether the name says what the bytes are: then no origin server is believed without a proof. */
+  get #isNamed(): boolean {
+    return isContentName(this.#request.uri)
+  }
+
   /** The fields that came with the first source. */
   get fields(): Fields {
     return this.#opened?.of.head.fields ?? this.#fields
@@ -157,7 +164,7 @@ export class Arrival {
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
   async take(attempt: Attempt, expectation: Expectation): Promise<ArrivalOutcome> {
     const isOriginAlone = attempt.source.kind === 'internet' && this.contributors.size === 0
-    if (isOriginAlone && !this.#isStreaming) return this.#takeFromOrigin(attempt.signal)
+    if (isOriginAlone && !this.#isStreaming && !this.#isNamed) return this.#takeFromOrigin(attempt.signal)
     if (!this.detach())
       throw new Fault('RESPONSE_INCOMPLETE', 'others have bytes of what the origin server began')
     const opened = await this.#open(attempt, expectation)
@@ -177,10 +184,10 @@ export class Arrival {
     return { kind: 'filled' }
   }
 
-  /** What came from peers is verified. @throws Fault VERIFICATION_FAILED; STORE_FAILED when it cannot be read. */
+  /** What came from peers is verified, and content that was asked for by its name. @throws Fault VERIFICATION_FAILED; STORE_FAILED when it cannot be read. */
   async verify(expectation: Expectation): Promise<void> {
     const copy = this.#copy
-    if (copy === undefined || this.contributors.size === 0) return
+    if (copy === undefined || (this.contributors.size === 0 && !this.#isNamed)) return
     const digest: GrowingCopy['digest'] = (algorithm) => copy.digest(algorithm)
     const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest }
     const verdict = await this.#components.verifier.verify(expectation, candidate)
@@ -380,7 +387,9 @@ export class Arrival {
     const { target, fields } = this.#request
     const known = this.contributors.size === 0 ? this.#fields : []
     const rest = { from, size: this.#copy?.size, fields: known }
-    const opened = await openRest(this.#components.origin, target, fields, rest, signal)
+    const { origin } = this.#components
+    const upstream = this.#isNamed ? followingRedirects(origin) : origin
+    const opened = await openRest(upstream, target, fields, rest, signal)
     if (from === 0) this.#forgetPeers(opened)
     return opened
   }
@@ -388,6 +397,10 @@ export class Arrival {
   /** Not a byte came from the peers that were to send it: the origin server's word alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
     this.contributors.clear()
+    if (this.#isNamed) {
+      this.#fields = fields
+      this.#responseTime = this.#components.clock.wall()
+    }
     this.#admission = admit(this.#request, { ...this.response, fields })
   }
 
@@ -418,7 +431,7 @@ export class Arrival {
     const filling: Filling = {
       heldBytes: copy.heldUntil(0),
       size: copy.size,
-      hasPeerBytes: this.contributors.size > 0 || source.kind !== 'internet',
+      mustBeProved: this.contributors.size > 0 || source.kind !== 'internet' || this.#isNamed,
       isGrowing: source.kind === 'in-progress',
       isStreaming: this.#isStreaming,
       expectation,

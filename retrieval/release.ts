@@ -1,4 +1,4 @@
-/** When bytes that came from peers are released to an application (V§2), as a pure decision. */
+/** When bytes that must be proved are released to an application (V§2), as a pure decision. */
 import type { Expectation } from '../core/verifier.ts'
 
 /** The last block of a copy from a peer is held back until the digest matches: a bad file can begin, never end. */
@@ -15,8 +15,11 @@ export interface Filling {
   readonly heldBytes: number
   /** Bytes in all; `undefined` when nobody knows. */
   readonly size: number | undefined
-  /** Whether any byte came from a peer; what came from the origin server alone is released at once. */
-  readonly hasPeerBytes: boolean
+  /**
+   * Whether any byte came from a peer, or the content was asked for by its name; what else comes from the origin server alone
+   * is released at once.
+   */
+  readonly mustBeProved: boolean
   /** Whether the peer's copy is itself still growing. */
   readonly isGrowing: boolean
   /** Whether applications were answered already: a stream that has begun goes on, whichever source continues it. */
@@ -30,14 +33,14 @@ export interface Filling {
 
 /** Bytes below this offset may go to applications before the whole is verified. */
 export function releasedBytes(filling: Filling): number {
-  if (!filling.hasPeerBytes || filling.expectation.kind === 'updater') return filling.heldBytes
+  if (!filling.mustBeProved || filling.expectation.kind === 'updater') return filling.heldBytes
   if (filling.size === undefined || isVerifiedFirst(filling, filling.size)) return 0
   return Math.max(0, Math.min(filling.heldBytes, filling.size - HOLD_BACK_BYTES))
 }
 
 /** Whether the application may be answered now, before the body is verified. */
 export function mayAnswer(filling: Filling): boolean {
-  if (!filling.hasPeerBytes || filling.expectation.kind === 'updater') return true
+  if (!filling.mustBeProved || filling.expectation.kind === 'updater') return true
   return filling.size !== undefined && !isVerifiedFirst(filling, filling.size)
 }
 

@@ -7,6 +7,7 @@
  *            retrieval (joined by every request for the same): peers, running downloads, Internet ──► answer
  */
 import type { CallingUpstream, Upstream } from '../core/upstream.ts'
+import { content, type ContentRequest } from './content.ts'
 import { HotResponses, isOrdinary, type HotHit, type HotRequest } from './hot-responses.ts'
 import { LentMemory } from './lent-memory.ts'
 import { PlainMiss, type MissRequest, type MissTaker } from './plain-miss.ts'
@@ -21,6 +22,8 @@ export interface ResourcesComponents extends Omit<PathComponents, 'hot'> {
 export interface Resources {
   /** @throws Fault when there is no answer, for an error page. */
   get(request: ResourceRequest): Promise<Resource>
+  /** Content by its digest, wherever it lies. @throws Fault when it cannot be had. */
+  content(request: ContentRequest): Promise<Resource>
   /** The answer where nothing has to be asked, waited for or decided; `undefined`: ask `get`. */
   hot(request: HotRequest): HotHit | undefined
   /**
@@ -47,6 +50,7 @@ export function resources(components: ResourcesComponents): Resources {
   }
   return {
     get,
+    content: (request) => content(request, components),
     hot: (request) => hot.find(request),
     miss(request, taker) {
       const policy = policyFor(request.uri)

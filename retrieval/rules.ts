@@ -1,5 +1,6 @@
 /** Rules: which URLs are update URLs, and what the node may do with each (R6.3). The first match wins. */
 import { LRUCache } from 'lru-cache'
+import { isContentName } from '../core/content-name.ts'
 import { Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -31,6 +32,16 @@ export const DEFAULT_POLICY: Policy = {
   waitForDownloads: true,
 }
 
+/** Names of content mean what they say, and are asked for by whoever may tell the LAN that it wants it (docs/library.md). */
+const CONTENT_POLICY: Policy = {
+  rule: 'content',
+  share: true,
+  immutable: true,
+  store: true,
+  verify: 'auto',
+  waitForDownloads: true,
+}
+
 /**
  * @param waitForDownloads what presets and the default policy say of it (`peering.waitForDownloads`).
  * @throws Fault CONFIG_INVALID for a pattern that cannot be compiled; the configuration's own were checked before.
@@ -43,13 +54,18 @@ export function compileRules(
   const all = [...rules, ...presetRules(presets, waitForDownloads)]
   const compiled = all.map((rule) => ({ rule, glob: globOf(rule) }))
   const otherwise = { ...DEFAULT_POLICY, waitForDownloads }
+  const content = { ...CONTENT_POLICY, waitForDownloads }
   const candidates = candidatesByEnd(compiled)
+  const find = (uri: TargetUri) =>
+    isContentName(uri)
+      ? content
+      : (candidates(uri).find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise)
   // A request asks several times for its policy, and mostly nobody else does meanwhile.
   let last: { readonly uri: TargetUri; readonly policy: Policy } | undefined
   return {
     policyFor(uri) {
       if (last?.uri === uri) return last.policy
-      const policy = candidates(uri).find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise
+      const policy = find(uri)
       last = { uri, policy }
       return policy
     },

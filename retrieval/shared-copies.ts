@@ -3,6 +3,7 @@
  * downloads. It follows from the store and from the retrievals that run; nothing has to be told to it.
  */
 import type { Clock } from '../core/clock.ts'
+import { namedSha256 } from '../core/content-name.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
@@ -14,6 +15,7 @@ import type { LocalAlias } from '../peering/packets.ts'
 import type { UploadRate } from '../peering/upload-rate.ts'
 import type { Slot, UploadSlots } from '../peering/upload-slots.ts'
 import { RETRY_WINDOW_MS } from '../verify/retry-watch.ts'
+import type { AnnouncedNames } from './announced-names.ts'
 import type { LocalAliases } from './local-aliases.ts'
 import type { Retrieval } from './retrieval.ts'
 import type { Rules } from './rules.ts'
@@ -23,6 +25,7 @@ export interface SharedCopiesComponents {
   readonly store: Store
   readonly rules: () => Rules
   readonly aliases: LocalAliases
+  readonly announced: Pick<AnnouncedNames, 'contentOf'>
   /** The retrieval that runs for this URI. */
   readonly running: (uri: TargetUri) => Retrieval | undefined
   /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
@@ -39,11 +42,12 @@ export function sharedCopies(components: SharedCopiesComponents): LocalCopies & 
   return {
     locate(resource) {
       const uri = parseTargetUri(resource)
-      if (uri === undefined || !components.rules().policyFor(uri).share) return ABSENT
-      const response = offered(components, uri)
+      const isShared = uri !== undefined && components.rules().policyFor(uri).share
+      const response = (isShared ? offeredAs(components, uri) : undefined) ?? announced(components, resource)
       // Others have it too, or will be told by whoever reads it here: at its limit the node stays silent (R3.5).
       if (response)
         return components.slots.areTaken ? ABSENT : { kind: 'complete', offer: offerOf(components, response) }
+      if (!isShared) return ABSENT
       const retrieval = readable(components, uri)
       // Who only passes it on is found by way of the fetcher.
       if (retrieval?.isFetcher) return { kind: 'downloading', offer: growingOffer(components, retrieval) }
@@ -91,6 +95,24 @@ function offered(components: SharedCopiesComponents, uri: TargetUri): StoredResp
       now - response.responseTime < RETRY_WINDOW_MS
     return isPlain && !isOnTrial && isFresh(response, policy, now)
   })
+}
+
+function offeredAs(components: SharedCopiesComponents, uri: TargetUri): StoredResponse | undefined {
+  return offered(components, uri) ?? offeredContent(components, uri)
+}
+
+/** What an application has announced under this name, which may be any URI. */
+function announced(components: SharedCopiesComponents, name: string): StoredResponse | undefined {
+  const content = components.announced.contentOf(name)
+  return content && offeredAs(components, content)
+}
+
+/** What is asked for by its digest may be here under any name that may be told. */
+function offeredContent(components: SharedCopiesComponents, name: TargetUri): StoredResponse | undefined {
+  const sha256 = namedSha256(name)
+  const body = sha256 && components.store.findByDigest(sha256)
+  const response = body && offered(components, body.uri)
+  return response?.digest === sha256 ? response : undefined
 }
 
 function readable(components: SharedCopiesComponents, uri: TargetUri): Retrieval | undefined {

@@ -25,6 +25,8 @@ export interface SummaryExchangeComponents {
   readonly node: string
   /** What the LAN is told in the place of a URI. */
   readonly nameOf: (uri: string) => string
+  /** Other names under which something here is offered. */
+  readonly announced: () => Iterable<string>
 }
 
 export interface SummaryExchange {
@@ -98,10 +100,10 @@ function isTold({ shareable, status }: StoredResponse): boolean {
 }
 
 async function keysOf(
-  { store, clock, nameOf }: SummaryExchangeComponents,
+  { store, clock, nameOf, announced }: SummaryExchangeComponents,
   signal: AbortSignal,
 ): Promise<ResourceKey[]> {
-  const keys: ResourceKey[] = []
+  const keys = Array.from(announced(), (uri) => resourceKey(nameOf(uri)))
   let left = SLICE
   for (const response of store.list()) {
     if (isTold(response)) keys.push(resourceKey(nameOf(response.uri)))

@@ -3,21 +3,27 @@
  * virtual LAN on simulated ones (sim/): the same lines run in both.
  */
 import { LRUCache } from 'lru-cache'
+import { isContentName } from '../core/content-name.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import type { Address, Transport } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
-import type { NodeId } from '../peering/packets.ts'
-import { Peering } from '../peering/peering.ts'
+import { FUNCTIONS_PATH } from '../peering/peer-answer.ts'
+import type { Extras, NodeId } from '../peering/packets.ts'
+import type { Peer } from '../peering/peer-table.ts'
+import { Peering, type SiteWord } from '../peering/peering.ts'
+import type { Survey } from '../peering/survey.ts'
 import { relayField } from '../peering/relay-fields.ts'
 import { UploadRate } from '../peering/upload-rate.ts'
 import { UploadSlots } from '../peering/upload-slots.ts'
+import { announcedNames } from '../retrieval/announced-names.ts'
 import { localAliases } from '../retrieval/local-aliases.ts'
 import { resources, type Resources } from '../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
@@ -26,6 +32,9 @@ import { sharedCopies } from '../retrieval/shared-copies.ts'
 import { summaryExchange } from '../retrieval/summary-exchange.ts'
 import { fetchText } from '../retrieval/fetch-text.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
+import { answers } from '../providers/contact.ts'
+import { providersDocument } from '../providers/document.ts'
+import type { Providers } from '../providers/providers.ts'
 import type { Site } from '../site/site.ts'
 import { privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
@@ -63,6 +72,12 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The site of which this node is, or may become, a member. */
   readonly site?: Site
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
+  /** Who performs which function for the LAN. */
+  readonly functions?: Providers
+  /** Whether an address is one of this node's LAN; absent: any is. */
+  readonly isOnLink?: (address: string) => boolean
   /** The rules in force, read anew for each request. */
   readonly rules: () => Rules
   readonly log: (event: AssemblyEvent) => void
@@ -75,10 +90,30 @@ export type AssemblyEvent =
   | { readonly kind: 'stored'; readonly response: StoredResponse }
   | { readonly kind: 'warning'; readonly message: string; readonly detail: Record<string, unknown> }
 
+/** What applications do on the LAN, by URIs as they write them. */
+export interface Lan {
+  /** Who has it (`Peering.survey`). */
+  survey(uri: string, hearing: Parameters<Peering['survey']>[1], waitMs?: number): Survey | undefined
+  /** Peers who ask for `uri` are offered what has this digest, as long as it is here. */
+  announce(uri: string, sha256: Sha256): void
+  withdraw(uri: string, sha256: Sha256): void
+  /** The name of the content that was announced as `uri`. */
+  announced(uri: string): TargetUri | undefined
+  /** Sends a packet of an application's type. @returns whether it is one. */
+  say(name: string, extras: Extras, to?: Address): boolean
+  /** Packets of other types than ours, and members' presence. @returns what ends it. */
+  listen(listener: (word: SiteWord) => void): () => void
+  /** Who is alive. */
+  peers(): readonly Peer[]
+  isPeer(address: Address): boolean
+}
+
 export interface Assembly {
   readonly resources: Resources
   readonly retrievals: Retrievals
+  readonly verifier: Verifier
   readonly peering: Peering
+  readonly lan: Lan
   /** What the server for peers may hand out. */
   readonly files: SharedFiles
   start(): Promise<void>
@@ -96,9 +131,16 @@ const LINGER_MS = 120_000
 
 export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const { clock, random, store, verifier, shunned, rules, log } = seams
-  const { site } = seams
+  const { site, functions, isOnLink = () => true } = seams
+  const listeners = new Set<(word: SiteWord) => void>()
+  const onSiteWord = (word: SiteWord) => {
+    site?.hear(word)
+    functions?.hear(word)
+    for (const listener of listeners) listener(word)
+  }
   const names = site?.names ?? privateNames(() => undefined)
   const aliases = localAliases(random)
+  const announced = announcedNames()
   const watch = retryWatch()
   const unverifiedPeers = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
   const suspects = new LRUCache<string, Address>({ max: MAX_UNVERIFIED })
@@ -128,6 +170,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     store,
     rules,
     aliases,
+    announced,
     running: (uri) => running.running(uri),
     isFetching: (uri) => running.isFetching(uri),
     isRelayed: (uri) => running.isRelayed(uri),
@@ -139,7 +182,8 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     {
       ...seams,
       copies: { locate: (name) => copies.locate(names.uriOf(name) ?? name) },
-      ...(site === undefined ? {} : { seal: site.seal, onSiteWord: (word) => site.hear(word) }),
+      ...(site === undefined ? {} : { seal: site.seal }),
+      onSiteWord,
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),
@@ -151,6 +195,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     peering,
     node: settings.node,
     nameOf: (uri) => names.nameOf(uri),
+    announced: () => announced.all(),
   })
   const running = retrievals(
     { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
@@ -159,8 +204,10 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
+      ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
       inquire: (resource, waitForDownloads, owner) =>
-        peering.inquire(names.nameOf(resource), waitForDownloads, owner),
+        // What has a digest may lie under any URL, and is listed by that.
+        peering.inquire(names.nameOf(resource), waitForDownloads, owner, !isContentName(resource)),
       events: {
         announce: (retrieval) => {
           const { uri } = retrieval.request
@@ -184,6 +231,24 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     },
   )
   const { own } = peering.advertising
+  const lan: Lan = {
+    survey: (uri, hearing, waitMs) => peering.survey(names.nameOf(uri), hearing, waitMs),
+    announce(uri, sha256) {
+      announced.add(uri, sha256)
+      peering.advertising.stored(names.nameOf(uri))
+    },
+    withdraw(uri, sha256) {
+      if (announced.remove(uri, sha256)) own.removed()
+    },
+    announced: (uri) => announced.contentOf(uri),
+    say: (name, extras, to) => peering.say(name, extras, to),
+    listen(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    peers: () => peering.livePeers(),
+    isPeer: (address) => peering.livePeers().some((peer) => peer.address === address),
+  }
   return {
     resources: resources({
       ...seams,
@@ -193,11 +258,14 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       shun,
     }),
     retrievals: running,
+    verifier,
     peering,
+    lan,
     files: {
       ...copies,
       summary: () => own.standing && { standing: own.standing, bytes: own.bytes },
-      document: (path) => site?.document(path),
+      document: (path) =>
+        path === FUNCTIONS_PATH ? functions && providersDocument(functions.results()) : site?.document(path),
     },
     async start() {
       summaries.start()
@@ -208,8 +276,14 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
         fetch: (url) => fetchText(seams.peers, url, settings.node, clock),
         onRenamed: () => summaries.renamed(),
       })
+      functions?.start({
+        say: (name, extras, to) => peering.say(name, extras, to),
+        isOnLink,
+        contact: (location) => answers(seams.peers, location, settings.node, clock),
+      })
     },
     async stop() {
+      functions?.stop()
       await site?.stop()
       summaries.stop()
       await running.stop()

@@ -1,19 +1,55 @@
-/** The control API as the node answers it. The socket's permissions guard it (V§4). */
+/**
+ * The control API as the node answers it (docs/control-api.yaml). The socket's permissions guard it (V§4), and on loopback a
+ * token (control-loopback.ts).
+ */
 import { chmod, lstat, rm } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { writeAnswer } from '../core/answer.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault, FAULTS } from '../core/fault.ts'
+import type { FieldLine } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
-import { OPERATIONS, whoListens, type FaultLine, type OperationName } from './control.ts'
+import type { Random } from '../core/random.ts'
+import { listenOnLoopback, type Loopback, type LoopbackSettings } from './control-loopback.ts'
+import {
+  COPIES_PATH,
+  OPERATIONS,
+  RETRIEVALS_PATH,
+  whoListens,
+  type FaultLine,
+  type OperationName,
+} from './control.ts'
 
-/** One thing that a node can be asked: gives the lines of the answer, which nobody may want to read to the end. */
-export type Operation = (question: unknown) => Iterable<unknown> | AsyncIterable<unknown>
+/**
+ * One thing that a node can be asked: gives the lines of the answer, which nobody may want to read to the end. `signal`
+ * aborts when who asked has gone.
+ */
+export type Operation = (question: unknown, signal: AbortSignal) => Iterable<unknown> | AsyncIterable<unknown>
 
 export type Operations = Readonly<Record<OperationName, Operation>>
+
+/** What travels as bytes. */
+export interface Bytes {
+  /** Those of a retrieval, once; `undefined` when there are none of that name. */
+  take(
+    id: string,
+  ): { readonly size: number | undefined; readonly body: AsyncIterable<Uint8Array> } | undefined
+  /**
+   * Those of a copy that is announced. @returns `undefined` when nobody waits for them.
+   * @throws Fault why they are refused.
+   */
+  put(id: string, bytes: AsyncIterable<Uint8Array>): Promise<void> | undefined
+}
+
+const noBytes: Bytes = { take: () => undefined, put: () => undefined }
 
 export interface Control {
   /** Resolves when every operation has ended. */
   stop(): Promise<void>
 }
+
+/** Who takes nothing of its bytes for so long has gone without saying so, in ms. */
+const STALL_MS = 60_000
 
 /** Bytes of a question. */
 const MAX_QUESTION_BYTES = 64 * 1024
@@ -22,13 +58,13 @@ const MAX_QUESTION_BYTES = 64 * 1024
  * Listens for commands. A socket that a killed node left behind is removed; anything else at that path stays.
  * @throws Fault ADDRESS_IN_USE naming the path.
  */
-export async function startControl(path: string, operations: Operations): Promise<Control> {
+export async function startControl(
+  path: string,
+  operations: Operations,
+  bytes: Bytes = noBytes,
+): Promise<Control> {
   await removeLeftover(path)
-  const running = new Set<Promise<void>>()
-  const server = createServer((incoming, response) => {
-    const run = answer(operations, incoming, response).finally(() => running.delete(run))
-    running.add(run)
-  })
+  const { server, running } = controlServer({ operations, bytes }, () => undefined)
   await listen(server, path)
   if (process.platform !== 'win32') await chmod(path, 0o600)
   return {
@@ -39,27 +75,118 @@ export async function startControl(path: string, operations: Operations): Promis
   }
 }
 
+/**
+ * Listens on loopback, too.
+ * @throws Fault ADDRESS_IN_USE, STORE_FAILED.
+ */
+export async function startLoopbackControl(
+  settings: LoopbackSettings,
+  operations: Operations,
+  bytes: Bytes,
+  random: Random,
+): Promise<Control & { readonly port: number }> {
+  let loopback: Loopback | undefined
+  // Nobody is answered before the token is there.
+  const refusal = (incoming: IncomingMessage) => {
+    if (loopback !== undefined) return loopback.refusal(incoming)
+    return new Fault('NOT_ALLOWED', 'the node is starting')
+  }
+  const { server, running } = controlServer({ operations, bytes }, refusal)
+  try {
+    loopback = await listenOnLoopback(server, settings, random)
+  } catch (error) {
+    server.close()
+    throw error
+  }
+  const { port } = loopback
+  return {
+    port,
+    async stop() {
+      await close(server)
+      await Promise.all([...running, loopback?.stop()])
+    },
+  }
+}
+
+function controlServer(served: Served, refusal: (incoming: IncomingMessage) => Fault | undefined) {
+  const running = new Set<Promise<void>>()
+  const server = createServer((incoming, response) => {
+    const fault = refusal(incoming)
+    if (fault !== undefined) return refuse(response, fault)
+    const run = answer(served, incoming, response).finally(() => running.delete(run))
+    running.add(run)
+  })
+  return { server, running }
+}
+
+interface Served {
+  readonly operations: Operations
+  readonly bytes: Bytes
+}
+
 /** Never fails: who asked is told what went wrong, or has gone. */
 async function answer(
-  operations: Operations,
+  { operations, bytes }: Served,
   incoming: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   try {
-    const operation = find(operations, `${incoming.method} ${incoming.url}`)
-    const question = await questionOf(incoming)
-    for await (const line of operation(question)) {
-      await say(response, line)
-      if (response.destroyed) return
-    }
-    begin(response, 200)
-    response.end()
+    const retrieval = named(incoming, 'GET', RETRIEVALS_PATH)
+    const copy = named(incoming, 'PUT', COPIES_PATH)
+    if (retrieval !== undefined) await answerBytes(bytes, retrieval, response)
+    else if (copy !== undefined) await takeBytes(bytes, copy, incoming, response)
+    else await answerLines(find(operations, incoming), incoming, response)
   } catch (error) {
     refuse(response, error)
   }
 }
 
-function find(operations: Operations, name: string): Operation {
+/** What follows `path`. */
+function named({ method, url = '' }: IncomingMessage, isMethod: string, path: string): string | undefined {
+  return method === isMethod && url.startsWith(path) ? url.slice(path.length) : undefined
+}
+
+async function answerLines(
+  operation: Operation,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController()
+  response.once('close', () => gone.abort(NO_LONGER_NEEDED))
+  const question = await questionOf(incoming)
+  for await (const line of operation(question, gone.signal)) {
+    await say(response, line)
+    if (response.destroyed) return
+  }
+  begin(response, 200)
+  response.end()
+}
+
+/** @throws Fault NOT_FOUND; what breaks the bytes off is told on the lines of the retrieval. */
+async function answerBytes(bytes: Bytes, id: string, response: ServerResponse): Promise<void> {
+  const found = bytes.take(id)
+  if (found === undefined)
+    throw new Fault('NOT_FOUND', 'there are no such bytes, or not yet, or they were read')
+  const length: FieldLine[] = found.size === undefined ? [] : [['Content-Length', String(found.size)]]
+  const fields: FieldLine[] = [['Content-Type', 'application/octet-stream'], ...length]
+  await writeAnswer(response, { status: 200, fields, body: found.body }, STALL_MS)
+}
+
+/** @throws Fault NOT_FOUND, and why they are refused. */
+async function takeBytes(
+  bytes: Bytes,
+  id: string,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const taking = bytes.put(id, incoming as AsyncIterable<Uint8Array>)
+  if (taking === undefined) throw new Fault('NOT_FOUND', 'nobody waits for these bytes')
+  await taking
+  response.writeHead(204).end()
+}
+
+function find(operations: Operations, { method, url }: IncomingMessage): Operation {
+  const name = `${method} ${url}`
   const known = Object.values(OPERATIONS).find((each) => each === name)
   if (known !== undefined) return operations[known]
   throw new Fault('NOT_FOUND', `expected ${Object.values(OPERATIONS).join(', ')}`)

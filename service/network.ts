@@ -16,6 +16,7 @@ export interface InterfaceAddress {
 export interface Place {
   readonly address: Address
   readonly broadcast: string
+  readonly interfaceName: string
   /** Whether a source address is on this node's own subnet, or in a configured network. */
   readonly isOnLink: (address: string) => boolean
 }
@@ -44,7 +45,9 @@ export function placeOf(settings: PlaceSettings, addresses: readonly InterfaceAd
   const own = settings.address === 'auto' ? lanAddress(addresses) : configured(settings.address, addresses)
   if (!own) return undefined
   const broadcast = settings.broadcast === 'auto' ? broadcastOf(own) : settings.broadcast
-  return { address: own.address as Address, broadcast, isOnLink: neighbours(own, settings.allowedNetworks) }
+  const { interfaceName } = own
+  const isOnLink = neighbours(own, settings.allowedNetworks)
+  return { address: own.address as Address, broadcast, interfaceName, isOnLink }
 }
 
 /** Tunnels and container bridges are no LANs of machines that fetch updates. */

@@ -4,6 +4,7 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { attentive } from '../core/attentive-clock.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
@@ -17,7 +18,7 @@ import type { NodeId } from '../peering/packets.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
 import { originUpstream, peerUpstream, type HttpUpstream } from '../proxy/http-upstream.ts'
 import { passThrough } from '../proxy/pass-through.ts'
-import { ProxyServer } from '../proxy/proxy-server.ts'
+import { ProxyServer, type RequestLine } from '../proxy/proxy-server.ts'
 import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
 import { posted } from '../retrieval/posted.ts'
@@ -34,12 +35,15 @@ import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verif
 import { verifierLadder } from '../verify/ladder.ts'
 import { noOriginDigests, originDigests } from '../verify/origin-digests.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
+import { applications, type Applications } from './applications/applications.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
 import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
-import { startControl } from './control-server.ts'
-import { controlPath } from './control.ts'
+import { startControl, startLoopbackControl, type Operations } from './control-server.ts'
+import { functionOperations } from './function-operations.ts'
+import { functionParts, type FunctionParts } from './function-parts.ts'
+import { controlPath, tokenPath } from './control.ts'
 import type { Log } from './logging.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
@@ -56,8 +60,17 @@ const GATHERING = { maxWaitMs: 400, maxStoredBytes: 256 * 1024 * 1024, maxDecode
 /** Connections from peers at once. */
 const MAX_PEER_CONNECTIONS = 256
 
+/** Ways in for programs of this machine; a node within a program needs neither. */
+export interface Doors {
+  readonly proxy: boolean
+  readonly control: boolean
+}
+
+const ALL_DOORS: Doors = { proxy: true, control: true }
+
 export class Node {
   readonly #config: Config
+  readonly #doors: Doors
   readonly #log: Logger
   readonly #logs: Log
   readonly #place: Place | undefined
@@ -76,18 +89,24 @@ export class Node {
   #assembly: Assembly | undefined
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
+  #applications: Applications | undefined
+  #controlPort: number | undefined
+  #functions: FunctionParts | undefined
   #starting: Promise<void> | undefined
   #isStopping = false
   #startedAt: Monotonic = systemClock.monotonic()
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
+  readonly #functionOperations = functionOperations(() => this.#functions?.providers)
 
   /**
+   * @param doors which of its doors to this machine are opened.
    * @throws Fault CONFIG_INVALID when `peering.address` is not this machine's, or a named file is not there or not what it
    *   should be.
    */
-  constructor(config: Config, log: Log) {
+  constructor(config: Config, log: Log, doors: Doors = ALL_DOORS) {
     this.#config = config
+    this.#doors = doors
     this.#log = log.events
     this.#logs = log
     const { aptConfig } = config.verification
@@ -131,8 +150,9 @@ export class Node {
       () => this.#site.load(),
       () => this.#startGathering(),
       () => this.#startPeering(),
-      () => this.#startProxy(),
-      () => this.#startControl(),
+      ...(this.#doors.proxy ? [() => this.#startProxy()] : []),
+      () => this.#startApplications(),
+      ...(this.#doors.control ? [() => this.#startControl()] : []),
       () => this.#startUpdates(),
     ]
     for (const part of parts) if (!this.#isStopping) await part()
@@ -178,20 +198,63 @@ export class Node {
       store: this.#store,
       records,
       grantFor: (index) => grantFor(this.#rules, index),
+      isBusy: () => this.#assembly?.retrievals.all().some((each) => each.isFetcher || each.isRelay) === true,
       log: (event) => this.#log.info(event, event.kind),
     })
   }
 
-  async #startControl(): Promise<void> {
+  /** What applications can ask for, as long as the node runs. @throws Fault STOPPING before and after. */
+  get applications(): Applications {
+    if (this.#applications !== undefined) return this.#applications
+    throw new Fault('STOPPING', 'the node does not run')
+  }
+
+  async #startApplications(): Promise<void> {
+    const assembly = this.#assembly
+    if (assembly === undefined) return
+    const started = applications(
+      { pseudonym: this.#pseudonym, agent: `ihave/${VERSION}` },
+      {
+        ...assembly,
+        clock: systemClock,
+        random: systemRandom,
+        store: this.#store,
+        rules: () => this.#rules,
+        functions: () => this.#functions?.providers,
+        ownValue: () => this.#functions?.value() ?? 1,
+        log: this.#logRequest,
+      },
+    )
+    this.#applications = started
+    this.#running.push(async () => {
+      this.#applications = undefined
+      started.stop()
+    })
+  }
+
+  /** Everything that the node can be asked, as long as it runs. @throws Fault STOPPING before and after. */
+  get operations(): Operations {
     const cache = cacheOperations({ clock: systemClock, store: this.#store, rules: () => this.#rules })
-    const operations = nodeOperations(
+    return nodeOperations(
       () => this.status(),
       cache,
       () => this.checkUpdates(),
       siteOperations(this.#site),
+      this.applications.operations,
+      this.#functionOperations,
     )
-    const control = await startControl(controlPath(this.#config), operations)
+  }
+
+  async #startControl(): Promise<void> {
+    const control = await startControl(controlPath(this.#config), this.operations, this.applications)
     this.#running.push(() => control.stop())
+    const { listen } = this.#config.control
+    if (listen === 'off') return
+    const settings = { ...listen, tokenFile: tokenPath(this.#config) }
+    const loopback = await startLoopbackControl(settings, this.operations, this.applications, systemRandom)
+    this.#running.push(() => loopback.stop())
+    this.#own.push({ address: listen.host, port: loopback.port })
+    this.#controlPort = loopback.port
   }
 
   /** Only where there are products: a node without them starts without what they need. */
@@ -251,7 +314,8 @@ export class Node {
       version: VERSION,
       node: this.#id,
       upMs: Math.round(now - this.#startedAt),
-      proxy: this.proxyAddress,
+      control: this.#controlPort,
+      proxy: this.#doors.proxy ? this.proxyAddress : 'off',
       peering: this.#peeringStatus(now),
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: this.#transfers(),
@@ -259,6 +323,7 @@ export class Node {
       packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
       shunned: this.#shunned.list(),
       updates: this.#updates.map((each) => each.status()),
+      functions: this.#functionOperations.list(),
     }
   }
 
@@ -293,10 +358,27 @@ export class Node {
       this.#running.push(() => fileServer.stop())
       this.#own.push({ address: place.address, port: this.#fileServer.port })
     }
+    this.#functions = this.#functionParts(place)
     const assembly = this.#assemble(place, isServing)
     this.#assembly = assembly
     this.#running.push(() => assembly.stop())
     await assembly.start()
+    await this.#functions?.start()
+  }
+
+  /** Where there is no LAN, nobody else could perform anything. */
+  #functionParts(place: Place | undefined): FunctionParts | undefined {
+    if (!this.#config.functions.enabled || place === undefined) return undefined
+    const parts = functionParts(this.#config, {
+      node: this.#id,
+      site: this.#site,
+      log: this.#log,
+      peers: () => this.#assembly?.peering.livePeers().length ?? 0,
+      interfaceName: place.interfaceName,
+      internet: () => ({ reach: undefined, bytesPerSecond: undefined }),
+    })
+    this.#running.push(async () => parts.stop())
+    return parts
   }
 
   #assemble(place: Place | undefined, isServing: boolean): Assembly {
@@ -326,8 +408,10 @@ export class Node {
       maxUploads: peering.maxUploads,
       maxUploadRate: peering.maxUploadRate === 'off' ? Infinity : peering.maxUploadRate,
     }
+    const clock = attentive(systemClock)
     return assemble(settings, {
-      clock: systemClock,
+      clock,
+      isBusy: () => clock.isBusy(),
       random: systemRandom,
       transport: this.#transport(place),
       store: this.#store,
@@ -336,6 +420,8 @@ export class Node {
       peers: this.#peers,
       shunned: this.#shunned,
       site: this.#site,
+      ...(this.#functions && { functions: this.#functions.providers }),
+      ...(place && { isOnLink: place.isOnLink }),
       rules: () => this.#rules,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),
@@ -379,7 +465,7 @@ export class Node {
     const { proxy } = this.#config
     const assembly = this.#assembly
     if (!assembly) return
-    const pseudonym = `ihave-${this.#id.slice(0, 12)}`
+    const pseudonym = this.#pseudonym
     const onFault = (fault: Fault, target: URL | string) =>
       this.#log.debug(
         { code: fault.code, target: withoutSecrets(String(target)).slice(0, 200) },
@@ -404,16 +490,18 @@ export class Node {
           this.#store.remove(uri)
         },
         posted: posted({ store: this.#store, rules: () => this.#rules }),
-        log: (line) => {
-          this.#tally.request(line)
-          this.#logs.request(line)
-        },
+        log: this.#logRequest,
       },
     )
     await server.start()
     this.#proxy = server
     this.#own.push({ address: proxy.listen.host, port: server.port })
     this.#running.push(() => server.stop())
+  }
+
+  /** This node's name in `Via`. */
+  get #pseudonym(): string {
+    return `ihave-${this.#id.slice(0, 12)}`
   }
 
   /** A proxy that listens beyond loopback serves this machine's own subnets only (R1.5). */
@@ -445,6 +533,11 @@ export class Node {
       source: retrieval.current?.kind ?? 'asking',
       ...retrieval.progress(),
     }))
+  }
+
+  readonly #logRequest = (line: RequestLine): void => {
+    this.#tally.request(line)
+    this.#logs.request(line)
   }
 
   readonly #logEvent = (event: AssemblyEvent): void => {

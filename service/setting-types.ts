@@ -3,6 +3,8 @@ import { isIP, isIPv4, isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
 import type { Address } from '../core/transport.ts'
 import { compileGlob } from '../retrieval/glob.ts'
+import { functionName, type FunctionName } from '../providers/functions.ts'
+import { addressOf } from '../providers/result.ts'
 import { isComponentName } from '../update/version.ts'
 
 type Reading<T> =
@@ -98,6 +100,30 @@ export function port(least: 0 | 1): SettingType<number> {
   return numberWithin(least, 65535, `a port from ${least} to 65535`)
 }
 
+/** Where a function is performed. */
+export interface FunctionPlace {
+  readonly function: FunctionName
+  readonly location: string
+}
+
+/** `internet-gateway=http://192.168.1.7:6515/`. */
+export const functionPlace: SettingType<FunctionPlace> = settingType(
+  'a function and its place, such as print=http://192.168.1.7:8080/',
+  (written) => {
+    const [, called = '', location = ''] =
+      typeof written === 'string' ? (/^([^=]+)=(.+)$/.exec(written) ?? []) : []
+    const name = functionName(called)
+    return name === undefined || addressOf(location) === undefined ? undefined : { function: name, location }
+  },
+)
+
+/** What a criterion counts: `wired=20`. */
+export const weight = (criteria: readonly string[]): SettingType<readonly [name: string, weight: number]> =>
+  settingType(`one of ${criteria.join(', ')} with what it counts, such as ${criteria[0]}=20`, (written) => {
+    const [, name = '', digits] = typeof written === 'string' ? (/^(\w+)=(\d{1,4})$/.exec(written) ?? []) : []
+    return criteria.includes(name) ? ([name, Number(digits)] as const) : undefined
+  })
+
 /** A duration, written and meant in milliseconds. */
 export function duration(mostMs: number): SettingType<number> {
   return { ...numberWithin(0, mostMs, `milliseconds from 0 to ${mostMs}`), unit: 'ms' }
@@ -140,6 +166,13 @@ export const listenAddress = settingType('an IP address (or localhost) with a po
   const host = bracketed ?? plain ?? ''
   const isHost = bracketed === undefined ? isIPv4(host) || host === 'localhost' : isIPv6(host)
   return isHost && isWithin(Number(digits), 0, 65535) ? { host, port: Number(digits) } : undefined
+}) satisfies SettingType<ListenAddress>
+
+export const loopbackAddress = settingType('a loopback address with a port', (written) => {
+  const reading = listenAddress.read(written, '')
+  if (reading.kind === 'refused') return undefined
+  const { host } = reading.value
+  return host === 'localhost' || host === '::1' || host.startsWith('127.') ? reading.value : undefined
 }) satisfies SettingType<ListenAddress>
 
 export const ipv4Address = settingType('an IPv4 address', (written) =>

@@ -5,13 +5,16 @@
 import { VERIFY_MODES } from '../core/policy.ts'
 import { PRESET_NAMES } from '../retrieval/presets.ts'
 import type { PresetName } from '../retrieval/presets.ts'
+import { WEIGHTS } from '../providers/criteria.ts'
 import {
   boolean,
   duration,
   either,
+  functionPlace,
   integer,
   ipv4Address,
   listenAddress,
+  loopbackAddress,
   listOf,
   network,
   oneOf,
@@ -20,6 +23,7 @@ import {
   size,
   text,
   urlGlob,
+  weight,
 } from './setting-types.ts'
 import type { SettingType } from './setting-types.ts'
 
@@ -258,6 +262,61 @@ const site = {
   }),
 }
 
+const none = oneOf('none')
+
+const functions = {
+  enabled: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether the node takes part in elections, remembers who performs which function, and tells others.',
+    reason: 'A packet in five seconds from each provider, and nothing while there is none.',
+  }),
+  offers: setting({
+    type: either(
+      none,
+      listOf(functionPlace, 'functions with their places, such as print=http://192.168.1.7:8080/'),
+    ),
+    default: 'none',
+    meaning:
+      'Functions that something on this machine can perform, and where: the node stands for them in elections.',
+    reason: 'Programs that use the library offer theirs by themselves.',
+  }),
+  providers: setting({
+    type: either(
+      none,
+      listOf(functionPlace, 'functions with their places, such as print=http://192.168.1.7:8080/'),
+    ),
+    default: 'none',
+    meaning: 'Providers that are designated here, whoever is elected.',
+    reason: 'For a machine that is meant to do it. While it does not answer, the elected one is taken.',
+  }),
+  preference: setting({
+    type: integer(0, 100),
+    default: 50,
+    meaning: 'How much this machine is wanted as a provider.',
+    reason: '100 for a server in a rack, 0 for a laptop.',
+  }),
+  weights: setting({
+    type: either(
+      auto,
+      listOf(weight(Object.keys(WEIGHTS)), 'criteria with what they count, such as wired=20'),
+    ),
+    default: 'auto',
+    meaning: 'What each criterion counts when this machine is valued; one that is not named does not count.',
+    reason: `auto: ${Object.entries(WEIGHTS)
+      .map(([name, counts]) => `${name}=${counts}`)
+      .join(', ')}. The same on all machines of a LAN.`,
+  }),
+  maxDelayMs: setting({
+    type: either(auto, duration(2000)),
+    default: 'auto',
+    meaning: 'The response delay period of elections and discovery.',
+    reason:
+      'auto: 50 to 400, by the number of live peers. More spreads the answers of a large LAN, less decides sooner.',
+  }),
+}
+
 const log = {
   level: setting({
     type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
@@ -286,10 +345,24 @@ const control = {
     meaning: 'The Unix socket of the control API, for the command line.',
     reason: 'auto: control.sock in the cache directory. File permissions are its access control (V§4).',
   }),
+  listen: setting({
+    type: either(oneOf('off'), loopbackAddress),
+    default: 'off',
+    meaning: 'A port on loopback for the control API as well; port 0 lets the system choose.',
+    reason:
+      'For programs that cannot use a Unix socket. Everybody on the machine can connect there, so that a token is needed (V§4).',
+  }),
+  token: setting({
+    type: either(auto, path),
+    default: 'auto',
+    meaning:
+      'The file to which the token for control.listen is written at each start, for the node’s user alone.',
+    reason: 'auto: control.token in the cache directory.',
+  }),
 }
 
 /** Section by section, as in the file. */
-export const SETTINGS = { proxy, peering, cache, verification, site, log, control }
+export const SETTINGS = { proxy, peering, cache, verification, site, functions, log, control }
 
 const presetList = listOf(oneOf(...PRESET_NAMES), `presets (${PRESET_NAMES.join(', ')})`)
 

@@ -1,6 +1,7 @@
 /** What a running node says of itself (`ihave status`, the control API). */
 import type { StoreUsage } from '../core/store.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
+import type { FunctionStatus } from './function-operations.ts'
 import type { ProductStatus } from './product-updates.ts'
 import type { Totals } from './totals.ts'
 
@@ -8,6 +9,9 @@ export interface Status {
   readonly version: string
   readonly node: string
   readonly upMs: number
+  /** The port of the control API on loopback; absent: none. */
+  readonly control: number | undefined
+  /** `host:port`, or `off`. */
   readonly proxy: string
   readonly peering: PeeringStatus | undefined
   readonly cache: StoreUsage & { readonly directory: string }
@@ -18,6 +22,8 @@ export interface Status {
   readonly shunned: readonly ShunnedPeer[]
   /** Products that the node keeps up to date. */
   readonly updates: readonly ProductStatus[]
+  /** Who performs which function for the LAN. */
+  readonly functions: readonly FunctionStatus[]
 }
 
 export interface PeeringStatus {

@@ -1,4 +1,5 @@
 /** A member vouches for what it fetched from origin servers itself, and tells others what it knows to be vouched for. */
+import { isContentName } from '../core/content-name.ts'
 import { fieldValue } from '../core/fields.ts'
 import type { EpochMs } from '../core/clock.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
@@ -22,6 +23,8 @@ export function vouch(components: VouchingComponents): () => void {
   const unsubscribe = store.subscribe(({ kind, response }) => {
     const own = site.membership
     const isOurs = kind === 'stored' && response.source === 'internet' && response.shareable
+    // What a name of content must be needs nobody's word.
+    if (isContentName(response.uri)) return
     const isPlain = response.status === 200 && fieldValue(response.fields, 'content-encoding') === undefined
     if (own === undefined || own.isDenied(own.id) || !isOurs || !isPlain) return
     const { uri, digest: body, size: length, responseTime: fetchedAt } = response

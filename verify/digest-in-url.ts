@@ -4,6 +4,7 @@
  *
  * MD5 and SHA-1 names are not proof and have no row here: two files with one such digest can be made.
  */
+import { namedDigest } from '../core/content-name.ts'
 import type { Digest } from '../core/digest.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { sha256FromNixBase32 } from './nix-base32.ts'
@@ -65,6 +66,8 @@ export const DIGESTS_IN_URLS: readonly DigestInUrl[] = [
 
 /** The digest that this URI itself names, or `undefined`. */
 export function digestInUrl(uri: TargetUri): Digest | undefined {
+  const named = namedDigest(uri)
+  if (named !== undefined) return named
   const path = uri.slice(uri.indexOf('/', uri.indexOf('://') + 3))
   for (const { pattern, read } of DIGESTS_IN_URLS) {
     const match = pattern.exec(path)

@@ -23,7 +23,7 @@ export interface ExchangeParts {
   readonly clock: Clock
   /** This node's name in `Via`. */
   readonly pseudonym: string
-  readonly resources: Resources
+  readonly resources: Omit<Resources, 'content'>
   readonly log: (line: RequestLine) => void
   readonly buffers: BodyBuffers
   readonly sending: SendMemory

@@ -18,7 +18,7 @@ const none: Expectation = { kind: 'none', rung: 'V6' }
 const filling = (changes: Partial<Filling>): Filling => ({
   heldBytes: 3 * MiB,
   size: 8 * MiB,
-  hasPeerBytes: true,
+  mustBeProved: true,
   isGrowing: false,
   isStreaming: false,
   expectation: digest,
@@ -29,7 +29,7 @@ const filling = (changes: Partial<Filling>): Filling => ({
 
 describe('release of bytes (V§2)', () => {
   const cases: [string, Partial<Filling>, number, boolean][] = [
-    ['from the origin server alone: at once', { hasPeerBytes: false, expectation: none }, 3 * MiB, true],
+    ['from the origin server alone: at once', { mustBeProved: false, expectation: none }, 3 * MiB, true],
     ['the application verifies (V5): at once', { expectation: updater }, 3 * MiB, true],
     ['a whole copy up to the limit: nothing before it is verified', {}, 0, false],
     ['a whole copy that takes too long: streamed', { elapsedMs: VERIFY_FIRST_MS }, 3 * MiB, true],
@@ -70,7 +70,7 @@ describe('release of bytes (V§2)', () => {
       isStreaming: fc.boolean(),
       elapsedMs: fc.nat(60_000),
       verifyFirstUpTo: fc.nat(100 * MiB),
-      hasPeerBytes: fc.constant(true),
+      mustBeProved: fc.constant(true),
       expectation: fc.constantFrom(digest, none),
     })
     fc.assert(

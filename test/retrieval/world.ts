@@ -21,6 +21,7 @@ import type { SharedFiles } from '../../peering/file-server.ts'
 import type { NodeId } from '../../peering/packets.ts'
 import { UploadRate } from '../../peering/upload-rate.ts'
 import { UploadSlots } from '../../peering/upload-slots.ts'
+import { announcedNames } from '../../retrieval/announced-names.ts'
 import { localAliases, type LocalAliases } from '../../retrieval/local-aliases.ts'
 import type { Resource } from '../../retrieval/resource.ts'
 import { resources, type Resources } from '../../retrieval/resources.ts'
@@ -60,6 +61,8 @@ export interface Scene {
   readonly waitMs?: number
   /** No peer is known: whoever asks is told to go to the Internet before the call returns. */
   readonly isAlone?: boolean
+  /** The node had to wait for its turn at the processor. */
+  readonly isBusy?: boolean
 }
 
 /** What the node said of its retrievals. */
@@ -153,6 +156,7 @@ export function world(scene: Scene): World {
       servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
+      isBusy: () => scene.isBusy === true,
       inquire: (_, waitForDownloads, owner) => {
         const inquiry = new Inquiry(clock, { request: () => {}, endRequest: () => {} }, owner, () => {})
         const isFirst = inquiries.push(inquiry) === 1
@@ -201,6 +205,7 @@ export function world(scene: Scene): World {
     store,
     rules: () => rules,
     aliases,
+    announced: announcedNames(),
     running: (uri) => running.running(uri),
     isFetching: (uri) => running.isFetching(uri),
     isRelayed: (uri) => running.isRelayed(uri),

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { Fault } from '../../core/fault.ts'
+import type { FunctionName } from '../../providers/functions.ts'
 import { PRESET_NAMES } from '../../retrieval/presets.ts'
 import { formatConfigError } from '../../service/config-source.ts'
 import { defaultConfig, loadConfig, parseConfig } from '../../service/config.ts'
@@ -61,8 +62,16 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       verifyFirstUpTo: 64 * 1024 * 1024,
     },
     site: { directory: join(BASE, 'site-data'), clearQuestions: false, attest: true, quorum: 1 },
+    functions: {
+      enabled: true,
+      offers: 'none',
+      providers: 'none',
+      preference: 50,
+      weights: 'auto',
+      maxDelayMs: 'auto',
+    },
     log: { level: 'info', file: 'off', pretty: 'auto' },
-    control: { socket: 'auto' },
+    control: { socket: 'auto', listen: 'off', token: 'auto' },
     rules: [],
     presets: [...PRESET_NAMES],
     updates: [],
@@ -79,8 +88,11 @@ peering:
 cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, memory: 1 MiB, reserve: 0 }
 verification: { aptConfig: /etc/other.conf, gather: false, maxDigests: 5000, askOrigin: false, verifyFirstUpTo: 0 B }
 site: { directory: ../keys, clearQuestions: true, attest: false, quorum: 2 }
+functions:
+  { enabled: false, offers: ['print=http://127.0.0.2:8080/'], providers: ['scan=http://127.0.0.3/'], preference: 100,
+    weights: [wired=20, mains=0], maxDelayMs: 2000 }
 log: { level: debug, file: ./node.log, pretty: false }
-control: { socket: ./run.sock }
+control: { socket: ./run.sock, listen: 'localhost:6516', token: ./token }
 presets: [apt]
 `)
   assert.deepEqual(config, {
@@ -116,8 +128,23 @@ presets: [apt]
       verifyFirstUpTo: 0,
     },
     site: { directory: resolve(BASE, '../keys'), clearQuestions: true, attest: false, quorum: 2 },
+    functions: {
+      enabled: false,
+      offers: [{ function: 'print' as FunctionName, location: 'http://127.0.0.2:8080/' }],
+      providers: [{ function: 'scan' as FunctionName, location: 'http://127.0.0.3/' }],
+      preference: 100,
+      weights: [
+        ['wired', 20],
+        ['mains', 0],
+      ],
+      maxDelayMs: 2000,
+    },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },
-    control: { socket: join(BASE, 'run.sock') },
+    control: {
+      socket: join(BASE, 'run.sock'),
+      listen: { host: 'localhost', port: 6516 },
+      token: join(BASE, 'token'),
+    },
     rules: [],
     presets: ['apt'],
     updates: [],
@@ -165,7 +192,7 @@ const LOCATED: readonly (readonly [flaw: string, text: string, errors: readonly 
   [
     'a key like no other',
     'control: { colour: red }',
-    ['c.yaml:1:12: control.colour: unknown key; expected one of socket'],
+    ['c.yaml:1:12: control.colour: unknown key; expected one of socket, listen, token'],
   ],
   [
     'a name that every object has',

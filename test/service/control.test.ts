@@ -10,7 +10,7 @@ import { Fault } from '../../core/fault.ts'
 import { defaultConfig } from '../../service/config.ts'
 import { startControl, type Operations } from '../../service/control-server.ts'
 import { ask, askStatus, controlPath, OPERATIONS, whoListens } from '../../service/control.ts'
-import { keptAlive } from '../../service/remote-cache.ts'
+import { keptAlive } from '../../service/applications/kept-alive.ts'
 import type { Status } from '../../service/status.ts'
 import { tally } from '../../service/totals.ts'
 import { manualClock } from '../manual-clock.ts'
@@ -19,6 +19,7 @@ const STATUS: Status = {
   version: '1.2.3',
   node: 'abc',
   upMs: 1000,
+  control: undefined,
   proxy: '127.0.0.1:3128',
   peering: undefined,
   cache: { bytes: 1, partialBytes: 0, maxBytes: 2, responses: 1, directory: '/cache' },
@@ -27,6 +28,7 @@ const STATUS: Status = {
   packets: {},
   shunned: [],
   updates: [],
+  functions: [],
 }
 
 function directory(t: TestContext): string {
@@ -45,18 +47,13 @@ async function listening(t: TestContext, server: Server, path: string): Promise<
 
 /** Begins to listen for commands, until the test is over. */
 async function started(t: TestContext, path: string, operations: Partial<Operations> = {}): Promise<void> {
-  const control = await startControl(path, { ...SILENT, ...operations })
+  const control = await startControl(path, { ...SILENT, [OPERATIONS.status]: () => [STATUS], ...operations })
   t.after(() => control.stop())
 }
 
-const SILENT: Operations = {
-  [OPERATIONS.status]: () => [STATUS],
-  [OPERATIONS.listCache]: () => [],
-  [OPERATIONS.purgeCache]: () => [],
-  [OPERATIONS.verifyCache]: () => [],
-  [OPERATIONS.site]: () => [],
-  [OPERATIONS.checkUpdates]: () => [],
-}
+const SILENT = Object.fromEntries(
+  Object.values(OPERATIONS).map((name) => [name, () => []]),
+) as unknown as Operations
 
 /** A socket that nobody listens on any more, as a killed node leaves it. */
 async function leaveSocket(path: string): Promise<void> {
@@ -100,13 +97,15 @@ describe('the control API', () => {
     assert.equal(statSync(path).mode & 0o777, 0o600)
     for (const [method, target] of [
       ['GET', '/'],
-      ['GET', '/status/..'],
-      ['POST', '/status'],
-      ['DELETE', '/status'],
+      ['GET', '/status'],
+      ['GET', '/v1/status/..'],
+      ['POST', '/v1/status'],
+      ['DELETE', '/v1/status'],
+      ['GET', '/v1/retrievals'],
     ] as const) {
       const [status, text] = await asked(path, method, target)
-      assert.equal(status, 404)
-      assert.match(text, /expected GET \/status/)
+      assert.equal(status, 404, target)
+      assert.match(text, /expected GET \/v1\/status/)
     }
   })
 
@@ -305,7 +304,7 @@ describe('what takes longer', () => {
     test(`refuses ${name}`, async (t) => {
       const path = join(directory(t), 'control.sock')
       await started(t, path)
-      const [status, text] = await asked(path, 'POST', '/cache/list', question)
+      const [status, text] = await asked(path, 'POST', '/v1/cache/list', question)
       assert.equal(status, 400)
       assert.match(text, message)
     })

@@ -12,6 +12,7 @@ import { textOf } from '../retrieval/world.ts'
 const STATUS: Status = {
   version: '1.2.3',
   node: 'abc',
+  control: undefined,
   upMs: 65_000,
   proxy: '0.0.0.0:3128',
   peering: undefined,
@@ -21,6 +22,7 @@ const STATUS: Status = {
   packets: {},
   shunned: [],
   updates: [],
+  functions: [],
 }
 
 const RULES = compileRules(

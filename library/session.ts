@@ -1,0 +1,218 @@
+/** What a service-enabled application can do with its node (R11.1), wherever the node runs. */
+import { randomUUID } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { Fault } from '../core/fault.ts'
+import type { Fields } from '../core/fields.ts'
+import type { AnnouncedCopy, AnnounceQuestion } from '../service/applications/copies.ts'
+import type { EventsQuestion, NodeEvent } from '../service/applications/events.ts'
+import type { FindLine, FindOutcome, FindQuestion, Holder } from '../service/applications/finding.ts'
+import type { Origins, Progress, RetrievalOutcome } from '../service/applications/retrieval-words.ts'
+import type { ProviderQuestion } from '../service/applications/providing.ts'
+import type { ToldProvider } from '../service/applications/told-provider.ts'
+import { OPERATIONS, type OperationName } from '../service/control.ts'
+import type { Status } from '../service/status.ts'
+import { announced, type CopySource } from './announced.ts'
+import type { Channel } from './channel.ts'
+import { offered, used, type Offered, type OfferTerms } from './functions.ts'
+import { retrieved, type Retrieved } from './retrieved.ts'
+
+export interface GetOptions {
+  /** What the bytes must have, whoever sends them: `sha-256:` and 64 hexadecimal digits. */
+  readonly digest?: string
+  /** From where it may come; absent: from anywhere. */
+  readonly from?: Origins
+  /** More header fields for the origin server, such as `Authorization`: what has credentials is never named to the LAN. */
+  readonly fields?: Fields
+  /** Whether what has a digest may be asked for, and offered, by it; absent: yes. */
+  readonly share?: boolean
+  /** Gives it up, at any point. */
+  readonly signal?: AbortSignal
+  /** Called about four times a second until the last byte is delivered; what it throws fails the retrieval. */
+  readonly onProgress?: (progress: Progress) => void
+}
+
+export interface FindOptions extends Omit<FindQuestion, 'uri'> {
+  readonly signal?: AbortSignal
+}
+
+export interface AnnounceOptions extends Omit<AnnounceQuestion, 'size'> {
+  readonly signal?: AbortSignal
+}
+
+export interface EventOptions extends EventsQuestion {
+  readonly signal?: AbortSignal
+  /** Called when nothing is missed any more. */
+  readonly onListening?: () => void
+}
+
+export class Session implements AsyncDisposable {
+  readonly #channel: Channel
+  readonly #ended = new AbortController()
+
+  /** Use `connect` or `embed`. */
+  constructor(channel: Channel) {
+    this.#channel = channel
+  }
+
+  /**
+   * Gets a file: from this machine, from peers, or from its origin server, as the node's rules say. Resolves when its first
+   * byte can be read.
+   * @throws Fault: RESPONSE_REFUSED when the origin server has no such file, NOT_FOUND when nobody has it who may be asked,
+   *   VERIFICATION_FAILED when the bytes are not those of the digest, ABORTED by `signal`; docs/errors.md has them all.
+   */
+  get(uri: string, options: GetOptions = {}): Promise<Retrieved> {
+    const { signal, onProgress, ...more } = options
+    const question = { uri, ...more }
+    return retrieved({ channel: this.#channel, ended: this.#ended.signal, question, signal, onProgress })
+  }
+
+  /**
+   * Gets a file into `path`, which is there whole or not at all.
+   * @throws Fault as `get`; the file system's own errors.
+   */
+  async download(uri: string, path: string, options: GetOptions = {}): Promise<RetrievalOutcome> {
+    const part = `${path}.${randomUUID()}.part`
+    try {
+      const file = await this.get(uri, options)
+      await pipeline(file.body, createWriteStream(part, { flags: 'wx' }))
+      await rename(part, path)
+      return await file.outcome
+    } catch (error) {
+      await rm(part, { force: true })
+      throw error
+    }
+  }
+
+  /**
+   * Asks who has a resource, and gets nothing: this machine first, then peers, in the order in which they answer. What peers
+   * say is their own claim; a node at its limit of uploads stays silent.
+   * @throws Fault BAD_REQUEST, ABORTED.
+   */
+  async *find(uri: string, options: FindOptions = {}): AsyncGenerator<Holder, FindOutcome> {
+    const { signal, ...more } = options
+    for await (const each of this.#ask(OPERATIONS.find, { uri, ...more }, signal)) {
+      const { kind, ...told } = each as FindLine
+      if (kind === 'done') return told as FindOutcome
+      yield told as Holder
+    }
+    throw new Fault('UNREACHABLE', 'the node ended its answer early')
+  }
+
+  /**
+   * Offers peers a file of this application, by its content and by `uri`. It is copied into the node's cache once; what is
+   * there already is not copied again, where `digest` is given. Announce again after a restart of the node.
+   * @param source the path of the file, its bytes, or what gives them.
+   * @throws Fault VERIFICATION_FAILED when the bytes have another digest, STORE_FULL, BAD_REQUEST, ABORTED.
+   */
+  announce(source: CopySource, options: AnnounceOptions = {}): Promise<AnnouncedCopy> {
+    const { signal, ...question } = options
+    return announced(this.#channel, source, question, this.#until(signal))
+  }
+
+  /**
+   * Takes an announcement back: the name `uri`, or without one the copy itself.
+   * @throws Fault NOT_FOUND when there is no such copy.
+   */
+  async withdraw(digest: string, uri?: string): Promise<void> {
+    const question = { digest, ...(uri === undefined ? {} : { uri }) }
+    for await (const _ of this.#ask(OPERATIONS.withdraw, question)) break
+  }
+
+  /**
+   * Sends a packet of the application's own type to every node, or to one: its type has a dot, and its attributes fit
+   * 1200 bytes together. Best effort, like everything on a LAN.
+   * @throws Fault BAD_REQUEST, OVERLOADED for more than 20 a second, NOT_FOUND when `to` is no peer.
+   */
+  async say(type: string, attributes: Readonly<Record<string, string>>, to?: string): Promise<void> {
+    const question = { type, attributes, ...(to === undefined ? {} : { to }) }
+    for await (const _ of this.#ask(OPERATIONS.say, question)) break
+  }
+
+  /**
+   * What happens on the node and its LAN, from the first call of `next` on, until you stop reading. Whoever is slow is told
+   * how much is lost (`lost`).
+   * @throws Fault BAD_REQUEST, ABORTED, UNREACHABLE when the node has gone.
+   */
+  async *events(options: EventOptions = {}): AsyncGenerator<NodeEvent> {
+    const { signal, onListening, ...question } = options
+    for await (const each of this.#ask(OPERATIONS.events, question, signal)) {
+      const event = each as NodeEvent | { readonly kind: 'listening' } | null
+      if (event?.kind === 'listening') onListening?.()
+      else if (event !== null) yield event
+    }
+  }
+
+  /**
+   * Performs a function for the LAN: this application stands in elections with a value, and whoever asks for the function is
+   * sent to `location` while it is the winner. The offer stands until it is withdrawn, or the session ends.
+   * @throws Fault BAD_REQUEST, also where functions are off.
+   */
+  offer(name: string, terms: OfferTerms, signal?: AbortSignal): Promise<Offered> {
+    return offered(this.#channel, name, terms, this.#until(signal))
+  }
+
+  /**
+   * Who performs a function for the LAN; where nobody does, an election is called.
+   * @returns `undefined`: nobody. @throws Fault BAD_REQUEST, ABORTED.
+   */
+  async provider(
+    name: string,
+    options: Omit<ProviderQuestion, 'function'> & { readonly signal?: AbortSignal } = {},
+  ): Promise<ToldProvider | undefined> {
+    const question = { function: name, fresh: options.fresh ?? false }
+    for await (const each of this.#ask(OPERATIONS.provider, question, options.signal)) {
+      if (each !== null) return each as ToldProvider
+    }
+    return undefined
+  }
+
+  /** Says that a provider is of no use, so that the LAN elects another one. */
+  async report({ function: name, node, term }: ToldProvider, reason: string): Promise<void> {
+    for await (const _ of this.#ask(OPERATIONS.report, { function: name, node, term, reason })) break
+  }
+
+  /**
+   * Uses a function: `use` is given its provider, and again the next one when it throws, three at most. Whoever failed is
+   * reported.
+   * @throws Fault NOT_FOUND when nobody performs it; what the last `use` throws.
+   */
+  request<Result>(
+    name: string,
+    use: (provider: ToldProvider) => Promise<Result>,
+    signal?: AbortSignal,
+  ): Promise<Result> {
+    return used(name, {
+      find: (fresh) => this.provider(name, { fresh, ...(signal === undefined ? {} : { signal }) }),
+      report: (provider, reason) => this.report(provider, reason),
+      use,
+    })
+  }
+
+  /** How the node is. */
+  async status(): Promise<Status> {
+    for await (const status of this.#ask(OPERATIONS.status, undefined)) return status as Status
+    throw new Fault('UNREACHABLE', 'the node does not say how it is')
+  }
+
+  /** Gives up whatever is open; an embedded node stops. Safe at any moment, and more than once. */
+  async close(): Promise<void> {
+    this.#ended.abort(NO_LONGER_NEEDED)
+    await this.#channel.close()
+  }
+
+  #ask(operation: OperationName, question: unknown, signal?: AbortSignal): AsyncIterable<unknown> {
+    return this.#channel.ask(operation, question, this.#until(signal))
+  }
+
+  /** Aborts with the session, too. */
+  #until(signal: AbortSignal | undefined): AbortSignal {
+    return signal === undefined ? this.#ended.signal : AbortSignal.any([this.#ended.signal, signal])
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

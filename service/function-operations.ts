@@ -1,0 +1,71 @@
+/** What `ihave providers` and `ihave elect` ask of a running node. */
+import { systemClock } from '../core/clock.ts'
+import { Fault } from '../core/fault.ts'
+import { functionName, type Provider } from '../providers/functions.ts'
+import type { Providers } from '../providers/providers.ts'
+
+/** One function as this node sees it. */
+export interface FunctionStatus {
+  readonly function: string
+  readonly provider: ProviderStatus | null
+  /** What the election machine does (docs/state-diagrams.md). */
+  readonly phase: string
+  /** With what this node would stand now; `null`: it cannot perform the function. */
+  readonly ownValue: number | null
+}
+
+export interface ProviderStatus extends Omit<Provider, 'function' | 'member' | 'expires' | 'since'> {
+  readonly member: string | null
+  readonly isThisNode: boolean
+  /** `null`: since it was configured. */
+  readonly sinceMs: number | null
+  readonly heardMsAgo: number | null
+}
+
+export interface FunctionOperations {
+  list(): readonly FunctionStatus[]
+  /** @throws Fault BAD_REQUEST for what is no name of a function. */
+  elect(question: unknown): Promise<FunctionStatus>
+}
+
+/** `undefined`: functions are off on this node. */
+export function functionOperations(providers: () => Providers | undefined): FunctionOperations {
+  const list = () => providers()?.overview().map(statusOf) ?? []
+  return {
+    list,
+    async elect(question) {
+      const text = (question as { readonly function?: unknown } | undefined)?.function
+      const name = typeof text === 'string' ? functionName(text) : undefined
+      if (name === undefined)
+        throw new Fault('BAD_REQUEST', 'expected a function: 1 to 64 letters, digits, "-", "."')
+      const known = providers()
+      if (known === undefined) throw new Fault('BAD_REQUEST', 'functions.enabled is false on this node')
+      await known.elect(name)
+      return list().find((each) => each.function === name) ?? nobody(name)
+    },
+  }
+}
+
+type Overview = ReturnType<Providers['overview']>[number]
+
+function statusOf({ name, provider, phase, heardMsAgo, ownValue }: Overview): FunctionStatus {
+  if (provider === undefined) return { ...nobody(name), phase, ownValue: ownValue ?? null }
+  const { function: _, member, expires: __, since, ...told } = provider
+  const isConfigured = provider.source === 'configured'
+  return {
+    function: name,
+    phase,
+    ownValue: ownValue ?? null,
+    provider: {
+      ...told,
+      member: member ?? null,
+      isThisNode: provider.source === 'self',
+      sinceMs: isConfigured ? null : Math.max(0, systemClock.wall() - since),
+      heardMsAgo: isConfigured ? null : Math.round(heardMsAgo),
+    },
+  }
+}
+
+function nobody(name: string): FunctionStatus {
+  return { function: name, provider: null, phase: 'idle', ownValue: null }
+}

@@ -1,0 +1,133 @@
+/** Functions as a node has them: elections over its LAN, valued by what this machine is, with what was configured. */
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { systemClock, type CancelTimer, type EpochMs } from '../core/clock.ts'
+import { systemRandom } from '../core/random.ts'
+import type { NodeId } from '../peering/packets.ts'
+import { criterionValue, machineCriteria, WEIGHTS, type MachineState } from '../providers/criteria.ts'
+import type { FunctionEvent, Offering, Provider } from '../providers/functions.ts'
+import { machineFacts, type MachineFacts } from '../providers/machine-state.ts'
+import { providerBook } from '../providers/provider-book.ts'
+import { Providers } from '../providers/providers.ts'
+import { siteSigning } from '../providers/site-signing.ts'
+import type { ElectionTiming } from '../providers/machines/election-vocabulary.ts'
+import type { Site } from '../site/site.ts'
+import type { Config } from './config.ts'
+import type { FunctionPlace } from './setting-types.ts'
+
+export interface FunctionPartsComponents {
+  readonly node: NodeId
+  readonly site: Site
+  readonly log: Logger
+  /** How many peers are alive. */
+  readonly peers: () => number
+  /** The interface to the LAN. */
+  readonly interfaceName: string | undefined
+  /** What is known of the way to the Internet. */
+  readonly internet: () => Pick<MachineState, 'reach' | 'bytesPerSecond'>
+}
+
+export interface FunctionParts {
+  readonly providers: Providers
+  /** How good a provider this machine would be, 1 to 1,000,000. */
+  readonly value: () => number
+  /** Offers what is configured. */
+  start(): Promise<void>
+  stop(): void
+}
+
+/** The machine is looked at again after so long, in ms. */
+const LOOK_MS = 60_000
+
+export function functionParts(config: Config, components: FunctionPartsComponents): FunctionParts {
+  const { node, site, log, peers, interfaceName, internet } = components
+  const { functions, cache } = config
+  const book = providerBook(join(cache.directory, 'functions.sqlite'))
+  const signing = siteSigning(() => site.membership)
+  const providers = new Providers(
+    {
+      node,
+      timing: () => timingFor(functions.maxDelayMs, peers()),
+      configured: placesOf(functions.providers).map(configuredProvider),
+    },
+    { clock: systemClock, random: systemRandom, signing: () => signing, book },
+  )
+  providers.subscribe((event) => logEvent(log, event))
+  const places = { sys: '/sys', interfaceName, directory: cache.directory }
+  const looking: { facts: Partial<MachineFacts>; cancel: CancelTimer } = { facts: {}, cancel: () => {} }
+  const look = async (): Promise<void> => {
+    looking.facts = await machineFacts(places)
+    looking.cancel = systemClock.after(LOOK_MS, () => void look())
+  }
+  const { preference } = functions
+  const criteria = machineCriteria(() => ({ ...UNKNOWN, ...looking.facts, ...internet(), preference }))
+  const weights = functions.weights === 'auto' ? WEIGHTS : Object.fromEntries(functions.weights)
+  const value = () => criterionValue(criteria, weights)
+  const offerings: Offering[] = []
+  return {
+    providers,
+    value,
+    async start() {
+      await look()
+      for (const { function: name, location } of placesOf(functions.offers))
+        offerings.push(providers.offer(name, { location: () => location, value }))
+    },
+    stop() {
+      looking.cancel()
+      book.close()
+    },
+  }
+}
+
+const UNKNOWN = { isWired: undefined, isOnMains: undefined, upSeconds: undefined, freeBytes: undefined }
+
+/** The longest delay of a few, in ms, and what each further peer adds: the more may answer, the more time they have. */
+const DELAY = { least: 50, perPeer: 8, most: 400 }
+
+/** What the bounds in docs/providers.md come from. */
+function timingFor(maxDelayMs: number | 'auto', peers: number): ElectionTiming {
+  const { least, perPeer, most } = DELAY
+  const delayMs = maxDelayMs === 'auto' ? Math.min(most, least + perPeer * peers) : maxDelayMs
+  return { delayMs, roundTripMs: 200, heartbeatMs: 5000, silenceMs: 21_000, doubtMs: 60_000 }
+}
+
+function placesOf(places: 'none' | readonly FunctionPlace[]): readonly FunctionPlace[] {
+  return places === 'none' ? [] : places
+}
+
+function configuredProvider(place: FunctionPlace): Provider {
+  return {
+    ...place,
+    node: '0'.repeat(32) as NodeId,
+    member: undefined,
+    value: 0,
+    term: 0,
+    since: systemClock.wall(),
+    expires: Infinity as EpochMs,
+    source: 'configured',
+  }
+}
+
+/** Who, why, since when. */
+function logEvent(log: Logger, event: FunctionEvent): void {
+  switch (event.kind) {
+    case 'function-won':
+    case 'function-learnt': {
+      const { function: name, node, location, value, term, source } = event.provider
+      const how = event.kind === 'function-won' ? 'this node provides' : 'another node provides'
+      return log.info({ function: name, node, location, value, term, source }, `${name}: ${how}`)
+    }
+    case 'function-lost':
+      return log.info(event, `${event.function}: this node provides no longer: ${event.reason}`)
+    case 'function-dead': {
+      const { function: name, node, location, term } = event.provider
+      const { reason } = event
+      return log.warn(
+        { function: name, node, location, term, reason },
+        `${name}: its provider is gone: ${reason}`,
+      )
+    }
+    case 'function-refused':
+      return log.debug(event, 'a word about a function was not believed')
+  }
+}
