@@ -88,6 +88,7 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
   const servers = new Map<string, Server>()
   const lookEveryMs = Math.min(LOOK_EVERY_MS, timeouts.connectMs / 10)
   let isLooking = false
+  let isStopped = false
   const look = () => {
     const now = clock.monotonic()
     for (const { connections } of servers.values()) connections?.look(now)
@@ -123,6 +124,7 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
     const server = servers.get(authority) ?? serverOf(uri)
     const fault = refusal(server.hostname, server.port)
     if (fault) throw fault
+    if (isStopped) throw new Fault('STOPPING', 'the node is stopping')
     const text = requestText(method, uri, server.host, fields)
     return connectionsTo(authority, server).call(text, method, taker)
   }
@@ -134,6 +136,7 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
       return awaited.response
     },
     async stop() {
+      isStopped = true
       for (const { connections } of servers.values()) connections?.stop()
     },
   }
