@@ -2,8 +2,8 @@
 
 /** Bytes of a piece of memory: by what most bodies are smaller than. */
 const SIZES = [16_384, 65_536, 262_144] as const
-/** Pieces of each size that are kept while nobody needs them. */
-const KEPT = 64
+/** Bytes of each size that are kept while nobody needs them. */
+const KEPT_BYTES = 1024 * 1024
 
 export class LentMemory {
   readonly #free = new Map<number, Uint8Array[]>(SIZES.map((size) => [size, []]))
@@ -17,6 +17,6 @@ export class LentMemory {
   /** Nobody has any of it any more. */
   give(memory: Uint8Array): void {
     const free = this.#free.get(memory.length)
-    if (free !== undefined && free.length < KEPT) free.push(memory)
+    if (free !== undefined && free.length * memory.length < KEPT_BYTES) free.push(memory)
   }
 }

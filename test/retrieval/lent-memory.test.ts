@@ -11,7 +11,7 @@ test('memory that was given back is lent again', () => {
   assert.notEqual(memory.take(16_384), first)
 })
 
-test('what is larger than everything is not kept, nor more than 64 pieces of a size', () => {
+test('what is larger than everything is not kept, nor more than 1 MiB of a size', () => {
   const memory = new LentMemory()
   const large = memory.take(300_000)
   memory.give(large)
