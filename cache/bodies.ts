@@ -6,6 +6,14 @@ import type { GrowingBytes } from './growing-bytes.ts'
 import type { Place, StoredBody } from './place.ts'
 import type { FreedBody } from './response-index.ts'
 
+/** Memory for a whole small body. */
+export interface ReservedBytes {
+  /** @param bytes lent until it resolves. @throws Fault STORE_FULL, STORE_FAILED. */
+  keep(name: Sha256, bytes: Uint8Array): Promise<Place | undefined>
+  /** They are kept, or will not be. */
+  giveBack(): void
+}
+
 export interface Bodies {
   /** @throws Fault STORE_FAILED. */
   start(): Promise<void>
@@ -14,6 +22,8 @@ export interface Bodies {
   stop(): Promise<void>
   /** Room for the bytes of a new growing copy. @throws Fault STORE_FULL, STORE_FAILED. */
   grow(): Promise<GrowingBytes>
+  /** Room in memory for a body of `size` bytes that comes at once; `undefined` where there is none, or it is not small. */
+  reserve(size: number): ReservedBytes | undefined
   /** The bytes of a partial copy that a former process left under this name; `undefined` when they are gone. */
   regrow(name: string): GrowingBytes | undefined
   /**

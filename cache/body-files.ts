@@ -12,7 +12,7 @@ import { describe, Fault } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { Allocate } from '../core/store.ts'
-import type { Bodies, SweepView } from './bodies.ts'
+import type { Bodies, ReservedBytes, SweepView } from './bodies.ts'
 import { BodyReader, ofItsOwn } from './body-reader.ts'
 import { lockDirectory, type Unlock } from './directory-lock.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
@@ -105,6 +105,16 @@ export class BodyFiles implements Bodies {
       createFile: () => this.#createFile(),
       keepSmall: (name, bytes) => this.#keepSmall(name, bytes),
     })
+  }
+
+  reserve(size: number): ReservedBytes | undefined {
+    const isSmall = size <= MAX_SEGMENT_BODY && this.#settings.maxBytes >= LEAST_QUOTA
+    if (!isSmall || this.#unlock === undefined || !this.#growingMemory.take(size)) return undefined
+    return {
+      // In memory it stays from the first time that it is read: most of what comes is not asked for again soon.
+      keep: (_, bytes) => this.#segments.append(bytes),
+      giveBack: () => this.#growingMemory.giveBack(size),
+    }
   }
 
   regrow(name: string): GrowingBytes | undefined {

@@ -41,7 +41,11 @@ export class BodyReader {
   readonly #memoryBytes: number
   /** Checked pieces by the body's digest and their number. */
   readonly #memory: LRUCache<string, Uint8Array>
-  readonly #checked = new LRUCache<Sha256, CheckedPieces>({ max: REMEMBERED_BODIES })
+  /** A limit by size takes memory as it is needed; one by number takes all of it at once. */
+  readonly #checked = new LRUCache<Sha256, CheckedPieces>({
+    maxSize: REMEMBERED_BODIES,
+    sizeCalculation: () => 1,
+  })
 
   /** @param memoryBytes bytes of bodies that stay in memory. */
   constructor(

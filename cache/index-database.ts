@@ -18,6 +18,7 @@ import {
   type ResponseIndex,
   variantKey,
 } from './response-index.ts'
+import { AbsentUris } from './absent-uris.ts'
 import { isFull, storeFault } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 import { WriteBatch } from './write-batch.ts'
@@ -30,6 +31,8 @@ const LARGEST_PAGE = 128
 const REMEMBERED_URIS = 10_000
 /** Characters of header fields and URIs that are remembered, at most. */
 const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
+
+const NONE: readonly StoredResponse[] = []
 
 const FREED = 'digest, size, segment, start'
 const COLUMNS = 'SELECT id, used, body, content, seal FROM responses'
@@ -52,6 +55,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     max: REMEMBERED_URIS,
     maxSize: REMEMBERED_CHARACTERS,
   })
+  readonly #absent = new AbsentUris()
   /** Uses not yet written: response id → number of the use. */
   readonly #uses = new Map<number, number>()
   readonly #batch = new WriteBatch({
@@ -111,9 +115,14 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   lookup(uri: TargetUri): readonly StoredResponse[] {
     const known = this.#remembered.get(uri)
     if (known !== undefined) return known
+    if (this.#absent.has(uri)) return NONE
     const rows = this.#guarded(() => this.#all(`${COLUMNS} WHERE uri = ?`, uri)) as unknown as ResponseRow[]
     const found = this.#guarded(() => this.#intact(rows))
     // A damaged search tree could lead to the row of another URI.
+    if (found.length === 0) {
+      this.#absent.add(uri)
+      return NONE
+    }
     const responses = found.filter((response) => response.uri === uri).toSorted(mostRecentFirst)
     const size = rows.reduce((sum, { content }) => sum + String(content).length, uri.length + 1)
     this.#remembered.set(uri, responses, { size })
@@ -189,7 +198,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     const variant = variantKey(head.selecting)
     const used = (this.#lastUse += 1)
     // Mostly it was looked up right before, and not there.
-    const isNew = this.#remembered.peek(head.uri)?.length === 0
+    const isNew = this.#absent.has(head.uri)
     const insertion = this.#atomically(() => {
       const replaced = isNew ? [] : this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
       const bodies = this.#deleteRows(replaced)
@@ -208,8 +217,9 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
       const superseded = isNewBody || isSamePlace(before.place, body.place) ? undefined : before
       return { stored: { ...response, id }, replaced, freed, isNewBody, superseded }
     })
-    if (isNew) this.#remembered.set(head.uri, [insertion.stored], { size: content.length + head.uri.length })
-    else this.#remembered.delete(head.uri)
+    // It is remembered when it is looked up: most of what comes is not asked for again soon.
+    this.#absent.delete(head.uri)
+    this.#remembered.delete(head.uri)
     return insertion
   }
 
@@ -358,6 +368,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   /** What had been done and could not be committed is undone. */
   #loseBatch(): void {
     this.#remembered.clear()
+    this.#absent.clear()
     this.#onLost()
   }
 
@@ -389,6 +400,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   #forget(): void {
     this.#statements.clear()
     this.#remembered.clear()
+    this.#absent.clear()
     this.#uses.clear()
   }
 

@@ -4,7 +4,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { Store } from '../core/store.ts'
-import type { Bodies } from './bodies.ts'
+import type { Bodies, ReservedBytes } from './bodies.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { CHUNK_BYTES } from './copy-reader.ts'
 import { GrowingMemory } from './growing-memory.ts'
@@ -47,6 +47,11 @@ export class MemoryBodies implements Bodies {
 
   async grow(): Promise<GrowingBytes> {
     return this.#growing((name, bytes) => void this.#bodies.set(name, bytes))
+  }
+
+  reserve(): ReservedBytes {
+    const keep = async (name: Sha256, bytes: Uint8Array) => void this.#bodies.set(name, new Uint8Array(bytes))
+    return { keep, giveBack: () => {} }
   }
 
   regrow(): undefined {}

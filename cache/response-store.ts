@@ -17,6 +17,7 @@ import type {
   GrowingCopy,
   PartialAtRest,
   PartialResponse,
+  Reservation,
   ResponseHead,
   Store,
   StoredResponse,
@@ -32,6 +33,7 @@ import type { BodyDigests, Digester } from './piece-digests.ts'
 import { isSamePlace, type StoredBody } from './place.ts'
 import { PinnedBodies } from './pinned-bodies.ts'
 import type { FreedBody, Insertion, ResponseIndex } from './response-index.ts'
+import { ReservedBody, type StoreWhole } from './reserved-body.ts'
 import { EVICTIONS_PER_TURN, type Evictor, Room } from './room.ts'
 import { SpaceBooks } from './space.ts'
 import { Shelf, type Shelved } from './shelf.ts'
@@ -67,6 +69,8 @@ export class ResponseStore implements Store {
   readonly #shelf: Shelf
   /** The growing copies in use. */
   readonly #growing = new Set<GrowingCopy>()
+  /** Whole bodies that are being stored. */
+  readonly #keeping = new Set<Promise<StoredResponse>>()
   readonly #sweeps: boolean
   readonly #listeners = new Set<(event: StoreEvent) => void>()
   #responses = 0
@@ -108,6 +112,7 @@ export class ResponseStore implements Store {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#growing].map((copy) => this.#putAside(copy)))
+    await Promise.allSettled(this.#keeping)
     this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
     await this.#pinned.stop()
@@ -153,6 +158,14 @@ export class ResponseStore implements Store {
     const copy = this.#made(room, (closing) => new GrowingBody(bytes, closing, undefined, this.#digester))
     this.#growing.add(copy)
     return copy
+  }
+
+  reserve(size: number): Reservation | undefined {
+    const room = this.#room.openNow(size)
+    const bytes = room && this.#bodies.reserve(size)
+    if (room !== undefined && bytes !== undefined) return new ReservedBody(room, bytes, this.#storeWhole)
+    room?.close()
+    return undefined
   }
 
   partials(uri?: TargetUri): readonly PartialAtRest[] {
@@ -240,6 +253,18 @@ export class ResponseStore implements Store {
     return () => this.#listeners.delete(listener)
   }
 
+  readonly #storeWhole: StoreWhole = async (bytes, body, head, room) => {
+    const keeping = this.#keep(bytes, body, head, room)
+    this.#keeping.add(keeping)
+    try {
+      const stored = await keeping
+      this.#shelf.removeOthers(head)
+      return stored
+    } finally {
+      this.#keeping.delete(keeping)
+    }
+  }
+
   #isGrowing(copy: GrowingCopy): copy is GrowingBody {
     return this.#growing.has(copy)
   }
@@ -263,7 +288,7 @@ export class ResponseStore implements Store {
   }
 
   async #keep(
-    bytes: GrowingBytes,
+    bytes: Pick<GrowingBytes, 'keep'>,
     body: BodyDigests,
     head: ResponseHead,
     room: CopyRoom,

@@ -65,6 +65,16 @@ export class Room<Victim extends { readonly size: number }> {
     return new AccountRoom(this, account)
   }
 
+  /** Room for a body that comes at once, where nothing has to be evicted or asked first. */
+  openNow(size: number): CopyRoom | undefined {
+    if (size > this.#maxObjectBytes || this.#mustLook(size, BYTES_PER_FIRST_LOOK)) return undefined
+    const account = this.#books.open()
+    if (!this.#hasRoom(account, size)) return undefined
+    account.claim(size)
+    this.#claimedSinceLook += size
+    return new AccountRoom(this, account)
+  }
+
   /** The room of a partial copy that a former process left, at rest. */
   left(bytes: number): CopyRoom {
     const account = this.#books.open()

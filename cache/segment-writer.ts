@@ -7,6 +7,11 @@ import { setImmediate } from 'node:timers/promises'
 import type { Place } from './place.ts'
 import { storeFault } from './store-fault.ts'
 
+/** Turns of the event loop that bodies wait for others at most: under load, some milliseconds. */
+const MAX_TURNS = 16
+/** Nothing is gained by more of them. */
+const ENOUGH_BODIES = 32
+
 /** A segment that is being filled. */
 export interface OpenSegment {
   readonly number: number
@@ -75,9 +80,20 @@ export class SegmentWriter {
   }
 
   async #writeAll(): Promise<void> {
-    await setImmediate()
-    while (this.#queue.length > 0) await this.#writeBatch()
+    while (this.#queue.length > 0) {
+      await this.#gather()
+      await this.#writeBatch()
+    }
     this.#writing = undefined
+  }
+
+  /** Waits as long as each turn brings more, within bounds. */
+  async #gather(): Promise<void> {
+    for (let turns = 0, known = 0; turns < MAX_TURNS && known < this.#queue.length; turns += 1) {
+      known = this.#queue.length
+      await setImmediate()
+      if (known >= ENOUGH_BODIES) return
+    }
   }
 
   async #writeBatch(): Promise<void> {

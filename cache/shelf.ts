@@ -70,6 +70,7 @@ export class Shelf {
 
   /** Those at rest for `uri`, or all of them, the most recent first. */
   find(uri?: TargetUri): readonly PartialAtRest[] {
+    if (this.#entries.size === 0) return NONE
     const isMeant = (head: ResponseHead) => uri === undefined || head.uri === uri
     const found = [...this.#entries.values()].filter(({ head, isInUse }) => !isInUse && isMeant(head))
     return found
@@ -237,3 +238,5 @@ function changes(before: ReadonlyMap<number, SpanDigest>, now: ReadonlyMap<numbe
     dropped: [...before.keys()].filter((start) => !now.has(start)),
   }
 }
+
+const NONE: readonly PartialAtRest[] = []

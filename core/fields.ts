@@ -86,6 +86,11 @@ export function endToEndFields(fields: Fields): Fields {
   return found
 }
 
+/** The same for who asks once: to remember it would cost more. */
+export function endToEndFieldsOnce(fields: Fields): Fields {
+  return withoutHopByHop(fields)
+}
+
 /** One message is asked for them several times on its way. */
 const endToEnd = new WeakMap<Fields, Fields>()
 

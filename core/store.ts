@@ -89,6 +89,17 @@ export interface GrowingCopy {
   discard(): Promise<void>
 }
 
+/** Room for one whole body that comes at once. Either `keep` or `giveBack` is to be called, once. */
+export interface Reservation {
+  /**
+   * Makes it a stored response, as `Store.commit` does.
+   * @param bytes of the size that was reserved; lent until this resolves.
+   * @throws Fault STORE_FULL, STORE_FAILED; nothing of it is kept then.
+   */
+  keep(bytes: Uint8Array, head: ResponseHead): Promise<StoredResponse>
+  giveBack(): void
+}
+
 export type StoreEvent =
   | { readonly kind: 'stored'; readonly response: StoredResponse }
   | { readonly kind: 'removed'; readonly response: StoredResponse }
@@ -154,6 +165,11 @@ export interface Store {
    * @throws Fault STORE_FULL when it can never fit.
    */
   create(expectedSize?: number, wholeSize?: number): Promise<GrowingCopy>
+  /**
+   * Room for a small body of `size` bytes that needs no growing copy; `undefined` where it has to be made, looked for or
+   * waited for, or where there can be none: `create` knows.
+   */
+  reserve(size: number): Reservation | undefined
   /**
    * Makes a whole copy a stored response, atomically: after a crash it is there entirely or not at all. It replaces
    * stored responses with the same URI and selecting fields. Readers of the copy go on undisturbed.

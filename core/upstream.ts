@@ -1,4 +1,5 @@
 /** The `Upstream` seam: HTTP requests that this node makes, to origin servers or to peers. */
+import type { Fault } from './fault.ts'
 import type { Fields } from './fields.ts'
 
 export interface UpstreamRequest {
@@ -28,4 +29,30 @@ export interface Upstream {
   request(request: UpstreamRequest): Promise<UpstreamResponse>
   /** A request to this server may follow in a moment: a connection is opened where there is none. Absent: it cannot be. */
   prepare?(uri: string): void
+}
+
+/** An upstream that tells of a response as it comes: for many small ones, promises and iterators cost most. */
+export interface CallingUpstream extends Upstream {
+  /** Whether requests may be made so at present; absent: they may. */
+  readonly mayCall?: boolean
+  /** @throws Fault when the request must not be made. */
+  call(request: Pick<UpstreamRequest, 'method' | 'uri' | 'fields'>, taker: ResponseTaker): Call
+}
+
+/** Takes one response: interim ones, a head, the body piece by piece, the end; or a failure instead of what is left. */
+export interface ResponseTaker {
+  readonly onInformation: OnInformation
+  readonly onHead: (head: Omit<UpstreamResponse, 'body'>) => void
+  /** The array is lent: it has other bytes in it when this returns. */
+  readonly onData: (bytes: Uint8Array) => void
+  readonly onEnd: () => void
+  readonly onFailure: (fault: Fault) => void
+}
+
+/** A request that was made so. Nothing is told once it was given up. */
+export interface Call {
+  /** No more of the body for now; what is on its way may still come. */
+  pause(): void
+  resume(): void
+  giveUp(): void
 }

@@ -4,20 +4,20 @@
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
-import type { Upstream } from '../core/upstream.ts'
+import type { CallingUpstream, Upstream } from '../core/upstream.ts'
 
 /** What was begun for others may be gone on with for this long after they have gone, in ms. */
 export const CONFINED_MS = 120_000
 
 export interface Confinement {
-  readonly upstream: Upstream
+  readonly upstream: CallingUpstream
   /** From now on until it is released, and a while after that. */
   readonly confine: (uri: TargetUri) => () => void
 }
 
 export function confinement(
   clock: Clock,
-  { free, confined }: { readonly free: Upstream; readonly confined: Upstream },
+  { free, confined }: { readonly free: CallingUpstream; readonly confined: Upstream },
 ): Confinement {
   const users = new Map<TargetUri, number>()
   const lately = new Map<TargetUri, Monotonic>()
@@ -34,6 +34,10 @@ export function confinement(
   }
   return {
     upstream: {
+      get mayCall() {
+        return free.mayCall !== false && users.size + lately.size === 0
+      },
+      call: (...asked) => free.call(...asked),
       request: (request) => wayFor(request.uri).request(request),
       prepare: (uri) => wayFor(uri).prepare?.(uri),
     },

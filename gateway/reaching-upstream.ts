@@ -8,14 +8,14 @@ import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { Fault, type FaultCode } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
-import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
+import type { CallingUpstream, Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
 import type { Permission } from './allowed.ts'
 import type { GatewayClient } from './gateway-client.ts'
 import { isDoubtful, REACH_START, step, type ReachEvent, type ReachState } from './machines/reach.ts'
 
 export interface ReachingComponents {
   readonly clock: Clock
-  readonly direct: Upstream
+  readonly direct: CallingUpstream
   readonly gateways: Pick<GatewayClient, 'request'>
   /** Whether there could be a gateway: this machine belongs to a site. */
   readonly mayHaveGateway: () => boolean
@@ -36,7 +36,7 @@ const MAX_REMEMBERED = 4096
 /** No connection came about, whoever is to blame. */
 const OUT_OF_REACH: readonly FaultCode[] = ['UNREACHABLE', 'CONNECT_TIMEOUT', 'DNS_FAILED', 'DNS_TIMEOUT']
 
-export class ReachingUpstream implements Upstream {
+export class ReachingUpstream implements CallingUpstream {
   readonly #components: ReachingComponents
   #state: ReachState = REACH_START
   /** By which gateway something came last. */
@@ -80,6 +80,15 @@ export class ReachingUpstream implements Upstream {
       case 'gateway':
         return (await isNear(hostOf(request))) ? direct.request(request) : this.#isolated(request)
     }
+  }
+
+  /** Where there could be a gateway, each request may need it, and is made by `request`. */
+  get mayCall(): boolean {
+    return !this.#components.mayHaveGateway()
+  }
+
+  call(...asked: Parameters<CallingUpstream['call']>): ReturnType<CallingUpstream['call']> {
+    return this.#components.direct.call(...asked)
   }
 
   /** Only where the direct way is the one that will be taken. */

@@ -1,48 +1,55 @@
 /**
- * The `Upstream` seam over undici: to origin servers through the target guard, to peers straight.
- * None of undici's interceptors is used: caching, collapsing and retrying are this product's own business (V§10).
+ * The `Upstream` seam over `node:net`: to origin servers through the target guard, to peers straight. Caching, collapsing
+ * and retrying are this product's own business (V§10), and the strictness of the reader is (proxy/upstream/).
  */
-import type { buildConnector } from 'undici'
+import type { LookupFunction, TcpNetConnectOpts } from 'node:net'
+import { systemClock, type Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
-import type { Upstream } from '../core/upstream.ts'
+import type { CallingUpstream } from '../core/upstream.ts'
 import { connectionFault } from './connection-fault.ts'
 import { guardedLookup, mayConnect, type GuardSettings } from './target-guard.ts'
-import { undiciConnector } from './undici.ts'
-import { UpstreamConnections } from './upstream-connections.ts'
+import { AwaitedResponse } from './upstream/awaited-response.ts'
+import { requestText } from './upstream/request-text.ts'
+import type { ServerTimeouts } from './upstream/server-connection.ts'
+import { ServerConnections } from './upstream/server-connections.ts'
 
-export interface HttpUpstream extends Upstream {
+export interface HttpUpstream extends CallingUpstream {
   /** Closes idle connections and breaks off the others. */
   stop(): Promise<void>
 }
 
+/** Idle connections are kept for this long, in ms; apt comes back within seconds. */
+const KEEP_ALIVE_MS = 10_000
+
 /** Waiting for origin servers, in ms: apt gives up after 30 s, npm after 300. */
-const ORIGIN_TIMEOUTS = { connectMs: 10_000, headersMs: 120_000, bodyMs: 30_000 }
+const ORIGIN_TIMEOUTS: ServerTimeouts = {
+  connectMs: 10_000,
+  headersMs: 120_000,
+  bodyMs: 30_000,
+  keepAliveMs: KEEP_ALIVE_MS,
+}
 /** Peers are near; retrieval gives them less still (retrieval/pace.ts). */
-const PEER_TIMEOUTS = { connectMs: 500, headersMs: 5_000, bodyMs: 30_000 }
+const PEER_TIMEOUTS: ServerTimeouts = {
+  connectMs: 500,
+  headersMs: 5_000,
+  bodyMs: 30_000,
+  keepAliveMs: KEEP_ALIVE_MS,
+}
 
 /** Side by side to one server: what package managers open themselves; the rest waits. */
 const MAX_CONNECTIONS = 16
 
-/** Idle connections are kept for this long, in ms; apt comes back within seconds. */
-const KEEP_ALIVE_MS = 10_000
+/** How often all connections are looked at, in ms: a limit may be exceeded by so much, or by a tenth of the shortest. */
+const LOOK_EVERY_MS = 1_000
 
 /** To origin servers. @throws Fault FORBIDDEN_TARGET, LOOP_DETECTED for targets that the guard refuses. */
-export function originUpstream(guard: GuardSettings): HttpUpstream {
-  return connectedUpstream(guardedConnector(guard), ORIGIN_TIMEOUTS, (target) =>
-    mayConnect(target.hostname, Number(target.port || 80), guard),
-  )
-}
-
-/** The guard judges an address together with its port, so each port has a connector of its own. */
-function guardedConnector(guard: GuardSettings): buildConnector.connector {
-  const connectors = new Map<number, buildConnector.connector>()
-  return (options, callback) => {
-    const port = Number(options.port || 80)
-    const settings = { lookup: guardedLookup(guard, port), timeout: ORIGIN_TIMEOUTS.connectMs }
-    const connector = connectors.get(port) ?? undiciConnector(settings)
-    connectors.set(port, connector)
-    return connector(options, callback)
-  }
+export function originUpstream(guard: GuardSettings, clock: Clock = systemClock): HttpUpstream {
+  return connectedUpstream({
+    clock,
+    timeouts: ORIGIN_TIMEOUTS,
+    lookupFor: (port) => guardedLookup(guard, port),
+    refusal: (host, port) => mayConnect(host, port, guard),
+  })
 }
 
 /**
@@ -52,58 +59,114 @@ function guardedConnector(guard: GuardSettings): buildConnector.connector {
  */
 export function peerUpstream(
   localAddress: string | undefined,
-  timeouts: Timeouts = PEER_TIMEOUTS,
+  timeouts: Partial<ServerTimeouts> = {},
+  clock: Clock = systemClock,
 ): HttpUpstream {
-  const own = localAddress === undefined ? {} : { localAddress }
-  const connect = undiciConnector({ timeout: PEER_TIMEOUTS.connectMs, ...own })
-  return connectedUpstream((options, callback) => connect({ ...options, ...own }, callback), timeouts)
+  return connectedUpstream({
+    clock,
+    timeouts: { ...PEER_TIMEOUTS, ...timeouts },
+    localAddress,
+    lookupFor: () => undefined,
+    refusal: () => undefined,
+  })
 }
 
-type Timeouts = Pick<typeof ORIGIN_TIMEOUTS, 'headersMs' | 'bodyMs'>
+interface Connecting {
+  readonly clock: Clock
+  readonly timeouts: ServerTimeouts
+  readonly localAddress?: string | undefined
+  /** The guard judges an address together with its port. */
+  readonly lookupFor: (port: number) => LookupFunction | undefined
+  readonly refusal: (host: string, port: number) => Fault | undefined
+}
 
-function connectedUpstream(
-  connect: buildConnector.connector,
-  timeouts: Timeouts,
-  refusal: (target: URL) => Fault | undefined = () => undefined,
-): HttpUpstream {
-  const servers = new Map<string, UpstreamConnections>()
-  const connectionsTo = (target: URL): UpstreamConnections => {
-    const { origin, host } = target
-    const known = servers.get(origin)
-    if (known !== undefined) return known
-    const connections = new UpstreamConnections(new URL(origin), {
-      ...timeouts,
-      connect,
-      maxConnections: MAX_CONNECTIONS,
-      keepAliveMs: KEEP_ALIVE_MS,
-      faultOf: (error) => faultOf(error, host),
-      onEmpty: () => servers.delete(origin),
-    })
-    servers.set(origin, connections)
-    return connections
+/** A server, as its requests need it. */
+interface Server {
+  readonly host: string
+  readonly hostname: string
+  readonly port: number
+  connections: ServerConnections | undefined
+}
+
+function connectedUpstream(connecting: Connecting): HttpUpstream {
+  const { clock, timeouts, refusal } = connecting
+  const servers = new Map<string, Server>()
+  const lookEveryMs = Math.min(LOOK_EVERY_MS, timeouts.connectMs / 10)
+  let isLooking = false
+  let isStopped = false
+  const look = () => {
+    const now = clock.monotonic()
+    for (const { connections } of servers.values()) connections?.look(now)
+    isLooking = false
+    lookLater()
+  }
+  const lookLater = () => {
+    if (isLooking || servers.size === 0) return
+    isLooking = true
+    clock.after(lookEveryMs, look)
+  }
+  const connectionsTo = (authority: string, server: Server): ServerConnections => {
+    server.connections ??= new ServerConnections(
+      {
+        ...timeouts,
+        name: server.host,
+        target: targetOf(server, connecting),
+        maxConnections: MAX_CONNECTIONS,
+        faultOf: (error) => connectionFault(error, server.host),
+        onEmpty: () => {
+          server.connections = undefined
+          servers.delete(authority)
+        },
+      },
+      clock,
+    )
+    servers.set(authority, server)
+    lookLater()
+    return server.connections
+  }
+  const call: HttpUpstream['call'] = ({ method, uri, fields }, taker) => {
+    const authority = AUTHORITY.exec(uri)?.[0] ?? uri
+    const server = servers.get(authority) ?? serverOf(uri)
+    const fault = refusal(server.hostname, server.port)
+    if (fault) throw fault
+    if (isStopped) throw new Fault('STOPPING', 'the node is stopping')
+    const text = requestText(method, uri, server.host, fields)
+    return connectionsTo(authority, server).call(text, method, taker)
   }
   return {
+    call,
     async request(request) {
-      const target = new URL(request.uri)
-      const fault = refusal(target)
-      if (fault) throw fault
-      return connectionsTo(target).request(request).response
+      const awaited = new AwaitedResponse(request)
+      awaited.begin((taker) => call(request, taker))
+      return awaited.response
     },
     async stop() {
-      await Promise.all([...servers.values()].map((each) => each.stop()))
+      isStopped = true
+      for (const { connections } of servers.values()) connections?.stop()
     },
   }
 }
 
-function faultOf(error: unknown, host: string): Fault {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  switch (code) {
-    case 'UND_ERR_CONNECT_TIMEOUT':
-      return new Fault('CONNECT_TIMEOUT', `${host}: no connection in time`, { cause: error })
-    case 'UND_ERR_HEADERS_TIMEOUT':
-    case 'UND_ERR_BODY_TIMEOUT':
-      return new Fault('RESPONSE_TIMEOUT', `${host}: no response in time`, { cause: error })
-    default:
-      return connectionFault(error, host)
+/** As it was written: other spellings of the same are other servers, with connections of their own. */
+const AUTHORITY = /^http:\/\/[^/?#]*/i
+
+function serverOf(uri: string): Server {
+  const { protocol, host, hostname, port } = new URL(uri)
+  if (protocol !== 'http:') throw new Fault('BAD_REQUEST', `expected an http: URI, got one with ${protocol}`)
+  return {
+    host,
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    port: Number(port || 80),
+    connections: undefined,
+  }
+}
+
+function targetOf({ hostname, port }: Server, { localAddress, lookupFor }: Connecting): TcpNetConnectOpts {
+  const lookup = lookupFor(port)
+  return {
+    host: hostname,
+    port,
+    ...(lookup === undefined ? {} : { lookup }),
+    ...(localAddress === undefined ? {} : { localAddress }),
   }
 }

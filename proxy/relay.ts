@@ -3,6 +3,7 @@ import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse }
 import { Fault } from '../core/fault.ts'
 import { endToEndFields, type Fields, fieldsFromRaw, fieldsToRaw, fieldValues } from '../core/fields.ts'
 import type { OnInformation } from '../core/upstream.ts'
+import { isFieldText } from './field-line.ts'
 import { trailerFields } from './forwarded-fields.ts'
 import { type ReceivedHead, requestPath } from './request-check.ts'
 
@@ -88,5 +89,5 @@ export function reasonOf(answer: IncomingMessage): string {
 
 /** The phrase, or none when it has characters that may not stand there. */
 export function plainReason(reason = ''): string {
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(reason) ? reason : ''
+  return isFieldText(reason) ? reason : ''
 }

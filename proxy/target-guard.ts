@@ -39,7 +39,7 @@ export function mayConnect(host: string, port: number, settings: GuardSettings):
 }
 
 /**
- * A `lookup` for `net.connect` (and so for undici's connector) that lets through only addresses that the guard allows.
+ * A `lookup` for `net.connect` that lets through only addresses that the guard allows.
  * @param port where the connection goes; without it this node's own sockets are not recognized behind a name
  * @param resolve stands in for the system's resolver in tests
  */

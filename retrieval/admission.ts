@@ -1,5 +1,6 @@
 /** How a response may be kept: by RFC 9111 3 for this node, by the sharing gate (V§3) for the others. */
-import type { Fields } from '../core/fields.ts'
+import { LRUCache } from 'lru-cache'
+import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { maySharePeerwise } from '../cache/semantics/sharing-gate.ts'
 import { isWorthStoring, mayStore } from '../cache/semantics/storable.ts'
@@ -26,7 +27,64 @@ export function admit(request: Omit<RetrievalRequest, 'uri' | 'mayAskPeers'>, re
   if (!isWorthStoring(response, policy)) return { kind: 'refused', reason: 'nothing would be fresh' }
   const selecting = selectingFields(fields, response.fields)
   if (selecting === 'never') return { kind: 'refused', reason: 'Vary matches no other request' }
-  const sharing = maySharePeerwise({ method: 'GET', uri: target, fields }, response, policy, 'none')
-  const isShareable = isNameable && sharing.kind === 'share'
+  const asked = { method: 'GET', uri: target, fields }
+  const isShareable = isNameable && maySharePeerwise(asked, response, policy, 'none').kind === 'share'
   return { kind: 'admitted', fields: storability.fields, selecting, isShareable }
 }
+
+/**
+ * The same for the 200 to an ordinary request: one that is not in somebody's name, for the whole, and without wishes to a
+ * cache. Then these fields of the response decide, and few servers say many different things.
+ */
+export function admitOrdinary(request: Parameters<typeof admit>[0], response: Stored): Admission {
+  const key = deciding(response.fields, request.policy.store)
+  if (key === undefined || response.status !== 200 || request.isNameable) return admit(request, response)
+  const known = decided.get(key)
+  if (known === 'whole')
+    return {
+      kind: 'admitted',
+      fields: endToEndFieldsOnce(response.fields),
+      selecting: [],
+      isShareable: false,
+    }
+  if (known !== undefined) return known
+  const admission = admit(request, response)
+  const isWhole =
+    admission.kind === 'admitted' &&
+    admission.fields.length === endToEndFieldsOnce(response.fields).length &&
+    admission.selecting.length === 0
+  if (isWhole) decided.set(key, 'whole')
+  else if (admission.kind === 'refused') decided.set(key, admission)
+  return admission
+}
+
+/** `whole`: admitted, with all end-to-end fields, for every request. */
+const decided = new LRUCache<string, 'whole' | Extract<Admission, { kind: 'refused' }>>({ max: 256 })
+
+/** What the decision is made from; `undefined` where it depends on the request too, or is rare. */
+function deciding(fields: Fields, stores: boolean): string | undefined {
+  let key = String(stores)
+  for (const [written, value] of fields) {
+    if (!DECIDING.has(written.length)) continue
+    switch (written.toLowerCase()) {
+      case 'vary':
+        return undefined
+      case 'cache-control':
+        // What it may name differs from response to response.
+        if (/private/i.test(value)) return undefined
+        key += `\n${value}`
+        break
+      case 'set-cookie':
+      case 'expires':
+      case 'pragma':
+        key += `\n${written.toLowerCase()}`
+        break
+    }
+  }
+  return key.length > MAX_KEY ? undefined : key
+}
+
+const DECIDING = new Set(
+  ['vary', 'cache-control', 'set-cookie', 'expires', 'pragma'].map((name) => name.length),
+)
+const MAX_KEY = 256

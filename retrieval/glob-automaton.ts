@@ -51,6 +51,14 @@ export class GlobAutomaton {
     return state.isMatch
   }
 
+  /** Whether a text with this end could match. */
+  mayEndWith(end: string): boolean {
+    let state = this.#start
+    for (let at = end.length - 1; at >= 0; at -= 1)
+      state = state.next.get(end.charCodeAt(at)) ?? this.#step(state, end.charCodeAt(at))
+    return state.threads.length > 0
+  }
+
   #step(from: State, code: number): State {
     if (this.#steps >= MAX_REMEMBERED_STEPS) this.#forget()
     const character = String.fromCharCode(code)

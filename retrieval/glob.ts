@@ -8,6 +8,8 @@ export interface Glob {
   /** Whether the query is part of what is compared. */
   readonly withQuery: boolean
   readonly automaton: GlobAutomaton
+  /** What every URI that matches has somewhere: to look for that costs next to nothing. */
+  readonly literal: string
 }
 
 /** Bounds what one rule can cost: an instruction is at most one step per character of the URI. */
@@ -25,16 +27,33 @@ export function compileGlob(pattern: string): CompiledGlob {
   emit(parsed.parts, program)
   return program.length > MAX_INSTRUCTIONS
     ? { kind: 'invalid', expected: `a shorter URL glob (at most ${MAX_INSTRUCTIONS} characters to compare)` }
-    : { kind: 'glob', glob: globOf(program, pattern.includes('?')) }
+    : { kind: 'glob', glob: globOf(program, pattern.includes('?'), longestLiteral(parsed.parts)) }
 }
 
-function globOf(program: readonly Instruction[], withQuery: boolean): Glob {
-  return { program, withQuery, automaton: new GlobAutomaton(program) }
+function globOf(program: readonly Instruction[], withQuery: boolean, literal: string): Glob {
+  return { program, withQuery, automaton: new GlobAutomaton(program), literal }
+}
+
+/** The longest run of characters that the parts demand one by one, but for what every URI begins with. */
+function longestLiteral(parts: readonly Part[]): string {
+  let longest = ''
+  let run = ''
+  for (const part of parts) {
+    const isLiteral = part.kind === 'one' && part.chars.length === 1 && !part.negated
+    run = isLiteral ? run + part.chars.repeat(part.repeats) : ''
+    if (run.length > longest.length && !'http://'.startsWith(run)) longest = run
+  }
+  return longest
 }
 
 /** Whether the glob matches this URI (a normalized one: core/target-uri.ts). */
 export function matchesGlob(glob: Glob, uri: string): boolean {
-  return glob.automaton.matches(glob.withQuery ? uri : withoutQuery(uri))
+  return uri.includes(glob.literal) && glob.automaton.matches(glob.withQuery ? uri : withoutQuery(uri))
+}
+
+/** Whether it could match a URI with this end; for those without a query. */
+export function mayMatchEnd({ automaton }: Glob, end: string): boolean {
+  return automaton.mayEndWith(end)
 }
 
 function withoutQuery(uri: string): string {

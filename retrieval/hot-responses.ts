@@ -147,7 +147,7 @@ const SPECIAL = new Set([
 const ordinary = new WeakMap<Fields, boolean>()
 
 /** Neither in somebody's name, nor for a part, nor with conditions (RFC 9110 13.1), nor with wishes to the cache. */
-function isOrdinary(fields: Fields): boolean {
+export function isOrdinary(fields: Fields): boolean {
   const known = ordinary.get(fields)
   if (known !== undefined) return known
   const is = fields.every(([name]) => !SPECIAL.has(name.toLowerCase()) && !/^if-/i.test(name))

@@ -98,8 +98,11 @@ export class Leading {
     const { clock, origin } = this.#components
     const { target: uri, onInformation } = ask.request
     const { fields, range, isOther } = wordingOf(ask, candidate)
-    const requestTime = clock.wall()
-    const response = await origin.request({ method: 'GET', uri, fields, signal: stop.signal, onInformation })
+    const begun = ask.request.begun?.take(stop.signal)
+    const requestTime = begun?.requestTime ?? clock.wall()
+    const response =
+      begun?.response ??
+      (await origin.request({ method: 'GET', uri, fields, signal: stop.signal, onInformation }))
     if (candidate !== undefined && response.status === 304) {
       const isConfirmed = notModifiedApplies(response.fields, candidate.head)
       const copy = isConfirmed ? candidate.take() : undefined

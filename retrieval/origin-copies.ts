@@ -118,6 +118,14 @@ export class OriginCopies {
     return isComing || this.#candidate(key, request) !== undefined
   }
 
+  /** Whether anything of this is on its way from the origin server, or to the store's partial copies. */
+  isBusyWith(uri: TargetUri): boolean {
+    if (this.#openings.size + this.#all.size + this.#shelving.size === 0) return false
+    for (const opening of this.#openings.values()) if (opening.uri === uri) return true
+    for (const copy of this.#all) if (copy.request.uri === uri) return true
+    return this.#shelving.has(uri)
+  }
+
   /** The origin server has another version: nobody begins to read this copy any more, and nothing of it is kept. */
   abandon(copy: OriginCopy): void {
     copy.refuse()
@@ -172,7 +180,8 @@ export class OriginCopies {
   #question(ask: Ask, candidate: Candidate | undefined, key?: string): SharedOpening<Led> {
     return new SharedOpening(
       async (stop) => {
-        const asking = { uri: ask.request.uri, key, isOutdated: false }
+        const { uri, begun } = ask.request
+        const asking = { uri, key, isOutdated: begun?.isOutdated === true }
         this.#asking.add(asking)
         const isFirst = key !== undefined && candidate === undefined
         const led = await this.#leading
@@ -307,7 +316,7 @@ function isSelecting(fields: Fields): boolean {
 }
 
 /** What makes two requests the same before the origin server has said what varies. */
-function keyOf({ uri, fields }: RetrievalRequest): string {
+export function keyOf({ uri, fields }: Pick<RetrievalRequest, 'uri' | 'fields'>): string {
   return `${uri}\n${fieldValue(fields, 'accept-encoding') ?? ''}`
 }
 

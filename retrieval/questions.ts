@@ -46,10 +46,11 @@ export class Questions {
 
   /** The request with these fields. */
   with(fields: Fields): RetrievalRequest {
-    const { uri, target, received, method, onInformation } = this.#request
+    const { uri, target, received, method, onInformation, begun } = this.#request
     const gate = mayNameToLan({ method, uri: target, fields: received }, this.#policy, false)
     const isNameable = gate.kind === 'share'
     const mayAskPeers = isNameable && this.#request.mayAskPeers !== false
-    return { uri, target, fields, policy: this.#policy, isNameable, mayAskPeers, onInformation }
+    const asked = { uri, target, fields, policy: this.#policy, onInformation, begun }
+    return { ...asked, isNameable, mayAskPeers }
   }
 }

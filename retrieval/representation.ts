@@ -86,11 +86,16 @@ function askedSpans(
 
 function whole(representation: Representation, { method }: RepresentationRequest): Answer {
   const { status, size } = representation
-  if (!hasContent(status)) return { status, fields: withoutFields(representation.fields, ['content-length']) }
-  const described = status === 200 ? ranged(representation.fields) : representation.fields
-  const fields = size === undefined ? withoutFields(described, ['content-length']) : sized(described, size)
-  if (method === 'HEAD') return { status, fields }
+  const fields = wholeFields(representation)
+  if (!hasContent(status) || method === 'HEAD') return { status, fields }
   return { status, fields, body: representation.read({ start: 0, end: size ?? Infinity }) }
+}
+
+/** The fields of an answer with the whole. */
+export function wholeFields({ status, fields, size }: Omit<Representation, 'read'>): Fields {
+  if (!hasContent(status)) return withoutFields(fields, ['content-length'])
+  const described = status === 200 ? ranged(fields) : fields
+  return size === undefined ? withoutFields(described, ['content-length']) : sized(described, size)
 }
 
 function onePart(representation: Representation, span: ByteSpan, size: number): Answer {
@@ -147,5 +152,6 @@ function ranged(fields: Fields): Fields {
 }
 
 function sized(fields: Fields, bytes: number): Fields {
+  if (fieldValue(fields, 'content-length') === String(bytes)) return fields
   return withField(fields, 'Content-Length', String(bytes))
 }

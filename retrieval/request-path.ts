@@ -67,9 +67,11 @@ export class RequestPath {
     if (isComplaint(this.#request, this.#questions.isForWhole, this.#components))
       return this.#retrieve(this.#questions.distrusting(), 'request')
     const decision = this.#decideByName()
-    const storing = decision.kind === 'hit' ? undefined : this.#components.retrievals.storing(uri, received)
-    if (storing === undefined) return this.#follow(decision)
-    await storing
+    if (decision.kind === 'hit') return this.#follow(decision)
+    const { retrievals } = this.#components
+    const coming = retrievals.plain.join(this.#request, received) ?? retrievals.storing(uri, received)
+    if (coming === undefined) return this.#follow(decision)
+    await coming
     return this.#follow(this.#decide())
   }
 

@@ -3,6 +3,7 @@ import type { Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { OnInformation } from '../core/upstream.ts'
+import type { Begun } from './begun.ts'
 
 export interface RetrievalRequest {
   readonly uri: TargetUri
@@ -17,4 +18,6 @@ export interface RetrievalRequest {
   readonly mayAskPeers: boolean
   /** Told of the origin server's interim responses to this very request. */
   readonly onInformation?: OnInformation | undefined
+  /** The origin server's response, where it has been asked already. */
+  readonly begun?: Begun | undefined
 }

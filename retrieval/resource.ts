@@ -10,6 +10,7 @@ import type { OnInformation } from '../core/upstream.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
 import { currentAgeMs, type Stored } from '../cache/semantics/freshness.ts'
 import { hasContent } from '../cache/semantics/statuses.ts'
+import type { Begun } from './begun.ts'
 import { endingBody } from './body-end.ts'
 import { answerWith, type RepresentationRequest } from './representation.ts'
 import type { Head, Retrieval } from './retrieval.ts'
@@ -33,6 +34,8 @@ export interface ResourceRequest {
   readonly mayAskPeers?: false
   /** Memory for what comes from a file, where the application gives it back; see `Store.read`. */
   readonly allocate?: Allocate
+  /** The origin server's response to this very request, where it has been asked already. */
+  readonly begun?: Begun | undefined
 }
 
 /** How a request was answered, for `Cache-Status`, the log and savings. */
@@ -104,15 +107,27 @@ export function fromGrowing(
   const read = (span: ByteSpan) => retrieval.read(copy, span, request.signal)
   const { status } = head.response
   const answer = answerWith({ status, size: copy.size, fields, read }, request, random)
-  const detail = retrieval.report.source ?? 'internet'
+  const { report } = retrieval
+  const reason = report.isPartial ? 'partial' : missing
   const isStored = retrieval.willBeStored
-  const reason = retrieval.report.isPartial ? 'partial' : missing
-  const key = variantKey(retrieval.request.uri, retrieval.selecting ?? [])
-  const cacheStatus = { kind: 'forward', reason, status, isStored, isCollapsed, detail, ...key } as const
-  return {
-    answer: endingWith(answer, leave),
-    trace: { how: detail, cacheStatus, retrieval: retrieval.report },
-  }
+  const said = { reason, status, isStored, isCollapsed } as const
+  const trace = fetchedTrace(said, retrieval.request.uri, retrieval.selecting ?? [], report)
+  return { answer: endingWith(answer, leave), trace }
+}
+
+/** What there is to say of a response that was fetched for this cache. */
+export function fetchedTrace(
+  said: Pick<
+    Extract<CacheStatusEntry, { kind: 'forward' }>,
+    'reason' | 'status' | 'isStored' | 'isCollapsed'
+  >,
+  uri: TargetUri,
+  selecting: Fields,
+  report: RetrievalReport,
+): Trace {
+  const how = report.source ?? 'internet'
+  const cacheStatus = { kind: 'forward', ...said, detail: how, ...variantKey(uri, selecting) } as const
+  return { how, cacheStatus, retrieval: report }
 }
 
 /** The cache key where it is more than the URI (RFC 9211 2.7): the values are the request's own. */

@@ -135,6 +135,7 @@ export class Retrieval implements InquiryOwner {
 
   constructor(request: RetrievalRequest, settings: RetrievalSettings, components: RetrievalComponents) {
     this.request = request
+    this.#isOutdated = request.begun?.isOutdated === true
     this.#settings = settings
     this.#components = components
     this.#startedAt = components.clock.monotonic()

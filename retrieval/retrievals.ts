@@ -1,9 +1,11 @@
 /** The retrievals that run: requests for the same are collapsed into one (R4.6, RFC 9111 4), uncacheable ones are not. */
 import { fieldValue, hasField, type Fields } from '../core/fields.ts'
+import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
 import { isPersonal, OriginCopies } from './origin-copies.ts'
 import { SELECTING_A_PART } from './origin-source.ts'
+import { PlainMisses } from './plain-misses.ts'
 import {
   Retrieval,
   type RetrievalComponents,
@@ -17,6 +19,8 @@ import type { RetrievalReport } from './source.ts'
 export interface Retrievals {
   /** What comes from the origin server alone, whole or in parts. */
   readonly origins: OriginCopies
+  /** What comes from there on the shortest way. */
+  readonly plain: PlainMisses
   join(request: RetrievalRequest, received: Fields, want?: 'whole' | 'part'): Joined
   /** For one application only. */
   alone(request: RetrievalRequest): Joined
@@ -33,8 +37,13 @@ export interface Retrievals {
   all(): readonly Retrieval[]
   /** Whether wrong bytes of this were delivered lately: then the origin server answers the next request (V§2). */
   isPoisoned(uri: TargetUri): boolean
+  /** Whether anything is under way for this URI, but for plain misses. */
+  isBusyWith(uri: TargetUri): boolean
   /** Bytes came from the origin server that no retrieval accounts for. */
   ended(report: RetrievalReport): void
+  /** A response came from the origin server, and was stored, that no retrieval accounts for. */
+  stored(response: StoredResponse): void
+  log(message: string, detail: Record<string, unknown>): void
   /** Whether peers were asked lately, and none had it. */
   isAbsent(uri: TargetUri): boolean
   stop(): Promise<void>
@@ -104,8 +113,10 @@ export function retrievals(
     void retrieval.start()
     return { retrieval, isCollapsed: false, leave }
   }
+  const plain = new PlainMisses()
   return {
     origins,
+    plain,
     join(request, received, want) {
       if (isPersonal(received)) return begin(request)
       const key = keyOf(request)
@@ -118,6 +129,7 @@ export function retrievals(
     outdate(uri) {
       for (const each of everyone.keys()) if (each.request.uri === uri) each.outdate()
       origins.outdate(uri)
+      plain.outdate(uri)
     },
     running: (uri) => find((each) => each.request.uri === uri && each.copy !== undefined),
     storing(uri, received) {
@@ -129,7 +141,10 @@ export function retrievals(
     isFetching: (uri) => find((each) => each.request.uri === uri && each.isFetching) !== undefined,
     isRelayed: (uri) => find((each) => each.request.uri === uri && each.isRelay) !== undefined,
     all: () => [...everyone.keys()],
+    isBusyWith: (uri) => find((each) => each.request.uri === uri) !== undefined || origins.isBusyWith(uri),
     ended: (report) => events.ended(report),
+    stored: (response) => events.stored(response, undefined),
+    log: (message, detail) => events.log(message, detail),
     isPoisoned: (uri) => isWithin(poisoned, uri, POISONED_MS),
     isAbsent: (uri) => isWithin(absent, uri, ABSENT_MS),
     stop() {

@@ -4,7 +4,7 @@ import { isContentName } from '../core/content-name.ts'
 import { Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import { compileGlob, matchesGlob } from './glob.ts'
+import { compileGlob, matchesGlob, mayMatchEnd } from './glob.ts'
 import type { Glob } from './glob.ts'
 import { PRESETS } from './presets.ts'
 import type { PresetName, PresetTreatment } from './presets.ts'
@@ -42,8 +42,6 @@ const CONTENT_POLICY: Policy = {
   waitForDownloads: true,
 }
 
-const REMEMBERED_URIS = 4_096
-
 /**
  * @param waitForDownloads what presets and the default policy say of it (`peering.waitForDownloads`).
  * @throws Fault CONFIG_INVALID for a pattern that cannot be compiled; the configuration's own were checked before.
@@ -57,21 +55,40 @@ export function compileRules(
   const compiled = all.map((rule) => ({ rule, glob: globOf(rule) }))
   const otherwise = { ...DEFAULT_POLICY, waitForDownloads }
   const content = { ...CONTENT_POLICY, waitForDownloads }
+  const candidates = candidatesByEnd(compiled)
   const find = (uri: TargetUri) =>
-    isContentName(uri) ? content : (compiled.find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise)
-  // A hundred patterns cost more than all else about a request, which asks several times for its policy.
-  const known = new LRUCache<TargetUri, Policy>({ max: REMEMBERED_URIS })
+    isContentName(uri)
+      ? content
+      : (candidates(uri).find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise)
+  // A request asks several times for its policy, and mostly nobody else does meanwhile.
+  let last: { readonly uri: TargetUri; readonly policy: Policy } | undefined
   return {
     policyFor(uri) {
-      const policy = known.get(uri)
-      if (policy !== undefined) return policy
-      const found = find(uri)
-      known.set(uri, found)
-      return found
+      if (last?.uri === uri) return last.policy
+      const policy = find(uri)
+      last = { uri, policy }
+      return policy
     },
     all,
   }
 }
+
+/** A hundred patterns cost more than all else about a request, but few of them are about URIs with its last characters. */
+function candidatesByEnd<Each extends { readonly glob: Glob }>(
+  all: readonly Each[],
+): (uri: string) => readonly Each[] {
+  const byEnd = new LRUCache<string, readonly Each[]>({ max: REMEMBERED_ENDS })
+  return (uri) => {
+    if (uri.includes('?')) return all
+    const end = uri.slice(-END_CHARACTERS)
+    const known = byEnd.get(end) ?? all.filter(({ glob }) => mayMatchEnd(glob, end))
+    byEnd.set(end, known)
+    return known
+  }
+}
+
+const END_CHARACTERS = 2
+const REMEMBERED_ENDS = 4_096
 
 /** The rule's pattern, compiled. @throws Fault CONFIG_INVALID as above. */
 export function globOf(rule: Rule): Glob {

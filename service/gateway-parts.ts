@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
-import type { Upstream } from '../core/upstream.ts'
+import type { CallingUpstream, Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { permission } from '../gateway/allowed.ts'
 import { audit, type GatewayUse } from '../gateway/audit.ts'
@@ -41,7 +41,7 @@ export interface GatewayPartsComponents {
   readonly resources: () => Resources | undefined
   readonly verifier: () => Pick<Verifier, 'knownDigest'> | undefined
   /** To origin servers: as applications of this machine may, and as others may. */
-  readonly origin: Upstream
+  readonly origin: CallingUpstream
   readonly publicOrigin: Upstream
   /** What `publicOrigin` lets through. */
   readonly publicGuard: GuardSettings
@@ -65,7 +65,7 @@ export type GatewayLogEvent =
 
 export interface GatewayParts {
   /** To origin servers, by whichever way. */
-  readonly upstream: Upstream
+  readonly upstream: CallingUpstream
   readonly perform: NonNullable<SharedFiles['perform']>
   /** The gateway by which this came last, `address:port`. */
   readonly relayedBy: (uri: TargetUri) => string | undefined

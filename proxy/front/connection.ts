@@ -7,6 +7,7 @@
 import type { Socket } from 'node:net'
 import type { Monotonic } from '../../core/clock.ts'
 import type { HotAnswer, HotAnswers } from './hot-answers.ts'
+import { MissExchange } from './miss-exchange.ts'
 import { PlainExchange, type ExchangeParts } from './plain-exchange.ts'
 import type { PlainRequest, PlainRequests } from './plain-requests.ts'
 import type { HeaderSection, RequestReader } from './request-reader.ts'
@@ -43,6 +44,8 @@ export class Connection {
   readonly #parts: ConnectionParts
   /** In the order of the requests; the first one's answer is being sent. */
   readonly #waiting: PlainExchange[] = []
+  /** A request that is answered as its bytes come; those behind it wait for its end. */
+  #miss: MissExchange | undefined
   /** What came and was not read as a request yet, as Latin-1. */
   #text = ''
   /** The last request's: the next one's are likely the same. */
@@ -79,7 +82,7 @@ export class Connection {
 
   /** Closes it unless something is being asked or answered. */
   endIfIdle(): void {
-    if (this.#waiting.length === 0 && this.#text === '') this.#socket.destroySoon()
+    if (this.#isIdle && this.#text === '') this.#socket.destroySoon()
   }
 
   destroy(): void {
@@ -93,7 +96,7 @@ export class Connection {
     // Node's timer starts again with every byte that leaves, which nobody else sees.
     if (isSending !== (socket.timeout !== undefined && socket.timeout > 0))
       socket.setTimeout(isSending ? stallMs : 0)
-    if (isSending || this.#waiting.length > 0 || !socket.writable) return
+    if (isSending || !this.#isIdle || !socket.writable) return
     const waitedMs = now - this.#since
     if (this.#text !== '' || !this.#hasServed) {
       if (waitedMs >= headMs) this.#parts.tooLate(socket)
@@ -129,7 +132,12 @@ export class Connection {
     this.#parts.closed(this)
   }
 
+  get #isIdle(): boolean {
+    return this.#waiting.length === 0 && this.#miss === undefined
+  }
+
   #abort(): void {
+    this.#miss?.abort()
     for (const exchange of this.#waiting) exchange.abort()
   }
 
@@ -169,7 +177,7 @@ export class Connection {
     const socket = this.#socket
     if ((this.#isFull && this.#text !== '') || this.#state === 'handing-over') socket.pause()
     else if (socket.isPaused()) socket.resume()
-    if (this.#state === 'handing-over' && this.#waiting.length === 0) this.#handOver()
+    if (this.#state === 'handing-over' && this.#isIdle) this.#handOver()
   }
 
   #handOver(): void {
@@ -189,9 +197,34 @@ export class Connection {
     this.#hasServed = true
     const keepsAlive = request.keepsAlive && !this.#parts.isStopping()
     if (!keepsAlive) this.#state = 'ending'
-    if (this.#waiting.length === 0 && this.#answerHot(request, keepsAlive)) return
+    if (this.#isIdle && (this.#answerHot(request, keepsAlive) || this.#answerMiss(request, keepsAlive)))
+      return
     this.#waiting.push(new PlainExchange(request, keepsAlive, this.#socket, this.#parts))
-    if (!this.#isAnswering) void this.#answerWaiting()
+    this.#answerNext()
+  }
+
+  #answerNext(): void {
+    if (this.#waiting.length > 0 && this.#miss === undefined && !this.#isAnswering) void this.#answerWaiting()
+  }
+
+  #answerMiss(request: PlainRequest, keepsAlive: boolean): boolean {
+    const miss = new MissExchange(request, keepsAlive, this.#socket, this.#parts, () =>
+      this.#onAnswered(miss),
+    )
+    this.#miss = miss
+    if (miss.begin()) return true
+    this.#miss = undefined
+    return false
+  }
+
+  #onAnswered({ keepsAlive }: MissExchange): void {
+    this.#miss = undefined
+    if (!keepsAlive) this.#socket.destroySoon()
+    if (!this.#socket.writable) this.#state = 'ending'
+    this.#since = this.#parts.clock.monotonic()
+    this.#answerNext()
+    this.#read()
+    if (this.#parts.isStopping()) this.endIfIdle()
   }
 
   #answerHot(request: PlainRequest, keepsAlive: boolean): boolean {

@@ -6,6 +6,7 @@ import { Connection, type ConnectionParts, type Patience } from './connection.ts
 import { HotAnswers } from './hot-answers.ts'
 import { PlainRequests, type PlainRequestSettings } from './plain-requests.ts'
 import { requestReader } from './request-reader.ts'
+import { SendMemory } from './send-memory.ts'
 
 export type FrontEndSettings = PlainRequestSettings & { readonly patience?: Partial<Patience> }
 
@@ -33,6 +34,7 @@ export class FrontEnd {
       requests: new PlainRequests(settings),
       hot: new HotAnswers(settings.pseudonym),
       buffers: bodyBuffers(),
+      sending: new SendMemory(),
       closed: (connection) => this.#connections.delete(connection),
       isStopping: () => this.#isStopping,
     }

@@ -2,6 +2,7 @@
 import type { Fields } from '../../core/fields.ts'
 import { hasField } from '../../core/fields.ts'
 import { STATUS_CODES } from '../../core/node-http.ts'
+import { isFieldText, mayBeSent } from '../field-line.ts'
 
 export interface Head {
   readonly status: number
@@ -26,15 +27,20 @@ const KEEP_ALIVE = 'Connection: keep-alive\r\nKeep-Alive: timeout=60\r\n'
 const CLOSE = 'Connection: close\r\n'
 
 /** The whole head. @throws TypeError unless it `canBeSent`. */
-export function headText(head: Head, { framing, keepsAlive, date }: HeadEnd): string {
+export function headText(head: Head, end: HeadEnd): string {
   if (!canBeSent(head)) throw new TypeError('a response whose head cannot be sent')
+  return writtenHead(head, end)
+}
+
+/** The whole of a head that can be sent. */
+export function writtenHead(head: Head, { framing, keepsAlive, date }: HeadEnd): string {
   const dateLine = hasField(head.fields, 'date') ? '' : `Date: ${date()}\r\n`
   return `${statusAndFields(head)}${dateLine}${connectionLines(keepsAlive)}${framingLine(head, framing)}\r\n`
 }
 
 /** Whether nothing in it would be read as the end of a line, or of the head. */
 export function canBeSent({ reason = '', fields }: Head): boolean {
-  return VALUE.test(reason) && fields.every(([name, value]) => TOKEN.test(name) && VALUE.test(value))
+  return isFieldText(reason) && fields.every(mayBeSent)
 }
 
 /** The status line and the field lines of what can be sent. */
@@ -60,6 +66,3 @@ function framingLine({ fields }: Head, framing: Framing): string {
       return ''
   }
 }
-
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/

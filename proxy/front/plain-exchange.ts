@@ -4,9 +4,11 @@ import { bodyOf, type Answer, type Written } from '../../core/answer.ts'
 import type { Clock } from '../../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
 import { describe, Fault } from '../../core/fault.ts'
+import type { Fields } from '../../core/fields.ts'
 import { cacheStatus } from '../../cache/semantics/cache-status.ts'
 import { formatHttpDate } from '../../cache/semantics/http-date.ts'
-import type { Resource } from '../../retrieval/resource.ts'
+import type { Begun } from '../../retrieval/begun.ts'
+import type { Resource, Trace } from '../../retrieval/resource.ts'
 import type { Resources } from '../../retrieval/resources.ts'
 import { errorAnswer } from '../error-page.ts'
 import { ExchangeLog, type RequestLine } from '../exchange-log.ts'
@@ -15,6 +17,7 @@ import { framingOf, sendAnswer } from './answer-writer.ts'
 import { InterimResponses } from './interim-responses.ts'
 import { headText } from './message-head.ts'
 import type { PlainRequest } from './plain-requests.ts'
+import type { SendMemory } from './send-memory.ts'
 
 export interface ExchangeParts {
   readonly clock: Clock
@@ -23,6 +26,7 @@ export interface ExchangeParts {
   readonly resources: Omit<Resources, 'content'>
   readonly log: (line: RequestLine) => void
   readonly buffers: BodyBuffers
+  readonly sending: SendMemory
 }
 
 /** Memory for pieces of bodies. */
@@ -31,6 +35,13 @@ export interface BodyBuffers {
   readonly take: (bytes: number) => Uint8Array
   /** A piece was sent, whether it was taken from here or not. */
   readonly give: (piece: Uint8Array) => void
+}
+
+/** What has become of a request before it takes the path of a resource. */
+export interface Beginning {
+  readonly begun: Begun | undefined
+  readonly log: ExchangeLog
+  readonly interim: InterimResponses
 }
 
 export class PlainExchange {
@@ -44,19 +55,25 @@ export class PlainExchange {
   readonly #outcome: Promise<Resource | Fault>
 
   /** Asks at once. */
-  constructor(request: PlainRequest, keepsAlive: boolean, socket: Socket, parts: ExchangeParts) {
-    const { method, shownUrl: url, address: client } = request
+  constructor(
+    request: PlainRequest,
+    keepsAlive: boolean,
+    socket: Socket,
+    parts: ExchangeParts,
+    beginning?: Beginning,
+  ) {
     this.keepsAlive = keepsAlive
     this.#request = request
     this.#socket = socket
     this.#parts = parts
-    this.#log = new ExchangeLog({ method, url, client }, parts.clock, parts.log)
-    this.#interim = new InterimResponses(socket, () => this.abort())
+    this.#log = beginning?.log ?? exchangeLog(request, parts)
+    this.#interim = beginning?.interim ?? new InterimResponses(socket, () => this.abort())
     this.#outcome = parts.resources
       .get({
         ...request,
         signal: this.#gone.signal,
         allocate: parts.buffers.take,
+        begun: beginning?.begun,
         onInformation: (status, fields) => this.#interim.add(status, fields),
       })
       .catch(faultOf)
@@ -79,15 +96,14 @@ export class PlainExchange {
     }
     this.#log.firstByte()
     const { answer, trace } = outcome
-    const via = viaLine('1.1', this.#parts.pseudonym)
-    const fields = [...answer.fields, via, ['Cache-Status', cacheStatus(trace.cacheStatus)] as const]
+    const fields = toldFields(answer.fields, trace, this.#parts.pseudonym)
     const written = await this.#sendAnswer({ ...answer, fields })
     this.#log.end({ way: 'resource', status: answer.status, rule, trace, written })
   }
 
   async #sendFault(fault: Fault): Promise<Answer> {
-    const { url, accept } = this.#request
-    const { body, ...head } = errorAnswer(fault, url, accept)
+    const { target, accept } = this.#request
+    const { body, ...head } = errorAnswer(fault, target, accept)
     const answer = { ...head, body: bodyOf(body) }
     await this.#sendAnswer(answer)
     return answer
@@ -105,6 +121,18 @@ export class PlainExchange {
       return { kind: 'broken', bytes: 0, error }
     }
   }
+}
+
+export function exchangeLog(
+  { method, shownUrl: url, address: client }: PlainRequest,
+  { clock, log }: ExchangeParts,
+): ExchangeLog {
+  return new ExchangeLog({ method, url, client }, clock, log)
+}
+
+/** An answer's fields with what this node did (R6.6). */
+export function toldFields(fields: Fields, { cacheStatus: entry }: Trace, pseudonym: string): Fields {
+  return [...fields, viaLine('1.1', pseudonym), ['Cache-Status', cacheStatus(entry)]]
 }
 
 function faultOf(thrown: unknown): Fault {

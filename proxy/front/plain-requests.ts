@@ -10,11 +10,11 @@ import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
 import type { ResourceRequest } from '../../retrieval/resource.ts'
 import { checkFields, checkTarget, type CheckSettings, type ReceivedHead } from '../request-check.ts'
 import { viaLine } from '../via.ts'
+import { SeenBefore } from './seen-before.ts'
 import type { HeaderSection, PlainHead } from './request-reader.ts'
 
 /** A request that is to be proxied, as far as it does not depend on its connection's end. */
 export interface PlainRequest extends Omit<ResourceRequest, 'signal'> {
-  readonly url: URL
   /** For the log. */
   readonly shownUrl: string
   /** The user agent's address. */
@@ -38,18 +38,21 @@ interface Asking {
 
 /** What a target comes to, where it is not this node's own. */
 interface Target {
-  readonly url: URL
   readonly uri: TargetUri
   readonly shownUrl: string
 }
 
 /** Targets that are remembered for each address of this node, about 1 kB each. */
 const REMEMBERED_TARGETS = 2_048
+/** And servers. */
+const REMEMBERED_ORIGINS = 256
 
 export class PlainRequests {
   readonly #settings: PlainRequestSettings
   readonly #askings = new WeakMap<HeaderSection, Asking>()
   /** By this node's address on the connection: which authorities are its own depends on it. */
+  readonly #seen = new SeenBefore()
+  readonly #origins = new Map<string, LRUCache<string, string>>()
   readonly #targets = new Map<string, LRUCache<string, Target>>()
 
   constructor(settings: PlainRequestSettings) {
@@ -60,14 +63,13 @@ export class PlainRequests {
   accept({ method, target, section }: PlainHead, socket: Socket): PlainRequest | undefined {
     const asking = this.#askings.get(section) ?? this.#ask(section)
     if (asking.isRefused) return undefined
-    const known = this.#targetsAt(socket).get(target) ?? this.#find(target, section, socket)
+    const known = this.#simple(target, section, socket) ?? this.#find(target, section, socket)
     if (known === undefined) return undefined
     const address = socket.remoteAddress ?? ''
     return {
       method,
       target,
       uri: known.uri,
-      url: known.url,
       shownUrl: known.shownUrl,
       received: section.fields,
       forwarded: asking.forwarded,
@@ -91,26 +93,63 @@ export class PlainRequests {
     return asking
   }
 
-  #find(target: string, { fields }: HeaderSection, socket: Socket): Target | undefined {
+  /** A target without a query, and without anything that is written otherwise in a normal URI, of a known server. */
+  #simple(target: string, section: HeaderSection, socket: Socket): Target | undefined {
+    const [, authority, path] = SIMPLE.exec(target) ?? []
+    if (authority === undefined || path === undefined || path.includes('/.')) return undefined
+    const origin = this.#originsAt(socket).get(authority) ?? this.#originOf(authority, section, socket)
+    return origin === undefined ? undefined : { uri: (origin + path) as TargetUri, shownUrl: target }
+  }
+
+  /** What the URIs of a server begin with. @returns `undefined` where it is this node itself, or none. */
+  #originOf(authority: string, section: HeaderSection, socket: Socket): string | undefined {
+    const root = this.#find(`${authority}/`, section, socket)
+    if (root === undefined) return undefined
+    const origin = root.uri.slice(0, -1)
+    this.#originsAt(socket).set(Buffer.from(authority, 'latin1').toString('latin1'), origin)
+    return origin
+  }
+
+  #find(target: string, section: HeaderSection, socket: Socket): Target | undefined {
+    return this.#targetsAt(socket).get(target) ?? this.#decide(target, section, socket)
+  }
+
+  #decide(target: string, { fields }: HeaderSection, socket: Socket): Target | undefined {
     const decision = checkTarget(headOf(target, fields), this.#settings.checks(socket))
     if (decision.kind !== 'proxy') return undefined
     const url = decision.target
     const uri = parseTargetUri(url.href) ?? (url.href as TargetUri)
-    // A slice of a string keeps the whole of it in memory, so what is kept is a copy.
+    // A slice of a string keeps the whole of it in memory, so what may be kept is a copy.
     const copy = Buffer.from(target, 'latin1').toString('latin1')
-    const found = { url, uri, shownUrl: withoutSecrets(copy) }
-    this.#targetsAt(socket).set(copy, found)
+    const found = { uri, shownUrl: withoutSecrets(copy) }
+    if (this.#seen.again(target)) this.#targetsAt(socket).set(copy, found)
     return found
   }
 
-  #targetsAt({ localAddress = '' }: Socket): LRUCache<string, Target> {
-    const known = this.#targets.get(localAddress)
-    if (known !== undefined) return known
-    const targets = new LRUCache<string, Target>({ max: REMEMBERED_TARGETS })
-    this.#targets.set(localAddress, targets)
-    return targets
+  #targetsAt(socket: Socket): LRUCache<string, Target> {
+    return at(this.#targets, socket, REMEMBERED_TARGETS)
+  }
+
+  #originsAt(socket: Socket): LRUCache<string, string> {
+    return at(this.#origins, socket, REMEMBERED_ORIGINS)
   }
 }
+
+/** What is remembered for this node's address on the connection. */
+function at<Value extends object | string>(
+  all: Map<string, LRUCache<string, Value>>,
+  { localAddress = '' }: Socket,
+  max: number,
+): LRUCache<string, Value> {
+  const known = all.get(localAddress)
+  if (known !== undefined) return known
+  const made = new LRUCache<string, Value>({ max })
+  all.set(localAddress, made)
+  return made
+}
+
+/** The characters of a path that every URI has in the same spelling. */
+const SIMPLE = /^(http:\/\/[^/?]+)(\/[\w~+,;=:@/.-]*)$/
 
 function headOf(target: string, fields: Fields): ReceivedHead {
   return { method: 'GET', target, version: '1.1', fields }

@@ -9,6 +9,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { FieldLine, Fields } from '../../core/fields.ts'
+import { readFieldLine } from '../field-line.ts'
 
 /** A plain request's head. */
 export interface PlainHead {
@@ -110,9 +111,6 @@ function readBeginning(text: string, from: number): Reading {
 /** Control characters, and a line end of another kind than CRLF. */
 const NOT_IN_A_HEAD = /[^\t\r\n\x20-\x7e\x80-\xff]|\r[^\n]|(?<!\r)\n/
 
-/** A token, a colon at once, and a value without control characters but tab (RFC 9110 5.5, 5.6.2; RFC 9112 5). */
-const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)$/
-
 /** @param text the field lines, each with its CRLF. */
 function readSection(text: string): HeaderSection | undefined {
   const lines = text.split('\r\n', MAX_PLAIN_LINES + 2)
@@ -120,9 +118,9 @@ function readSection(text: string): HeaderSection | undefined {
   if (lines.length > MAX_PLAIN_LINES) return undefined
   const fields: FieldLine[] = []
   for (const line of lines) {
-    const [, name, value] = FIELD_LINE.exec(line) ?? []
-    if (name === undefined || value === undefined) return undefined
-    fields.push([name, value.replace(/[\t ]+$/, '')])
+    const field = readFieldLine(line)
+    if (field === undefined) return undefined
+    fields.push(field)
   }
   return sectionWith(text, fields)
 }

@@ -39,6 +39,57 @@ export function storeConformance(
     return [store, await store.create(expectedSize)]
   }
 
+  describe(`${name}: a whole body at once`, () => {
+    /** A store that has looked how much room there is. */
+    const looked = async (test: TestContext, limits: StoreLimitsInTest = roomy): Promise<Store> => {
+      const store = await open(test, limits)
+      await (await store.create()).discard()
+      return store
+    }
+
+    for (const size of [0, 1, 256 * 1024]) {
+      it(`is stored like a copy that grew: ${size} bytes`, async (test) => {
+        const store = await looked(test)
+        const events: StoreEvent[] = []
+        store.subscribe((event) => events.push(event))
+        const bytes = Buffer.from(bytesOf(size))
+        const keeping = store.reserve(size)?.keep(bytes, headOf('a'))
+        const stored = await keeping
+        assert.ok(stored)
+        bytes.fill(0)
+        assert.deepEqual(store.lookup(uriOf('a')), [stored])
+        assert.deepEqual(events, [{ kind: 'stored', response: stored }])
+        assert.ok(bytesOf(size).equals(await readAll(store, stored)))
+        assert.equal(store.usage().bytes, size)
+      })
+    }
+
+    it('replaces what is stored for the same', async (test) => {
+      const store = await looked(test)
+      await put(store, 'a', bytesOf(10))
+      const stored = await store.reserve(5)?.keep(bytesOf(5), headOf('a'))
+      assert.deepEqual(store.lookup(uriOf('a')), [stored])
+      assert.equal(store.usage().responses, 1)
+    })
+
+    it('takes its room from the quota, and gives it back', async (test) => {
+      const store = await looked(test)
+      await put(store, 'a', bytesOf(64 * MIB - 100_000))
+      const reserved = store.reserve(60_000)
+      assert.ok(reserved)
+      assert.equal(store.reserve(60_000), undefined)
+      reserved.giveBack()
+      reserved.giveBack()
+      assert.ok(store.reserve(60_000))
+    })
+
+    it('is not for what is larger than an object may be', async (test) => {
+      const store = await looked(test, { ...roomy, maxObjectBytes: 1000 })
+      assert.equal(store.reserve(1001), undefined)
+      assert.ok(store.reserve(1000))
+    })
+  })
+
   describe(`${name}: stored responses`, () => {
     it('gives back what was stored, head and body', async (test) => {
       const store = await open(test, roomy)

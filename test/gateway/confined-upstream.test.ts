@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
-import type { Upstream } from '../../core/upstream.ts'
+import type { CallingUpstream } from '../../core/upstream.ts'
 import { CONFINED_MS, confinement } from '../../gateway/confined-upstream.ts'
 import { manualClock } from '../manual-clock.ts'
 
 test('what is fetched for others is confined while it is, and a while after, however it is spelled', async () => {
   const clock = manualClock()
   const ways: string[] = []
-  const way = (name: string): Upstream => ({
+  const way = (name: string): CallingUpstream => ({
+    call: () => assert.fail('called'),
     request: async () => {
       ways.push(name)
       return { status: 200, reason: '', fields: [], body: nothing() }
@@ -22,9 +23,11 @@ test('what is fetched for others is confined while it is, and a while after, how
   }
   const uri = parseTargetUri('http://a.test/x') as TargetUri
   assert.equal(await ask(uri), 'free')
+  assert.equal(upstream.mayCall, true)
   const [one, other] = [confine(uri), confine(uri)]
   assert.equal(await ask('http://A.test:80/x'), 'confined')
   assert.equal(await ask('http://a.test/y'), 'free')
+  assert.equal(upstream.mayCall, false, 'the short way does not ask for whom it is')
   one()
   one()
   assert.equal(await ask(uri), 'confined', 'the other one is still there')

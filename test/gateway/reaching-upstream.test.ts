@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { deferred } from '../../core/deferred.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
-import type { Upstream, UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
+import type { CallingUpstream, UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
 import { permission } from '../../gateway/allowed.ts'
 import { FIRST_TRY_MS } from '../../gateway/machines/reach.ts'
 import { ReachingUpstream, TRY_MS } from '../../gateway/reaching-upstream.ts'
@@ -43,12 +43,16 @@ function scene({ isMember = true, hasRoute = true } = {}) {
     ways: [] as string[],
     changes: [] as string[],
   }
-  const direct: Upstream = {
+  const direct: CallingUpstream = {
     request(request) {
       state.ways.push('direct')
       return state.direct(request)
     },
     prepare: () => state.ways.push('prepared'),
+    call() {
+      state.ways.push('called')
+      return { pause() {}, resume() {}, giveUp() {} }
+    },
   }
   const upstream = new ReachingUpstream({
     clock,
@@ -88,6 +92,20 @@ async function isolatedScene() {
   assert.equal(at.upstream.state.kind, 'isolated')
   return at
 }
+
+describe('the short way of a plain miss', () => {
+  test('is open to a machine for which there can be no gateway', () => {
+    const { upstream, state } = scene({ isMember: false })
+    assert.equal(upstream.mayCall, true)
+    const nobody = { onInformation() {}, onHead() {}, onData() {}, onEnd() {}, onFailure() {} }
+    upstream.call({ method: 'GET', uri: A, fields: [] }, nobody)
+    assert.deepEqual(state.ways, ['called'])
+  })
+
+  test('is closed to a member of a site, who may need its gateway', () => {
+    assert.equal(scene().upstream.mayCall, false)
+  })
+})
 
 describe('a machine that reaches the Internet', () => {
   test('asks no gateway', async () => {

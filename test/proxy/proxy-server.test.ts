@@ -536,6 +536,7 @@ describe('the proxy', () => {
         resources: {
           ruleOf: () => 'default',
           hot: () => undefined,
+          miss: () => undefined,
           get: (request) => {
             asked.push(request.client)
             assert.equal(fieldValue(request.received, 'host'), 'a')

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { EpochMs } from '../../core/clock.ts'
 import type { Fields } from '../../core/fields.ts'
-import { admit } from '../../retrieval/admission.ts'
+import * as fc from 'fast-check'
+import { admit, admitOrdinary } from '../../retrieval/admission.ts'
 import { DEFAULT_POLICY } from '../../retrieval/rules.ts'
 
 const NOW = 0 as EpochMs
@@ -80,4 +81,39 @@ describe('a response', () => {
       ['Cache-Control', 'Vary'],
     )
   })
+})
+
+test('what is decided once for a server’s responses is what would be decided for each', () => {
+  const lines = fc.constantFrom<Fields[number]>(
+    ['Cache-Control', 'max-age=60'],
+    ['cache-control', 'public, max-age=60'],
+    ['Cache-Control', 'no-store'],
+    ['Cache-Control', 'private'],
+    ['Cache-Control', 'private="ETag"'],
+    ['Cache-Control', 'no-store, must-understand'],
+    ['Cache-Control', 'max-age="'],
+    ['Set-Cookie', 'a=b'],
+    ['Expires', 'Sat, 28 Nov 2026 01:00:00 GMT'],
+    ['Vary', 'Accept'],
+    ['Vary', '*'],
+    ['Pragma', 'no-cache'],
+    ['Connection', 'ETag'],
+    ['ETag', '"1"'],
+    ['Content-Length', '2'],
+  )
+  const all = fc.tuple(fc.array(lines, { maxLength: 5 }), fc.boolean(), fc.constantFrom(200, 200, 404, 206))
+  fc.assert(
+    fc.property(all, ([fields, store, status]) => {
+      const request = {
+        target: 'http://a.test/a',
+        fields: [['Accept', 'x']] as Fields,
+        policy: { ...DEFAULT_POLICY, store },
+        isNameable: false,
+      }
+      const response = { status, fields, requestTime: NOW, responseTime: NOW }
+      for (let time = 0; time < 2; time += 1)
+        assert.deepEqual(admitOrdinary(request, response), admit(request, response))
+    }),
+    { numRuns: 3000 },
+  )
 })

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import * as fc from 'fast-check'
 import { Fault } from '../../core/fault.ts'
 import { parseTargetUri } from '../../core/target-uri.ts'
-import { compileRules, DEFAULT_POLICY } from '../../retrieval/rules.ts'
+import { matchesGlob } from '../../retrieval/glob.ts'
+import { PRESET_NAMES } from '../../retrieval/presets.ts'
+import { compileRules, DEFAULT_POLICY, globOf } from '../../retrieval/rules.ts'
 import type { Rule, Rules } from '../../retrieval/rules.ts'
 
 function rule(match: string, changes: Partial<Rule> = {}): Rule {
@@ -63,5 +66,33 @@ test('a pattern that cannot be compiled is a fault of the configuration', () => 
   assert.throws(
     () => compileRules([rule('a{b')], []),
     (error) => error instanceof Fault && error.code === 'CONFIG_INVALID' && error.message.includes('a{b'),
+  )
+})
+
+test('the first rule that matches is found as if all were tried, whatever URIs came before', () => {
+  const own = [rule('/**/{a,b}?*'), rule('http://h/x[0-9]{2}.d*')]
+  const rules = compileRules(own, [...PRESET_NAMES])
+  const tried = rules.all.map((each) => ({ each, glob: globOf(each) }))
+  const parts = fc.constantFrom(
+    'a',
+    'b',
+    '.deb',
+    '/dists/',
+    '/pool/',
+    'x12',
+    '.d',
+    '?',
+    '/',
+    '.tar.gz',
+    '-/',
+    'h',
+  )
+  fc.assert(
+    fc.property(fc.array(parts, { maxLength: 7 }), (path) => {
+      const uri = parseTargetUri(`http://h/${path.join('')}`) ?? assert.fail()
+      const expected = tried.find(({ glob }) => matchesGlob(glob, uri))?.each.rule ?? 'default'
+      for (const _ of ['first', 'again']) assert.equal(rules.policyFor(uri).rule, expected)
+    }),
+    { numRuns: 3000 },
   )
 })

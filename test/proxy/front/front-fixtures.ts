@@ -12,6 +12,7 @@ import { FrontEnd, withoutConnections } from '../../../proxy/front/front-end.ts'
 import { serverOptions } from '../../../proxy/server-options.ts'
 import type { HotHit, HotRequest } from '../../../retrieval/hot-responses.ts'
 import type { Resource, ResourceRequest } from '../../../retrieval/resource.ts'
+import type { Resources } from '../../../retrieval/resources.ts'
 import { manualClock, type ManualClock } from '../../manual-clock.ts'
 
 export interface Front {
@@ -40,12 +41,13 @@ export interface FrontOptions {
   /** What `get` answers at once; absent or `undefined`: the test answers. */
   readonly get?: (request: ResourceRequest) => Resource | undefined
   readonly hot?: (request: HotRequest) => HotHit | undefined
+  readonly miss?: Resources['miss']
   readonly patience?: Partial<Patience>
   readonly server?: ServerOptions
 }
 
 export async function startFront(t: TestContext, options: FrontOptions = {}): Promise<Front> {
-  const { get = () => undefined, hot = () => undefined, patience = {} } = options
+  const { get = () => undefined, hot = () => undefined, miss = () => undefined, patience = {} } = options
   const asked: Asked[] = []
   const lines: RequestLine[] = []
   const byNode: string[] = []
@@ -67,6 +69,7 @@ export async function startFront(t: TestContext, options: FrontOptions = {}): Pr
       resources: {
         ruleOf: () => 'rule',
         hot,
+        miss,
         get(request) {
           const { promise, resolve, reject } = Promise.withResolvers<Resource>()
           asked.push({ request, answer: resolve, fail: reject })

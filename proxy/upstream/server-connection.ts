@@ -1,0 +1,205 @@
+/**
+ * One connection to a server, for one request after the other. Node reads into memory that stays the connection's, so that
+ * a response costs one call for each time that something comes, and no stream.
+ */
+import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import type { Clock, Monotonic } from '../../core/clock.ts'
+import { Fault, type FaultCode } from '../../core/fault.ts'
+import type { ResponseHead } from './response-head.ts'
+import { ResponseReader } from './response-reader.ts'
+
+/** A request under way, as its connection sees it. */
+export interface Exchange {
+  readonly onHead: (head: ResponseHead) => void
+  /** The array is lent for the call. */
+  readonly onData: (bytes: Buffer) => void
+  readonly onEnd: () => void
+  /** Nothing more comes. @param isUnheard whether nothing has come at all. */
+  readonly onLost: (error: unknown, isUnheard: boolean) => void
+}
+
+export interface ConnectionEvents {
+  /** It can be used; called once, or else `onGone`. */
+  readonly onOpen: (connection: ServerConnection) => void
+  /** It has answered, and can be used again. */
+  readonly onFree: (connection: ServerConnection) => void
+  /** It is no more. @param error why it was never open. */
+  readonly onGone: (connection: ServerConnection, error?: unknown) => void
+}
+
+/** Waiting, in ms. */
+export interface ServerTimeouts {
+  readonly connectMs: number
+  /** From the request to the response's head, and between two pieces of its body. */
+  readonly headersMs: number
+  readonly bodyMs: number
+  /** Idle connections are kept for this long unless the server says less. */
+  readonly keepAliveMs: number
+}
+
+/** Bytes that are read at once: as much as Node reads for its streams. */
+const READ_BYTES = 65_536
+/** A server's word about its patience is taken for so much less, in ms: the request needs its time to get there. */
+const KEEP_ALIVE_MARGIN_MS = 2_000
+
+export class ServerConnection {
+  readonly #name: string
+  readonly #socket: Socket
+  readonly #events: ConnectionEvents
+  readonly #timeouts: ServerTimeouts
+  readonly #clock: Clock
+  readonly #reader: ResponseReader
+  #exchange: Exchange | undefined
+  #state: 'connecting' | 'open' | 'gone' = 'connecting'
+  /** Whether a byte of the response that is waited for has come. */
+  #isHeard = false
+  #hasHead = false
+  #isPaused = false
+  #fault: unknown
+  #hasServed = false
+  #keepAliveMs: number
+  /** When something came last, or the last request went out. */
+  #since: Monotonic
+
+  /** @param name of the server, for messages. */
+  constructor(
+    name: string,
+    target: TcpNetConnectOpts,
+    timeouts: ServerTimeouts,
+    clock: Clock,
+    events: ConnectionEvents,
+  ) {
+    this.#name = name
+    this.#events = events
+    this.#timeouts = timeouts
+    this.#clock = clock
+    this.#keepAliveMs = timeouts.keepAliveMs
+    this.#since = clock.monotonic()
+    this.#reader = new ResponseReader({
+      onHead: (head) => this.#onHead(head),
+      onData: (bytes) => this.#exchange?.onData(bytes),
+      onEnd: (mayReuse) => this.#onEnd(mayReuse),
+      onFlaw: ({ flaw }) => this.#fail(this.#faultOf('RESPONSE_INVALID', `sent ${flaw}`)),
+    })
+    const memory = Buffer.allocUnsafeSlow(READ_BYTES)
+    const onread = { buffer: memory, callback: (length: number) => this.#onRead(memory, length) }
+    this.#socket = connect({ ...target, noDelay: true, onread })
+    this.#socket.once('connect', () => this.#onOpen())
+    this.#socket.once('end', () => this.#onServerClosed())
+    this.#socket.on('error', (error) => (this.#fault ??= error))
+    this.#socket.once('close', () => this.#onClose())
+  }
+
+  /** Whether it has answered a request: its server may close it just when it is used again (RFC 9112 9.3.1). */
+  get hasServed(): boolean {
+    return this.#hasServed
+  }
+
+  /** Whether a request can be sent. */
+  get isFree(): boolean {
+    return this.#state === 'open' && this.#exchange === undefined
+  }
+
+  /** Sends a request that has no content. To be called when free. */
+  send(text: string, method: string, exchange: Exchange): void {
+    this.#exchange = exchange
+    this.#isHeard = false
+    this.#hasHead = false
+    this.#since = this.#clock.monotonic()
+    this.#reader.expect(method)
+    this.#socket.write(text, 'latin1')
+  }
+
+  /** What has been sent of the body is enough for now. */
+  pause(): void {
+    this.#isPaused = true
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    this.#since = this.#clock.monotonic()
+    this.#socket.resume()
+  }
+
+  /** Ends it; who waits for a response is told so. */
+  destroy(reason: unknown): void {
+    this.#fail(reason)
+  }
+
+  /** Ends what takes too long; to be called every now and then. */
+  look(now: Monotonic): void {
+    if (this.#state === 'gone' || this.#isPaused) return
+    const waitedMs = now - this.#since
+    if (this.#state === 'connecting') {
+      if (waitedMs >= this.#timeouts.connectMs)
+        this.#fail(this.#faultOf('CONNECT_TIMEOUT', 'took no connection in time'))
+    } else if (this.#exchange === undefined) {
+      if (waitedMs >= this.#keepAliveMs) this.#fail(undefined)
+    } else if (waitedMs >= (this.#hasHead ? this.#timeouts.bodyMs : this.#timeouts.headersMs))
+      this.#fail(this.#faultOf('RESPONSE_TIMEOUT', 'sent nothing in time'))
+  }
+
+  #onOpen(): void {
+    if (this.#state !== 'connecting') return
+    this.#state = 'open'
+    this.#since = this.#clock.monotonic()
+    this.#events.onOpen(this)
+  }
+
+  #onRead(memory: Buffer, length: number): boolean {
+    this.#isHeard = true
+    this.#since = this.#clock.monotonic()
+    this.#reader.push(length === memory.length ? memory : memory.subarray(0, length))
+    return true
+  }
+
+  #onHead(head: ResponseHead): void {
+    const { keepAliveMs } = this.#timeouts
+    if (head.status >= 200) {
+      this.#hasHead = true
+      const told = head.keepAliveSeconds
+      this.#keepAliveMs =
+        told === undefined ? keepAliveMs : Math.min(keepAliveMs, told * 1000 - KEEP_ALIVE_MARGIN_MS)
+    }
+    this.#exchange?.onHead(head)
+  }
+
+  #onEnd(mayReuse: boolean): void {
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    this.#hasServed = true
+    if (this.#isPaused) this.resume()
+    const stays = mayReuse && this.#keepAliveMs > 0 && this.#state === 'open'
+    if (!stays) this.#fail(undefined)
+    exchange?.onEnd()
+    if (stays && this.#state === 'open') this.#events.onFree(this)
+  }
+
+  #onServerClosed(): void {
+    this.#reader.close()
+    this.#fail(this.#faultOf('RESPONSE_INCOMPLETE', 'closed the connection'))
+  }
+
+  #onClose(): void {
+    this.#fail(this.#faultOf('RESPONSE_INCOMPLETE', 'broke off'))
+  }
+
+  #faultOf(code: FaultCode, what: string): Fault {
+    return new Fault(code, `${this.#name} ${what}`)
+  }
+
+  /** Once, whatever happens: the connection goes, and whoever waits for it hears of it. */
+  #fail(error: unknown): void {
+    if (this.#state === 'gone') return
+    const wasConnecting = this.#state === 'connecting'
+    this.#state = 'gone'
+    this.#reader.stop()
+    const exchange = this.#exchange
+    this.#exchange = undefined
+    this.#socket.destroy()
+    const reason = this.#fault ?? error
+    this.#events.onGone(this, wasConnecting ? reason : undefined)
+    exchange?.onLost(reason, !this.#isHeard)
+  }
+}

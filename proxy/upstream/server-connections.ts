@@ -1,0 +1,207 @@
+/**
+ * The connections to one server. A request is not bound to a connection before one is free: it takes whichever comes
+ * first, one that has just answered another request or one that has just been opened. Ten requests beside one open
+ * connection so neither wait for ten handshakes nor for each other.
+ */
+import type { TcpNetConnectOpts } from 'node:net'
+import type { Clock, Monotonic } from '../../core/clock.ts'
+import { Fault } from '../../core/fault.ts'
+import type { Call, ResponseTaker } from '../../core/upstream.ts'
+import { plainReason } from '../relay.ts'
+import type { ResponseHead } from './response-head.ts'
+import { ServerConnection, type Exchange, type ServerTimeouts } from './server-connection.ts'
+
+export interface ServerSettings extends ServerTimeouts {
+  /** `host:port`, for messages. */
+  readonly name: string
+  readonly target: TcpNetConnectOpts
+  /** Side by side to this server; the rest waits. */
+  readonly maxConnections: number
+  readonly faultOf: (error: unknown) => Fault
+  /** Nothing is left: no connection, and nobody waits for one. */
+  readonly onEmpty: () => void
+}
+
+/** More interim responses than any server sends for one request. */
+const MAX_INTERIM_RESPONSES = 64
+
+export class ServerConnections {
+  readonly #settings: ServerSettings
+  readonly #clock: Clock
+  readonly #all = new Set<ServerConnection>()
+  /** The one used last comes last, and is taken first. */
+  readonly #free: ServerConnection[] = []
+  readonly #waiting: ServerCall[] = []
+  #opening = 0
+  readonly #events = {
+    onOpen: (connection: ServerConnection) => {
+      this.#opening -= 1
+      this.#next(connection)
+    },
+    onFree: (connection: ServerConnection) => this.#next(connection),
+    onGone: (connection: ServerConnection, error: unknown) => this.#onGone(connection, error),
+  }
+
+  constructor(settings: ServerSettings, clock: Clock) {
+    this.#settings = settings
+    this.#clock = clock
+  }
+
+  /** Makes the request as soon as a connection is free. @param text the whole of it. */
+  call(text: string, method: string, taker: ResponseTaker): Call {
+    const call = new ServerCall(text, method, taker, this)
+    const connection = this.#free.pop()
+    if (connection !== undefined) call.sendOn(connection)
+    else this.#wait(call)
+    return call
+  }
+
+  stop(): void {
+    const stopping = new Fault('STOPPING', 'the node is stopping')
+    for (const call of this.#waiting.splice(0)) call.fail(stopping)
+    for (const connection of this.#all) connection.destroy(stopping)
+  }
+
+  /** See `ServerConnection.look`. */
+  look(now: Monotonic): void {
+    for (const connection of this.#all) connection.look(now)
+  }
+
+  faultOf(error: unknown): Fault {
+    return this.#settings.faultOf(error)
+  }
+
+  /** The connection had been used before, and failed without a word: the request is made once more, on a new one. */
+  again(call: ServerCall): void {
+    this.#waiting.unshift(call)
+    this.#openMore()
+  }
+
+  /** Nobody waits for it any more. */
+  forget(call: ServerCall): void {
+    const place = this.#waiting.indexOf(call)
+    if (place >= 0) this.#waiting.splice(place, 1)
+    this.#noteEmpty()
+  }
+
+  #wait(call: ServerCall): void {
+    this.#waiting.push(call)
+    this.#openMore()
+  }
+
+  #openMore(): void {
+    const { maxConnections, name, target } = this.#settings
+    while (this.#opening < this.#waiting.length && this.#all.size < maxConnections) {
+      this.#opening += 1
+      this.#all.add(new ServerConnection(name, target, this.#settings, this.#clock, this.#events))
+    }
+  }
+
+  #next(connection: ServerConnection): void {
+    const at = this.#waiting.findIndex((call) => !call.needsNew || !connection.hasServed)
+    const [call] = at < 0 ? [] : this.#waiting.splice(at, 1)
+    if (call === undefined) this.#free.push(connection)
+    else call.sendOn(connection)
+  }
+
+  #onGone(connection: ServerConnection, error: unknown): void {
+    this.#all.delete(connection)
+    const place = this.#free.indexOf(connection)
+    if (place >= 0) this.#free.splice(place, 1)
+    if (error !== undefined) this.#onRefused(error)
+    this.#openMore()
+    this.#noteEmpty()
+  }
+
+  /** An attempt was made for a request; when it fails, so does one request, unless another connection takes it. */
+  #onRefused(error: unknown): void {
+    this.#opening -= 1
+    if (this.#waiting.length > this.#opening) this.#waiting.shift()?.fail(error)
+  }
+
+  #noteEmpty(): void {
+    if (this.#all.size + this.#waiting.length === 0) this.#settings.onEmpty()
+  }
+}
+
+/** One request. */
+class ServerCall implements Call, Exchange {
+  readonly #text: string
+  readonly #method: string
+  readonly #taker: ResponseTaker
+  readonly #connections: ServerConnections
+  #connection: ServerConnection | undefined
+  #isReused = false
+  #interimResponses = 0
+  #isOver = false
+  /** It was made already, on a connection that was closed just then. */
+  needsNew = false
+
+  constructor(text: string, method: string, taker: ResponseTaker, connections: ServerConnections) {
+    this.#text = text
+    this.#method = method
+    this.#taker = taker
+    this.#connections = connections
+  }
+
+  sendOn(connection: ServerConnection): void {
+    this.#connection = connection
+    this.#isReused = connection.hasServed
+    connection.send(this.#text, this.#method, this)
+  }
+
+  fail(error: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#taker.onFailure(this.#connections.faultOf(error))
+  }
+
+  pause(): void {
+    this.#connection?.pause()
+  }
+
+  resume(): void {
+    this.#connection?.resume()
+  }
+
+  giveUp(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    if (this.#connection === undefined) this.#connections.forget(this)
+    else this.#connection.destroy(undefined)
+  }
+
+  onHead({ status, reason, fields }: ResponseHead): void {
+    if (this.#isOver) return
+    if (status >= 200) return this.#taker.onHead({ status, reason: plainReason(reason), fields })
+    this.#interimResponses += 1
+    if (this.#interimResponses <= MAX_INTERIM_RESPONSES) return this.#taker.onInformation(status, fields)
+    this.fail(new Fault('RESPONSE_INVALID', 'too many interim responses'))
+    this.#connection?.destroy(undefined)
+  }
+
+  onData(bytes: Buffer): void {
+    if (!this.#isOver) this.#taker.onData(bytes)
+  }
+
+  onEnd(): void {
+    this.#connection = undefined
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#taker.onEnd()
+  }
+
+  onLost(error: unknown, isUnheard: boolean): void {
+    this.#connection = undefined
+    if (this.#isOver) return
+    const mayTryAgain = isUnheard && this.#isReused && !this.needsNew && !isOwn(error)
+    if (!mayTryAgain) return this.fail(error)
+    this.needsNew = true
+    this.#connections.again(this)
+  }
+}
+
+/** This node ended it itself: the server took too long, or the node stops. */
+function isOwn(error: unknown): boolean {
+  return error instanceof Fault && (error.code === 'RESPONSE_TIMEOUT' || error.code === 'STOPPING')
+}

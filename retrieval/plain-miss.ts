@@ -1,0 +1,306 @@
+/**
+ * A request for what is not here, answered on the shortest way there is: the origin server's bytes go to the application
+ * and, when they are whole, to the store, without a growing copy, a stream or a promise between. Whatever turns out to be
+ * more than that takes the path of a resource, with what has come: then this only passes bytes on.
+ *
+ *   asking ──a small response that may be stored──► receiving ──whole──► storing ──► over
+ *      │                                                │ somebody else wants it
+ *      │ anything else                                  ▼
+ *      └──────────────► passed to the path          shared with the path
+ */
+import type { Clock, EpochMs } from '../core/clock.ts'
+import { deferred } from '../core/deferred.ts'
+import { describe, Fault } from '../core/fault.ts'
+import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
+import type { Policy } from '../core/policy.ts'
+import { PushedBody } from '../core/pushed-body.ts'
+import type { Reservation, ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import type {
+  Call,
+  CallingUpstream,
+  OnInformation,
+  ResponseTaker,
+  UpstreamResponse,
+} from '../core/upstream.ts'
+import { admitOrdinary } from './admission.ts'
+import { Begun } from './begun.ts'
+import type { LentMemory } from './lent-memory.ts'
+import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
+import { contentLength } from './peer-source.ts'
+import { wholeFields } from './representation.ts'
+import { fetchedTrace, type Resource, type ResourceRequest, type Trace } from './resource.ts'
+import type { Retrievals } from './retrievals.ts'
+import { newReport } from './source.ts'
+
+/** The application that asked. */
+export interface MissTaker {
+  readonly onInformation: OnInformation
+  readonly onAnswer: (head: { readonly status: number; readonly fields: Fields }, trace: Trace) => void
+  /** The array is lent for the call. */
+  readonly onData: (bytes: Uint8Array) => void
+  readonly onEnd: () => void
+  /** There is no answer, or no end of it. */
+  readonly onFailure: (fault: Fault) => void
+  /** The answer comes by the path of a resource, which is to be given this. Nothing else is told. */
+  readonly onPath: (begun: Begun) => void
+}
+
+export type MissRequest = Omit<ResourceRequest, 'signal' | 'onInformation' | 'allocate' | 'begun'>
+
+export interface MissComponents {
+  readonly clock: Clock
+  readonly store: Pick<Store, 'lookup' | 'remove' | 'reserve'>
+  /** The path of a resource. */
+  readonly get: (request: ResourceRequest) => Promise<Resource>
+  readonly retrievals: Pick<Retrievals, 'ended' | 'log' | 'plain' | 'stored'>
+  /** Memory for bodies. */
+  readonly memory: LentMemory
+}
+
+type State = 'asking' | 'receiving' | 'storing' | 'passed' | 'shared' | 'continued' | 'over'
+
+export class PlainMiss implements ResponseTaker, Call {
+  readonly request: MissRequest
+  readonly #policy: Policy
+  readonly #taker: MissTaker
+  readonly #components: MissComponents
+  readonly #requestTime: EpochMs
+  readonly #report = newReport()
+  #call: Call | undefined
+  #state: State = 'asking'
+  #isLeft = false
+  #isOutdated = false
+  /** Set when others wait for what becomes of it. */
+  #waiting: ReturnType<typeof deferred<void>> | undefined
+  #head: ResponseHead | undefined
+  #response: Omit<UpstreamResponse, 'body'> | undefined
+  #room: Reservation | undefined
+  #storedBefore: StoredBefore | undefined
+  #memory: Uint8Array = NOTHING
+  #body: Uint8Array = NOTHING
+  /** Bytes of the body that have come. */
+  #length = 0
+  #pushed: PushedBody | undefined
+
+  constructor(request: MissRequest, policy: Policy, taker: MissTaker, components: MissComponents) {
+    this.request = request
+    this.#policy = policy
+    this.#taker = taker
+    this.#components = components
+    this.#requestTime = components.clock.wall()
+  }
+
+  /** The name of the rule that it falls under. */
+  get rule(): string {
+    return this.#policy.rule
+  }
+
+  /** @throws Fault when the request must not be made. */
+  start(origin: CallingUpstream): void {
+    const { target: uri, forwarded: fields } = this.request
+    this.#report.source = 'internet'
+    this.#call = origin.call({ method: 'GET', uri, fields }, this)
+  }
+
+  /** Somebody else wants the same. Resolves when it is stored, or on the path of a resource, or came to nothing. */
+  join(): Promise<void> {
+    this.#waiting ??= deferred()
+    const { promise } = this.#waiting
+    if (this.#state === 'receiving') this.#share()
+    return promise
+  }
+
+  /** The application has gone. What is small and has begun is read to its end. */
+  leave(): void {
+    this.#isLeft = true
+    if (this.#state !== 'asking' || this.#waiting !== undefined) return
+    this.#call?.giveUp()
+    this.#end()
+  }
+
+  /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
+  outdate(): void {
+    this.#isOutdated = true
+  }
+
+  // What the origin server sends (ResponseTaker).
+
+  onInformation(status: number, fields: Fields): void {
+    if (!this.#isLeft) this.#taker.onInformation(status, fields)
+  }
+
+  onHead(response: Omit<UpstreamResponse, 'body'>): void {
+    this.#response = response
+    const isPlain = response.status === 200 && !this.#isLeft && !this.#isOutdated && !this.#waiting
+    if (!isPlain || !this.#admits(response)) this.#pass(response)
+  }
+
+  onData(lent: Uint8Array): void {
+    this.#report.bytes.internet += this.#state === 'receiving' ? lent.length : 0
+    if (this.#state === 'passed') return this.#pushed?.push(Buffer.from(lent))
+    const start = this.#length
+    this.#length += lent.length
+    this.#body.set(lent, start)
+    this.#pushed?.push(this.#body.subarray(start, this.#length))
+    if (!this.#isLeft) this.#taker.onData(lent)
+  }
+
+  onEnd(): void {
+    const state = this.#state
+    this.#pushed?.end('complete')
+    if (state !== 'passed' && !this.#isLeft) this.#taker.onEnd()
+    if (state === 'receiving') void this.#store()
+    else this.#end()
+  }
+
+  onFailure(fault: Fault): void {
+    const state = this.#state
+    if (state === 'receiving') this.#share()
+    this.#pushed?.end(fault)
+    // The path of a resource knows how to go on behind the bytes that came.
+    if (state === 'receiving' || state === 'shared') return void (this.#state = 'continued')
+    this.#end()
+    if (state !== 'asking') return
+    this.#components.retrievals.ended(this.#report)
+    if (!this.#isLeft) this.#taker.onFailure(fault)
+  }
+
+  // What whoever reads the pushed body needs (Call).
+
+  pause(): void {
+    this.#call?.pause()
+  }
+
+  resume(): void {
+    this.#call?.resume()
+  }
+
+  giveUp(): void {
+    this.#pushed = undefined
+    // The application that asked may still be given bytes.
+    if (this.#state === 'passed') this.#call?.giveUp()
+  }
+
+  /** Begins the answer, if the response is one that this way is for. */
+  #admits(response: Omit<UpstreamResponse, 'body'>): boolean {
+    const { clock, store } = this.#components
+    const { uri, target, forwarded } = this.request
+    const { status, fields } = response
+    const size = contentLength(fields)
+    if (size === undefined) return false
+    const times = { requestTime: this.#requestTime, responseTime: clock.wall() }
+    const asked = { target, fields: forwarded, policy: this.#policy, isNameable: false }
+    const admission = admitOrdinary(asked, { status, fields, ...times })
+    this.#room = admission.kind === 'admitted' ? store.reserve(size) : undefined
+    if (admission.kind !== 'admitted' || this.#room === undefined) return false
+    const { selecting, isShareable: shareable } = admission
+    this.#head = { uri, selecting, status, fields: admission.fields, ...times, source: 'internet', shareable }
+    this.#storedBefore = storedFor(store, uri)
+    this.#memory = this.#components.memory.take(size)
+    this.#body = this.#memory.subarray(0, size)
+    this.#state = 'receiving'
+    const said = { reason: 'uri-miss', status, isStored: true, isCollapsed: false } as const
+    const answered = wholeFields({ status, size, fields: endToEndFieldsOnce(fields) })
+    this.#taker.onAnswer({ status, fields: answered }, fetchedTrace(said, uri, selecting, this.#report))
+    return true
+  }
+
+  /** All of it is for the path of a resource. */
+  #pass(response: Omit<UpstreamResponse, 'body'>): void {
+    const begun = this.#beginPath(response)
+    this.#state = 'passed'
+    this.#components.retrievals.plain.delete(this)
+    if (this.#isLeft) this.#inBackground(begun)
+    else this.#taker.onPath(begun)
+    this.#waiting?.resolve()
+  }
+
+  /** Others want it, and read along: from now on the path of a resource has it, and keeps it. */
+  #share(): void {
+    if (this.#response === undefined) return
+    const begun = this.#beginPath(this.#response)
+    this.#state = 'shared'
+    this.#components.retrievals.plain.delete(this)
+    this.#inBackground(begun)
+    this.#waiting?.resolve()
+  }
+
+  /** Whoever waited goes on: it is stored now, or must be asked for again. */
+  #end(): void {
+    this.#state = 'over'
+    this.#components.retrievals.plain.delete(this)
+    this.#waiting?.resolve()
+  }
+
+  #beginPath(response: Omit<UpstreamResponse, 'body'>): Begun {
+    const body = new PushedBody(this)
+    if (this.#length > 0) body.push(this.#body.subarray(0, this.#length))
+    this.#pushed = body
+    this.#room?.giveBack()
+    const begun = { requestTime: this.#requestTime, response: { ...response, body } }
+    return new Begun(begun, this.#isOutdated, () => this.giveUp())
+  }
+
+  /** For others than the application that asked; it is read to its end, as whatever is small is. */
+  #inBackground(begun: Begun): void {
+    this.#readPath(begun).catch((error: unknown) => {
+      // Others who wait hear of it themselves.
+      if (this.#state === 'continued' && !this.#isLeft) this.#taker.onFailure(faultOf(error))
+    })
+  }
+
+  async #readPath(begun: Begun): Promise<void> {
+    const { signal } = new AbortController()
+    const { answer } = await this.#components.get({ ...this.request, signal, begun })
+    let position = 0
+    for await (const bytes of answer.body ?? []) {
+      const known = Math.max(0, this.#length - position)
+      position += bytes.length
+      if (this.#state === 'continued' && known < bytes.length) this.#continue(begun, bytes.subarray(known))
+    }
+    if (this.#state !== 'continued') return
+    if (this.#length !== this.#body.length)
+      throw new Fault('RESPONSE_CHANGED', 'the rest is of another length')
+    this.#state = 'over'
+    if (!this.#isLeft) this.#taker.onEnd()
+  }
+
+  /** What the path of a resource has behind the bytes at which the response broke off. */
+  #continue(begun: Begun, bytes: Uint8Array): void {
+    this.#length += bytes.length
+    // Two versions are never joined (RFC 9110 15.3.7.3).
+    if (!begun.isTaken || this.#length > this.#body.length)
+      throw new Fault('RESPONSE_CHANGED', 'the rest is of something else')
+    if (!this.#isLeft) this.#taker.onData(bytes)
+  }
+
+  async #store(): Promise<void> {
+    const { store, retrievals } = this.#components
+    this.#state = 'storing'
+    try {
+      const response = await this.#keep()
+      if (response !== undefined && this.#isOutdated) store.remove(response.uri)
+      else if (response !== undefined) retrievals.stored(response)
+    } catch (error) {
+      retrievals.log('a copy could not be kept', { uri: this.request.uri, reason: describe(error) })
+    }
+    this.#components.memory.give(this.#memory)
+    retrievals.ended(this.#report)
+    this.#end()
+  }
+
+  async #keep(): Promise<StoredResponse | undefined> {
+    const head = this.#head
+    const before = this.#storedBefore
+    const isVain = !head || !before || isOvertaken(this.#components.store, head, before) || this.#isOutdated
+    if (!isVain) return this.#room?.keep(this.#body, head)
+    this.#room?.giveBack()
+    return undefined
+  }
+}
+
+function faultOf(error: unknown): Fault {
+  return error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
+}
+
+const NOTHING = new Uint8Array()
