@@ -29,15 +29,19 @@ const KEEP_ALIVE_MS = 10_000
 /** To origin servers. @throws Fault FORBIDDEN_TARGET, LOOP_DETECTED for targets that the guard refuses. */
 export function originUpstream(guard: GuardSettings): HttpUpstream {
   return connectedUpstream(guardedConnector(guard), ORIGIN_TIMEOUTS, (target) =>
-    mayConnect(target.hostname, Number(target.port || 80), guard),
+    mayConnect(target.hostname, portOf(target), guard),
   )
+}
+
+function portOf({ protocol, port }: { readonly protocol: string; readonly port: string }): number {
+  return Number(port || (protocol === 'https:' ? 443 : 80))
 }
 
 /** The guard judges an address together with its port, so each port has a connector of its own. */
 function guardedConnector(guard: GuardSettings): buildConnector.connector {
   const connectors = new Map<number, buildConnector.connector>()
   return (options, callback) => {
-    const port = Number(options.port || 80)
+    const port = portOf(options)
     const settings = { lookup: guardedLookup(guard, port), timeout: ORIGIN_TIMEOUTS.connectMs }
     const connector = connectors.get(port) ?? undiciConnector(settings)
     connectors.set(port, connector)
