@@ -62,6 +62,10 @@ console.log(JSON.stringify([isFault, typeof connect, code, Object.keys(all).toSo
     )
     copied(project, 'download.ts')
     copied(project, 'spelling.ts')
+    const readme = readFileSync(join(project, 'node_modules/ihave/README.md'), 'utf8')
+    const [, snippet = ''] = /## Use it from your program\n+```ts\n(.*?)```/s.exec(readme) ?? []
+    assert.match(snippet, /await embed/)
+    writeFileSync(join(project, 'readme.ts'), snippet)
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(STRICT))
     assert.equal(compile(project), '')
   })

@@ -165,6 +165,7 @@ for (const way of WAYS)
 
     for (const [what, uri, options] of [
       ['a mere name', 'urn:example:thing', {}],
+      ['a name without an end', `urn:example:${'x'.repeat(8000)}`, { digest: `sha-256:${'0'.repeat(64)}` }],
       ['a digest of another kind', 'urn:example:thing', { digest: 'md5:00' }],
       [
         'a digest that is not that of the name',

@@ -45,7 +45,7 @@ describe('a file from an https: URL', () => {
       server.close()
       server.closeAllConnections()
     })
-    origin = new Origin(server as unknown as ConstructorParameters<typeof Origin>[0])
+    origin = new Origin(server)
     base = `https://localhost:${(server.address() as AddressInfo).port}`
     session = await embed({ settings: { peering: { enabled: false } } })
     scene.ending(() => session.close())
