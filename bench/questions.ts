@@ -137,6 +137,7 @@ function askedBy(lan: readonly Peering[], asker: number, holders: number, number
       follow: none,
       lateOffer: none,
       secondFetcher: none,
+      isFurther: () => false,
       heardProgress: none,
       failed: none,
     }

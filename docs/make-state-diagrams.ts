@@ -8,6 +8,8 @@ import { DOWNLOAD_TRANSITIONS, type DownloadState } from '../peering/machines/do
 import { INQUIRY_TRANSITIONS } from '../peering/machines/inquiry.ts'
 import type { InquiryState } from '../peering/machines/inquiry-vocabulary.ts'
 import type { Downloader, Holder } from '../peering/machines/known-sources.ts'
+import { ELECTION_TRANSITIONS } from '../providers/machines/election-transitions.ts'
+import type { Phase } from '../providers/machines/election-vocabulary.ts'
 
 type Transition = readonly [from: string, event: string, to: string, note: string]
 
@@ -44,6 +46,18 @@ const DOWNLOAD_STATES: Record<DownloadState['kind'], string> = {
   over: 'over',
 }
 
+const ELECTION_STATES: Record<Phase['kind'], string> = {
+  idle: 'idle',
+  noticing: 'noticing',
+  asking: 'asking',
+  polling: 'polling',
+  delaying: 'delaying',
+  claiming: 'claiming',
+  awaiting: 'awaiting',
+  following: 'following',
+  providing: 'providing',
+}
+
 const DIAGRAMS: readonly Diagram[] = [
   {
     title: 'The peering server: one answer (patent A, FIGS. 3 and 5)',
@@ -67,6 +81,15 @@ const DIAGRAMS: readonly Diagram[] = [
     states: DOWNLOAD_STATES,
     over: ['over'],
     transitions: DOWNLOAD_TRANSITIONS,
+  },
+  {
+    title: 'The election of a provider (patent A, summary and claims)',
+    text:
+      'One for each function, in [providers/machines/election.ts](../providers/machines/election.ts); what the states mean is in ' +
+      '[providers.md](providers.md). A question of others for a function (FIG. 9) is answered by the first machine of this page.',
+    states: ELECTION_STATES,
+    over: [],
+    transitions: ELECTION_TRANSITIONS,
   },
 ]
 

@@ -45,6 +45,8 @@ export interface InquiryOwner {
   lateOffer(offer: PeerOffer): void
   /** Another node fetches the same: who is far behind, or else comes later in rank, gives up (R5.4). */
   secondFetcher(download: PeerDownload): void
+  /** Whether more is here than that download has: to read it would be to wait. */
+  isFurther(download: PeerDownload): boolean
   /** How far the download is that somebody waits for (R5.2). */
   heardProgress(download: PeerDownload): void
   failed(): void
@@ -53,7 +55,8 @@ export interface InquiryOwner {
 /** The two packets that the machine sends by itself. */
 export interface InquirySender {
   request(): void
-  endRequest(): void
+  /** @param downloader whose copy is waited for or read, holders having had their time; absent: a holder is found. */
+  endRequest(downloader?: Address): void
 }
 
 type Event = InquiryEvent<PeerOffer, PeerDownload>
@@ -111,6 +114,7 @@ export class Inquiry implements Hearing {
 
   heardDownloading(downloader: PeerDownload): void {
     this.#note(downloader.peer)
+    if (this.#isBehind(downloader)) return this.heardFailed(downloader.peer)
     this.#dispatch({ kind: 'downloading', at: this.#clock.monotonic(), downloader })
     this.#owner.heardProgress(downloader)
   }
@@ -154,6 +158,17 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'abandoned' })
   }
 
+  /**
+   * A copy that has less than there is here already would be waited for until it has caught up. Whose growing copy is read now
+   * was ahead when that began.
+   */
+  #isBehind(downloader: PeerDownload): boolean {
+    const state = this.#state
+    if (!downloader.readable || state.kind === 'retrieving') return false
+    const isRead = state.kind === 'awaiting' && state.on.readable && state.on.peer === downloader.peer
+    return !isRead && this.#owner.isFurther(downloader)
+  }
+
   #note(peer: Address): void {
     if (this.answered.size < MAX_NOTED) this.answered.add(peer)
   }
@@ -175,7 +190,7 @@ export class Inquiry implements Hearing {
         this.#sender.request()
         return this.#askTwice()
       case 'broadcast-end-request':
-        return this.#sender.endRequest()
+        return this.#sender.endRequest(this.#state.kind === 'awaiting' ? this.#state.on.peer : undefined)
       case 'wake':
         return this.#wakeAt(command.at)
       case 'retrieve':

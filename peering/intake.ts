@@ -41,10 +41,13 @@ export function intake(limits: IntakeLimits): (from: Address, at: Monotonic) => 
   const sources = new Map<Address, Bucket>()
   const all: Bucket = { tokens: limits.burstOverall, at: 0 as Monotonic }
   return (from, at) => {
-    const source = sources.get(from) ?? { tokens: limits.burstPerSource, at }
+    const known = sources.get(from)
+    const source = known ?? { tokens: limits.burstPerSource, at }
     // The order of the unheard is kept to the second: a flood does not reorder the list with each packet.
-    if (at - source.at >= ORDER_MS) sources.delete(from)
-    sources.set(from, source)
+    if (known === undefined || at - source.at >= ORDER_MS) {
+      sources.delete(from)
+      sources.set(from, source)
+    }
     refill(source, at, limits.perSource, limits.burstPerSource)
     refill(all, at, limits.overall, limits.burstOverall)
     if (sources.size > MAX_SOURCES) forgetOldest(sources)

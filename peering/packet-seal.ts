@@ -58,5 +58,10 @@ export const noSeal: PacketSeal = {
 const UNPROVEN: Signer = { kind: 'stranger', reason: 'no site here' }
 
 function unproven(datagram: Uint8Array, end: number): OpenedDatagram {
-  return { document: datagram.subarray(0, end), isSigned: end < datagram.length, signer: () => UNPROVEN }
+  const isSigned = end < datagram.length
+  return { document: isSigned ? datagram.subarray(0, end) : datagram, isSigned, signer: unprovenSigner }
+}
+
+function unprovenSigner(): Signer {
+  return UNPROVEN
 }

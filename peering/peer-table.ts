@@ -89,10 +89,12 @@ export class PeerTable {
     const isNew = known === undefined || !isLive(known, at)
     const peer = known ?? { address, node, filePort, heardAt: at, ...NOT_MEASURED }
     // Every packet comes by here: no new object for each, and the order of the silent is kept to the second.
-    if (at - peer.heardAt >= ORDER_MS) this.#peers.delete(key)
+    const isOutOfOrder = at - peer.heardAt >= ORDER_MS
     peer.address = address
     peer.filePort = filePort ?? peer.filePort
     peer.heardAt = at
+    if (known !== undefined && !isOutOfOrder) return isNew
+    this.#peers.delete(key)
     this.#peers.set(key, peer)
     if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
     return isNew

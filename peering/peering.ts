@@ -18,6 +18,7 @@ import type { DownloadProgress, LocalCopies } from './local-copies.ts'
 import { MemberWords } from './member-words.ts'
 import { noSeal, type OpenedDatagram, type PacketSeal, type Signer } from './packet-seal.ts'
 import { PacketSender, type Counters } from './packet-sender.ts'
+import { SCHEMAS } from './packet-schema.ts'
 import { MAX_PADDED_BYTES, MIN_REQUEST_BYTES } from './packets.ts'
 import type {
   ApplicationPacket,
@@ -291,10 +292,19 @@ export class Peering {
 
   #sendingFor(question: RequestPacket): InquirySender {
     const { id, node, nonce, href } = question
+    const end = { type: 'end-request', id, node, nonce, href, extras: [] } as const
     return {
       request: () => this.#sender.broadcast(question),
-      endRequest: () => this.#sender.broadcast({ type: 'end-request', id, node, nonce, href, extras: [] }),
+      endRequest: (downloader) => {
+        // Nobody's answer is left to be cancelled, unless somebody takes the patents' 2000 ms: then it is for one to know.
+        if (downloader === undefined || this.#hearsPlainNodes()) this.#sender.broadcast(end)
+        else this.#sender.send(downloader, end)
+      },
     }
+  }
+
+  #hearsPlainNodes(): boolean {
+    return this.livePeers().some(({ node }) => node === undefined)
   }
 
   #newId(): RequestId {
@@ -323,7 +333,7 @@ export class Peering {
     const signer = this.#signerOf(packet, opened, from)
     const refusal = this.#refusal(packet, from) ?? this.#forgery(packet, signer, datagram)
     if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
-    this.#sender.count(`heard: ${packet.type}`)
+    this.#sender.count(HEARD[packet.type])
     this.#noteFirstPeer()
     this.#presence.heard(from, packet, at, signer.kind === 'member')
     // A shunned peer is not believed; it is answered all the same.
@@ -449,6 +459,11 @@ export class Peering {
     return asked
   }
 }
+
+/** Counters, written once: every packet comes by here. */
+const HEARD = Object.fromEntries(Object.keys(SCHEMAS).map((type) => [type, `heard: ${type}`])) as Readonly<
+  Record<ServicePacket['type'], string>
+>
 
 const UNSIGNED = { kind: 'stranger', reason: 'unsigned' } as const
 /** Signed, but of no consequence here. */

@@ -44,11 +44,15 @@ export interface ServiceElement {
 export function readElement(bytes: Uint8Array): ServiceElement | Malformed {
   if (bytes.length > MAX_PACKET_BYTES) return malformed('too-long', `${bytes.length} bytes`)
   if (!opensLikeAPacket(bytes)) return malformed('not-a-packet')
+  return readPlainForm(ascii(bytes)) ?? readAnyForm(bytes)
+}
+
+function readAnyForm(bytes: Uint8Array): ServiceElement | Malformed {
   const text = utf8(bytes)
   if (text === undefined) return malformed('not-utf-8')
   const markup = text.replace(DECLARATION, '')
   if (/<[!?]/.test(markup)) return malformed('markup-declaration')
-  return readPlainForm(markup) ?? wellFormed(markup) ?? parse(markup)
+  return wellFormed(markup) ?? parse(markup)
 }
 
 /** Writes one element; names and values must be such as `readElement` returns. */
@@ -73,32 +77,48 @@ function opensLikeAPacket(bytes: Uint8Array): boolean {
   return OPENINGS.some((opening) => opening.every((byte, at) => bytes[start + at] === byte))
 }
 
+/** What is not ASCII becomes something that the plain form does not have. */
+function ascii({ buffer, byteOffset, length }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, length).toString('latin1')
+}
+
+const UTF_8 = new TextDecoder('utf-8', { fatal: true })
+
 function utf8(bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    return UTF_8.decode(bytes)
   } catch {
     return undefined // the only thing that a fatal decoder throws for
   }
 }
 
+const PLAIN_START = '<service'
 /** What `writeElement` writes, in ASCII: XML has no other reading of it. */
-const PLAIN_FORM = /^<service(?: [A-Za-z][\w.-]{0,63}="[ !#-;=?-~]*")*\/>$/
-const PLAIN_ATTRIBUTE = / ([\w.-]+)="([^"]*)"/g
+const PLAIN_ATTRIBUTE = / ([A-Za-z][\w.-]{0,63})="([ !#-;=?-~]*)"/y
+const PLAIN_END = '/>'
 
 /**
  * Nearly every datagram has this form, and in a storm every node hears hundreds: it costs a fraction of the XML library's
  * two passes. @returns `undefined` for everything that has to be looked at more closely, and for all that is refused.
  */
 function readPlainForm(markup: string): ServiceElement | undefined {
-  if (!PLAIN_FORM.test(markup)) return undefined
+  if (!markup.startsWith(PLAIN_START)) return undefined
   const attributes = new Map<string, string>()
-  for (const [, name = '', value = ''] of markup.matchAll(PLAIN_ATTRIBUTE)) {
-    const text = resolveValue(value)
-    if (text === undefined || UNPRINTABLE.test(text)) return undefined
-    if (!ATTRIBUTE_NAME.test(name) || attributes.has(name)) return undefined
+  const end = markup.length - PLAIN_END.length
+  for (let at = PLAIN_START.length; at < end; at = PLAIN_ATTRIBUTE.lastIndex) {
+    PLAIN_ATTRIBUTE.lastIndex = at
+    const [, name = '', value = ''] = PLAIN_ATTRIBUTE.exec(markup) ?? []
+    if (name === '' || /^xml/i.test(name) || attributes.has(name)) return undefined
+    const text = value.includes('&') ? resolved(value) : value
+    if (text === undefined) return undefined
     attributes.set(name, text)
   }
-  return { kind: 'element', attributes }
+  return markup.endsWith(PLAIN_END) ? { kind: 'element', attributes } : undefined
+}
+
+function resolved(value: string): string | undefined {
+  const text = resolveValue(value)
+  return text === undefined || UNPRINTABLE.test(text) ? undefined : text
 }
 
 /** An XML declaration that says nothing which we do not do. */

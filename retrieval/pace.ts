@@ -1,6 +1,5 @@
 /** No source may keep an application waiting: bodies that stop, or come drop by drop, are given up. */
-import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { sleep, type Clock } from '../core/clock.ts'
+import type { CancelTimer, Clock } from '../core/clock.ts'
 import { Fault, type FaultCode } from '../core/fault.ts'
 
 export interface Pace {
@@ -26,55 +25,84 @@ export async function* keepingPace(
   clock: Clock,
 ): AsyncIterable<Uint8Array> {
   const chunks = body[Symbol.asyncIterator]()
-  let periodEnd = clock.monotonic() + pace.periodMs
-  let bytes = 0
+  const watch = new Watch(pace, clock)
   try {
     for (;;) {
-      const next = await excusing(chunks.next(), periodEnd - clock.monotonic(), clock, pace)
+      const next = await watch.over(chunks.next())
       if (next.done) return
-      bytes += next.value.length
+      watch.came(next.value.length)
       yield next.value
-      if (bytes < pace.leastBytes) continue
-      bytes = 0
-      periodEnd = clock.monotonic() + pace.periodMs
     }
   } finally {
+    watch.end()
     void Promise.resolve(chunks.return?.()).catch(() => {}) // a body that was given up has no more to say
   }
 }
 
-/** As `within`, but for a reason the time is longer. */
-async function excusing<T>(promise: Promise<T>, ms: number, clock: Clock, pace: Pace): Promise<T> {
-  let isSettled = false
-  const settle = () => void (isSettled = true)
-  promise.then(settle, settle)
-  for (let waitMs = ms; ; waitMs = EXCUSED_MS) {
-    try {
-      return await within(promise, waitMs, clock, pace)
-    } catch (error) {
-      if (isSettled) return promise // at the last moment, or with an error of its own
-      if (pace.excuse?.() !== true) throw error
-    }
+/** One timer for each period, not for each chunk. */
+class Watch {
+  readonly #pace: Pace
+  readonly #clock: Clock
+  #periodEnd: number
+  #bytes = 0
+  #cancel: CancelTimer | undefined
+  /** Ends what is waited for; `undefined` while nobody waits. */
+  #giveUp: ((fault: Fault) => void) | undefined
+
+  constructor(pace: Pace, clock: Clock) {
+    this.#pace = pace
+    this.#clock = clock
+    this.#periodEnd = clock.monotonic() + pace.periodMs
+  }
+
+  over<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = reject
+      this.#wakeAt(this.#periodEnd)
+      const waitsNoMore = () => void (this.#giveUp = undefined)
+      promise.finally(waitsNoMore).then(resolve, reject)
+    })
+  }
+
+  came(bytes: number): void {
+    this.#bytes += bytes
+    if (this.#bytes < this.#pace.leastBytes) return
+    this.#bytes = 0
+    this.#periodEnd = this.#clock.monotonic() + this.#pace.periodMs
+  }
+
+  end(): void {
+    this.#cancel?.()
+  }
+
+  #wakeAt(time: number): void {
+    this.#cancel ??= this.#clock.after(time - this.#clock.monotonic(), () => {
+      this.#cancel = undefined
+      if (this.#giveUp !== undefined) this.#onPeriodEnd(this.#giveUp)
+    })
+  }
+
+  #onPeriodEnd(giveUp: (fault: Fault) => void): void {
+    const now = this.#clock.monotonic()
+    if (now < this.#periodEnd) this.#wakeAt(this.#periodEnd)
+    else if (this.#pace.excuse?.() === true) this.#wakeAt(now + EXCUSED_MS)
+    else giveUp(late(this.#pace.code, this.#pace.periodMs))
   }
 }
 
 /** @throws Fault `pace.code` when `promise` does not settle within `ms`. */
-export async function within<T>(
+export function within<T>(
   promise: Promise<T>,
   ms: number,
   clock: Clock,
-  pace: Pick<Pace, 'code'>,
+  { code }: Pick<Pace, 'code'>,
 ): Promise<T> {
-  const settled = new AbortController()
-  promise.catch(() => {}) // when the time is over first, its failure is nobody's
-  try {
-    return await Promise.race([
-      promise,
-      sleep(clock, ms, settled.signal).then(() => {
-        throw new Fault(pace.code, `expected bytes within ${Math.round(ms)} ms, none came`)
-      }),
-    ])
-  } finally {
-    settled.abort(NO_LONGER_NEEDED)
-  }
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(ms, () => reject(late(code, ms)))
+    promise.finally(cancel).then(resolve, reject)
+  })
+}
+
+function late(code: FaultCode, ms: number): Fault {
+  return new Fault(code, `expected bytes within ${Math.round(ms)} ms, none came`)
 }

@@ -36,10 +36,12 @@ import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
-import { EXCUSED_MS } from './pace.ts'
+import { Patience } from './patience.ts'
+import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
+import { NEAR_BYTES, SlowLine } from './slow-line.ts'
 import { peerOf, type RetrievalReport, type Source } from './source.ts'
 
 /** What an application can be answered with. */
@@ -80,44 +82,20 @@ export interface UnverifiedCopy {
 export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable'> {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
 }
 
-/** All peers together may cost an application this much that leads nowhere, in ms. */
-export const PEER_PATIENCE_MS = 900
-
-/** One peer may stay silent, or drip, for this long, in ms. */
-export const PEER_STALL_MS = 500
-
-/** A downloader's word about itself counts for so long, in ms: it says it every half second. */
-const FRESH_PROGRESS_MS = 600
-
-/** Bytes that a downloader may have and its readers not yet: they are on their way. */
-const NEAR_BYTES = 128 * 1024
-
-/** So long a downloader is waited for on its own word, in ms; again when it has sent more. */
-export const MOST_EXCUSED_MS = 2000
-
-/** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
-const BREAK_MS = 650
-
-/** A peer that served well earns back this share of the time in which it did. */
-const EARNED = 0.1
-
 /** Between "download failed" and the end of what peers read, in ms: the packet comes first. */
 const FAREWELL_MS = 5
-
-/** One of two fetchers that is ahead by more than this goes on, whatever the rank. */
-const FAR_BYTES = 1024 * 1024
 
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
 
 /** In place of an attempt: to abort it changes nothing. */
 const NONE_YET = new AbortController()
-
-const NO_EXPECTATION: Expectation = { kind: 'none', rung: 'V6' }
 
 export class Retrieval implements InquiryOwner {
   readonly request: RetrievalRequest
@@ -130,11 +108,9 @@ export class Retrieval implements InquiryOwner {
   #isOutdated = false
   readonly #startedAt: Monotonic
   readonly #clients = new Set<string>()
-  #expectation: Promise<Expectation> | undefined
-  /** What members vouch for of the copy that is coming. */
-  #attested: Expectation = NO_EXPECTATION
-  /** What the origin server publishes, once it has been asked. */
-  #published: Promise<Expectation> | undefined
+  readonly #proofs: Proofs
+  readonly #patience: Patience
+  readonly #slowLine: SlowLine
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
@@ -144,18 +120,12 @@ export class Retrieval implements InquiryOwner {
   #lastFault: Fault | undefined
   /** A late offer that came before the origin server's response. */
   #early: PeerOffer | undefined
-  /** What failed peers have cost so far, in ms. */
-  #wastedMs = 0
-  /** Since when the source in use is in use. */
-  #usedAt = 0 as Monotonic
+  /** From which byte on the source in use is in use. */
+  #usedFrom = 0
   readonly #readers: Readers
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
   #saidAgainAt = -Infinity
-  #progressAt = -Infinity
-  #excusedMs = 0
-  /** Bytes that were held when it began to count. */
-  #excusedAt = 0
   /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
   #isToCut = false
   #isAnswered = false
@@ -166,6 +136,9 @@ export class Retrieval implements InquiryOwner {
     this.#settings = settings
     this.#components = components
     this.#startedAt = components.clock.monotonic()
+    this.#proofs = new Proofs(request, components.verifier)
+    this.#patience = new Patience(components.clock)
+    this.#slowLine = new SlowLine(components.clock)
     const onAnswerable = () => this.#answer()
     this.#arrival = new Arrival(request, settings, { ...components, onAnswerable })
     this.#announcement = new Announcement(() => components.events.announce(this))
@@ -319,7 +292,7 @@ export class Retrieval implements InquiryOwner {
     // Proof is looked for when there is somebody to answer. It does not delay the question; none at all makes it pointless.
     const pending = sleep(clock, 0).then(() => undefined)
     const early = this.#components.isAnybodyThere()
-      ? await Promise.race([this.#expect(), pending])
+      ? await Promise.race([this.#proofs.known(), pending])
       : undefined
     if (this.#state !== 'running') return
     if (early?.kind === 'none') return this.retrieveFromInternet()
@@ -374,7 +347,7 @@ export class Retrieval implements InquiryOwner {
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
     if (!this.#arrival.mayChangeOver) return
-    void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
+    void this.#proofs.ofPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /**
@@ -386,11 +359,11 @@ export class Retrieval implements InquiryOwner {
     if (download.location === undefined) return this.#giveWay(download)
     if (!this.isFetcher || copy?.size === undefined) return
     const aheadBytes = download.receivedBytes - this.heldBytes
-    const isAhead = Math.abs(aheadBytes) > FAR_BYTES ? aheadBytes > 0 : download.isAhead
+    const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
     if (!isAhead) return this.#sayAgain()
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     if (isWorthIt && this.#arrival.mayChangeOver)
-      void this.#expectOfPeers().then((expectation) => this.#changeOver(expectation))
+      void this.#proofs.ofPeers().then((expectation) => this.#changeOver(expectation))
   }
 
   /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
@@ -410,25 +383,13 @@ export class Retrieval implements InquiryOwner {
     this.#announceCopy()
   }
 
-  heardProgress(download: PeerDownload): void {
-    this.report.peerProgress = download
-    this.#progressAt = this.#components.clock.monotonic()
+  isFurther({ receivedBytes }: PeerDownload): boolean {
+    return this.heldBytes > receivedBytes + NEAR_BYTES
   }
 
-  /**
-   * Whether the downloader says itself that nothing new has come to it. Then its line is slow, and it is everybody's: to
-   * fetch once more would make it slower.
-   */
-  #isExcused(): boolean {
-    const told = this.report.peerProgress
-    const isFresh = this.#components.clock.monotonic() - this.#progressAt <= FRESH_PROGRESS_MS
-    if (told === undefined || !isFresh || told.receivedBytes > this.heldBytes + NEAR_BYTES) return false
-    if (this.heldBytes >= this.#excusedAt + NEAR_BYTES) {
-      this.#excusedAt = this.heldBytes
-      this.#excusedMs = 0
-    }
-    this.#excusedMs += EXCUSED_MS
-    return this.#excusedMs <= MOST_EXCUSED_MS
+  heardProgress(download: PeerDownload): void {
+    this.report.peerProgress = download
+    this.#slowLine.told(download.receivedBytes)
   }
 
   failed(): void {
@@ -438,15 +399,15 @@ export class Retrieval implements InquiryOwner {
   #changeOver(expectation: Expectation): void {
     if (expectation.kind === 'none' || this.#state !== 'running' || this.#current?.kind !== 'internet') return
     // Who has lost all patience with peers would only come back here, with another request.
-    if (this.#patienceMs() > 0 && this.#arrival.detach()) this.#inquiry?.changeOver()
+    if (this.#patience.leftMs() > 0 && this.#arrival.detach()) this.#inquiry?.changeOver()
   }
 
   #use(source: Source): void {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#wastedMs = this.#wasted()
-    this.#usedAt = this.#components.clock.monotonic()
+    this.#patience.uses(source.kind === 'internet' ? 'internet' : 'peer')
+    this.#usedFrom = this.heldBytes
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -481,7 +442,7 @@ export class Retrieval implements InquiryOwner {
       const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
       began = this.#components.clock.monotonic()
-      const patienceMs = this.#patienceMs()
+      const patienceMs = this.#patience.leftMs()
       const isVain = expectation.kind === 'none' || patienceMs <= 0 || !this.#isFile
       const isUseless = source.kind !== 'internet' && (isVain || !this.#arrival.mayChangeOver)
       if (isUseless) return this.#inquiry?.enough()
@@ -491,7 +452,7 @@ export class Retrieval implements InquiryOwner {
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
       const outcome = await this.#arrival.take(
-        { source, signal, patienceMs, excuse: () => this.#isExcused() },
+        { source, signal, patienceMs, excuse: () => this.#slowLine.isExcused(this.heldBytes) },
         expectation,
       )
       if (!signal.aborted) await this.#conclude(outcome, expectation)
@@ -513,45 +474,11 @@ export class Retrieval implements InquiryOwner {
     return this.#arrival.reset()
   }
 
-  /** What a copy from a peer must show, looked up once. A verifier that fails proves nothing. */
-  #expect(): Promise<Expectation> {
-    const { uri, policy } = this.request
-    this.#expectation ??= this.#components.verifier.expect(uri, policy).catch(() => NO_EXPECTATION)
-    return this.#expectation
-  }
-
-  /** Now that a peer has it, the origin server is asked for a digest where nothing else is known (V3). */
-  async #expectOfPeers(): Promise<Expectation> {
-    const expectation = await this.#expect()
-    if (expectation.kind !== 'askable') return expectation
-    this.#published ??= this.#components.verifier.ask(this.request).catch(() => NO_EXPECTATION)
-    return this.#published
-  }
-
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
     const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
     if (isOriginAlone && !isContentName(this.request.uri)) return NO_EXPECTATION
-    const expectation = await this.#expectOfPeers()
-    return expectation.kind === 'attestable' ? this.#attestedBy(source) : expectation
-  }
-
-  /**
-   * What members of the site vouch for (V4). Only whole copies have that proof; what goes on from the origin server is held
-   * against what began it, and bytes of two versions are never joined.
-   */
-  async #attestedBy(source: Source): Promise<Expectation> {
-    if (source.kind === 'internet') return this.#attested
-    if (source.kind === 'in-progress') return NO_EXPECTATION
-    const { location } = source.offer
-    const question = { ...this.request, location }
-    const found = await this.#components.verifier.attested?.(question).catch(() => NO_EXPECTATION)
-    const known = this.#attested
-    const isOther =
-      found?.kind === 'digest' && known.kind === 'digest' && found.digest.hex !== known.digest.hex
-    if (found === undefined || (isOther && this.#arrival.heldBytes > 0)) return NO_EXPECTATION
-    this.#attested = found
-    return found
+    return this.#proofs.of(source, () => this.heldBytes > 0)
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {
@@ -633,25 +560,26 @@ export class Retrieval implements InquiryOwner {
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
     if (peer === undefined) this.#lastFault = fault
-    else this.#waste(this.#components.clock.monotonic() - began, fault)
+    else if (!this.#isOnlyLate(fault)) this.#patience.waste(began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     else if (peer !== undefined && !this.#isBlameless(source, fault))
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST')
+    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
+  }
+
+  /** Nothing has come of it, to a node that is too busy itself to judge: it may be used again. */
+  #isOnlyLate({ code }: Fault): boolean {
+    return (
+      code === 'PEER_STALLED' && this.heldBytes === this.#usedFrom && this.#components.isBusy?.() === true
+    )
   }
 
   /** Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off. */
-  #isBlameless(source: Source, { code }: Fault): boolean {
+  #isBlameless(source: Source, fault: Fault): boolean {
     const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
-    return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack
-  }
-
-  /** Wrong bytes cost all the time they took; others that broke off were of use until then. */
-  #waste(elapsedMs: number, { code }: Fault): void {
-    const wastedMs = code === 'VERIFICATION_FAILED' ? elapsedMs : Math.min(elapsedMs, BREAK_MS)
-    this.#wastedMs = Math.max(0, this.#wastedMs - EARNED * (elapsedMs - wastedMs)) + wastedMs
+    return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || this.#isOnlyLate(fault)
   }
 
   #next(isLost = false): void {
@@ -686,7 +614,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {
-    const expectation = await this.#expectOfPeers()
+    const expectation = await this.#proofs.ofPeers()
     return expectation.kind === 'digest' && expectation.rung === 'V3' && !this.request.policy.immutable
   }
 
@@ -699,17 +627,6 @@ export class Retrieval implements InquiryOwner {
   /** Whether it is what peers could have too: they cannot continue the page of an error. */
   get #isFile(): boolean {
     return this.#arrival.response.status === 200
-  }
-
-  #patienceMs(): number {
-    return Math.max(0, Math.min(PEER_STALL_MS, PEER_PATIENCE_MS - this.#wasted()))
-  }
-
-  /** While the origin server sends, patience with peers comes back too: a slow one is no better than they are. */
-  #wasted(): number {
-    const isOrigin = this.#current?.kind === 'internet'
-    const earnedMs = isOrigin ? EARNED * (this.#components.clock.monotonic() - this.#usedAt) : 0
-    return Math.max(0, this.#wastedMs - earnedMs)
   }
 
   /** Says to the LAN that this node is fetching it (FIG. 7, 216A); a resumed or taken-over copy can be read at once. */

@@ -72,6 +72,8 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The site of which this node is, or may become, a member. */
   readonly site?: Site
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
   /** Who performs which function for the LAN. */
   readonly functions?: Providers
   /** Whether an address is one of this node's LAN; absent: any is. */
@@ -202,6 +204,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       servesFiles: (address, port) => peering.servesFiles(address, port),
       relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
       isAnybodyThere: () => peering.timing() !== undefined,
+      ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
       inquire: (resource, waitForDownloads, owner) =>
         // What has a digest may lie under any URL, and is listed by that.
         peering.inquire(names.nameOf(resource), waitForDownloads, owner, !isContentName(resource)),

@@ -4,6 +4,7 @@ import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
+import { attentive } from '../core/attentive-clock.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
@@ -197,6 +198,7 @@ export class Node {
       store: this.#store,
       records,
       grantFor: (index) => grantFor(this.#rules, index),
+      isBusy: () => this.#assembly?.retrievals.all().some((each) => each.isFetcher || each.isRelay) === true,
       log: (event) => this.#log.info(event, event.kind),
     })
   }
@@ -406,8 +408,10 @@ export class Node {
       maxUploads: peering.maxUploads,
       maxUploadRate: peering.maxUploadRate === 'off' ? Infinity : peering.maxUploadRate,
     }
+    const clock = attentive(systemClock)
     return assemble(settings, {
-      clock: systemClock,
+      clock,
+      isBusy: () => clock.isBusy(),
       random: systemRandom,
       transport: this.#transport(place),
       store: this.#store,

@@ -21,25 +21,19 @@ export interface PrivateNames {
 
 /** @param secret the one in force; `undefined`: there is no site. @param isClear whether questions name URLs all the same. */
 export function privateNames(secret: () => SiteSecret | undefined, isClear = false): PrivateNames {
-  let inForce: SiteSecret | undefined
-  const uris = new LRUCache<string, string>({ max: MAX_NAMES })
-  const names = new LRUCache<string, string>({ max: MAX_NAMES })
-  /** A new secret makes all names new. */
+  let known: KnownNames | undefined
+  /** A new secret makes all names new; without one there are none, and no room is kept for them. */
   const current = () => {
     const now = secret()
-    if (now?.key !== inForce?.key) {
-      uris.clear()
-      names.clear()
-    }
-    inForce = now
-    return now
+    if (now?.key !== known?.secret.key) known = now && newNames(now)
+    return known
   }
   const privateNameOf = (uri: string) => {
-    const key = current()
-    if (key === undefined) return uri
-    const name = names.get(uri) ?? keyedName(key, uri)
-    names.set(uri, name)
-    uris.set(name, uri)
+    const now = current()
+    if (now === undefined) return uri
+    const name = now.names.get(uri) ?? keyedName(now.secret, uri)
+    now.names.set(uri, name)
+    now.uris.set(name, uri)
     return name
   }
   return {
@@ -49,10 +43,19 @@ export function privateNames(secret: () => SiteSecret | undefined, isClear = fal
       return isClear ? uri : name
     },
     uriOf(name) {
-      current()
-      return name.startsWith(SCHEME) ? uris.get(name) : name
+      return name.startsWith(SCHEME) ? current()?.uris.get(name) : name
     },
   }
+}
+
+interface KnownNames {
+  readonly secret: SiteSecret
+  readonly uris: LRUCache<string, string>
+  readonly names: LRUCache<string, string>
+}
+
+function newNames(secret: SiteSecret): KnownNames {
+  return { secret, uris: new LRUCache({ max: MAX_NAMES }), names: new LRUCache({ max: MAX_NAMES }) }
 }
 
 const SCHEME = 'site:'

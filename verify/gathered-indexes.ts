@@ -37,6 +37,8 @@ export interface GatheredIndexesComponents {
   readonly records: DigestRecords
   /** What a rule lets an index speak for beyond its own root; it does not change while the node runs. */
   readonly grantFor: (index: TargetUri) => Grant
+  /** Whether something is on its way for an application; absent: never. */
+  readonly isBusy?: () => boolean
   readonly log: (event: GatheringEvent) => void
 }
 
@@ -80,6 +82,9 @@ export const nothingGathered: GatheredIndexes = {
 export const MAX_WAITING = 256
 /** A reading that takes longer is ended. */
 const MAX_READING_MS = 120_000
+/** How often it is looked whether the node has less to do, in ms, and for how long it is waited for. */
+const DEFERRAL_MS = 250
+export const MAX_DEFERRALS = 40
 /** Bytes hashed before the event loop gets its turn: about 1 ms of BLAKE2b. */
 const SLICE_BYTES = 65_536
 
@@ -101,6 +106,8 @@ class Gathering implements GatheredIndexes {
   readonly #stopping = new AbortController()
   readonly #waiting: Job[] = []
   #current: Job | undefined
+  /** Aborted when a request waits for what is to be read. */
+  #wanted = new AbortController()
   #jobEnded = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
   #unsubscribe = () => {}
@@ -145,6 +152,7 @@ class Gathering implements GatheredIndexes {
 
   async #findLater(uri: TargetUri): Promise<Claim | undefined> {
     const { clock } = this.#components
+    this.#wanted.abort(NO_LONGER_NEEDED)
     const waiting = new AbortController()
     const signal = AbortSignal.any([waiting.signal, this.#stopping.signal])
     await Promise.race([this.#whenRead(uri), sleep(clock, this.#settings.maxWaitMs, signal)])
@@ -220,8 +228,9 @@ class Gathering implements GatheredIndexes {
   }
 
   async #runAll(): Promise<void> {
-    // The request that brought it comes first.
+    // The request that brought it comes first, and whatever else applications wait for.
     await nextTurn()
+    await this.#leisure()
     while (!this.#stopping.signal.aborted) {
       this.#current = this.#waiting.shift()
       if (this.#current === undefined) break
@@ -231,6 +240,15 @@ class Gathering implements GatheredIndexes {
       this.#jobEnded = Promise.withResolvers<void>()
     }
     this.#jobEnded.resolve()
+    if (this.#wanted.signal.aborted) this.#wanted = new AbortController()
+  }
+
+  /** Resolves when nothing is on its way for an application, a digest is wanted, or it has been waited for long enough. */
+  async #leisure(): Promise<void> {
+    const { clock, isBusy = () => false } = this.#components
+    const signal = AbortSignal.any([this.#wanted.signal, this.#stopping.signal])
+    for (let left = MAX_DEFERRALS; left > 0 && isBusy() && !signal.aborted; left -= 1)
+      await sleep(clock, DEFERRAL_MS, signal)
   }
 
   async #run(job: Job): Promise<void> {

@@ -228,11 +228,14 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
   return after.on.readable ? takeOver(after, at) : afterSilence(after, at)
 }
 
-/** Whoever followed the same download asks now as well: who has it, or else goes on with it, is found out together. */
+/**
+ * Whoever followed the same download asks now as well: who has it, or else goes on with it, is found out together. Other downloads
+ * that were heard of before are old news: those that are still running say so again.
+ */
 function takeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
-  const { settings, takeOversLeft } = state
-  if (hasPeer(state) || takeOversLeft === 0 || settings.waitMs <= 0) return nextSource(state, at)
-  const asked = { ...state, takeOversLeft: takeOversLeft - 1 }
+  const { settings, takeOversLeft, sources } = state
+  if (sources.holders.length > 0 || takeOversLeft === 0 || settings.waitMs <= 0) return nextSource(state, at)
+  const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft: takeOversLeft - 1 }
   return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
 }
 

@@ -65,14 +65,17 @@ export type Phase =
   | { readonly kind: 'awaiting'; readonly contest: Contest; readonly due: Monotonic }
   /** Another node provides. */
   | { readonly kind: 'following'; readonly due: Monotonic; readonly doubtSince: Monotonic | undefined }
-  /** This node provides. */
-  | {
-      readonly kind: 'providing'
-      readonly saidAt: Monotonic
-      readonly due: Monotonic
-      readonly again: readonly Monotonic[]
-      readonly doubtSince: Monotonic | undefined
-    }
+  /** This node provides, and nothing is disputed. */
+  | { readonly kind: 'providing' }
+
+/** What a provider has to do, whatever is being elected meanwhile: say its result. */
+export interface Duty {
+  readonly saidAt: Monotonic
+  readonly due: Monotonic
+  readonly again: readonly Monotonic[]
+  /** Since when it has been clearly worse than what it won with. */
+  readonly doubtSince: Monotonic | undefined
+}
 
 export interface ElectionState {
   /** The highest term that was ever heard of: the next election has a higher one. */
@@ -83,6 +86,8 @@ export interface ElectionState {
   readonly heardAt: Monotonic
   /** It is gone: nobody provides as far as is known. */
   readonly isLost: boolean
+  /** `undefined`: this node does not provide. */
+  readonly duty: Duty | undefined
   readonly phase: Phase
 }
 

@@ -18,6 +18,7 @@ import type { Monotonic } from '../../core/clock.ts'
 import { beats, better, type Ballot, type Mandate } from './ballot.ts'
 import type {
   Contest,
+  Duty,
   ElectionCommand,
   ElectionEvent,
   ElectionState,
@@ -46,13 +47,20 @@ const CORRECT_MS = 200
 
 /** @param seen the highest term that was heard of before, over restarts. */
 export function initialElection(seen: number): ElectionState {
-  return { seen, mandate: undefined, heardAt: 0 as Monotonic, isLost: true, phase: { kind: 'idle' } }
+  return {
+    seen,
+    mandate: undefined,
+    heardAt: 0 as Monotonic,
+    isLost: true,
+    duty: undefined,
+    phase: { kind: 'idle' },
+  }
 }
 
 /** Believes what was known before a restart, until it should have been heard. */
 export function restoredElection(seen: number, mandate: Mandate, at: Monotonic, self: Self): ElectionState {
   const known = { seen: Math.max(seen, mandate.term), mandate, heardAt: at, isLost: false }
-  return resting({ ...known, phase: { kind: 'idle' } }, at, self)
+  return resting({ ...initialElection(seen), ...known }, self)
 }
 
 /** Who provides, as far as is known. */
@@ -66,10 +74,19 @@ export function isUndecided({ phase }: ElectionState): boolean {
 }
 
 /** When to wake the machine; `undefined`: it waits for nothing. */
-export function dueOf({ phase }: ElectionState): Monotonic | undefined {
-  if (phase.kind === 'idle') return undefined
+export function dueOf({ phase, duty }: ElectionState): Monotonic | undefined {
+  const dues = [phaseDue(phase), duty && dutyDue(duty)].filter((each) => each !== undefined)
+  return dues.length === 0 ? undefined : (Math.min(...dues) as Monotonic)
+}
+
+function phaseDue(phase: Phase): Monotonic | undefined {
+  if (!('due' in phase)) return undefined
   const [again = phase.due] = 'again' in phase ? phase.again : []
   return Math.min(phase.due, again) as Monotonic
+}
+
+function dutyDue({ due, again: [again = due] }: Duty): Monotonic {
+  return Math.min(due, again) as Monotonic
 }
 
 export function stepElection(state: ElectionState, event: ElectionEvent, self: Self): Step {
@@ -96,16 +113,12 @@ export function stepElection(state: ElectionState, event: ElectionEvent, self: S
 }
 
 /** Back to where nothing is to be found out. */
-function resting(state: ElectionState, at: Monotonic, self: Self): ElectionState {
-  return { ...state, phase: restingPhase(state, at, self) }
-}
-
-function restingPhase(state: ElectionState, at: Monotonic, { node, timing }: Self): Phase {
+function resting(state: ElectionState, { node, timing }: Self): ElectionState {
   const provider = providerOf(state)
-  if (provider === undefined) return { kind: 'idle' }
-  if (provider.node !== node)
-    return { kind: 'following', due: later(state.heardAt, timing.silenceMs), doubtSince: undefined }
-  return { kind: 'providing', saidAt: at, due: at, again: [], doubtSince: undefined }
+  if (provider === undefined) return { ...state, phase: { kind: 'idle' } }
+  if (provider.node === node) return { ...state, phase: { kind: 'providing' } }
+  const due = later(state.heardAt, timing.silenceMs)
+  return { ...state, phase: { kind: 'following', due, doubtSince: undefined } }
 }
 
 function noticing(
@@ -167,13 +180,13 @@ function afterWithdrawing(state: ElectionState, event: Moment, self: Self): Step
   const provider = providerOf(state)
   const { kind } = state.phase
   if (provider?.node !== self.node)
-    return kind === 'claiming' || kind === 'delaying' ? [resting(state, event.at, self), []] : [state, []]
+    return kind === 'claiming' || kind === 'delaying' ? [resting(state, self), []] : [state, []]
   return resigning(state, provider, event, self)
 }
 
 /** The others elect another one; this node takes part where it wants one. */
 function resigning(state: ElectionState, { term }: Mandate, event: Moment, self: Self): Step {
-  const [next] = afterLoss({ ...state, isLost: true }, event, self)
+  const [next] = afterLoss({ ...state, isLost: true, duty: undefined }, event, self)
   return [
     next,
     [
@@ -194,11 +207,9 @@ function afterAbsence(
   return [next, [{ kind: 'lost', reason }]]
 }
 
+/** Whoever knows it lets the others know by an election, candidate or not: some may not have heard it. */
 function afterLoss(state: ElectionState, event: Moment, self: Self): Step {
-  if (contestOf(state.phase) !== undefined) return [state, []]
-  return isInterested(event)
-    ? noticing(state, 'call', event, self)
-    : [{ ...state, phase: { kind: 'idle' } }, []]
+  return contestOf(state.phase) === undefined ? noticing(state, 'call', event, self) : [state, []]
 }
 
 /** One question is enough: its asker calls an election if nobody answers. */
@@ -215,7 +226,7 @@ function afterElection(
   self: Self,
 ): Step {
   const { term, delayMs, ballot, at } = event
-  if (term <= (state.mandate?.term ?? 0)) return correcting(state, at, self)
+  if (term <= (state.mandate?.term ?? 0)) return correcting(state, at)
   const contest = contestOf(state.phase)
   if (contest === undefined || term > contest.term)
     return joining(
@@ -270,14 +281,13 @@ function hearing(
 }
 
 /** Who speaks of a term that is decided, or of a lesser provider, has missed something. */
-function correcting(state: ElectionState, at: Monotonic, { node }: Self): Step {
-  const { phase } = state
-  const provider = providerOf(state)
-  if (provider === undefined) return [state, []]
-  if (provider.node !== node || phase.kind !== 'providing') return [state, [{ kind: 'correct' }]]
-  if (phase.again.length > 0) return [state, []]
-  const again = [Math.max(at, phase.saidAt + CORRECT_MS) as Monotonic]
-  return [{ ...state, phase: { ...phase, again } }, []]
+function correcting(state: ElectionState, at: Monotonic): Step {
+  const { duty } = state
+  if (providerOf(state) === undefined) return [state, []]
+  if (duty === undefined) return [state, [{ kind: 'correct' }]]
+  if (duty.again.length > 0) return [state, []]
+  const again = [Math.max(at, duty.saidAt + CORRECT_MS) as Monotonic]
+  return [{ ...state, duty: { ...duty, again } }, []]
 }
 
 function afterResult(
@@ -287,17 +297,28 @@ function afterResult(
 ): Step {
   const { mandate } = event
   const known = state.mandate
+  if (mandate.node === self.node) return afterOwnResult(state, event, self)
   if (known === undefined || mandate.term > known.term) return afterNewResult(state, event, self)
-  if (mandate.term < known.term) return refusing(state, 'an old term', event, self)
+  if (mandate.term < known.term) return refusing(state, 'an old term', event)
   if (mandate.node === known.node) return afterSameResult(state, event, self)
   return beats(mandate, known)
     ? believing(state, event, self)
-    : refusing(state, 'a better one has this term', event, self)
+    : refusing(state, 'a better one has this term', event)
 }
 
-function refusing(state: ElectionState, reason: string, { at }: Moment, self: Self): Step {
-  const [next, commands] = correcting(state, at, self)
+function refusing(state: ElectionState, reason: string, { at }: Moment): Step {
+  const [next, commands] = correcting(state, at)
   return [next, [{ kind: 'refused', reason }, ...commands]]
+}
+
+/** A third party takes this node for the provider: it is, or it was before it was started anew. */
+function afterOwnResult(
+  state: ElectionState,
+  { mandate, at }: Extract<ElectionEvent, { kind: 'result' }>,
+  { node }: Self,
+): Step {
+  if (providerOf(state)?.node === node) return correcting(state, at)
+  return [{ ...state, seen: Math.max(state.seen, mandate.term) }, []]
 }
 
 /** A sign of life of the provider; of one that is given up only its own word counts. */
@@ -306,15 +327,14 @@ function afterSameResult(
   event: Extract<ElectionEvent, { kind: 'result' }>,
   self: Self,
 ): Step {
-  const { at, ageMs, mandate } = event
-  if (mandate.node === self.node) return state.isLost ? [state, []] : correcting(state, at, self)
+  const { at, ageMs } = event
   const heardAt = Math.max(state.heardAt, at - ageMs) as Monotonic
   if (state.isLost)
     return ageMs === 0 ? believing(state, event, self) : [state, [{ kind: 'refused', reason: 'it is gone' }]]
   const fresh = { ...state, heardAt }
   if (contestOf(state.phase) !== undefined) return [fresh, [{ kind: 'confirmed' }]]
   if (at - heardAt >= self.timing.silenceMs) return [fresh, []]
-  const [next, commands] = doubting(resting(fresh, at, self), state.phase, event, self)
+  const [next, commands] = doubting(resting(fresh, self), state.phase, event, self)
   return [next, [{ kind: 'confirmed' }, ...commands]]
 }
 
@@ -325,7 +345,6 @@ function afterNewResult(
   self: Self,
 ): Step {
   const { mandate } = event
-  if (mandate.node === self.node) return [{ ...state, seen: Math.max(state.seen, mandate.term) }, []]
   const contest = contestOf(state.phase)
   const best = contest?.term === mandate.term ? bestOf(state.phase, event.own, self) : undefined
   if (best !== undefined && beats(best, mandate))
@@ -346,20 +365,30 @@ function believing(
     mandate,
     heardAt: (at - ageMs) as Monotonic,
     isLost: false,
+    duty: undefined,
   }
   const isLater = (contestOf(state.phase)?.term ?? 0) > mandate.term
   const commands: ElectionCommand[] = [{ kind: 'learnt' }]
   if (before?.node === self.node) commands.unshift({ kind: 'yielded', reason: 'another one won' })
-  return [isLater ? believed : resting(believed, at, self), commands]
+  return [isLater ? believed : resting(believed, self), commands]
 }
 
+/** An early wake-up is harmless: `dueOf` says again when the machine wants to be woken. */
 function afterWaking(state: ElectionState, event: Moment, self: Self): Step {
-  const { at } = event
-  const due = dueOf(state)
-  if (due === undefined || at < due) return [state, []]
+  const { duty } = state
+  if (duty === undefined || event.at < dutyDue(duty)) return afterPhase(state, event, self)
+  const [said, commands] = heartbeat(state, duty, event, self)
+  const [next, more] = afterPhase(said, event, self)
+  return [next, [...commands, ...more]]
+}
+
+function afterPhase(state: ElectionState, event: Moment, self: Self): Step {
   const { phase } = state
+  const { at } = event
+  if (at < (phaseDue(phase) ?? Infinity)) return [state, []]
   switch (phase.kind) {
     case 'idle':
+    case 'providing':
       return [state, []]
     case 'noticing':
       return phase.next === 'ask' ? asking(state, event, self) : calling(state, event, self)
@@ -367,7 +396,7 @@ function afterWaking(state: ElectionState, event: Moment, self: Self): Step {
       if (at < phase.due) return [{ ...state, phase: saidAgain(phase, at) }, [{ kind: 'ask' }]]
       return afterSilence(state, event, self)
     case 'polling':
-      if (at >= phase.due) return [resting(state, at, self), []]
+      if (at >= phase.due) return [resting(state, self), []]
       return [{ ...state, phase: saidAgain(phase, at) }, [ballotOf(phase.contest, undefined)]]
     case 'delaying':
       return afterDelay(state, phase.contest, event, self)
@@ -382,15 +411,13 @@ function afterWaking(state: ElectionState, event: Moment, self: Self): Step {
     case 'following':
       if (isInterested(event)) return noticing(state, 'ask', event, self)
       return [{ ...state, isLost: true, phase: { kind: 'idle' } }, [{ kind: 'lost', reason: 'silent' }]]
-    case 'providing':
-      return heartbeat(state, phase, event, self)
   }
 }
 
-/** The best that was heard has not said the result: it has crashed, or it lied. */
+/** The best that was heard has not said the result: it has crashed, or it lied. Whoever provided goes on. */
 function afterWaitingInVain(state: ElectionState, { best }: Contest, event: Moment, self: Self): Step {
   const broken: ElectionCommand[] = best === undefined ? [] : [{ kind: 'broken-word', node: best.node }]
-  if (!isInterested(event)) return [resting(state, event.at, self), broken]
+  if (!state.isLost || !isInterested(event)) return [resting(state, self), broken]
   const [next] = noticing(state, 'ask', event, self)
   return [next, broken]
 }
@@ -419,43 +446,39 @@ function winning(
   { at, own, fraction }: Moment,
   self: Self,
 ): Step {
-  if (own === undefined) return [resting(state, at, self), []]
+  if (own === undefined) return [resting(state, self), []]
   const mandate: Mandate = { term: contest.term, node: self.node, value }
   const due = later(at, self.timing.heartbeatMs * jitter(fraction))
-  const again = times(at, RESULT_AGAIN_MS)
-  const phase: Phase = { kind: 'providing', saidAt: at, due, again, doubtSince: undefined }
-  return [{ ...state, mandate, heardAt: at, isLost: false, phase }, [{ kind: 'won' }, { kind: 'say-result' }]]
+  const duty: Duty = { saidAt: at, due, again: times(at, RESULT_AGAIN_MS), doubtSince: undefined }
+  return [
+    { ...state, mandate, heardAt: at, isLost: false, duty, phase: { kind: 'providing' } },
+    [{ kind: 'won' }, { kind: 'say-result' }],
+  ]
 }
 
-function heartbeat(
-  state: ElectionState,
-  phase: Extract<Phase, { kind: 'providing' }>,
-  event: Moment,
-  self: Self,
-): Step {
+/** A provider's sign of life: its result. One that has become clearly worse, and stays so, has another one elected. */
+function heartbeat(state: ElectionState, duty: Duty, event: Moment, self: Self): Step {
   const { at, own, fraction } = event
   const { mandate } = state
-  if (mandate === undefined) return [resting(state, at, self), []]
+  if (mandate === undefined) return [{ ...state, duty: undefined }, []]
   if (own === undefined) return resigning(state, mandate, event, self)
   const said = { ...state, heardAt: at }
-  if (at < phase.due)
-    return [{ ...said, phase: { ...saidAgain(phase, at), saidAt: at } }, [{ kind: 'say-result' }]]
+  if (at < duty.due)
+    return [{ ...said, duty: { ...saidAgain(duty, at), saidAt: at } }, [{ kind: 'say-result' }]]
   const due = later(at, self.timing.heartbeatMs * jitter(fraction))
-  const next: ElectionState = { ...said, phase: { ...phase, saidAt: at, due, again: [] } }
-  const [doubted, commands] = doubting(next, phase, event, self)
-  return [doubted, [{ kind: 'say-result' }, ...commands]]
+  const doubtSince = own.value * MARGIN < mandate.value ? (duty.doubtSince ?? at) : undefined
+  const isWorse = doubtSince !== undefined && at - doubtSince >= self.timing.doubtMs
+  const next = { ...said, duty: { saidAt: at, due, again: [], doubtSince: isWorse ? undefined : doubtSince } }
+  if (!isWorse || state.phase.kind !== 'providing') return [next, [{ kind: 'say-result' }]]
+  return [noticing(next, 'call', event, self)[0], [{ kind: 'say-result' }]]
 }
 
 /** Hysteresis: values that come and go change nothing; a clear difference that lasts is an election. */
 function doubting(state: ElectionState, before: Phase, event: Moment, self: Self): Step {
   const { phase, mandate } = state
-  const isResting = phase.kind === 'following' || phase.kind === 'providing'
-  if (!isResting || mandate === undefined || event.own === undefined) return [state, []]
-  const { value } = event.own
-  const isDoubtful =
-    phase.kind === 'following' ? value > mandate.value * MARGIN : value * MARGIN < mandate.value
-  if (!isDoubtful) return [{ ...state, phase: { ...phase, doubtSince: undefined } }, []]
-  const since = (before.kind === phase.kind ? before.doubtSince : undefined) ?? event.at
+  if (phase.kind !== 'following' || mandate === undefined || event.own === undefined) return [state, []]
+  if (event.own.value <= mandate.value * MARGIN) return [state, []]
+  const since = (before.kind === 'following' ? before.doubtSince : undefined) ?? event.at
   if (event.at - since >= self.timing.doubtMs) return noticing(state, 'call', event, self)
   return [{ ...state, phase: { ...phase, doubtSince: since } }, []]
 }

@@ -159,6 +159,7 @@ export class Voter {
 }
 
 export class Electorate {
+  readonly function = FUNCTION
   readonly settings: ElectorateSettings
   readonly timeline = new Timeline()
   readonly random: Random
@@ -207,7 +208,10 @@ export class Electorate {
 
   happened(voter: Voter, event: Parameters<Parameters<Providers['subscribe']>[0]>[0]): void {
     if (event.kind === 'function-won') this.won.add(keyOf(event.provider))
-    if (event.kind === 'function-dead') this.dead.push({ at: this.now, provider: event.provider })
+    // Whoever does not need it looks for nobody when it hears nothing.
+    const isActedUpon = event.kind === 'function-dead' && (voter.value > 0 || event.reason !== 'silent')
+    if (event.kind === 'function-dead' && isActedUpon)
+      this.dead.push({ at: this.now, provider: event.provider })
     if (event.kind === 'function-learnt' && !this.won.has(keyOf(event.provider)))
       this.forged.push(`${voter.id} believes ${keyOf(event.provider)}`)
   }

@@ -43,7 +43,7 @@ export const partitions: Play = {
   subnets: 1,
   bytes: 12_000_000,
   // Who waits is told of the progress twice a second, and downloads take seconds here.
-  limits: { ...LIMITS, packets: 60, stallMs: 2500 },
+  limits: { ...LIMITS, packets: 20, stallMs: 2500 },
   async act(stage, bytes) {
     const uris = someFiles(stage, 3, bytes)
     await bootAll(stage, 1000)

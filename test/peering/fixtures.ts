@@ -65,6 +65,13 @@ export class FakeOwner implements InquiryOwner {
     this.told.push(`late offer ${offer.peer}`)
   }
 
+  /** Bytes held here. */
+  heldBytes = 0
+
+  isFurther({ receivedBytes }: PeerDownload): boolean {
+    return this.heldBytes > receivedBytes
+  }
+
   heardProgress(download: PeerDownload): void {
     this.progress.push(download)
   }

@@ -102,6 +102,32 @@ test('FIG. 3, 128: "I found" cancels the answers of all other holders', async ()
   assert.equal(lan.heard('response').length, 1)
 })
 
+test('FIG. 4B, 154: who follows a download says "I found" to the downloader, for nobody else has an answer left', async () => {
+  const { clock, lan, asker, holder, owner } = await pair({ maxDelayMs: 'auto' })
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  asker.peering.inquire(RESOURCE, true, owner)
+  clock.advance(1000)
+  assert.deepEqual(owner.told, [`follow ${holder.address}`])
+  assert.deepEqual(
+    lan.heard('end-request').map(({ to }) => to),
+    [holder.address],
+  )
+})
+
+test('where a node of the patents is heard, who may still have an answer, "I found" goes to everybody', async () => {
+  const { clock, lan, asker, holder, owner } = await pair({ maxDelayMs: 'auto' })
+  lan.say(STRANGER, plainRequest(5))
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  asker.peering.inquire(RESOURCE, true, owner)
+  clock.advance(1000)
+  assert.deepEqual(
+    lan.heard('end-request').map(({ to }) => to),
+    [undefined],
+  )
+})
+
 test('"I found" counts only from the address that asked', async () => {
   const { clock, lan, one } = await alone()
   one.copies.here.set(RESOURCE, 'complete')
@@ -448,6 +474,37 @@ test('a node that stops tells those who wait for its downloads, and they go on a
   await holder.peering.stop()
   clock.advance(TAKE_OVER_WAIT_MS + 1)
   assert.deepEqual(owner.told, [`follow ${holder.address}`, 'internet'])
+})
+
+test('a download that has less than is here already is not followed (R5.4)', async () => {
+  const { clock, asker, holder, owner } = await pair()
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  owner.heldBytes = 11
+  asker.peering.inquire(RESOURCE, true, owner)
+  clock.advance(2300)
+  assert.deepEqual(owner.told, ['internet'])
+})
+
+test('a download that is followed may fall behind what is here for a moment', async () => {
+  const { clock, asker, holder, owner } = await pair()
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress)
+  asker.peering.inquire(RESOURCE, true, owner)
+  clock.advance(2300)
+  owner.heldBytes = 11
+  clock.advance(4 * REPORT_INTERVAL_MS)
+  assert.deepEqual(owner.told, [`follow ${holder.address}`])
+})
+
+test('a fetcher is told of another one that has less than itself, and decides', async () => {
+  const { clock, asker, holder, owner } = await pair({ maxDelayMs: 0, transmissionMs: 0 })
+  asker.peering.inquire(RESOURCE, true, owner)
+  owner.heldBytes = 11
+  holder.copies.here.set(RESOURCE, 'downloading')
+  holder.peering.announceDownload(RESOURCE, () => ALIAS, progress).readable()
+  clock.advance(10)
+  assert.deepEqual(owner.told.slice(0, 2), ['internet', `second fetcher ${holder.address}`])
 })
 
 test('a second download of one resource takes the place of the first, whose end does not end it', async () => {

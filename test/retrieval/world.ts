@@ -61,6 +61,8 @@ export interface Scene {
   readonly waitMs?: number
   /** No peer is known: whoever asks is told to go to the Internet before the call returns. */
   readonly isAlone?: boolean
+  /** The node had to wait for its turn at the processor. */
+  readonly isBusy?: boolean
 }
 
 /** What the node said of its retrievals. */
@@ -154,6 +156,7 @@ export function world(scene: Scene): World {
       servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
+      isBusy: () => scene.isBusy === true,
       inquire: (_, waitForDownloads, owner) => {
         const inquiry = new Inquiry(clock, { request: () => {}, endRequest: () => {} }, owner, () => {})
         const isFirst = inquiries.push(inquiry) === 1

@@ -13,11 +13,12 @@ import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
 import { digestRecords, type DigestRecords } from '../../verify/digest-records.ts'
 import {
   gatheredIndexes,
+  MAX_DEFERRALS,
   MAX_WAITING,
   type GatheredIndexesComponents,
   type GatheringEvent,
 } from '../../verify/gathered-indexes.ts'
-import { manualClock } from '../manual-clock.ts'
+import { manualClock, type ManualClock } from '../manual-clock.ts'
 
 const HEX = 'a'.repeat(64)
 const OTHER_HEX = 'b'.repeat(64)
@@ -44,6 +45,35 @@ test('who asks right after the index has come waits for it, other servers’ fil
   const wheel = gathered.find(WHEEL)
   assert.equal(await Promise.race([other, wheel]), undefined)
   assert.equal((await wheel)?.digest.hex, HEX)
+  await gathered.stop()
+})
+
+test('an index is read when nothing is on its way for applications any more', async () => {
+  let isBusy = true
+  const { gathered, put, log, clock } = scene({ isBusy: () => isBusy })
+  await put(SIMPLE, page(WHEEL, HEX), HTML)
+  await waits(clock, 3)
+  assert.deepEqual(log, [])
+  isBusy = false
+  await waits(clock, 1)
+  await gathered.idle()
+  assert.equal(gathered.known(WHEEL)?.digest.hex, HEX)
+  await gathered.stop()
+})
+
+test('an index is read at once when a request waits for it, however busy the node is', async () => {
+  const { gathered, put } = scene({ isBusy: () => true })
+  await put(SIMPLE, page(WHEEL, HEX), HTML)
+  assert.equal((await gathered.find(WHEEL))?.digest.hex, HEX)
+  await gathered.stop()
+})
+
+test('a node that is never idle reads its indexes all the same', async () => {
+  const { gathered, put, clock } = scene({ isBusy: () => true })
+  await put(SIMPLE, page(WHEEL, HEX), HTML)
+  await waits(clock, MAX_DEFERRALS + 2)
+  await gathered.idle()
+  assert.equal(gathered.known(WHEEL)?.digest.hex, HEX)
   await gathered.stop()
 })
 
@@ -250,6 +280,7 @@ interface Given {
   readonly records?: DigestRecords
   readonly store?: Store
   readonly beforeReading?: () => Promise<void>
+  readonly isBusy?: () => boolean
 }
 
 function scene({
@@ -257,6 +288,7 @@ function scene({
   store: given,
   records: kept,
   beforeReading = async () => {},
+  isBusy = () => false,
 }: Given = {}) {
   const clock = manualClock()
   const store = given ?? memoryStore({ maxBytes: 10_000_000, clock })
@@ -275,7 +307,7 @@ function scene({
   }
   const gathered = gatheredIndexes(
     { maxWaitMs: 400, maxStoredBytes: 50_000, maxDecodedBytes: 400_000 },
-    { clock, store: slowly, records, grantFor, log: (event) => log.push(event) },
+    { clock, store: slowly, records, grantFor, isBusy, log: (event) => log.push(event) },
   )
   gathered.start()
   const put = async (
@@ -293,6 +325,15 @@ function scene({
     return store.commit(copy, { ...head, source: 'internet', shareable: false, ...more })
   }
   return { clock, store, gathered, put, log }
+}
+
+/** Lets that many deferrals go by. */
+async function waits(clock: ManualClock, deferrals: number): Promise<void> {
+  for (let count = 0; count < deferrals; count += 1) {
+    await setImmediate()
+    clock.advance(250)
+    await setImmediate()
+  }
 }
 
 function page(file: TargetUri, hex: string): string {

@@ -18,9 +18,12 @@ export interface DecodingBounds {
 /** zstd may ask for a window of 128 MiB; indexes are packed with 8 or less. */
 const MAX_ZSTD_WINDOW_LOG = 24
 
+/** A text has no zero byte; a file of anything else that has none in so many bytes is rare. */
+const HEAD_BYTES = 16_384
+
 /**
  * @param coding the response's `Content-Encoding`.
- * @throws UnreadableIndex for what cannot be unpacked here (xz, bzip2), is damaged, or is larger than the bound.
+ * @throws UnreadableIndex for what cannot be unpacked here (xz, bzip2), is damaged, is larger than the bound, or is no text.
  */
 export async function* decodedText(
   bytes: AsyncIterable<Uint8Array>,
@@ -30,6 +33,9 @@ export async function* decodedText(
   const decoder = new TextDecoder('utf-8')
   let decodedBytes = 0
   for await (const chunk of unpacked(uncoded(bytes, coding))) {
+    // Names by digest do not tell what a file is: most that are no index are found out by their first bytes.
+    if (decodedBytes < HEAD_BYTES && chunk.subarray(0, HEAD_BYTES).includes(0))
+      throw new UnreadableIndex('not a text')
     decodedBytes += chunk.length
     if (decodedBytes > maxDecodedBytes)
       throw new UnreadableIndex(`more than ${maxDecodedBytes} bytes when unpacked`)

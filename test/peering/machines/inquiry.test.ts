@@ -266,10 +266,20 @@ testScripts(machine, {
     [iHave('h', 2300), 'awaiting'],
     [downloadFailed('d', 2400), 'found', retrieve('h')],
   ],
-  '156: the growing copy breaks off, another one is read on': [
+  '156: the growing copy breaks off, another one is read on where nobody is asked again': [
+    [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
+    [downloading('d', 10), 'retrieving', secondFetcher('d')],
+    [downloading('e', 20), 'retrieving', secondFetcher('e')],
+    [sourceFailed(30), 'awaiting', follow('d')],
+    [sourceFailed(40), 'awaiting', follow('e')],
+  ],
+  '156 → 144 → 156: the growing copy breaks off; another download says again that it runs': [
     ...FOLLOWING,
     [downloading('e', 2300), 'awaiting'],
-    [sourceFailed(2400), 'awaiting', follow('e')],
+    [downloading('f', 2310), 'awaiting'],
+    [sourceFailed(2400), 'waiting', I_NEED, wake(2460)],
+    [downloading('f', 2410), 'waiting'],
+    [wake(2460), 'awaiting', I_FOUND, follow('f')],
   ],
   '156 → 144 → 150: the growing copy breaks off; all who read it ask, and nobody else has it (R5.3)': [
     ...FOLLOWING,
@@ -290,11 +300,13 @@ testScripts(machine, {
     [wake(2460), 'awaiting', I_FOUND, follow('d')],
   ],
   '156 → 158, 156 → 156: the way to it is lost, another source is known': [
-    ...FOLLOWING,
-    [downloading('e', 2300), 'awaiting'],
-    [sourceLost(2400), 'awaiting', follow('e')],
-    [iHave('h', 2500), 'awaiting'],
-    [sourceLost(2600), 'found', retrieve('h')],
+    [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
+    [downloading('d', 10), 'retrieving', secondFetcher('d')],
+    [downloading('e', 20), 'retrieving', secondFetcher('e')],
+    [sourceFailed(30), 'awaiting', follow('d')],
+    [sourceLost(40), 'awaiting', follow('e')],
+    [iHave('h', 50), 'awaiting'],
+    [sourceLost(60), 'found', retrieve('h')],
   ],
   '156 → 150: nobody is asked again where nobody would be waited for': [
     [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],

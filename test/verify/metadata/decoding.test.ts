@@ -45,6 +45,8 @@ for (const [what, bytes, coding] of [
   ['several codings', gzipSync(gzipSync(plain)), 'gzip, gzip'],
   ['gzip that is cut', gzipSync(plain).subarray(0, -20), undefined],
   ['gzip that is none', plain, 'gzip'],
+  ['what is no text', Buffer.concat([plain, Buffer.alloc(1), plain]), undefined],
+  ['what is no text when unpacked', gzipSync(Buffer.concat([plain, Buffer.alloc(1)])), undefined],
 ] as const)
   test(`${what} is unreadable`, async () => {
     await assert.rejects(decode(bytes, coding), UnreadableIndex)

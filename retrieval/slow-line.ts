@@ -1,0 +1,46 @@
+/**
+ * A downloader that says itself that nothing new has come to it has a slow line, and it is everybody's: to fetch once more would
+ * make it slower. So its word excuses its silence, for a while.
+ */
+import type { Clock } from '../core/clock.ts'
+import { EXCUSED_MS } from './pace.ts'
+
+/** Bytes that a downloader may have and others not yet: they are on their way. */
+export const NEAR_BYTES = 128 * 1024
+
+/** A downloader's word about itself counts for so long, in ms: it says it every half second. */
+const FRESH_PROGRESS_MS = 600
+
+/** So long a downloader is waited for on its own word, in ms; again when it has sent more. */
+export const MOST_EXCUSED_MS = 2000
+
+export class SlowLine {
+  readonly #clock: Clock
+  #toldAt = -Infinity
+  #toldBytes = 0
+  #excusedMs = 0
+  /** Bytes that were held when it began to count. */
+  #excusedAt = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** The downloader says how much it has. */
+  told(receivedBytes: number): void {
+    this.#toldAt = this.#clock.monotonic()
+    this.#toldBytes = receivedBytes
+  }
+
+  /** Whether there is a reason that nothing has come after `heldBytes`; asked again every `EXCUSED_MS`. */
+  isExcused(heldBytes: number): boolean {
+    const isFresh = this.#clock.monotonic() - this.#toldAt <= FRESH_PROGRESS_MS
+    if (!isFresh || this.#toldBytes > heldBytes + NEAR_BYTES) return false
+    if (heldBytes >= this.#excusedAt + NEAR_BYTES) {
+      this.#excusedAt = heldBytes
+      this.#excusedMs = 0
+    }
+    this.#excusedMs += EXCUSED_MS
+    return this.#excusedMs <= MOST_EXCUSED_MS
+  }
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { attentive } from '../../core/attentive-clock.ts'
+import { manualClock } from '../manual-clock.ts'
+
+/** A clock whose timers are looked at only when the program has its turn. */
+function scene() {
+  const clock = manualClock()
+  let busyMs = 0
+  const late = attentive({
+    ...clock,
+    monotonic: () => (clock.monotonic() + busyMs) as ReturnType<typeof clock.monotonic>,
+  })
+  return { late, clock, stall: (ms: number) => void (busyMs += ms) }
+}
+
+/** After so many ms of its own time the wait is over; `undefined`: it is not over within 5 s. */
+function over(wait: (wake: () => void) => void, clock: { advance(ms: number): void }): number | undefined {
+  let isOver = false
+  wait(() => (isOver = true))
+  for (let ms = 0; ms <= 5000; ms += 1) {
+    if (isOver) return ms
+    clock.advance(1)
+  }
+  return undefined
+}
+
+for (const ms of [0, 1, 24, 25, 26, 500, 2000])
+  test(`a wait of ${ms} ms is as long as any other where nothing is late`, () => {
+    const { late, clock } = scene()
+    const tookMs = over((wake) => late.after(ms, wake), clock) ?? NaN
+    assert.ok(Math.abs(tookMs - ms) <= 1, `${tookMs} ms`)
+  })
+
+test('time in which the program was not there does not count', () => {
+  const { late, clock, stall } = scene()
+  let isOver = false
+  late.after(100, () => (isOver = true))
+  clock.advance(10)
+  stall(10_000)
+  clock.advance(89)
+  assert.equal(isOver, false)
+  clock.advance(2)
+  assert.equal(isOver, true)
+})
+
+test('a wait that ended late gives the sockets one more look', () => {
+  const { late, clock, stall } = scene()
+  let isOver = false
+  late.after(5, () => (isOver = true))
+  stall(300)
+  clock.advance(5)
+  assert.equal(isOver, false)
+  clock.advance(1)
+  assert.equal(isOver, true)
+})
+
+test('a long wait is left to the clock', () => {
+  const { late, clock, stall } = scene()
+  let isOver = false
+  late.after(60_000, () => (isOver = true))
+  stall(50_000)
+  clock.advance(60_000)
+  assert.equal(isOver, true)
+})
+
+test('a wait that is taken back leaves nothing behind, in any of its slices', () => {
+  const { late, clock } = scene()
+  const cancel = late.after(100, () => assert.fail('woken'))
+  clock.advance(60)
+  cancel()
+  assert.equal(clock.pending(), 0)
+  clock.advance(1000)
+})
+
+test('who was late lately is busy, and not for long', () => {
+  const { late, clock, stall } = scene()
+  assert.equal(late.isBusy(), false)
+  late.after(100, () => {})
+  stall(60)
+  assert.equal(late.isBusy(), false)
+  clock.advance(25)
+  assert.equal(late.isBusy(), true)
+  clock.advance(1000)
+  assert.equal(late.isBusy(), false)
+})
+
+test('many short delays make a program busy as well as a long one', () => {
+  const { late, clock, stall } = scene()
+  late.after(1000, () => {})
+  for (let count = 0; count < 6; count += 1) {
+    stall(12)
+    clock.advance(25)
+  }
+  assert.equal(late.isBusy(), true)
+})

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Fault, type FaultCode } from '../../core/fault.ts'
+import { EXCUSED_MS } from '../../retrieval/pace.ts'
+import { Patience, PATIENCE_MS, STALL_MS } from '../../retrieval/patience.ts'
+import { MOST_EXCUSED_MS, NEAR_BYTES, SlowLine } from '../../retrieval/slow-line.ts'
+import { manualClock } from '../manual-clock.ts'
+
+describe('patience with peers', () => {
+  /** A peer serves, or keeps silent, for so long, and then fails. */
+  function failing(...peers: readonly (readonly [forMs: number, code: FaultCode])[]) {
+    const clock = manualClock()
+    const patience = new Patience(clock)
+    for (const [forMs, code] of peers) {
+      patience.uses('peer')
+      const began = clock.monotonic()
+      clock.advance(forMs)
+      patience.waste(began, new Fault(code, 'test'))
+    }
+    return { clock, patience }
+  }
+
+  test('one peer may be silent for half a second', () => {
+    assert.equal(failing().patience.leftMs(), STALL_MS)
+  })
+
+  test('what one has wasted is missing for the next, and in the end nobody is waited for', () => {
+    const { patience } = failing([STALL_MS, 'PEER_STALLED'])
+    assert.equal(patience.leftMs(), PATIENCE_MS - STALL_MS)
+    assert.equal(failing([500, 'PEER_STALLED'], [400, 'PEER_STALLED']).patience.leftMs(), 0)
+  })
+
+  test('who served well before costs no more than the silence', () => {
+    assert.ok(failing([60_000, 'PEER_STALLED']).patience.leftMs() > 0)
+  })
+
+  test('wrong bytes cost all the time in which they came', () => {
+    assert.equal(failing([60_000, 'VERIFICATION_FAILED']).patience.leftMs(), 0)
+  })
+
+  test('comes back while the origin server sends', () => {
+    const { clock, patience } = failing([900, 'VERIFICATION_FAILED'])
+    patience.uses('internet')
+    assert.equal(patience.leftMs(), 0)
+    clock.advance(2000)
+    assert.equal(patience.leftMs(), 200)
+    patience.uses('peer')
+    clock.advance(2000)
+    assert.equal(patience.leftMs(), 200)
+  })
+})
+
+describe('a slow line', () => {
+  test('excuses nobody who says nothing of himself, or whose word is old', () => {
+    const clock = manualClock()
+    const line = new SlowLine(clock)
+    assert.equal(line.isExcused(0), false)
+    line.told(0)
+    assert.equal(line.isExcused(0), true)
+    clock.advance(601)
+    assert.equal(line.isExcused(0), false)
+  })
+
+  test('excuses nobody who has more than came here', () => {
+    const line = new SlowLine(manualClock())
+    line.told(NEAR_BYTES + 1)
+    assert.equal(line.isExcused(0), false)
+    assert.equal(line.isExcused(1), true)
+  })
+
+  test(`excuses for ${MOST_EXCUSED_MS} ms, and as long again when more has come`, () => {
+    const line = new SlowLine(manualClock())
+    line.told(10)
+    const times = MOST_EXCUSED_MS / EXCUSED_MS
+    for (let time = 0; time < times; time += 1) assert.equal(line.isExcused(10), true)
+    assert.equal(line.isExcused(10), false)
+    line.told(10 + NEAR_BYTES)
+    assert.equal(line.isExcused(10 + NEAR_BYTES), true)
+  })
+})
