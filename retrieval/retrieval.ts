@@ -300,6 +300,8 @@ export class Retrieval implements InquiryOwner {
     this.report.asked = true
     const inquiry = inquire(uri, policy.waitForDownloads, this)
     this.#inquiry = inquiry
+    // Nobody is likely to have it: the handshake with the origin server goes on while the LAN is asked.
+    if (inquiry.state === 'waiting' && !inquiry.mayBeFound) this.#components.origin.prepare?.(uri)
     // Where nobody is known it has named the Internet already, and a part does not wait for late answers.
     if (this.#isOver()) inquiry.abandon()
   }
@@ -604,13 +606,17 @@ export class Retrieval implements InquiryOwner {
   /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
     const peers = [...this.#arrival.contributors]
+    if (peers.length > 0) await this.#shunFor(fault, peers)
+    if (!this.#isAnswered) return this.#beginAnew()
+    this.#components.events.poisoned(this.request.uri)
+    this.#giveUp(fault)
+  }
+
+  async #shunFor(fault: Fault, peers: readonly Address[]): Promise<void> {
     // A name that changes may mean other bytes there, and honestly so.
     if (await this.#mayBeAnotherVersion()) this.#shun(peers, 'broke-off', fault)
     else
       this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
-    if (!this.#isAnswered) return this.#beginAnew()
-    this.#components.events.poisoned(this.request.uri)
-    this.#giveUp(fault)
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {
