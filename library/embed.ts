@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { keepProcess } from '../core/clock.ts'
+import { keepProcess, sleep, systemClock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { parseConfig, type Config } from '../service/config.ts'
 import { formatConfigError } from '../service/config-source.ts'
@@ -35,6 +35,11 @@ export interface EmbedOptions {
   readonly settings?: Settings
   /** Whether the node is a forward proxy for other programs, too (`settings.proxy`); absent: no. */
   readonly proxy?: boolean
+  /**
+   * How long to wait for the first peer, in ms; absent: 250. They answer a newcomer within 200 ms, and whoever knows nobody
+   * asks nobody.
+   */
+  readonly acquaintMs?: number
   /** Whether commands and `connect` reach it (`settings.control`); absent: no. */
   readonly control?: boolean
 }
@@ -44,7 +49,7 @@ export interface EmbedOptions {
  * @throws Fault CONFIG_INVALID, ADDRESS_IN_USE, STORE_FAILED; nothing is left behind then.
  */
 export async function embed(options: EmbedOptions = {}): Promise<Session> {
-  const { settings = {}, proxy = false, control = false } = options
+  const { settings = {}, proxy = false, control = false, acquaintMs = ACQUAINT_MS } = options
   const own =
     settings.cache?.['directory'] === undefined ? await mkdtemp(join(tmpdir(), 'ihave-')) : undefined
   // What a node waits for when it stops must come about even if nothing else is left to do in this process.
@@ -58,11 +63,21 @@ export async function embed(options: EmbedOptions = {}): Promise<Session> {
     const log = openLog(config.log)
     const node = new Node(config, log, { proxy, control })
     await node.start()
+    await acquaint(node, acquaintMs)
     return new Session(localChannel(node, left))
   } catch (error) {
     await left()
     throw error
   }
+}
+
+const ACQUAINT_MS = 250
+const LOOK_MS = 10
+
+async function acquaint(node: Node, limitMs: number): Promise<void> {
+  const until = systemClock.monotonic() + limitMs
+  while (node.status().peering?.peers.length === 0 && systemClock.monotonic() < until)
+    await sleep(systemClock, LOOK_MS)
 }
 
 function configFrom(settings: Settings, own: string | undefined): Config {

@@ -2,7 +2,7 @@
  * The `Upstream` seam over `node:net`: to origin servers through the target guard, to peers straight. Caching, collapsing
  * and retrying are this product's own business (V§10), and the strictness of the reader is (proxy/upstream/).
  */
-import type { LookupFunction, TcpNetConnectOpts } from 'node:net'
+import type { LookupFunction } from 'node:net'
 import { systemClock, type Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import type { CallingUpstream } from '../core/upstream.ts'
@@ -10,7 +10,7 @@ import { connectionFault } from './connection-fault.ts'
 import { guardedLookup, mayConnect, type GuardSettings } from './target-guard.ts'
 import { AwaitedResponse } from './upstream/awaited-response.ts'
 import { requestText } from './upstream/request-text.ts'
-import type { ServerTimeouts } from './upstream/server-connection.ts'
+import type { ServerTarget, ServerTimeouts } from './upstream/server-connection.ts'
 import { ServerConnections } from './upstream/server-connections.ts'
 
 export interface HttpUpstream extends CallingUpstream {
@@ -85,6 +85,7 @@ interface Server {
   readonly host: string
   readonly hostname: string
   readonly port: number
+  readonly isSecure: boolean
   connections: ServerConnections | undefined
 }
 
@@ -148,24 +149,36 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
 }
 
 /** As it was written: other spellings of the same are other servers, with connections of their own. */
-const AUTHORITY = /^http:\/\/[^/?#]*/i
+const AUTHORITY = /^https?:\/\/[^/?#]*/i
 
 function serverOf(uri: string): Server {
   const { protocol, host, hostname, port } = new URL(uri)
-  if (protocol !== 'http:') throw new Fault('BAD_REQUEST', `expected an http: URI, got one with ${protocol}`)
+  const standard = STANDARD_PORTS.get(protocol)
+  if (standard === undefined)
+    throw new Fault('BAD_REQUEST', `expected an http: or https: URI, got one with ${protocol}`)
   return {
     host,
     hostname: hostname.replace(/^\[|\]$/g, ''),
-    port: Number(port || 80),
+    port: Number(port || standard),
+    isSecure: protocol === 'https:',
     connections: undefined,
   }
 }
 
-function targetOf({ hostname, port }: Server, { localAddress, lookupFor }: Connecting): TcpNetConnectOpts {
+const STANDARD_PORTS: ReadonlyMap<string, number> = new Map([
+  ['http:', 80],
+  ['https:', 443],
+])
+
+function targetOf(
+  { hostname, port, isSecure }: Server,
+  { localAddress, lookupFor }: Connecting,
+): ServerTarget {
   const lookup = lookupFor(port)
   return {
     host: hostname,
     port,
+    isSecure,
     ...(lookup === undefined ? {} : { lookup }),
     ...(localAddress === undefined ? {} : { localAddress }),
   }

@@ -15,6 +15,7 @@ import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { currentAgeMs } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
+import { mayNameToLan } from '../cache/semantics/sharing-gate.ts'
 import { inertType } from './peer-source.ts'
 import type { RetrievalRequest } from './request.ts'
 import { begun, fromGrowing, fromStore, type Joined, type Resource } from './resource.ts'
@@ -73,17 +74,20 @@ async function held(request: ContentRequest, components: ContentComponents): Pro
 
 const PLAIN = { method: 'GET', fields: [] } as const
 
-/** Only what is for everybody: that an application knows a digest does not make it the one that a response was for. */
+/**
+ * Under another name only what is for everybody: that an application knows a digest does not make it the one that a response
+ * was for. What was not to be shared stays so, whoever asks for it later.
+ */
 function stored(
   { sha256, share }: ContentRequest,
   components: ContentComponents,
 ): StoredResponse | undefined {
   const { store } = components
   const known = store.lookup(contentName(sha256)).find(({ digest }) => digest === sha256)
-  if (known !== undefined && (known.shareable || !share)) return known
-  const body = known ?? store.findByDigest(sha256)
-  const isPlain = body?.status === 200 && fieldValue(body.fields, 'content-encoding') === undefined
-  if (body === undefined || !isPlain || (known === undefined && !body.shareable)) return undefined
+  if (known !== undefined) return known
+  const body = store.findByDigest(sha256)
+  const isForAll = body?.shareable === true && body.status === 200
+  if (!isForAll || fieldValue(body.fields, 'content-encoding') !== undefined) return undefined
   return linkContent(body, share, components) ?? body
 }
 
@@ -124,7 +128,10 @@ async function retrieved(
   const { sha256, fields, share } = request
   const uri = contentName(sha256)
   const policy = components.rules().policyFor(uri)
-  const asked = { uri, target, fields, policy, isNameable: share, mayAskPeers: share }
+  // Who says who it is, is not heard by the LAN, not even by a hash (V§3).
+  const gate = mayNameToLan({ method: 'GET', uri, fields }, policy, true)
+  const isNameable = share && gate.kind === 'share'
+  const asked = { uri, target, fields, policy, isNameable, mayAskPeers: isNameable }
   const joined = components.retrievals.join(asked, fields)
   try {
     return await answered(joined, request, components)

@@ -304,7 +304,10 @@ export class Retrieval implements InquiryOwner {
     const inquiry = inquire(uri, policy.waitForDownloads, this)
     this.#inquiry = inquiry
     // Nobody is likely to have it: the handshake with the origin server goes on while the LAN is asked.
-    if (inquiry.state === 'waiting' && !inquiry.mayBeFound) this.#components.origin.prepare?.(uri)
+    const place = isContentName(uri) ? this.request.target : uri
+    const isPlace = !isContentName(place)
+    if (isPlace && inquiry.state === 'waiting' && !inquiry.mayBeFound)
+      this.#components.origin.prepare?.(place)
     // Where nobody is known it has named the Internet already, and a part does not wait for late answers.
     if (this.#isOver()) inquiry.abandon()
   }

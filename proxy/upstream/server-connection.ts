@@ -2,9 +2,11 @@
  * One connection to a server, for one request after the other. Node reads into memory that stays the connection's, so that
  * a response costs one call for each time that something comes, and no stream.
  */
-import { connect, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
+import type * as Tls from 'node:tls'
 import type { Clock, Monotonic } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
+import { onDemand } from '../../core/on-demand.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseReader } from './response-reader.ts'
 
@@ -37,6 +39,15 @@ export interface ServerTimeouts {
   readonly keepAliveMs: number
 }
 
+export interface ServerTarget extends TcpNetConnectOpts {
+  readonly host: string
+  /** By TLS, to a server that the machine's certificate authorities vouch for. */
+  readonly isSecure: boolean
+}
+
+/** Few need it: an application asks through the library for an `https:` URL. */
+const tls = onDemand('node:tls') as () => typeof Tls
+
 /** Bytes that are read at once: as much as Node reads for its streams. */
 const READ_BYTES = 65_536
 /** A server's word about its patience is taken for so much less, in ms: the request needs its time to get there. */
@@ -64,7 +75,7 @@ export class ServerConnection {
   /** @param name of the server, for messages. */
   constructor(
     name: string,
-    target: TcpNetConnectOpts,
+    target: ServerTarget,
     timeouts: ServerTimeouts,
     clock: Clock,
     events: ConnectionEvents,
@@ -83,8 +94,8 @@ export class ServerConnection {
     })
     const memory = Buffer.allocUnsafeSlow(READ_BYTES)
     const onread = { buffer: memory, callback: (length: number) => this.#onRead(memory, length) }
-    this.#socket = connect({ ...target, noDelay: true, onread })
-    this.#socket.once('connect', () => this.#onOpen())
+    this.#socket = open({ ...target, noDelay: true, onread })
+    this.#socket.once(target.isSecure ? 'secureConnect' : 'connect', () => this.#onOpen())
     this.#socket.once('end', () => this.#onServerClosed())
     this.#socket.on('error', (error) => (this.#fault ??= error))
     this.#socket.once('close', () => this.#onClose())
@@ -202,4 +213,9 @@ export class ServerConnection {
     this.#events.onGone(this, wasConnecting ? reason : undefined)
     exchange?.onLost(reason, !this.#isHeard)
   }
+}
+
+function open(target: ServerTarget): Socket {
+  if (!target.isSecure) return connect(target)
+  return tls().connect({ ...target, servername: isIP(target.host) === 0 ? target.host : '' })
 }

@@ -3,18 +3,22 @@
  * first, one that has just answered another request or one that has just been opened. Ten requests beside one open
  * connection so neither wait for ten handshakes nor for each other.
  */
-import type { TcpNetConnectOpts } from 'node:net'
 import type { Clock, Monotonic } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Call, ResponseTaker } from '../../core/upstream.ts'
 import { plainReason } from '../relay.ts'
 import type { ResponseHead } from './response-head.ts'
-import { ServerConnection, type Exchange, type ServerTimeouts } from './server-connection.ts'
+import {
+  ServerConnection,
+  type Exchange,
+  type ServerTarget,
+  type ServerTimeouts,
+} from './server-connection.ts'
 
 export interface ServerSettings extends ServerTimeouts {
   /** `host:port`, for messages. */
   readonly name: string
-  readonly target: TcpNetConnectOpts
+  readonly target: ServerTarget
   /** Side by side to this server; the rest waits. */
   readonly maxConnections: number
   readonly faultOf: (error: unknown) => Fault

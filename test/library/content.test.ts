@@ -135,8 +135,22 @@ for (const way of WAYS)
       await (await first.get(url, { digest, share: false })).bytes()
       await settledSession(first)
       assert.equal(await heard(), earlier)
+      assert.equal((await first.get(url, { digest })).source, 'cache')
       await assert.rejects(second.get(`urn:sha256:${sha256(body)}`), fault('NOT_FOUND', /no peer/))
       assert.equal((await first.get(url, { digest, share: false })).source, 'cache')
+    })
+
+    test('that somebody in particular asks for is neither', async () => {
+      const body = uniqueBody(30_000)
+      const url = origin.put('/personal', { body })
+      const heard = async () => (await second.status()).packets['heard: request'] ?? 0
+      const earlier = await heard()
+      await (
+        await first.get(url, { digest: digestOf(body), fields: [['Authorization', 'Basic eDp5']] })
+      ).bytes()
+      await settledSession(first)
+      assert.equal(await heard(), earlier)
+      await assert.rejects(second.get(`urn:sha256:${sha256(body)}`), fault('NOT_FOUND', /no peer/))
     })
 
     test('does not become what its URL means to others', async () => {
@@ -165,6 +179,7 @@ for (const way of WAYS)
 
     for (const [what, uri, options] of [
       ['a mere name', 'urn:example:thing', {}],
+      ['a name without an end', `urn:example:${'x'.repeat(8000)}`, { digest: `sha-256:${'0'.repeat(64)}` }],
       ['a digest of another kind', 'urn:example:thing', { digest: 'md5:00' }],
       [
         'a digest that is not that of the name',

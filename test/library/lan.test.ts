@@ -46,6 +46,14 @@ for (const way of WAYS)
       return { heard, end: () => over.abort(), reading }
     }
 
+    /** @returns where the first machine answers with `text`. */
+    async function serving(text: string): Promise<string> {
+      const server = createServer((_, response) => response.end(text))
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve))
+      scene.ending(() => server.close())
+      return `http://127.0.0.2:${(server.address() as AddressInfo).port}/`
+    }
+
     test('say packets of their own type to everybody, and to one', async () => {
       const { heard, end, reading } = await listen(second, { types: ['chat.example.org'] })
       await first.say('chat.example.org', { text: 'Hello & <all>', n: '1' })
@@ -74,6 +82,14 @@ for (const way of WAYS)
       ['what the packet says itself', 'chat.example.org', { node: 'x' }, undefined, 'BAD_REQUEST'],
       ['more than a packet holds', 'chat.example.org', { text: 'x'.repeat(1200) }, undefined, 'BAD_REQUEST'],
       ['control characters', 'chat.example.org', { text: '\u0007' }, undefined, 'BAD_REQUEST'],
+      [
+        'more attributes than anybody needs',
+        'chat.example.org',
+        Object.fromEntries(Array.from({ length: 33 }, (_, n) => [`n${n}`, ''])),
+        undefined,
+        'BAD_REQUEST',
+      ],
+      ['a type without an end', `chat.${'x'.repeat(64)}`, {}, undefined, 'BAD_REQUEST'],
       ['a stranger', 'chat.example.org', {}, '192.0.2.1', 'NOT_FOUND'],
     ] as readonly (readonly [string, string, Record<string, string>, string | undefined, Fault['code']])[])
       test(`cannot say ${what}`, async () => {
@@ -104,14 +120,12 @@ for (const way of WAYS)
     test('cannot listen to what does not exist', async () => {
       const kinds = ['nonsense'] as unknown as readonly 'packet'[]
       await assert.rejects(listen(first, { kinds }), fault('BAD_REQUEST', /kinds: expected some of/))
+      const types = Array.from({ length: 101 }, (_, n) => `x.${n}`)
+      await assert.rejects(listen(first, { types }), fault('BAD_REQUEST', /types: expected at most 100/))
     })
 
     test('perform functions for each other, and find who does', async () => {
-      const server = createServer((_, response) => response.end('done by one'))
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.2', resolve))
-      scene.ending(() => server.close())
-      const { port } = server.address() as AddressInfo
-      const location = `http://127.0.0.2:${port}/spell`
+      const location = await serving('done by one')
       const changes: boolean[] = []
       const terms = { location, value: 500_000, onChange: (is: boolean) => void changes.push(is) }
       const offer = await first.offer('spelling.example.org', terms)
@@ -125,6 +139,18 @@ for (const way of WAYS)
       await offer.withdraw()
       await offer.withdraw()
       assert.deepEqual(changes[0], true)
+    })
+
+    test('try no more than three providers, and say what the last one did', async () => {
+      const location = await serving('useless')
+      await using _ = await first.offer('broken.example.org', { location })
+      let tries = 0
+      const using = second.request('broken.example.org', async () => {
+        tries += 1
+        throw new Error(`try ${tries}`)
+      })
+      await assert.rejects(using, /try [123]|nobody performs/)
+      assert.ok(tries >= 1 && tries <= 3, `${tries} tries`)
     })
 
     test('are told when nobody performs a function', async () => {

@@ -1,7 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Found } from '../../peering/survey.ts'
-import { FakeOwner, RESOURCE, world } from './fixtures.ts'
+import { MAX_NOTED } from '../../peering/inquiry.ts'
+import { address, FakeOwner, nodeId, placeAt, RESOURCE, world } from './fixtures.ts'
+
+/** "I have", without who says it. */
+const HAVE = {
+  type: 'response',
+  extras: [],
+  size: undefined,
+  digest: undefined,
+  etag: undefined,
+  lastModified: undefined,
+  ageSeconds: undefined,
+  version: undefined,
+} as const
 
 /** Nodes that have heard of each other; the last two hold the resource. */
 async function four(settings = {}) {
@@ -25,7 +38,7 @@ describe('a survey', () => {
     clock.advance(2199)
     assert.deepEqual(
       found.map((each) => (each.kind === 'complete' ? each.offer.peer : '')).toSorted(),
-      holders.map(({ address }) => address),
+      holders.map((each) => each.address),
     )
     assert.equal(lan.heard('end-request').length, 0)
     clock.advance(2)
@@ -63,6 +76,22 @@ describe('a survey', () => {
     for (const { from, to, packet } of lan.heard('response')) lan.say(from, packet, to)
     clock.advance(10)
     assert.equal(found.length, holders.length)
+  })
+
+  test('notes no more answers than any question', async () => {
+    const { clock, lan, asker, found, hearing } = await four()
+    asker.peering.survey('urn:example:crowd', hearing)
+    clock.advance(1)
+    const [need] = lan.heard('request', asker.address)
+    assert.ok(need)
+    const { id, nonce } = need.packet
+    for (let number = 100; number < 110 + MAX_NOTED; number += 1) {
+      const from = address(number)
+      const node = nodeId(number)
+      lan.say(from, { ...HAVE, id, node, nonce, location: placeAt(from) }, asker.address)
+    }
+    clock.advance(10)
+    assert.equal(found.length, MAX_NOTED)
   })
 
   test('ends when the node stops', async () => {
