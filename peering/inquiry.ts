@@ -80,7 +80,17 @@ export class Inquiry implements Hearing {
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
-  constructor(clock: Clock, sender: InquirySender, owner: InquiryOwner, onOver: () => void) {
+  /** Whether somebody may have it, as far as the summaries of the peers tell. */
+  readonly mayBeFound: boolean
+
+  constructor(
+    clock: Clock,
+    sender: InquirySender,
+    owner: InquiryOwner,
+    onOver: () => void,
+    mayBeFound = true,
+  ) {
+    this.mayBeFound = mayBeFound
     this.#clock = clock
     this.#sender = sender
     this.#owner = owner

@@ -39,6 +39,8 @@ export interface SharedFiles {
   summary?(): { readonly standing: Edition; readonly bytes: Uint8Array } | undefined
   /** A small text: of the site's, below `/site/`, or `/functions`; what it says is signed. */
   document?(path: string): string | undefined
+  /** Performs a function of the site's, below `/functions/`, for whoever may have it; never fails. */
+  perform?(request: FileRequest, authority: string): Promise<Answer> | undefined
 }
 
 export interface FileRequest {
@@ -66,6 +68,8 @@ export const FUNCTIONS_PATH = '/functions'
 export function isDocument(target: string): boolean {
   return target.startsWith(SITE_PATHS) || target === FUNCTIONS_PATH
 }
+/** What nodes do for each other, as far as they do it; whoever does judges who asks. */
+export const FUNCTION_PATHS = '/functions/'
 
 /** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
 export const PEER_FIELD = 'Ihave-Node'
@@ -114,6 +118,18 @@ const LAST: Fields = [['Connection', 'close']]
 
 function hasContent(fields: Fields): boolean {
   return hasField(fields, 'transfer-encoding') || (fieldValue(fields, 'content-length') ?? '0') !== '0'
+}
+
+/** The answer of a function, where the request is for one; what comes from a page, or by another name, is for `answerPeer`. */
+export function answerFunction(
+  files: SharedFiles,
+  request: FileRequest,
+  authorities: readonly string[],
+): Promise<Answer> | undefined {
+  const { target, fields } = request
+  if (!target.startsWith(FUNCTION_PATHS) || isFromPage(fields) || !isForUs(fields, authorities))
+    return undefined
+  return files.perform?.(request, fieldValue(fields, 'host') ?? '')
 }
 
 function documentAnswer(files: SharedFiles, path: string, method: string): Answer {

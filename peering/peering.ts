@@ -210,7 +210,9 @@ export class Peering {
    * @param isListed whether everybody who has it says so in its summary.
    */
   inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner, isListed = true): Inquiry {
-    const timing = isListed ? this.#timingFor(resource) : this.timing()
+    const mayBeFound = !isListed || this.#mayBeFound(resource)
+    // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
+    const timing = mayBeFound ? this.timing() : this.#presence.briefTiming()
     const packet = this.#settings.ask ? this.#question(resource, timing) : undefined
     const sender = packet === undefined ? UNASKED : this.#sendingFor(packet)
     const inquiry = new Inquiry(
@@ -218,6 +220,7 @@ export class Peering {
       sender,
       owner,
       () => packet && this.#asked.remove(packet),
+      mayBeFound,
     )
     if (packet !== undefined) this.#asked.add(packet, inquiry)
     const waitMs = packet && timing ? timing.maxDelayMs + timing.transmissionMs : 0
@@ -266,12 +269,10 @@ export class Peering {
     return this.#downloads.begin({ id, node: this.#settings.node, resource, location }, progress, waiting)
   }
 
-  /** What nobody has, as far as everybody has told, is not waited for as if somebody had it. */
-  #timingFor(resource: string): Timing | undefined {
+  #mayBeFound(resource: string): boolean {
     const nodes = this.livePeers().flatMap(({ node }) => node ?? [])
     const now = this.#components.clock.monotonic()
-    const mayBeThere = this.advertising.peers.mayHave(resource, resourceKey(resource), nodes, now)
-    return mayBeThere ? this.timing() : this.#presence.briefTiming()
+    return this.advertising.peers.mayHave(resource, resourceKey(resource), nodes, now)
   }
 
   /** `undefined` when the resource is too long for a packet. */

@@ -302,6 +302,8 @@ export class Retrieval implements InquiryOwner {
     this.report.asked = true
     const inquiry = inquire(uri, policy.waitForDownloads, this)
     this.#inquiry = inquiry
+    // Nobody is likely to have it: the handshake with the origin server goes on while the LAN is asked.
+    if (inquiry.state === 'waiting' && !inquiry.mayBeFound) this.#components.origin.prepare?.(uri)
     // Where nobody is known it has named the Internet already, and a part does not wait for late answers.
     if (this.#isOver()) inquiry.abandon()
   }
@@ -628,15 +630,19 @@ export class Retrieval implements InquiryOwner {
   /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
     const peers = [...this.#arrival.contributors]
-    // A name that changes may mean other bytes there, and honestly so; and a peer that did not confirm what it sends may have
-    // been named by somebody else.
-    if (!this.#arrival.isConfirmed || (await this.#mayBeAnotherVersion()))
-      this.#shun(peers, 'broke-off', fault)
-    else
-      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
+    if (peers.length > 0) await this.#shunFor(fault, peers)
     if (!this.#isAnswered) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
+  }
+
+  async #shunFor(fault: Fault, peers: readonly Address[]): Promise<void> {
+    // A name that changes may mean other bytes there, and honestly so; and a peer that did not confirm what it sends may have
+    // been named by somebody else.
+    const isDoubtful = !this.#arrival.isConfirmed || (await this.#mayBeAnotherVersion())
+    if (isDoubtful) this.#shun(peers, 'broke-off', fault)
+    else
+      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {

@@ -2,6 +2,7 @@
 import type { StoreUsage } from '../core/store.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
 import type { FunctionStatus } from './function-operations.ts'
+import type { GatewayStatus } from './gateway-status.ts'
 import type { ProductStatus } from './product-updates.ts'
 import type { Totals } from './totals.ts'
 
@@ -26,6 +27,8 @@ export interface Status {
   readonly updates: readonly ProductStatus[]
   /** Who performs which function for the LAN. */
   readonly functions: readonly FunctionStatus[]
+  /** Who reaches the Internet, and for whom (docs/gateway.md); absent where the machine belongs to no site. */
+  readonly gateway?: GatewayStatus | undefined
 }
 
 export interface PeeringStatus {
