@@ -144,7 +144,7 @@ for (const [at, { name, serve, reason }] of ATTACKS.entries()) {
     try {
       const reply = await curl(node.proxyAddress, '--max-time', '4', url)
       assert.deepEqual([reply.code, reply.status, sha256(reply.body)], [0, 200, sha256(right)])
-      assert.deepEqual(peer.asked, [url])
+      assert.deepEqual([...new Set(peer.asked)], [url])
       assert.ok(reply.ms < aloneMs + 1000, `${reply.ms} ms with it, ${aloneMs} ms without`)
       const shunned = node.status().shunned.find((each) => each.peer === address)
       assert.match(shunned?.reason ?? 'not shunned', reason)
