@@ -117,6 +117,11 @@ export class Inquiry implements Hearing {
     return Math.max(0, this.#clock.monotonic() - this.#waitedUntil)
   }
 
+  /** What is left of the wait, in ms. */
+  restMs(): number {
+    return this.#state.kind === 'waiting' ? Math.max(0, this.#waitedUntil - this.#clock.monotonic()) : 0
+  }
+
   heardResponse(holder: PeerOffer): void {
     this.#note(holder.peer)
     this.#dispatch({ kind: 'response', at: this.#clock.monotonic(), holder })
@@ -151,6 +156,12 @@ export class Inquiry implements Hearing {
   /** No peer is of use now. */
   enough(): void {
     this.#dispatch({ kind: 'enough' })
+  }
+
+  /** Peers have cost nearly all that they may: who fetches it is agreed on within `ms`, then it is the Internet's turn. */
+  agree(ms: number): void {
+    const at = this.#clock.monotonic()
+    this.#dispatch({ kind: 'agree', at, until: (at + ms) as Monotonic })
   }
 
   /** The owner leaves the Internet for a late offer. */

@@ -48,11 +48,15 @@ function guardedConnector(guard: GuardSettings): buildConnector.connector {
 /**
  * To peers' ports for files: on this LAN, at addresses that their packets came from.
  * @param localAddress this node's own address, so that peers know it again; absent: the system's choice.
+ * @param timeouts for those who do more than send what they have.
  */
-export function peerUpstream(localAddress: string | undefined): HttpUpstream {
+export function peerUpstream(
+  localAddress: string | undefined,
+  timeouts: Timeouts = PEER_TIMEOUTS,
+): HttpUpstream {
   const own = localAddress === undefined ? {} : { localAddress }
   const connect = undiciConnector({ timeout: PEER_TIMEOUTS.connectMs, ...own })
-  return connectedUpstream((options, callback) => connect({ ...options, ...own }, callback), PEER_TIMEOUTS)
+  return connectedUpstream((options, callback) => connect({ ...options, ...own }, callback), timeouts)
 }
 
 type Timeouts = Pick<typeof ORIGIN_TIMEOUTS, 'headersMs' | 'bodyMs'>

@@ -158,6 +158,7 @@ export function world(scene: Scene): World {
       servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
+      isShunned: () => false,
       isBusy: () => scene.isBusy === true,
       inquire: (_, waitForDownloads, owner) => {
         const { mayBeFound } = scene
