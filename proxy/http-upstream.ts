@@ -134,8 +134,14 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
     const text = requestText(method, uri, server.host, fields)
     return connectionsTo(authority, server).call(text, method, taker)
   }
+  const prepare = (uri: string) => {
+    const authority = AUTHORITY.exec(uri)?.[0] ?? uri
+    const server = servers.get(authority) ?? serverOf(uri)
+    if (refusal(server.hostname, server.port) === undefined) connectionsTo(authority, server).prepare()
+  }
   return {
     call,
+    prepare,
     async request(request) {
       const awaited = new AwaitedResponse(request)
       awaited.begin((taker) => call(request, taker))

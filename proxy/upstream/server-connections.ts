@@ -55,9 +55,14 @@ export class ServerConnections {
   call(text: string, method: string, taker: ResponseTaker): Call {
     const call = new ServerCall(text, method, taker, this)
     const connection = this.#free.pop()
-    if (connection !== undefined) call.sendOn(connection)
+    if (connection !== undefined) call.sendOn(connection, true)
     else this.#wait(call)
     return call
+  }
+
+  /** A request may follow in a moment: where there is no connection at all, one is opened. When it fails, nobody is told. */
+  prepare(): void {
+    if (this.#all.size === 0) this.#open()
   }
 
   stop(): void {
@@ -94,18 +99,21 @@ export class ServerConnections {
   }
 
   #openMore(): void {
-    const { maxConnections, name, target } = this.#settings
-    while (this.#opening < this.#waiting.length && this.#all.size < maxConnections) {
-      this.#opening += 1
-      this.#all.add(new ServerConnection(name, target, this.#settings, this.#clock, this.#events))
-    }
+    const { maxConnections } = this.#settings
+    while (this.#opening < this.#waiting.length && this.#all.size < maxConnections) this.#open()
+  }
+
+  #open(): void {
+    const { name, target } = this.#settings
+    this.#opening += 1
+    this.#all.add(new ServerConnection(name, target, this.#settings, this.#clock, this.#events))
   }
 
   #next(connection: ServerConnection): void {
     const at = this.#waiting.findIndex((call) => !call.needsNew || !connection.hasServed)
     const [call] = at < 0 ? [] : this.#waiting.splice(at, 1)
     if (call === undefined) this.#free.push(connection)
-    else call.sendOn(connection)
+    else call.sendOn(connection, connection.hasServed)
   }
 
   #onGone(connection: ServerConnection, error: unknown): void {
@@ -148,9 +156,10 @@ class ServerCall implements Call, Exchange {
     this.#connections = connections
   }
 
-  sendOn(connection: ServerConnection): void {
+  /** @param wasIdle whether its server may have closed it just now, for want of requests. */
+  sendOn(connection: ServerConnection, wasIdle: boolean): void {
     this.#connection = connection
-    this.#isReused = connection.hasServed
+    this.#isReused = wasIdle
     connection.send(this.#text, this.#method, this)
   }
 

@@ -17,6 +17,7 @@ interface Scene {
   /** Request targets, in the order they came. */
   readonly targets: string[]
   readonly get: (path: string, more?: Partial<UpstreamRequest>) => Promise<UpstreamResponse>
+  readonly prepare: () => void
 }
 
 /** An origin server that is told of each request's target and of its connection. */
@@ -46,7 +47,7 @@ async function scene(
   const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const get: Scene['get'] = (path, more) =>
     upstream.request({ method: 'GET', uri: uri + path, fields: [], signal: never(), ...more })
-  return { uri, connections, targets, get }
+  return { uri, connections, targets, get, prepare: () => upstream.prepare?.(`${uri}/any`) }
 }
 
 function never(): AbortSignal {
@@ -119,6 +120,37 @@ describe('the connections to an origin server', () => {
     await new Promise(setImmediate)
     await assert.rejects(get('/half').then(textOf), faultWith('RESPONSE_INCOMPLETE'))
     assert.deepEqual(targets, ['/bad', '/good', '/half'])
+  })
+
+  it('are opened before the request where one is expected, and then used', async (test) => {
+    const { get, prepare, connections } = await scene(test, (_, socket) => socket.write(HELLO))
+    prepare()
+    prepare()
+    while (connections.length === 0) await new Promise(setImmediate)
+    assert.equal(await textOf(await get('/')), 'hello')
+    prepare()
+    assert.equal(await textOf(await get('/')), 'hello')
+    assert.equal(connections.length, 1)
+  })
+
+  it('that were opened before are done without when the server closes them just as they are used', async (test) => {
+    const { get, prepare, connections } = await scene(test, (_, socket, number) => {
+      if (number === 0) socket.destroy()
+      else socket.write(HELLO)
+    })
+    prepare()
+    while (connections.length === 0) await new Promise(setImmediate)
+    await new Promise(setImmediate)
+    assert.equal(await textOf(await get('/')), 'hello')
+    assert.equal(connections.length, 2)
+  })
+
+  it('are not prepared to where none may go, and nobody hears that nothing listens', async (test) => {
+    const { uri } = await scene(test, () => assert.fail('asked'))
+    const upstream = originUpstream(GUARD)
+    upstream.prepare?.('http://127.0.0.1:25/x')
+    upstream.prepare?.(uri.replace(/\d+$/, '1'))
+    await upstream.stop()
   })
 
   it('are not used again after Connection: close', async (test) => {
