@@ -10,6 +10,7 @@ import { systemRandom } from '../core/random.ts'
 import { aptCold } from './apt-cold.ts'
 import { codec } from './codec.ts'
 import { join as joining } from './join.ts'
+import { flood } from './flood.ts'
 import { hit } from './hit.ts'
 import { lan } from './lan.ts'
 import { measureGroup, type Benchmark, type Case, type GroupResult } from './measure.ts'
@@ -24,6 +25,7 @@ import { store } from './store.ts'
 
 const BENCHMARKS: readonly Benchmark[] = [
   codec,
+  flood,
   store,
   questions,
   joining,

@@ -8,6 +8,7 @@ import { EXIT } from './exit.ts'
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import('./start.ts')).start,
   status: async () => (await import('./status.ts')).status,
+  peers: async () => (await import('./peers.ts')).peers,
   providers: async () => (await import('./providers.ts')).providers,
   elect: async () => (await import('./providers.ts')).elect,
   'cache ls': async () => (await import('./cache-ls.ts')).cacheLs,

@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { askStatus, controlPath } from '../service/control.ts'
+import type { GatewayStatus } from '../service/gateway-status.ts'
 import type { ProductStatus } from '../service/product-updates.ts'
 import type { PeeringStatus, Status, TransferStatus } from '../service/status.ts'
 import { JSON_OPTION, type Command } from './command.ts'
@@ -39,6 +40,7 @@ export function statusText(answer: Status): string {
     `received   ${formatBytes(internet)} from the Internet, ${formatBytes(fromPeers)} from peers`,
     `sent       ${formatBytes(totals.uploadedBytes)} to peers in ${totals.uploads} transfers`,
     ...transfers.map((transfer) => transferLine(transfer)),
+    ...gatewayLines(answer.gateway),
     ...updates.map((product) => updateLine(product)),
     ...functions.map((each) => `function   ${functionText(each).trimEnd()}`),
     ...shunned.map(({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
@@ -57,6 +59,43 @@ function peeringLines(peering: PeeringStatus | undefined): string[] {
       return `  peer     ${peer.address} (${peer.node?.slice(0, 12) ?? 'patent packets only'})${roundTrip}, heard ${formatDuration(peer.heardMsAgo)} ago`
     }),
   ]
+}
+
+function gatewayLines(gateway: GatewayStatus | undefined): string[] {
+  if (gateway === undefined) return []
+  const { reach, forMs, asked, isOffering, served } = gateway
+  const refused = Object.entries(served.refused).map(([reason, count]) => `${count} ${reason}`)
+  const since = forMs === undefined ? '' : ` for ${formatDuration(forMs)}`
+  return [
+    `internet   ${REACH[reach]}${since}${asked.requests === 0 ? '' : `; ${asked.requests} requests, ${formatBytes(asked.bytes)} by way of a gateway`}${asked.gateway === undefined ? '' : ` (${asked.gateway})`}`,
+    `gateway    ${isOffering ? 'offered to members' : 'not offered'}; ${served.served} requests served, ${formatBytes(served.bytes)}, ${served.failed} failed; refused: ${refused.join(', ') || 'none'}`,
+    ...checkLines(gateway.checks),
+    ...served.members.map(
+      (member) =>
+        `  member   ${member.name}: ${member.requests} requests, ${formatBytes(member.bytes)}, ${member.refused} refused`,
+    ),
+    ...served.lastRefused.map(
+      ({ at, member, from, method, url, reason }) =>
+        `  refused  ${new Date(at).toISOString()} ${member ?? 'a stranger'} at ${from}: ${method} ${printable(url)} (${reason})`,
+    ),
+  ]
+}
+
+function checkLines({ isChecking, watched, checks, news, aheadBytes }: GatewayStatus['checks']): string[] {
+  if (!isChecking && checks === 0) return []
+  const what = isChecking ? `checks ${watched} catalogues and indexes for the site` : 'checked for the site'
+  return [`checks     ${what}: ${checks} checks, ${news} news, ${formatBytes(aheadBytes)} fetched ahead`]
+}
+
+const REACH = {
+  direct: 'reached directly',
+  isolated: 'not reached by this machine itself',
+  unknown: 'not tried yet',
+} as const
+
+/** What a stranger wrote is not to reach the terminal as it is. */
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?')
 }
 
 /** Cells of a progress bar. */

@@ -16,6 +16,7 @@ export const FAULTS = {
   NOT_ALLOWED: { blame: 'user-agent', status: 403, proxyStatus: 'http_request_denied' },
   NOT_FOUND: { blame: 'user-agent', status: 404, proxyStatus: 'http_request_error' },
   ABORTED: { blame: 'user-agent', status: 499, proxyStatus: 'http_request_error' },
+  GATEWAY_REFUSED: { blame: 'user-agent', status: 403, proxyStatus: 'http_request_denied' },
   DNS_FAILED: { blame: 'origin-server', status: 502, proxyStatus: 'dns_error' },
   DNS_TIMEOUT: { blame: 'origin-server', status: 504, proxyStatus: 'dns_timeout' },
   CONNECT_REFUSED: { blame: 'origin-server', status: 502, proxyStatus: 'connection_refused' },

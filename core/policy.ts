@@ -19,6 +19,8 @@ export interface Policy {
   readonly verify: VerifyMode
   /** Can or will the application wait for a peer's running download (patent A, FIG. 4B, 148)? */
   readonly waitForDownloads: boolean
+  /** Whether a gateway gets it for members of the site without Internet access (R10.4); absent: what is shared. */
+  readonly gateway?: boolean
   /** URL globs of files elsewhere for which an index with such a URL gives digests (V2), beside those below its own root. */
   readonly speaksFor?: readonly string[]
 }

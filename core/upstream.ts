@@ -27,6 +27,8 @@ export interface UpstreamResponse {
 export interface Upstream {
   /** @throws Fault of the origin server's (or the peer's) when there is no response. */
   request(request: UpstreamRequest): Promise<UpstreamResponse>
+  /** A request to this server may follow in a moment: a connection is opened where there is none. Absent: it cannot be. */
+  prepare?(uri: string): void
 }
 
 /** An upstream that tells of a response as it comes: for many small ones, promises and iterators cost most. */

@@ -3,6 +3,7 @@
  * `node docs/make-state-diagrams.ts`. A test compares the page with the tables.
  */
 import { writeFileSync } from 'node:fs'
+import { REACH_TRANSITIONS, type ReachState } from '../gateway/machines/reach.ts'
 import { ANSWER_TRANSITIONS, type AnswerState } from '../peering/machines/answer.ts'
 import { DOWNLOAD_TRANSITIONS, type DownloadState } from '../peering/machines/download.ts'
 import { INQUIRY_TRANSITIONS } from '../peering/machines/inquiry.ts'
@@ -58,6 +59,11 @@ const ELECTION_STATES: Record<Phase['kind'], string> = {
   providing: 'providing',
 }
 
+const REACH_STATES: Record<ReachState['kind'], string> = {
+  direct: 'direct',
+  isolated: 'isolated',
+}
+
 const DIAGRAMS: readonly Diagram[] = [
   {
     title: 'The peering server: one answer (patent A, FIGS. 3 and 5)',
@@ -90,6 +96,13 @@ const DIAGRAMS: readonly Diagram[] = [
     states: ELECTION_STATES,
     over: [],
     transitions: ELECTION_TRANSITIONS,
+  },
+  {
+    title: 'A node’s own access to the Internet (patent A, FIG. 1)',
+    text: 'One for each node that could use a gateway, in [gateway/machines/reach.ts](../gateway/machines/reach.ts).',
+    states: REACH_STATES,
+    over: [],
+    transitions: REACH_TRANSITIONS,
   },
 ]
 

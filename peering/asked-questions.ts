@@ -7,6 +7,8 @@ import type { RequestId, RequestPacket, ServicePacket } from './packets.ts'
 export interface Hearing {
   /** How long after the end of its wait it is now, in ms; 0 while it waits still. */
   lateMs(): number
+  /** What is left of the wait, in ms; 0 where it is over. */
+  restMs(): number
   heardResponse(holder: PeerOffer): void
   heardDownloading(downloader: PeerDownload): void
   /** @param holder where the copy is, when the packet says it. */

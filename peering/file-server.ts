@@ -11,6 +11,7 @@ import { fieldsFromRaw } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
 import type { Address } from '../core/transport.ts'
 import {
+  answerFunction,
   answerPeer,
   HEALTH,
   isDocument,
@@ -147,7 +148,11 @@ export class FileServer {
     const { url = '', socket } = request
     const peer = socket.remoteAddress ?? ''
     try {
-      const answer = answerPeer(this.#files, requestOf(request, response), authoritiesOf(socket))
+      const asked = requestOf(request, response)
+      const authorities = authoritiesOf(socket)
+      const performed = answerFunction(this.#files, asked, authorities)
+      if (performed !== undefined) return void (await writeAnswer(response, await performed))
+      const answer = answerPeer(this.#files, asked, authorities)
       const isFile = url !== HEALTH && url !== SUMMARY_PATH && !isDocument(url)
       const isUpload = answer.body !== undefined && answer.status < 300 && isFile
       if (isUpload) this.#uploads++

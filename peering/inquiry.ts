@@ -80,7 +80,17 @@ export class Inquiry implements Hearing {
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
-  constructor(clock: Clock, sender: InquirySender, owner: InquiryOwner, onOver: () => void) {
+  /** Whether somebody may have it, as far as the summaries of the peers tell. */
+  readonly mayBeFound: boolean
+
+  constructor(
+    clock: Clock,
+    sender: InquirySender,
+    owner: InquiryOwner,
+    onOver: () => void,
+    mayBeFound = true,
+  ) {
+    this.mayBeFound = mayBeFound
     this.#clock = clock
     this.#sender = sender
     this.#owner = owner
@@ -105,6 +115,11 @@ export class Inquiry implements Hearing {
   /** How long after the end of the wait it is now, in ms; 0 while it waits still, and where there was nobody to wait for. */
   lateMs(): number {
     return Math.max(0, this.#clock.monotonic() - this.#waitedUntil)
+  }
+
+  /** What is left of the wait, in ms. */
+  restMs(): number {
+    return this.#state.kind === 'waiting' ? Math.max(0, this.#waitedUntil - this.#clock.monotonic()) : 0
   }
 
   heardResponse(holder: PeerOffer): void {
@@ -141,6 +156,12 @@ export class Inquiry implements Hearing {
   /** No peer is of use now. */
   enough(): void {
     this.#dispatch({ kind: 'enough' })
+  }
+
+  /** Peers have cost nearly all that they may: who fetches it is agreed on within `ms`, then it is the Internet's turn. */
+  agree(ms: number): void {
+    const at = this.#clock.monotonic()
+    this.#dispatch({ kind: 'agree', at, until: (at + ms) as Monotonic })
   }
 
   /** The owner leaves the Internet for a late offer. */

@@ -2,6 +2,7 @@
  * What the peering server answers to one HTTP request (R1.3): GET, HEAD and Range of local aliases, and health. Nothing
  * else exists here: it never fetches for anyone, and what it serves is looked up by an unguessable name, never by a path.
  */
+import { hash } from 'node:crypto'
 import { bodyOf, type Answer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldValue, fieldValues, hasField, type Fields } from '../core/fields.ts'
@@ -25,6 +26,8 @@ export interface SharedFile {
   readonly admit?: (reader: Reader, from: number) => Slot
   /** `span.end` may be `Infinity` while the size is not known. */
   read(span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** Whether it is what the LAN knows by a name with this digest (`RESOURCE_FIELD`). */
+  isFor?(resource: string): boolean
   /** The reader is done. Called once. */
   close(): void
 }
@@ -36,6 +39,8 @@ export interface SharedFiles {
   summary?(): { readonly standing: Edition; readonly bytes: Uint8Array } | undefined
   /** A small text: of the site's, below `/site/`, or `/functions`; what it says is signed. */
   document?(path: string): string | undefined
+  /** Performs a function of the site's, below `/functions/`, for whoever may have it; never fails. */
+  perform?(request: FileRequest, authority: string): Promise<Answer> | undefined
 }
 
 export interface FileRequest {
@@ -63,9 +68,22 @@ export const FUNCTIONS_PATH = '/functions'
 export function isDocument(target: string): boolean {
   return target.startsWith(SITE_PATHS) || target === FUNCTIONS_PATH
 }
+/** What nodes do for each other, as far as they do it; whoever does judges who asks. */
+export const FUNCTION_PATHS = '/functions/'
 
 /** Tells a peering server that a node asks: no page in a browser can send it without being refused (V§4). */
 export const PEER_FIELD = 'Ihave-Node'
+
+/**
+ * What an asker believes the alias to be, as the digest of its name, and in the answer that it is that. Stops whoever sends "I
+ * have" in another machine's name, with an alias of that machine for another file: that machine would look like a liar.
+ */
+export const RESOURCE_FIELD = 'Ihave-Resource'
+
+/** SHA-256 of a name as the LAN is told it, hexadecimal. */
+export function resourceDigest(name: string): string {
+  return hash('sha256', name)
+}
 
 /** Where the summary stands that comes with it. */
 export const SUMMARY_FIELD = 'Ihave-Summary'
@@ -76,16 +94,42 @@ export const SUMMARY_FIELD = 'Ihave-Summary'
  */
 export function answerPeer(files: SharedFiles, request: FileRequest, authorities: readonly string[]): Answer {
   const { method, target, fields } = request
-  if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers', [], method)
-  if (method !== 'GET' && method !== 'HEAD') return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD']])
+  if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers', LAST, method)
+  if (method !== 'GET' && method !== 'HEAD')
+    return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD'], ...LAST])
+  if (hasContent(fields)) return plain(400, 'no content is expected', LAST, method)
   if (target === HEALTH) return plain(200, 'ok', [], method)
   if (target === SUMMARY_PATH && hasField(fields, PEER_FIELD)) return summaryAnswer(files, method)
   if (isDocument(target) && hasField(fields, PEER_FIELD)) return documentAnswer(files, target, method)
   const alias = /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
   const file = alias === undefined ? undefined : files.open(alias)
-  return file
-    ? fileAnswer(closedOnce(file, request.signal), request)
-    : plain(404, 'no such alias', [], method)
+  if (file === undefined) return plain(404, 'no such alias', [], method)
+  const wanted = fieldValue(fields, RESOURCE_FIELD)
+  if (wanted !== undefined && file.isFor?.(wanted) === false)
+    return closing(file, plain(421, 'this is another file', [], method))
+  const answer = fileAnswer(closedOnce(file, request.signal), request)
+  return wanted === undefined || file.isFor === undefined
+    ? answer
+    : { ...answer, fields: [...answer.fields, [RESOURCE_FIELD, wanted]] }
+}
+
+/** What no peer sends ends the connection: nothing behind it is read, whatever it says of its own length. */
+const LAST: Fields = [['Connection', 'close']]
+
+function hasContent(fields: Fields): boolean {
+  return hasField(fields, 'transfer-encoding') || (fieldValue(fields, 'content-length') ?? '0') !== '0'
+}
+
+/** The answer of a function, where the request is for one; what comes from a page, or by another name, is for `answerPeer`. */
+export function answerFunction(
+  files: SharedFiles,
+  request: FileRequest,
+  authorities: readonly string[],
+): Promise<Answer> | undefined {
+  const { target, fields } = request
+  if (!target.startsWith(FUNCTION_PATHS) || isFromPage(fields) || !isForUs(fields, authorities))
+    return undefined
+  return files.perform?.(request, fieldValue(fields, 'host') ?? '')
 }
 
 function documentAnswer(files: SharedFiles, path: string, method: string): Answer {

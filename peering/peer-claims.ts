@@ -28,7 +28,11 @@ export function offerOf(
   }
 }
 
-export function downloadOf(packet: DownloadingPacket, from: Address, isAhead: boolean): PeerDownload {
+export function downloadOf(
+  packet: DownloadingPacket,
+  from: Address,
+  { isAhead, hasAsked }: Pick<PeerDownload, 'isAhead' | 'hasAsked'>,
+): PeerDownload {
   const { node, location, receivedBytes, totalBytes, bytesPerSecond } = packet
   const readable = location !== undefined
   const figures = { receivedBytes, totalBytes, bytesPerSecond }
@@ -40,6 +44,7 @@ export function downloadOf(packet: DownloadingPacket, from: Address, isAhead: bo
     location,
     readable,
     isAhead,
+    ...(hasAsked === undefined ? {} : { hasAsked }),
     ...figures,
     ...(isPromise ? { silenceMs: PROMISE_MS } : {}),
   }
@@ -55,6 +60,7 @@ export function downloadByRival({ peer, node }: Rival): PeerDownload {
     readable: false,
     isAhead: true,
     isExpected: true,
+    hasAsked: true,
     silenceMs: RIVAL_MS,
     ...figures,
   }

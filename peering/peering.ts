@@ -31,6 +31,7 @@ import type {
   ResponsePacket,
   ServicePacket,
 } from './packets.ts'
+import { Cautions } from './cautions.ts'
 import { claimsForeignPlace, downloadByRival, downloadOf, offerOf } from './peer-claims.ts'
 import type { SummaryPlace } from './peer-summaries.ts'
 import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-table.ts'
@@ -100,6 +101,8 @@ export class Peering {
   readonly #rivals: Rivals
   readonly #seal: PacketSeal
   readonly #words = new MemberWords()
+  /** Peers that members warn of. */
+  readonly cautions = new Cautions()
   readonly advertising: Advertising
   readonly peers = new PeerTable()
   readonly counters: Counters = new Map()
@@ -207,7 +210,9 @@ export class Peering {
    * @param isListed whether everybody who has it says so in its summary.
    */
   inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner, isListed = true): Inquiry {
-    const timing = isListed ? this.#timingFor(resource) : this.timing()
+    const mayBeFound = !isListed || this.#mayBeFound(resource)
+    // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
+    const timing = mayBeFound ? this.timing() : this.#presence.briefTiming()
     const packet = this.#settings.ask ? this.#question(resource, timing) : undefined
     const sender = packet === undefined ? UNASKED : this.#sendingFor(packet)
     const inquiry = new Inquiry(
@@ -215,6 +220,7 @@ export class Peering {
       sender,
       owner,
       () => packet && this.#asked.remove(packet),
+      mayBeFound,
     )
     if (packet !== undefined) this.#asked.add(packet, inquiry)
     const waitMs = packet && timing ? timing.maxDelayMs + timing.transmissionMs : 0
@@ -263,12 +269,10 @@ export class Peering {
     return this.#downloads.begin({ id, node: this.#settings.node, resource, location }, progress, waiting)
   }
 
-  /** What nobody has, as far as everybody has told, is not waited for as if somebody had it. */
-  #timingFor(resource: string): Timing | undefined {
+  #mayBeFound(resource: string): boolean {
     const nodes = this.livePeers().flatMap(({ node }) => node ?? [])
     const now = this.#components.clock.monotonic()
-    const mayBeThere = this.advertising.peers.mayHave(resource, resourceKey(resource), nodes, now)
-    return mayBeThere ? this.timing() : this.#presence.briefTiming()
+    return this.advertising.peers.mayHave(resource, resourceKey(resource), nodes, now)
   }
 
   /** `undefined` when the resource is too long for a packet. */
@@ -413,7 +417,15 @@ export class Peering {
     // Who speaks only the patents' packets is late by its nature, and says nothing of how busy the LAN is.
     if (packet.node !== undefined)
       this.peers.answeredLate(inquiry.lateMs(), this.#components.clock.monotonic())
-    inquiry.heardResponse(offerOf(packet, from))
+    this.#unhurried(from, inquiry, () => inquiry.heardResponse(offerOf(packet, from)))
+  }
+
+  /** Whom members warn of is believed last, when the others have had most of the time that the question waits. */
+  #unhurried(from: Address, inquiry: Hearing, tell: () => void): void {
+    const { clock } = this.#components
+    const restMs = this.cautions.has(from, clock.monotonic()) ? inquiry.restMs() : 0
+    if (restMs === 0) tell()
+    else clock.after(restMs * LAST_SHARE, tell)
   }
 
   #handle(packet: ServicePacket, { from, bytes, at }: Datagram, isSigned: boolean): void {
@@ -427,8 +439,8 @@ export class Peering {
       case 'downloading':
         this.advertising.peers.downloading(packet.resource, this.#components.clock.monotonic())
         return this.#concerned(packet, (inquiry) => {
-          const isAhead = packet.node !== undefined && this.#rivals.isAhead(packet.resource, packet.node)
-          inquiry.heardDownloading(downloadOf(packet, from, isAhead))
+          const download = downloadOf(packet, from, this.#rivals.standing(packet))
+          this.#unhurried(from, inquiry, () => inquiry.heardDownloading(download))
         })
       case 'download-complete': {
         const { location } = packet
@@ -471,6 +483,9 @@ const UNREAD = { kind: 'stranger', reason: 'unsigned' } as const
 
 /** For questions that nobody is asked. */
 const UNASKED: InquirySender = { request() {}, endRequest() {} }
+
+/** Of the rest of a question's wait; after it there is time to take what was said before it is over. */
+const LAST_SHARE = 0.8
 
 /** Whether the packet says what its sender has. */
 function isClaim({ type }: ServicePacket): boolean {

@@ -55,9 +55,12 @@ export class Rivals {
     if (this.#heard.size > MAX_RESOURCES && oldest !== undefined) this.#heard.delete(oldest)
   }
 
-  /** Whether `node` comes before this one where both could fetch the resource. */
-  isAhead(resource: string, node: NodeId): boolean {
-    return rankOf(resource, node) < rankOf(resource, this.#self)
+  /** Whether a downloader comes before this node where both could fetch the resource, and whether it was heard to ask for it. */
+  standing({ resource, node }: { readonly resource: string; readonly node: NodeId | undefined }) {
+    if (node === undefined) return { isAhead: false, hasAsked: false }
+    const isAhead = rankOf(resource, node) < rankOf(resource, this.#self)
+    const hasAsked = this.#heard.get(resource)?.list.some((each) => each.node === node) ?? false
+    return { isAhead, hasAsked }
   }
 
   /** Those who asked at the same time as this node and come before it, the fetcher first. */

@@ -45,6 +45,10 @@ export class Survey implements Hearing {
     return Math.max(0, this.#clock.monotonic() - this.#until)
   }
 
+  restMs(): number {
+    return Math.max(0, this.#until - this.#clock.monotonic())
+  }
+
   heardResponse(offer: PeerOffer): void {
     this.#found(offer.peer, { kind: 'complete', offer })
   }

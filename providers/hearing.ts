@@ -59,7 +59,8 @@ export class Hearing {
     if (node === undefined) return
     const { news, signing } = this.#components
     const member = signer.kind === 'member' ? signer.member : undefined
-    if (packet.type === 'presence') return packet.leaving ? this.#left(node, member) : undefined
+    const speaker = { from, node, member, bytes }
+    if (packet.type === 'presence') return packet.leaving ? this.#left(speaker) : undefined
     const word = readWord(packet.name, packet.extras, node)
     if (word === undefined) return
     if (word === 'malformed') return news.count('malformed')
@@ -68,8 +69,8 @@ export class Hearing {
     if (!isQuestion && signing().member !== undefined && member === undefined)
       return news.refuse(subjectOf(word), from, 'not by a member')
     news.count(`heard: ${word.kind}`)
-    this.speaker = { from, node, member, bytes }
-    this.#dispatch(word, this.speaker)
+    this.speaker = speaker
+    this.#dispatch(word, speaker)
     this.speaker = undefined
   }
 
@@ -122,10 +123,9 @@ export class Hearing {
     one.happen({ kind: 'result', mandate: mandateOf(result), ageMs: 0 }, { result, source: 'election' })
   }
 
-  #heardResigned({ function: name, term }: Heard<'resigned'>, { node, member }: Speaker): void {
+  #heardResigned({ function: name, term }: Heard<'resigned'>, speaker: Speaker): void {
     const one = this.#components.functions.find(name)
-    if (one?.result?.term === term && one.result.member === member)
-      one.happen({ kind: 'absent', node, reason: 'it has resigned' })
+    if (one?.result?.term === term) this.#gone(one, speaker, 'it has resigned')
   }
 
   #heardRequest(word: Heard<'request'>, { from, bytes }: Speaker): void {
@@ -149,11 +149,16 @@ export class Hearing {
     one.happen({ kind: 'result', mandate: mandateOf(result), ageMs: heardMs }, { result, source })
   }
 
-  /** A member's leave counts only when it is signed. */
-  #left(node: NodeId, member: string | undefined): void {
-    for (const one of this.#components.functions.all())
-      if (one.result?.node === node && one.result.member === member)
-        one.happen({ kind: 'absent', node, reason: 'it has left' })
+  #left(speaker: Speaker): void {
+    for (const one of this.#components.functions.all()) this.#gone(one, speaker, 'it has left')
+  }
+
+  /** A provider says so itself; a member's word counts only when it is signed. It costs the LAN an election. */
+  #gone(one: OneFunction, { from, node, member }: Speaker, reason: string): void {
+    if (one.result?.node !== node || one.result.member !== member) return
+    const { clock, news } = this.#components
+    if (this.#mayBring(`${from} ${one.name}`, clock.monotonic())) one.happen({ kind: 'absent', node, reason })
+    else news.refuse(one.name, from, 'too many elections')
   }
 
   #believable(result: Result, from: Address): OneFunction | undefined {

@@ -8,11 +8,10 @@ import {
   dueOf,
   initialElection,
   isUndecided,
-  MARGIN,
   providerOf,
   restoredElection,
-  stepElection,
-} from './machines/election.ts'
+} from './machines/election-state.ts'
+import { MARGIN, stepElection } from './machines/election.ts'
 import type {
   ElectionCommand,
   ElectionEvent,
@@ -43,6 +42,9 @@ export interface OneFunctionComponents {
 /** Whoever has looked for a provider once wants one for so long, in ms. */
 export const WANTED_MS = 600_000
 
+/** A result that was signed anew is kept when it holds so much longer, in ms. */
+const SAVE_AGAIN_MS = 60_000
+
 export class OneFunction {
   readonly name: FunctionName
   readonly #components: OneFunctionComponents
@@ -51,6 +53,8 @@ export class OneFunction {
   #source: Source = 'election'
   #offers: readonly Offer[] = []
   #wantedUntil = 0
+  /** When the result that is kept runs out. */
+  #savedUntil = 0
   #cancelWake: CancelTimer = () => {}
   #waiting: (() => void)[] = []
   /** Whether the provider was heard since this node started. */
@@ -153,7 +157,7 @@ export class OneFunction {
     this.#state = state
     for (const command of commands) this.#note(command, heard)
     for (const command of commands) this.#components.run(this, command)
-    if (state.seen !== before.seen || state.mandate !== before.mandate) this.#save()
+    if (state.seen !== before.seen || state.mandate !== before.mandate || this.#isStale()) this.#save()
     this.#wakeWhenDue()
     if (!this.isUndecided) for (const wake of this.#waiting.splice(0)) wake()
   }
@@ -232,7 +236,13 @@ export class OneFunction {
     }
   }
 
+  /** What is kept would soon have run out, although the provider has signed anew. */
+  #isStale(): boolean {
+    return (this.result?.expires ?? 0) > this.#savedUntil + SAVE_AGAIN_MS
+  }
+
   #save(): void {
+    this.#savedUntil = this.result?.expires ?? 0
     this.#components.save({ name: this.name, seen: this.#state.seen, result: this.result })
   }
 

@@ -9,6 +9,7 @@ import { errorAnswer } from './error-page.ts'
 /**
  * Answers a request with a fault. What is left of the request's content is read and dropped, so that the user agent
  * gets to read the answer; when it waits for a 100 (Continue), Node closes the connection instead (RFC 9110 10.1.1).
+ * A malformed request is the last of its connection.
  * A response that has already begun is cut off: its incompleteness is the only thing left to say.
  */
 export function answerFault(
@@ -19,7 +20,9 @@ export function answerFault(
 ): void {
   if (response.headersSent || response.destroyed) return void response.destroy()
   const { status, fields, body } = errorAnswer(fault, target, request.headers.accept)
-  response.writeHead(status, STATUS_CODES[status] ?? 'Error', fieldsToRaw(fields)).end(body)
+  // Two readers may see different ends of a malformed request: what comes behind it is none (RFC 9112 6.3).
+  const last: Fields = fault.code === 'BAD_REQUEST' ? [['Connection', 'close']] : []
+  response.writeHead(status, STATUS_CODES[status] ?? 'Error', fieldsToRaw([...fields, ...last])).end(body)
   request.unpipe().resume()
 }
 

@@ -90,6 +90,11 @@ const SPECIAL: Partial<Record<FaultCode, Partial<Explanation>>> = {
     advice: 'Set this address as the HTTP proxy of the program, not as the address of a page.',
   },
   NOT_FOUND: { title: 'There is no such page on this node' },
+  GATEWAY_REFUSED: {
+    title: 'This machine gets updates only',
+    advice:
+      'It has no Internet access of its own, and others fetch for it what the rules call updates. If this is one, add a rule for it in proxy.config.yaml, here and on the machines with Internet access.',
+  },
   DNS_FAILED: { title: 'The name of the server was not found', advice: 'Check the spelling of the name.' },
   CONNECT_REFUSED: { title: 'The server refused the connection' },
   CONNECT_TIMEOUT: { title: 'The server did not take the connection in time' },

@@ -55,11 +55,16 @@ export function originUpstream(guard: GuardSettings, clock: Clock = systemClock)
 /**
  * To peers' ports for files: on this LAN, at addresses that their packets came from.
  * @param localAddress this node's own address, so that peers know it again; absent: the system's choice.
+ * @param timeouts for those who do more than send what they have.
  */
-export function peerUpstream(localAddress: string | undefined, clock: Clock = systemClock): HttpUpstream {
+export function peerUpstream(
+  localAddress: string | undefined,
+  timeouts: Partial<ServerTimeouts> = {},
+  clock: Clock = systemClock,
+): HttpUpstream {
   return connectedUpstream({
     clock,
-    timeouts: PEER_TIMEOUTS,
+    timeouts: { ...PEER_TIMEOUTS, ...timeouts },
     localAddress,
     lookupFor: () => undefined,
     refusal: () => undefined,

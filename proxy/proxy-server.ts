@@ -68,6 +68,8 @@ export class ProxyServer {
   readonly #front: FrontEnd
   /** By this machine's address on the connection; the port is always the same. */
   readonly #checks = new Map<string, CheckSettings>()
+  /** Connections on which something malformed came: whatever Node's parser finds behind it is no request. */
+  readonly #malformed = new WeakSet<Duplex>()
 
   constructor(settings: ProxySettings, components: ProxyComponents) {
     this.#settings = settings
@@ -81,7 +83,7 @@ export class ProxyServer {
         tooLate: (socket) => this.#onUnreadable(new Error('Request timeout'), socket),
       },
     )
-    capConnections(this.#server)
+    capConnections(this.#server, undefined, () => this.#front.endOneIdle())
     this.#server.on('connection', (socket) => this.#admit(socket))
     this.#server.on('request', (request, response) => void this.#onRequest(request, response))
     this.#server.on('checkContinue', (request, response) => void this.#onRequest(request, response))
@@ -153,11 +155,13 @@ export class ProxyServer {
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#malformed.has(request.socket)) return void request.resume()
     const exchange = this.#begin(request)
     const head = receivedHead(request)
     const decision = checkRequest(head, this.#checkSettings(request.socket))
     switch (decision.kind) {
       case 'refused':
+        if (decision.fault.code === 'BAD_REQUEST') this.#malformed.add(request.socket)
         answerFault(request, response, decision.fault, head.target)
         return exchange.end({ way: 'refused', status: response.statusCode, fault: decision.fault })
       case 'own-page': {
@@ -243,6 +247,7 @@ export class ProxyServer {
   }
 
   #onConnect(request: IncomingMessage, client: Duplex, head: Buffer): void {
+    if (this.#malformed.has(client)) return void client.destroy()
     const exchange = this.#begin(request)
     const decision = checkRequest(receivedHead(request), this.#checkSettings(request.socket))
     if (decision.kind !== 'connect') {
@@ -260,10 +265,12 @@ export class ProxyServer {
   /** What the parser refuses gets a page as well, and ends the connection: nobody knows where the next request begins. */
   #onUnreadable(error: Error & { readonly code?: string }, socket: Duplex): void {
     if (error.code === 'ECONNRESET') return void socket.destroy()
+    if (this.#malformed.has(socket)) return // it has its answer, with which the connection ends
     answerFaultRaw(socket, new Fault('BAD_REQUEST', `the request cannot be read: ${error.message}`), '')
   }
 
   #onUpgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
+    if (this.#malformed.has(client)) return void client.destroy()
     const exchange = this.#begin(request)
     const decision = checkRequest(receivedHead(request), this.#checkSettings(request.socket))
     if (decision.kind !== 'proxy') {

@@ -41,8 +41,16 @@ export interface ConnectionCaps {
 /** Far above what a machine's programs open at once, far below what would exhaust it. */
 const DEFAULT_CAPS: ConnectionCaps = { max: 4_096, maxPerAddress: 1_024 }
 
-/** Closes connections beyond the caps as they come; those that are there stay. */
-export function capConnections(server: Server, caps: ConnectionCaps = DEFAULT_CAPS): void {
+/**
+ * Closes connections beyond the caps as they come; those that are there stay.
+ * @param makeRoom ends an idle connection, so that one that asks something has its place: on loopback all programs share an
+ *   address, and one that holds a thousand connections must not shut out the others. @returns whether there was one.
+ */
+export function capConnections(
+  server: Server,
+  caps: ConnectionCaps = DEFAULT_CAPS,
+  makeRoom: () => boolean = () => false,
+): void {
   const open = new Map<string, number>()
   server.maxConnections = caps.max
   // Limits are counted in bytes (maxHeaderSize), so that no field line is left out of what the checks see.
@@ -50,7 +58,7 @@ export function capConnections(server: Server, caps: ConnectionCaps = DEFAULT_CA
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
     const count = (open.get(address) ?? 0) + 1
-    if (count > caps.maxPerAddress) return void socket.destroy()
+    if (count > caps.maxPerAddress && !makeRoom()) return void socket.destroy()
     open.set(address, count)
     socket.once('close', () => {
       const left = (open.get(address) ?? 1) - 1

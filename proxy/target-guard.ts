@@ -62,6 +62,27 @@ export function guardedLookup(
   }
 }
 
+/**
+ * Judges a target with its name resolved, before anything is done for whoever asks. The connection judges once more what it
+ * resolves itself. A name without an address is not refused here: nothing is behind it.
+ * @param resolve stands in for the system's resolver in tests
+ */
+export function judgeTarget(
+  { hostname, port: written }: URL,
+  settings: GuardSettings,
+  resolve: LookupFunction = systemLookup,
+): Promise<Fault | undefined> {
+  const port = Number(written || 80)
+  const fault = mayConnect(hostname, port, settings)
+  if (fault !== undefined || canonicalAddress(hostname) !== undefined) return Promise.resolve(fault)
+  return new Promise((done) => {
+    guardedLookup(settings, port, resolve)(hostname, { all: true }, (error: unknown) => {
+      const isRefused = error instanceof Fault && error.code !== 'DNS_FAILED'
+      done(isRefused ? error : undefined)
+    })
+  })
+}
+
 function noAddress(hostname: string): Fault {
   return new Fault('DNS_FAILED', `${hostname} has no address`)
 }

@@ -83,6 +83,8 @@ export class Arrival {
   readonly #components: ArrivalComponents
   /** Peers whose bytes are in the copy. */
   readonly contributors = new Set<Address>()
+  /** Whether each of them has confirmed that it sends what it was asked for. */
+  isConfirmed = true
   #copy: GrowingCopy | undefined
   /** The way of the bytes from the peer in use. */
   #route: PeerRoute | undefined
@@ -225,6 +227,7 @@ export class Arrival {
   /** Forgets every byte, and the length: nobody has seen one. */
   async reset(): Promise<void> {
     this.contributors.clear()
+    this.isConfirmed = true
     this.#fields = []
     this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
     this.report.source = undefined
@@ -338,6 +341,7 @@ export class Arrival {
     const route = this.#routeTo(source, patienceMs, excuse)
     this.#route = route
     const opened = await route.open(from, signal)
+    this.isConfirmed &&= opened.isUnconfirmed !== true
     this.#checkSize(opened.size, expectation)
     if (this.#fields.length === 0) this.#keepHeadFromPeer(opened.fields)
     return opened

@@ -71,6 +71,8 @@ export class OriginCopy {
   /** It began as a part. */
   #isPart = false
   #isOver = false
+  /** It came by way of somebody else, and is another file: nothing of it may be gone on with. */
+  #isWrong = false
   /** Somebody has wanted bytes of it, or never will. */
   #isClaimed = false
   #unclaimedBytes = 0
@@ -111,9 +113,9 @@ export class OriginCopy {
     return this.#uses.size
   }
 
-  /** It takes no more uses: it was put away, or proved to be another version. */
+  /** It takes no more uses: it was put away, or proved to be another version, or wrong. */
   get isOver(): boolean {
-    return this.#isOver
+    return this.#isOver || this.#isWrong
   }
 
   /** Whether missing bytes may be asked for later: something tells whether they are of the same version. */
@@ -290,6 +292,10 @@ export class OriginCopy {
       flight.accepted.resolve()
       await this.#pump(flight, brought, body, use)
     } catch (error) {
+      if (error instanceof Fault && error.code === 'VERIFICATION_FAILED') {
+        this.#isWrong = true
+        this.refuse()
+      }
       if (flight.stop.signal.aborted) flight.accepted.reject(error)
       else flight.fail(error)
     } finally {

@@ -4,15 +4,22 @@
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
 import type { Fault } from '../core/fault.ts'
+import type { Source } from './source.ts'
 
 /** All peers together may cost an application this much that leads nowhere, in ms. */
-export const PATIENCE_MS = 900
+export const PATIENCE_MS = 870
+
+/** The last of it is for agreeing with the others, who were lied to as well, on one that fetches, in ms. */
+export const AGREEING_MS = 230
 
 /** One peer may stay silent, or drip, for this long, in ms. */
-export const STALL_MS = 500
+export const STALL_MS = 410
+
+/** Less is unfair to anybody, in ms. */
+export const LEAST_MS = 100
 
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
-const BREAK_MS = 650
+const BREAK_MS = 530
 
 /** The share of the time of good service that is earned back. */
 const EARNED = 0.1
@@ -21,6 +28,8 @@ export class Patience {
   readonly #clock: Clock
   #wastedMs = 0
   #isOrigin = false
+  /** Whether agreeing has begun, because peers have cost too much; since when, until it is over. */
+  #agreement: 'not begun' | 'over' | Monotonic = 'not begun'
   /** Since when the source in use is in use. */
   #usedAt = 0 as Monotonic
 
@@ -28,11 +37,38 @@ export class Patience {
     this.#clock = clock
   }
 
-  /** Another source is in use from now on. */
-  uses(kind: 'internet' | 'peer'): void {
+  /** Another source is in use from now on. The time that it took to agree on one that fetches counts too. */
+  uses(kind: Source['kind']): void {
+    const now = this.#clock.monotonic()
     this.#wastedMs = this.#wasted()
-    this.#usedAt = this.#clock.monotonic()
+    if (typeof this.#agreement === 'number' && kind === 'in-progress') {
+      this.#wastedMs += now - this.#agreement
+      this.#agreement = 'over'
+    }
+    this.#usedAt = now
     this.#isOrigin = kind === 'internet'
+  }
+
+  /** Since when the source in use is in use. */
+  get usedAt(): Monotonic {
+    return this.#usedAt
+  }
+
+  /** No peer has failed. */
+  get isWhole(): boolean {
+    return this.#wastedMs === 0
+  }
+
+  /** One that fetches has been agreed on. */
+  get hasAgreed(): boolean {
+    return this.#agreement === 'over'
+  }
+
+  /** Patience is nearly used up. @returns how long agreeing may take, in ms; `undefined` when that has begun before. */
+  beginAgreeing(): number | undefined {
+    if (this.#agreement !== 'not begun') return undefined
+    this.#agreement = this.#clock.monotonic()
+    return PATIENCE_MS - this.#wasted() - LEAST_MS
   }
 
   /** A peer failed that was in use since `began`. Wrong bytes cost all that time; others were of use until they broke off. */
@@ -44,7 +80,9 @@ export class Patience {
 
   /** How long the next peer may be silent, in ms; 0: no peer is waited for any more. */
   leftMs(): number {
-    return Math.max(0, Math.min(STALL_MS, PATIENCE_MS - this.#wasted()))
+    const inAllMs = PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)
+    const leftMs = Math.min(STALL_MS, inAllMs - this.#wasted())
+    return leftMs < LEAST_MS ? 0 : leftMs
   }
 
   /** While the origin server sends, patience with peers comes back too: a slow one is no better than they are. */

@@ -9,7 +9,7 @@ import { fieldValue, type Fields, type FieldLine } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { NodeId } from '../peering/packets.ts'
-import { PEER_FIELD } from '../peering/peer-answer.ts'
+import { PEER_FIELD, RESOURCE_FIELD } from '../peering/peer-answer.ts'
 import { pathOf, relaysOf, type Relay } from '../peering/relay-fields.ts'
 
 /** A body that begins at the byte that was asked for. */
@@ -21,6 +21,8 @@ export interface OpenedSource {
   /** Where `body` begins in the representation. */
   readonly from: number
   readonly body: AsyncIterable<Uint8Array>
+  /** The peer has not confirmed that this is what was asked for: "I have" may have been said in its name. */
+  readonly isUnconfirmed?: boolean
   /** Of a peer's growing copy: the nodes over which it comes, the peer first. */
   readonly path?: readonly NodeId[]
 }
@@ -54,7 +56,12 @@ export async function askPeer(upstream: Upstream, question: PeerQuestion): Promi
   if (from > 0) fields.push(['Range', `bytes=${from}-`])
   const response = await upstream.request({ method: 'GET', uri: location, fields, signal })
   if (response.status === 503) return { kind: 'busy', relays: relaysOf(response.fields) }
-  return { kind: 'opened', source: openedFrom(response, from) }
+  if (response.status === 421)
+    throw new Fault('PEER_LOST', 'the alias is for another file: a forged "I have"')
+  const asked = fieldValue(more, RESOURCE_FIELD)
+  const isUnconfirmed = asked !== undefined && fieldValue(response.fields, RESOURCE_FIELD) !== asked
+  const source = openedFrom(response, from)
+  return { kind: 'opened', source: isUnconfirmed ? { ...source, isUnconfirmed } : source }
 }
 
 function openedFrom(response: UpstreamResponse, from: number): OpenedSource {

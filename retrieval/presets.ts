@@ -21,6 +21,8 @@ interface PresetRule {
   readonly treatment: PresetTreatment
   /** `auto` unless every client of these names verifies what it gets (V5). */
   readonly verify?: VerifyMode
+  /** Whether a gateway gets them for members without Internet access although they are not shared: indexes of updates. */
+  readonly gateway?: true
   /** Why the treatment is right. */
   readonly reason: string
 }
@@ -74,12 +76,14 @@ const APT: Preset = {
       name: 'indexes',
       match: '**/dists/**',
       treatment: 'volatile',
+      gateway: true,
       reason: 'Release files and indexes change with every publication under the same name',
     },
     {
       name: 'indexes of flat repositories',
       match: '**/{InRelease,Release,Release.gpg,{Packages,Sources}{,.gz,.bz2,.xz,.lzma,.zst}}',
       treatment: 'volatile',
+      gateway: true,
       reason: 'as above, for repositories without dists/',
     },
   ],
@@ -99,12 +103,14 @@ const RPM: Preset = {
       name: 'metadata',
       match: '**/repodata/**',
       treatment: 'volatile',
+      gateway: true,
       reason: 'repomd.xml, its signature and metadata without a digest change under the same name',
     },
     {
       name: 'latest packages',
       match: '**/*-latest{.,-[0-9]}*.rpm',
       treatment: 'volatile',
+      gateway: true,
       reason:
         '"latest" in the place of the version (epel-release-latest-9.noarch.rpm) is replaced again and again',
     },
@@ -132,6 +138,7 @@ const PACMAN: Preset = {
       name: 'databases and signatures',
       match: '**/*.{db,files,db.tar.*,files.tar.*,{db,files,pkg.tar.zst,pkg.tar.xz}.sig}',
       treatment: 'volatile',
+      gateway: true,
       reason: 'databases change under the same name; a package may be signed anew',
     },
   ],
@@ -152,6 +159,7 @@ const APK: Preset = {
       name: 'indexes',
       match: '**/APKINDEX.tar.gz',
       treatment: 'volatile',
+      gateway: true,
       reason: 'changes under the same name',
     },
   ],
@@ -178,6 +186,7 @@ const PYPI: Preset = {
       name: 'side files',
       match: `**/packages/${HEX}{2}/${HEX}{2}/${HEX}{60}/*.{metadata,asc,provenance}`,
       treatment: 'volatile',
+      gateway: true,
       reason: 'the digest in the path is the distribution’s, not theirs',
     },
     {
@@ -190,6 +199,7 @@ const PYPI: Preset = {
       name: 'indexes',
       match: '**/simple/*/',
       treatment: 'volatile',
+      gateway: true,
       reason: 'a project’s list of files grows',
     },
   ],
@@ -228,6 +238,7 @@ const NIX: Preset = {
       name: 'descriptions',
       match: '**/*.narinfo',
       treatment: 'volatile',
+      gateway: true,
       reason: 'signatures and the choice of compression change',
     },
   ],
@@ -271,6 +282,7 @@ const WINDOWS: Preset = {
       name: 'catalogs and tools',
       match: '**/msdownload/update/**',
       treatment: 'volatile',
+      gateway: true,
       reason: 'names without a digest (redirections, self-updates) are replaced in place',
     },
   ],
@@ -290,6 +302,7 @@ const CLAMAV: Preset = {
       name: 'databases',
       match: '**/*.{cvd,cld}',
       treatment: 'volatile',
+      gateway: true,
       reason: 'replaced several times a day under the same name',
     },
   ],
@@ -334,6 +347,7 @@ const UPDATES: Preset = {
       name: 'catalogues',
       match: '**/[Mm]y[Uu]pdate.{cab,CAB}',
       treatment: 'untouched',
+      gateway: true,
       reason: 'an old catalogue hides updates: it comes from the origin server each time, never from a peer',
     },
     {

@@ -29,7 +29,8 @@ export class Questions {
     // That the file was not there once says nothing against a peer that has it now.
     const isMissing = reason === 'uri-miss' || reason === 'vary-miss' || (stale && stale.status !== 200)
     const wantsOrigin = hasDirective(parseRequestDirectives(this.#request.received), 'no-cache')
-    return { ...request, mayAskPeers: request.isNameable && isMissing === true && !wantsOrigin }
+    const mayAskPeers = request.mayAskPeers && isMissing === true && !wantsOrigin
+    return { ...request, mayAskPeers }
   }
 
   /** The whole, from the origin server alone, whatever is here. */
@@ -48,7 +49,8 @@ export class Questions {
     const { uri, target, received, method, onInformation, begun } = this.#request
     const gate = mayNameToLan({ method, uri: target, fields: received }, this.#policy, false)
     const isNameable = gate.kind === 'share'
+    const mayAskPeers = isNameable && this.#request.mayAskPeers !== false
     const asked = { uri, target, fields, policy: this.#policy, onInformation, begun }
-    return { ...asked, isNameable, mayAskPeers: isNameable }
+    return { ...asked, isNameable, mayAskPeers }
   }
 }

@@ -30,6 +30,8 @@ export interface ResourceRequest {
   readonly signal: AbortSignal
   /** Takes interim responses for this application, as long as it has not been answered (RFC 9110 15.2). */
   readonly onInformation?: OnInformation | undefined
+  /** `false`: the LAN is not asked, whatever the rule says, because it was asked by whoever this is for. */
+  readonly mayAskPeers?: false
   /** Memory for what comes from a file, where the application gives it back; see `Store.read`. */
   readonly allocate?: Allocate
   /** The origin server's response to this very request, where it has been asked already. */

@@ -36,7 +36,7 @@ import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
-import { Patience } from './patience.ts'
+import { Patience, STALL_MS } from './patience.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import { HOLD_BACK_BYTES } from './release.ts'
@@ -82,6 +82,8 @@ export interface UnverifiedCopy {
 export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable'> {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean
+  /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
+  readonly isShunned: (peer: Address) => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
@@ -301,6 +303,8 @@ export class Retrieval implements InquiryOwner {
     this.report.asked = true
     const inquiry = inquire(uri, policy.waitForDownloads, this)
     this.#inquiry = inquiry
+    // Nobody is likely to have it: the handshake with the origin server goes on while the LAN is asked.
+    if (inquiry.state === 'waiting' && !inquiry.mayBeFound) this.#components.origin.prepare?.(uri)
     // Where nobody is known it has named the Internet already, and a part does not wait for late answers.
     if (this.#isOver()) inquiry.abandon()
   }
@@ -407,7 +411,7 @@ export class Retrieval implements InquiryOwner {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#patience.uses(source.kind === 'internet' ? 'internet' : 'peer')
+    this.#patience.uses(source.kind)
     this.#usedFrom = this.heldBytes
     this.#current = source
     if (this.report.source === undefined)
@@ -439,27 +443,45 @@ export class Retrieval implements InquiryOwner {
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
     let began = this.#components.clock.monotonic()
+    const patienceMs = this.#patience.leftMs()
     try {
       const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
       began = this.#components.clock.monotonic()
-      const patienceMs = this.#patience.leftMs()
-      const isVain = expectation.kind === 'none' || patienceMs <= 0 || !this.#isFile
-      const isUseless = source.kind !== 'internet' && (isVain || !this.#arrival.mayChangeOver)
-      if (isUseless) return this.#inquiry?.enough()
+      const isVain = expectation.kind === 'none' || !this.#isFile || !this.#arrival.mayChangeOver
+      if (source.kind !== 'internet' && isVain) return this.#inquiry?.enough()
+      if (source.kind !== 'internet' && patienceMs <= 0) return this.#outOfPatience()
+      const peer = peerOf(source)
+      if (peer !== undefined && this.#components.isShunned(peer)) return this.#next()
       await this.#takeLeave()
       if (signal.aborted) return
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
       const outcome = await this.#arrival.take(
-        { source, signal, patienceMs, excuse: () => this.#slowLine.isExcused(this.heldBytes) },
+        { source, signal, patienceMs, excuse: () => this.#isExcused(source) },
         expectation,
       )
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
-      if (!signal.aborted && this.#state === 'running') await this.#onFailure(source, error, began)
+      if (!signal.aborted && this.#state === 'running')
+        await this.#onFailure(source, error, began, patienceMs)
     }
+  }
+
+  /** The application has waited nearly long enough for peers: the last of its patience is for finding one that fetches. */
+  #outOfPatience(): void {
+    const agreeingMs = this.#patience.beginAgreeing()
+    if (agreeingMs === undefined) this.#inquiry?.enough()
+    else this.#inquiry?.agree(agreeingMs)
+  }
+
+  /** Where peers have failed already there may be several that lie: only one that was agreed on is excused then. */
+  #isExcused(source: Source): boolean {
+    const isIts = source.kind === 'in-progress' && this.report.peerProgress?.peer === source.download.peer
+    const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
+    const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
+    return mayBe && this.#slowLine.isExcused(this.heldBytes)
   }
 
   /**
@@ -553,7 +575,7 @@ export class Retrieval implements InquiryOwner {
     if (this.#early) this.lateOffer(this.#early)
   }
 
-  async #onFailure(source: Source, error: unknown, began: Monotonic): Promise<void> {
+  async #onFailure(source: Source, error: unknown, began: Monotonic, patienceMs: number): Promise<void> {
     const attempt = this.#attempt
     attempt.abort(NO_LONGER_NEEDED)
     const fault =
@@ -564,7 +586,7 @@ export class Retrieval implements InquiryOwner {
     else if (!this.#isOnlyLate(fault)) this.#patience.waste(began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
-    else if (peer !== undefined && !this.#isBlameless(source, fault))
+    else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
@@ -577,10 +599,14 @@ export class Retrieval implements InquiryOwner {
     )
   }
 
-  /** Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off. */
-  #isBlameless(source: Source, fault: Fault): boolean {
+  /**
+   * Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off, nor one that was
+   * given little time because others had used up the rest: so could liars have honest peers shunned.
+   */
+  #isBlameless(source: Source, fault: Fault, patienceMs: number): boolean {
     const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
-    return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || this.#isOnlyLate(fault)
+    const isHurried = fault.code === 'PEER_STALLED' && (patienceMs < STALL_MS || this.#isOnlyLate(fault))
+    return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || isHurried
   }
 
   #next(isLost = false): void {
@@ -605,13 +631,21 @@ export class Retrieval implements InquiryOwner {
   /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
     const peers = [...this.#arrival.contributors]
-    // A name that changes may mean other bytes there, and honestly so.
-    if (await this.#mayBeAnotherVersion()) this.#shun(peers, 'broke-off', fault)
-    else
-      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
+    if (peers.length > 0) await this.#shunFor(fault, peers)
     if (!this.#isAnswered) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
+  }
+
+  /**
+   * A name that changes may mean other bytes there, and honestly so; and a peer that did not confirm what it sends may have been
+   * named by somebody else.
+   */
+  async #shunFor(fault: Fault, peers: readonly Address[]): Promise<void> {
+    if (!this.#arrival.isConfirmed || (await this.#mayBeAnotherVersion()))
+      this.#shun(peers, 'broke-off', fault)
+    else
+      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {

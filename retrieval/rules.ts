@@ -106,8 +106,9 @@ const TREATMENTS: Record<PresetTreatment, Pick<Policy, 'share' | 'immutable' | '
 /** The named presets' rules, in the presets' own order, whatever order they are named in. */
 function presetRules(names: readonly PresetName[], waitForDownloads: boolean): readonly Rule[] {
   return PRESETS.filter((preset) => names.includes(preset.name)).flatMap((preset) =>
-    preset.rules.map(({ match, name, treatment, verify = 'auto' }) => ({
+    preset.rules.map(({ match, name, treatment, verify = 'auto', gateway }) => ({
       ...TREATMENTS[treatment],
+      ...(gateway === undefined ? {} : { gateway }),
       rule: `${preset.name}: ${name}`,
       match,
       verify,

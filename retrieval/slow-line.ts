@@ -2,7 +2,7 @@
  * A downloader that says itself that nothing new has come to it has a slow line, and it is everybody's: to fetch once more would
  * make it slower. So its word excuses its silence, for a while.
  */
-import type { Clock } from '../core/clock.ts'
+import type { Clock, Monotonic } from '../core/clock.ts'
 import { EXCUSED_MS } from './pace.ts'
 
 /** Bytes that a downloader may have and others not yet: they are on their way. */
@@ -10,6 +10,9 @@ export const NEAR_BYTES = 128 * 1024
 
 /** A downloader's word about itself counts for so long, in ms: it says it every half second. */
 const FRESH_PROGRESS_MS = 600
+
+/** Within this it has said it once to each of its readers, in ms. */
+const FIRST_REPORT_MS = 560
 
 /** So long a downloader is waited for on its own word, in ms; again when it has sent more. */
 export const MOST_EXCUSED_MS = 2000
@@ -30,6 +33,14 @@ export class SlowLine {
   told(receivedBytes: number): void {
     this.#toldAt = this.#clock.monotonic()
     this.#toldBytes = receivedBytes
+  }
+
+  /**
+   * Whether it tells its progress to one who has read it since `at`. What it said before excuses it only until its first report
+   * must have come.
+   */
+  isReporting(at: Monotonic): boolean {
+    return this.#toldAt >= at || this.#clock.monotonic() - at <= FIRST_REPORT_MS
   }
 
   /** Whether there is a reason that nothing has come after `heldBytes`; asked again every `EXCUSED_MS`. */

@@ -2,6 +2,7 @@
  * One node without its sockets: everything between the seams. The daemon puts it on real sockets (node.ts), the
  * virtual LAN on simulated ones (sim/): the same lines run in both.
  */
+import { isIPv4 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import { isContentName } from '../core/content-name.ts'
 import type { Clock } from '../core/clock.ts'
@@ -15,7 +16,7 @@ import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
-import { FUNCTIONS_PATH } from '../peering/peer-answer.ts'
+import { FUNCTIONS_PATH, RESOURCE_FIELD, resourceDigest } from '../peering/peer-answer.ts'
 import type { Extras, NodeId } from '../peering/packets.ts'
 import type { Peer } from '../peering/peer-table.ts'
 import { Peering, type SiteWord } from '../peering/peering.ts'
@@ -120,6 +121,14 @@ export interface Assembly {
   stop(): Promise<void>
 }
 
+/** A member's word of a peer that it has caught with wrong bytes. */
+export const CAUTION = 'site-caution'
+
+function warnedOf(extras: Extras): Address | undefined {
+  const peer = extras.find(([name]) => name === 'peer')?.[1]
+  return peer !== undefined && isIPv4(peer) ? (peer as Address) : undefined
+}
+
 /** A downloader of whom nothing was heard for this long is replaced, in ms: six reports. */
 const SILENCE_MS = 3000
 
@@ -133,7 +142,16 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const { clock, random, store, verifier, shunned, rules, log } = seams
   const { site, functions, isOnLink = () => true } = seams
   const listeners = new Set<(word: SiteWord) => void>()
+  /** Nobody warns of himself, nor this node of its own address. */
+  const hearCaution = ({ packet, from, signer }: SiteWord) => {
+    const peer =
+      packet.type === 'application' && packet.name === CAUTION ? warnedOf(packet.extras) : undefined
+    const isWarning = peer !== undefined && peer !== from && peer !== seams.transport.address
+    if (isWarning && signer.kind === 'member')
+      peering.cautions.heard({ peer, member: signer.member, at: clock.monotonic() })
+  }
   const onSiteWord = (word: SiteWord) => {
+    hearCaution(word)
     site?.hear(word)
     functions?.hear(word)
     for (const listener of listeners) listener(word)
@@ -162,7 +180,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
     const isProved = body !== undefined && reason !== 'asked-again'
     shunned.shun(peer, { reason, detail, ...(isProved ? { body } : {}) })
+    if (reason === 'bad-bytes') warnMembers(peer)
     log({ kind: 'shunned', peer, reason, detail })
+  }
+  /** Signed, as all that a member says; the others take it as a hint (peering/cautions.ts). */
+  const warnMembers = (peer: Address) => {
+    const own = site?.membership
+    if (own !== undefined && !own.isDenied(own.id)) peering.say(CAUTION, [['peer', peer]])
   }
   const slots = new UploadSlots({ perFile: settings.maxReaders, inAll: settings.maxUploads })
   const copies = sharedCopies({
@@ -202,8 +226,12 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     {
       ...seams,
       servesFiles: (address, port) => peering.servesFiles(address, port),
-      relay: (uri) => (settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
+      relay: (uri) => [
+        ...(settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
+        [RESOURCE_FIELD, resourceDigest(names.nameOf(uri))],
+      ],
       isAnybodyThere: () => peering.timing() !== undefined,
+      isShunned: (peer) => shunned.find(peer) !== undefined,
       ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
       inquire: (resource, waitForDownloads, owner) =>
         // What has a digest may lie under any URL, and is listed by that.
@@ -263,6 +291,13 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     lan,
     files: {
       ...copies,
+      open: (alias) => {
+        const uri = aliases.uriOf(alias)
+        const file = copies.open(alias)
+        const isFor = (resource: string) =>
+          uri !== undefined && [uri, names.nameOf(uri)].some((name) => resourceDigest(name) === resource)
+        return file && { ...file, isFor }
+      },
       summary: () => own.standing && { standing: own.standing, bytes: own.bytes },
       document: (path) =>
         path === FUNCTIONS_PATH ? functions && providersDocument(functions.results()) : site?.document(path),

@@ -27,6 +27,7 @@ function readRule(item: Source, path: string, orWait: boolean, reading: Reading)
     name,
     waitForDownloads = orWait,
     speaksFor,
+    gateway,
     ...values
   } = readGroup(RULE_SETTINGS, path, entries, { ...reading, environment: {} })
   if (item.kind === 'mapping' && !entries.has('match'))
@@ -45,7 +46,8 @@ function readRule(item: Source, path: string, orWait: boolean, reading: Reading)
       reading,
     )
   const speaking = speaksFor === undefined ? {} : { speaksFor }
-  return [{ rule: name ?? values.match, ...values, waitForDownloads, ...speaking }]
+  const relayed = gateway === undefined ? {} : { gateway }
+  return [{ rule: name ?? values.match, ...values, waitForDownloads, ...speaking, ...relayed }]
 }
 
 function refused(source: Source, key: string, problem: string, reading: Reading): readonly Rule[] {

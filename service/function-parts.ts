@@ -10,6 +10,7 @@ import { machineFacts, type MachineFacts } from '../providers/machine-state.ts'
 import { providerBook } from '../providers/provider-book.ts'
 import { Providers } from '../providers/providers.ts'
 import { siteSigning } from '../providers/site-signing.ts'
+import { LONGEST_DELAY_MS } from '../providers/machines/election.ts'
 import type { ElectionTiming } from '../providers/machines/election-vocabulary.ts'
 import type { Site } from '../site/site.ts'
 import type { Config } from './config.ts'
@@ -82,7 +83,7 @@ export function functionParts(config: Config, components: FunctionPartsComponent
 const UNKNOWN = { isWired: undefined, isOnMains: undefined, upSeconds: undefined, freeBytes: undefined }
 
 /** The longest delay of a few, in ms, and what each further peer adds: the more may answer, the more time they have. */
-const DELAY = { least: 50, perPeer: 8, most: 400 }
+const DELAY = { least: 50, perPeer: 8, most: LONGEST_DELAY_MS }
 
 /** What the bounds in docs/providers.md come from. */
 function timingFor(maxDelayMs: number | 'auto', peers: number): ElectionTiming {

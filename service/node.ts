@@ -10,6 +10,7 @@ import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Store } from '../core/store.ts'
+import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
@@ -27,6 +28,7 @@ import { compileRules, type Rules } from '../retrieval/rules.ts'
 import { attestationBook } from '../site/attestation-book.ts'
 import { withAttestations } from '../site/attested.ts'
 import { vouch } from '../site/vouching.ts'
+import { SpeedMeter } from '../providers/speed-meter.ts'
 import { Site, type SiteEvent } from '../site/site.ts'
 import { siteFiles } from '../site/site-files.ts'
 import { grantFor } from '../retrieval/speaks-for.ts'
@@ -44,7 +46,9 @@ import { startControl, startLoopbackControl, type Operations } from './control-s
 import { functionOperations } from './function-operations.ts'
 import { functionParts, type FunctionParts } from './function-parts.ts'
 import { controlPath, tokenPath } from './control.ts'
+import { gatewayParts, type GatewayParts, type GatewayPartsComponents } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
+import { nearHosts } from './near-hosts.ts'
 import { machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
@@ -56,6 +60,9 @@ import { VERSION } from './version.ts'
 
 /** A request waits no longer than the application's patience with peers; the largest indexes of distributions fit. */
 const GATHERING = { maxWaitMs: 400, maxStoredBytes: 256 * 1024 * 1024, maxDecodedBytes: 1024 * 1024 * 1024 }
+
+/** A gateway may have to wait for an origin server before it has anything to say, in ms. */
+const GATEWAY_TIMEOUTS = { headersMs: 120_000, bodyMs: 120_000 }
 
 /** Connections from peers at once. */
 const MAX_PEER_CONNECTIONS = 256
@@ -77,11 +84,16 @@ export class Node {
   readonly #tally = tally()
   readonly #shunned = shunnedPeers({ clock: systemClock })
   readonly #own: Endpoint[] = []
+  readonly #speed = new SpeedMeter(systemClock)
   readonly #guard: GuardSettings
   readonly #origin: HttpUpstream
+  /** For others: addresses of the Internet only, whoever may reach what from this machine. */
+  readonly #publicOrigin: HttpUpstream
+  readonly #gateways: HttpUpstream
   readonly #peers: HttpUpstream
   readonly #store: Store
   readonly #site: Site
+  readonly #gateway: GatewayParts
   readonly #gathered: GatheredIndexes
   #updates: readonly ProductUpdates[] = []
   #rules: Rules
@@ -116,7 +128,7 @@ export class Node {
     this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
-    this.#origin = originUpstream(this.#guard)
+    this.#origin = this.#speed.of(originUpstream(this.#guard))
     this.#peers = peerUpstream(this.#place?.address)
     this.#store = configuredStore(config, this.#logStore)
     this.#site = new Site(
@@ -128,6 +140,35 @@ export class Node {
         log: this.#logSite,
       },
     )
+    const { allowPorts } = config.proxy
+    const publicGuard: GuardSettings = {
+      ...this.#guard,
+      loopbackOnly: false,
+      allowPorts: allowPorts === 'auto' ? [80] : allowPorts,
+    }
+    this.#publicOrigin = this.#speed.of(originUpstream(publicGuard))
+    this.#gateways = peerUpstream(this.#place?.address, GATEWAY_TIMEOUTS)
+    this.#gateway = gatewayParts({
+      clock: systemClock,
+      random: systemRandom,
+      settings: config.gateway,
+      site: this.#site,
+      rules: () => this.#rules,
+      functions: () => this.#functions?.providers,
+      value: () => this.#functions?.value() ?? 1,
+      resources: () => this.#assembly?.resources,
+      verifier: () => this.#assembly?.verifier,
+      origin: this.#origin,
+      publicOrigin: this.#publicOrigin,
+      publicGuard,
+      gateways: this.#gateways,
+      isNear: nearHosts(systemClock, (address) => this.#isNeighbour(address)),
+      place: () => this.#filePlace(),
+      checks: config.checks,
+      say: (name, extras) => void this.#assembly?.lan.say(name, extras),
+      onNews: (uri) => this.#checkProductsOf(uri),
+      log: this.#logGateway,
+    })
     this.#gathered = this.#gathering()
   }
 
@@ -279,7 +320,8 @@ export class Node {
     for (const stop of this.#running.splice(0).toReversed()) {
       await stop().catch((error: unknown) => this.#log.error({ reason: describe(error) }, 'stopping'))
     }
-    await Promise.all([this.#origin.stop(), this.#peers.stop()])
+    const upstreams = [this.#origin, this.#publicOrigin, this.#gateways, this.#peers]
+    await Promise.all(upstreams.map((each) => each.stop()))
     this.#log.info('stopped')
     this.#logs.flush()
   }
@@ -320,10 +362,12 @@ export class Node {
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: this.#transfers(),
       totals: this.#tally.totals(),
-      packets: Object.fromEntries(this.#assembly?.peering.counters ?? []),
+      packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
       shunned: this.#shunned.list(),
+      cautions: this.#cautions(now),
       updates: this.#updates.map((each) => each.status()),
       functions: this.#functionOperations.list(),
+      gateway: this.#site.membership === undefined ? undefined : this.#gateway.status(),
     }
   }
 
@@ -335,6 +379,7 @@ export class Node {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly?.files.open(alias),
       summary: () => this.#assembly?.files.summary?.(),
       document: (path: string) => this.#assembly?.files.document?.(path),
+      perform: this.#gateway.perform,
     }
     if (isServing) {
       this.#fileServer = new FileServer(
@@ -364,6 +409,29 @@ export class Node {
     this.#running.push(() => assembly.stop())
     await assembly.start()
     await this.#functions?.start()
+    const catalogues = this.#config.updates.map(({ catalog }) => catalog)
+    this.#gateway.start(this.#pseudonym, catalogues)
+    const unheard = assembly.lan.listen((word) => this.#gateway.checks.hear(word))
+    this.#running.push(async () => {
+      unheard()
+      this.#gateway.stop()
+    })
+  }
+
+  /** `address:port` where peers are served. */
+  #filePlace(): string | undefined {
+    return this.#place && this.#fileServer && `${this.#place.address}:${this.#fileServer.port}`
+  }
+
+  /** Somebody says that a catalogue is new: it is fetched and verified as always. */
+  #checkProductsOf(uri: TargetUri): void {
+    for (const [at, { catalog }] of this.#config.updates.entries())
+      if (parseTargetUri(catalog) === uri) void this.#updates[at]?.checkNow()
+  }
+
+  #functionCounters(): readonly (readonly [string, number])[] {
+    const counters = this.#functions?.providers.counters ?? []
+    return [...counters].map(([what, count]) => [`functions, ${what}`, count])
   }
 
   /** Where there is no LAN, nobody else could perform anything. */
@@ -375,7 +443,7 @@ export class Node {
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
       interfaceName: place.interfaceName,
-      internet: () => ({ reach: undefined, bytesPerSecond: undefined }),
+      internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: this.#speed.bytesPerSecond }),
     })
     this.#running.push(async () => parts.stop())
     return parts
@@ -389,7 +457,11 @@ export class Node {
         clock: systemClock,
         gathered: this.#gathered,
         origins: verification.askOrigin
-          ? originDigests({ clock: systemClock, origin: this.#origin, freshForMs: freshnessLifetimeMs })
+          ? originDigests({
+              clock: systemClock,
+              origin: this.#gateway.upstream,
+              freshForMs: freshnessLifetimeMs,
+            })
           : noOriginDigests,
         isBadBody: (body) => this.#shunned.isBadBody(body),
         log: (event) => this.#log.info(event, event.kind),
@@ -416,7 +488,7 @@ export class Node {
       transport: this.#transport(place),
       store: this.#store,
       verifier: attested,
-      origin: this.#origin,
+      origin: this.#gateway.upstream,
       peers: this.#peers,
       shunned: this.#shunned,
       site: this.#site,
@@ -437,6 +509,8 @@ export class Node {
       site: this.#site,
       store: this.#store,
       book,
+      relayedBy: (uri) => this.#gateway.relayedBy(uri),
+      clock: systemClock,
       freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
     })
     this.#running.push(async () => {
@@ -447,7 +521,7 @@ export class Node {
       clock: systemClock,
       site: this.#site,
       book,
-      origin: this.#origin,
+      origin: this.#gateway.upstream,
     })
   }
 
@@ -499,6 +573,21 @@ export class Node {
     this.#running.push(() => server.stop())
   }
 
+  /** Indexes that are used here are worth watching for all. */
+  #noteIndex({ method, url, trace, outcome }: RequestLine): void {
+    // Hits are many, and were noted when they were fetched; what has a query stands here without it.
+    if (
+      method !== 'GET' ||
+      trace === undefined ||
+      trace.how === 'hit' ||
+      outcome !== 'complete' ||
+      url.includes('?')
+    )
+      return
+    const uri = parseTargetUri(url)
+    if (uri !== undefined && this.#rules.policyFor(uri).gateway === true) this.#gateway.checks.use(uri)
+  }
+
   /** This node's name in `Via`. */
   get #pseudonym(): string {
     return `ihave-${this.#id.slice(0, 12)}`
@@ -527,6 +616,11 @@ export class Node {
     }
   }
 
+  #cautions(now: Monotonic): Status['cautions'] {
+    const cautions = this.#assembly?.peering.cautions.list(now) ?? []
+    return cautions.map(({ peer, member, at }) => ({ peer, member, heardMsAgo: Math.round(now - at) }))
+  }
+
   #transfers(): Status['transfers'] {
     return (this.#assembly?.retrievals.all() ?? []).map((retrieval) => ({
       uri: withoutSecrets(retrieval.request.uri),
@@ -537,6 +631,7 @@ export class Node {
 
   readonly #logRequest = (line: RequestLine): void => {
     this.#tally.request(line)
+    this.#noteIndex(line)
     this.#logs.request(line)
   }
 
@@ -557,6 +652,16 @@ export class Node {
   readonly #logSite = (event: SiteEvent): void => {
     const isBad = event.kind === 'site-failed' || event.kind === 'site-revoked'
     this.#log[isBad ? 'warn' : 'info'](event, event.kind)
+  }
+
+  /** Who is no member can ask as often as he likes: that is counted, and not a line of the log each time. */
+  readonly #logGateway: GatewayPartsComponents['log'] = (event): void => {
+    const { kind, ...fields } = event
+    if (event.kind === 'reach-changed' || event.kind === 'gateway-failed') return this.#log.warn(fields, kind)
+    if (event.kind !== 'gateway')
+      return this.#log[event.kind === 'gateway-used' ? 'debug' : 'info'](fields, kind)
+    const level = event.member === undefined ? 'debug' : event.outcome === 'refused' ? 'warn' : 'info'
+    this.#log[level](fields, `gateway: ${event.outcome}`)
   }
 
   readonly #logUpdate = (event: ProductEvent): void => {

@@ -11,6 +11,7 @@ import {
   duration,
   either,
   functionPlace,
+  httpUrl,
   integer,
   ipv4Address,
   listenAddress,
@@ -317,6 +318,58 @@ const functions = {
   }),
 }
 
+const gateway = {
+  offer: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether this machine gets updates from the Internet for members of its site that have no access (docs/gateway.md).',
+    reason:
+      'Only members may ask, and only for what the rules here call updates. Nothing happens before a machine has joined a site.',
+  }),
+  requestsPerMinute: setting({
+    type: integer(1, 100_000),
+    default: 1200,
+    meaning:
+      'Requests that one member may make of this gateway in a minute; all together four times as many.',
+    reason: 'An installation asks for some hundred files in a few seconds.',
+  }),
+  bytesPerHour: setting({
+    type: size('1 MB'),
+    default: '20 GB',
+    meaning: 'Bytes that one member may have of this gateway in an hour; all together four times as many.',
+    reason: 'A system image fits.',
+  }),
+  atOnce: setting({
+    type: integer(1, 1000),
+    default: 32,
+    meaning: 'Requests of one member that are answered at the same time; of all together four times as many.',
+    reason: 'Package managers ask for up to 16 files at once.',
+  }),
+}
+
+const checks = {
+  offer: setting({
+    type: boolean,
+    default: true,
+    meaning:
+      'Whether this machine, when it is elected, checks catalogues and indexes of updates on behalf of its site (docs/gateway.md).',
+    reason: 'One machine that asks often is enough; the others hear of news, and fetch and verify as always.',
+  }),
+  everyMs: setting({
+    type: duration(86_400_000),
+    default: 900_000,
+    meaning: 'How often each of them is checked, give or take a tenth.',
+    reason: 'A question to the origin server in a quarter of an hour, for all machines of the site together.',
+  }),
+  urls: setting({
+    type: either(oneOf('none'), listOf(httpUrl, 'URLs')),
+    default: 'none',
+    meaning: 'Catalogues and indexes that are checked besides those that machines of the site use.',
+    reason: 'Those that machines use are known without it.',
+  }),
+}
+
 const log = {
   level: setting({
     type: oneOf('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
@@ -362,7 +415,18 @@ const control = {
 }
 
 /** Section by section, as in the file. */
-export const SETTINGS = { proxy, peering, cache, verification, site, functions, log, control }
+export const SETTINGS = {
+  proxy,
+  peering,
+  cache,
+  verification,
+  site,
+  functions,
+  gateway,
+  checks,
+  log,
+  control,
+}
 
 const presetList = listOf(oneOf(...PRESET_NAMES), `presets (${PRESET_NAMES.join(', ')})`)
 
@@ -410,6 +474,12 @@ export const RULE_SETTINGS = {
     meaning:
       'How a copy from a peer is verified: by the ladder (auto), by the updater itself (updater), by the ladder without MD5 (strict).',
     reason: 'updater only where every client of these URLs verifies signatures, as apt and pacman do (V5).',
+  }),
+  gateway: setting<boolean | undefined>({
+    type: boolean,
+    meaning:
+      'Whether a gateway of the site gets the URL for members whose machines cannot reach the Internet (docs/gateway.md).',
+    reason: 'Without one, what is shared. Indexes and catalogues are not shared, and needed there too.',
   }),
   speaksFor: setting<readonly string[] | undefined>({
     type: listOf(urlGlob, 'URL globs'),

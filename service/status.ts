@@ -2,6 +2,7 @@
 import type { StoreUsage } from '../core/store.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
 import type { FunctionStatus } from './function-operations.ts'
+import type { GatewayStatus } from './gateway-status.ts'
 import type { ProductStatus } from './product-updates.ts'
 import type { Totals } from './totals.ts'
 
@@ -20,10 +21,14 @@ export interface Status {
   /** Service packets by what became of them. */
   readonly packets: Record<string, number>
   readonly shunned: readonly ShunnedPeer[]
+  /** Peers that members of the site warn of: they are asked last. */
+  readonly cautions: readonly CautionStatus[]
   /** Products that the node keeps up to date. */
   readonly updates: readonly ProductStatus[]
   /** Who performs which function for the LAN. */
   readonly functions: readonly FunctionStatus[]
+  /** Who reaches the Internet, and for whom (docs/gateway.md); absent where the machine belongs to no site. */
+  readonly gateway?: GatewayStatus | undefined
 }
 
 export interface PeeringStatus {
@@ -40,6 +45,13 @@ export interface PeerStatus {
   /** Absent for a node that speaks only the patents' packets. */
   readonly node: string | undefined
   readonly roundTripMs: number | undefined
+  readonly heardMsAgo: number
+}
+
+export interface CautionStatus {
+  readonly peer: string
+  /** The member that has caught it. */
+  readonly member: string
   readonly heardMsAgo: number
 }
 

@@ -11,6 +11,9 @@ import { wasRefused, type Asked, type Site, type Stage } from './stage.ts'
 /** What a fetcher that dies had under way, and what another held back and lost with it, in bytes. */
 const LOST_WITH_FETCHER_BYTES = HOLD_BACK_BYTES + WINDOW_BYTES
 
+/** What one liar may cost. */
+const LIAR_COPIES = 2
+
 /** With more loss than this no time is promised. */
 const PROMISED_LOSS = 0.1
 
@@ -39,15 +42,17 @@ function wrongAnswer(stage: Stage, { site, uri, got }: Asked): string[] {
   return got.sha256 === stage.world.sha256(uri) ? [] : [`${uri}: wrong bytes`]
 }
 
-/** One copy, and one more for each fetcher that died and each partition; lost packets cost their share. */
+/**
+ * One copy, and one more for each fetcher that died and each partition; lost packets cost their share. A liar costs a
+ * copy, as a fetcher that died does; those that are silent use up the others' patience with one another, and cost more.
+ */
 function tooManyCopies({ limits }: Play, stage: Stage, site: Site): string[] {
   const { files, world, parameters } = stage
   const loss = world.lan.loss
   const allowed = sum(
     Array.from(files, ([uri, size]) => {
       const died = site.diedFetching.get(uri) ?? 0
-      // Whoever has lost patience with liars goes to the Internet: at worst everybody does, as without any proxy.
-      const more = died + site.partitions + (site.liars.length > 0 ? site.nodes.length - 1 : 0)
+      const more = died + site.partitions + LIAR_COPIES * site.liars.length
       return size * (limits.copies + more) + died * LOST_WITH_FETCHER_BYTES
     }),
   )

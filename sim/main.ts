@@ -1,12 +1,13 @@
 /**
  * `npm run simulate -- --scenario NAME [--nodes N] [--subnets K] [--seed S | --seeds 1..1000] [--loss 0.05] [--bytes N]
- * [--json]`, or `--report FOLDER`: plays a scenario in virtual time, checks it, and says how to replay what failed.
+ * [--json]`, `--hostile 1..1000`, or `--report FOLDER`: plays in virtual time, checks it, and says how to replay what failed.
  */
 import { parseArgs } from 'node:util'
 import { EXIT } from '../cli/exit.ts'
 import { progress } from '../cli/progress.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { commandOf } from './figures.ts'
+import { failuresAmongHostile, hostileRun, type HostileRun } from './hostile-run.ts'
 import type { Play } from './play.ts'
 import { writeReport } from './report.ts'
 import { PLAYS } from './scenarios/all.ts'
@@ -25,6 +26,7 @@ ${PLAYS.map(({ name, about, nodes }) => `  ${name.padEnd(11)} ${about} (${nodes}
   --seeds A..B      every seed from A to B
   --loss SHARE      of all datagrams, 0 to 1
   --bytes N         of all files of the scenario together
+  --hostile A..B    every seed from A to B: a small LAN among one to three hostile peers, and without them
   --report FOLDER   plays what docs/simulation.md shows, and writes tables and charts there
   --json            one line of JSON for each run, for programs
 
@@ -38,6 +40,7 @@ const OPTIONS = {
   seeds: { type: 'string' },
   loss: { type: 'string' },
   bytes: { type: 'string' },
+  hostile: { type: 'string' },
   report: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -55,6 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
   if (values.help) return say(HELP)
   if (values.report !== undefined) return report(values.report)
+  if (values.hostile !== undefined) return amongHostile(values.hostile, values.json === true)
   const jobs = jobsOf(values)
   const runs = await playAll(jobs, values.json ? jsonOf : undefined)
   const failed = runs.filter(({ failures }) => failures.length > 0)
@@ -73,6 +77,39 @@ async function report(folder: string): Promise<number> {
   const failed = runs.filter(({ failures }) => failures.length > 0)
   for (const run of failed) say(failureText(run))
   return failed.length === 0 ? EXIT.done : EXIT.failed
+}
+
+async function amongHostile(range: string, isJson: boolean): Promise<number> {
+  const [first, last] = seedsOf({ seeds: range })
+  const line = progress()
+  const runs: HostileRun[] = []
+  let failed = 0
+  for (let seed = first; seed <= last; seed++) {
+    line.show(`${runs.length} of ${last - first + 1} runs done, ${failed} failed`)
+    const run = await hostileRun(seed)
+    runs.push(run)
+    const failures = failuresAmongHostile(run)
+    if (isJson) say(JSON.stringify({ ...run, failures }))
+    if (failures.length === 0) continue
+    failed++
+    if (!isJson)
+      say([`FAILED seed ${seed}`, ...failures, `  replay: --hostile ${seed}..${seed}`].join('\n  '))
+  }
+  line.clear()
+  if (!isJson) say(hostileText(runs, failed))
+  return failed === 0 ? EXIT.done : EXIT.failed
+}
+
+function hostileText(runs: readonly HostileRun[], failed: number): string {
+  const inAll = (of: (run: HostileRun) => number) => runs.reduce((sum, run) => sum + of(run), 0)
+  const added = runs.map(({ addedMs }) => addedMs).toSorted((one, other) => one - other)
+  const at = (share: number) => added[Math.min(added.length - 1, Math.floor(share * added.length))]
+  return [
+    `${runs.length} runs, ${inAll(({ requests }) => requests)} requests, ${failed} runs failed`,
+    `in ${runs.filter(({ asked }) => asked > 0).length} runs a hostile peer was asked for a copy`,
+    `wrong bytes: ${inAll(({ wrong }) => wrong)}; requests that failed only among them: ${inAll((run) => run.failed)}`,
+    `time added to the slowest request of a run, in ms: median ${at(0.5)}, p95 ${at(0.95)}, most ${at(1)}`,
+  ].join('\n')
 }
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values']
@@ -101,7 +138,10 @@ function playOf(name: string): Play {
   throw usage(`--scenario: expected one of ${PLAYS.map((each) => each.name).join(', ')}, got "${name}"`)
 }
 
-function seedsOf({ seed = '1', seeds }: Values): readonly [first: number, last: number] {
+function seedsOf({
+  seed = '1',
+  seeds,
+}: Pick<Values, 'seed' | 'seeds'>): readonly [first: number, last: number] {
   const [, first, last] = /^(\d{1,9})\.\.(\d{1,9})$/.exec(seeds ?? `${seed}..${seed}`) ?? []
   if (first === undefined || last === undefined || Number(last) < Number(first))
     throw usage(`--seeds: expected two numbers like 1..1000, got "${seeds ?? seed}"`)

@@ -193,7 +193,13 @@ export class VirtualNode {
     const origin = http.upstream(this.host, ORIGIN_PATIENCE)
     const site = this.#site
     const book = this.#book
-    vouch({ site, store: this.#store, book, freshForMs: (response) => freshnessLifetimeMs(response, own) })
+    vouch({
+      clock,
+      site,
+      store: this.#store,
+      book,
+      freshForMs: (response) => freshnessLifetimeMs(response, own),
+    })
     const verifier = tableVerifier(proof, table, clock, this.#shunned)
     return assemble(
       { ...DEFAULTS, ...settings, node, filePort: FILE_PORT },

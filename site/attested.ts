@@ -83,10 +83,11 @@ async function attested(
   return NO_PROOF
 }
 
-function believed(
+/** What these lines say of this URI, as far as a member may believe it. */
+export function believed(
   lines: readonly string[],
   uri: TargetUri,
-  { site, clock }: AttestedComponents,
+  { site, clock }: Pick<AttestedComponents, 'site' | 'clock'>,
 ): readonly Attestation[] {
   const own = site.membership
   if (own === undefined) return []
@@ -155,10 +156,11 @@ async function askOrigin(
 
 const CONDITIONS = /^(range|if-.*)$/i
 
-async function fetchLines(
+/** What a member tells about this URI, unverified. */
+export async function fetchLines(
   place: string,
   uri: TargetUri,
-  { site }: AttestedComponents,
+  { site }: Pick<AttestedComponents, 'site'>,
 ): Promise<readonly string[]> {
   const text = await site.fetch(`http://${place}${ATTESTATIONS_PATH}${site.names.privateNameOf(uri)}`)
   return text?.split('\n').slice(0, MAX_LINES) ?? []

@@ -1,17 +1,21 @@
 /** A member vouches for what it fetched from origin servers itself, and tells others what it knows to be vouched for. */
 import { isContentName } from '../core/content-name.ts'
 import { fieldValue } from '../core/fields.ts'
-import type { EpochMs } from '../core/clock.ts'
+import { sleep, type Clock, type EpochMs } from '../core/clock.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import { attest, lineKey } from './attestation.ts'
 import type { AttestationBook } from './attestation-book.ts'
-import { ATTESTATIONS_PATH } from './attested.ts'
+import { ATTESTATIONS_PATH, believed, fetchLines } from './attested.ts'
 import type { Site } from './site.ts'
 
 export interface VouchingComponents {
   readonly site: Site
   readonly store: Store
   readonly book: AttestationBook
+  readonly clock: Clock
+  /** The gateway by which this came, `address:port`: that one vouches for it, because two words for one look are one too many. */
+  readonly relayedBy?: (uri: TargetUri) => string | undefined
   /** For how long a response is fresh, in ms (RFC 9111 4.2). */
   readonly freshForMs: (response: StoredResponse) => number
 }
@@ -27,6 +31,8 @@ export function vouch(components: VouchingComponents): () => void {
     if (isContentName(response.uri)) return
     const isPlain = response.status === 200 && fieldValue(response.fields, 'content-encoding') === undefined
     if (own === undefined || own.isDenied(own.id) || !isOurs || !isPlain) return
+    const gateway = components.relayedBy?.(response.uri)
+    if (gateway !== undefined) return void passOn(response, gateway, components)
     const { uri, digest: body, size: length, responseTime: fetchedAt } = response
     const freshUntil = (fetchedAt + Math.round(components.freshForMs(response))) as EpochMs
     const [etag, modified] = ['etag', 'last-modified'].map((name) => fieldValue(response.fields, name))
@@ -36,6 +42,26 @@ export function vouch(components: VouchingComponents): () => void {
   return () => {
     unsubscribe()
     site.onDocument = () => undefined
+  }
+}
+
+/** The gateway vouches for it a moment after its last byte, when it has stored it; asked after so long each time, in ms. */
+const ASKED_AFTER_MS = [20, 200, 1000, 5000]
+
+/** Keeps what a gateway says of a body that it has got for this machine, to pass the proof on with the copy. Never fails. */
+async function passOn(
+  { uri, digest }: StoredResponse,
+  gateway: string,
+  { site, book, clock }: VouchingComponents,
+): Promise<void> {
+  for (const afterMs of ASKED_AFTER_MS) {
+    await sleep(clock, afterMs)
+    const lines = await fetchLines(gateway, uri, { site })
+    const about = lines.filter((line) =>
+      believed([line], uri, { site, clock }).some(({ body }) => body === digest),
+    )
+    for (const line of about) book.add(uri, lineKey(line) ?? '', line)
+    if (about.length > 0) return
   }
 }
 

@@ -31,6 +31,10 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   readonly takeOversLeft: number
   /** Downloaders without a readable copy that may still be waited for: each may be silent, or lie. */
   readonly promisesLeft: number
+  /** Peers have cost too much: until then this node agrees with the others on who fetches, and believes no "I have". */
+  readonly agreeUntil: Monotonic | undefined
+  /** It has done so; there is no second time. */
+  readonly hasAgreed: boolean
 }
 
 /** What one question may take; from the timing of the moment and from the resource's rule. */
@@ -69,6 +73,8 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   | { readonly kind: 'source-lost'; readonly at: Monotonic }
   /** No peer is of use now, whoever it is: the owner has lost patience, or has no proof. Nobody has failed. */
   | { readonly kind: 'enough' }
+  /** Peers have failed for so long that the Internet is next; who fetches is still worth agreeing on, until then. */
+  | { readonly kind: 'agree'; readonly at: Monotonic; readonly until: Monotonic }
   /** The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). */
   | { readonly kind: 'change-over'; readonly at: Monotonic }
   /** The whole body is here and verified. */

@@ -91,6 +91,8 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
       return onSourceLost(state, event.at)
     case 'enough':
       return onEnough(state)
+    case 'agree':
+      return onAgree(state, event.at, event.until)
     case 'change-over':
       return state.kind === 'retrieving' ? changeOver(state, event.at) : [state, []]
     case 'retrieved':
@@ -112,6 +114,8 @@ function ask<H extends Holder, D extends Downloader>(
     hasAskedAgain: false,
     takeOversLeft: MAX_TAKE_OVERS,
     promisesLeft: MAX_PROMISES,
+    agreeUntil: undefined,
+    hasAgreed: false,
   }
   if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
   return waitForAnswers(asked, event.at, event.settings.waitMs, event.settings.holdersMs)
@@ -130,6 +134,7 @@ function waitForAnswers<H extends Holder, D extends Downloader>(
 
 function onHolder<H extends Holder, D extends Downloader>(state: Active<H, D>, holder: H): Step<H, D> {
   if (!isUsable(state.sources, holder.peer)) return [state, []]
+  if (state.agreeUntil !== undefined) return [noting(state, withHolder(state.sources, holder)), []]
   switch (state.kind) {
     case 'waiting': // 144 → 146 → 158: the first "I have" wins (R4.2)
       return retrieve(state, holder, [END_REQUEST])
@@ -158,7 +163,7 @@ function onDownloading<H extends Holder, D extends Downloader>(
     if (noted.kind === 'awaiting' && !noted.on.readable && mayFollow(noted, downloader))
       return awaitDownload(noted, downloader, at)
     if (noted.kind !== 'waiting' || noted.until <= noted.holdersUntil) return [noted, []]
-    return downloader.readable && noted.settings.waitForDownloads ? hurry(noted, at) : [noted, []]
+    return mayFollow(noted, downloader) ? hurry(noted, at) : [noted, []]
   }
   // Who promises a copy without ever giving it is not waited for by repeating the promise.
   const isPromise = state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs
@@ -174,8 +179,9 @@ function onDownloading<H extends Holder, D extends Downloader>(
 }
 
 function mayFollow<H extends Holder, D extends Downloader>(state: Active<H, D>, downloader: D): boolean {
-  const { settings, sources } = state
-  return downloader.readable && settings.waitForDownloads && isUsable(sources, downloader.peer)
+  const { settings, sources, agreeUntil } = state
+  const isBelieved = agreeUntil === undefined || downloader.hasAsked === true
+  return downloader.readable && settings.waitForDownloads && isBelieved && isUsable(sources, downloader.peer)
 }
 
 /** The newest word of the same downloader; a copy that is being read stays the one that is read. */
@@ -233,8 +239,9 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
  * that were heard of before are old news: those that are still running say so again.
  */
 function takeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
-  const { settings, takeOversLeft, sources } = state
-  if (sources.holders.length > 0 || takeOversLeft === 0 || settings.waitMs <= 0) return nextSource(state, at)
+  const { settings, takeOversLeft, sources, agreeUntil } = state
+  const mayAsk = takeOversLeft > 0 && settings.waitMs > 0 && agreeUntil === undefined
+  if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
   const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft: takeOversLeft - 1 }
   return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
 }
@@ -246,8 +253,8 @@ function onSourceFailed<H extends Holder, D extends Downloader>(
   switch (state.kind) {
     case 'waiting':
       return [state, []]
-    case 'found':
-      return nextSource(noting(state, withFailure(state.sources, state.from.peer)), at)
+    case 'found': // those whom "I found" has silenced are asked again, and who asks at the same moment is agreed with
+      return takeOver(noting(state, withFailure(state.sources, state.from.peer)), at)
     case 'awaiting': // of one that only says when it is complete, nothing was in use that could fail
       if (!state.on.readable) return [state, []]
       return takeOver(noting(state, withFailure(state.sources, state.on.peer)), at)
@@ -267,8 +274,33 @@ function onSourceLost<H extends Holder, D extends Downloader>(
 
 /** Those who answered stay noted: they may be of use later. */
 function onEnough<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
-  const isInUse = state.kind === 'found' || (state.kind === 'awaiting' && state.on.readable)
-  return isInUse ? [{ ...bare(state), kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]] : [state, []]
+  return isInUse(state) ? toInternet(state) : [state, []]
+}
+
+function isInUse<H extends Holder, D extends Downloader>(state: Active<H, D>): boolean {
+  return state.kind === 'found' || (state.kind === 'awaiting' && state.on.readable)
+}
+
+/**
+ * Whoever lies to one node lies to all, so they come here at about the same moment. Each would fetch for itself: instead
+ * they ask once more, and believe only who was heard to ask for it as well.
+ */
+function onAgree<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  at: Monotonic,
+  until: Monotonic,
+): Step<H, D> {
+  if (!isInUse(state)) return [state, []]
+  const { settings, sources, hasAgreed } = state
+  if (hasAgreed || !settings.waitForDownloads || settings.waitMs <= 0 || at >= until) return toInternet(state)
+  const agreeing = { ...state, sources: { ...sources, holders: [] }, agreeUntil: until, hasAgreed: true }
+  const on = likelyDownload(sources.downloaders)
+  if (on !== undefined) return awaitDownload(agreeing, on, at)
+  return waitForAnswers(agreeing, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
+}
+
+function toInternet<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
+  return [{ ...bare(state), agreeUntil: undefined, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
 }
 
 /** The owner has left the Internet. Should the late offer be gone by now, it has to go back there. */
@@ -318,12 +350,11 @@ function afterTimeOut<H extends Holder, D extends Downloader>(
 
 /** The next best source: an alternate holder, a running download, the Internet. */
 function nextSource<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
+  const { agreeUntil } = state
   const [holder] = state.sources.holders
-  if (holder) return retrieve(state, holder)
-  const on = nextDownload(state)
-  return on
-    ? awaitDownload(state, on, at)
-    : [{ ...bare(state), kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
+  if (holder && agreeUntil === undefined) return retrieve(state, holder)
+  const on = at < (agreeUntil ?? Infinity) ? nextDownload(state) : undefined
+  return on ? awaitDownload(state, on, at) : toInternet(state)
 }
 
 function awaitDownload<H extends Holder, D extends Downloader>(
@@ -331,7 +362,7 @@ function awaitDownload<H extends Holder, D extends Downloader>(
   on: D,
   at: Monotonic,
 ): Step<H, D> {
-  const silentAt = silence(state, on, at)
+  const silentAt = Math.min(silence(state, on, at), state.agreeUntil ?? Infinity) as Monotonic
   const sources = withoutDownloader(state.sources, on.peer)
   const command = on.readable
     ? ({ kind: 'follow', downloader: on } as const)
@@ -358,13 +389,20 @@ function hasPeer<H extends Holder, D extends Downloader>(state: Active<H, D>): b
 function nextDownload<H extends Holder, D extends Downloader>(state: Active<H, D>): D | undefined {
   const { downloaders } = state.sources
   if (!state.settings.waitForDownloads) return undefined
+  if (state.agreeUntil !== undefined)
+    return likelyDownload(downloaders) ?? downloaders.find(({ isExpected }) => isExpected)
   return downloaders.find(({ readable }) => readable) ?? (state.promisesLeft > 0 ? downloaders[0] : undefined)
+}
+
+/** Of several the last to be told of: liars are the quickest. */
+function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | undefined {
+  return downloaders.findLast(({ readable, hasAsked }) => readable && hasAsked === true)
 }
 
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
-  const { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft } = asked
-  return { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft }
+  const { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft, agreeUntil, hasAgreed } = asked
+  return { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft, agreeUntil, hasAgreed }
 }
 
 function noting<H extends Holder, D extends Downloader>(
@@ -383,6 +421,7 @@ export const INQUIRY_TRANSITIONS = [
   ['idle', 'need', 'waiting', '142 → 144: "I need"'],
   ['idle', 'need', 'retrieving', '142 → 150: nobody to wait for'],
   ['waiting', 'response', 'found', '144 → 146 "I found" → 158'],
+  ['waiting', 'response', 'waiting', '144: not believed where too much was lost to liars'],
   ['waiting', 'downloading', 'waiting', '144: noted for 152'],
   ['waiting', 'downloading', 'awaiting', '144 → 148 → 152 → 154 → 156: the holders have had their time'],
   ['waiting', 'download-complete', 'found', '144 → 146 "I found" → 158'],
@@ -414,6 +453,14 @@ export const INQUIRY_TRANSITIONS = [
   ['awaiting', 'wake', 'awaiting', '156: woken early, or silence and another downloader'],
   ['awaiting', 'wake', 'retrieving', '156 → 150: silence, take-over'],
   ['awaiting', 'enough', 'retrieving', '156 → 150: no peer is of use now'],
+  ['awaiting', 'agree', 'awaiting', '156: too much was lost to liars; a copy that is being fetched'],
+  [
+    'awaiting',
+    'agree',
+    'waiting',
+    '156 → 144: the same, and nobody is known to fetch it: "I need" once more',
+  ],
+  ['awaiting', 'agree', 'retrieving', '156 → 150: the same, and nobody is waited for'],
   ['awaiting', 'wake', 'waiting', '156 → 144: a promise was not kept, "I need" once more'],
   ['awaiting', 'retrieved', 'done', '156 → 158 → 142: inform the server'],
   ['awaiting', 'abandoned', 'done', '156 → 142'],
@@ -422,12 +469,16 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'download-complete', 'found', '158: an alternate is noted'],
   ['found', 'download-failed', 'found', '158: struck off'],
   ['found', 'source-failed', 'found', '158: the next alternate'],
+  ['found', 'source-failed', 'waiting', '158 → 144: it was useless, "I need" once more'],
   ['found', 'source-failed', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-failed', 'retrieving', '158 → 150'],
   ['found', 'source-lost', 'found', '158: the next alternate'],
   ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-lost', 'retrieving', '158 → 150'],
   ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],
+  ['found', 'agree', 'awaiting', '158 → 156: too much was lost to liars; a copy that is being fetched'],
+  ['found', 'agree', 'waiting', '158 → 144: the same, and nobody is known to fetch it: "I need" once more'],
+  ['found', 'agree', 'retrieving', '158 → 150: the same, and nobody is waited for'],
   ['found', 'retrieved', 'done', '158 → 142: inform the server'],
   ['found', 'abandoned', 'done', '158 → 142'],
   ['retrieving', 'response', 'retrieving', '150: a late "I have"'],

@@ -19,6 +19,8 @@ export interface Downloader {
   readonly silenceMs?: number
   /** It has not said so itself: it asked at the same time, and comes first. */
   readonly isExpected?: boolean
+  /** It has asked for the resource itself before, as whoever fetches does: its word is the more likely. */
+  readonly hasAsked?: boolean
 }
 
 export interface KnownSources<H extends Holder, D extends Downloader> {

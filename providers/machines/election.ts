@@ -16,6 +16,7 @@
  */
 import type { Monotonic } from '../../core/clock.ts'
 import { beats, better, type Ballot, type Mandate } from './ballot.ts'
+import { contestOf, dutyDue, later, phaseDue, providerOf, resting } from './election-state.ts'
 import type {
   Contest,
   Duty,
@@ -32,6 +33,8 @@ type Step = readonly [ElectionState, readonly ElectionCommand[]]
 /** How much better than its provider a node must be to call an election, and how much worse a provider: a tenth. */
 export const MARGIN = 1.1
 
+/** The longest response delay of a large LAN, in ms (service/function-parts.ts). */
+export const LONGEST_DELAY_MS = 400
 /** A result is said again after so long, in ms, because datagrams are lost. */
 const RESULT_AGAIN_MS = [100, 300, 700, 1500, 2500]
 /** Who waits for a result waits for the first of these too, in ms. */
@@ -44,50 +47,6 @@ const QUESTION_AGAIN_MS = [70, 140]
 const REASSERT_MS = 50
 /** A provider says its result out of turn at most so often, in ms. */
 const CORRECT_MS = 200
-
-/** @param seen the highest term that was heard of before, over restarts. */
-export function initialElection(seen: number): ElectionState {
-  return {
-    seen,
-    mandate: undefined,
-    heardAt: 0 as Monotonic,
-    isLost: true,
-    duty: undefined,
-    phase: { kind: 'idle' },
-  }
-}
-
-/** Believes what was known before a restart, until it should have been heard. */
-export function restoredElection(seen: number, mandate: Mandate, at: Monotonic, self: Self): ElectionState {
-  const known = { seen: Math.max(seen, mandate.term), mandate, heardAt: at, isLost: false }
-  return resting({ ...initialElection(seen), ...known }, self)
-}
-
-/** Who provides, as far as is known. */
-export function providerOf({ mandate, isLost }: ElectionState): Mandate | undefined {
-  return isLost ? undefined : mandate
-}
-
-/** Whether it is being found out who provides. */
-export function isUndecided({ phase }: ElectionState): boolean {
-  return phase.kind !== 'idle' && phase.kind !== 'following' && phase.kind !== 'providing'
-}
-
-/** When to wake the machine; `undefined`: it waits for nothing. */
-export function dueOf({ phase, duty }: ElectionState): Monotonic | undefined {
-  const dues = [phaseDue(phase), duty && dutyDue(duty)].filter((each) => each !== undefined)
-  return dues.length === 0 ? undefined : (Math.min(...dues) as Monotonic)
-}
-
-function phaseDue(phase: Phase): Monotonic | undefined {
-  if (!('due' in phase)) return undefined
-  const [again = phase.due] = 'again' in phase ? phase.again : []
-  return Math.min(phase.due, again) as Monotonic
-}
-
-function dutyDue({ due, again: [again = due] }: Duty): Monotonic {
-  return Math.min(due, again) as Monotonic
-}
 
 export function stepElection(state: ElectionState, event: ElectionEvent, self: Self): Step {
   switch (event.kind) {
@@ -110,15 +69,6 @@ export function stepElection(state: ElectionState, event: ElectionEvent, self: S
     case 'wake':
       return afterWaking(state, event, self)
   }
-}
-
-/** Back to where nothing is to be found out. */
-function resting(state: ElectionState, { node, timing }: Self): ElectionState {
-  const provider = providerOf(state)
-  if (provider === undefined) return { ...state, phase: { kind: 'idle' } }
-  if (provider.node === node) return { ...state, phase: { kind: 'providing' } }
-  const due = later(state.heardAt, timing.silenceMs)
-  return { ...state, phase: { kind: 'following', due, doubtSince: undefined } }
 }
 
 function noticing(
@@ -231,11 +181,16 @@ function afterElection(
   if (contest === undefined || term > contest.term)
     return joining(
       { ...state, seen: Math.max(state.seen, term) },
-      { term, delayMs, since: at, best: ballot },
+      { term, delayMs: boundedDelay(delayMs, self), since: at, best: ballot },
       event,
       self,
     )
   return term === contest.term ? hearing(state, contest, event, self) : [state, []]
+}
+
+/** No caller makes the others wait for longer than they would make it wait. */
+function boundedDelay(delayMs: number, { timing }: Self): number {
+  return Math.min(delayMs, Math.max(LONGEST_DELAY_MS, timing.delayMs))
 }
 
 function joining(state: ElectionState, contest: Contest, { at, fraction, own }: Moment, self: Self): Step {
@@ -483,10 +438,6 @@ function doubting(state: ElectionState, before: Phase, event: Moment, self: Self
   return [{ ...state, phase: { ...phase, doubtSince: since } }, []]
 }
 
-function contestOf(phase: Phase): Contest | undefined {
-  return 'contest' in phase ? phase.contest : undefined
-}
-
 /** The best that is known of in an election, this node included as far as it stands. */
 function bestOf(phase: Phase, own: Ballot | undefined, { node }: Self): Ballot | undefined {
   const heard = contestOf(phase)?.best
@@ -508,10 +459,6 @@ function saidAgain<P extends { readonly again: readonly Monotonic[] }>(phase: P,
 
 function jitter(fraction: number): number {
   return 0.9 + 0.2 * fraction
-}
-
-function later(from: number, ms: number): Monotonic {
-  return (from + ms) as Monotonic
 }
 
 function times(from: Monotonic, after: readonly number[]): readonly Monotonic[] {

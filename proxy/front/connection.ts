@@ -74,6 +74,12 @@ export class Connection {
     ] as const
   }
 
+  /** Nothing is being asked or answered. */
+  get isIdle(): boolean {
+    const isAsked = this.#waiting.length > 0 || this.#text !== ''
+    return !isAsked && this.#socket.writableLength === 0 && !this.#socket.destroyed
+  }
+
   /** Closes it unless something is being asked or answered. */
   endIfIdle(): void {
     if (this.#isIdle && this.#text === '') this.#socket.destroySoon()

@@ -51,6 +51,16 @@ export class FrontEnd {
     for (const connection of this.#connections) connection.endIfIdle()
   }
 
+  /** Ends the connection that came first among those on which nothing is asked. @returns whether there was one. */
+  endOneIdle(): boolean {
+    for (const connection of this.#connections)
+      if (connection.isIdle) {
+        connection.destroy()
+        return true
+      }
+    return false
+  }
+
   closeAll(): void {
     for (const connection of this.#connections) connection.destroy()
   }

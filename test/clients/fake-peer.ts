@@ -19,6 +19,8 @@ export interface FakePeerSettings {
   readonly packetPort: number
   /** Answers requests for the copy; absent: the location that is offered is closed. */
   readonly serve?: Handler
+  /** Does not confirm what it serves. */
+  readonly isVague?: boolean
 }
 
 export interface FakePeer {
@@ -26,6 +28,8 @@ export interface FakePeer {
   readonly asked: readonly string[]
   /** Requests for the copy that came. */
   readonly requests: () => number
+  /** Where it serves files. */
+  readonly filePort: number
   stop(): Promise<void>
 }
 
@@ -35,6 +39,8 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
   let requests = 0
   const server = createServer((request, response) => {
     requests++
+    const resource = request.headers['ihave-resource']
+    if (resource !== undefined && settings.isVague !== true) response.setHeader('Ihave-Resource', resource)
     serve?.(request, response)
   })
   server.listen(0, address)
@@ -65,7 +71,7 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
     await Promise.all(sockets.splice(0).map((each) => new Promise<void>((done) => each.close(() => done()))))
   }
   scene.ending(stop)
-  return { asked, requests: () => requests, stop }
+  return { asked, requests: () => requests, filePort: port, stop }
 }
 
 /** A socket that hears what is sent to `address`; several may hear the same broadcasts. */

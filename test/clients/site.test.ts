@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { SiteAnswer } from '../../service/site-operations.ts'
 import type { Status } from '../../service/status.ts'
-import { CLI, freePacketPort, missing, type NodeProcess, Scene, until } from './harness.ts'
+import { bind } from './fake-peer.ts'
+import { BROADCAST, CLI, freePacketPort, missing, type NodeProcess, Scene, until } from './harness.ts'
 import { Origin, sha256, uniqueBody } from './origin.ts'
 import { curl, run, sourceOf } from './programs.ts'
 
@@ -12,6 +13,8 @@ const skip = missing('curl')
 const scene = new Scene()
 let origin: Origin
 let packetPort = 0
+/** All that was said to everybody. */
+let said = ''
 
 interface Machine {
   readonly config: string
@@ -23,6 +26,9 @@ interface Machine {
 before(async () => {
   origin = await Origin.start(scene)
   packetPort = await freePacketPort()
+  const ear = await bind(packetPort, BROADCAST)
+  scene.ending(() => ear.close())
+  ear.on('message', (bytes: Buffer) => (said += bytes.toString('latin1')))
 })
 
 after(() => scene.close())
@@ -75,6 +81,10 @@ test(
     const got = await curl(second.proxy, url)
     assert.deepEqual([sourceOf(got), sha256(got.body)], ['peer', sha256(body)])
     assert.equal(origin.count(url, 'GET'), 1)
+
+    // V§4 "who lacks which patch is written on the wall": not even the name of the server is.
+    assert.match(said, /href="site:1\.[\da-f]{32}"/)
+    assert.ok(!said.includes('tool-1.2.3') && !said.includes(origin.authority))
 
     // The proof goes on with the copy: the one that fetched it from the Internet is gone.
     await first.node.kill('SIGTERM')

@@ -17,6 +17,7 @@ const UNOPENABLE = 'f'.repeat(64)
 const LIMITED = '1'.repeat(64) as LocalAlias
 const SUMMARY = { standing: { edition: 7, number: 3, keys: 20 }, bytes: new Uint8Array(1024).fill(5) }
 const NODE = '9'.repeat(32) as NodeId
+const DOCUMENTS: Record<string, string> = { '/functions': '{"functions":[]}', '/site/deny-list': 'list' }
 const BODY = Buffer.from(Array.from({ length: 1000 }, (_, each) => each & 255))
 
 const STORED_FIELDS: Fields = [
@@ -109,7 +110,7 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
   }
   const server = new FileServer(
     { address: HOST, port: 0, maxConnections: 256, isOnLink: () => true, ...settings },
-    { open: (alias) => files[alias]?.(), summary: () => SUMMARY },
+    { open: (alias) => files[alias]?.(), summary: () => SUMMARY, document: (path) => DOCUMENTS[path] },
     {
       uploaded: (_peer, target, bytes) => void uploaded.push([target, bytes]),
       refused: (_peer, status) => void refused.push(status),
@@ -253,6 +254,18 @@ test(
     assert.equal(scene.open(), 0)
   },
 )
+
+test('texts of the site and who performs which function, for nodes', OPTIONS, async (t) => {
+  const scene = await served(t)
+  for (const [path, text] of Object.entries(DOCUMENTS)) {
+    const { status, body } = await get(scene.url(path), { 'ihave-node': NODE })
+    assert.deepEqual([status, body.toString()], [200, `${text}\n`])
+    assert.equal((await get(scene.url(path))).status, 404)
+  }
+  for (const path of ['/functions/', '/functions?x', '/site/other'])
+    assert.equal((await get(scene.url(path), { 'ihave-node': NODE })).status, 404, path)
+  assert.deepEqual(scene.uploaded, [])
+})
 
 test('the summary of what is here, for nodes', OPTIONS, async (t) => {
   const scene = await served(t)

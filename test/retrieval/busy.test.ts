@@ -25,7 +25,7 @@ describe('a peer that sends nothing for too long', () => {
   test('is left for good by a node that could listen all the time', async () => {
     const node = silentAtFirst(false)
     const application = node.ask()
-    await node.pass(530)
+    await node.pass(440)
     node.inquiries[0]?.heardResponse(offer(BODY.length))
     const given = await node.read(application)
     assert.deepEqual([given.text.length, given.error], [BODY.length, undefined])
@@ -36,7 +36,7 @@ describe('a peer that sends nothing for too long', () => {
   test('may be used again by a node that was busy itself', async () => {
     const node = silentAtFirst(true)
     const application = node.ask()
-    await node.pass(530)
+    await node.pass(440)
     node.inquiries[0]?.heardResponse(offer(BODY.length))
     const given = await node.read(application)
     assert.deepEqual([given.text.length, given.error], [BODY.length, undefined])
@@ -60,7 +60,7 @@ describe('a peer that sends nothing for too long', () => {
     // Each time that the LAN is asked again, it says again that it is downloading.
     await node.pass(10)
     for (let time = 0; time < 10; time += 1) {
-      await node.pass(520)
+      await node.pass(430)
       node.inquiries[0]?.heardDownloading(download(BODY.length))
     }
     const given = await node.read(application)

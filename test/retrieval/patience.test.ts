@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import { EXCUSED_MS } from '../../retrieval/pace.ts'
-import { Patience, PATIENCE_MS, STALL_MS } from '../../retrieval/patience.ts'
+import { AGREEING_MS, LEAST_MS, Patience, PATIENCE_MS, STALL_MS } from '../../retrieval/patience.ts'
 import { MOST_EXCUSED_MS, NEAR_BYTES, SlowLine } from '../../retrieval/slow-line.ts'
 import { manualClock } from '../manual-clock.ts'
 
@@ -20,13 +20,13 @@ describe('patience with peers', () => {
     return { clock, patience }
   }
 
-  test('one peer may be silent for half a second', () => {
+  test('one peer may be silent for less than half a second', () => {
     assert.equal(failing().patience.leftMs(), STALL_MS)
   })
 
   test('what one has wasted is missing for the next, and in the end nobody is waited for', () => {
     const { patience } = failing([STALL_MS, 'PEER_STALLED'])
-    assert.equal(patience.leftMs(), PATIENCE_MS - STALL_MS)
+    assert.equal(patience.leftMs(), PATIENCE_MS - AGREEING_MS - STALL_MS)
     assert.equal(failing([500, 'PEER_STALLED'], [400, 'PEER_STALLED']).patience.leftMs(), 0)
   })
 
@@ -42,11 +42,22 @@ describe('patience with peers', () => {
     const { clock, patience } = failing([900, 'VERIFICATION_FAILED'])
     patience.uses('internet')
     assert.equal(patience.leftMs(), 0)
-    clock.advance(2000)
-    assert.equal(patience.leftMs(), 200)
+    clock.advance(5000)
+    assert.equal(patience.leftMs(), PATIENCE_MS - AGREEING_MS - 400)
     patience.uses('peer')
-    clock.advance(2000)
-    assert.equal(patience.leftMs(), 200)
+    clock.advance(5000)
+    assert.equal(patience.leftMs(), PATIENCE_MS - AGREEING_MS - 400)
+  })
+
+  test('at its end there is time left to agree on one that fetches, once, and to read from that one', () => {
+    const { clock, patience } = failing([STALL_MS, 'PEER_STALLED'], [230, 'PEER_STALLED'])
+    assert.deepEqual([patience.leftMs(), patience.hasAgreed], [0, false])
+    const agreeingMs = patience.beginAgreeing()
+    assert.equal(agreeingMs, PATIENCE_MS - STALL_MS - 230 - LEAST_MS)
+    clock.advance(agreeingMs ?? 0)
+    patience.uses('in-progress')
+    assert.deepEqual([patience.leftMs(), patience.hasAgreed], [LEAST_MS, true])
+    assert.equal(patience.beginAgreeing(), undefined)
   })
 })
 

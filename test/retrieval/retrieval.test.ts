@@ -528,3 +528,21 @@ async function turns(node: World, count: number): Promise<void> {
 function oneTurn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve))
 }
+
+describe('a file that proves wrong on its way from the origin server (by a gateway)', () => {
+  test('is not gone on with: the next application gets it from its first byte', async () => {
+    const wrong = new Fault('VERIFICATION_FAILED', 'other bytes')
+    const etag: Fields = [['ETag', '"1"']]
+    const node = world({
+      rule: { share: false, immutable: true },
+      origin: (_, n) =>
+        n === 1
+          ? { ...whole(OLD, etag), body: new Flow().push(OLD.subarray(0, SIZE - 1)).breakOff(wrong) }
+          : whole(NEW, etag),
+    })
+    assert.ok((await node.get()).error instanceof Fault, 'cut, so that nobody takes it for the whole')
+    await node.settle()
+    assert.equal((await node.get()).text, NEW.toString())
+    assert.equal(fieldValue(node.origin.requests[1]?.fields ?? [], 'range'), undefined)
+  })
+})

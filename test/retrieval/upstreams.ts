@@ -7,6 +7,7 @@ import { Fault } from '../../core/fault.ts'
 export class Flow implements AsyncIterable<Uint8Array> {
   readonly #chunks: Uint8Array[] = []
   #end: 'open' | 'ended' | 'broken' = 'open'
+  #fault = new Fault('RESPONSE_INCOMPLETE', 'the sender broke off')
   #wake = Promise.withResolvers<void>()
   /** Whether its connection is free again: read to the end, given up, or broken. */
   isOver = false
@@ -29,8 +30,9 @@ export class Flow implements AsyncIterable<Uint8Array> {
   }
 
   /** The sender breaks off: what was pushed before still comes. */
-  breakOff(): this {
+  breakOff(fault = new Fault('RESPONSE_INCOMPLETE', 'the sender broke off')): this {
     this.#end = 'broken'
+    this.#fault = fault
     return this.#changed()
   }
 
@@ -40,7 +42,7 @@ export class Flow implements AsyncIterable<Uint8Array> {
         const chunk = this.#chunks.shift()
         if (chunk !== undefined) yield chunk
         else if (this.#end === 'ended') return
-        else if (this.#end === 'broken') throw new Fault('RESPONSE_INCOMPLETE', 'the sender broke off')
+        else if (this.#end === 'broken') throw this.#fault
         else await this.#wake.promise
       }
     } finally {
@@ -80,6 +82,8 @@ export type Answering = (request: UpstreamRequest, n: number) => Reply | Promise
 
 export class FakeUpstream implements Upstream {
   readonly requests: UpstreamRequest[] = []
+  /** To which it was told that a request may follow. */
+  readonly prepared: string[] = []
   readonly #answer: Answering
   readonly #bodies: Flow[] = []
 
@@ -90,6 +94,10 @@ export class FakeUpstream implements Upstream {
   /** Bodies that nobody has read to the end and nobody has given up: each holds a connection. */
   get openBodies(): number {
     return this.#bodies.filter((body) => !body.isOver).length
+  }
+
+  prepare(uri: string): void {
+    this.prepared.push(uri)
   }
 
   async request(request: UpstreamRequest): Promise<UpstreamResponse> {

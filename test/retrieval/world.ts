@@ -61,6 +61,8 @@ export interface Scene {
   readonly waitMs?: number
   /** No peer is known: whoever asks is told to go to the Internet before the call returns. */
   readonly isAlone?: boolean
+  /** By the summaries of the peers; absent: it may be. */
+  readonly mayBeFound?: boolean
   /** The node had to wait for its turn at the processor. */
   readonly isBusy?: boolean
 }
@@ -156,9 +158,11 @@ export function world(scene: Scene): World {
       servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
+      isShunned: () => false,
       isBusy: () => scene.isBusy === true,
       inquire: (_, waitForDownloads, owner) => {
-        const inquiry = new Inquiry(clock, { request: () => {}, endRequest: () => {} }, owner, () => {})
+        const { mayBeFound } = scene
+        const inquiry = new Inquiry(clock, SILENT, owner, () => {}, mayBeFound)
         const isFirst = inquiries.push(inquiry) === 1
         const waitMs = scene.isAlone ? 0 : (scene.waitMs ?? 20)
         inquiry.start({ waitMs, holdersMs: waitMs, waitForDownloads, silenceMs: 3000 }, () => [])
@@ -335,6 +339,8 @@ const RULE: Rule = {
   verify: 'auto',
   waitForDownloads: true,
 }
+
+const SILENT = { request() {}, endRequest() {} }
 
 const NO_PROOF: Expectation = { kind: 'none', rung: 'V6' }
 

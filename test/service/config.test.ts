@@ -70,6 +70,8 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       weights: 'auto',
       maxDelayMs: 'auto',
     },
+    gateway: { offer: true, requestsPerMinute: 1200, bytesPerHour: 20e9, atOnce: 32 },
+    checks: { offer: true, everyMs: 900_000, urls: 'none' },
     log: { level: 'info', file: 'off', pretty: 'auto' },
     control: { socket: 'auto', listen: 'off', token: 'auto' },
     rules: [],
@@ -91,6 +93,8 @@ site: { directory: ../keys, clearQuestions: true, attest: false, quorum: 2 }
 functions:
   { enabled: false, offers: ['print=http://127.0.0.2:8080/'], providers: ['scan=http://127.0.0.3/'], preference: 100,
     weights: [wired=20, mains=0], maxDelayMs: 2000 }
+gateway: { offer: false, requestsPerMinute: 60, bytesPerHour: 1 GB, atOnce: 4 }
+checks: { offer: false, everyMs: 60000, urls: ['http://updates.test/myupdate.cab'] }
 log: { level: debug, file: ./node.log, pretty: false }
 control: { socket: ./run.sock, listen: 'localhost:6516', token: ./token }
 presets: [apt]
@@ -139,6 +143,8 @@ presets: [apt]
       ],
       maxDelayMs: 2000,
     },
+    gateway: { offer: false, requestsPerMinute: 60, bytesPerHour: 1e9, atOnce: 4 },
+    checks: { offer: false, everyMs: 60_000, urls: ['http://updates.test/myupdate.cab'] },
     log: { level: 'debug', file: join(BASE, 'node.log'), pretty: false },
     control: {
       socket: join(BASE, 'run.sock'),

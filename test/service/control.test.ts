@@ -27,6 +27,7 @@ const STATUS: Status = {
   totals: tally().totals(),
   packets: {},
   shunned: [],
+  cautions: [],
   updates: [],
   functions: [],
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { MB, type Scenario } from '../../sim/scenario.ts'
 import type { VirtualNode } from '../../sim/virtual-node.ts'
+import { CAUTION } from '../../service/assembly.ts'
 import { assertRight } from './assertions.ts'
 import { testSeeds } from './seeds.ts'
 
@@ -96,5 +97,29 @@ testSeeds(
     for (const each of members) assertRight(scenario, uri, await each.get(uri))
     await scenario.settle()
     assert.deepEqual(members.flatMap(sources), ['internet', 'internet', 'peer', 'peer'])
+  },
+)
+
+testSeeds(
+  'a member’s warning is heard by members, for what it is, and a stranger’s by nobody',
+  NO_DIGESTS,
+  async (scenario) => {
+    const members = await siteOf(scenario, 3)
+    const stranger = await scenario.node()
+    await scenario.settle()
+    const [first, second, third] = members
+    assert.ok(first && second && third)
+    const caught = '10.0.0.99'
+    stranger.assembly.peering.say(CAUTION, [['peer', first.address]])
+    second.assembly.peering.say(CAUTION, [['peer', caught]])
+    await scenario.settle()
+    const warned = [...members, stranger].map(({ assembly }) =>
+      assembly.peering.cautions.list(scenario.clock.monotonic()).map(({ peer }) => peer),
+    )
+    assert.deepEqual(warned, [[caught], [], [caught], []])
+    assert.deepEqual(
+      members.flatMap(({ shunned }) => shunned.list()),
+      [],
+    )
   },
 )

@@ -34,6 +34,13 @@ function allGet(
   )
 }
 
+/** The reference workload; `inAll` is its size in bytes. */
+function sixFiles(scenario: Scenario): { readonly uris: readonly TargetUri[]; readonly inAll: number } {
+  const sizes = [910, 16, 370, 360, 240, 340].map((size) => size * 1000)
+  const uris = sizes.map((size, at) => scenario.file(`/${at}`, size))
+  return { uris, inAll: sizes.reduce((sum, size) => sum + size, 0) }
+}
+
 describe('many nodes that want the same', () => {
   testSeeds(
     'at once: one copy from the Internet, and no node sends more than three',
@@ -59,9 +66,7 @@ describe('many nodes that want the same', () => {
     SLOW_WAN,
     async (scenario) => {
       const nodes = await scenario.nodes(20)
-      const sizes = [910, 16, 370, 360, 240, 340].map((size) => size * 1000)
-      const uris = sizes.map((size, at) => scenario.file(`/${at}`, size))
-      const inAll = sizes.reduce((sum, size) => sum + size, 0)
+      const { uris, inAll } = sixFiles(scenario)
       const all = (await Promise.all(uris.map((uri) => allGet(scenario, nodes, uri)))).flat()
       assertAtMost(scenario.origin.sentBytes, inAll, 'bytes from the origin server')
       assertAtMost(mostCopies(nodes, inAll), 4, 'copies that one node sent')
@@ -80,9 +85,7 @@ describe('many nodes that want the same', () => {
     SLOW_WAN,
     async (scenario) => {
       const nodes = await scenario.nodes(20)
-      const sizes = [910, 16, 370, 360, 240, 340].map((size) => size * 1000)
-      const uris = sizes.map((size, at) => scenario.file(`/${at}`, size))
-      const inAll = sizes.reduce((sum, size) => sum + size, 0)
+      const { uris, inAll } = sixFiles(scenario)
       for (const node of nodes) {
         await Promise.all(uris.map(async (uri) => assertRight(scenario, uri, await node.get(uri))))
         await scenario.clock.sleep(500)

@@ -68,6 +68,17 @@ const changeOver = (ms: number): Event => ({ kind: 'change-over', at: at(ms) })
 const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
 const RETRIEVED: Event = { kind: 'retrieved' }
 const ENOUGH: Event = { kind: 'enough' }
+const agree = (ms: number): Event => ({ kind: 'agree', at: at(ms), until: at(ms + 250) })
+/** "I am downloading" of a node that was heard to ask for it as well. */
+const fetching = (peer: string, ms: number): Event => ({
+  kind: 'downloading',
+  at: at(ms),
+  downloader: { peer, readable: true, hasAsked: true },
+})
+const followFetching = (peer: string): Command => ({
+  kind: 'follow',
+  downloader: { peer, readable: true, hasAsked: true },
+})
 const ABANDONED: Event = { kind: 'abandoned' }
 
 const I_NEED: Command = { kind: 'broadcast-request' }
@@ -101,6 +112,51 @@ const AWAITING: Lines = [
 ]
 
 testScripts(machine, {
+  'liars: 158 → 144 → 156: all ask once more, and follow the one that was heard to ask too': [
+    ...FOUND,
+    [downloading('liar', 400), 'found'],
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [iHave('another liar', 510), 'waiting'],
+    [fetching('d', 520), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, followFetching('d')],
+  ],
+  'liars: 158 → 144 → 150: nobody fetches it, and holders are not asked': [
+    ...FOUND,
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [iHave('another liar', 510), 'waiting'],
+    [downloading('liar', 520), 'waiting'],
+    [wake(560), 'retrieving', INTERNET],
+  ],
+  'liars: who is about to fetch is waited for until patience is over, and not longer': [
+    ...FOUND,
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [expected('r', 560), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, wake(750)],
+    [wake(750), 'retrieving', INTERNET],
+  ],
+  'liars: 158 → 156: the copy that is being fetched already, the last that was told of': [
+    ...FOUND,
+    [fetching('c', 300), 'found'],
+    [fetching('d', 400), 'found'],
+    [agree(500), 'awaiting', followFetching('d')],
+    [sourceFailed(600), 'awaiting', followFetching('c')],
+    [sourceFailed(800), 'retrieving', INTERNET],
+  ],
+  'liars: 158 → 150: a question that waits for nobody agrees with nobody': [
+    [need({ waitForDownloads: false }), 'waiting', I_NEED, wake(2200)],
+    [iHave('h'), 'found', I_FOUND, retrieve('h')],
+    [agree(500), 'retrieving', INTERNET],
+  ],
+  'liars: 156 → 156': [
+    ...FOLLOWING,
+    [fetching('e', 2300), 'awaiting'],
+    [agree(2500), 'awaiting', followFetching('e')],
+  ],
+  'liars: 156 → 144': [...FOLLOWING, [agree(2500), 'waiting', I_NEED, wake(2560)]],
+  'liars: 156 → 150': [
+    ...FOLLOWING,
+    [{ kind: 'agree', at: at(2500), until: at(2500) }, 'retrieving', INTERNET],
+  ],
   'FIG. 4A, 142 → 144 → 146 → 158 → 142: the first "I have" wins, and the server is told of the copy': [
     ...FOUND,
     [RETRIEVED, 'done', INFORM_SERVER],
@@ -398,38 +454,61 @@ testScripts(machine, {
     [iHave('i', 160), 'found'],
     [sourceFailed(200), 'found', retrieve('i')],
     [sourceFailed(300), 'found', retrieve('j')],
-    [sourceFailed(400), 'retrieving', INTERNET],
+    [sourceFailed(400), 'waiting', I_NEED, wake(460)],
+    [wake(460), 'retrieving', INTERNET],
   ],
   '158: an "I have" that the network doubled is no alternate to itself': [
     ...FOUND,
     [iHave('h', 101), 'found'],
-    [sourceFailed(200), 'retrieving', INTERNET],
+    [sourceFailed(200), 'waiting', I_NEED, wake(260)],
+    [wake(260), 'retrieving', INTERNET],
   ],
   'a peer that failed is not used again, whatever it says': [
     ...FOUND,
-    [sourceFailed(200), 'retrieving', INTERNET],
+    [sourceFailed(200), 'waiting', I_NEED, wake(260)],
+    [iHave('h', 250), 'waiting'],
+    [wake(260), 'retrieving', INTERNET],
     [iHave('h', 300), 'retrieving'],
     [downloading('h', 300), 'retrieving'],
     [complete('h', 300), 'retrieving'],
     [sourceFailed(400), 'failed', FAILURE],
   ],
-  '158 → 156: the holder fails, a running download is read instead': [
+  '158 → 144 → 156: the holder fails, and a running download that says so again is read instead': [
     ...FOUND,
     [downloading('d', 150), 'found'],
-    [sourceFailed(200), 'awaiting', follow('d')],
+    [sourceFailed(200), 'waiting', I_NEED, wake(260)],
+    [downloading('d', 210), 'waiting'],
+    [wake(260), 'awaiting', I_FOUND, follow('d')],
+  ],
+  '158 → 144: so often and no more; then what is known, at last the Internet': [
+    ...FOUND,
+    ...Array.from({ length: MAX_TAKE_OVERS }, (_, time): Lines => [
+      [sourceFailed(200 + 100 * time), 'waiting', I_NEED, wake(260 + 100 * time)],
+      [iHave(`i${time}`, 210 + 100 * time), 'found', I_FOUND, retrieve(`i${time}`)],
+    ]).flat(),
+    [downloading('d', 550), 'found'],
+    [sourceFailed(600), 'awaiting', follow('d')],
+  ],
+  '158 → 150: a question that waits for nobody is not asked again': [
+    [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
+    [iHave('h', 300), 'retrieving', lateOffer('h')],
+    [changeOver(301), 'found', retrieve('h')],
+    [sourceFailed(400), 'retrieving', INTERNET],
   ],
   '158: a download that failed meanwhile is no alternate': [
     ...FOUND,
     [downloading('d', 150), 'found'],
     [downloadFailed('d', 160), 'found'],
     [downloadFailed('d', 170), 'found'],
-    [sourceFailed(200), 'retrieving', INTERNET],
+    [sourceFailed(200), 'waiting', I_NEED, wake(260)],
+    [wake(260), 'retrieving', INTERNET],
   ],
   '150: a late "I have" is offered to the owner, who may change over (R5.4)': [
     ...INTERNET_AFTER_TIME_OUT,
     [iHave('h', 2300), 'retrieving', lateOffer('h')],
     [changeOver(2301), 'found', retrieve('h')],
-    [sourceFailed(2400), 'retrieving', INTERNET],
+    [sourceFailed(2400), 'waiting', I_NEED, wake(2460)],
+    [wake(2460), 'retrieving', INTERNET],
   ],
   '150 → 156: another node fetches it too; the owner gives up, and reads that one': [
     ...INTERNET_AFTER_TIME_OUT,
@@ -488,6 +567,8 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
     { weight: 4, arbitrary: fc.constant(sourceFailed(now)) },
     { weight: 2, arbitrary: fc.constant(sourceLost(now)) },
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
+    { weight: 1, arbitrary: fc.constant(agree(now)) },
+    { weight: 2, arbitrary: peer.map((each) => fetching(each, now)) },
     { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, ENOUGH, need()) },
   )
 }
@@ -518,7 +599,9 @@ class Watch {
   /** The events by which a source goes out of use. */
   #release(state: State, event: Event): void {
     const isLost = event.kind === 'source-lost' && state.kind !== 'retrieving'
-    const isEnough = event.kind === 'enough' && (state.kind === 'found' || state.kind === 'awaiting')
+    const isEnough =
+      (event.kind === 'enough' || event.kind === 'agree') &&
+      (state.kind === 'found' || state.kind === 'awaiting')
     const isGivenUp = event.kind === 'source-failed' || isLost || isEnough || event.kind === 'change-over'
     const isFollowed =
       state.kind === 'awaiting' && event.kind === 'download-failed' && event.peer === state.on.peer
@@ -573,7 +656,7 @@ test('whatever happens: listed transitions, one source at a time, one "I found" 
   fc.assert(
     fc.property(histories, (history) => {
       const { watch } = runWatched(history)
-      assert.ok(watch.questions <= 2 + MAX_TAKE_OVERS)
+      assert.ok(watch.questions <= 3 + MAX_TAKE_OVERS)
     }),
     { numRuns: 2000 },
   )

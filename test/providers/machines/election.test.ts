@@ -7,11 +7,10 @@ import { beats, better, type Mandate } from '../../../providers/machines/ballot.
 import {
   dueOf,
   initialElection,
-  MARGIN,
   providerOf,
   restoredElection,
-  stepElection,
-} from '../../../providers/machines/election.ts'
+} from '../../../providers/machines/election-state.ts'
+import { MARGIN, stepElection } from '../../../providers/machines/election.ts'
 import { ELECTION_TRANSITIONS } from '../../../providers/machines/election-transitions.ts'
 import type {
   ElectionCommand,

@@ -1,0 +1,54 @@
+/** `ihave peers`: who is on the LAN, and who is left aside, why and for how long. */
+import { parseArgs } from 'node:util'
+import { systemClock } from '../core/clock.ts'
+import { formatDuration } from '../core/units.ts'
+import { askStatus, controlPath } from '../service/control.ts'
+import type { PeerStatus, Status } from '../service/status.ts'
+import type { ShunnedPeer } from '../verify/shunned-peers.ts'
+import { JSON_OPTION, type Command } from './command.ts'
+import { CONFIG_OPTION, configFrom } from './config-option.ts'
+import { EXIT } from './exit.ts'
+
+const OPTIONS = { ...CONFIG_OPTION, ...JSON_OPTION } as const
+
+export const peers: Command = {
+  about: 'who is on the LAN, who is left aside, and why',
+  options: OPTIONS,
+  run,
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const { values } = parseArgs({ args: [...args], options: OPTIONS })
+  const status = await askStatus(controlPath(configFrom(values.config)))
+  const { peering, shunned, cautions } = status
+  const told = { peers: peering?.peers ?? [], shunned, cautions }
+  process.stdout.write(values.json ? `${JSON.stringify(told, undefined, 2)}\n` : peersText(status))
+  return EXIT.done
+}
+
+/** @param now the calendar's time: what is left of a shunning is said, not only when it began. */
+export function peersText(
+  { peering, shunned, cautions }: Pick<Status, 'peering' | 'shunned' | 'cautions'>,
+  now: number = systemClock.wall(),
+): string {
+  const live = peering?.peers ?? []
+  const lines = [
+    ...(live.length === 0 ? ['nobody else is here'] : live.map((peer) => peerLine(peer))),
+    ...shunned.map((peer) => shunnedLine(peer, now)),
+    ...cautions.map(
+      ({ peer, member, heardMsAgo }) =>
+        `${peer}  asked last: member ${member.slice(0, 12)} caught it with wrong bytes, said ${formatDuration(heardMsAgo)} ago`,
+    ),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function peerLine({ address, node, roundTripMs, heardMsAgo }: PeerStatus): string {
+  const roundTrip = roundTripMs === undefined ? '' : `, round trip ${roundTripMs.toFixed(1)} ms`
+  return `${address}  ${node?.slice(0, 12) ?? 'patent packets only'}${roundTrip}, heard ${formatDuration(heardMsAgo)} ago`
+}
+
+function shunnedLine({ peer, reason, detail, since, forMs }: ShunnedPeer, now: number): string {
+  const [ago, left] = [now - since, since + forMs - now].map((ms) => formatDuration(Math.max(0, ms)))
+  return `${peer}  left aside since ${ago} ago, for another ${left} (${reason}): ${detail}`
+}

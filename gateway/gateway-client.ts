@@ -1,0 +1,291 @@
+/** Asks the gateway of the site for what this machine cannot reach itself (R10.4), and the next one when it fails. */
+import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
+import type { Digest } from '../core/digest.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { describe, Fault } from '../core/fault.ts'
+import { fieldValue, withoutFields, type Fields } from '../core/fields.ts'
+import { withoutSecrets } from '../core/redaction.ts'
+import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
+import { HEALTH } from '../peering/peer-answer.ts'
+import type { Functions, Provider } from '../providers/functions.ts'
+import type { HttpSignatures } from '../site/http-signature.ts'
+import { Proofs } from './proofs.ts'
+import {
+  GATEWAY_FUNCTION,
+  GATEWAY_PATH,
+  OUTCOME_FIELD,
+  OWN_FIELDS,
+  passedFields,
+  readOutcome,
+  REFUSALS,
+  TARGET_FIELD,
+  type Outcome,
+  type Refusal,
+} from './wire.ts'
+
+export interface GatewayClientComponents {
+  readonly clock: Clock
+  readonly functions: Pick<Functions, 'find' | 'report'>
+  readonly signatures: Pick<HttpSignatures, 'signRequest' | 'responseSigner'>
+  /** What this machine knows of the bytes (V1, V2); `undefined`: nothing. @param target as the application wrote it. */
+  readonly knownDigest: (target: string) => Digest | undefined
+  /** To other machines' ports for files. */
+  readonly peers: Upstream
+  readonly log: (event: GatewayEvent) => void
+}
+
+/** A response, and the gateway that gave it. */
+export interface Relayed {
+  readonly response: UpstreamResponse
+  /** `address:port` of its port for files. */
+  readonly gateway: string
+}
+
+export type GatewayEvent =
+  | { readonly kind: 'gateway-used'; readonly gateway: string; readonly url: string }
+  | { readonly kind: 'gateway-failed'; readonly gateway: string; readonly reason: string }
+
+/** A gateway that sends nothing for so long is asked whether it lives, in ms. */
+export const SILENCE_MS = 700
+/** It says so within this, in ms. */
+const HEALTH_MS = 500
+/** Gateways that are asked for one request. */
+const MAX_TRIES = 4
+/** One that failed is not believed to work again for so long, in ms. */
+export const AVOIDED_MS = 10_000
+/** Between two questions for another one, in ms. */
+const FIND_AGAIN_MS = 200
+
+export class GatewayClient {
+  readonly #components: GatewayClientComponents
+  /** Those that failed, by location, until when. */
+  readonly #avoided = new Map<string, Monotonic>()
+  readonly #proofs: Proofs
+  /** The one used last. */
+  current: string | undefined
+  requests = 0
+  bytes = 0
+
+  constructor(components: GatewayClientComponents) {
+    this.#components = components
+    this.#proofs = new Proofs(components.knownDigest)
+  }
+
+  /**
+   * The response of the origin server by way of a gateway; `undefined` when nobody is one.
+   * @throws Fault GATEWAY_REFUSED; the origin server's faults, as the gateway tells them
+   */
+  async request(request: UpstreamRequest): Promise<Relayed | undefined> {
+    for (let tries = 0; tries < MAX_TRIES && !request.signal.aborted; tries++) {
+      const provider = await this.#find(tries > 0, request.signal)
+      if (provider === undefined) return undefined
+      const response = await this.#ask(provider, request)
+      if (response !== undefined) return { response, gateway: new URL(provider.location).host }
+    }
+    return undefined
+  }
+
+  /** The one that is known, unless it has just failed; then who is found in its place. */
+  async #find(isAgain: boolean, signal: AbortSignal): Promise<Provider | undefined> {
+    const { functions, clock } = this.#components
+    for (let tries = 0; tries < MAX_TRIES && !signal.aborted; tries++) {
+      const fresh = isAgain || tries > 0
+      const provider = await functions.find(GATEWAY_FUNCTION, { signal, fresh })
+      // A stranger may offer it; nothing is asked of strangers.
+      const isTrusted = provider?.member !== undefined || provider?.source === 'configured'
+      if (provider === undefined || !isTrusted || provider.source === 'self') return undefined
+      if ((this.#avoided.get(provider.location) ?? 0) <= clock.monotonic()) return provider
+      await sleep(clock, FIND_AGAIN_MS, signal)
+    }
+    return undefined
+  }
+
+  /** `undefined`: it is gone, and was reported. */
+  async #ask(provider: Provider, request: UpstreamRequest): Promise<UpstreamResponse | undefined> {
+    const { method, uri } = request
+    const { host: authority } = new URL(provider.location)
+    const wanted: Fields = [...passedFields(request.fields), [TARGET_FIELD, uri]]
+    const signed = { method, authority, path: GATEWAY_PATH, fields: wanted }
+    const fields = this.#components.signatures.signRequest(signed)
+    if (fields === undefined) return undefined
+    const end = new AbortController()
+    const response = await this.#send(provider, { ...request, fields }, end)
+    if (response === undefined) return undefined
+    const said = this.#judge(provider, response, fields)
+    if (said.kind !== 'served') end.abort(NO_LONGER_NEEDED)
+    switch (said.kind) {
+      case 'refused':
+        throw refusal(provider, said.reason)
+      case 'failed':
+        throw new Fault(said.code, `${new URL(uri).host}: no response, asked for by way of ${authority}`)
+      case 'not-believed':
+        return this.#lost(provider, said.reason)
+      case 'served':
+        return this.#served(provider, request, response, end)
+    }
+  }
+
+  async #send(
+    provider: Provider,
+    request: UpstreamRequest,
+    end: AbortController,
+  ): Promise<UpstreamResponse | undefined> {
+    const { origin } = new URL(provider.location)
+    const signal = AbortSignal.any([request.signal, end.signal])
+    const { method, fields } = request
+    try {
+      const asking = this.#components.peers.request({ method, uri: origin + GATEWAY_PATH, fields, signal })
+      return await this.#alive(asking, origin, signal)
+    } catch (error) {
+      end.abort(NO_LONGER_NEEDED)
+      if (request.signal.aborted) throw error
+      await this.#onBreak(provider, error)
+      return undefined
+    }
+  }
+
+  #served(
+    provider: Provider,
+    request: UpstreamRequest,
+    response: UpstreamResponse,
+    end: AbortController,
+  ): UpstreamResponse {
+    const { location } = provider
+    this.current = location
+    this.requests += 1
+    this.#components.log({ kind: 'gateway-used', gateway: location, url: withoutSecrets(request.uri) })
+    return {
+      ...response,
+      fields: withoutFields(response.fields, OWN_FIELDS),
+      body: this.#body(this.#proofs.proving(request, response), provider, end, request.signal),
+    }
+  }
+
+  /** Only the member that was asked is believed; but who does not know this machine cannot sign for it, and says so. */
+  #judge(provider: Provider, response: UpstreamResponse, asked: Fields): Judged {
+    const outcome = readOutcome(fieldValue(response.fields, OUTCOME_FIELD))
+    const signer = this.#components.signatures.responseSigner(response, asked)
+    if (signer.kind === 'refused')
+      return outcome?.kind === 'refused' && isOfSigner(outcome.reason)
+        ? outcome
+        : { kind: 'not-believed', reason: `its answer is ${signer.reason}` }
+    if (provider.member !== undefined && provider.member !== signer.pass.member)
+      return { kind: 'not-believed', reason: 'another member answers' }
+    return outcome ?? { kind: 'not-believed', reason: 'its answer says nothing' }
+  }
+
+  /**
+   * @throws Fault RESPONSE_INCOMPLETE where it breaks off, so that it is gone on with at the byte where it stopped (R4.4);
+   *   VERIFICATION_FAILED where it is another file
+   */
+  async *#body(
+    body: AsyncIterable<Uint8Array>,
+    provider: Provider,
+    end: AbortController,
+    signal: AbortSignal,
+  ): AsyncIterable<Uint8Array> {
+    const { origin } = new URL(provider.location)
+    const chunks = body[Symbol.asyncIterator]()
+    try {
+      for (;;) {
+        const step = await this.#alive(chunks.next(), origin, signal)
+        if (step.done === true) return
+        this.bytes += step.value.length
+        yield step.value
+      }
+    } catch (error) {
+      if (signal.aborted) throw error
+      if (isWrong(error)) {
+        this.#lost(provider, error.message)
+        throw error
+      }
+      await this.#onBreak(provider, error)
+      throw incomplete(provider, error)
+    } finally {
+      end.abort(NO_LONGER_NEEDED)
+    }
+  }
+
+  /** Waits as long as the gateway is there. @throws Fault PEER_STALLED when it is not. */
+  async #alive<T>(coming: Promise<T>, origin: string, signal: AbortSignal): Promise<T> {
+    const { clock } = this.#components
+    coming.catch(() => {}) // who waits hears of it all the same
+    for (;;) {
+      const over = new AbortController()
+      const silence = sleep(clock, SILENCE_MS, AbortSignal.any([over.signal, signal])).then(() => SILENT)
+      const first = await Promise.race([coming, silence])
+      over.abort(NO_LONGER_NEEDED)
+      if (first !== SILENT) return first as T
+      if (signal.aborted) return coming
+      const said = await Promise.race([coming.then(() => true), this.#isHealthy(origin)])
+      if (!said) throw new Fault('PEER_STALLED', 'it is silent, and does not say that it lives')
+    }
+  }
+
+  async #isHealthy(origin: string): Promise<boolean> {
+    const end = new AbortController()
+    const { peers, clock } = this.#components
+    const asked = peers
+      .request({ method: 'HEAD', uri: origin + HEALTH, fields: [], signal: end.signal })
+      .then(({ status }) => status === 200)
+      .catch(() => false)
+    const isHealthy = await Promise.race([asked, sleep(clock, HEALTH_MS, end.signal).then(() => false)])
+    end.abort(NO_LONGER_NEEDED)
+    return isHealthy
+  }
+
+  /** It may have broken off because the origin server did: then it is not to blame. @throws Fault that it did. */
+  async #onBreak(provider: Provider, error: unknown): Promise<void> {
+    if (await this.#isHealthy(new URL(provider.location).origin)) throw incomplete(provider, error)
+    this.#lost(provider, describe(error))
+  }
+
+  #lost(provider: Provider, reason: string): undefined {
+    const { clock, functions, log } = this.#components
+    const now = clock.monotonic()
+    for (const [location, until] of this.#avoided) if (until <= now) this.#avoided.delete(location)
+    this.#avoided.set(provider.location, (now + AVOIDED_MS) as Monotonic)
+    if (this.current === provider.location) this.current = undefined
+    functions.report(provider, reason)
+    log({ kind: 'gateway-failed', gateway: provider.location, reason })
+  }
+}
+
+type Judged = Outcome | { readonly kind: 'not-believed'; readonly reason: string }
+
+/** Refusals for which a gateway has no member to sign for. */
+function isOfSigner(reason: Refusal): boolean {
+  return REFUSALS[reason] === 401
+}
+
+const SILENT = Symbol('silent')
+
+function isWrong(error: unknown): error is Fault {
+  return error instanceof Fault && error.code === 'VERIFICATION_FAILED'
+}
+
+function incomplete({ location }: Provider, error: unknown): Fault {
+  const { host } = new URL(location)
+  return new Fault('RESPONSE_INCOMPLETE', `${host} (gateway): ${describe(error)}`, { cause: error })
+}
+
+const REASONS: Partial<Record<Refusal, string>> = {
+  'not-shared': 'none of its rules calls this an update',
+  'unknown-member': 'it does not know this machine as a member of its site',
+  'another-time': 'the clocks of the two machines differ by more than two minutes',
+  'internal-address': 'the address is not one of the Internet',
+  port: 'the port is not among those that it connects to',
+  credentials: 'the request may be somebody’s own',
+  https: 'it cannot get https',
+  'too-many-requests': 'this machine has asked too often in this minute',
+  'too-many-bytes': 'this machine has had its share of this hour',
+  'too-many-at-once': 'this machine asks for too much at once',
+}
+
+function refusal({ location }: Provider, reason: Refusal): Fault {
+  const why = REASONS[reason] ?? reason
+  return new Fault(
+    'GATEWAY_REFUSED',
+    `the gateway ${new URL(location).host} does not get this: ${why} (${reason})`,
+  )
+}

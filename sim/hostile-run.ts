@@ -1,0 +1,126 @@
+/**
+ * What one to three hostile peers of a kind cost (issue "must hold", V§4): a small LAN plays twice from one seed, without
+ * them and among them. Random are how many nodes ask and when, the file, whether an honest node holds it, and who lies how.
+ */
+import { seededRandom, type Random } from '../core/random.ts'
+import { HOSTILE_KINDS, type HostileKind, type HostileSettings } from './hostile-peer.ts'
+import { KB, MB, play } from './scenario.ts'
+import type { Got } from './virtual-application.ts'
+
+export interface HostileRun {
+  readonly seed: number
+  readonly hostile: readonly HostileSettings[]
+  readonly requests: number
+  /** Complete, with other bytes than the file's. */
+  readonly wrong: number
+  /** Not complete, though it was without the hostile peers. */
+  readonly failed: number
+  /** The most that one request took longer than without them, in ms. */
+  readonly addedMs: number
+  /** Requests for copies that the hostile peers were sent: 0 shows nothing. */
+  readonly asked: number
+}
+
+/** An application waits no longer than this for what peers cost it, in ms. */
+export const MAX_ADDED_MS = 1000
+
+/** Growing copies below this are verified before an application sees a byte (V§2); above it they may break off. */
+const MOST_GROWING_BYTES = 1023 * KB
+
+interface Scene {
+  readonly nodes: number
+  readonly hasHolder: boolean
+  readonly size: number
+  readonly files: number
+  readonly withinMs: number
+  readonly hostile: readonly HostileSettings[]
+}
+
+export async function hostileRun(seed: number): Promise<HostileRun> {
+  const scene = sceneOf(seed)
+  const without = await playOnce(seed, { ...scene, hostile: [] })
+  const among = await playOnce(seed, scene)
+  const rights = among.got.filter(({ isRight }) => isRight)
+  const added = among.got.map(({ got }, at) => got.doneMs - (without.got[at]?.got.doneMs ?? 0))
+  return {
+    seed,
+    hostile: scene.hostile,
+    requests: among.got.length,
+    wrong: among.got.filter(({ got, isRight }) => got.outcome === 'complete' && !isRight).length,
+    failed: without.got.filter(({ isRight }) => isRight).length - rights.length,
+    addedMs: Math.round(Math.max(...added)),
+    asked: among.asked,
+  }
+}
+
+/** What does not hold, in words; nothing where all is well. */
+export function failuresAmongHostile({ wrong, failed, addedMs }: HostileRun): string[] {
+  return [
+    ...(wrong === 0 ? [] : [`${wrong} requests were answered with wrong bytes`]),
+    ...(failed === 0 ? [] : [`${failed} requests failed that would not have without hostile peers`]),
+    ...(addedMs <= MAX_ADDED_MS ? [] : [`${addedMs} ms were added, at most ${MAX_ADDED_MS} expected`]),
+  ]
+}
+
+function sceneOf(seed: number): Scene {
+  const random = seededRandom(seed ^ HOSTILE)
+  const kind = HOSTILE_KINDS[seed % HOSTILE_KINDS.length] ?? 'short'
+  const count = 1 + (random.uint32() % 3)
+  const hostile = Array.from({ length: count }, () => ({ kind, role: roleOf(random) }))
+  // In every third run the others are of any kind.
+  const mixed = hostile.map((each, at) =>
+    at > 0 && seed % 3 === 0 ? { ...each, kind: kindOf(random) } : each,
+  )
+  const isGrowing = mixed.some(({ role }) => role === 'downloader')
+  const most = isGrowing ? MOST_GROWING_BYTES : 4 * MB
+  return {
+    nodes: 1 + (random.uint32() % 4),
+    hasHolder: random.fraction() < 0.5,
+    size: Math.ceil(most ** (0.6 + 0.4 * random.fraction())),
+    files: 1 + (random.uint32() % 3),
+    withinMs: random.fraction() < 0.5 ? 5 : 1500,
+    hostile: mixed,
+  }
+}
+
+const roleOf = (random: Random) => (random.fraction() < 0.5 ? ('holder' as const) : ('downloader' as const))
+
+function kindOf(random: Random): HostileKind {
+  return HOSTILE_KINDS[random.uint32() % HOSTILE_KINDS.length] ?? 'short'
+}
+
+interface Outcome {
+  readonly got: readonly { readonly got: Got; readonly isRight: boolean }[]
+  readonly asked: number
+}
+
+/** The applications ask at the same moments whoever lies. */
+function playOnce(
+  seed: number,
+  { nodes, hasHolder, size, files, withinMs, hostile }: Scene,
+): Promise<Outcome> {
+  const moments = seededRandom(seed ^ MOMENTS)
+  return play(seed, { patienceMs: 120_000 }, async (scenario) => {
+    const all = await scenario.nodes(nodes + 1)
+    const uris = Array.from({ length: files }, (_, at) => scenario.file(`/${at}`, size))
+    const [holder, ...askers] = all
+    if (hasHolder) for (const uri of uris) await holder?.get(uri)
+    const peers = await Promise.all(hostile.map((settings) => scenario.hostilePeer(settings)))
+    await scenario.settle()
+    const wanted = askers.flatMap((node) =>
+      uris.map((uri) => ({ node, uri, afterMs: moments.fraction() * withinMs })),
+    )
+    const got = await Promise.all(
+      wanted.map(async ({ node, uri, afterMs }, at) => {
+        await scenario.clock.sleep(afterMs)
+        const each = await node.get(uri, { client: `application ${at}` })
+        const isRight = each.outcome === 'complete' && each.status === 200
+        return { got: each, isRight: isRight && each.sha256 === scenario.sha256(uri) }
+      }),
+    )
+    return { got, asked: peers.reduce((sum, { asked }) => sum + asked, 0) }
+  })
+}
+
+const HOSTILE = 0x686f7374
+const MOMENTS = 0x6d6f6d65

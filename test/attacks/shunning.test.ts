@@ -1,0 +1,203 @@
+/**
+ * Ways in which an attacker could try to have an honest peer left aside by a running node: in its name, with its own true words
+ * heard before, or with bytes made after the fact. In a site nobody can speak in a member's name (test/site/packet-seal.test.ts).
+ */
+import assert from 'node:assert/strict'
+import type { Socket } from 'node:dgram'
+import type { ServerResponse } from 'node:http'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Address } from '../../core/transport.ts'
+import { decode, encode, padded } from '../../peering/codec.ts'
+import type { NodeId, RequestId, RequestPacket, ServicePacket } from '../../peering/packets.ts'
+import type { Node } from '../../service/node.ts'
+import { bind, startFakePeer } from '../clients/fake-peer.ts'
+import { acquainted, BROADCAST, freePacketPort, Scene, settled, until } from '../clients/harness.ts'
+import { Origin, sha256, uniqueBody } from '../clients/origin.ts'
+import { fetched } from './fetched.ts'
+import { sender } from './raw.ts'
+
+const HONEST = '127.0.0.9' as Address
+const scene = new Scene()
+let packetPort: number
+let origin: Origin
+let node: Node
+let honest: Node
+/** Sends from the honest machine's address. */
+let spoofing: Socket
+
+before(async () => {
+  packetPort = await freePacketPort()
+  origin = await Origin.start(scene)
+  node = await scene.node({ peering: { address: '127.0.0.8', packetPort } })
+  honest = await scene.node({ peering: { address: HONEST, packetPort } })
+  await acquainted(node, honest)
+  spoofing = await sender(scene, HONEST)
+})
+
+after(() => scene.close())
+
+const DAY_MS = 24 * 60 * 60_000
+
+/** For how long the honest node is left aside, in ms. */
+const leftAsideMs = () => node.status().shunned.find(({ peer }) => peer === HONEST)?.forMs ?? 0
+
+const packet = (of: ServicePacket): Uint8Array => encode(of) ?? new Uint8Array()
+
+function iHave(asked: RequestPacket, location: string): Uint8Array {
+  const unsaid = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
+  const common = { id: asked.id, nonce: asked.nonce, node: honest.status().node as NodeId, location }
+  return packet({ type: 'response', ...common, ...unsaid, ageSeconds: 0, version: undefined, extras: [] })
+}
+
+/** While it is open, every question gets this answer in the honest machine's name. */
+async function forging(location: () => string): Promise<() => void> {
+  const ear = await bind(packetPort, BROADCAST)
+  ear.on('message', (bytes: Buffer) => {
+    const decoded = decode(bytes)
+    if (decoded.kind === 'packet' && decoded.packet.type === 'request')
+      spoofing.send(iHave(decoded.packet, location()), packetPort, '127.0.0.8')
+  })
+  return () => ear.close()
+}
+
+/** What the honest node itself calls a file that it holds, as whoever asks is told. */
+async function placeOf(href: string): Promise<string> {
+  const socket = await bind(packetPort, '127.0.0.77')
+  let location = ''
+  socket.on('message', (bytes: Buffer) => {
+    const decoded = decode(bytes)
+    if (decoded.kind === 'packet' && decoded.packet.type === 'response') ({ location } = decoded.packet)
+  })
+  const common = { id: 9 as RequestId, node: '7'.repeat(32) as NodeId, nonce: '7'.repeat(32), extras: [] }
+  const asked = { method: 'get', acceptProtocol: 'http', cachedOnly: true, maxDelayMs: 4 } as const
+  socket.send(packet(padded({ type: 'request', href, ...common, ...asked })), packetPort, HONEST)
+  await until('the place', () => location !== '')
+  socket.close()
+  return location
+}
+
+async function held(bytes: number): Promise<string> {
+  const url = origin.putByHash(uniqueBody(bytes))
+  await fetched(honest, url)
+  await settled(honest)
+  return url
+}
+
+describe('"I have" in an honest machine’s name', () => {
+  test('with its own alias for another file: the bytes that come are not held against it', async () => {
+    const place = await placeOf(await held(30_000))
+    const stop = await forging(() => place)
+    const body = uniqueBody(30_000)
+    const got = await fetched(node, origin.putByHash(body))
+    assert.deepEqual([got.status, sha256(got.body)], [200, sha256(body)])
+    stop()
+    assert.equal(leftAsideMs(), 0)
+    const theirs = await held(30_000)
+    assert.deepEqual([(await fetched(node, theirs)).source, origin.count(theirs, 'GET')], ['peer', 1])
+  })
+
+  test('with an alias that was never given costs it half a minute at most, and nobody a byte', async () => {
+    const { port } = new URL(await placeOf(await held(1000)))
+    const stop = await forging(() => `http://${HONEST}:${port}/${'e'.repeat(64)}`)
+    const body = uniqueBody(30_000)
+    assert.equal(sha256((await fetched(node, origin.putByHash(body))).body), sha256(body))
+    stop()
+    assert.ok(leftAsideMs() <= 30_000, `${leftAsideMs()} ms`)
+  })
+
+  test('at another server of that machine, whose bytes are others: half a minute at most, never a day', async () => {
+    const other = await Origin.start(scene, HONEST)
+    const alias = 'f'.repeat(64)
+    other.put(`/${alias}`, { body: uniqueBody(30_000) })
+    const stop = await forging(() => `http://${other.authority}/${alias}`)
+    const body = uniqueBody(30_000)
+    assert.equal(sha256((await fetched(node, origin.putByHash(body))).body), sha256(body))
+    stop()
+    assert.ok(leftAsideMs() < DAY_MS, `${leftAsideMs()} ms`)
+    assert.ok(node.status().shunned.every(({ peer, reason }) => peer !== HONEST || reason !== 'bad-bytes'))
+  })
+})
+
+describe('true words of an honest machine', () => {
+  test('heard before and sent again belong to no question', async () => {
+    const recorded: Buffer[] = []
+    const ear = await bind(packetPort, BROADCAST)
+    ear.on('message', (bytes: Buffer) => recorded.push(bytes))
+    await fetched(honest, origin.putByHash(uniqueBody(5000)))
+    await settled(honest)
+    ear.close()
+    const soFar = leftAsideMs()
+    for (const bytes of recorded) spoofing.send(bytes, packetPort, '127.0.0.8')
+    await pause(200)
+    assert.equal(leftAsideMs(), soFar)
+  })
+
+  test('that it leaves, in its name, is over with its next word', async () => {
+    const said = { id: 1 as RequestId, nonce: undefined, summary: undefined, filePort: 6515, extras: [] }
+    const leaving = {
+      type: 'presence',
+      node: honest.status().node as NodeId,
+      reply: false,
+      leaving: true,
+      ...said,
+    } as const
+    spoofing.send(packet(leaving), packetPort, '127.0.0.8')
+    await until('its leave', () => !node.status().peering?.peers.some(({ address }) => address === HONEST))
+    await fetched(honest, origin.putByHash(uniqueBody(1000)))
+    await until('it', () => node.status().peering?.peers.some(({ address }) => address === HONEST))
+  })
+})
+
+describe('bytes after the fact', () => {
+  test('a file that the origin server has changed since is not held against who has the former one', async () => {
+    const url = origin.putByHash(uniqueBody(9000))
+    const right = uniqueBody(9000)
+    const peer = await startFakePeer(scene, {
+      address: '127.0.0.31',
+      packetPort,
+      serve: (_request, response) => response.writeHead(200, { 'Content-Length': 9000 }).end(right),
+    })
+    await until('the peer', () =>
+      node.status().peering?.peers.some(({ address }) => address === '127.0.0.31'),
+    )
+    await fetched(node, url)
+    assert.equal(node.status().shunned.find(({ peer: who }) => who === '127.0.0.31')?.reason, 'bad-bytes')
+    // The same bytes come from the origin server under that name: it had done no wrong.
+    origin.put(new URL(url).pathname, { body: right })
+    await fetched(node, url, { 'Cache-Control': 'no-cache' })
+    await settled(node)
+    assert.equal(
+      node.status().shunned.find(({ peer: who }) => who === '127.0.0.31'),
+      undefined,
+    )
+    await peer.stop()
+  })
+
+  test('a liar that does not confirm what it sends is left aside all the same, for less long', async () => {
+    const address = '127.0.0.32'
+    const serve = (_: unknown, response: ServerResponse) =>
+      void response.writeHead(200, { 'Content-Length': 9000 }).end(uniqueBody(9000))
+    const peer = await startFakePeer(scene, { address, packetPort, serve, isVague: true })
+    await until('the peer', () => node.status().peering?.peers.some((each) => each.address === address))
+    const body = uniqueBody(9000)
+    assert.equal(sha256((await fetched(node, origin.putByHash(body))).body), sha256(body))
+    assert.equal(node.status().shunned.find(({ peer: who }) => who === address)?.reason, 'broke-off')
+    await peer.stop()
+  })
+})
+
+describe('a warning that no member has signed', () => {
+  test('is a hint to nobody', async () => {
+    const socket = await sender(scene, '127.0.0.78')
+    const common = { id: 1 as RequestId, node: '6'.repeat(32) as NodeId, nonce: undefined }
+    const extras = [['peer', HONEST]] as const
+    socket.send(
+      packet({ type: 'application', name: 'site-caution', ...common, extras }),
+      packetPort,
+      '127.0.0.8',
+    )
+    await until('it', () => (node.status().packets['heard: application'] ?? 0) > 0)
+    assert.deepEqual(node.status().cautions, [])
+  })
+})

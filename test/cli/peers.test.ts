@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { peersText } from '../../cli/peers.ts'
+import type { EpochMs } from '../../core/clock.ts'
+import type { Address } from '../../core/transport.ts'
+
+const PEERING = { address: '10.0.0.1', packetPort: 1967, filePort: 6515, waitMs: 30 }
+const PEER = { address: '10.0.0.2', node: '0123456789abcdef', roundTripMs: 0.72, heardMsAgo: 3000 }
+
+test('peers are told with what they are, who is left aside with why, since when and for how long', () => {
+  const shunned = {
+    peer: '10.0.0.3' as Address,
+    reason: 'bad-bytes',
+    detail: 'http://a.test/x: expected sha-256 00, got 11',
+    since: 1_000_000 as EpochMs,
+    forMs: 86_400_000,
+  } as const
+  const caution = { peer: '10.0.0.4', member: 'fedcba9876543210', heardMsAgo: 60_000 }
+  const plain = { ...PEER, address: '10.0.0.5', node: undefined, roundTripMs: undefined }
+  const text = peersText(
+    { peering: { ...PEERING, peers: [PEER, plain] }, shunned: [shunned], cautions: [caution] },
+    1_000_000 + 3_600_000,
+  )
+  assert.match(text, /^10\.0\.0\.2 {2}0123456789ab, round trip 0\.7 ms, heard 3\.0 s ago$/m)
+  assert.match(text, /^10\.0\.0\.5 {2}patent packets only, heard 3\.0 s ago$/m)
+  assert.match(
+    text,
+    /^10\.0\.0\.3 {2}left aside since 1 h.* ago, for another 23 h.* \(bad-bytes\): http:\/\/a\.test\/x/m,
+  )
+  assert.match(
+    text,
+    /^10\.0\.0\.4 {2}asked last: member fedcba987654 caught it with wrong bytes, said 1 min.* ago$/m,
+  )
+})
+
+test('where nobody is, that is said', () => {
+  assert.equal(peersText({ peering: undefined, shunned: [], cautions: [] }, 0), 'nobody else is here\n')
+})

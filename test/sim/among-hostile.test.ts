@@ -1,0 +1,29 @@
+/** "Must hold" among hostile peers, in a part that fits CI; all thousand by `npm run simulate -- --hostile 1..1000`. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { failuresAmongHostile, hostileRun } from '../../sim/hostile-run.ts'
+
+const RUNS = 150
+/** Runs of one test. */
+const AT_ONCE = 30
+
+describe('among one to three hostile peers', () => {
+  let asked = 0
+  for (let first = 1; first <= RUNS; first += AT_ONCE)
+    test(`no wrong byte, no failure, a second at most (seeds ${first} to ${first + AT_ONCE - 1})`, async () => {
+      for (let seed = first; seed < first + AT_ONCE; seed++) {
+        const run = await hostileRun(seed)
+        if (run.asked > 0) asked++
+        assert.deepEqual(failuresAmongHostile(run), [], `npm run simulate -- --hostile ${seed}..${seed}`)
+      }
+    })
+
+  test('who were asked for copies in most runs', () => {
+    assert.ok(asked > RUNS / 2, `in ${asked} of ${RUNS} runs`)
+  })
+
+  test('a run that does not hold is one that says so', () => {
+    const bad = { seed: 1, hostile: [], requests: 1, wrong: 1, failed: 1, addedMs: 1001, asked: 1 }
+    assert.equal(failuresAmongHostile(bad).length, 3)
+  })
+})
