@@ -236,11 +236,16 @@ class Gathering implements GatheredIndexes {
       if (this.#current === undefined) break
       await this.#run(this.#current)
       this.#current = undefined
-      this.#jobEnded.resolve()
-      this.#jobEnded = Promise.withResolvers<void>()
+      this.#tellWaiting()
     }
-    this.#jobEnded.resolve()
+    this.#tellWaiting()
     if (this.#wanted.signal.aborted) this.#wanted = new AbortController()
+  }
+
+  /** Whoever waits looks again; and whoever waits from now on waits for the next job. */
+  #tellWaiting(): void {
+    this.#jobEnded.resolve()
+    this.#jobEnded = Promise.withResolvers<void>()
   }
 
   /** Resolves when nothing is on its way for an application, a digest is wanted, or it has been waited for long enough. */

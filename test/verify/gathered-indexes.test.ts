@@ -68,6 +68,22 @@ test('an index is read at once when a request waits for it, however busy the nod
   await gathered.stop()
 })
 
+test('a request that waits for a later index does so without keeping the node from reading it', async () => {
+  const { gathered, put } = scene({ isBusy: () => true })
+  for (const hex of [HEX, OTHER_HEX]) {
+    await put(SIMPLE, page(WHEEL, hex), HTML)
+    const [, found] = await Promise.all([
+      gathered.find(uri('http://p.test/files/other')),
+      gathered.find(WHEEL),
+    ])
+    assert.equal(found?.digest.algorithm, 'sha-256')
+    await gathered.idle()
+  }
+  await put('http://p.test/simple/y/', page(uri('http://p.test/files/y.whl'), HEX), HTML)
+  assert.equal((await gathered.find(uri('http://p.test/files/y.whl')))?.digest.hex, HEX)
+  await gathered.stop()
+})
+
 test('a node that is never idle reads its indexes all the same', async () => {
   const { gathered, put, clock } = scene({ isBusy: () => true })
   await put(SIMPLE, page(WHEEL, HEX), HTML)
