@@ -71,12 +71,13 @@ export interface FunctionUse<Result> {
   readonly find: (fresh: boolean) => Promise<ToldProvider | undefined>
   readonly report: (provider: ToldProvider, reason: string) => Promise<void>
   readonly use: (provider: ToldProvider) => Promise<Result>
+  readonly signal?: AbortSignal | undefined
 }
 
 /** @throws Fault NOT_FOUND when nobody performs it; what the last try throws. */
 export async function used<Result>(
   name: string,
-  { find, report, use }: FunctionUse<Result>,
+  { find, report, use, signal }: FunctionUse<Result>,
 ): Promise<Result> {
   for (let tries = 1; ; tries += 1) {
     const provider = await find(tries > 1)
@@ -84,7 +85,9 @@ export async function used<Result>(
     try {
       return await use(provider)
     } catch (error) {
-      await report(provider, describe(error))
+      // Who gave it up himself has nothing to say about the provider.
+      if (signal?.aborted === true) throw error
+      await report(provider, describe(error)).catch(() => {})
       if (tries === MAX_TRIES) throw error
     }
   }

@@ -118,7 +118,19 @@ interface Reading {
   readonly given: AbortController
 }
 
-async function* bodyOf({ bytes, outcome, given }: Reading): AsyncGenerator<Uint8Array> {
+/** It can be read once: a second reader would get what the first one left, and take it for the whole. */
+function bodyOf(reading: Reading): AsyncIterable<Uint8Array> {
+  let isTaken = false
+  return {
+    [Symbol.asyncIterator]() {
+      if (isTaken) throw new Fault('BAD_REQUEST', 'the body of a file is read once')
+      isTaken = true
+      return chunksOf(reading)
+    },
+  }
+}
+
+async function* chunksOf({ bytes, outcome, given }: Reading): AsyncGenerator<Uint8Array> {
   let isWhole = false
   try {
     yield* bytes

@@ -188,6 +188,7 @@ export class Session implements AsyncDisposable {
       find: (fresh) => this.provider(name, { fresh, ...(signal === undefined ? {} : { signal }) }),
       report: (provider, reason) => this.report(provider, reason),
       use,
+      signal,
     })
   }
 

@@ -45,6 +45,16 @@ for (const way of WAYS)
     const nameOf = (body: Uint8Array) => contentName(sha256(body) as Sha256)
 
     describe('a copy that an application announces', () => {
+      test('an announcement ends at once with what its source throws', async () => {
+        async function* broken() {
+          yield Buffer.from('some')
+          throw new Error('the disk is gone')
+        }
+        const uri = origin.put('/broken', { body: Buffer.from('some') })
+        await assert.rejects(first.announce(broken(), { uri }), /the disk is gone/)
+        await assert.rejects(first.announce(scene.directory(), { uri }), /expected a file/)
+      })
+
       test('is had by peers under the name of its content, and under the URI that it was given', async () => {
         const body = uniqueBody(400_000)
         const path = join(scene.directory(), 'file')

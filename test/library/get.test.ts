@@ -30,6 +30,17 @@ for (const way of WAYS)
     })
     after(() => scene.close())
 
+    test('is read once: nobody takes what another reader left for the whole', async () => {
+      const url = origin.put('/once', {
+        body: uniqueBody(100_000),
+        fields: { 'Cache-Control': 'max-age=60' },
+      })
+      const file = await first.get(url)
+      for await (const _ of file.body) break
+      await assert.rejects(file.bytes(), fault('BAD_REQUEST', /read once/))
+      await assert.rejects(file.text(), fault('BAD_REQUEST', /read once/))
+    })
+
     test('comes from the origin server, and is here from then on', async () => {
       const body = uniqueBody(100_000)
       const url = origin.put('/plain', {
