@@ -76,6 +76,8 @@ const LABEL = 'ihave'
 
 export function httpSignatures(components: HttpSignatureComponents): HttpSignatures {
   const heard = new Map<string, number>()
+  /** What was signed before may have been answered before a restart, which forgot it. */
+  const since = Math.floor(components.clock.wall() / 1000)
   const sign = (lines: readonly Component[], fields: Fields): Fields | undefined => {
     const own = components.membership()
     if (own === undefined) return undefined
@@ -95,7 +97,10 @@ export function httpSignatures(components: HttpSignatureComponents): HttpSignatu
     },
     requestSigner(request) {
       const signer = signerOf(requestComponents(request), request.fields, components)
-      return signer.kind === 'refused' ? signer : once(signer, request.fields, heard, components.clock)
+      if (signer.kind === 'refused') return signer
+      return createdOf(request.fields) < since
+        ? refused('replayed')
+        : once(signer, request.fields, heard, components.clock)
     },
     signResponse(response, asked) {
       const fields = withPass(response.fields)
@@ -167,6 +172,11 @@ function signerOf(
 }
 
 /** Each nonce of a member counts once, for as long as its time would be believed. */
+/** In seconds since 1970; of a request that is signed. */
+function createdOf(fields: Fields): number {
+  return Number(INPUT.exec(fieldValue(fields, 'signature-input') ?? '')?.[2] ?? 0)
+}
+
 function once(
   signer: Extract<HttpSigner, { kind: 'member' }>,
   fields: Fields,

@@ -12,7 +12,7 @@ import type { SiteWord } from '../peering/peering.ts'
 import { Admission, JOIN, Joining, PROOF, type Heard, type Say } from './admission.ts'
 import { Authority, type AuthorityRecord, type IssuedPass } from './authority.ts'
 import { readDenyList } from './deny-list.ts'
-import { newMemberKey, privateText } from './keys.ts'
+import { newMemberKey, privateText, type MemberId } from './keys.ts'
 import { Membership, type MemberRecord, type SiteSecret } from './membership.ts'
 import { DENY_LIST, packetSeal } from './packet-seal.ts'
 import { isHalfOver, MEMBER_NAME } from './pass.ts'
@@ -80,6 +80,15 @@ const MAX_PLACES = 64
 const FIRST_LOOK_MS = 5_000
 /** A node asks for the same at most so often, in ms. */
 export const ASK_AGAIN_MS = 5_000
+/** For a new secret it asks so often; then again when it hears of a later revocation. */
+const RENEWAL_TRIES = 4
+
+/** A member that has said which deny list it has. */
+interface Announcer {
+  readonly from: Address
+  readonly filePort: number
+  readonly member: MemberId
+}
 
 export class Site {
   readonly seal: PacketSeal
@@ -275,7 +284,11 @@ export class Site {
       const number = Number(words.get(DENY_LIST) ?? 0)
       if (signer.kind !== 'member') return
       this.#notePlace(signer.member, `${from}:${packet.filePort}`)
-      return this.#noteDenyList(number, from, packet.filePort)
+      return this.#noteDenyList(number, {
+        from,
+        filePort: packet.filePort,
+        member: signer.member as MemberId,
+      })
     }
     const heard: Heard = { name: packet.name, words, from, bytes }
     this.#joining?.hear(heard)
@@ -293,7 +306,7 @@ export class Site {
   }
 
   /** A member knows of a later revocation: it is asked for the list, and for the secret that goes with it. */
-  async #noteDenyList(number: number, from: Address, filePort: number): Promise<void> {
+  async #noteDenyList(number: number, { from, filePort, member }: Announcer): Promise<void> {
     const known = this.#membership?.denyList?.number ?? 0
     if (this.#membership === undefined || !(number > known) || this.#fetching.has(from)) return
     this.#fetching.add(from)
@@ -303,8 +316,18 @@ export class Site {
     } finally {
       this.#fetching.delete(from)
     }
-    const { denyList, record } = this.#membership
-    if (denyList !== undefined && denyList.epoch > record.secret.epoch) this.#askRenewal(from)
+    // Whoever is thrown out may be the first to tell of it, and has no say in what comes next.
+    const isIn = this.#membership.passOf(member) !== undefined
+    this.#askForSecret(isIn ? from : undefined)
+  }
+
+  /** A packet may be lost, and who was asked may not have it: then everybody is asked, a few times. */
+  #askForSecret(of: Address | undefined, triesLeft = RENEWAL_TRIES): void {
+    const own = this.#membership
+    const isBehind = own?.denyList !== undefined && own.denyList.epoch > own.record.secret.epoch
+    if (!isBehind || triesLeft === 0) return
+    this.#askRenewal(of)
+    this.#components.clock.after(ASK_AGAIN_MS, () => this.#askForSecret(undefined, triesLeft - 1))
   }
 
   /** Asks a member (or, for a new pass, everybody) for what this node has not got. */

@@ -52,10 +52,17 @@ describe('a signed request', () => {
     assert.equal(outcome(hears.requestSigner(sent)), 'another-time')
   })
 
+  test('is not believed by who has started since: it may have been answered before', () => {
+    const { of, bob, sent, clock } = scene()
+    clock.advance(1000)
+    assert.equal(outcome(of(bob).requestSigner(sent)), 'replayed')
+  })
+
   test('of another time is nobody’s: a clock that is wrong, or a request that was kept back', () => {
     const { of, bob, sent, clock } = scene()
+    const hears = of(bob)
     clock.advance(CLOCK_SKEW_MS + 1001)
-    assert.equal(outcome(of(bob).requestSigner(sent)), 'another-time')
+    assert.equal(outcome(hears.requestSigner(sent)), 'another-time')
   })
 
   test('with anything changed, added or left out is refused', () => {
