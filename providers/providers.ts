@@ -287,7 +287,9 @@ export class Providers implements Functions {
 
   async #look(name: FunctionName, signal: AbortSignal | undefined): Promise<Provider | undefined> {
     const one = this.#functions.get(name, true)
-    if (one === undefined || (!one.isUndecided && this.#passedOver.holds(`nobody ${name}`))) return undefined
+    if (one === undefined) return undefined
+    this.#dropUnbelieved(one)
+    if (!one.isUndecided && this.#passedOver.holds(`nobody ${name}`)) return undefined
     for (let attempts = 0; attempts < MAX_LOOKS; attempts++) {
       if (signal?.aborted) return undefined
       one.want()
@@ -297,6 +299,14 @@ export class Providers implements Functions {
     }
     this.#passedOver.note(`nobody ${name}`, NOBODY_MS)
     return undefined
+  }
+
+  /** Whoever was thrown out of the site still shows signs of life; it is not waited for until they end. */
+  #dropUnbelieved(one: OneFunction): void {
+    const { result } = one
+    if (result === undefined || this.#isBelievable(result)) return
+    one.happen({ kind: 'absent', node: result.node, reason: 'its word is not believed any more' })
+    this.#call(one)
   }
 
   #call(one: OneFunction): void {
