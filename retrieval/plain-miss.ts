@@ -176,6 +176,8 @@ export class PlainMiss implements ResponseTaker, Call {
   }
 
   giveUp(): void {
+    // Whoever reads it would else wait for ever, and what was to come would count as under way.
+    this.#pushed?.end(new Fault('ABORTED', 'the request was given up'))
     this.#pushed = undefined
     // The application that asked may still be given bytes.
     if (this.#state === 'passed') this.#call?.giveUp()

@@ -354,8 +354,7 @@ export class Retrieval implements InquiryOwner {
     if (copy?.size === undefined) return void (this.#early = offer)
     if (offer.size !== undefined && offer.size !== copy.size) return
     if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
-    if (!this.#arrival.mayChangeOver) return
-    void this.#proofs.ofPeers().then((expectation) => this.#changeOver(expectation))
+    if (this.#arrival.mayChangeOver) this.#leaveInternetFor({ kind: 'peer', offer })
   }
 
   /**
@@ -370,8 +369,9 @@ export class Retrieval implements InquiryOwner {
     const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
     if (!isAhead) return this.#sayAgain()
     const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
+    const { location } = download
     if (isWorthIt && this.#arrival.mayChangeOver)
-      void this.#proofs.ofPeers().then((expectation) => this.#changeOver(expectation))
+      this.#leaveInternetFor({ kind: 'in-progress', download: { ...download, location } })
   }
 
   /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
@@ -402,6 +402,13 @@ export class Retrieval implements InquiryOwner {
 
   failed(): void {
     this.#giveUp(this.#lastFault ?? new Fault('RESPONSE_INCOMPLETE', 'no source is left'))
+  }
+
+  /** Only for a source whose bytes could be proved: what members vouch for, say, are whole copies. */
+  #leaveInternetFor(source: Exclude<Source, { kind: 'internet' }>): void {
+    void this.#proofs
+      .of(source, () => this.heldBytes > 0)
+      .then((expectation) => this.#changeOver(expectation))
   }
 
   #changeOver(expectation: Expectation): void {
