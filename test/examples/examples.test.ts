@@ -83,6 +83,7 @@ console.log(JSON.stringify([isFault, typeof connect, code, Object.keys(all).toSo
       'CHANGELOG.md',
       'LICENSE',
       'README.md',
+      'SECURITY.md',
       'dist',
       'docs',
       'package.json',
