@@ -4,7 +4,7 @@
  */
 import { isIPv4 } from 'node:net'
 import { LRUCache } from 'lru-cache'
-import { isContentName } from '../core/content-name.ts'
+import { isContentName, contentName } from '../core/content-name.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { withoutSecrets } from '../core/redaction.ts'
@@ -277,6 +277,12 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     peers: () => peering.livePeers(),
     isPeer: (address) => peering.livePeers().some((peer) => peer.address === address),
   }
+  /** All names by which peers may ask for what is here under this one: its content's, and those that were announced. */
+  const namesOf = function* (uri: TargetUri): Generator<string> {
+    const known = new Set([uri, ...store.lookup(uri).map(({ digest }) => contentName(digest))])
+    yield* known
+    for (const name of announced.all()) if (known.has(announced.contentOf(name) ?? uri)) yield name
+  }
   return {
     resources: resources({
       ...seams,
@@ -295,7 +301,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
         const uri = aliases.uriOf(alias)
         const file = copies.open(alias)
         const isFor = (resource: string) =>
-          uri !== undefined && [uri, names.nameOf(uri)].some((name) => resourceDigest(name) === resource)
+          uri !== undefined && isOneOf(namesOf(uri), (name) => names.nameOf(name), resource)
         return file && { ...file, isFor }
       },
       summary: () => own.standing && { standing: own.standing, bytes: own.bytes },
@@ -326,4 +332,11 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       await verifier.stop()
     },
   }
+}
+
+/** Whether the digest that a request tells is one of these names', in the clear or as the site has it. */
+function isOneOf(names: Iterable<string>, privately: (name: string) => string, resource: string): boolean {
+  for (const name of names)
+    if (resourceDigest(name) === resource || resourceDigest(privately(name)) === resource) return true
+  return false
 }
