@@ -271,6 +271,8 @@ export class Peering {
 
   #mayBeFound(resource: string): boolean {
     const nodes = this.livePeers().flatMap(({ node }) => node ?? [])
+    // Who has just started knows nobody yet, and so nothing of what they have.
+    if (nodes.length === 0) return true
     const now = this.#components.clock.monotonic()
     return this.advertising.peers.mayHave(resource, resourceKey(resource), nodes, now)
   }

@@ -507,6 +507,20 @@ test('a fetcher is told of another one that has less than itself, and decides', 
   assert.deepEqual(owner.told.slice(0, 2), ['internet', `second fetcher ${holder.address}`])
 })
 
+test('a node that has just started waits for holders that it does not know yet', async () => {
+  const { clock, node } = world()
+  const [asker, holder] = [node(1, { maxDelayMs: 'auto' }), node(2, { maxDelayMs: 'auto' })]
+  await holder.peering.start()
+  holder.copies.here.set(RESOURCE, 'complete')
+  clock.advance(1000)
+  await asker.peering.start()
+  const owner = new FakeOwner()
+  const inquiry = asker.peering.inquire(RESOURCE, true, owner)
+  assert.equal(inquiry.mayBeFound, true)
+  clock.advance(100)
+  assert.deepEqual(owner.told, [`retrieve ${holder.address}`])
+})
+
 test('a second download of one resource takes the place of the first, whose end does not end it', async () => {
   const { clock, lan, one } = await alone()
   one.copies.here.set(RESOURCE, 'downloading')
