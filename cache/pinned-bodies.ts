@@ -28,7 +28,7 @@ export class PinnedBodies {
     return this.#pins.keys()
   }
 
-  /** Bytes of the bodies that no response has any more, and that still take room. */
+  /** Bytes of the bodies that have lost their last response, and that still take room. */
   get doomedBytes(): number {
     return [...this.#doomed.values()].reduce((sum, { size }) => sum + size, 0)
   }

@@ -25,7 +25,7 @@ export interface Move {
 
 /** Every method may throw Fault STORE_FAILED or STORE_FULL. */
 export interface PlaceIndex {
-  /** Of each segment that has any bodies. */
+  /** Of each segment with bodies in it. */
   segments(): readonly SegmentUse[]
   /** Those that begin at `from` or later, in the order of their places. */
   bodiesIn(segment: number, from?: number): readonly PlacedBody[]

@@ -6,7 +6,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { PartialIndex } from './partial-index.ts'
 import type { Place, StoredBody } from './place.ts'
 
-/** A body that no response has any more. */
+/** A body that has lost its last response. */
 export interface FreedBody {
   readonly digest: Sha256
   /** Bytes. */
@@ -62,7 +62,7 @@ export interface ResponseIndex {
   insert(head: ResponseHead, body: StoredBody): Insertion
   /** Overwrites the response with this id. @returns whether it was there. */
   update(response: StoredResponse): boolean
-  /** @returns the bodies that no response has any more. */
+  /** @returns the bodies that have lost their last response. */
   delete(responses: readonly StoredResponse[]): readonly FreedBody[]
   /** Deletes this body, and the responses that have it. */
   deleteBody(digest: Sha256): Deletion

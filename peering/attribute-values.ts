@@ -8,7 +8,7 @@ const REFERENCE = /&(?:#(\d{1,7});|#x([\da-fA-F]{1,6});|(amp|lt|gt|quot|apos);)?
 const PREDEFINED: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
 
 /**
- * Resolves the five predefined entities and references to characters, once; white space becomes spaces first, as any
+ * Resolves the five predefined entities and references to characters, once; white space becomes spaces first, as every
  * XML processor has it. @returns `undefined` for any other `&`.
  */
 export function resolveValue(raw: string): string | undefined {

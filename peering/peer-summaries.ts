@@ -1,5 +1,5 @@
 /**
- * What the peers hold, as far as they have told it: whether a question has any prospect of "I have". Pure: times and
+ * What the peers hold, as far as they have told it: whether a question may hope for "I have". Pure: times and
  * packets come in, what is to be fetched goes out.
  */
 import type { Monotonic } from '../core/clock.ts'

@@ -232,7 +232,7 @@ export class Peering {
 
   /**
    * Asks the LAN who has `resource`, and gets nothing.
-   * @param waitMs how long to listen; absent: as long as any question waits now.
+   * @param waitMs how long to listen; absent: as long as a question waits now.
    * @returns `undefined` when it cannot be asked: the node may not, or the name is too long for a packet.
    */
   survey(

@@ -35,7 +35,7 @@ export const WEIGHTS: Readonly<Record<string, number>> = {
   preference: 30,
 }
 
-/** A machine that has been up for a day is as good as any; so is 50 GB of free disk. */
+/** More than a day of running, and more than 50 GB of free disk, count no more. */
 const FULL = { upSeconds: 86_400, freeBytes: 50e9 }
 /** Between these two the speed counts by its logarithm, in bytes per second. */
 const SPEED = { least: 1e4, most: 1e8 }

@@ -14,7 +14,7 @@ export class LentMemory {
     return (size && this.#free.get(size)?.pop()) || Buffer.allocUnsafeSlow(size ?? bytes)
   }
 
-  /** Nobody has any of it any more. */
+  /** Nobody holds a part of it now. */
   give(memory: Uint8Array): void {
     const free = this.#free.get(memory.length)
     if (free !== undefined && free.length * memory.length < KEPT_BYTES) free.push(memory)
