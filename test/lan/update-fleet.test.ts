@@ -15,6 +15,7 @@ import { addComponent } from '../../update/publisher/add.ts'
 import { initSite } from '../../update/publisher/init.ts'
 import { release } from '../../update/publisher/release.ts'
 import { namespaceLan, whyNoNamespaces, type Host, type NamespaceLan } from './namespaces.ts'
+import { said, until } from './waiting.ts'
 import { randomBytes } from 'node:crypto'
 
 const MAIN = resolve(import.meta.dirname, '../../cli/main.ts')
@@ -168,31 +169,3 @@ describe(
     })
   },
 )
-
-function said(
-  child: ReturnType<Host['start']>,
-  wanted: string,
-  onLine: (line: string) => void = () => {},
-): Promise<void> {
-  return new Promise((done, fail) => {
-    let rest = ''
-    child.stdout?.on('data', (chunk: Buffer) => {
-      const lines = (rest + chunk.toString()).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) {
-        if (line.includes(wanted)) done()
-        onLine(line)
-      }
-    })
-    child.stderr?.on('data', (chunk: Buffer) => (rest += chunk.toString()))
-    child.once('exit', () => fail(new Error(`it ended without saying "${wanted}": ${rest}`)))
-  })
-}
-
-async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 600; attempt++) {
-    if (await isTrue()) return
-    await new Promise((done) => setTimeout(done, 100))
-  }
-  throw new Error(`waited in vain for ${what}`)
-}
