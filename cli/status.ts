@@ -5,7 +5,7 @@ import { formatBytes, formatDuration } from '../core/units.ts'
 import { askStatus, controlPath } from '../service/control.ts'
 import type { GatewayStatus } from '../service/gateway-status.ts'
 import type { ProductStatus } from '../service/product-updates.ts'
-import type { PeeringStatus, Status, TransferStatus } from '../service/status.ts'
+import type { Status, TransferStatus } from '../service/status.ts'
 import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
@@ -33,7 +33,7 @@ export function statusText(answer: Status): string {
   const requests = Object.entries(totals.requests).map(([how, count]) => `${count} ${how}`)
   const lines = [
     `ihave ${answer.version}, up ${formatDuration(answer.upMs)}, proxy http://${answer.proxy}`,
-    ...peeringLines(answer.peering),
+    ...peeringLines(answer),
     `cache      ${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)}, ${cache.responses} ${cache.responses === 1 ? 'response' : 'responses'}, in ${cache.directory}`,
     `requests   ${requests.join(', ') || 'none yet'}`,
     `delivered  ${formatBytes(totals.deliveredBytes)} to applications`,
@@ -48,8 +48,8 @@ export function statusText(answer: Status): string {
   return `${lines.join('\n')}\n`
 }
 
-function peeringLines(peering: PeeringStatus | undefined): string[] {
-  if (!peering) return ['peering    off, or no LAN was found']
+function peeringLines({ peering, whyAlone = 'peering is off' }: Status): string[] {
+  if (!peering) return [`peering    ${whyAlone}`]
   const { address, packetPort, filePort, waitMs, peers } = peering
   const wait = waitMs === undefined ? 'nobody to ask' : `a question waits up to ${waitMs} ms`
   return [

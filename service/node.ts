@@ -54,7 +54,7 @@ import { ownPages } from './own-pages.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
 import { siteOperations } from './site-operations.ts'
-import type { Status } from './status.ts'
+import type { Status, WhyAlone } from './status.ts'
 import { tally } from './totals.ts'
 import { VERSION } from './version.ts'
 
@@ -338,14 +338,16 @@ export class Node {
     return `${isIP(host) === 6 ? `[${host}]` : host}:${this.#proxy?.port ?? this.#config.proxy.listen.port}`
   }
 
+  #whyAlone(): WhyAlone {
+    return this.#config.peering.enabled ? 'no LAN found: working alone' : 'peering is off'
+  }
+
   /** The one line that says that the node works. */
   readyLine(): string {
     const { bytes, maxBytes } = this.#store.usage()
     const peering = this.#place
       ? `peers at ${this.#place.address} (packets ${this.#config.peering.packetPort}, files ${this.#fileServer?.port})`
-      : this.#config.peering.enabled
-        ? 'no LAN found: working alone'
-        : 'peering is off'
+      : this.#whyAlone()
     const cache = `cache ${this.#config.cache.directory} (${formatBytes(bytes)} of ${formatBytes(maxBytes)})`
     return `ihave ${VERSION} is ready: proxy http://${this.proxyAddress}, ${peering}, ${cache}`
   }
@@ -359,6 +361,7 @@ export class Node {
       control: this.#controlPort,
       proxy: this.#doors.proxy ? this.proxyAddress : 'off',
       peering: this.#peeringStatus(now),
+      whyAlone: this.#place ? undefined : this.#whyAlone(),
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: this.#transfers(),
       totals: this.#tally.totals(),

@@ -46,15 +46,15 @@ function page(type: string, text: string): Answer {
   }
 }
 
-function firstPage({ upMs, peering, cache, totals }: Status, authority: string): string {
+function firstPage(
+  { upMs, peering, whyAlone = 'peering is off', cache, totals }: Status,
+  authority: string,
+): string {
   const { peer, internet } = totals.receivedBytes
   const inProgress = totals.receivedBytes['in-progress']
   const rows: readonly (readonly [string, string])[] = [
     ['up for', formatDuration(upMs)],
-    [
-      'peers',
-      peering ? `${peering.peers.length} (this node is ${peering.address})` : 'off, or no LAN was found',
-    ],
+    ['peers', peering ? `${peering.peers.length} (this node is ${peering.address})` : whyAlone],
     [
       'cache',
       `${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)} in ${cache.responses} responses`,

@@ -6,6 +6,9 @@ import type { GatewayStatus } from './gateway-status.ts'
 import type { ProductStatus } from './product-updates.ts'
 import type { Totals } from './totals.ts'
 
+/** In the words of the line that a start says. */
+export type WhyAlone = 'no LAN found: working alone' | 'peering is off'
+
 export interface Status {
   readonly version: string
   readonly node: string
@@ -15,6 +18,8 @@ export interface Status {
   /** `host:port`, or `off`. */
   readonly proxy: string
   readonly peering: PeeringStatus | undefined
+  /** Why there is no peering; absent where there is. */
+  readonly whyAlone?: WhyAlone | undefined
   readonly cache: StoreUsage & { readonly directory: string }
   readonly transfers: readonly TransferStatus[]
   readonly totals: Totals
