@@ -281,7 +281,10 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
   const namesOf = function* (uri: TargetUri): Generator<string> {
     const known = new Set([uri, ...store.lookup(uri).map(({ digest }) => contentName(digest))])
     yield* known
-    for (const name of announced.all()) if (known.has(announced.contentOf(name) ?? uri)) yield name
+    for (const name of announced.all()) {
+      const content = announced.contentOf(name)
+      if (content !== undefined && known.has(content)) yield name
+    }
   }
   return {
     resources: resources({
