@@ -39,9 +39,8 @@ import { isResumable } from './origin-source.ts'
 import { Patience, STALL_MS } from './patience.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
-import { HOLD_BACK_BYTES } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
-import { NEAR_BYTES, SlowLine } from './slow-line.ts'
+import { isWorthLeaving, NEAR_BYTES, SlowLine } from './slow-line.ts'
 import { peerOf, type RetrievalReport, type Source } from './source.ts'
 
 /** What an application can be answered with. */
@@ -353,8 +352,8 @@ export class Retrieval implements InquiryOwner {
     // Before the origin server has said how long it is, nothing is known that speaks for the peer.
     if (copy?.size === undefined) return void (this.#early = offer)
     if (offer.size !== undefined && offer.size !== copy.size) return
-    if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
-    if (this.#arrival.mayChangeOver) this.#leaveInternetFor({ kind: 'peer', offer })
+    if (isWorthLeaving(this.progress()) && this.#arrival.mayChangeOver)
+      this.#leaveInternetFor({ kind: 'peer', offer })
   }
 
   /**
@@ -368,9 +367,8 @@ export class Retrieval implements InquiryOwner {
     const aheadBytes = download.receivedBytes - this.heldBytes
     const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
     if (!isAhead) return this.#sayAgain()
-    const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     const { location } = download
-    if (isWorthIt && this.#arrival.mayChangeOver)
+    if (isWorthLeaving(this.progress()) && this.#arrival.mayChangeOver)
       this.#leaveInternetFor({ kind: 'in-progress', download: { ...download, location } })
   }
 
@@ -599,7 +597,7 @@ export class Retrieval implements InquiryOwner {
     else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
       this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
+    if (this.#attempt === attempt) this.#next(fault)
   }
 
   /** Nothing has come of it, to a node that is too busy itself to judge: it may be used again. */
@@ -619,11 +617,12 @@ export class Retrieval implements InquiryOwner {
     return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || isHurried
   }
 
-  #next(isLost = false): void {
+  #next(fault?: Fault): void {
     if (this.#state !== 'running') return
+    const isLost = fault !== undefined && (fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
     if (this.#inquiry === undefined) this.failed()
     else if (isLost) this.#inquiry.sourceLost()
-    else this.#inquiry.sourceFailed()
+    else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED')
   }
 
   /** Without a place for a copy the application is answered straight from the origin server, if that still can be. */
