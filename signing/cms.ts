@@ -79,15 +79,23 @@ export function readSignedData(bytes: Uint8Array): SignedData {
  * of it. @throws Refusal altered, weak-signature, malformed
  */
 export function checkSigner(signer: SignerInfo, contentType: string, content: Uint8Array): void {
-  const { signedAttributes, certificate, hash, algorithm, signature } = signer
-  if (signedAttributes) {
-    const type = oneValue(signedAttributes, OID.contentType)
-    demand(oidOf(type) === contentType, 'altered', 'the signature is for another type of content')
-    const expected = expectTag(oneValue(signedAttributes, OID.messageDigest), TAG.octetString).content
-    const actual = createHash(hash).update(content).digest()
-    demand(actual.equals(expected), 'altered', 'the content is not what was signed')
-  }
-  const signed = signedAttributes?.whole ?? content
+  const { signedAttributes, hash } = signer
+  if (signedAttributes === undefined) return checkSignature(signer, content)
+  checkSignerOfDigest(signer, contentType, createHash(hash).update(content).digest())
+}
+
+/** The same for content of which the digest by `signer.hash` is known. @throws Refusal as above */
+export function checkSignerOfDigest(signer: SignerInfo, contentType: string, digest: Buffer): void {
+  const { signedAttributes } = signer
+  demand(signedAttributes !== undefined, 'malformed', 'a signature without signed attributes')
+  const type = oneValue(signedAttributes, OID.contentType)
+  demand(oidOf(type) === contentType, 'altered', 'the signature is for another type of content')
+  const expected = expectTag(oneValue(signedAttributes, OID.messageDigest), TAG.octetString).content
+  demand(digest.equals(expected), 'altered', 'the content is not what was signed')
+  checkSignature(signer, signedAttributes.whole)
+}
+
+function checkSignature({ certificate, signature, algorithm, hash }: SignerInfo, signed: Uint8Array): void {
   const isRight = isRightSignature(signed, signature, algorithm, certificate.key, hash)
   demand(isRight, 'altered', `the signature of "${certificate.name}" does not match`)
 }
