@@ -412,7 +412,9 @@ export class Retrieval implements InquiryOwner {
   }
 
   #changeOver(expectation: Expectation): void {
-    if (expectation.kind === 'none' || this.#state !== 'running' || this.#current?.kind !== 'internet') return
+    // What only a signature proves comes whole or not at all: whoever reads already would have to wait for all of it.
+    const isVain = expectation.kind === 'none' || expectation.kind === 'signature'
+    if (isVain || this.#state !== 'running' || this.#current?.kind !== 'internet') return
     // Who has lost all patience with peers would only come back here, with another request.
     if (this.#patience.leftMs() > 0 && this.#arrival.detach()) this.#inquiry?.changeOver()
   }
@@ -660,7 +662,8 @@ export class Retrieval implements InquiryOwner {
 
   async #mayBeAnotherVersion(): Promise<boolean> {
     const expectation = await this.#proofs.ofPeers()
-    return expectation.kind === 'digest' && expectation.rung === 'V3' && !this.request.policy.immutable
+    const isFromOrigin = expectation.rung === 'V3' || expectation.kind === 'signature'
+    return isFromOrigin && !this.request.policy.immutable
   }
 
   #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
