@@ -246,6 +246,8 @@ export class Node {
       store: this.#store,
       records,
       grantFor: (index) => grantFor(this.#rules, index),
+      isVerifiedHere: (index) =>
+        this.#config.updates.some(({ catalog }) => parseTargetUri(catalog) === index),
       isBusy: () => this.#assembly?.retrievals.all().some((each) => each.isFetcher || each.isRelay) === true,
       log: (event) => this.#log.info(event, event.kind),
     })
@@ -329,7 +331,12 @@ export class Node {
     const { updates } = this.#config
     if (updates.length === 0) return
     const { productUpdates } = await import('./product-parts.ts')
-    this.#updates = productUpdates(updates, () => `http://${this.proxyAddress}`, this.#logUpdate)
+    this.#updates = productUpdates(
+      updates,
+      () => `http://${this.proxyAddress}`,
+      this.#logUpdate,
+      (verified) => this.#gathered.learn(verified),
+    )
   }
 
   async #startUpdates(): Promise<void> {

@@ -78,11 +78,11 @@ test('a file that its publisher signed under this name comes from a peer, withou
   const stamp = nextStamp()
   const right = cabinet(stamp)
   const url = origin.put(`/signed/${nameOf(stamp)}`, { body: right })
-  const before = origin.requests.length
+  const sofar = origin.requests.length
   const peer = await peerThat(sends(right))
   const got = await fetched(node, url)
   assert.deepEqual([got.status, got.source, sha256(got.body)], [200, 'peer', sha256(right)])
-  assert.equal(origin.requests.length, before)
+  assert.equal(origin.requests.length, sofar)
   assert.equal(node.status().signatures.verified, 1)
   await peer.stop()
 })
@@ -203,11 +203,11 @@ describe('where the signature lies beside the file', () => {
     const right = uniqueBody(120_000)
     const url = origin.put('/beside/tool-1.2.3.zip', { body: right })
     origin.put('/beside/tool-1.2.3.zip.p7s', { body: signCms(right, WHO.identity, TODAY, 'detached') })
-    const before = origin.requests.length
+    const sofar = origin.requests.length
     const peer = await peerThat(sends(right))
     const got = await fetched(node, url)
     assert.deepEqual([got.source, sha256(got.body)], ['peer', sha256(right)])
-    const asked = origin.requests.slice(before).map(({ method, path }) => `${method} ${path}`)
+    const asked = origin.requests.slice(sofar).map(({ method, path }) => `${method} ${path}`)
     assert.deepEqual(asked.toSorted(), ['GET /beside/tool-1.2.3.zip.p7s', 'HEAD /beside/tool-1.2.3.zip'])
     await peer.stop()
   })
