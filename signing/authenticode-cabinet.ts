@@ -31,7 +31,13 @@ export function cabinetSignature(head: Buffer, size: number): SignaturePlace {
   const [position, length] = [head.readUInt32LE(RESERVE.positionAt), head.readUInt32LE(RESERVE.lengthAt)]
   demand(position !== 0 && length !== 0, 'unsigned', 'the cabinet is not signed')
   checkUnsigned(head, size, position, length)
-  return { at: position, covered: coveredSpans(position), dataType: OID.cabinetData, signatureIn }
+  return {
+    at: position,
+    covered: coveredSpans(position),
+    dataType: OID.cabinetData,
+    signatureIn,
+    checksumAt: undefined,
+  }
 }
 
 function signatureIn(rest: Buffer): Buffer {

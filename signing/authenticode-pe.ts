@@ -8,6 +8,7 @@ import { OID } from './oids.ts'
 import { demand } from './refusal.ts'
 
 const CERTIFICATE_TYPE_PKCS = 2
+const CERTIFICATE_REVISION = 0x0200
 /** Directory entries before that of certificates. */
 const CERTIFICATE_ENTRY = 4
 
@@ -27,13 +28,15 @@ export function portableSignature(head: Buffer, size: number): SignaturePlace {
     ],
     dataType: OID.peImageData,
     signatureIn,
+    checksumAt,
   }
 }
 
 /** WIN_CERTIFICATE: length, revision, kind, and the structure, padded with zeros. */
 function signatureIn(rest: Buffer): Buffer {
-  const [size, type] = [rest.readUInt32LE(0), rest.readUInt16LE(6)]
-  demand(type === CERTIFICATE_TYPE_PKCS, 'malformed', 'a signature of an unknown kind')
+  const [size, revision, type] = [rest.readUInt32LE(0), rest.readUInt16LE(4), rest.readUInt16LE(6)]
+  const isKnown = type === CERTIFICATE_TYPE_PKCS && revision === CERTIFICATE_REVISION
+  demand(isKnown, 'malformed', 'a signature of an unknown kind')
   demand(size > 8 && rest.length - size < 8 && size <= rest.length, 'altered', 'bytes follow the signature')
   const signature = readDerPrefix(rest.subarray(8, size)).whole
   const padding = rest.subarray(8 + signature.length)

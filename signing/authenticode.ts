@@ -19,6 +19,8 @@ export interface SignaturePlace {
   readonly covered: readonly ByteSpan[]
   /** The type that the signature must name. */
   readonly dataType: string
+  /** Where the file holds a checksum of itself that the signature does not cover (portable-checksum.ts). */
+  readonly checksumAt: number | undefined
   /** The PKCS #7 structure in the bytes from `at` on. @throws Refusal altered, malformed */
   readonly signatureIn: (rest: Buffer) => Buffer
 }

@@ -2,8 +2,9 @@
 import type { Hash } from './algorithms.ts'
 import { chainOf, type Trust } from './chain.ts'
 import { checkSigner, checkSignerOfDigest, readSignedData, type SignedData, type SignerInfo } from './cms.ts'
-import { provedTime, type ProvedTime } from './countersignature.ts'
+import { COUNTERSIGNATURES, countersigned, type ProvedTime } from './countersignature.ts'
 import { expectTag, TAG } from './der.ts'
+import { looseIn } from './loose.ts'
 import { OID } from './oids.ts'
 import { demand, Refusal, type SignatureRefusal } from './refusal.ts'
 
@@ -13,6 +14,8 @@ export interface Signed {
   /** SHA-256 of the signer's certificate. */
   readonly fingerprint: string
   readonly provedTime: ProvedTime | undefined
+  /** What lies in the signature and is covered by nothing (loose.ts). */
+  readonly loose: readonly string[]
 }
 
 /** A signature that waits for the digest of what it is over. */
@@ -89,13 +92,15 @@ function oneSigner({ signers: [signer, ...more] }: SignedData): SignerInfo {
 }
 
 function believed(data: SignedData, signer: SignerInfo, trust: Trust, now: number): Signed {
-  const proved = provedTime(data, signer, trust, now)
+  const { earliest: proved, used, loose } = countersigned(data, signer, trust, now)
   const question = {
     purpose: 'codeSigning',
     at: proved?.at ?? now,
     isProved: proved !== undefined,
     now,
   } as const
-  chainOf(signer.certificate, data.certificates, trust, question)
-  return { signer: signer.certificate.name, fingerprint: signer.certificate.fingerprint, provedTime: proved }
+  const chain = chainOf(signer.certificate, data.certificates, trust, question)
+  const { name, fingerprint } = signer.certificate
+  const beside = looseIn(data, signer, [...chain, ...used], COUNTERSIGNATURES)
+  return { signer: name, fingerprint, provedTime: proved, loose: [...loose, ...beside] }
 }

@@ -9,8 +9,9 @@ import type { Candidate } from '../../core/verifier.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import { HEAD_BYTES, readAuthenticode, signaturePlace } from '../../signing/authenticode.ts'
 import type { Trust } from '../../signing/chain.ts'
+import { PortableChecksum } from '../../signing/portable-checksum.ts'
 import { demand } from '../../signing/refusal.ts'
-import { bytesIn, digestOver } from './file-bytes.ts'
+import { bytesIn, digestOver, pass } from './file-bytes.ts'
 import { checkNamed } from './named-file.ts'
 import { ownInfo } from './own-info.ts'
 
@@ -32,6 +33,19 @@ export async function checkEmbedded(
   const isBounded = size - place.at <= MAX_SIGNATURE_BYTES
   demand(isBounded, 'oversized', `a signature of ${size - place.at} bytes`)
   const { hash, check } = readAuthenticode(place, await bytesIn(candidate, { start: place.at, end: size }))
-  check(await digestOver(candidate, hash, place.covered), trust, now)
+  const { loose } = check(await digestOver(candidate, hash, place.covered), trust, now)
+  demand(loose.length === 0, 'altered', `the signature holds what nothing covers: ${loose.join(', ')}`)
+  if (place.checksumAt !== undefined) await checkChecksum(candidate, place.checksumAt)
   checkNamed(await ownInfo(candidate, place.at), uri)
+}
+
+async function checkChecksum(candidate: Candidate, at: number): Promise<void> {
+  const sum = new PortableChecksum(at)
+  await pass(candidate, { start: 0, end: candidate.size }, (chunk) => sum.update(chunk))
+  const written = (await bytesIn(candidate, { start: at, end: at + 4 })).readUInt32LE()
+  demand(
+    written === sum.value(),
+    'altered',
+    'the checksum, which no signature covers, is not what it must be',
+  )
 }

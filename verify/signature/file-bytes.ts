@@ -24,14 +24,22 @@ export async function digestOver(
   spans: readonly ByteSpan[],
 ): Promise<Buffer> {
   const actual = createHash(hash)
-  let hashed = 0
-  for (const span of spans)
-    for await (const chunk of candidate.read(span)) {
-      actual.update(chunk)
-      hashed += chunk.length
-      if (hashed < SLICE_BYTES) continue
-      hashed = 0
-      await nextTurn()
-    }
+  for (const span of spans) await pass(candidate, span, (chunk) => actual.update(chunk))
   return actual.digest()
+}
+
+/** Shows the bytes of `span` in order, and lets others have their turn in between. @throws Fault STORE_FAILED */
+export async function pass(
+  candidate: Candidate,
+  span: ByteSpan,
+  show: (chunk: Uint8Array) => void,
+): Promise<void> {
+  let shown = 0
+  for await (const chunk of candidate.read(span)) {
+    show(chunk)
+    shown += chunk.length
+    if (shown < SLICE_BYTES) continue
+    shown = 0
+    await nextTurn()
+  }
 }
