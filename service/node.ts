@@ -265,7 +265,8 @@ export class Node {
   async #loadSigners(): Promise<void> {
     const { verification } = this.#config
     const isAny =
-      verification.signers !== 'none' || this.#rules.all.some(({ signers = [] }) => signers.length > 0)
+      verification.signers !== 'none' ||
+      this.#rules.all.some(({ signers, signature }) => signers !== undefined || signature !== undefined)
     if (!isAny) return
     const onTrouble = (detail: string) => this.#log.warn({ detail }, 'signers were not read again')
     const { TrustedSigners } = await import('./trusted-signers.ts')

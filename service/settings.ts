@@ -230,7 +230,7 @@ const verification = {
     type: either(none, listOf(path, 'paths')),
     default: 'none',
     meaning:
-      'Files of certificates in PEM: whose signature in a cabinet or a program proves a peer’s copy of it (R8.2). Rules can name others.',
+      'Files of certificates in PEM: whose signature proves a peer’s copy, where a rule says where the signature is and names no signers (R8.2).',
     reason: 'None: which publishers to believe is for the owner of the machine to say.',
   }),
   revocations: setting({
@@ -506,13 +506,13 @@ export const RULE_SETTINGS = {
     type: listOf(path, 'paths'),
     meaning:
       'Files of certificates in PEM: whose signature proves a peer’s copy of these files (docs/verification.md).',
-    reason: 'Without them, verification.signers decides. An empty list: nobody’s.',
+    reason: 'Without them, those of verification.signers, if the rule says where the signature is.',
   }),
   signature: setting<Policy['signature'] | undefined>({
     type: signaturePlace,
     meaning:
       'Where the signature is: in the file (a cabinet or a program), or beside it, at its URL with this at the end.',
-    reason: 'Without it, in the file.',
+    reason: 'Without it, in the file where the rule names signers, and nowhere else.',
   }),
   waitForDownloads: setting<boolean | undefined>({
     type: boolean,

@@ -9,7 +9,7 @@ import { readRevocationList } from '../signing/revocation.ts'
 import type { Signers } from '../verify/signature/signers.ts'
 
 export interface TrustedSignersSettings {
-  /** For rules that name none themselves. */
+  /** For rules that say where a signature is, and name no signers themselves. */
   readonly signers: readonly string[] | 'none'
   readonly revocations: readonly string[] | 'none'
 }
@@ -37,7 +37,7 @@ export class TrustedSigners implements Signers {
 
   /**
    * @param policies the rules, of which each may name signers of its own
-   * @throws Fault CONFIG_INVALID where a file cannot be read, or says nothing
+   * @throws Fault CONFIG_INVALID where a file cannot be read or says nothing, or a rule wants signatures of nobody
    */
   constructor(
     settings: TrustedSignersSettings,
@@ -46,9 +46,12 @@ export class TrustedSigners implements Signers {
   ) {
     this.#settings = settings
     this.#components = components
-    for (const policy of [undefined, ...policies]) {
-      const paths = this.#signersOf(policy)
-      if (paths.length > 0) this.#load(paths, '')
+    const own = policies.flatMap(({ signers }) => (signers === undefined ? [] : [signers]))
+    for (const paths of [listed(settings.signers), ...own]) if (paths.length > 0) this.#load(paths, '')
+    for (const policy of policies) {
+      const isVain = policy.signature !== undefined && this.#signersOf(policy).length === 0
+      if (isVain)
+        throw new Fault('CONFIG_INVALID', `rule ${policy.rule}: expected signers, got a signature of nobody`)
     }
   }
 
@@ -72,8 +75,9 @@ export class TrustedSigners implements Signers {
     }
   }
 
-  #signersOf(policy: Policy | undefined): readonly string[] {
-    return policy?.signers ?? listed(this.#settings.signers)
+  /** Not every program is made by those who are named here: a rule says which are. */
+  #signersOf({ signers, signature }: Policy): readonly string[] {
+    return signers ?? (signature === undefined ? [] : listed(this.#settings.signers))
   }
 
   #load(paths: readonly string[], known: string, before?: Trust): Trust {
