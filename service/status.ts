@@ -1,6 +1,7 @@
 /** What a running node says of itself (`ihave status`, the control API). */
 import type { StoreUsage } from '../core/store.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
+import type { SignatureCounts } from '../verify/signature/signatures.ts'
 import type { FunctionStatus } from './function-operations.ts'
 import type { GatewayStatus } from './gateway-status.ts'
 import type { ProductStatus } from './product-updates.ts'
@@ -26,6 +27,8 @@ export interface Status {
   /** Service packets by what became of them. */
   readonly packets: Record<string, number>
   readonly shunned: readonly ShunnedPeer[]
+  /** What publishers' signatures in peers' copies proved, and why some were refused. */
+  readonly signatures: SignatureCounts
   /** Peers that members of the site warn of: they are asked last. */
   readonly cautions: readonly CautionStatus[]
   /** Products that the node keeps up to date. */

@@ -27,6 +27,7 @@ const STATUS: Status = {
   totals: tally().totals(),
   packets: {},
   shunned: [],
+  signatures: { verified: 0, refused: {} },
   cautions: [],
   updates: [],
   functions: [],

@@ -21,6 +21,7 @@ const STATUS: Status = {
   totals: { ...tally().totals(), receivedBytes: { peer: 1000, 'in-progress': 2000, internet: 500 } },
   packets: {},
   shunned: [],
+  signatures: { verified: 0, refused: {} },
   cautions: [],
   updates: [],
   functions: [],
