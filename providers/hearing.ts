@@ -26,6 +26,8 @@ export interface HearingComponents {
   readonly distrust: Recollection
   /** Whether a node of the LAN can have this address. */
   readonly isOnLink: (address: string) => boolean
+  /** This node provides, and was reported. */
+  readonly reported: (one: OneFunction, by: Address) => void
   /** "I found". */
   readonly sayFound: (nonce: string) => void
 }
@@ -91,7 +93,8 @@ export class Hearing {
     }
   }
 
-  #heardElection({ function: name, term, delayMs, value }: Heard<'election'>, speaker: Speaker): void {
+  #heardElection(word: Heard<'election'>, speaker: Speaker): void {
+    const { function: name, term, delayMs, value, without } = word
     const { from, node } = speaker
     const one = this.#components.functions.get(name, false)
     const refusal = one === undefined ? 'too many functions' : this.#refusalOf(one, term, speaker)
@@ -100,7 +103,10 @@ export class Hearing {
     const stands = value !== undefined && value > 0
     if (stands && this.#components.distrust.holds(brokenWord(name, node)))
       return this.#components.news.refuse(name, from, 'it did not keep its word')
-    one.happen({ kind: 'election', term, delayMs, ballot: stands ? { node, value } : undefined })
+    // Before it stands, and once for each term.
+    const isReported = one.isOwn && without === one.result?.node && term > one.state.seen
+    if (isReported) this.#components.reported(one, from)
+    one.happen({ kind: 'election', term, delayMs, ballot: stands ? { node, value } : undefined, without })
   }
 
   /** Why an election is not taken part in. */
@@ -157,7 +163,8 @@ export class Hearing {
   #gone(one: OneFunction, { from, node, member }: Speaker, reason: string): void {
     if (one.result?.node !== node || one.result.member !== member) return
     const { clock, news } = this.#components
-    if (this.#mayBring(`${from} ${one.name}`, clock.monotonic())) one.happen({ kind: 'absent', node, reason })
+    if (this.#mayBring(`${from} ${one.name}`, clock.monotonic()))
+      one.happen({ kind: 'absent', node, reason, isReported: false })
     else news.refuse(one.name, from, 'too many elections')
   }
 

@@ -9,6 +9,7 @@ import type { Random } from '../core/random.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { SiteWord } from '../peering/peering.ts'
 import { DiscoveryAnswers, type Question } from './discovery-answers.ts'
+import { Doubts } from './doubts.ts'
 import { electionLimit, OWN_CALLS } from './election-limits.ts'
 import { FunctionTable } from './function-table.ts'
 import type {
@@ -73,6 +74,8 @@ export const NOBODY_MS = 5000
 /** A configured provider that was reported is passed over for so long, in ms. */
 export const PASSED_OVER_MS = 60_000
 
+const NOT_BELIEVED = 'its word is not believed any more'
+
 /** A provider that does not answer is followed by another one, so many times. */
 const MAX_ATTEMPTS = 3
 /** Where nobody is found it is tried once more: datagrams are lost. */
@@ -91,6 +94,7 @@ export class Providers implements Functions {
   readonly #saying: Saying
   readonly #distrust: Recollection
   readonly #passedOver: Recollection
+  readonly #doubts: Doubts
   readonly #mayCall = electionLimit(OWN_CALLS)
   #lan: FunctionLan | undefined
 
@@ -107,6 +111,11 @@ export class Providers implements Functions {
     const save: ProviderBook['save'] = (known) => book.save(known)
     this.#functions = new FunctionTable({ ...settings, ...components, run: this.#run, save }, book)
     this.#answers = new DiscoveryAnswers({ clock, random, known: this.#knownFor, answer: this.#answer })
+    this.#doubts = new Doubts({
+      clock,
+      contact: async (location) => (await this.#lan?.contact(location)) ?? true,
+      silent: ({ name }) => this.#tellDoubt(name, 'its own place does not answer'),
+    })
     this.#hearing = new Hearing({
       clock,
       signing,
@@ -116,6 +125,7 @@ export class Providers implements Functions {
       news: this.#news,
       distrust: this.#distrust,
       isOnLink: (address) => this.#lan?.isOnLink(address) ?? false,
+      reported: (one, by) => this.#doubt(one, `reported by ${by}`),
       sayFound: (nonce) => this.#saying.broadcast({ kind: 'found', nonce }),
     })
   }
@@ -134,6 +144,7 @@ export class Providers implements Functions {
       each.stop()
     }
     this.#answers.stop()
+    this.#doubts.stop()
     this.#lan = undefined
   }
 
@@ -173,7 +184,8 @@ export class Providers implements Functions {
     const one = this.#functions.find(provider.function)
     const known = one?.provider()
     if (one === undefined || known?.node !== provider.node || known.term !== provider.term) return
-    one.happen({ kind: 'absent', node: provider.node, reason })
+    if (one.isOwn) this.#doubt(one, reason)
+    else one.happen({ kind: 'absent', node: provider.node, reason, isReported: true })
     this.#call(one)
   }
 
@@ -305,7 +317,7 @@ export class Providers implements Functions {
   #dropUnbelieved(one: OneFunction): void {
     const { result } = one
     if (result === undefined || this.#isBelievable(result)) return
-    one.happen({ kind: 'absent', node: result.node, reason: 'its word is not believed any more' })
+    one.happen({ kind: 'absent', node: result.node, reason: NOT_BELIEVED, isReported: false })
     this.#call(one)
   }
 
@@ -338,6 +350,16 @@ export class Providers implements Functions {
 
   #passFor({ member }: Result): string | undefined {
     return member === undefined ? undefined : this.#components.signing().passOf(member)
+  }
+
+  /** This node may be no provider at all, though it lives: others come first now. */
+  #doubt(one: OneFunction, reason: string): void {
+    this.#tellDoubt(one.name, reason)
+    this.#doubts.report(one)
+  }
+
+  #tellDoubt(name: FunctionName, reason: string): void {
+    this.#news.tell({ kind: 'function-doubted', function: name, reason })
   }
 
   #passOver(provider: Provider, reason: string): void {

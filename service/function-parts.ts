@@ -120,6 +120,8 @@ function logEvent(log: Logger, event: FunctionEvent): void {
     }
     case 'function-lost':
       return log.info(event, `${event.function}: this node provides no longer: ${event.reason}`)
+    case 'function-doubted':
+      return log.warn(event, `${event.function}: this node stands behind all others now: ${event.reason}`)
     case 'function-dead': {
       const { function: name, node, location, term } = event.provider
       const { reason } = event
