@@ -11,9 +11,10 @@ import { electionLimit, PER_FUNCTION, PER_SENDER } from './election-limits.ts'
 import type { FunctionTable } from './function-table.ts'
 import type { News } from './news.ts'
 import { mandateOf, type OneFunction } from './one-function.ts'
+import { addressOf, placeFault } from './place.ts'
 import type { Questions } from './questions.ts'
 import type { Recollection } from './recollection.ts'
-import { addressOf, faultOf, isPossibleTerm, type Result, type Signing } from './result.ts'
+import { faultOf, isPossibleTerm, type Result, type Signing } from './result.ts'
 import { readWord, type FunctionWord } from './words.ts'
 
 export interface HearingComponents {
@@ -121,7 +122,7 @@ export class Hearing {
 
   /** The provider speaks for itself, from where it is. */
   #heardResult({ result }: Heard<'result'>, { from, member }: Speaker): void {
-    const isItsOwn = result.member === member && addressOf(result.location) === from
+    const isItsOwn = result.member === member && placeFault(result.location, from) === undefined
     if (!isItsOwn) return this.#components.news.refuse(result.function, from, 'another one’s result')
     const one = this.#believable(result, from)
     if (one === undefined) return
@@ -149,7 +150,7 @@ export class Hearing {
     const one = this.#believable(result, from)
     if (one === undefined) return
     if (questions.found(nonce)) sayFound(nonce)
-    const isItsOwn = result.node === node && addressOf(result.location) === from
+    const isItsOwn = result.node === node && placeFault(result.location, from) === undefined
     const source = isItsOwn ? 'election' : 'third party'
     const heardMs = isItsOwn ? 0 : Math.max(1, ageMs)
     one.happen({ kind: 'result', mandate: mandateOf(result), ageMs: heardMs }, { result, source })

@@ -263,6 +263,7 @@ export class Node {
         rules: () => this.#rules,
         functions: () => this.#functions?.providers,
         ownValue: () => this.#functions?.value() ?? 1,
+        address: () => this.#place?.address,
         log: this.#logRequest,
       },
     )
@@ -445,6 +446,7 @@ export class Node {
       site: this.#site,
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
+      address: place.address,
       interfaceName: place.interfaceName,
       internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: this.#speed.bytesPerSecond }),
     })
