@@ -217,7 +217,7 @@ export class OneFunction {
   /** What this node stands with now: a provider stands with a tenth more, so that equals do not take turns. */
   #standing(): number | undefined {
     const value = Math.max(0, ...this.#offers.filter(({ location }) => location() !== undefined).map(valueOf))
-    if (value <= 0 || this.#isSilent) return undefined
+    if (value <= 0 || this.#isSilent || !isWelcome(this.#components.signing())) return undefined
     if (this.#components.clock.monotonic() < this.#doubtedUntil) return LEAST_VALUE
     const isProvider = providerOf(this.#state)?.node === this.#components.node
     return Math.min(MAX_VALUE, Math.round(isProvider ? value * MARGIN : value))
@@ -293,6 +293,11 @@ export class OneFunction {
 function valueOf({ value }: Offer): number {
   const now = value()
   return Number.isFinite(now) && now > 0 ? Math.max(1, Math.min(MAX_VALUE, Math.round(now))) : 0
+}
+
+/** Whoever was thrown out of a site stands for nothing in it. */
+export function isWelcome(signing: Signing): boolean {
+  return signing.member === undefined || signing.isGood(signing.member)
 }
 
 /** For tests and the status: which mandate a result stands for. */

@@ -24,7 +24,7 @@ import type {
 import { brokenWord, Hearing } from './hearing.ts'
 import type { ElectionCommand, ElectionTiming } from './machines/election-vocabulary.ts'
 import { News } from './news.ts'
-import type { OneFunction } from './one-function.ts'
+import { isWelcome, type OneFunction } from './one-function.ts'
 import type { ProviderBook } from './provider-book.ts'
 import { CORRECTION, Questions } from './questions.ts'
 import { Recollection } from './recollection.ts'
@@ -289,7 +289,7 @@ export class Providers implements Functions {
   /** A third party answers with what is newer than what the asker knows. */
   readonly #knownFor = ({ function: name, term = 0, heardMs = Infinity }: Question) => {
     const one = this.#functions.find(name)
-    const provider = one?.provider()
+    const provider = one?.result && this.#isBelievable(one.result) ? one.provider() : undefined
     if (one === undefined || provider === undefined) return 'nobody'
     if (provider.source === 'self') return 'self'
     const { silenceMs, heartbeatMs } = this.#settings.timing()
@@ -339,7 +339,7 @@ export class Providers implements Functions {
   /** What was believed is asked again: a node joins a site, a member is revoked, time passes. */
   #isBelievable({ node, member, expires }: Result): boolean {
     const { signing, clock } = this.#components
-    if (node === this.#settings.node) return true
+    if (node === this.#settings.node) return isWelcome(signing())
     if (expires < clock.wall() - CLOCK_SKEW_MS) return false
     return signing().member === undefined || (member !== undefined && signing().isGood(member))
   }

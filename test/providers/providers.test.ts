@@ -417,6 +417,32 @@ describe('a provider whose node lives while it does not perform', () => {
   })
 })
 
+describe('a member that is thrown out while it provides', () => {
+  test('says of itself no longer that it does, answers nobody, and another one is elected', async () => {
+    const lan = new FakeLan()
+    const site = new TestSite(lan.clock)
+    const members = ['one', 'two', 'three'].map((name) => site.member(name))
+    for (const member of members) for (const other of members) member.learn(other.pass.text)
+    const nodes = members.map((membership) => lan.node({ membership }))
+    const [first, second, third] = nodes
+    assert.ok(first && second?.membership && third)
+    first.offer(10)
+    second.offer(30)
+    await lan.passes(3000)
+    assert.deepEqual(who(nodes), ['2', '2', '2'])
+    const thrownOut = second.membership.id
+    for (const node of nodes) node.membership = node.membership && site.denying(node.membership, thrownOut)
+    assert.deepEqual(who(nodes), [undefined, undefined, undefined])
+    assert.deepEqual(second.providers.results(), [])
+    assert.equal(second.providers.overview()[0]?.ownValue, undefined)
+    const found = third.providers.find(PRINT)
+    await lan.passes(6000)
+    assert.equal((await found)?.node, first.id)
+    assert.deepEqual(who(nodes).slice(0, 1), ['1'])
+    assert.ok(second.kinds().includes('function-lost'))
+  })
+})
+
 describe('a designated provider', () => {
   const configured: Provider = {
     function: PRINT,
