@@ -172,11 +172,16 @@ export class Providers implements Functions {
   }
 
   async elect(name: FunctionName): Promise<Provider | undefined> {
+    return this.callElection(name)?.decided
+  }
+
+  /** As `elect`, for those who want to know. @returns `undefined`: this node has called too many lately, and calls none. */
+  callElection(name: FunctionName): { readonly decided: Promise<Provider | undefined> } | undefined {
     const one = this.#functions.get(name, true)
-    if (one === undefined) return undefined
-    this.#call(one)
-    await one.decided()
-    return this.#provider(name)
+    if (one === undefined) return { decided: Promise.resolve(undefined) }
+    const isCalled = this.#call(one)
+    const decided = one.decided().then(() => this.#provider(name))
+    return isCalled || one.isUndecided ? { decided } : undefined
   }
 
   report(provider: Provider, reason: string): void {
@@ -321,10 +326,12 @@ export class Providers implements Functions {
     this.#call(one)
   }
 
-  #call(one: OneFunction): void {
-    if (!this.#mayCall(one.name, this.#components.clock.monotonic()))
-      return this.#news.count('not called: too often')
-    one.happen({ kind: 'call' })
+  /** @returns `false`: too often. */
+  #call(one: OneFunction): boolean {
+    const mayCall = this.#mayCall(one.name, this.#components.clock.monotonic())
+    if (mayCall) one.happen({ kind: 'call' })
+    else this.#news.count('not called: too often')
+    return mayCall
   }
 
   #provider(name: FunctionName): Provider | undefined {

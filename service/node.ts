@@ -109,7 +109,11 @@ export class Node {
   #startedAt: Monotonic = systemClock.monotonic()
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
-  readonly #functionOperations = functionOperations(() => this.#functions?.providers)
+  readonly #functionOperations = functionOperations({
+    providers: () => this.#functions?.providers,
+    whyNone: () =>
+      this.#config.functions.enabled ? this.#whyAlone() : 'functions.enabled is false on this node',
+  })
 
   /**
    * @param doors which of its doors to this machine are opened.

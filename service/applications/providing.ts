@@ -105,7 +105,10 @@ export function report(question: unknown, components: ProvidingComponents): void
 function functionsOf({ functions }: ProvidingComponents): Functions {
   const known = functions()
   if (known !== undefined) return known
-  throw new Fault('BAD_REQUEST', 'functions are off on this node (functions.enabled), or it has no LAN')
+  throw new Fault(
+    'BAD_REQUEST',
+    'nobody can be found or offered here: functions are off on this node (functions.enabled), or it has no LAN',
+  )
 }
 
 function nameFrom(question: unknown): FunctionName {
