@@ -366,6 +366,7 @@ export class Node {
       transfers: this.#transfers(),
       totals: this.#tally.totals(),
       packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
+      indexes: this.#gathered.counts(),
       shunned: this.#shunned.list(),
       cautions: this.#cautions(now),
       updates: this.#updates.map((each) => each.status()),
