@@ -16,6 +16,17 @@ export type Expectation =
       /** Bytes of the body, where the index says so. */
       readonly size?: number
     }
+  /**
+   * A member is fetching it and will vouch for what it gets (V4): the proof is there a moment after the last byte.
+   */
+  | {
+      readonly kind: 'promised'
+      readonly rung: 'V4'
+      readonly question: AttestedQuestion
+      /** Tells versions apart, as far as the origin server does. */
+      readonly version: string
+      readonly size: number
+    }
   /** Members of the site may vouch for it (V4): known once a peer has it. */
   | { readonly kind: 'attestable'; readonly rung: 'V4' }
   /** The origin server may publish a digest (V3): worth a question to it once a peer has the file. */
@@ -27,7 +38,12 @@ export type Expectation =
 
 export type Verdict =
   | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V3' | 'V4' | 'V5' }
-  | { readonly kind: 'refused'; readonly reason: string }
+  | {
+      readonly kind: 'refused'
+      readonly reason: string
+      /** Nobody said that the bytes are wrong: the proof that was promised did not come. */
+      readonly isUnproved?: true
+    }
 
 /** A resource of which the origin server is asked for a digest. */
 export interface OriginQuestion {
@@ -55,6 +71,8 @@ export interface AttestedQuestion {
   readonly policy: Policy
   /** Where the peer has it. */
   readonly location: string
+  /** Whether the peer's copy is still growing. */
+  readonly isGrowing?: boolean
 }
 
 export interface Verifier {

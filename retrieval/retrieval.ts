@@ -279,6 +279,13 @@ export class Retrieval implements InquiryOwner {
     return this.#arrival.isFromOrigin
   }
 
+  /** What comes from the origin server alone, and will be stored and may be shared when it is whole. */
+  get fetching(): { readonly fields: Fields; readonly size: number } | undefined {
+    const size = this.copy?.size
+    const isIts = this.isFetcher && this.isFromOrigin && this.isShareable && this.#isFile
+    return isIts && size !== undefined ? { fields: this.fields, size } : undefined
+  }
+
   /** Which source feeds it now, for people who watch. */
   get current(): Source | undefined {
     return this.#current

@@ -514,6 +514,7 @@ export class Node {
       store: this.#store,
       book,
       relayedBy: (uri) => this.#gateway.relayedBy(uri),
+      fetching: (uri) => this.#assembly?.retrievals.running(uri)?.fetching,
       clock: systemClock,
       freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
     })
