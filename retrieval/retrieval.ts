@@ -398,8 +398,9 @@ export class Retrieval implements InquiryOwner {
     this.#announceCopy()
   }
 
+  /** What would be fetched anew, were it this node's turn to fetch, is no lead. */
   isFurther({ receivedBytes }: PeerDownload): boolean {
-    return this.heldBytes > receivedBytes + NEAR_BYTES
+    return !this.#wouldStartAfresh && this.heldBytes > receivedBytes + NEAR_BYTES
   }
 
   heardProgress(download: PeerDownload): void {
@@ -506,7 +507,11 @@ export class Retrieval implements InquiryOwner {
    * worth the doubt. A wrong beginning would spoil the whole, and hold the right bytes back until the end.
    */
   async #startAfresh(): Promise<void> {
-    if (!this.#isAnswered && this.#arrival.contributors.size > 0) await this.#beginAnew()
+    if (this.#wouldStartAfresh) await this.#beginAnew()
+  }
+
+  get #wouldStartAfresh(): boolean {
+    return !this.#isAnswered && this.#arrival.contributors.size > 0
   }
 
   #beginAnew(): Promise<void> {
