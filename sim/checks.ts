@@ -11,8 +11,8 @@ import { wasRefused, type Asked, type Site, type Stage } from './stage.ts'
 /** What a fetcher that dies had under way, and what another held back and lost with it, in bytes. */
 const LOST_WITH_FETCHER_BYTES = HOLD_BACK_BYTES + WINDOW_BYTES
 
-/** What one liar may cost. */
-const LIAR_COPIES = 2
+/** What one liar may cost: it is a fetcher that died. */
+const LIAR_COPIES = 1
 
 /** With more loss than this no time is promised. */
 const PROMISED_LOSS = 0.1
@@ -43,8 +43,8 @@ function wrongAnswer(stage: Stage, { site, uri, got }: Asked): string[] {
 }
 
 /**
- * One copy, and one more for each fetcher that died and each partition; lost packets cost their share. A liar costs a
- * copy, as a fetcher that died does; those that are silent use up the others' patience with one another, and cost more.
+ * One copy, and one more for each fetcher that died and each partition; lost packets cost their share. A liar counts as a fetcher
+ * that died.
  */
 function tooManyCopies({ limits }: Play, stage: Stage, site: Site): string[] {
   const { files, world, parameters } = stage
