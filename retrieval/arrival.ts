@@ -30,7 +30,7 @@ import { PeerRoute } from './peer-route.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
-import { newReport, peerOf, type RetrievalReport, type Source } from './source.ts'
+import { newReport, peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 
 export interface ArrivalSettings {
   /** This node's ID, which peers are told. */
@@ -338,7 +338,7 @@ export class Arrival {
   }
 
   async #openPeer(
-    source: Exclude<Source, { kind: 'internet' }>,
+    source: PeerSource,
     from: number,
     { patienceMs, signal, excuse }: Attempt,
     expectation: Expectation,
@@ -352,14 +352,25 @@ export class Arrival {
     return opened
   }
 
+  /** What a peer would send from the first missing byte on; nothing of it is taken. @throws Fault of that peer */
+  look(source: PeerSource, patienceMs: number, signal: AbortSignal): Promise<OpenedSource> {
+    return this.#routeTo(
+      source,
+      patienceMs,
+      () => false,
+      () => {},
+    ).open(this.heldBytes, signal)
+  }
+
   #noteServers(): void {
     for (const server of this.#route?.servers ?? []) this.contributors.add(server)
   }
 
   #routeTo(
-    source: Exclude<Source, { kind: 'internet' }>,
+    source: PeerSource,
     patienceMs: number,
     excuse: () => boolean,
+    onDetour = () => this.#noteServers(),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
     const relayPace: Pace = {
@@ -372,7 +383,7 @@ export class Arrival {
     const pace = source.kind === 'peer' ? whole : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
-    return new PeerRoute(settings, { ...this.#components, onDetour: () => this.#noteServers() })
+    return new PeerRoute(settings, { ...this.#components, onDetour })
   }
 
   /** A copy of another length, or of none, cannot be the right one: known before its first byte is read. */
