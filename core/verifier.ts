@@ -26,6 +26,17 @@ export type Expectation =
       /** The detached signature as the origin server has it now; absent: the file holds its own. */
       readonly detached?: Uint8Array
     }
+  /**
+   * A member is fetching it and will vouch for what it gets (V4): the proof is there a moment after the last byte.
+   */
+  | {
+      readonly kind: 'promised'
+      readonly rung: 'V4'
+      readonly question: AttestedQuestion
+      /** Tells versions apart, as far as the origin server does. */
+      readonly version: string
+      readonly size: number
+    }
   /** Members of the site may vouch for it (V4): known once a peer has it. */
   | { readonly kind: 'attestable'; readonly rung: 'V4' }
   /** The origin server may publish a digest (V3), or a signature: worth a question to it once a peer has the file. */
@@ -37,7 +48,12 @@ export type Expectation =
 
 export type Verdict =
   | { readonly kind: 'verified'; readonly rung: Exclude<Expectation['rung'], 'V6'> }
-  | { readonly kind: 'refused'; readonly reason: string }
+  | {
+      readonly kind: 'refused'
+      readonly reason: string
+      /** Nobody said that the bytes are wrong: the proof that was promised did not come. */
+      readonly isUnproved?: true
+    }
 
 /** A resource of which the origin server is asked for a digest. */
 export interface OriginQuestion {
@@ -67,6 +83,8 @@ export interface AttestedQuestion {
   readonly policy: Policy
   /** Where the peer has it. */
   readonly location: string
+  /** Whether the peer's copy is still growing. */
+  readonly isGrowing?: boolean
 }
 
 export interface Verifier {

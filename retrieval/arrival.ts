@@ -24,6 +24,7 @@ import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
 import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
+import { behindTheSame } from './same-beginning.ts'
 import type { Pace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
 import type { OpenedSource } from './peer-source.ts'
@@ -194,7 +195,8 @@ export class Arrival {
     const read: Candidate['read'] = (span) => copy.read(span, undefined, 'held')
     const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest, read }
     const verdict = await this.#components.verifier.verify(expectation, candidate)
-    if (verdict.kind === 'refused') throw new Fault('VERIFICATION_FAILED', verdict.reason)
+    if (verdict.kind === 'verified') return
+    throw new Fault(verdict.isUnproved === true ? 'PEER_FAILED' : 'VERIFICATION_FAILED', verdict.reason)
   }
 
   /** The SHA-256 of the whole body. */
@@ -326,8 +328,11 @@ export class Arrival {
 
   async #open(attempt: Attempt, expectation: Expectation): Promise<OpenedSource | ArrivalOutcome> {
     const from = this.heldBytes
-    if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
     const { source } = attempt
+    const isUnproved = expectation.kind === 'promised' && this.contributors.size > 0 && from > 0
+    if (this.#copy && source.kind === 'internet' && isUnproved)
+      return this.#openAgain(this.#copy, from, attempt.signal)
+    if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
     if (source.kind !== 'internet') return this.#openPeer(source, from, attempt, expectation)
     // Who has been answered from the copy can be given nothing but the rest of it.
     return this.#openRest(from, attempt.signal)
@@ -410,7 +415,20 @@ export class Arrival {
     return opened
   }
 
-  /** Not a byte came from the peers that were to send it: the origin server's word alone counts from here on. */
+  /**
+   * What a member has left behind that did not keep its promise nobody can prove any more but the origin server, by sending it
+   * all: its bytes are held against what is here, and go on where that ends.
+   */
+  async #openAgain(copy: GrowingCopy, held: number, signal: AbortSignal): Promise<OpenedSource> {
+    const { target, fields } = this.#request
+    const rest = { from: 0, size: copy.size, fields: this.#fields }
+    const opened = await openRest(this.#components.origin, target, fields, rest, signal)
+    const before = copy.read({ start: 0, end: held }, signal, 'held')
+    const body = behindTheSame(before, held, opened.body, () => this.#forgetPeers(opened))
+    return { ...opened, from: held, body }
+  }
+
+  /** Not a byte here is only a peer's word: the origin server's alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
     this.contributors.clear()
     if (this.#isNamed) {

@@ -292,6 +292,13 @@ export class Retrieval implements InquiryOwner {
     return this.#arrival.isFromOrigin
   }
 
+  /** What comes from the origin server alone, and will be stored and may be shared when it is whole. */
+  get fetching(): { readonly fields: Fields; readonly size: number } | undefined {
+    const size = this.copy?.size
+    const isIts = this.isFetcher && this.isFromOrigin && this.isShareable && this.#isFile
+    return isIts && size !== undefined ? { fields: this.fields, size } : undefined
+  }
+
   /** Which source feeds it now, for people who watch. */
   get current(): Source | undefined {
     return this.#current
@@ -378,8 +385,9 @@ export class Retrieval implements InquiryOwner {
     this.#inquiry?.changeOver(peer)
   }
 
+  /** What would be fetched anew, were it this node's turn to fetch, is no lead. */
   isFurther({ receivedBytes }: PeerDownload): boolean {
-    return this.heldBytes > receivedBytes + NEAR_BYTES
+    return !this.#wouldStartAfresh && this.heldBytes > receivedBytes + NEAR_BYTES
   }
 
   heardProgress(download: PeerDownload): void {
@@ -485,7 +493,11 @@ export class Retrieval implements InquiryOwner {
    * worth the doubt. A wrong beginning would spoil the whole, and hold the right bytes back until the end.
    */
   async #startAfresh(): Promise<void> {
-    if (!this.#isAnswered && this.#arrival.contributors.size > 0) await this.#beginAnew()
+    if (this.#wouldStartAfresh) await this.#beginAnew()
+  }
+
+  get #wouldStartAfresh(): boolean {
+    return !this.#isAnswered && this.#arrival.contributors.size > 0
   }
 
   #beginAnew(): Promise<void> {

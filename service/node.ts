@@ -405,6 +405,7 @@ export class Node {
       transfers: this.#transfers(),
       totals: this.#tally.totals(),
       packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
+      indexes: this.#gathered.counts(),
       shunned: this.#shunned.list(),
       signatures: this.#signatures.counts(),
       cautions: this.#cautions(now),
@@ -555,6 +556,7 @@ export class Node {
       store: this.#store,
       book,
       relayedBy: (uri) => this.#gateway.relayedBy(uri),
+      fetching: (uri) => this.#assembly?.retrievals.running(uri)?.fetching,
       clock: systemClock,
       freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
     })

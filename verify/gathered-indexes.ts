@@ -23,6 +23,7 @@ import type { Claim } from './digest-rows.ts'
 import { isGranted, readIndex, versionOf, type Grant } from './index-reading.ts'
 import { findIndex, type FoundIndex } from './metadata/index-kinds.ts'
 import { isOfSignedList, recordSignedList, type SignedList } from './signed-list.ts'
+import { runOnMachine, type Run } from './run.ts'
 
 export interface GatheredIndexesSettings {
   /** How long a request may wait for an index of the same server that is being read. */
@@ -42,6 +43,8 @@ export interface GatheredIndexesComponents {
   readonly isVerifiedHere?: (index: TargetUri) => boolean
   /** Whether something is on its way for an application; absent: never. */
   readonly isBusy?: () => boolean
+  /** The programs that unpack xz and bzip2; absent: this machine's. */
+  readonly run?: Run
   readonly log: (event: GatheringEvent) => void
 }
 
@@ -71,6 +74,14 @@ export interface GatheredIndexes {
   bodyWith(digest: Digest): Sha256 | undefined
   /** Resolves when nothing is left to be read. */
   idle(): Promise<void>
+  /** Since the start. */
+  counts(): IndexTotals
+}
+
+/** Indexes that were read, and that could not be: damaged, too large, packed as nothing here unpacks, of another kind. */
+export interface IndexTotals {
+  readonly read: number
+  readonly failed: number
 }
 
 /** A node that gathers nothing. */
@@ -82,6 +93,7 @@ export const nothingGathered: GatheredIndexes = {
   learn: () => {},
   bodyWith: ({ algorithm, hex }) => (algorithm === 'sha-256' ? (hex as Sha256) : undefined),
   idle: async () => {},
+  counts: () => ({ read: 0, failed: 0 }),
 }
 
 /** Indexes that wait; those beyond are left out, and read when they come again. */
@@ -117,6 +129,8 @@ class Gathering implements GatheredIndexes {
   #jobEnded = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
   #unsubscribe = () => {}
+  #read = 0
+  #failures = 0
 
   constructor(settings: GatheredIndexesSettings, components: GatheredIndexesComponents) {
     this.#settings = settings
@@ -173,6 +187,10 @@ class Gathering implements GatheredIndexes {
     while (this.#running) await this.#running
   }
 
+  counts(): IndexTotals {
+    return { read: this.#read, failed: this.#failures }
+  }
+
   async #findLater(uri: TargetUri): Promise<Claim | undefined> {
     const { clock } = this.#components
     this.#wanted.abort(NO_LONGER_NEEDED)
@@ -214,8 +232,7 @@ class Gathering implements GatheredIndexes {
     const { status, uri, fields, size } = response
     if (status !== 200 || size > this.#settings.maxStoredBytes) return undefined
     const found = findIndex(uri, fieldValue(fields, 'content-type'))
-    if (found === undefined || this.#isRead(response)) return undefined
-    return response.source === 'internet' || this.#isListed(response) ? found : undefined
+    return found === undefined || this.#isRead(response) ? undefined : found
   }
 
   #isRead(response: StoredResponse): boolean {
@@ -223,8 +240,9 @@ class Gathering implements GatheredIndexes {
     return records.versionOf(response.uri) === versionOf(response, grantFor(response.uri))
   }
 
-  /** Whoever sent it: an index from the origin server names these very bytes. */
-  #isListed({ uri, digest }: StoredResponse): boolean {
+  /** From the origin server; or, whoever sent it, an index from there names these very bytes. */
+  #isTrusted({ uri, digest, source }: StoredResponse): boolean {
+    if (source === 'internet') return true
     const claim = this.known(uri)
     return claim?.digest.algorithm === 'sha-256' && claim.digest.hex === digest
   }
@@ -287,8 +305,10 @@ class Gathering implements GatheredIndexes {
     )
     const signal = AbortSignal.any([this.#stopping.signal, tooLong.signal])
     try {
-      if (job.kind === 'index') await this.#readIndex(job.response, job.found, signal)
-      else await this.#noteBody(job.response, job.claim, signal)
+      // Looked at now: what names an index has often come just before it, and is read before it.
+      if (job.kind === 'index' && this.#isTrusted(job.response))
+        await this.#readIndex(job.response, job.found, signal)
+      if (job.kind === 'body') await this.#noteBody(job.response, job.claim, signal)
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#failed(job.response, error)
     } finally {
@@ -297,14 +317,21 @@ class Gathering implements GatheredIndexes {
   }
 
   #failed({ uri }: StoredResponse, error: unknown): void {
+    this.#failures += 1
     this.#components.log({ kind: 'index-failed', index: withoutSecrets(uri), reason: describe(error) })
   }
 
   async #readIndex(response: StoredResponse, found: FoundIndex, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#components
     const begunAt = clock.monotonic()
-    const read = await readIndex(response, found, { ...this.#components, ...this.#settings }, signal)
+    const read = await readIndex(
+      response,
+      found,
+      { run: runOnMachine, ...this.#components, ...this.#settings },
+      signal,
+    )
     const elapsedMs = Math.round(clock.monotonic() - begunAt)
+    this.#read += 1
     log({
       kind: 'index-read',
       index: withoutSecrets(response.uri),

@@ -217,6 +217,7 @@ async function verdict(
     case 'askable':
     // Known by now, or by nobody (site/attested.ts).
     case 'attestable':
+    case 'promised':
     case 'none':
       return refused('nothing here proves what the body should be')
   }

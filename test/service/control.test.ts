@@ -26,6 +26,7 @@ const STATUS: Status = {
   transfers: [],
   totals: tally().totals(),
   packets: {},
+  indexes: { read: 0, failed: 0 },
   shunned: [],
   signatures: { verified: 0, refused: {} },
   cautions: [],

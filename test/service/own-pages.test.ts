@@ -20,6 +20,7 @@ const STATUS: Status = {
   transfers: [],
   totals: { ...tally().totals(), receivedBytes: { peer: 1000, 'in-progress': 2000, internet: 500 } },
   packets: {},
+  indexes: { read: 0, failed: 0 },
   shunned: [],
   signatures: { verified: 0, refused: {} },
   cautions: [],
