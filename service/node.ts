@@ -114,7 +114,11 @@ export class Node {
   #startedAt: Monotonic = systemClock.monotonic()
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
-  readonly #functionOperations = functionOperations(() => this.#functions?.providers)
+  readonly #functionOperations = functionOperations({
+    providers: () => this.#functions?.providers,
+    whyNone: () =>
+      this.#config.functions.enabled ? this.#whyAlone() : 'functions.enabled is false on this node',
+  })
 
   /**
    * @param doors which of its doors to this machine are opened.
@@ -292,6 +296,7 @@ export class Node {
         rules: () => this.#rules,
         functions: () => this.#functions?.providers,
         ownValue: () => this.#functions?.value() ?? 1,
+        address: () => this.#place?.address,
         log: this.#logRequest,
       },
     )
@@ -480,6 +485,7 @@ export class Node {
       site: this.#site,
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
+      address: place.address,
       interfaceName: place.interfaceName,
       internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: this.#speed.bytesPerSecond }),
     })

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { Address } from '../core/transport.ts'
 import { compileGlob } from '../retrieval/glob.ts'
 import { functionName, type FunctionName } from '../providers/functions.ts'
-import { addressOf } from '../providers/result.ts'
+import { addressOf } from '../providers/place.ts'
 import { isComponentName } from '../update/version.ts'
 
 type Reading<T> =
