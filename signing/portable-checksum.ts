@@ -5,37 +5,41 @@
 
 export class PortableChecksum {
   readonly #checksumAt: number
-  #sum = 0
+  /** Of even and of odd bytes; exact up to files of 2^45 bytes. */
+  readonly #sums: [number, number] = [0, 0]
   #at = 0
-  /** The byte of a word whose other byte has not come. */
-  #low = 0
 
-  /** @param checksumAt where it lies, a multiple of two: there it counts as zero. */
+  /** @param checksumAt where it lies: there it counts as zero. */
   constructor(checksumAt: number) {
     this.#checksumAt = checksumAt
   }
 
   /** The next bytes of the file, from its beginning. */
   update(bytes: Uint8Array): void {
-    for (const byte of bytes) {
-      const isOwn = this.#at >= this.#checksumAt && this.#at < this.#checksumAt + 4
-      if (this.#at % 2 === 0) this.#low = isOwn ? 0 : byte
-      else this.#add(this.#low + (isOwn ? 0 : byte * 256))
-      this.#at++
-    }
+    const parity = this.#at % 2
+    this.#add(parity, sumOf(bytes, 0))
+    this.#add(1 - parity, sumOf(bytes, 1))
+    for (let own = this.#checksumAt; own < this.#checksumAt + 4; own++)
+      this.#add(own % 2, -(bytes[own - this.#at] ?? 0))
+    this.#at += bytes.length
   }
 
   /** What it must be, all bytes being there. */
   value(): number {
-    const sum = this.#at % 2 === 0 ? this.#sum : folded(this.#sum + this.#low)
-    return (sum + this.#at) >>> 0
+    const [even, odd] = this.#sums
+    let sum = even + odd * 256
+    while (sum > 0xffff) sum = (sum % 0x10000) + Math.floor(sum / 0x10000)
+    return (sum + this.#at) % 0x100000000
   }
 
-  #add(word: number): void {
-    this.#sum = folded(this.#sum + word)
+  #add(parity: number, sum: number): void {
+    this.#sums[parity === 0 ? 0 : 1] += sum
   }
 }
 
-function folded(sum: number): number {
-  return (sum & 0xffff) + (sum >>> 16)
+/** The sum of every second byte. */
+function sumOf(bytes: Uint8Array, from: number): number {
+  let sum = 0
+  for (let at = from; at < bytes.length; at += 2) sum += bytes[at] ?? 0
+  return sum
 }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Fault } from '../../core/fault.ts'
+import type { TargetUri } from '../../core/target-uri.ts'
 import type { Address } from '../../core/transport.ts'
 import type { Expectation } from '../../core/verifier.ts'
 import type { PeerDownload, PeerOffer } from '../../peering/inquiry.ts'
 import { REPORT_INTERVAL_MS } from '../../peering/machines/download.ts'
+import { DEFAULT_POLICY } from '../../retrieval/rules.ts'
 import { NEAR_BYTES } from '../../retrieval/slow-line.ts'
 import { MAX_TRIALS, TRIAL_BYTES, TRIAL_PAUSE_MS, Yielding } from '../../retrieval/yielding.ts'
 import { manualClock } from '../manual-clock.ts'
@@ -106,6 +108,16 @@ describe('two that fetch the same', () => {
   test('bytes that nothing could prove are not taken from a peer', async () => {
     const { done, yielding } = fetching({ expectation: { kind: 'none', rung: 'V6' } })
     yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
+    await settled()
+    assert.deepEqual(done, [])
+  })
+
+  test('what only its signature proves is not gone on with from a peer: its readers would wait for all of it', async () => {
+    const uri = 'http://updates.test/a.1.2.cab' as TargetUri
+    const expectation: Expectation = { kind: 'signature', rung: 'signature', uri, policy: DEFAULT_POLICY }
+    const { done, yielding } = fetching({ expectation })
+    yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
+    yielding.lateOffer(holder(SIZE))
     await settled()
     assert.deepEqual(done, [])
   })

@@ -3,6 +3,7 @@
  * count, the configuration says; without it there is no such rung.
  */
 import type { Clock } from '../../core/clock.ts'
+import { describe, Fault } from '../../core/fault.ts'
 import type { Policy } from '../../core/policy.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import type { Candidate, Expectation, OriginQuestion, Verdict } from '../../core/verifier.ts'
@@ -76,12 +77,19 @@ export function signatures(components: SignaturesComponents): Signatures {
         verified++
         return { kind: 'verified', rung: 'signature' }
       } catch (error) {
-        if (!(error instanceof Refusal)) throw error
-        const { reason, message } = error
+        if (error instanceof Fault) throw error
+        const { reason, detail } = whyRefused(error)
         refused[reason] = (refused[reason] ?? 0) + 1
-        return { kind: 'refused', reason: `signature ${reason}: ${message}` }
+        return { kind: 'refused', reason: `signature ${reason}: ${detail}` }
       }
     },
     counts: () => ({ verified, refused: { ...refused } }),
   }
+}
+
+/** Whatever a stranger's file leads to, it is a refusal: only this node's own fault is none. */
+function whyRefused(error: unknown): { readonly reason: SignatureRefusal; readonly detail: string } {
+  return error instanceof Refusal
+    ? { reason: error.reason, detail: error.message }
+    : { reason: 'malformed', detail: describe(error) }
 }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import type { EpochMs } from '../../../core/clock.ts'
+import { Fault } from '../../../core/fault.ts'
 import type { Policy } from '../../../core/policy.ts'
 import type { TargetUri } from '../../../core/target-uri.ts'
 import type { Expectation } from '../../../core/verifier.ts'
@@ -8,9 +10,11 @@ import { writeCabinet } from '../../../signing/cabinet/write.ts'
 import type { Trust } from '../../../signing/chain.ts'
 import { issueRevocationList } from '../../../signing/issue.ts'
 import { readRevocationList } from '../../../signing/revocation.ts'
+import { Refusal } from '../../../signing/refusal.ts'
 import { signCabinet, signCms } from '../../../signing/sign.ts'
 import { verifierLadder } from '../../../verify/ladder.ts'
 import { noOriginDigests } from '../../../verify/origin-digests.ts'
+import { checkEmbedded } from '../../../verify/signature/embedded.ts'
 import { signatures } from '../../../verify/signature/signatures.ts'
 import { manualClock } from '../../manual-clock.ts'
 import { patterned } from '../../signing/fixtures.ts'
@@ -206,6 +210,40 @@ test('a signer who is no longer trusted when the file has come proves nothing', 
   assert.equal(
     verdict.kind === 'refused' && verdict.reason,
     'signature wrong-signer: nobody’s signature counts here any more',
+  )
+})
+
+test('a copy that cannot be read is this node’s fault, and no word on the peer', async () => {
+  const { ladder, means } = rung()
+  const expected = await ladder.expect(SIGNED_URI, policy())
+  const unreadable = {
+    ...candidate(FILE),
+    // oxlint-disable-next-line require-yield -- fails before the first
+    async *read(): AsyncGenerator<Uint8Array> {
+      throw new Fault('STORE_FAILED', 'gone')
+    },
+  }
+  await assert.rejects(ladder.verify(expected, unreadable), { code: 'STORE_FAILED' })
+  assert.deepEqual(means.counts(), { verified: 0, refused: {} })
+})
+
+test('whatever becomes of a signed file on its way, it is refused and nothing else is thrown', async () => {
+  const small = signedCabinet({}, WHO, Buffer.from('small'))
+  const change = fc.tuple(fc.nat(small.length - 1), fc.nat(255))
+  const changes = fc.array(change, { minLength: 1, maxLength: 6 })
+  await fc.assert(
+    fc.asyncProperty(changes, fc.integer({ min: 0, max: small.length }), async (all, length) => {
+      const bytes = Buffer.from(small)
+      for (const [at, value] of all) bytes[at] = value
+      const part = bytes.subarray(0, length)
+      if (part.equals(small)) return
+      const why = await checkEmbedded(candidate(part), SIGNED_URI, WHO.trust, NOW).then(
+        () => 'verified',
+        (error: unknown) => error,
+      )
+      assert.ok(why instanceof Refusal, String(why))
+    }),
+    { numRuns: 1_000 },
   )
 })
 
