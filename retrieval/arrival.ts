@@ -10,7 +10,7 @@ import { hasField, withField, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
-import type { Expectation, Verifier } from '../core/verifier.ts'
+import type { Candidate, Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -192,7 +192,8 @@ export class Arrival {
     const copy = this.#copy
     if (copy === undefined || (this.contributors.size === 0 && !this.#isNamed)) return
     const digest: GrowingCopy['digest'] = (algorithm) => copy.digest(algorithm)
-    const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest }
+    const read: Candidate['read'] = (span) => copy.read(span, undefined, 'held')
+    const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest, read }
     const verdict = await this.#components.verifier.verify(expectation, candidate)
     if (verdict.kind === 'verified') return
     throw new Fault(verdict.isUnproved === true ? 'PEER_FAILED' : 'VERIFICATION_FAILED', verdict.reason)

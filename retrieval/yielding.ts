@@ -101,7 +101,9 @@ export class Yielding {
   async #leaveIfProvable(source: PeerSource): Promise<void> {
     // What members vouch for, say, are whole copies.
     const expectation = await this.#owner.expectationFor(source)
-    if (expectation.kind === 'none' || !this.#mayLeave) return
+    // What only a signature proves comes whole or not at all: whoever reads already would have to wait for all of it.
+    const isVain = expectation.kind === 'none' || expectation.kind === 'signature'
+    if (isVain || !this.#mayLeave) return
     if (this.#owner.hasPatience()) this.#owner.leave(peerOf(source), false)
     else await this.#try(source)
   }

@@ -22,6 +22,7 @@ import type { DigestRecords } from './digest-records.ts'
 import type { Claim } from './digest-rows.ts'
 import { isGranted, readIndex, versionOf, type Grant } from './index-reading.ts'
 import { findIndex, type FoundIndex } from './metadata/index-kinds.ts'
+import { isOfSignedList, recordSignedList, type SignedList } from './signed-list.ts'
 import { runOnMachine, type Run } from './run.ts'
 
 export interface GatheredIndexesSettings {
@@ -38,6 +39,8 @@ export interface GatheredIndexesComponents {
   readonly records: DigestRecords
   /** What a rule lets an index speak for beyond its own root; it does not change while the node runs. */
   readonly grantFor: (index: TargetUri) => Grant
+  /** Whether a catalogue is one that this machine's updater verifies: what others said does not count. Absent: none is. */
+  readonly isVerifiedHere?: (index: TargetUri) => boolean
   /** Whether something is on its way for an application; absent: never. */
   readonly isBusy?: () => boolean
   /** The programs that unpack xz and bzip2; absent: this machine's. */
@@ -65,6 +68,8 @@ export interface GatheredIndexes {
   find(uri: TargetUri): Promise<Claim | undefined>
   /** The same, at once. */
   known(uri: TargetUri): Claim | undefined
+  /** What a catalogue says that this machine's updater has verified; it counts at once. */
+  learn(list: SignedList): void
   /** The SHA-256 of a stored body that was found to have this digest. */
   bodyWith(digest: Digest): Sha256 | undefined
   /** Resolves when nothing is left to be read. */
@@ -85,6 +90,7 @@ export const nothingGathered: GatheredIndexes = {
   stop: async () => {},
   find: async () => undefined,
   known: () => undefined,
+  learn: () => {},
   bodyWith: ({ algorithm, hex }) => (algorithm === 'sha-256' ? (hex as Sha256) : undefined),
   idle: async () => {},
   counts: () => ({ read: 0, failed: 0 }),
@@ -132,10 +138,13 @@ class Gathering implements GatheredIndexes {
   }
 
   start(): void {
-    const { store, records, grantFor } = this.#components
+    const { store, records, grantFor, isVerifiedHere = () => false } = this.#components
     records.open()
     // What an index may no longer speak for does not count; it is read again when it comes again.
-    records.keepOnly((index, version) => isGranted(version, grantFor(index)))
+    records.keepOnly((index, version) => {
+      const isKept = !isOfSignedList(version) || isVerifiedHere(index)
+      return isKept && isGranted(version, grantFor(index))
+    })
     this.#unsubscribe = store.subscribe(({ kind, response }) => kind === 'stored' && this.#notice(response))
     if (records.count() === 0) this.#running = this.#catchUp().finally(() => this.#ended())
   }
@@ -158,6 +167,20 @@ class Gathering implements GatheredIndexes {
 
   bodyWith(digest: Digest): Sha256 | undefined {
     return digest.algorithm === 'sha-256' ? (digest.hex as Sha256) : this.#components.records.bodyOf(digest)
+  }
+
+  learn(list: SignedList): void {
+    const { clock, records, grantFor, log } = this.#components
+    const index = withoutSecrets(list.catalog)
+    const begunAt = clock.monotonic()
+    try {
+      const counts = recordSignedList(list, records, grantFor)
+      if (counts === undefined) return
+      const elapsedMs = Math.round(clock.monotonic() - begunAt)
+      log({ kind: 'index-read', index, format: 'signed catalogue', ...counts, elapsedMs })
+    } catch (error) {
+      log({ kind: 'index-failed', index, reason: describe(error) })
+    }
   }
 
   async idle(): Promise<void> {

@@ -22,6 +22,7 @@ const STATUS: Status = {
   packets: {},
   indexes: { read: 0, failed: 0 },
   shunned: [],
+  signatures: { verified: 0, refused: {} },
   cautions: [],
   updates: [],
   functions: [],
