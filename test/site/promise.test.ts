@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import type { EpochMs } from '../../core/clock.ts'
 import type { Sha256 } from '../../core/digest.ts'
 import { attest, readAttestation } from '../../site/attestation.ts'
@@ -54,4 +55,24 @@ test('a promise is no attestation, and an attestation no promise', () => {
     assert.equal(readAttestation(each, URI, bob, now).kind, 'refused')
   const vouched = { ...PROMISED, body: 'ab'.repeat(32) as Sha256, fetchedAt: now, freshUntil: now }
   assert.equal(readPromise(`promise:${attest(vouched, alice)}`, URI, bob, now), undefined)
+})
+
+test('whatever a line is, it is no promise, and nothing is thrown', () => {
+  const { clock, bob, line } = scene()
+  const mutant = fc
+    .tuple(fc.nat(100), fc.string({ maxLength: 3 }))
+    .map(([at, put]) => line.slice(0, at) + put + line.slice(at + 1))
+    .filter((each) => each !== line)
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.string().map((each) => `promise:${each}`),
+        mutant,
+      ),
+      (each) => {
+        assert.equal(readPromise(each, URI, bob, clock.wall()), undefined)
+      },
+    ),
+  )
 })
