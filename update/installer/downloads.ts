@@ -25,11 +25,12 @@ export interface DownloadTools {
   readonly emit: (event: UpdateEvent) => void
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Each package as soon as it is here and right; not kept. @throws Refused, which ends all */
+  readonly onPackage: (wanted: CataloguePackage, cabinet: Cabinet) => void
 }
 
 export interface Downloaded {
   readonly wanted: CataloguePackage
-  readonly cabinet: Cabinet
   readonly source: Source | 'kept'
   readonly bytes: number
 }
@@ -100,11 +101,12 @@ function finish(
   wanted: CataloguePackage,
   { bytes, source }: { readonly bytes: Buffer; readonly source: Source | 'kept' },
   cabinet: Cabinet,
-  { emit }: DownloadTools,
+  { emit, onPackage }: DownloadTools,
 ): Downloaded {
   const { component, version, url } = wanted
   emit({ event: 'package', component, version, url, bytes: bytes.length, source, signature: 'verified' })
-  return { wanted, cabinet, source, bytes: bytes.length }
+  onPackage(wanted, cabinet)
+  return { wanted, source, bytes: bytes.length }
 }
 
 /** A bad copy from a peer or a cache is no reason to go without: the origin server is asked once more. */

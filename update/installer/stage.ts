@@ -39,29 +39,48 @@ export type Part =
       readonly from: string
     }
 
-/**
- * @throws Refused unsafe-name where two files of the set have one name; disk where it cannot be written. What had been
- *   written is removed at the next run.
- */
-export function stageSet(
-  installation: Installation,
-  id: string,
-  catalogue: Catalogue,
-  parts: readonly Part[],
-): InstalledSet {
-  const aside = join(installation.versions, `.new-${id}`)
-  rmSync(aside, { recursive: true, force: true })
-  checkNames(parts)
-  mkdirSync(aside)
-  const components = parts.map((part) => stagePart(aside, installation, part))
-  const { product, released, number } = catalogue
-  const set: InstalledSet = { format: 1, id, product, released, number, components }
-  writeSynced(join(aside, SET_FILE), `${JSON.stringify(set)}\n`)
-  syncFolders(aside)
-  rmSync(installation.set(id), { recursive: true, force: true })
-  renameSync(aside, installation.set(id))
-  syncFolder(installation.versions)
-  return set
+/** A set that is being made, part by part, as its packages come. What it leaves behind is removed at the end of the run, or by the next. */
+export class StagedSet {
+  readonly #installation: Installation
+  readonly #id: string
+  readonly #aside: string
+  readonly #names = new SetNames()
+  readonly #components = new Map<CataloguePackage, InstalledComponent>()
+
+  constructor(installation: Installation, id: string) {
+    this.#installation = installation
+    this.#id = id
+    this.#aside = join(installation.versions, `.new-${id}`)
+    rmSync(this.#aside, { recursive: true, force: true })
+    mkdirSync(this.#aside)
+  }
+
+  /**
+   * Each part once.
+   * @throws Refused unsafe-name where two files of the set have one name; disk where it cannot be written.
+   */
+  add(part: Part): void {
+    for (const name of namesOf(part)) this.#names.add(name)
+    this.#components.set(part.wanted, stagePart(this.#aside, this.#installation, part))
+  }
+
+  /** Every part is there: from now on it is a set that can be switched to. @throws Refused mixed-set where one is not */
+  finish({ product, released, number }: Catalogue, wanted: readonly CataloguePackage[]): InstalledSet {
+    const id = this.#id
+    const components = wanted.map((each) => {
+      const component = this.#components.get(each)
+      if (component === undefined)
+        throw new Refused('mixed-set', `${each.component} is neither here nor fetched`)
+      return component
+    })
+    const set: InstalledSet = { format: 1, id, product, released, number, components }
+    writeSynced(join(this.#aside, SET_FILE), `${JSON.stringify(set)}\n`)
+    syncFolders(this.#aside)
+    rmSync(this.#installation.set(id), { recursive: true, force: true })
+    renameSync(this.#aside, this.#installation.set(id))
+    syncFolder(this.#installation.versions)
+    return set
+  }
 }
 
 /** Whether the files of an installed component are still what was installed. */
@@ -84,21 +103,26 @@ function placed({ install }: CataloguePackage, name: string): string {
   return install.into === '.' ? name : `${install.into}/${name}`
 }
 
+function namesOf(part: Part): readonly string[] {
+  return part.kind === 'package'
+    ? payload(part.cabinet).map(({ name }) => placed(part.wanted, name))
+    : part.installed.files.map(({ name }) => name)
+}
+
 /** Compared as systems do that do not know upper case. A name that is another's folder is one, too. */
-function checkNames(parts: readonly Part[]): void {
-  const names = parts.flatMap((part) =>
-    part.kind === 'package'
-      ? payload(part.cabinet).map(({ name }) => placed(part.wanted, name))
-      : part.installed.files.map(({ name }) => name),
-  )
-  const files = new Set([SET_FILE])
-  const folders = new Set<string>()
-  for (const name of names.map((each) => each.toLowerCase())) {
+class SetNames {
+  readonly #files = new Set([SET_FILE])
+  readonly #folders = new Set<string>()
+
+  /** @throws Refused unsafe-name */
+  add(given: string): void {
+    const name = given.toLowerCase()
     const parents = name.split('/').map((_, at, all) => all.slice(0, at).join('/'))
-    const isFree = !files.has(name) && !folders.has(name) && !parents.some((parent) => files.has(parent))
+    const isFree =
+      !this.#files.has(name) && !this.#folders.has(name) && !parents.some((parent) => this.#files.has(parent))
     insist(isFree, 'unsafe-name', `two files of the set have the name ${name}`)
-    files.add(name)
-    for (const parent of parents) folders.add(parent)
+    this.#files.add(name)
+    for (const parent of parents) this.#folders.add(parent)
   }
 }
 

@@ -11,14 +11,15 @@ import { reasonOf, Refused, type RefusalReason } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import type { RunCommand } from './command.ts'
 import { confirm, type ConfirmSettings, type ConfirmTools } from './confirm.ts'
-import { clearDownloads, downloadAll, type Downloaded } from './downloads.ts'
+import { clearDownloads, type Downloaded } from './downloads.ts'
 import type { Received, RunResult, UpdateEvent } from './events.ts'
 import type { Fetcher } from './fetcher.ts'
 import { appendHistory, componentsOf, readHistory } from './history.ts'
 import { Installation, type InstalledSet } from './installation.ts'
+import { makeSet } from './make-set.ts'
 import { MAX_CATALOGUE_BYTES, openCatalogue, type OpenedCatalogue } from './open-catalogue.ts'
 import { planOf, type Plan, type PlanSettings } from './plan.ts'
-import { isIntact, stageSet, type Part } from './stage.ts'
+import { isIntact } from './stage.ts'
 
 export interface UpdaterSettings extends ConfirmSettings, Omit<PlanSettings, 'hasInstallCommand'> {
   /** The absolute URL of `myupdate.cab`. */
@@ -182,17 +183,15 @@ async function install(
   begun: Received,
 ): Promise<RunResult> {
   const needed = plan.needed.map(({ wanted }) => wanted)
-  const downloaded = await downloadAll(
-    needed,
-    catalogue,
-    { ...settings, folder: installation.downloads },
-    { ...tools, now: () => tools.clock.wall() },
-  )
-  const received = receivedWith(begun, downloaded)
   const from = installation.currentId()
   const id = freeId(installation, `${catalogue.released}-${catalogue.number}`)
   installation.begin({ phase: 'staging', id })
-  const set = stageSet(installation, id, catalogue, partsOf(plan, downloaded, before))
+  const made = { installation, id, catalogue, plan, before }
+  const { set, downloaded } = await makeSet(made, settings, tools).catch((error: unknown) => {
+    leaveStaging(installation, settings)
+    throw error
+  })
+  const received = receivedWith(begun, downloaded)
   const journal = { phase: 'confirming', id, from, kind: 'update' } as const
   const confirmed = await confirm(installation, journal, settings, confirmTools(tools))
   if (confirmed.kind === 'failed') {
@@ -211,20 +210,6 @@ async function install(
   tools.emit({ event: 'installed', id, from })
   const detail = `${needed.length} of ${plan.wanted.length} components were updated`
   return checked(installation, tools, { outcome: 'updated', detail, ...described(set), received })
-}
-
-function partsOf(
-  plan: Plan,
-  downloaded: readonly Downloaded[],
-  before: InstalledSet | undefined,
-): readonly Part[] {
-  return plan.wanted.map((wanted): Part => {
-    const found = downloaded.find((each) => each.wanted === wanted)
-    if (found) return { kind: 'package', wanted, cabinet: found.cabinet }
-    const installed = before?.components.find(({ component }) => component === wanted.component)
-    if (installed && before) return { kind: 'unchanged', wanted, installed, from: before.id }
-    throw new Refused('mixed-set', `${wanted.component} is neither here nor fetched`)
-  })
 }
 
 /** What somebody changed by hand, or lies elsewhere now, is fetched again. */
@@ -303,6 +288,15 @@ async function recover(
     }
   }
   finishRun(installation, settings, journal !== undefined)
+}
+
+/** Where even that fails, a full disk say, the next run does it. */
+function leaveStaging(installation: Installation, settings: Pick<UpdaterSettings, 'keep'>): void {
+  try {
+    finishRun(installation, settings)
+  } catch {
+    // The reason why it is left is thrown already.
+  }
 }
 
 function finishRun(
