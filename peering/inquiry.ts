@@ -143,9 +143,9 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'download-failed', at: this.#clock.monotonic(), peer })
   }
 
-  /** The source in use failed; the machine names the next one. */
-  sourceFailed(): void {
-    this.#dispatch({ kind: 'source-failed', at: this.#clock.monotonic() })
+  /** The source in use failed, or fell silent; the machine names the next one. */
+  sourceFailed(isSilence = false): void {
+    this.#dispatch({ kind: 'source-failed', at: this.#clock.monotonic(), isSilence })
   }
 
   /** The way to the source in use is lost, by no fault of its own. */
@@ -164,9 +164,9 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'agree', at, until: (at + ms) as Monotonic })
   }
 
-  /** The owner leaves the Internet for a late offer. */
-  changeOver(): void {
-    this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic() })
+  /** The owner leaves the Internet for this peer's late offer, or for its download. */
+  changeOver(to: Address): void {
+    this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic(), to })
   }
 
   /** The body is whole and verified. */

@@ -91,6 +91,12 @@ export const urlGlob: SettingType<string> = {
   },
 }
 
+/** `embedded`, or the end of a URL: `.p7s`. */
+export const signaturePlace = settingType('embedded, or an ending such as .p7s or .sign', (written) => {
+  const isEnding = typeof written === 'string' && /^\.[A-Za-z0-9.]{1,20}$/.test(written)
+  return written === 'embedded' ? written : isEnding ? (written as `.${string}`) : undefined
+})
+
 export function integer(least: number, most: number): SettingType<number> {
   return numberWithin(least, most, `a whole number from ${least} to ${most}`)
 }

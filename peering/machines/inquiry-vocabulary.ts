@@ -67,8 +67,8 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
       readonly holder: H | undefined
     }
   | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
-  /** The source in use is of no use any more: it failed, stalled, or sent wrong bytes. */
-  | { readonly kind: 'source-failed'; readonly at: Monotonic }
+  /** The source in use is of no use any more: it failed, or sent wrong bytes; `isSilence`: nothing came, which may pass. */
+  | { readonly kind: 'source-failed'; readonly at: Monotonic; readonly isSilence?: boolean }
   /** The way to the source in use is lost, by no fault of the source: it may be used again when it answers again. */
   | { readonly kind: 'source-lost'; readonly at: Monotonic }
   /** No peer is of use now, whoever it is: the owner has lost patience, or has no proof. Nobody has failed. */
@@ -76,7 +76,7 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   /** Peers have failed for so long that the Internet is next; who fetches is still worth agreeing on, until then. */
   | { readonly kind: 'agree'; readonly at: Monotonic; readonly until: Monotonic }
   /** The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). */
-  | { readonly kind: 'change-over'; readonly at: Monotonic }
+  | { readonly kind: 'change-over'; readonly at: Monotonic; readonly to: string }
   /** The whole body is here and verified. */
   | { readonly kind: 'retrieved' }
   /** Nobody waits for the resource any more. */
