@@ -65,7 +65,8 @@ const NAME = 18
 
 function whyText({ source, value, term, member, heardMsAgo }: ProviderStatus): string {
   if (source === 'configured') return 'designated in the configuration'
-  const trust = member === null ? 'a stranger: only a hint' : `member ${member.slice(0, 12)}`
+  const stranger = source === 'self' ? 'without a site' : 'a stranger: only a hint'
+  const trust = member === null ? stranger : `member ${member.slice(0, 12)}`
   const how = source === 'third party' ? 'told by a third party' : 'elected'
   const heard = source === 'self' || heardMsAgo === null ? '' : `, heard ${formatDuration(heardMsAgo)} ago`
   return `${how} in term ${term} with ${value} (${trust})${heard}`

@@ -36,7 +36,7 @@ export const MARGIN = 1.1
 /** The longest response delay of a large LAN, in ms (service/function-parts.ts). */
 export const LONGEST_DELAY_MS = 400
 /** A result is said again after so long, in ms, because datagrams are lost. */
-const RESULT_AGAIN_MS = [100, 300, 700, 1500, 2500]
+const RESULT_AGAIN_MS = [50, 120, 220, 360, 560, 840, 1250, 1800, 2500]
 /** Who waits for a result waits for the first of these too, in ms. */
 const RESULT_PATIENCE_MS = 800
 /** Within so many times of the longest delay and a round trip, the best must have spoken. */

@@ -19,11 +19,13 @@ export const BOUNDS_MS = {
   elect: 20_000,
   heal: 30_000,
   better: 100_000,
-  /** Two that won the same term, because each missed what the other said. */
-  rivals: 10_000,
+  /** From the first node that notices a dead provider until all agree on another one (issue 7). */
+  replaced: 5000,
+  /** Two that won the same term, because each missed what the other said: until the next sign of life. */
+  rivals: 5500,
 } as const
 
-export type Disturbance = Exclude<keyof typeof BOUNDS_MS, 'rivals'>
+export type Disturbance = Exclude<keyof typeof BOUNDS_MS, 'rivals' | 'replaced'>
 
 export interface ElectionRun {
   readonly seed: number
@@ -138,7 +140,10 @@ class Life {
   #replaced(): void {
     const agreedAt = this.#agree('crash')
     const noticedAt = this.#electorate.dead[0]?.at
-    if (noticedAt !== undefined) this.#run.replacedMs.push(Math.max(0, agreedAt - noticedAt))
+    if (noticedAt === undefined) return
+    const ms = Math.max(0, agreedAt - noticedAt)
+    this.#run.replacedMs.push(ms)
+    if (ms > BOUNDS_MS.replaced) this.#run.failures.push(`replaced ${Math.round(ms)} ms after it was noticed`)
   }
 
   #withdraw(): void {

@@ -19,9 +19,6 @@ export interface SummaryRow {
   readonly boundMs: number
 }
 
-/** A dead provider is replaced within so long of being noticed, in ms. */
-export const REPLACED_WITHIN_MS = 5000
-
 export function summaryOf(runs: readonly ElectionRun[]): ElectionSummary {
   const agreed = Map.groupBy(
     runs.flatMap(({ agreedMs }) => agreedMs),
@@ -45,7 +42,7 @@ export function summaryOf(runs: readonly ElectionRun[]): ElectionSummary {
     ),
     rows: [
       ...rows,
-      rowOf('noticed to replaced', replaced, REPLACED_WITHIN_MS),
+      rowOf('noticed to replaced', replaced, BOUNDS_MS.replaced),
       rowOf('two winners of one term', rivals, BOUNDS_MS.rivals),
     ],
   }

@@ -247,11 +247,11 @@ describe('a provider', () => {
     return script
   }
 
-  test('says its result six times at first, then every five seconds', () => {
+  test('says its result ten times at first, then every five seconds', () => {
     const script = new Script(50)
     script.happens({ kind: 'call' })
     const said = kinds(script.passes(600 + 2500)).filter((kind) => kind === 'say-result')
-    assert.equal(said.length, 6)
+    assert.equal(said.length, 10)
     assert.deepEqual(kinds(script.passes(5500)), ['say-result'])
   })
 
