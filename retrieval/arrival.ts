@@ -26,6 +26,12 @@ import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import type { Pace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
+import {
+  SeveralSources,
+  WORTHWHILE_BYTES,
+  type Holder,
+  type SeveralSourcesEvents,
+} from './pieces/several-sources.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -50,6 +56,12 @@ export interface ArrivalComponents {
   readonly servesFiles: (address: Address, port: number) => boolean
   /** What tells peers where this node passes on what it receives of the resource. */
   readonly relay: (uri: TargetUri) => Fields
+  /** Asks the LAN who else has it; absent: nobody is asked. @returns what ends that. */
+  readonly findHolders?: (uri: TargetUri, found: (holder: Holder) => void, over: () => void) => () => void
+  /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
+  readonly isShunned: (peer: Address) => boolean
+  /** A peer that helped out was of no use. */
+  readonly blame: (peer: Address, fault: Fault) => void
   /** Applications may be answered from the copy now; called more than once. */
   readonly onAnswerable: () => void
 }
@@ -85,6 +97,8 @@ export class Arrival {
   readonly contributors = new Set<Address>()
   /** Whether each of them has confirmed that it sends what it was asked for. */
   isConfirmed = true
+  /** Whether each of them has said itself that every piece is right: where the whole is wrong, all of them have lied. */
+  isStated = false
   #copy: GrowingCopy | undefined
   /** The way of the bytes from the peer in use. */
   #route: PeerRoute | undefined
@@ -180,7 +194,9 @@ export class Arrival {
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
     if (opened.size !== undefined) copy.setSize(opened.size)
-    await this.#pump(copy, opened, attempt, expectation)
+    const several = this.#severalSources(copy, opened, attempt, expectation)
+    await this.#pump(copy, several?.watching(opened) ?? opened, attempt, expectation, several)
+    if (several?.hasTakenOver === true) await this.#takeFromAll(several, copy, attempt, expectation)
     if (attempt.signal.aborted) return { kind: 'aborted' }
     if (copy.size === undefined) copy.setSize(this.heldBytes)
     return { kind: 'filled' }
@@ -228,6 +244,7 @@ export class Arrival {
   async reset(): Promise<void> {
     this.contributors.clear()
     this.isConfirmed = true
+    this.isStated = false
     this.#fields = []
     this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
     this.report.source = undefined
@@ -363,8 +380,7 @@ export class Arrival {
       code: 'PEER_STALLED',
       excuse,
     }
-    const whole: Pace = { periodMs: patienceMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
-    const pace = source.kind === 'peer' ? whole : relayPace
+    const pace = source.kind === 'peer' ? wholePace(patienceMs) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, onDetour: () => this.#noteServers() })
@@ -408,11 +424,58 @@ export class Arrival {
     this.#admission = admit(this.#request, { ...this.response, fields })
   }
 
+  /** Others may help out with a whole copy of which it is known what it must show (docs/architecture.md, "Several sources"). */
+  #severalSources(
+    copy: GrowingCopy,
+    { size, path }: OpenedSource,
+    { source, signal, patienceMs }: Attempt,
+    expectation: Expectation,
+  ): SeveralSources | undefined {
+    const { findHolders, isShunned } = this.#components
+    const isWhole = source.kind === 'peer' && path === undefined && expectation.kind === 'digest'
+    if (!isWhole || size === undefined || size < WORTHWHILE_BYTES || findHolders === undefined)
+      return undefined
+    const { node } = this.#settings
+    const fields = this.#components.relay(this.#request.uri)
+    const first = { peer: source.offer.peer, location: source.offer.location }
+    const wrote: SeveralSourcesEvents['wrote'] = (peer, bytes, isStated) => {
+      this.report.bytes.peer += bytes
+      if (isStated) this.contributors.add(peer)
+      this.#release(copy, source, expectation)
+    }
+    return new SeveralSources(
+      { node, first, size, fields, pace: wholePace(patienceMs), signal },
+      {
+        ...this.#components,
+        copy,
+        find: (found, over) =>
+          findHolders(this.#request.uri, (holder) => isShunned(holder.peer) || found(holder), over),
+        events: { wrote, failed: (peer, fault) => this.#components.blame(peer, fault) },
+      },
+    )
+  }
+
+  /** Where the others are lost, the first one goes on alone. */
+  async #takeFromAll(
+    several: SeveralSources,
+    copy: GrowingCopy,
+    attempt: Attempt,
+    expectation: Expectation,
+  ): Promise<void> {
+    const ending = await several.finish()
+    this.isStated = ending === 'filled'
+    if (ending !== 'unfinished' || this.#route === undefined) return
+    const opened = await this.#route.open(this.heldBytes, attempt.signal)
+    this.#checkSize(opened.size, expectation)
+    await this.#pump(copy, opened, attempt, expectation)
+  }
+
   async #pump(
     copy: GrowingCopy,
     opened: OpenedSource,
     attempt: Attempt,
     expectation: Expectation,
+    several?: SeveralSources,
   ): Promise<void> {
     const { source, signal } = attempt
     const peer = peerOf(source)
@@ -426,7 +489,7 @@ export class Arrival {
       at += chunk.length
       this.#release(copy, source, expectation)
     }
-    if (copy.size === undefined || at >= copy.size || signal.aborted) return
+    if (copy.size === undefined || at >= copy.size || signal.aborted || several?.hasTakenOver) return
     throw new Fault(codeFor(peer), `expected ${copy.size} bytes, the body ended after ${at}`)
   }
 
@@ -447,6 +510,10 @@ export class Arrival {
     this.#isStreaming = true
     this.#components.onAnswerable()
   }
+}
+
+function wholePace(periodMs: number): Pace {
+  return { periodMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
 }
 
 /** An endless body is noticed at its first byte too many. */

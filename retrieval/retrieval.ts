@@ -79,11 +79,9 @@ export interface UnverifiedCopy {
   readonly clients: readonly string[]
 }
 
-export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable'> {
+export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable' | 'blame'> {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean
-  /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
-  readonly isShunned: (peer: Address) => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
@@ -143,7 +141,8 @@ export class Retrieval implements InquiryOwner {
     this.#patience = new Patience(components.clock)
     this.#slowLine = new SlowLine(components.clock)
     const onAnswerable = () => this.#answer()
-    this.#arrival = new Arrival(request, settings, { ...components, onAnswerable })
+    const blame = (peer: Address, fault: Fault) => this.#blame(peer, fault)
+    this.#arrival = new Arrival(request, settings, { ...components, onAnswerable, blame })
     this.#announcement = new Announcement(() => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
       came: () => this.#state === 'paused' && this.#resume(),
@@ -597,7 +596,7 @@ export class Retrieval implements InquiryOwner {
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
-      this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
+      this.#shun([peer], reasonOf(fault), fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
   }
@@ -654,8 +653,18 @@ export class Retrieval implements InquiryOwner {
   async #shunFor(fault: Fault, peers: readonly Address[]): Promise<void> {
     if (!this.#arrival.isConfirmed || (await this.#mayBeAnotherVersion()))
       this.#shun(peers, 'broke-off', fault)
-    else
-      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
+    else {
+      const isShown = peers.length === 1 || this.#arrival.isStated
+      this.#shun(peers, isShown ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
+    }
+  }
+
+  /** A peer that helped out was of no use; the application does not notice. */
+  #blame(peer: Address, fault: Fault): void {
+    this.report.failures.push(`${peer}: ${fault.message}`)
+    const isBlameless = fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST'
+    const isBusy = fault.code === 'PEER_STALLED' && this.#components.isBusy?.() === true
+    if (!isBlameless && !isBusy) this.#shun([peer], reasonOf(fault), fault)
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {
@@ -754,4 +763,9 @@ export class Retrieval implements InquiryOwner {
   #leaveList(): void {
     this.#components.events.over(this)
   }
+}
+
+function reasonOf({ code }: Fault): ShunReason {
+  if (code === 'VERIFICATION_FAILED') return 'bad-bytes'
+  return code === 'PEER_STALLED' ? 'stalled' : 'broke-off'
 }

@@ -25,6 +25,8 @@ export interface Block {
 
 export interface PieceSource {
   readonly id: string
+  /** It has the first ones, so many. */
+  readonly pieces: number
   /** As measured; `undefined` before anything came. */
   readonly bytesPerSecond: number | undefined
   readonly block: Block | undefined
@@ -44,9 +46,11 @@ export interface PiecesState {
   readonly sources: readonly PieceSource[]
 }
 
-/** A source that has it all. */
+/** A source that may be asked from now on. */
 export interface Joining {
   readonly id: string
+  /** It has the first ones, so many; `Infinity`: all. */
+  readonly pieces: number
   /** What it has shown so far; `undefined`: nothing. */
   readonly bytesPerSecond: number | undefined
 }
@@ -127,9 +131,9 @@ export function stepPieces(state: PiecesState, event: PiecesEvent): Step {
   }
 }
 
-function joined({ id, bytesPerSecond }: Joining, at: Monotonic): PieceSource {
+function joined({ id, pieces, bytesPerSecond }: Joining, at: Monotonic): PieceSource {
   const trusted = bytesPerSecond === undefined ? 1 : MAX_BLOCK_PIECES
-  return { id, bytesPerSecond, block: undefined, trusted, vain: 0, refusals: 0, again: at }
+  return { id, pieces, bytesPerSecond, block: undefined, trusted, vain: 0, refusals: 0, again: at }
 }
 
 function onPiece(state: PiecesState, id: string, at: Monotonic): Step {
@@ -210,21 +214,21 @@ function nextRun(state: PiecesState, source: PieceSource, at: Monotonic): Run | 
 }
 
 function freeRun(state: PiecesState, source: PieceSource, front: number, at: Monotonic): Run | undefined {
-  const free = freeOf(state, front)
+  const free = freeOf(state, front, source.pieces)
   const [first] = skipping(free, aheadOf(state, source, at))
   if (first === undefined) return undefined
   const inAll = free.reduce((sum, { start, end }) => sum + end - start, 0)
   return { first: first.start, end: Math.min(first.end, first.start + blockPieces(state, source, inAll, at)) }
 }
 
-/** Pieces that nobody has or brings, within the window. */
-function freeOf({ held, sources, pieces }: PiecesState, front: number): Extents {
+/** Pieces that nobody has or brings, among the first so many and within the window. */
+function freeOf({ held, sources, pieces }: PiecesState, front: number, among: number): Extents {
   const taken = sources.reduce(
     (all, { block }) => (block === undefined ? all : withSpan(all, { start: block.next, end: block.end })),
     held,
   )
   // Whoever is the only one has no reason to stop.
-  const end = sources.length === 1 ? pieces : Math.min(pieces, front + WINDOW_PIECES)
+  const end = Math.min(among, sources.length === 1 ? pieces : Math.min(pieces, front + WINDOW_PIECES))
   return missingFrom(taken, { start: front, end })
 }
 
@@ -274,7 +278,7 @@ function lateAt(state: PiecesState, piece: number, source: PieceSource, at: Mono
   const [owner, ...others] = state.sources.filter(
     ({ block }) => block !== undefined && block.next <= piece && piece < block.end,
   )
-  if (owner === undefined || others.length > 0) return undefined
+  if (owner === undefined || others.length > 0 || piece >= source.pieces) return undefined
   const isLate = pieceMs(state, source, at) < LATE * untilMs(state, owner, piece, at)
   return isLate ? { first: piece, end: piece + 1 } : undefined
 }
