@@ -31,7 +31,7 @@ const PATIENCE_MS = 600_000
 export async function simulate(play: Play, parameters: Parameters, watch: Watch = {}): Promise<Run> {
   const before = process.cpuUsage()
   const world = new Scenario(parameters.seed, worldOf(play, parameters))
-  const stage = new Stage(world, parameters, play.skew)
+  const stage = new Stage(world, parameters, play)
   watch.stage = stage
   const site = play.world?.siteBytesPerSecond ?? SITE_BYTES_PER_SECOND
   let ended: Pick<Run, 'figures' | 'failures'>
