@@ -26,12 +26,9 @@ import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import type { Pace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
-import {
-  SeveralSources,
-  WORTHWHILE_BYTES,
-  type Holder,
-  type SeveralSourcesEvents,
-} from './pieces/several-sources.ts'
+import { askOriginForBlock } from './pieces/block-source.ts'
+import { SeveralSources, WORTHWHILE_BYTES } from './pieces/several-sources.ts'
+import type { Holder, OriginReserve, SupplyEvents } from './pieces/supplier.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -58,10 +55,12 @@ export interface ArrivalComponents {
   readonly relay: (uri: TargetUri) => Fields
   /** Asks the LAN who else has it; absent: nobody is asked. @returns what ends that. */
   readonly findHolders?: (uri: TargetUri, found: (holder: Holder) => void, over: () => void) => () => void
+  /** How fast the Internet is, as measured, in bytes per second; absent, or `undefined`: it was not. */
+  readonly originBytesPerSecond?: () => number | undefined
   /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
   readonly isShunned: (peer: Address) => boolean
-  /** A peer that helped out was of no use. */
-  readonly blame: (peer: Address, fault: Fault) => void
+  /** Who helped out was of no use: a peer, or the origin server. */
+  readonly blame: (peer: Address | undefined, fault: Fault) => void
   /** Applications may be answered from the copy now; called more than once. */
   readonly onAnswerable: () => void
 }
@@ -438,9 +437,9 @@ export class Arrival {
     const { node } = this.#settings
     const fields = this.#components.relay(this.#request.uri)
     const first = { peer: source.offer.peer, location: source.offer.location }
-    const wrote: SeveralSourcesEvents['wrote'] = (peer, bytes, isStated) => {
-      this.report.bytes.peer += bytes
-      if (isStated) this.contributors.add(peer)
+    const wrote: SupplyEvents['wrote'] = (peer, bytes, isStated) => {
+      this.report.bytes[peer === undefined ? 'internet' : 'peer'] += bytes
+      if (peer !== undefined && isStated) this.contributors.add(peer)
       this.#release(copy, source, expectation)
     }
     return new SeveralSources(
@@ -450,9 +449,20 @@ export class Arrival {
         copy,
         find: (found, over) =>
           findHolders(this.#request.uri, (holder) => isShunned(holder.peer) || found(holder), over),
+        origin: this.#reserve,
         events: { wrote, failed: (peer, fault) => this.#components.blame(peer, fault) },
       },
     )
+  }
+
+  /** Bytes that only a place could have are not asked of it by a name. */
+  get #reserve(): OriginReserve {
+    const { origin, originBytesPerSecond } = this.#components
+    const { target, fields } = this.#request
+    return {
+      bytesPerSecond: () => (isContentName(target) ? undefined : originBytesPerSecond?.()),
+      ask: (span, size, signal) => askOriginForBlock(origin, target, fields, span, size, signal),
+    }
   }
 
   /** Where the others are lost, the first one goes on alone. */

@@ -141,7 +141,7 @@ export class Retrieval implements InquiryOwner {
     this.#patience = new Patience(components.clock)
     this.#slowLine = new SlowLine(components.clock)
     const onAnswerable = () => this.#answer()
-    const blame = (peer: Address, fault: Fault) => this.#blame(peer, fault)
+    const blame = (peer: Address | undefined, fault: Fault) => this.#blame(peer, fault)
     this.#arrival = new Arrival(request, settings, { ...components, onAnswerable, blame })
     this.#announcement = new Announcement(() => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
@@ -659,10 +659,10 @@ export class Retrieval implements InquiryOwner {
     }
   }
 
-  /** A peer that helped out was of no use; the application does not notice. */
-  #blame(peer: Address, fault: Fault): void {
-    this.report.failures.push(`${peer}: ${fault.message}`)
-    const isBlameless = fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST'
+  /** Who helped out was of no use; the application does not notice. */
+  #blame(peer: Address | undefined, fault: Fault): void {
+    this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
+    const isBlameless = peer === undefined || fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST'
     const isBusy = fault.code === 'PEER_STALLED' && this.#components.isBusy?.() === true
     if (!isBlameless && !isBusy) this.#shun([peer], reasonOf(fault), fault)
   }

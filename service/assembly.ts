@@ -28,7 +28,7 @@ import { announcedNames } from '../retrieval/announced-names.ts'
 import { localAliases } from '../retrieval/local-aliases.ts'
 import { resources, type Resources } from '../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
-import type { Holder } from '../retrieval/pieces/several-sources.ts'
+import type { Holder } from '../retrieval/pieces/supplier.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import { sharedCopies } from '../retrieval/shared-copies.ts'
 import { summaryExchange } from '../retrieval/summary-exchange.ts'
@@ -74,6 +74,8 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The site of which this node is, or may become, a member. */
   readonly site?: Site
+  /** How fast the Internet is, as measured, in bytes per second; absent: it is not measured. */
+  readonly originBytesPerSecond?: () => number | undefined
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
   /** Who performs which function for the LAN. */

@@ -4,7 +4,14 @@
  */
 import { createHash } from 'node:crypto'
 import { Fault } from '../../core/fault.ts'
-import { fieldValue, hasField, type FieldLine, type Fields } from '../../core/fields.ts'
+import {
+  fieldValue,
+  hasField,
+  withField,
+  withoutFields,
+  type FieldLine,
+  type Fields,
+} from '../../core/fields.ts'
 import { PIECE_BYTES } from '../../core/pieces.ts'
 import { contentRange, parseContentRange, type ByteSpan } from '../../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../../core/upstream.ts'
@@ -19,6 +26,7 @@ import {
   SPARE_FIELD,
 } from '../../peering/piece-digests.ts'
 import { pathOf } from '../../peering/relay-fields.ts'
+import { SELECTING_A_PART } from '../origin-source.ts'
 import { contentLength } from '../peer-source.ts'
 
 /** What is the same in every question for one body. */
@@ -97,6 +105,25 @@ export async function askForBlock(
   const isStated = fieldValue(response.fields, PIECES_FIELD) === name && isConfirmed(response, fields)
   if (!isStated && path === undefined) throw new Fault('PEER_LOST', 'it does not say which pieces it has')
   return { kind: 'opened', body: response.body, isStated }
+}
+
+/**
+ * Exactly these bytes of the origin server; they are checked like those of a peer.
+ * @param fields what the application's request has for it.
+ */
+export async function askOriginForBlock(
+  upstream: Upstream,
+  uri: string,
+  fields: Fields,
+  span: ByteSpan,
+  size: number,
+  signal: AbortSignal,
+): Promise<AsyncIterable<Uint8Array>> {
+  const whole = withoutFields(fields, SELECTING_A_PART)
+  const asked = withField(whole, 'Range', `bytes=${span.start}-${span.end - 1}`)
+  const response = await upstream.request({ method: 'GET', uri, fields: asked, signal })
+  mustBe(response, span, size)
+  return response.body
 }
 
 /** The whole pieces of `span`, each as the chunks that it came in. @throws Fault VERIFICATION_FAILED at a wrong one. */

@@ -119,7 +119,7 @@ export function isHeld({ held }: PiecesState, piece: number): boolean {
 export function stepPieces(state: PiecesState, event: PiecesEvent): Step {
   switch (event.kind) {
     case 'joined':
-      return assigned(event.sources.map((each) => joined(each, event.at)).reduce(withSource, state), event.at)
+      return onJoined(state, event.sources, event.at)
     case 'came':
       return onPiece(state, event.source, event.at)
     case 'refused':
@@ -129,6 +129,17 @@ export function stepPieces(state: PiecesState, event: PiecesEvent): Step {
     case 'wake':
       return assigned(state, event.at)
   }
+}
+
+/** Whoever was the only one, and brings all the rest, shares it from now on. */
+function onJoined(state: PiecesState, joining: readonly Joining[], at: Monotonic): Step {
+  const long = state.sources.filter(
+    ({ block }) => block !== undefined && block.end - block.next > MAX_BLOCK_PIECES,
+  )
+  const freed = long.reduce((now, source) => withSource(now, { ...source, block: undefined }), state)
+  const all = joining.map((each) => joined(each, at)).reduce(withSource, freed)
+  const [after, commands] = assigned(all, at)
+  return [after, [...long.map(({ id }) => ({ kind: 'stop', source: id }) as const), ...commands]]
 }
 
 function joined({ id, pieces, bytesPerSecond }: Joining, at: Monotonic): PieceSource {
@@ -215,7 +226,7 @@ function nextRun(state: PiecesState, source: PieceSource, at: Monotonic): Run | 
 
 function freeRun(state: PiecesState, source: PieceSource, front: number, at: Monotonic): Run | undefined {
   const free = freeOf(state, front, source.pieces)
-  const [first] = skipping(free, aheadOf(state, source, at))
+  const [first] = skipping(free, aheadOf(state, source, free[0]?.start ?? 0, at))
   if (first === undefined) return undefined
   const inAll = free.reduce((sum, { start, end }) => sum + end - start, 0)
   return { first: first.start, end: Math.min(first.end, first.start + blockPieces(state, source, inAll, at)) }
@@ -232,11 +243,15 @@ function freeOf({ held, sources, pieces }: PiecesState, front: number, among: nu
   return missingFrom(taken, { start: front, end })
 }
 
-/** How many pieces those who are clearly quicker bring while this one brings a piece: these are left to them. */
-function aheadOf(state: PiecesState, source: PieceSource, at: Monotonic): number {
+/** How many pieces from `first` on those who are clearly quicker bring while this one brings one: they are left to them. */
+function aheadOf(state: PiecesState, source: PieceSource, first: number, at: Monotonic): number {
   const own = rateNow(state, source, at)
   const quicker = state.sources.filter(
-    (other) => other.id !== source.id && at >= other.again && rateNow(state, other, at) > 1.5 * own,
+    (other) =>
+      other.id !== source.id &&
+      other.pieces > first &&
+      at >= other.again &&
+      rateNow(state, other, at) > 1.5 * own,
   )
   return Math.floor(quicker.reduce((sum, other) => sum + rateNow(state, other, at), 0) / own)
 }

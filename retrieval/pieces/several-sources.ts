@@ -1,40 +1,30 @@
 /**
- * One large body from several nodes of the LAN at once (R4.4): runs the plan (plan.ts).
+ * One large body from several nodes of the LAN at once (R4.4).
  *
  * It begins as any copy from a peer does, in order from the one that said "I have". Only when that one is measured to be slow,
- * and much is missing, the others who have it are looked for; with the first of them the body goes on by blocks, each piece
- * of which is checked as it comes. Where nobody else is found, or all of them are lost, it goes on as it began.
+ * and much is missing, the others who have it are looked for; with the first of them the body goes on by blocks (feed.ts), each
+ * piece of which is checked as it comes. Where nobody else is found, or all of them are lost, it goes on as it began.
  */
 import type { Clock, Monotonic } from '../../core/clock.ts'
-import { deferred } from '../../core/deferred.ts'
-import { NO_LONGER_NEEDED } from '../../core/ended.ts'
-import { describe, Fault } from '../../core/fault.ts'
+import { Fault } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
 import { PIECE_BYTES } from '../../core/pieces.ts'
 import type { GrowingCopy } from '../../core/store.ts'
-import type { Address } from '../../core/transport.ts'
 import type { Upstream } from '../../core/upstream.ts'
 import type { NodeId } from '../../peering/packets.ts'
 import { MAX_PIECES, piecesIn } from '../../peering/piece-digests.ts'
-import { keepingPace, within, type Pace } from '../pace.ts'
+import { within, type Pace } from '../pace.ts'
 import type { OpenedSource } from '../peer-source.ts'
+import { checkedPieces, fetchDigests, type Asker, type Body } from './block-source.ts'
+import { Feed, RESERVE_FACTOR, type Ending } from './feed.ts'
 import {
-  askForBlock,
-  checkedPieces,
-  fetchDigests,
-  type Asker,
-  type Body,
-  type Piece,
-} from './block-source.ts'
-import { initialPieces, isHeld, stepPieces, type PiecesCommand, type PiecesEvent } from './plan.ts'
-
-/** A node that has the body, or the beginning of it. */
-export interface Holder {
-  readonly peer: Address
-  readonly location: string
-  /** It has the first ones, so many bytes; `Infinity`: all. */
-  readonly heldBytes: number
-}
+  originSupplier,
+  peerSupplier,
+  type Holder,
+  type OriginReserve,
+  type Supplier,
+  type SupplyEvents,
+} from './supplier.ts'
 
 export interface SeveralSourcesSettings {
   readonly node: NodeId
@@ -54,14 +44,9 @@ export interface SeveralSourcesComponents {
   readonly copy: GrowingCopy
   /** Asks the LAN who else has it; `found` is called for each, within a moment. @returns what ends that. */
   readonly find: (found: (holder: Holder) => void, over: () => void) => () => void
-  readonly events: SeveralSourcesEvents
-}
-
-export interface SeveralSourcesEvents {
-  /** Bytes of a peer have been written. @param isStated whether it has said itself that they are right. */
-  wrote(peer: Address, bytes: number, isStated: boolean): void
-  /** A peer was of no use. */
-  failed(peer: Address, fault: Fault): void
+  /** Where it is much faster than all peers together. */
+  readonly origin: OriginReserve
+  readonly events: SupplyEvents
 }
 
 /** Less than this is not worth other sources, in bytes. */
@@ -72,7 +57,7 @@ const KNOWN_MS = 500
 /** …and slow when the rest would take it longer than this, in ms… */
 const SLOW_MS = 1500
 /** …at less than half of what Gigabit Ethernet carries, in bytes per second. */
-export const QUICK_BYTES_PER_SECOND = 60_000_000
+const QUICK_BYTES_PER_SECOND = 60_000_000
 
 /** Others are looked for at most so often for one body… */
 const MAX_LOOKS = 3
@@ -85,32 +70,20 @@ export const MAX_OTHERS = 3
 /** The digests of all pieces come within this, in ms. */
 const DIGESTS_MS = 2000
 
-/** How the rest came. */
-export type Ending =
-  /** All bytes are held. */
-  | 'filled'
-  /** The others are of no use any more: the first one may go on alone. */
-  | 'unfinished'
-  | 'aborted'
-
 export class SeveralSources {
   readonly #settings: SeveralSourcesSettings
   readonly #components: SeveralSourcesComponents
   readonly #asker: Asker
   readonly #others: Holder[] = []
-  readonly #over = deferred<Ending>()
-  readonly #running = new Map<string, AbortController>()
   #digests: Uint8Array | undefined
   /** Pieces from the beginning that are held, and right by the digests. */
   #checked = 0
-  #state = initialPieces(0, PIECE_BYTES, 0)
   #looks = 0
   #lookedAt = -Infinity
   #isLooking = false
   #isReady = false
   #hasTakenOver = false
   #bytesPerSecond = 0
-  #cancelWake = () => {}
   #firstFault: Fault | undefined
 
   constructor(settings: SeveralSourcesSettings, components: SeveralSourcesComponents) {
@@ -130,6 +103,48 @@ export class SeveralSources {
     return { ...opened, body: this.#watched(opened) }
   }
 
+  /**
+   * What is missing, from all of them; where no blocks can be had any more, the first one may go on alone.
+   * @throws Fault of the first source when nobody else could go on; of the store.
+   */
+  async finish(): Promise<Ending> {
+    const { size, signal } = this.#settings
+    const digests = this.#digests
+    if (digests === undefined || !(await this.#checkHeld(digests))) return 'unfinished'
+    const body = { size, digests }
+    const { origin, events } = this.#components
+    const reserve = originSupplier(origin, body, events)
+    const peers = this.#suppliers(body)
+    const isAlone = peers.length === 1
+    const feed = new Feed(
+      { ...this.#components, body, reserve: isAlone ? undefined : reserve },
+      this.#checked,
+      signal,
+    )
+    const ending = await feed.from(isAlone ? [...peers, reserve] : peers)
+    if (ending === 'unfinished' && this.#firstFault !== undefined) throw asBroken(this.#firstFault)
+    return ending
+  }
+
+  #suppliers(body: Body): Supplier[] {
+    const { first, pace } = this.#settings
+    const { events } = this.#components
+    const own = { pieces: Infinity, bytesPerSecond: this.#bytesPerSecond, pace, isSpare: false }
+    const noting: SupplyEvents = {
+      ...events,
+      failed: (peer, fault) => {
+        this.#firstFault = fault
+        events.failed(peer, fault)
+      },
+    }
+    const others = this.#others.map((holder) => {
+      const pieces = Math.floor(holder.heldBytes / PIECE_BYTES)
+      const terms = { pieces, bytesPerSecond: undefined, pace, isSpare: true }
+      return peerSupplier(holder, terms, this.#asker, body, events)
+    })
+    return [peerSupplier(first, own, this.#asker, body, noting), ...others]
+  }
+
   async *#watched({ body, from }: OpenedSource): AsyncGenerator<Uint8Array> {
     const { clock } = this.#components
     const began = clock.monotonic()
@@ -145,34 +160,6 @@ export class SeveralSources {
       yield chunk
       this.#measure(at - from, clock.monotonic() - began, at)
     }
-  }
-
-  /**
-   * What is missing, from all of them.
-   * @throws Fault of the first source when nobody else could go on; of the store.
-   */
-  async finish(): Promise<Ending> {
-    const { signal, size } = this.#settings
-    if (!(await this.#checkHeld())) return 'unfinished'
-    this.#state = initialPieces(piecesIn(size), PIECE_BYTES, this.#checked)
-    const stop = () => this.#end('aborted')
-    signal.addEventListener('abort', stop, { once: true })
-    if (signal.aborted) stop()
-    else this.#begin()
-    const ending = await this.#over.promise.finally(() => signal.removeEventListener('abort', stop))
-    if (ending === 'unfinished' && this.#firstFault !== undefined) throw asBroken(this.#firstFault)
-    return ending
-  }
-
-  #begin(): void {
-    const { first } = this.#settings
-    const own = { id: first.peer, pieces: Infinity, bytesPerSecond: this.#bytesPerSecond }
-    const others = this.#others.map(({ peer, heldBytes }) => ({
-      id: peer,
-      pieces: Math.floor(heldBytes / PIECE_BYTES),
-      bytesPerSecond: undefined,
-    }))
-    this.#happens({ kind: 'joined', at: this.#now(), sources: [own, ...others] })
   }
 
   #measure(bytes: number, ms: number, at: number): void {
@@ -192,8 +179,13 @@ export class SeveralSources {
     const digests = this.#digests === undefined ? this.#fetchDigests() : Promise.resolve(this.#digests)
     await Promise.all([digests, this.#findOthers()])
     this.#digests = await digests
-    this.#isReady = this.#others.length > 0 && (await this.#checkHeld())
+    const isWorthIt = this.#others.length > 0 || this.#isOriginFast
+    this.#isReady = this.#digests !== undefined && isWorthIt && (await this.#checkHeld(this.#digests))
     this.#isLooking = false
+  }
+
+  get #isOriginFast(): boolean {
+    return (this.#components.origin.bytesPerSecond() ?? 0) >= RESERVE_FACTOR * this.#bytesPerSecond
   }
 
   async #fetchDigests(): Promise<Uint8Array | undefined> {
@@ -215,11 +207,9 @@ export class SeveralSources {
   }
 
   /** Holds what came so far against the digests, which were not known when it came. */
-  async #checkHeld(): Promise<boolean> {
+  async #checkHeld(digests: Uint8Array): Promise<boolean> {
     const { copy } = this.#components
     const { size, signal } = this.#settings
-    const digests = this.#digests
-    if (digests === undefined) return false
     const held = Math.floor(copy.heldUntil(0) / PIECE_BYTES) * PIECE_BYTES
     const span = { start: this.#checked * PIECE_BYTES, end: held }
     if (span.end <= span.start) return true
@@ -234,112 +224,6 @@ export class SeveralSources {
     }
   }
 
-  #happens(event: PiecesEvent): void {
-    const [state, commands] = stepPieces(this.#state, event)
-    this.#state = state
-    for (const command of commands) this.#run(command)
-  }
-
-  #run(command: PiecesCommand): void {
-    const { clock } = this.#components
-    switch (command.kind) {
-      case 'ask':
-        return void this.#bring(command.source, command.first, command.end)
-      case 'stop':
-      case 'drop':
-        return this.#stop(command.source)
-      case 'wake':
-        this.#cancelWake()
-        this.#cancelWake = clock.after(command.at - this.#now(), () =>
-          this.#happens({ kind: 'wake', at: this.#now() }),
-        )
-        return
-      case 'done':
-        return this.#end('filled')
-      case 'exhausted':
-        return this.#end('unfinished')
-    }
-  }
-
-  #stop(id: string): void {
-    this.#running.get(id)?.abort(NO_LONGER_NEEDED)
-    this.#running.delete(id)
-  }
-
-  #end(ending: Ending): void {
-    this.#cancelWake()
-    for (const id of this.#running.keys()) this.#stop(id)
-    this.#over.resolve(ending)
-  }
-
-  async #bring(id: string, first: number, end: number): Promise<void> {
-    const holder = this.#holder(id)
-    const controller = new AbortController()
-    const signal = AbortSignal.any([controller.signal, this.#settings.signal])
-    this.#running.set(id, controller)
-    const happens = (kind: 'came' | 'refused' | 'failed') => {
-      if (!signal.aborted) this.#happens({ kind, at: this.#now(), source: id })
-    }
-    try {
-      const span = { start: first * PIECE_BYTES, end: Math.min(end * PIECE_BYTES, this.#settings.size) }
-      const reply = await this.#ask(holder, span, signal)
-      if (reply.kind === 'busy') return happens('refused')
-      const chunks = keepingPace(reply.body, this.#settings.pace, this.#components.clock)
-      for await (const piece of checkedPieces(chunks, span, this.#body)) {
-        if (signal.aborted) return
-        await this.#keep(holder, piece, reply.isStated)
-        // The last one has come when the connection is free: what is asked next takes the same place.
-        if (piece.span.end < span.end) happens('came')
-      }
-      happens('came')
-    } catch (error) {
-      if (!signal.aborted) this.#onFault(id, faultOf(error), happens)
-    } finally {
-      controller.abort(NO_LONGER_NEEDED)
-    }
-  }
-
-  async #ask(holder: Omit<Holder, 'heldBytes'>, span: { start: number; end: number }, signal: AbortSignal) {
-    const isSpare = holder.peer !== this.#settings.first.peer
-    const question = { location: holder.location, span, isSpare }
-    const asking = askForBlock({ ...this.#asker, signal }, this.#body, question)
-    return within(asking, this.#settings.pace.periodMs, this.#components.clock, { code: 'PEER_STALLED' })
-  }
-
-  /** A piece that somebody else has brought meanwhile is here already. */
-  async #keep(
-    { peer }: Omit<Holder, 'heldBytes'>,
-    { span, chunks }: Piece,
-    isStated: boolean,
-  ): Promise<void> {
-    if (isHeld(this.#state, span.start / PIECE_BYTES)) return
-    let at = span.start
-    for (const chunk of chunks) {
-      await this.#components.copy.write(at, chunk)
-      at += chunk.length
-    }
-    this.#components.events.wrote(peer, span.end - span.start, isStated)
-  }
-
-  #onFault(id: string, fault: Fault, happens: (kind: 'failed') => void): void {
-    const { first } = this.#settings
-    if (fault.blame === 'node') {
-      this.#over.reject(fault)
-      return this.#end('aborted')
-    }
-    if (id === first.peer) this.#firstFault = fault
-    this.#components.events.failed(id as Address, fault)
-    happens('failed')
-  }
-
-  get #body(): Body {
-    return { size: this.#settings.size, digests: this.#digests ?? new Uint8Array() }
-  }
-
-  #holder(id: string): Omit<Holder, 'heldBytes'> {
-    return this.#others.find(({ peer }) => peer === id) ?? this.#settings.first
-  }
-
   #now(): Monotonic {
     return this.#components.clock.monotonic()
   }
@@ -349,8 +233,4 @@ export class SeveralSources {
 function asBroken(fault: Fault): Fault {
   const { code, message } = fault
   return code === 'VERIFICATION_FAILED' ? new Fault('PEER_FAILED', message, { cause: fault }) : fault
-}
-
-function faultOf(error: unknown): Fault {
-  return error instanceof Fault ? error : new Fault('PEER_FAILED', describe(error), { cause: error })
 }

@@ -57,19 +57,19 @@ async function asker(): Promise<Node> {
 /** One that has the file, by its own word, and serves it like this. */
 async function pretender(node: Node, pieces: Handler) {
   const address = '127.0.0.40'
-  let isAsked = false
+  let blocks = 0
   const peer = await startFakePeer(scene, {
     address,
     packetPort,
     isLateComer: true,
     serve(asked, response) {
       if (asked.url?.endsWith('/pieces') === true) return void response.end(digests)
-      isAsked = true
+      blocks++
       pieces(asked, response)
     },
   })
   await until('the peer', () => node.status().peering?.peers.some((each) => each.address === address))
-  return { ...peer, address, isAsked: () => isAsked }
+  return { ...peer, address, blocks: () => blocks }
 }
 
 /** The head of a right answer to a request for a block. */
@@ -156,14 +156,14 @@ describe('one download from several nodes with slow lines', () => {
       response.end(wrong)
     })
     mustBeRight(await downloaded(node))
-    assert.ok(liar.isAsked())
+    assert.equal(liar.blocks(), 1)
     assert.deepEqual(
       node.status().shunned.map(({ peer, reason }) => [peer, reason]),
       [[liar.address, 'bad-bytes']],
     )
   })
 
-  test('who falls silent in the middle of a piece is left aside, and keeps nobody waiting', async () => {
+  test('who falls silent in the middle of a piece is dropped, and keeps nobody waiting', async () => {
     await hold(2)
     const node = await asker()
     const silent = await pretender(node, (asked, response) => {
@@ -171,10 +171,12 @@ describe('one download from several nodes with slow lines', () => {
       response.write(body.subarray(span.start, span.start + 1000))
     })
     mustBeRight(await downloaded(node))
-    assert.ok(silent.isAsked())
-    assert.deepEqual(
-      node.status().shunned.map(({ peer, reason }) => [peer, reason]),
-      [[silent.address, 'stalled']],
+    // Others may have brought its pieces before it was late enough to be blamed; then it is only not asked again.
+    assert.ok(silent.blocks() >= 1 && silent.blocks() <= 3, `${silent.blocks()} blocks`)
+    const blamed = node.status().shunned.map(({ peer, reason }) => `${peer} ${reason}`)
+    assert.ok(
+      blamed.every((each) => each === `${silent.address} stalled`),
+      blamed.join(', '),
     )
   })
 

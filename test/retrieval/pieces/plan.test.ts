@@ -157,6 +157,28 @@ describe('which source brings which pieces', () => {
     assert.deepEqual(told(other.happens(failed('a'))), ['exhausted'])
   })
 
+  test('who brought all the rest shares it with those who join later', () => {
+    const plan = planned(100)
+    plan.happens(joined('a', 10 * MB))
+    assert.deepEqual(told(plan.happens(joined('b', 10 * MB))), ['stop a', 'ask a 0-5', 'ask b 5-10'])
+  })
+
+  test('who has the beginning only is asked for nothing else', () => {
+    const plan = planned(20)
+    const beginning = { id: 'b', bytesPerSecond: undefined, pieces: 2 }
+    plan.happens({
+      kind: 'joined',
+      sources: [{ id: 'a', bytesPerSecond: 2 * MB, pieces: Infinity }, beginning],
+    })
+    const ends: number[] = []
+    for (let turn = 0; turn < 30 && !isWhole(plan.state); turn++) {
+      for (const id of ['b', 'a']) plan.happens(came(id), 250)
+      for (const { id, block } of plan.state.sources) if (id === 'b' && block) ends.push(block.end)
+    }
+    assert.ok(ends.every((end) => end <= 2))
+    assert.ok(isWhole(plan.state))
+  })
+
   test('what nobody knows changes nothing', () => {
     const plan = planned(3)
     plan.happens(joined('a'))
@@ -173,12 +195,15 @@ interface Simulated {
   readonly breaksAfter: number
   /** Every so many-th request is refused. */
   readonly refusesEvery: number
+  /** It has the first pieces, so many. */
+  readonly has: number
 }
 
 const simulated: fc.Arbitrary<Simulated> = fc.record({
   bytesPerSecond: fc.integer({ min: MB / 2, max: 100 * MB }),
   breaksAfter: fc.oneof(fc.constant(Infinity), fc.integer({ min: 0, max: 50 })),
   refusesEvery: fc.integer({ min: 2, max: 10 }),
+  has: fc.oneof(fc.constant(Infinity), fc.integer({ min: 0, max: 200 })),
 })
 
 describe('whatever the sources do', () => {
@@ -201,14 +226,14 @@ describe('whatever the sources do', () => {
   })
 
   test('two equal sources take half of the time of one', () => {
-    const equal = { bytesPerSecond: 5 * MB, breaksAfter: Infinity, refusesEvery: Infinity }
+    const equal = { bytesPerSecond: 5 * MB, breaksAfter: Infinity, refusesEvery: Infinity, has: Infinity }
     const one = simulate(100, [equal])
     const two = simulate(100, [equal, equal])
     assert.ok(two.ms < 0.6 * one.ms, `${two.ms} ms instead of ${one.ms} ms`)
   })
 
   test('a source that is ten times slower does not keep the application waiting', () => {
-    const quick = { bytesPerSecond: 10 * MB, breaksAfter: Infinity, refusesEvery: Infinity }
+    const quick = { bytesPerSecond: 10 * MB, breaksAfter: Infinity, refusesEvery: Infinity, has: Infinity }
     const { longestStallMs } = simulate(200, [{ ...quick, bytesPerSecond: MB }, quick])
     assert.ok(longestStallMs < 1000, `${longestStallMs} ms`)
   })
@@ -232,10 +257,12 @@ function simulate(pieces: number, sources: readonly Simulated[]) {
       else if (command.kind !== 'wake') run.outcome ??= command.kind
     }
   }
-  const rates = sources.map(
-    ({ bytesPerSecond }, at) => [String(at), at === 0 ? bytesPerSecond : undefined] as const,
-  )
-  obey(plan.happens(all(...rates)))
+  const joining = sources.map(({ bytesPerSecond, has }, at) => ({
+    id: String(at),
+    bytesPerSecond: at === 0 ? bytesPerSecond : undefined,
+    pieces: has,
+  }))
+  obey(plan.happens({ kind: 'joined', sources: joining }))
   let front = 0
   let frontAt = 0
   for (let turn = 0; turn < 200_000; turn++) {

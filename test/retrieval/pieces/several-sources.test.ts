@@ -7,7 +7,7 @@ import { parseRange } from '../../../core/ranges.ts'
 import type { Address } from '../../../core/transport.ts'
 import type { UpstreamRequest } from '../../../core/upstream.ts'
 import { MAX_OTHERS, WORTHWHILE_BYTES } from '../../../retrieval/pieces/several-sources.ts'
-import { Flow, type Reply } from '../upstreams.ts'
+import { Flow, type Answering, type Reply } from '../upstreams.ts'
 import { digestOf, ended, LOCATION, offer, PEER, shunned, world, type Scene, type World } from '../world.ts'
 
 const PIECES = 20
@@ -188,6 +188,81 @@ describe('a large copy from a slow peer', () => {
         [OTHER, 'bad-bytes'],
       ]),
     )
+  })
+})
+
+describe('the origin server', () => {
+  const ranged: Answering = (request) => {
+    const reply = block(RIGHT)(request)
+    return fieldValue(request.fields, 'range') === undefined
+      ? { status: 200, fields: [['Content-Length', String(SIZE)]], body: RIGHT }
+      : reply
+  }
+
+  const given = async (more: Partial<Scene>, peers: Peers = {}) => {
+    const { made, flow } = scene(peers, { origin: ranged, holders: [], ...more })
+    const application = made.ask()
+    await slowly(made, flow, 5)
+    for (let at = 5; at < PIECES; at++) flow.push(RIGHT.subarray(at * PIECE_BYTES, (at + 1) * PIECE_BYTES))
+    flow.end()
+    assert.ok((await made.read(application)).text === RIGHT.toString('latin1'))
+    return made
+  }
+
+  test('feeds it too where it is much faster than the only one that has it', async () => {
+    const made = await given({ originBytesPerSecond: 100_000_000 })
+    assert.ok(made.origin.requests.length > 0)
+    const { bytes } = ended(made)[0] ?? assert.fail()
+    assert.ok(bytes.internet > 0 && bytes.internet < SIZE)
+    assert.equal(bytes.internet + bytes.peer, SIZE)
+    assert.deepEqual(shunned(made), [])
+  })
+
+  test('is left alone where it is not, or where nothing is known of it', async () => {
+    for (const more of [{ originBytesPerSecond: 10_000_000 }, {}])
+      assert.equal((await given(more)).origin.requests.length, 0)
+  })
+
+  test('is of no use when it answers with anything but the range', async () => {
+    const made = await given({
+      originBytesPerSecond: 100_000_000,
+      origin: () => ({ status: 200, fields: [], body: WRONG }),
+    })
+    assert.equal(made.origin.requests.length, 1)
+    assert.equal(ended(made)[0]?.bytes.internet, 0)
+  })
+
+  test('is not believed when a piece of it does not fit', async () => {
+    const made = await given({ originBytesPerSecond: 100_000_000, origin: block(WRONG) })
+    assert.equal(made.origin.requests.length, 1)
+    assert.deepEqual(shunned(made), [])
+  })
+})
+
+describe('a copy that is still growing', () => {
+  test('helps out with what it has, and has not lied when a piece is wrong', async () => {
+    const growing = { ...holder(OTHER), heldBytes: 12 * PIECE_BYTES }
+    const path: Serving = async (request) => {
+      const { fields, ...reply } = await block(RIGHT)(request)
+      return { ...reply, fields: [...fields.slice(0, 1), ['Ihave-Path', '1'.repeat(32)]] }
+    }
+    const { made, flow } = scene({ other: path }, { holders: [growing] })
+    const application = made.ask()
+    await slowly(made, flow, 5)
+    assert.ok((await made.read(application)).text === RIGHT.toString('latin1'))
+    const asked = blocksAsked(made).filter(({ uri }) => uri.includes(OTHER))
+    assert.ok(asked.length > 0)
+    for (const { fields } of asked)
+      assert.ok(Number(/-(\d+)$/.exec(fieldValue(fields, 'range') ?? '')?.[1]) < 12 * PIECE_BYTES)
+    const wrong: Serving = async (request) => ({
+      ...(await path(request)),
+      body: (await block(WRONG)(request)).body ?? '',
+    })
+    const liars = scene({ other: wrong }, { holders: [growing] })
+    const other = liars.made.ask()
+    await slowly(liars.made, liars.flow, 5)
+    assert.ok((await liars.made.read(other)).text === RIGHT.toString('latin1'))
+    assert.deepEqual(shunned(liars.made), [[OTHER, 'broke-off']])
   })
 })
 
