@@ -143,9 +143,9 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'download-failed', at: this.#clock.monotonic(), peer })
   }
 
-  /** The source in use failed; the machine names the next one. */
-  sourceFailed(): void {
-    this.#dispatch({ kind: 'source-failed', at: this.#clock.monotonic() })
+  /** The source in use failed, or fell silent; the machine names the next one. */
+  sourceFailed(isSilence = false): void {
+    this.#dispatch({ kind: 'source-failed', at: this.#clock.monotonic(), isSilence })
   }
 
   /** The way to the source in use is lost, by no fault of its own. */

@@ -3,17 +3,16 @@
  * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
-import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
+import type { EpochMs, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import { hasField, withField, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
-import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import type { UpstreamResponse } from '../core/upstream.ts'
 import type { Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
-import type { TargetUri } from '../core/target-uri.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { admit, type Admission } from './admission.ts'
@@ -26,9 +25,9 @@ import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import type { Pace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
-import { askOriginForBlock } from './pieces/block-source.ts'
-import { SeveralSources, WORTHWHILE_BYTES } from './pieces/several-sources.ts'
-import type { Holder, OriginReserve, SupplyEvents } from './pieces/supplier.ts'
+import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
+import type { SeveralSources } from './pieces/several-sources.ts'
+import type { SupplyEvents } from './pieces/supplier.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -41,26 +40,15 @@ export interface ArrivalSettings {
   readonly verifyFirstUpTo: number
 }
 
-export interface ArrivalComponents {
-  readonly clock: Clock
+export interface ArrivalComponents extends HelpComponents {
   readonly store: Store
   readonly verifier: Verifier
-  readonly origin: Upstream
   /** What comes from the origin server alone. */
   readonly origins: OriginCopies
-  readonly peers: Upstream
   /** Whether a node has said that it serves files there. */
   readonly servesFiles: (address: Address, port: number) => boolean
-  /** What tells peers where this node passes on what it receives of the resource. */
-  readonly relay: (uri: TargetUri) => Fields
-  /** Asks the LAN who else has it; absent: nobody is asked. @returns what ends that. */
-  readonly findHolders?: (uri: TargetUri, found: (holder: Holder) => void, over: () => void) => () => void
-  /** How fast the Internet is, as measured, in bytes per second; absent, or `undefined`: it was not. */
-  readonly originBytesPerSecond?: () => number | undefined
-  /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
-  readonly isShunned: (peer: Address) => boolean
   /** Who helped out was of no use: a peer, or the origin server. */
-  readonly blame: (peer: Address | undefined, fault: Fault) => void
+  readonly onHelperFailure: (peer: Address | undefined, fault: Fault) => void
   /** Applications may be answered from the copy now; called more than once. */
   readonly onAnswerable: () => void
 }
@@ -423,46 +411,22 @@ export class Arrival {
     this.#admission = admit(this.#request, { ...this.response, fields })
   }
 
-  /** Others may help out with a whole copy of which it is known what it must show (docs/architecture.md, "Several sources"). */
   #severalSources(
     copy: GrowingCopy,
-    { size, path }: OpenedSource,
+    opened: OpenedSource,
     { source, signal, patienceMs }: Attempt,
     expectation: Expectation,
   ): SeveralSources | undefined {
-    const { findHolders, isShunned } = this.#components
-    const isWhole = source.kind === 'peer' && path === undefined && expectation.kind === 'digest'
-    if (!isWhole || size === undefined || size < WORTHWHILE_BYTES || findHolders === undefined)
-      return undefined
-    const { node } = this.#settings
-    const fields = this.#components.relay(this.#request.uri)
-    const first = { peer: source.offer.peer, location: source.offer.location }
+    if (source.kind !== 'peer' || !mayBeHelped(opened, expectation)) return undefined
     const wrote: SupplyEvents['wrote'] = (peer, bytes, isStated) => {
       this.report.bytes[peer === undefined ? 'internet' : 'peer'] += bytes
       if (peer !== undefined && isStated) this.contributors.add(peer)
       this.#release(copy, source, expectation)
     }
-    return new SeveralSources(
-      { node, first, size, fields, pace: wholePace(patienceMs), signal },
-      {
-        ...this.#components,
-        copy,
-        find: (found, over) =>
-          findHolders(this.#request.uri, (holder) => isShunned(holder.peer) || found(holder), over),
-        origin: this.#reserve,
-        events: { wrote, failed: (peer, fault) => this.#components.blame(peer, fault) },
-      },
-    )
-  }
-
-  /** Bytes that only a place could have are not asked of it by a name. */
-  get #reserve(): OriginReserve {
-    const { origin, originBytesPerSecond } = this.#components
-    const { target, fields } = this.#request
-    return {
-      bytesPerSecond: () => (isContentName(target) ? undefined : originBytesPerSecond?.()),
-      ask: (span, size, signal) => askOriginForBlock(origin, target, fields, span, size, signal),
-    }
+    const failed: SupplyEvents['failed'] = (peer, fault) => this.#components.onHelperFailure(peer, fault)
+    const { node } = this.#settings
+    const terms = { node, first: source.offer, size: opened.size, pace: wholePace(patienceMs), signal, copy }
+    return helped(this.#request, terms, this.#components, { wrote, failed })
   }
 
   /** Where the others are lost, the first one goes on alone. */

@@ -75,7 +75,9 @@ export class Patience {
   waste(began: Monotonic, { code }: Fault): void {
     const elapsedMs = this.#clock.monotonic() - began
     const wastedMs = code === 'VERIFICATION_FAILED' ? elapsedMs : Math.min(elapsedMs, BREAK_MS)
-    this.#wastedMs = Math.max(0, this.#wastedMs - EARNED * (elapsedMs - wastedMs)) + wastedMs
+    const stillMs = Math.max(0, this.#wastedMs - EARNED * (elapsedMs - wastedMs))
+    // More than all cannot be lost: what is earned from then on makes peers possible again.
+    this.#wastedMs = Math.min(PATIENCE_MS, stillMs + wastedMs)
   }
 
   /** How long the next peer may be silent, in ms; 0: no peer is waited for any more. */

@@ -14,11 +14,9 @@ import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
 import { deferred } from '../core/deferred.ts'
-import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
-import { withoutSecrets } from '../core/redaction.ts'
 import type { GrowingCopy, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
@@ -34,14 +32,14 @@ import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
+import { Blame } from './blame.ts'
 import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
 import { Patience, STALL_MS } from './patience.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
-import { HOLD_BACK_BYTES } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
-import { NEAR_BYTES, SlowLine } from './slow-line.ts'
+import { isWorthLeaving, NEAR_BYTES, SlowLine } from './slow-line.ts'
 import { peerOf, type RetrievalReport, type Source } from './source.ts'
 
 /** What an application can be answered with. */
@@ -79,7 +77,7 @@ export interface UnverifiedCopy {
   readonly clients: readonly string[]
 }
 
-export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable' | 'blame'> {
+export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable' | 'onHelperFailure'> {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
@@ -110,6 +108,7 @@ export class Retrieval implements InquiryOwner {
   readonly #clients = new Set<string>()
   readonly #proofs: Proofs
   readonly #patience: Patience
+  readonly #blame: Blame
   readonly #slowLine: SlowLine
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
@@ -141,8 +140,10 @@ export class Retrieval implements InquiryOwner {
     this.#patience = new Patience(components.clock)
     this.#slowLine = new SlowLine(components.clock)
     const onAnswerable = () => this.#answer()
-    const blame = (peer: Address | undefined, fault: Fault) => this.#blame(peer, fault)
-    this.#arrival = new Arrival(request, settings, { ...components, onAnswerable, blame })
+    const onHelperFailure = (peer: Address | undefined, fault: Fault) => this.#onHelperFailure(peer, fault)
+    this.#arrival = new Arrival(request, settings, { ...components, onAnswerable, onHelperFailure })
+    const shun: RetrievalEvents['shun'] = (...shunned) => components.events.shun(...shunned)
+    this.#blame = new Blame(request, { ...components, proofs: this.#proofs, shun })
     this.#announcement = new Announcement(() => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
       came: () => this.#state === 'paused' && this.#resume(),
@@ -352,8 +353,8 @@ export class Retrieval implements InquiryOwner {
     // Before the origin server has said how long it is, nothing is known that speaks for the peer.
     if (copy?.size === undefined) return void (this.#early = offer)
     if (offer.size !== undefined && offer.size !== copy.size) return
-    if (copy.size - this.#arrival.heldBytes <= 2 * HOLD_BACK_BYTES) return
-    if (this.#arrival.mayChangeOver) this.#leaveInternetFor({ kind: 'peer', offer })
+    if (isWorthLeaving(this.progress()) && this.#arrival.mayChangeOver)
+      this.#leaveInternetFor({ kind: 'peer', offer })
   }
 
   /**
@@ -367,9 +368,8 @@ export class Retrieval implements InquiryOwner {
     const aheadBytes = download.receivedBytes - this.heldBytes
     const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
     if (!isAhead) return this.#sayAgain()
-    const isWorthIt = copy.size - this.heldBytes > 2 * HOLD_BACK_BYTES
     const { location } = download
-    if (isWorthIt && this.#arrival.mayChangeOver)
+    if (isWorthLeaving(this.progress()) && this.#arrival.mayChangeOver)
       this.#leaveInternetFor({ kind: 'in-progress', download: { ...download, location } })
   }
 
@@ -596,9 +596,9 @@ export class Retrieval implements InquiryOwner {
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
-      this.#shun([peer], reasonOf(fault), fault)
+      this.#blame.failed(peer, fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
+    if (this.#attempt === attempt) this.#next(fault)
   }
 
   /** Nothing has come of it, to a node that is too busy itself to judge: it may be used again. */
@@ -618,11 +618,12 @@ export class Retrieval implements InquiryOwner {
     return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || isHurried
   }
 
-  #next(isLost = false): void {
+  #next(fault?: Fault): void {
     if (this.#state !== 'running') return
+    const isLost = fault !== undefined && (fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
     if (this.#inquiry === undefined) this.failed()
     else if (isLost) this.#inquiry.sourceLost()
-    else this.#inquiry.sourceFailed()
+    else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED')
   }
 
   /** Without a place for a copy the application is answered straight from the origin server, if that still can be. */
@@ -637,45 +638,17 @@ export class Retrieval implements InquiryOwner {
     if (this.#state === 'running') this.retrieveFromInternet()
   }
 
-  /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
-    const peers = [...this.#arrival.contributors]
-    if (peers.length > 0) await this.#shunFor(fault, peers)
+    await this.#blame.wrongBytes(this.#arrival, fault)
     if (!this.#isAnswered) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
   }
 
-  /**
-   * A name that changes may mean other bytes there, and honestly so; and a peer that did not confirm what it sends may have been
-   * named by somebody else.
-   */
-  async #shunFor(fault: Fault, peers: readonly Address[]): Promise<void> {
-    if (!this.#arrival.isConfirmed || (await this.#mayBeAnotherVersion()))
-      this.#shun(peers, 'broke-off', fault)
-    else {
-      const isShown = peers.length === 1 || this.#arrival.isStated
-      this.#shun(peers, isShown ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
-    }
-  }
-
   /** Who helped out was of no use; the application does not notice. */
-  #blame(peer: Address | undefined, fault: Fault): void {
+  #onHelperFailure(peer: Address | undefined, fault: Fault): void {
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
-    const isBlameless = peer === undefined || fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST'
-    const isBusy = fault.code === 'PEER_STALLED' && this.#components.isBusy?.() === true
-    if (!isBlameless && !isBusy) this.#shun([peer], reasonOf(fault), fault)
-  }
-
-  async #mayBeAnotherVersion(): Promise<boolean> {
-    const expectation = await this.#proofs.ofPeers()
-    return expectation.kind === 'digest' && expectation.rung === 'V3' && !this.request.policy.immutable
-  }
-
-  #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
-    const detail = `${withoutSecrets(this.request.uri)}: ${fault.message}`
-    const suspect = body === undefined ? undefined : { uri: this.request.uri, body }
-    for (const peer of peers) this.#components.events.shun(peer, reason, detail, suspect)
+    if (peer !== undefined) this.#blame.helperFailed(peer, fault)
   }
 
   /** Whether it is what peers could have too: they cannot continue the page of an error. */
@@ -763,9 +736,4 @@ export class Retrieval implements InquiryOwner {
   #leaveList(): void {
     this.#components.events.over(this)
   }
-}
-
-function reasonOf({ code }: Fault): ShunReason {
-  if (code === 'VERIFICATION_FAILED') return 'bad-bytes'
-  return code === 'PEER_STALLED' ? 'stalled' : 'broke-off'
 }

@@ -3,7 +3,9 @@
  * make it slower. So its word excuses its silence, for a while.
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
+import type { DownloadProgress } from '../peering/local-copies.ts'
 import { EXCUSED_MS } from './pace.ts'
+import { HOLD_BACK_BYTES } from './release.ts'
 
 /** Bytes that a downloader may have and others not yet: they are on their way. */
 export const NEAR_BYTES = 128 * 1024
@@ -16,6 +18,19 @@ const FIRST_REPORT_MS = 560
 
 /** So long a downloader is waited for on its own word, in ms; again when it has sent more. */
 export const MOST_EXCUSED_MS = 2000
+
+/** What takes the origin server less than this is not left to a peer, in ms: to change over takes time too. */
+const LEAST_SAVED_MS = 500
+
+/**
+ * Whether a peer should go on with what comes from the origin server: a peer's last bytes are held back until all is verified, so
+ * that an application would wait; but what is small on a quick line is much on a slow one, and everybody shares that.
+ */
+export function isWorthLeaving({ totalBytes, receivedBytes, bytesPerSecond }: DownloadProgress): boolean {
+  if (totalBytes === undefined) return false
+  const missing = totalBytes - receivedBytes
+  return missing > 2 * HOLD_BACK_BYTES || missing > ((bytesPerSecond ?? Infinity) * LEAST_SAVED_MS) / 1000
+}
 
 export class SlowLine {
   readonly #clock: Clock

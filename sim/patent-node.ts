@@ -18,6 +18,9 @@ export const TRANSMISSION_MS = 200
 const PROGRESS_INTERVAL_MS = 500
 const PORT = 6515
 
+/** So long it reads a body, in ms: a peer may keep it waiting for ever. */
+const FETCH_MS = 120_000
+
 /** More than this is not read from anybody. */
 const MAX_BYTES = 64 * 1024 * 1024
 
@@ -89,13 +92,17 @@ export class PatentNode {
 
   /** Gets what "I have" named. @returns `undefined` when that fails: it knows no second source. */
   async fetch(location: string): Promise<Uint8Array | undefined> {
-    const { signal } = this.host.life
+    const ending = new AbortController()
+    const signal = AbortSignal.any([this.host.life.signal, ending.signal])
+    const cancel = this.host.life.clock.after(FETCH_MS, () => ending.abort())
     const upstream = this.#world.http.upstream(this.host, PEER_PATIENCE)
     try {
       const { status, body } = await upstream.request({ method: 'GET', uri: location, fields: [], signal })
       return status === 200 ? await readAll(body) : undefined
     } catch {
       return undefined
+    } finally {
+      cancel()
     }
   }
 

@@ -15,11 +15,17 @@ export const SHUN_MS = {
   'bad-bytes': 24 * 60 * 60_000,
   /** A user agent asked again for what it had delivered unverified (V5): a strong suspicion, not a proof. */
   'asked-again': 60 * 60_000,
-  /** It sent nothing for too long: busy or asleep, and likely to be back soon. */
+  /** It sent nothing for too long, again and again; the first time costs it `FIRST_STALL_MS`, each further one twice as much. */
   stalled: 60_000,
   /** It offered a copy and could not be reached, or broke off. */
   'broke-off': 30_000,
 } as const
+
+/** A machine that is busy, or whose line is, falls silent for a moment and is back soon: in ms. */
+export const FIRST_STALL_MS = 1000
+
+/** A stall that nothing followed for so long is forgotten, in ms. */
+export const STALLS_KNOWN_MS = 10 * 60_000
 
 export type ShunReason = keyof typeof SHUN_MS
 
@@ -64,12 +70,20 @@ export const MAX_SHUNNED = 4_096
 export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers {
   const peers = expiringMap<Address, ShunnedPeer>(clock)
   const bodies = expiringMap<Sha256, true>(clock)
+  const stalls = expiringMap<Address, number>(clock)
   const counts: Record<ShunReason, number> = { 'bad-bytes': 0, 'asked-again': 0, stalled: 0, 'broke-off': 0 }
+
+  const stalledForMs = (peer: Address) => {
+    const before = stalls.get(peer) ?? 0
+    stalls.set(peer, before + 1, STALLS_KNOWN_MS)
+    return Math.min(FIRST_STALL_MS * 2 ** before, SHUN_MS.stalled)
+  }
 
   return {
     shun(peer, { reason, detail, body }) {
       counts[reason]++
-      peers.set(peer, { peer, reason, detail, since: clock.wall(), forMs: SHUN_MS[reason] }, SHUN_MS[reason])
+      const forMs = reason === 'stalled' ? stalledForMs(peer) : SHUN_MS[reason]
+      peers.set(peer, { peer, reason, detail, since: clock.wall(), forMs }, forMs)
       if (body !== undefined) bodies.set(body, true, SHUN_MS['bad-bytes'])
     },
     find: (peer) => peers.get(peer),

@@ -67,8 +67,8 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
       readonly holder: H | undefined
     }
   | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
-  /** The source in use is of no use any more: it failed, stalled, or sent wrong bytes. */
-  | { readonly kind: 'source-failed'; readonly at: Monotonic }
+  /** The source in use is of no use any more: it failed, or sent wrong bytes; `isSilence`: nothing came, which may pass. */
+  | { readonly kind: 'source-failed'; readonly at: Monotonic; readonly isSilence?: boolean }
   /** The way to the source in use is lost, by no fault of the source: it may be used again when it answers again. */
   | { readonly kind: 'source-lost'; readonly at: Monotonic }
   /** No peer is of use now, whoever it is: the owner has lost patience, or has no proof. Nobody has failed. */

@@ -29,6 +29,8 @@ import {
   withFailure,
   withHolder,
   withoutDownloader,
+  withSilence,
+  withSilentForgiven,
   type Downloader,
   type Holder,
   type KnownSources,
@@ -86,7 +88,7 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
     case 'download-failed':
       return onDownloadFailed(state, event.peer, event.at)
     case 'source-failed':
-      return onSourceFailed(state, event.at)
+      return onSourceFailed(state, event.at, event.isSilence ?? false)
     case 'source-lost':
       return onSourceLost(state, event.at)
     case 'enough':
@@ -249,15 +251,17 @@ function takeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, a
 function onSourceFailed<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
   at: Monotonic,
+  isSilence: boolean,
 ): Step<H, D> {
+  const lost = isSilence ? withSilence<H, D> : withFailure<H, D>
   switch (state.kind) {
     case 'waiting':
       return [state, []]
     case 'found': // those whom "I found" has silenced are asked again, and who asks at the same moment is agreed with
-      return takeOver(noting(state, withFailure(state.sources, state.from.peer)), at)
+      return takeOver(noting(state, lost(state.sources, state.from.peer)), at)
     case 'awaiting': // of one that only says when it is complete, nothing was in use that could fail
       if (!state.on.readable) return [state, []]
-      return takeOver(noting(state, withFailure(state.sources, state.on.peer)), at)
+      return takeOver(noting(state, lost(state.sources, state.on.peer)), at)
     case 'retrieving': // the Internet failed: whoever answered meanwhile is the last hope
       return hasPeer(state) ? nextSource(state, at) : [{ kind: 'failed' }, [{ kind: 'report-failure' }]]
   }
@@ -300,7 +304,8 @@ function onAgree<H extends Holder, D extends Downloader>(
 }
 
 function toInternet<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
-  return [{ ...bare(state), agreeUntil: undefined, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
+  const sources = withSilentForgiven(state.sources)
+  return [{ ...bare(state), sources, agreeUntil: undefined, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
 }
 
 /** The owner has left the Internet. Should the late offer be gone by now, it has to go back there. */

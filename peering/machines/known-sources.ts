@@ -29,20 +29,30 @@ export interface KnownSources<H extends Holder, D extends Downloader> {
   readonly downloaders: readonly D[]
   /** Peers that failed while they were in use: whatever they say, this question does not come back to them. */
   readonly failed: readonly string[]
+  /** Peers that fell silent while they were in use, once: what they say counts again when this node fetches by itself. */
+  readonly silent: readonly string[]
+  /** Peers that were silent before that: another failure is their last. */
+  readonly warned: readonly string[]
 }
 
 /** More answers than this to one question are not kept; after as many failures no peer is used any more. */
 export const MAX_ALTERNATES = 16
 
 /** Nobody has answered. */
-export const NO_SOURCES: KnownSources<never, never> = { holders: [], downloaders: [], failed: [] }
+export const NO_SOURCES: KnownSources<never, never> = {
+  holders: [],
+  downloaders: [],
+  failed: [],
+  silent: [],
+  warned: [],
+}
 
 /** Whether this question may still use the peer. */
 export function isUsable<H extends Holder, D extends Downloader>(
-  { failed }: KnownSources<H, D>,
+  { failed, silent }: KnownSources<H, D>,
   peer: string,
 ): boolean {
-  return failed.length < MAX_ALTERNATES && !failed.includes(peer)
+  return failed.length + silent.length < MAX_ALTERNATES && !failed.includes(peer) && !silent.includes(peer)
 }
 
 /** Each peer is kept once, by its newest word and in its old place; what it holds it no longer downloads. */
@@ -76,9 +86,32 @@ export function withFailure<H extends Holder, D extends Downloader>(
   known: KnownSources<H, D>,
   peer: string,
 ): KnownSources<H, D> {
-  const { holders, downloaders } = withoutDownloader(known, peer)
-  const failed = [...known.failed, peer]
-  return { holders: holders.filter((each) => each.peer !== peer), downloaders, failed }
+  return { ...without(known, peer), failed: [...known.failed, peer] }
+}
+
+/** The peer sent nothing while it was in use, which may pass; the second time it has failed. */
+export function withSilence<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+  peer: string,
+): KnownSources<H, D> {
+  if (known.warned.includes(peer)) return withFailure(known, peer)
+  return { ...without(known, peer), silent: [...known.silent, peer] }
+}
+
+function without<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+  peer: string,
+): KnownSources<H, D> {
+  const { holders, ...others } = withoutDownloader(known, peer)
+  return { ...others, holders: holders.filter((each) => each.peer !== peer) }
+}
+
+/** This node fetches by itself, beside whoever was only slow. */
+export function withSilentForgiven<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+): KnownSources<H, D> {
+  const { silent, warned } = known
+  return silent.length === 0 ? known : { ...known, silent: [], warned: [...warned, ...silent] }
 }
 
 function noted<P extends Holder>(peers: readonly P[], newest: P): readonly P[] {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { array, assert as check, integer, property } from 'fast-check'
+import { array, assert as check, integer, property, uint8Array } from 'fast-check'
+import { checksum } from '../../signing/cabinet/layout.ts'
 import { readCabinet, unpack, unpackFile } from '../../signing/cabinet/read.ts'
 import { writeCabinet, type NewFile } from '../../signing/cabinet/write.ts'
 import { patterned, refusal } from './fixtures.ts'
@@ -118,6 +119,23 @@ test('more files or more bytes than allowed are refused before anything is unpac
   assert.equal(
     refusal(() => readCabinet(cabinet, { ...LIMITS, maxUnpackedBytes: 139_000 })),
     'oversized',
+  )
+})
+
+test('the checksum is the exclusive or of little-endian words, wherever the bytes lie', () => {
+  assert.equal(checksum(Buffer.from([1, 2, 3, 4, 0x10, 0x20, 0x30, 0x40, 5, 6, 7])), 0x44332211 ^ 0x050607)
+  const wordByWord = (bytes: Buffer) => {
+    let sum = 0
+    for (let at = 0; at < bytes.length; at += 4) sum ^= bytes.readUInt32LE(at)
+    return sum >>> 0
+  }
+  const bytes = uint8Array({ minLength: 8, maxLength: 400 })
+  check(
+    property(bytes, integer({ min: 0, max: 3 }), (given, shift) => {
+      const length = Math.floor((given.length - shift) / 4) * 4
+      const part = Buffer.from(given).subarray(shift, shift + length)
+      assert.equal(checksum(part), wordByWord(part))
+    }),
   )
 })
 

@@ -2,14 +2,23 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Sha256 } from '../../core/digest.ts'
 import type { Address } from '../../core/transport.ts'
-import { MAX_SHUNNED, SHUN_MS, shunnedPeers, type ShunReason } from '../../verify/shunned-peers.ts'
+import {
+  FIRST_STALL_MS,
+  MAX_SHUNNED,
+  SHUN_MS,
+  shunnedPeers,
+  STALLS_KNOWN_MS,
+  type ShunReason,
+} from '../../verify/shunned-peers.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const PEER = '127.0.0.2' as Address
 const BODY = 'ab'.repeat(32) as Sha256
 const HOUR_MS = 3_600_000
 
-for (const [reason, forMs] of Object.entries(SHUN_MS) as [ShunReason, number][]) {
+const FIRST_MS = { ...SHUN_MS, stalled: FIRST_STALL_MS }
+
+for (const [reason, forMs] of Object.entries(FIRST_MS) as [ShunReason, number][]) {
   test(`${reason}: a peer is left aside for ${forMs / 1000} s and not longer`, () => {
     const clock = manualClock()
     const shunned = shunnedPeers({ clock })
@@ -25,6 +34,28 @@ for (const [reason, forMs] of Object.entries(SHUN_MS) as [ShunReason, number][])
 }
 
 test('bad bytes cost a peer 24 hours', () => assert.equal(SHUN_MS['bad-bytes'], 24 * HOUR_MS))
+
+test('who stalls again and again is left aside for twice as long each time, and never for more than a minute', () => {
+  const clock = manualClock()
+  const shunned = shunnedPeers({ clock })
+  const times = Array.from({ length: 9 }, () => {
+    shunned.shun(PEER, { reason: 'stalled', detail: '' })
+    const { forMs = NaN } = shunned.find(PEER) ?? {}
+    clock.advance(forMs)
+    return forMs / 1000
+  })
+  assert.deepEqual(times, [1, 2, 4, 8, 16, 32, 60, 60, 60])
+})
+
+test('a stall that nothing followed for ten minutes is forgotten', () => {
+  const clock = manualClock()
+  const shunned = shunnedPeers({ clock })
+  shunned.shun(PEER, { reason: 'stalled', detail: '' })
+  shunned.shun(PEER, { reason: 'stalled', detail: '' })
+  clock.advance(STALLS_KNOWN_MS)
+  shunned.shun(PEER, { reason: 'stalled', detail: '' })
+  assert.equal(shunned.find(PEER)?.forMs, FIRST_STALL_MS)
+})
 
 test('a stall does not shorten the time for bad bytes, and is counted', () => {
   const clock = manualClock()
@@ -67,10 +98,10 @@ test('beyond the bound the shunning that ends first makes room, never a longer o
   shunned.shun(PEER, { reason: 'bad-bytes', detail: '' })
   for (let at = 0; at < MAX_SHUNNED + 10; at++) {
     clock.advance(1)
-    shunned.shun(`peer ${at}` as Address, { reason: 'stalled', detail: '' })
+    shunned.shun(`peer ${at}` as Address, { reason: 'broke-off', detail: '' })
   }
   assert.equal(shunned.list().length, MAX_SHUNNED)
   assert.equal(shunned.find(PEER)?.reason, 'bad-bytes')
   assert.equal(shunned.find('peer 0' as Address), undefined)
-  assert.equal(shunned.find(`peer ${MAX_SHUNNED + 9}` as Address)?.reason, 'stalled')
+  assert.equal(shunned.find(`peer ${MAX_SHUNNED + 9}` as Address)?.reason, 'broke-off')
 })

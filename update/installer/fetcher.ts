@@ -1,9 +1,10 @@
 /** Gets files by HTTP, directly or through the node's proxy, within bounds of size and time. */
-import { Agent, ProxyAgent, request, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
 import type { Clock } from '../../core/clock.ts'
 import { describe } from '../../core/fault.ts'
 import { Refused, reasonOf } from '../refused.ts'
+import { Agent, ProxyAgent, requestOn } from './undici.ts'
 
 /** Where bytes came from, as far as the proxy told; without one everything is from the Internet. */
 export type Source = 'peer' | 'internet' | 'cache'
@@ -76,7 +77,15 @@ async function fetchWith(dispatcher: Dispatcher, wanted: FetchRequest, clock: Cl
 async function followed(dispatcher: Dispatcher, wanted: FetchRequest, signal: AbortSignal): Promise<Fetched> {
   let { url } = wanted
   for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const answer = await request(url, { dispatcher, signal, headers: fields(wanted) })
+    const { origin, pathname, search } = new URL(url)
+    const asked = {
+      origin,
+      path: `${pathname}${search}`,
+      method: 'GET',
+      signal,
+      headers: fields(wanted),
+    } as const
+    const answer = await requestOn.call(dispatcher, asked)
     const { statusCode, headers, body } = answer
     if (statusCode === 200) return { bytes: await read(body, headers, wanted), source: sourceOf(headers) }
     await body.dump()

@@ -63,6 +63,7 @@ const complete = (peer: string, ms: number, isLocated = true): Event => ({
 })
 const downloadFailed = (peer: string, ms: number): Event => ({ kind: 'download-failed', at: at(ms), peer })
 const sourceFailed = (ms: number): Event => ({ kind: 'source-failed', at: at(ms) })
+const sourceSilent = (ms: number): Event => ({ kind: 'source-failed', at: at(ms), isSilence: true })
 const sourceLost = (ms: number): Event => ({ kind: 'source-lost', at: at(ms) })
 const changeOver = (ms: number): Event => ({ kind: 'change-over', at: at(ms) })
 const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
@@ -342,6 +343,18 @@ testScripts(machine, {
     [sourceFailed(2400), 'waiting', I_NEED, wake(2460)],
     [wake(2460), 'retrieving', INTERNET],
   ],
+  '156 → 144 → 150 → 156: the growing copy was only silent: it counts again beside the own one, and not after a second silence':
+    [
+      ...FOLLOWING,
+      [sourceSilent(2400), 'waiting', I_NEED, wake(2460)],
+      [downloading('d', 2410), 'waiting'],
+      [wake(2460), 'retrieving', INTERNET],
+      [downloading('d', 2900), 'retrieving', secondFetcher('d')],
+      [changeOver(2910), 'awaiting', follow('d')],
+      [sourceSilent(3400), 'waiting', I_NEED, wake(3460)],
+      [wake(3460), 'retrieving', INTERNET],
+      [downloading('d', 3900), 'retrieving'],
+    ],
   '156 → 144 → 156: the downloader gives up; another of those who read it goes on': [
     ...FOLLOWING,
     [downloadFailed('d', 2400), 'waiting', I_NEED, wake(2460)],

@@ -8,6 +8,8 @@ import {
   withFailure,
   withHolder,
   withoutDownloader,
+  withSilence,
+  withSilentForgiven,
   type Downloader,
   type Holder,
   type KnownSources,
@@ -54,9 +56,26 @@ test('when the list is full, the newest word of one who is on it still counts', 
 test('a peer that failed is struck off everywhere and never noted again', () => {
   const both = withDownloader(holding('a', 'b'), { peer: 'a', readable: true })
   const known = withFailure(both, 'a')
-  assert.deepEqual(known, { holders: [{ peer: 'b' }], downloaders: [], failed: ['a'] })
+  assert.deepEqual(known, { ...NO_SOURCES, holders: [{ peer: 'b' }], failed: ['a'] })
   assert.equal(withHolder(known, { peer: 'a' }), known)
   assert.equal(withDownloader(known, { peer: 'a', readable: true }), known)
+})
+
+test('a peer that fell silent counts again when it is forgiven, and after a second silence never more', () => {
+  const silent = withSilence(downloading('a', 'b'), 'a')
+  assert.equal(withDownloader(silent, { peer: 'a', readable: true }), silent)
+  const again = withDownloader(withSilentForgiven(silent), { peer: 'a', readable: true })
+  assert.deepEqual(
+    again.downloaders.map(({ peer }) => peer),
+    ['b', 'a'],
+  )
+  const lost = withSilentForgiven(withSilence(again, 'a'))
+  assert.equal(isUsable(lost, 'a'), false)
+})
+
+test(`after ${MAX_ALTERNATES} silent peers nobody else is waited for`, () => {
+  const silent = names(MAX_ALTERNATES).reduce<Known>((known, peer) => withSilence(known, peer), NO_SOURCES)
+  assert.equal(isUsable(silent, 'another'), false)
 })
 
 test(`after ${MAX_ALTERNATES} failures no peer is used any more, however many come`, () => {
@@ -68,4 +87,5 @@ test(`after ${MAX_ALTERNATES} failures no peer is used any more, however many co
 test('what changes nothing returns the same object', () => {
   const known = holding('a')
   assert.equal(withoutDownloader(known, 'a'), known)
+  assert.equal(withSilentForgiven(known), known)
 })
