@@ -77,7 +77,10 @@ export interface UnverifiedCopy {
   readonly clients: readonly string[]
 }
 
-export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable' | 'onHelperFailure'> {
+export interface RetrievalComponents extends Omit<
+  ArrivalComponents,
+  'onAnswerable' | 'onHelperFailure' | 'isReadAlong'
+> {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
@@ -122,6 +125,8 @@ export class Retrieval implements InquiryOwner {
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   readonly #readers: Readers
+  /** Peers that read the copy now. */
+  #peersReading = 0
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
   #saidAgainAt = -Infinity
@@ -141,7 +146,13 @@ export class Retrieval implements InquiryOwner {
     this.#slowLine = new SlowLine(components.clock)
     const onAnswerable = () => this.#answer()
     const onHelperFailure = (peer: Address | undefined, fault: Fault) => this.#onHelperFailure(peer, fault)
-    this.#arrival = new Arrival(request, settings, { ...components, onAnswerable, onHelperFailure })
+    const isReadAlong = () => this.#peersReading > 0
+    this.#arrival = new Arrival(request, settings, {
+      ...components,
+      onAnswerable,
+      onHelperFailure,
+      isReadAlong,
+    })
     const shun: RetrievalEvents['shun'] = (...shunned) => components.events.shun(...shunned)
     this.#blame = new Blame(request, { ...components, proofs: this.#proofs, shun })
     this.#announcement = new Announcement(() => components.events.announce(this))
@@ -260,8 +271,14 @@ export class Retrieval implements InquiryOwner {
     begunAnew: AbortSignal,
   ): AsyncIterable<Uint8Array> {
     const { copy } = this.#arrival
-    if (copy !== undefined && this.isShareable)
-      yield* copy.read(span, AbortSignal.any([signal, begunAnew]), 'held')
+    if (copy !== undefined && this.isShareable) {
+      this.#peersReading++
+      try {
+        yield* copy.read(span, AbortSignal.any([signal, begunAnew]), 'held')
+      } finally {
+        this.#peersReading--
+      }
+    }
     if (copy === undefined || begunAnew.aborted)
       throw new Fault('STOPPING', 'the download has begun anew, or goes on from a peer')
   }

@@ -28,6 +28,8 @@ export interface FeedComponents {
   readonly clock: Clock
   readonly copy: GrowingCopy
   readonly body: Body
+  /** Whether peers read along: from then on the first source is the only one. */
+  readonly isReadAlong: () => boolean
   /** Whoever is asked only when all others are slow. */
   readonly reserve: Supplier | undefined
 }
@@ -117,7 +119,8 @@ export class Feed {
     const happens = (kind: 'came' | 'refused' | 'failed') => {
       if (signal.aborted) return
       this.#happens({ kind, at: this.#now(), source: id })
-      this.#considerReserve()
+      if (this.#components.isReadAlong()) this.#leaveOthers()
+      else this.#considerReserve()
     }
     let isStated = false
     try {
@@ -157,6 +160,16 @@ export class Feed {
     if (fault.blame !== 'node') return supplier.failed(fault)
     this.#over.reject(fault)
     this.#end('aborted')
+  }
+
+  /** They have done no wrong; what they bring is there too late for a crowd, or takes the places that it needs. */
+  #leaveOthers(): void {
+    const isFirstThere = this.#state.sources.some(({ id }) => this.#suppliers.get(id)?.isFirst)
+    for (const { id } of isFirstThere && !this.#isOver ? this.#state.sources : []) {
+      if (this.#suppliers.get(id)?.isFirst === true) continue
+      this.#stop(id)
+      this.#happens({ kind: 'failed', at: this.#now(), source: id })
+    }
   }
 
   #considerReserve(): void {

@@ -23,6 +23,8 @@ export interface HelpComponents {
   readonly findHolders?: (uri: TargetUri, found: (holder: Holder) => void, over: () => void) => () => void
   /** How fast the Internet is, as measured, in bytes per second; absent, or `undefined`: it was not. */
   readonly originBytesPerSecond?: () => number | undefined
+  /** Whether peers read this node's copy while it grows. */
+  readonly isReadAlong: () => boolean
   /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
   readonly isShunned: (peer: Address) => boolean
 }

@@ -44,6 +44,8 @@ export interface SeveralSourcesComponents {
   readonly copy: GrowingCopy
   /** Asks the LAN who else has it; `found` is called for each, within a moment. @returns what ends that. */
   readonly find: (found: (holder: Holder) => void, over: () => void) => () => void
+  /** Whether peers read along: in a crowd everybody reads from one, and passes it on. */
+  readonly isReadAlong: () => boolean
   /** Where it is much faster than all peers together. */
   readonly origin: OriginReserve
   readonly events: SupplyEvents
@@ -150,7 +152,10 @@ export class SeveralSources {
     const began = clock.monotonic()
     let at = from
     for await (const chunk of body) {
-      const border = this.#isReady ? Math.ceil(at / PIECE_BYTES) * PIECE_BYTES : Infinity
+      const border =
+        this.#isReady && !this.#components.isReadAlong()
+          ? Math.ceil(at / PIECE_BYTES) * PIECE_BYTES
+          : Infinity
       if (at + chunk.length >= border && border < this.#settings.size) {
         this.#hasTakenOver = true
         if (border > at) yield chunk.subarray(0, border - at)
@@ -169,7 +174,7 @@ export class SeveralSources {
     const isSlow =
       this.#bytesPerSecond < QUICK_BYTES_PER_SECOND && (missing * 1000) / this.#bytesPerSecond > SLOW_MS
     const isTime = this.#looks < MAX_LOOKS && this.#now() - this.#lookedAt >= BETWEEN_LOOKS_MS
-    if (isSlow && isTime) void this.#look()
+    if (isSlow && isTime && !this.#components.isReadAlong()) void this.#look()
   }
 
   async #look(): Promise<void> {

@@ -13,6 +13,8 @@ export interface Supplier {
   /** What it has shown so far; `undefined`: nothing. */
   readonly bytesPerSecond: number | undefined
   readonly pace: Pace
+  /** The one that it began with, which goes on alone where peers read along. */
+  readonly isFirst: boolean
   /** @throws Fault when it has no such bytes. */
   ask(span: ByteSpan, signal: AbortSignal): Promise<BlockReply>
   /** So many bytes of it have been written. @param isStated whether it has said itself that they are right. */
@@ -48,6 +50,7 @@ export function peerSupplier(
   return {
     ...known,
     id: peer,
+    isFirst: !isSpare,
     ask: (span, signal) => askForBlock({ ...asker, signal }, body, { location, span, isSpare }),
     wrote: (bytes, isStated) => events.wrote(peer, bytes, isStated),
     failed: (fault) => events.failed(peer, fault),
@@ -78,6 +81,7 @@ export function originSupplier(reserve: OriginReserve, { size }: Body, events: S
     pieces: Infinity,
     bytesPerSecond: reserve.bytesPerSecond(),
     pace: ORIGIN_PACE,
+    isFirst: false,
     ask: async (span, signal) => ({ kind: 'opened', body: await ask(span, signal), isStated: false }),
     wrote: (bytes) => events.wrote(undefined, bytes, false),
     failed: (fault) => events.failed(undefined, fault),
