@@ -8,7 +8,18 @@ import type { Address } from '../../../core/transport.ts'
 import type { UpstreamRequest } from '../../../core/upstream.ts'
 import { MAX_OTHERS, WORTHWHILE_BYTES } from '../../../retrieval/pieces/several-sources.ts'
 import { Flow, type Answering, type Reply } from '../upstreams.ts'
-import { digestOf, ended, LOCATION, offer, PEER, shunned, world, type Scene, type World } from '../world.ts'
+import {
+  A,
+  digestOf,
+  ended,
+  LOCATION,
+  offer,
+  PEER,
+  shunned,
+  world,
+  type Scene,
+  type World,
+} from '../world.ts'
 
 const PIECES = 20
 const SIZE = PIECES * PIECE_BYTES
@@ -281,6 +292,26 @@ describe('nobody else is looked for', () => {
     const { made, flow } = scene({})
     await quick(made, flow, PIECES)
     assert.equal(made.peers.requests.length, 1)
+  })
+
+  test('while peers read along: they would wait for whole pieces', async () => {
+    const { made, flow } = scene({})
+    const application = made.ask()
+    await slowly(made, flow, 1)
+    const file = made.lan.open(made.aliases.aliasOf(A)) ?? assert.fail('expected a growing copy')
+    const gone = new AbortController()
+    const reading = (async () => {
+      let bytes = 0
+      for await (const chunk of file.read({ start: 0, end: SIZE }, gone.signal)) bytes += chunk.length
+      return bytes
+    })()
+    for (let at = 1; at < PIECES; at++) {
+      flow.push(RIGHT.subarray(at * PIECE_BYTES, (at + 1) * PIECE_BYTES))
+      await made.pass(200)
+    }
+    flow.end()
+    assert.ok((await made.read(application)).text === RIGHT.toString('latin1'))
+    assert.deepEqual([await reading, made.peers.requests.length], [SIZE, 1])
   })
 
   test('where nothing but the application proves the bytes', async () => {
