@@ -39,6 +39,7 @@ export function statusText(answer: Status): string {
     `delivered  ${formatBytes(totals.deliveredBytes)} to applications`,
     `received   ${formatBytes(internet)} from the Internet, ${formatBytes(fromPeers)} from peers`,
     `sent       ${formatBytes(totals.uploadedBytes)} to peers in ${totals.uploads} transfers`,
+    ...signatureLines(answer.signatures),
     ...transfers.map((transfer) => transferLine(transfer)),
     ...gatewayLines(answer.gateway),
     ...updates.map((product) => updateLine(product)),
@@ -46,6 +47,13 @@ export function statusText(answer: Status): string {
     ...shunned.map(({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Nothing where no signature was judged. */
+function signatureLines({ verified, refused }: Status['signatures']): string[] {
+  const reasons = Object.entries(refused).map(([reason, count]) => `${count} ${reason}`)
+  if (verified === 0 && reasons.length === 0) return []
+  return [`signatures ${[`${verified} verified`, ...reasons].join(', ')}`]
 }
 
 function peeringLines({ peering, whyAlone = 'peering is off' }: Status): string[] {

@@ -7,6 +7,9 @@
 export const VERIFY_MODES = ['auto', 'updater', 'strict'] as const
 export type VerifyMode = (typeof VERIFY_MODES)[number]
 
+/** `.p7s`, `.sign`: what is added to a URL. */
+export type SignatureSuffix = `.${string}`
+
 export interface Policy {
   /** The rule's name in logs and in "why": a preset's name, or the pattern itself. */
   readonly rule: string
@@ -23,4 +26,9 @@ export interface Policy {
   readonly gateway?: boolean
   /** URL globs of files elsewhere for which an index with such a URL gives digests (V2), beside those below its own root. */
   readonly speaksFor?: readonly string[]
+  /** Files of certificates that signatures of these files must lead to; absent: those for all rules that say `signature`. */
+  readonly signers?: readonly string[]
+  /** Where the signature is: in the file itself, or beside it at the URL with this at its end. Absent: in the file, if
+   * the rule names signers; else signatures prove nothing here. */
+  readonly signature?: 'embedded' | SignatureSuffix
 }

@@ -2,6 +2,7 @@
 import type { Digest, DigestAlgorithm, Sha256 } from './digest.ts'
 import type { Fields } from './fields.ts'
 import type { Policy } from './policy.ts'
+import type { ByteSpan } from './ranges.ts'
 import type { TargetUri } from './target-uri.ts'
 
 /** What a copy from a peer must show, known before any peer is believed. */
@@ -16,9 +17,29 @@ export type Expectation =
       /** Bytes of the body, where the index says so. */
       readonly size?: number
     }
+  /** The publisher's signature, in the file or beside it (R8.2): judged when the file is whole, and nothing is released before. */
+  | {
+      readonly kind: 'signature'
+      readonly rung: 'signature'
+      readonly uri: TargetUri
+      readonly policy: Policy
+      /** The detached signature as the origin server has it now; absent: the file holds its own. */
+      readonly detached?: Uint8Array
+    }
+  /**
+   * A member is fetching it and will vouch for what it gets (V4): the proof is there a moment after the last byte.
+   */
+  | {
+      readonly kind: 'promised'
+      readonly rung: 'V4'
+      readonly question: AttestedQuestion
+      /** Tells versions apart, as far as the origin server does. */
+      readonly version: string
+      readonly size: number
+    }
   /** Members of the site may vouch for it (V4): known once a peer has it. */
   | { readonly kind: 'attestable'; readonly rung: 'V4' }
-  /** The origin server may publish a digest (V3): worth a question to it once a peer has the file. */
+  /** The origin server may publish a digest (V3), or a signature: worth a question to it once a peer has the file. */
   | { readonly kind: 'askable'; readonly rung: 'V3' }
   /** The application verifies for itself (V5): accept, deliver, watch for a retry. */
   | { readonly kind: 'updater'; readonly rung: 'V5' }
@@ -26,8 +47,13 @@ export type Expectation =
   | { readonly kind: 'none'; readonly rung: 'V6' }
 
 export type Verdict =
-  | { readonly kind: 'verified'; readonly rung: 'V1' | 'V2' | 'V3' | 'V4' | 'V5' }
-  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'verified'; readonly rung: Exclude<Expectation['rung'], 'V6'> }
+  | {
+      readonly kind: 'refused'
+      readonly reason: string
+      /** Nobody said that the bytes are wrong: the proof that was promised did not come. */
+      readonly isUnproved?: true
+    }
 
 /** A resource of which the origin server is asked for a digest. */
 export interface OriginQuestion {
@@ -44,6 +70,8 @@ export interface Candidate {
   readonly size: number
   readonly sha256: Sha256
   digest(algorithm: DigestAlgorithm): Promise<string>
+  /** Its bytes. @throws Fault STORE_FAILED */
+  read(span: ByteSpan): AsyncIterable<Uint8Array>
 }
 
 /** A resource of which a peer has a copy. */
@@ -55,6 +83,8 @@ export interface AttestedQuestion {
   readonly policy: Policy
   /** Where the peer has it. */
   readonly location: string
+  /** Whether the peer's copy is still growing. */
+  readonly isGrowing?: boolean
 }
 
 export interface Verifier {

@@ -18,8 +18,8 @@ if (url === undefined || path === undefined) {
 const interrupted = new AbortController()
 process.once('SIGINT', () => interrupted.abort())
 
-await using session = await embed({ settings: settingsFrom(process.env) })
 try {
+  await using session = await embed({ settings: settingsFrom(process.env) })
   const outcome = await session.download(url, path, {
     ...(digest === undefined ? {} : { digest }),
     signal: interrupted.signal,
@@ -27,10 +27,14 @@ try {
   })
   const { peer, internet } = outcome.receivedBytes
   const fromPeers = peer + outcome.receivedBytes['in-progress']
-  end(`${path}: ${outcome.deliveredBytes} bytes, ${fromPeers} from peers, ${internet} from the Internet`)
+  clear()
+  console.log(
+    `${path}: ${outcome.deliveredBytes} bytes, ${fromPeers} from peers, ${internet} from the Internet`,
+  )
 } catch (error) {
-  if (!(error instanceof Fault)) throw error
-  end(`${url}: ${error.message} (${error.code})`)
+  // A wrong URL, a full disk, a second node at this address: for a user each is one line.
+  clear()
+  console.error(`${url}: ${reasonOf(error)}`)
   process.exitCode = 1
 }
 
@@ -43,9 +47,13 @@ function show({ phase, source, receivedBytes, totalBytes, bytesPerSecond }: Prog
   process.stderr.write(process.stderr.isTTY ? `\r${line.padEnd(79)}` : `${line}\n`)
 }
 
-function end(line: string): void {
+function clear(): void {
   if (process.stderr.isTTY) process.stderr.write('\r'.padEnd(80) + '\r')
-  console.log(line)
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Fault) return `${error.message} (${error.code})`
+  return error instanceof Error ? error.message : String(error)
 }
 
 function settingsFrom(environment: NodeJS.ProcessEnv) {

@@ -20,19 +20,27 @@ const SPELLED = 'spelled.example.org'
 const [command, word = ''] = process.argv.slice(2)
 const socket = process.env['IHAVE_SOCKET']
 
-await using session = await connect(socket === undefined ? {} : { socket })
-if (command === 'serve') await serve(session)
-else if (command === 'ask') console.log(await ask(session, word))
-else {
+if (command !== 'serve' && (command !== 'ask' || word === '')) {
   console.error('usage: node spelling.ts serve | ask WORD')
-  process.exitCode = 2
+  process.exit(2)
+}
+
+try {
+  await using session = await connect(socket === undefined ? {} : { socket })
+  if (command === 'serve') await serve(session)
+  else console.log(await ask(session, word))
+} catch (error) {
+  // No node runs, it has no LAN, nobody performs it: for a user each is one line.
+  console.error(`${command}: ${reasonOf(error)}`)
+  process.exitCode = 1
 }
 
 async function serve(node: Session): Promise<void> {
   const { peering } = await node.status()
-  if (peering === undefined) throw new Error('the node has no LAN')
+  if (peering === undefined) throw new Fault('BAD_REQUEST', 'the node has no LAN, so nobody could use this')
   const server = createServer((request, response) => {
-    const asked = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname.slice(1))
+    const asked = wordIn(request.url ?? '/')
+    if (asked === undefined) return void response.writeHead(400).end()
     response.end(Array.from(asked).join('-'))
     node.say(SPELLED, { word: asked.slice(0, 100) }).catch((error: unknown) => console.error(String(error)))
   })
@@ -49,6 +57,15 @@ async function serve(node: Session): Promise<void> {
   server.close()
 }
 
+/** `undefined`: none. Whoever can reach this port may send anything. */
+function wordIn(target: string): string | undefined {
+  try {
+    return decodeURIComponent(new URL(target, 'http://localhost').pathname.slice(1))
+  } catch {
+    return undefined
+  }
+}
+
 /** Whoever fails is reported, and the next one is tried. */
 function ask(node: Session, text: string): Promise<string> {
   return node.request(FUNCTION, async ({ location }) => {
@@ -58,4 +75,10 @@ function ask(node: Session, text: string): Promise<string> {
     if (!response.ok) throw new Fault('RESPONSE_REFUSED', `status ${response.status}`)
     return response.text()
   })
+}
+
+function reasonOf(error: unknown): string {
+  if (error instanceof Fault) return `${error.message} (${error.code})`
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message
 }

@@ -9,6 +9,7 @@ import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstre
 import { HEALTH } from '../peering/peer-answer.ts'
 import type { Functions, Provider } from '../providers/functions.ts'
 import type { HttpSignatures } from '../site/http-signature.ts'
+import type { MemberId } from '../site/keys.ts'
 import { Proofs } from './proofs.ts'
 import {
   GATEWAY_FUNCTION,
@@ -26,7 +27,7 @@ import {
 export interface GatewayClientComponents {
   readonly clock: Clock
   readonly functions: Pick<Functions, 'find' | 'report'>
-  readonly signatures: Pick<HttpSignatures, 'signRequest' | 'responseSigner'>
+  readonly signatures: Pick<HttpSignatures, 'signRequest' | 'responseSigner' | 'isGood'>
   /** What this machine knows of the bytes (V1, V2); `undefined`: nothing. @param target as the application wrote it. */
   readonly knownDigest: (target: string) => Digest | undefined
   /** To other machines' ports for files. */
@@ -121,7 +122,7 @@ export class GatewayClient {
       case 'not-believed':
         return this.#lost(provider, said.reason)
       case 'served':
-        return this.#served(provider, request, response, end)
+        return this.#served({ provider, member: said.member }, request, response, end)
     }
   }
 
@@ -145,19 +146,19 @@ export class GatewayClient {
   }
 
   #served(
-    provider: Provider,
+    chosen: Chosen,
     request: UpstreamRequest,
     response: UpstreamResponse,
     end: AbortController,
   ): UpstreamResponse {
-    const { location } = provider
+    const { location } = chosen.provider
     this.current = location
     this.requests += 1
     this.#components.log({ kind: 'gateway-used', gateway: location, url: withoutSecrets(request.uri) })
     return {
       ...response,
       fields: withoutFields(response.fields, OWN_FIELDS),
-      body: this.#body(this.#proofs.proving(request, response), provider, end, request.signal),
+      body: this.#body(this.#proofs.proving(request, response), chosen, end, request.signal),
     }
   }
 
@@ -169,8 +170,10 @@ export class GatewayClient {
       return outcome?.kind === 'refused' && isOfSigner(outcome.reason)
         ? outcome
         : { kind: 'not-believed', reason: `its answer is ${signer.reason}` }
-    if (provider.member !== undefined && provider.member !== signer.pass.member)
+    const { member } = signer.pass
+    if (provider.member !== undefined && provider.member !== member)
       return { kind: 'not-believed', reason: 'another member answers' }
+    if (outcome?.kind === 'served') return { kind: 'served', member }
     return outcome ?? { kind: 'not-believed', reason: 'its answer says nothing' }
   }
 
@@ -180,7 +183,7 @@ export class GatewayClient {
    */
   async *#body(
     body: AsyncIterable<Uint8Array>,
-    provider: Provider,
+    { provider, member }: Chosen,
     end: AbortController,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
@@ -188,13 +191,18 @@ export class GatewayClient {
     const chunks = body[Symbol.asyncIterator]()
     try {
       for (;;) {
-        const step = await this.#alive(chunks.next(), origin, signal)
+        const step = await this.#alive(chunks.next(), origin, signal, () => this.#mustBeGood(member))
         if (step.done === true) return
+        this.#mustBeGood(member)
         this.bytes += step.value.length
         yield step.value
       }
     } catch (error) {
       if (signal.aborted) throw error
+      if (error === REVOKED) {
+        this.#lost(provider, REVOKED.message)
+        throw incomplete(provider, error)
+      }
       if (isWrong(error)) {
         this.#lost(provider, error.message)
         throw error
@@ -207,7 +215,12 @@ export class GatewayClient {
   }
 
   /** Waits as long as the gateway is there. @throws Fault PEER_STALLED when it is not. */
-  async #alive<T>(coming: Promise<T>, origin: string, signal: AbortSignal): Promise<T> {
+  async #alive<T>(
+    coming: Promise<T>,
+    origin: string,
+    signal: AbortSignal,
+    look: () => void = () => {},
+  ): Promise<T> {
     const { clock } = this.#components
     coming.catch(() => {}) // who waits hears of it all the same
     for (;;) {
@@ -217,9 +230,15 @@ export class GatewayClient {
       over.abort(NO_LONGER_NEEDED)
       if (first !== SILENT) return first as T
       if (signal.aborted) return coming
+      look()
       const said = await Promise.race([coming.then(() => true), this.#isHealthy(origin)])
       if (!said) throw new Fault('PEER_STALLED', 'it is silent, and does not say that it lives')
     }
+  }
+
+  /** What a gateway sends counts as long as its site believes it. @throws Fault when it has been thrown out meanwhile. */
+  #mustBeGood(member: MemberId): void {
+    if (!this.#components.signatures.isGood(member)) throw REVOKED
   }
 
   async #isHealthy(origin: string): Promise<boolean> {
@@ -251,7 +270,18 @@ export class GatewayClient {
   }
 }
 
-type Judged = Outcome | { readonly kind: 'not-believed'; readonly reason: string }
+/** A gateway that serves, and the member that it is. */
+interface Chosen {
+  readonly provider: Provider
+  readonly member: MemberId
+}
+
+const REVOKED = new Fault('RESPONSE_INCOMPLETE', 'it has been revoked')
+
+type Judged =
+  | Exclude<Outcome, { readonly kind: 'served' }>
+  | { readonly kind: 'served'; readonly member: MemberId }
+  | { readonly kind: 'not-believed'; readonly reason: string }
 
 /** Refusals for which a gateway has no member to sign for. */
 function isOfSigner(reason: Refusal): boolean {

@@ -118,6 +118,7 @@ export class GatewayServer {
 
   #served(visit: Visit, { answer }: Resource, permit: Permit, release: () => void): Answer {
     const { status } = answer
+    const { pass } = visit
     let bytes = 0
     let isOver = false
     const end = () => {
@@ -145,6 +146,9 @@ export class GatewayServer {
     // Whoever goes before the first byte never begins to read.
     visit.request.signal.addEventListener('abort', end, { once: true })
     const counted = counting(answer.body, (chunk) => {
+      // Whoever is thrown out in the middle gets no more.
+      if (pass !== undefined && !this.#components.signatures.isGood(pass.member))
+        throw new Fault('ABORTED', 'the member has been revoked')
       bytes += chunk
       if (!permit.spend(chunk)) throw new Fault('ABORTED', 'the member has had its bytes for this hour')
     })

@@ -145,6 +145,7 @@ export class UpdateChecks {
         if (event.provider.function !== CHECKER_FUNCTION) return
         this.#checker = undefined
         return this.#seekIn(this.#spreadMs())
+      case 'function-doubted':
       case 'function-refused':
         return
     }

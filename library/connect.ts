@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { describe, Fault } from '../core/fault.ts'
 import { loadConfig } from '../service/config.ts'
 import { askStatus, controlPath, type ControlPlace } from '../service/control.ts'
+import { mustBeOptions } from './arguments.ts'
 import { remoteChannel } from './remote-channel.ts'
 import { Session } from './session.ts'
 
@@ -20,10 +21,19 @@ export interface ConnectOptions {
   readonly tokenFile?: string
 }
 
+const OPTION_KINDS = {
+  socket: 'a string',
+  config: 'a string',
+  url: 'a string',
+  token: 'a string',
+  tokenFile: 'a string',
+} as const
+
 const USUAL_FILE = 'proxy.config.yaml'
 
 /** @throws Fault UNREACHABLE when no node answers; NOT_ALLOWED for a wrong token; CONFIG_INVALID, BAD_REQUEST. */
 export async function connect(options: ConnectOptions = {}): Promise<Session> {
+  mustBeOptions('options', options, OPTION_KINDS)
   const place = await placeOf(options)
   await askStatus(place)
   return new Session(remoteChannel(place))

@@ -8,6 +8,8 @@ import { parseConfig, type Config } from '../service/config.ts'
 import { formatConfigError } from '../service/config-source.ts'
 import { openLog } from '../service/logging.ts'
 import { Node } from '../service/node.ts'
+import type { SETTINGS } from '../service/settings.ts'
+import { mustBeOptions } from './arguments.ts'
 import { localChannel } from './local-channel.ts'
 import { Session } from './session.ts'
 
@@ -18,17 +20,11 @@ export type Section = Readonly<Record<string, unknown>>
  * Settings as in `proxy.config.yaml` (docs/configuration.md). Without `cache.directory` the cache is a temporary one that goes
  * with the session; nothing is logged unless `log.level` says so.
  */
-export interface Settings {
-  readonly peering?: Section
-  readonly cache?: Section
-  readonly verification?: Section
-  readonly site?: Section
-  readonly functions?: Section
-  readonly log?: Section
-  readonly proxy?: Section
-  readonly control?: Section
+export interface Settings extends Readonly<Partial<Record<keyof typeof SETTINGS, Section | undefined>>> {
   readonly presets?: boolean | readonly string[]
   readonly rules?: readonly Section[]
+  /** Products that the node keeps up to date (docs/updates.md). */
+  readonly updates?: readonly Section[]
 }
 
 export interface EmbedOptions {
@@ -49,6 +45,7 @@ export interface EmbedOptions {
  * @throws Fault CONFIG_INVALID, ADDRESS_IN_USE, STORE_FAILED; nothing is left behind then.
  */
 export async function embed(options: EmbedOptions = {}): Promise<Session> {
+  mustBeOptions('options', options, OPTION_KINDS)
   const { settings = {}, proxy = false, control = false, acquaintMs = ACQUAINT_MS } = options
   const own =
     settings.cache?.['directory'] === undefined ? await mkdtemp(join(tmpdir(), 'ihave-')) : undefined
@@ -71,6 +68,13 @@ export async function embed(options: EmbedOptions = {}): Promise<Session> {
   }
 }
 
+const OPTION_KINDS = {
+  settings: 'an object',
+  proxy: 'true or false',
+  control: 'true or false',
+  acquaintMs: 'a number',
+} as const
+
 const ACQUAINT_MS = 250
 const LOOK_MS = 10
 
@@ -84,11 +88,16 @@ function configFrom(settings: Settings, own: string | undefined): Config {
   const directory = own ?? String(settings.cache?.['directory'])
   const text = JSON.stringify({
     ...settings,
-    cache: { directory, ...settings.cache },
-    site: { directory: join(directory, 'site'), ...settings.site },
-    log: { level: 'silent', ...settings.log },
+    cache: { directory, ...given(settings.cache) },
+    site: { directory: join(directory, 'site'), ...given(settings.site) },
+    log: { level: 'silent', ...given(settings.log) },
   })
   const parsed = parseConfig(text, 'settings', process.cwd())
   if (parsed.kind === 'ok') return parsed.config
   throw new Fault('CONFIG_INVALID', parsed.errors.map(formatConfigError).join('\n'))
+}
+
+/** What is there but `undefined` was not given. */
+function given(section: Section = {}): Section {
+  return Object.fromEntries(Object.entries(section).filter(([, value]) => value !== undefined))
 }

@@ -15,6 +15,7 @@ import type { ToldProvider } from '../service/applications/told-provider.ts'
 import { OPERATIONS, type OperationName } from '../service/control.ts'
 import type { Status } from '../service/status.ts'
 import { announced, type CopySource } from './announced.ts'
+import { mustBe, mustBeOptions } from './arguments.ts'
 import type { Channel } from './channel.ts'
 import { offered, used, type Offered, type OfferTerms } from './functions.ts'
 import { retrieved, type Retrieved } from './retrieved.ts'
@@ -48,6 +49,27 @@ export interface EventOptions extends EventsQuestion {
   readonly onListening?: () => void
 }
 
+/** Options of the calls below; one name means the same in all of them. */
+const OPTION_KINDS = {
+  digest: 'a string',
+  uri: 'a string',
+  type: 'a string',
+  location: 'a string',
+  from: 'a string',
+  fields: 'an array',
+  kinds: 'an array',
+  types: 'an array',
+  share: 'true or false',
+  fresh: 'true or false',
+  waitMs: 'a number',
+  value: 'a number',
+  signal: 'an AbortSignal',
+  onProgress: 'a function',
+  onListening: 'a function',
+  onChange: 'a function',
+} as const
+
+/** Every call rejects with a TypeError that names an argument of the wrong type, beside the faults that it tells. */
 export class Session implements AsyncDisposable {
   readonly #channel: Channel
   readonly #ended = new AbortController()
@@ -63,7 +85,9 @@ export class Session implements AsyncDisposable {
    * @throws Fault: RESPONSE_REFUSED when the origin server has no such file, NOT_FOUND when nobody has it who may be asked,
    *   VERIFICATION_FAILED when the bytes are not those of the digest, ABORTED by `signal`; docs/errors.md has them all.
    */
-  get(uri: string, options: GetOptions = {}): Promise<Retrieved> {
+  async get(uri: string, options: GetOptions = {}): Promise<Retrieved> {
+    mustBe('a string', 'uri', uri)
+    mustBeOptions('options', options, OPTION_KINDS)
     const { signal, onProgress, ...more } = options
     const question = { uri, ...more }
     return retrieved({ channel: this.#channel, ended: this.#ended.signal, question, signal, onProgress })
@@ -74,6 +98,7 @@ export class Session implements AsyncDisposable {
    * @throws Fault as `get`; the file system's own errors.
    */
   async download(uri: string, path: string, options: GetOptions = {}): Promise<RetrievalOutcome> {
+    mustBe('a string', 'path', path)
     const part = `${path}.${randomUUID()}.part`
     try {
       const file = await this.get(uri, options)
@@ -92,6 +117,8 @@ export class Session implements AsyncDisposable {
    * @throws Fault BAD_REQUEST, ABORTED.
    */
   async *find(uri: string, options: FindOptions = {}): AsyncGenerator<Holder, FindOutcome> {
+    mustBe('a string', 'uri', uri)
+    mustBeOptions('options', options, OPTION_KINDS)
     const { signal, ...more } = options
     for await (const each of this.#ask(OPERATIONS.find, { uri, ...more }, signal)) {
       const { kind, ...told } = each as FindLine
@@ -107,7 +134,9 @@ export class Session implements AsyncDisposable {
    * @param source the path of the file, its bytes, or what gives them.
    * @throws Fault VERIFICATION_FAILED when the bytes have another digest, STORE_FULL, BAD_REQUEST, ABORTED.
    */
-  announce(source: CopySource, options: AnnounceOptions = {}): Promise<AnnouncedCopy> {
+  async announce(source: CopySource, options: AnnounceOptions = {}): Promise<AnnouncedCopy> {
+    mustBe('a path, bytes, or what gives them', 'source', source)
+    mustBeOptions('options', options, OPTION_KINDS)
     const { signal, ...question } = options
     return announced(this.#channel, source, question, this.#until(signal))
   }
@@ -117,6 +146,8 @@ export class Session implements AsyncDisposable {
    * @throws Fault NOT_FOUND when there is no such copy.
    */
   async withdraw(digest: string, uri?: string): Promise<void> {
+    mustBe('a string', 'digest', digest)
+    if (uri !== undefined) mustBe('a string', 'uri', uri)
     const question = { digest, ...(uri === undefined ? {} : { uri }) }
     for await (const _ of this.#ask(OPERATIONS.withdraw, question)) break
   }
@@ -127,6 +158,10 @@ export class Session implements AsyncDisposable {
    * @throws Fault BAD_REQUEST, OVERLOADED for more than 20 a second, NOT_FOUND when `to` is no peer.
    */
   async say(type: string, attributes: Readonly<Record<string, string>>, to?: string): Promise<void> {
+    mustBe('a string', 'type', type)
+    mustBe('an object', 'attributes', attributes)
+    for (const [name, value] of Object.entries(attributes)) mustBe('a string', `attributes.${name}`, value)
+    if (to !== undefined) mustBe('a string', 'to', to)
     const question = { type, attributes, ...(to === undefined ? {} : { to }) }
     for await (const _ of this.#ask(OPERATIONS.say, question)) break
   }
@@ -137,6 +172,7 @@ export class Session implements AsyncDisposable {
    * @throws Fault BAD_REQUEST, ABORTED, UNREACHABLE when the node has gone.
    */
   async *events(options: EventOptions = {}): AsyncGenerator<NodeEvent> {
+    mustBeOptions('options', options, OPTION_KINDS)
     const { signal, onListening, ...question } = options
     for await (const each of this.#ask(OPERATIONS.events, question, signal)) {
       const event = each as NodeEvent | { readonly kind: 'listening' } | null
@@ -150,7 +186,11 @@ export class Session implements AsyncDisposable {
    * sent to `location` while it is the winner. The offer stands until it is withdrawn, or the session ends.
    * @throws Fault BAD_REQUEST, also where functions are off.
    */
-  offer(name: string, terms: OfferTerms, signal?: AbortSignal): Promise<Offered> {
+  async offer(name: string, terms: OfferTerms, signal?: AbortSignal): Promise<Offered> {
+    mustBe('a string', 'name', name)
+    mustBeOptions('terms', terms, OPTION_KINDS)
+    mustBe('a string', 'terms.location', terms.location)
+    if (signal !== undefined) mustBe('an AbortSignal', 'signal', signal)
     return offered(this.#channel, name, terms, this.#until(signal))
   }
 
@@ -162,6 +202,8 @@ export class Session implements AsyncDisposable {
     name: string,
     options: Omit<ProviderQuestion, 'function'> & { readonly signal?: AbortSignal } = {},
   ): Promise<ToldProvider | undefined> {
+    mustBe('a string', 'name', name)
+    mustBeOptions('options', options, OPTION_KINDS)
     const question = { function: name, fresh: options.fresh ?? false }
     for await (const each of this.#ask(OPERATIONS.provider, question, options.signal)) {
       if (each !== null) return each as ToldProvider
@@ -170,7 +212,10 @@ export class Session implements AsyncDisposable {
   }
 
   /** Says that a provider is of no use, so that the LAN elects another one. */
-  async report({ function: name, node, term }: ToldProvider, reason: string): Promise<void> {
+  async report(provider: ToldProvider, reason: string): Promise<void> {
+    mustBe('an object', 'provider', provider)
+    mustBe('a string', 'reason', reason)
+    const { function: name, node, term } = provider
     for await (const _ of this.#ask(OPERATIONS.report, { function: name, node, term, reason })) break
   }
 
@@ -179,11 +224,14 @@ export class Session implements AsyncDisposable {
    * reported.
    * @throws Fault NOT_FOUND when nobody performs it; what the last `use` throws.
    */
-  request<Result>(
+  async request<Result>(
     name: string,
     use: (provider: ToldProvider) => Promise<Result>,
     signal?: AbortSignal,
   ): Promise<Result> {
+    mustBe('a string', 'name', name)
+    mustBe('a function', 'use', use)
+    if (signal !== undefined) mustBe('an AbortSignal', 'signal', signal)
     return used(name, {
       find: (fresh) => this.provider(name, { fresh, ...(signal === undefined ? {} : { signal }) }),
       report: (provider, reason) => this.report(provider, reason),

@@ -164,9 +164,9 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'agree', at, until: (at + ms) as Monotonic })
   }
 
-  /** The owner leaves the Internet for a late offer. */
-  changeOver(): void {
-    this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic() })
+  /** The owner leaves the Internet for this peer's late offer, or for its download. */
+  changeOver(to: Address): void {
+    this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic(), to })
   }
 
   /** The body is whole and verified. */

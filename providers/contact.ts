@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import type { Upstream } from '../core/upstream.ts'
 import { PEER_FIELD } from '../peering/peer-answer.ts'
-import { addressOf } from './result.ts'
+import { addressOf } from './place.ts'
 
 /** A provider on the LAN that says nothing for so long does not work, in ms. */
 export const CONTACT_MS = 1500

@@ -59,7 +59,10 @@ export interface Functions {
    * @returns `undefined`: nobody. Never rejects.
    */
   find(name: FunctionName, options?: FindOptions): Promise<Provider | undefined>
-  /** The provider did not answer: it is forgotten here, and an election tells everybody. Harmless for a provider of before. */
+  /**
+   * The provider did not answer, or does not perform the function: it is forgotten here, and an election tells everybody, itself
+   * included: it stands behind all others for a while. Harmless for a provider of before.
+   */
   report(provider: Provider, reason: string): void
   /** Calls an election, whoever provides now. @returns who won; `undefined`: nobody stands. Never rejects. */
   elect(name: FunctionName): Promise<Provider | undefined>
@@ -85,6 +88,8 @@ export type FunctionEvent =
   | { readonly kind: 'function-learnt'; readonly provider: Provider }
   /** A provider is gone. */
   | { readonly kind: 'function-dead'; readonly provider: Provider; readonly reason: string }
+  /** This node provides, and somebody could not use it, or it does not reach its own service: it stands behind all others now. */
+  | { readonly kind: 'function-doubted'; readonly function: FunctionName; readonly reason: string }
   /** A word about a function that was not believed. */
   | {
       readonly kind: 'function-refused'

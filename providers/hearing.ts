@@ -11,9 +11,10 @@ import { electionLimit, PER_FUNCTION, PER_SENDER } from './election-limits.ts'
 import type { FunctionTable } from './function-table.ts'
 import type { News } from './news.ts'
 import { mandateOf, type OneFunction } from './one-function.ts'
+import { addressOf, placeFault } from './place.ts'
 import type { Questions } from './questions.ts'
 import type { Recollection } from './recollection.ts'
-import { addressOf, faultOf, isPossibleTerm, type Result, type Signing } from './result.ts'
+import { faultOf, isPossibleTerm, type Result, type Signing } from './result.ts'
 import { readWord, type FunctionWord } from './words.ts'
 
 export interface HearingComponents {
@@ -26,6 +27,8 @@ export interface HearingComponents {
   readonly distrust: Recollection
   /** Whether a node of the LAN can have this address. */
   readonly isOnLink: (address: string) => boolean
+  /** This node provides, and was reported. */
+  readonly reported: (one: OneFunction, by: Address) => void
   /** "I found". */
   readonly sayFound: (nonce: string) => void
 }
@@ -91,7 +94,8 @@ export class Hearing {
     }
   }
 
-  #heardElection({ function: name, term, delayMs, value }: Heard<'election'>, speaker: Speaker): void {
+  #heardElection(word: Heard<'election'>, speaker: Speaker): void {
+    const { function: name, term, delayMs, value, without } = word
     const { from, node } = speaker
     const one = this.#components.functions.get(name, false)
     const refusal = one === undefined ? 'too many functions' : this.#refusalOf(one, term, speaker)
@@ -100,7 +104,10 @@ export class Hearing {
     const stands = value !== undefined && value > 0
     if (stands && this.#components.distrust.holds(brokenWord(name, node)))
       return this.#components.news.refuse(name, from, 'it did not keep its word')
-    one.happen({ kind: 'election', term, delayMs, ballot: stands ? { node, value } : undefined })
+    // Before it stands, and once for each term.
+    const isReported = one.isOwn && without === one.result?.node && term > one.state.seen
+    if (isReported) this.#components.reported(one, from)
+    one.happen({ kind: 'election', term, delayMs, ballot: stands ? { node, value } : undefined, without })
   }
 
   /** Why an election is not taken part in. */
@@ -115,7 +122,7 @@ export class Hearing {
 
   /** The provider speaks for itself, from where it is. */
   #heardResult({ result }: Heard<'result'>, { from, member }: Speaker): void {
-    const isItsOwn = result.member === member && addressOf(result.location) === from
+    const isItsOwn = result.member === member && placeFault(result.location, from) === undefined
     if (!isItsOwn) return this.#components.news.refuse(result.function, from, 'another one’s result')
     const one = this.#believable(result, from)
     if (one === undefined) return
@@ -143,7 +150,7 @@ export class Hearing {
     const one = this.#believable(result, from)
     if (one === undefined) return
     if (questions.found(nonce)) sayFound(nonce)
-    const isItsOwn = result.node === node && addressOf(result.location) === from
+    const isItsOwn = result.node === node && placeFault(result.location, from) === undefined
     const source = isItsOwn ? 'election' : 'third party'
     const heardMs = isItsOwn ? 0 : Math.max(1, ageMs)
     one.happen({ kind: 'result', mandate: mandateOf(result), ageMs: heardMs }, { result, source })
@@ -157,7 +164,8 @@ export class Hearing {
   #gone(one: OneFunction, { from, node, member }: Speaker, reason: string): void {
     if (one.result?.node !== node || one.result.member !== member) return
     const { clock, news } = this.#components
-    if (this.#mayBring(`${from} ${one.name}`, clock.monotonic())) one.happen({ kind: 'absent', node, reason })
+    if (this.#mayBring(`${from} ${one.name}`, clock.monotonic()))
+      one.happen({ kind: 'absent', node, reason, isReported: false })
     else news.refuse(one.name, from, 'too many elections')
   }
 

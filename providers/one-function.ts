@@ -42,6 +42,9 @@ export interface OneFunctionComponents {
 /** Whoever has looked for a provider once wants one for so long, in ms. */
 export const WANTED_MS = 600_000
 
+/** What stands behind all others, and wins where there are none. */
+const LEAST_VALUE = 1
+
 /** A result that was signed anew is kept when it holds so much longer, in ms. */
 const SAVE_AGAIN_MS = 60_000
 
@@ -59,6 +62,9 @@ export class OneFunction {
   #waiting: (() => void)[] = []
   /** Whether the provider was heard since this node started. */
   #isHeard = true
+  /** Until when this node stands behind all others. */
+  #doubtedUntil = 0
+  #isSilent = false
 
   constructor(name: FunctionName, components: OneFunctionComponents, known?: KnownFunction) {
     this.name = name
@@ -82,6 +88,11 @@ export class OneFunction {
     return providerOf(this.#state) === undefined ? undefined : this.#result
   }
 
+  /** Whether this node provides. */
+  get isOwn(): boolean {
+    return this.result?.node === this.#components.node
+  }
+
   /** How long ago the provider was heard, in ms. */
   get heardMsAgo(): number {
     const { node, clock } = this.#components
@@ -96,6 +107,16 @@ export class OneFunction {
   /** What this node stands with now; `undefined`: not at all. */
   get ownValue(): number | undefined {
     return this.#standing()
+  }
+
+  /** Where this node would perform it. */
+  get ownLocation(): string | undefined {
+    return this.#location()
+  }
+
+  /** Whether this node's own service does not answer. */
+  get isSilent(): boolean {
+    return this.#isSilent
   }
 
   get isUndecided(): boolean {
@@ -131,6 +152,18 @@ export class OneFunction {
     if (!this.#offers.includes(offer)) return
     this.#offers = this.#offers.filter((each) => each !== offer)
     if (this.#standing() === undefined) this.happen({ kind: 'withdrawn' })
+  }
+
+  /** This node was reported: it stands behind all others. */
+  doubt(forMs: number): void {
+    this.#doubtedUntil = this.#components.clock.monotonic() + forMs
+  }
+
+  /** As long as its own service does not answer, this node does not stand. */
+  silence(isSilent: boolean): void {
+    if (this.#isSilent === isSilent) return
+    this.#isSilent = isSilent
+    this.happen({ kind: isSilent ? 'withdrawn' : 'offered' })
   }
 
   /** Somebody here looks for a provider. */
@@ -184,7 +217,8 @@ export class OneFunction {
   /** What this node stands with now: a provider stands with a tenth more, so that equals do not take turns. */
   #standing(): number | undefined {
     const value = Math.max(0, ...this.#offers.filter(({ location }) => location() !== undefined).map(valueOf))
-    if (value <= 0) return undefined
+    if (value <= 0 || this.#isSilent || !isWelcome(this.#components.signing())) return undefined
+    if (this.#components.clock.monotonic() < this.#doubtedUntil) return LEAST_VALUE
     const isProvider = providerOf(this.#state)?.node === this.#components.node
     return Math.min(MAX_VALUE, Math.round(isProvider ? value * MARGIN : value))
   }
@@ -259,6 +293,11 @@ export class OneFunction {
 function valueOf({ value }: Offer): number {
   const now = value()
   return Number.isFinite(now) && now > 0 ? Math.max(1, Math.min(MAX_VALUE, Math.round(now))) : 0
+}
+
+/** Whoever was thrown out of a site stands for nothing in it. */
+export function isWelcome(signing: Signing): boolean {
+  return signing.member === undefined || signing.isGood(signing.member)
 }
 
 /** For tests and the status: which mandate a result stands for. */

@@ -9,6 +9,7 @@ import type { Random } from '../core/random.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { SiteWord } from '../peering/peering.ts'
 import { DiscoveryAnswers, type Question } from './discovery-answers.ts'
+import { Doubts } from './doubts.ts'
 import { electionLimit, OWN_CALLS } from './election-limits.ts'
 import { FunctionTable } from './function-table.ts'
 import type {
@@ -23,7 +24,7 @@ import type {
 import { brokenWord, Hearing } from './hearing.ts'
 import type { ElectionCommand, ElectionTiming } from './machines/election-vocabulary.ts'
 import { News } from './news.ts'
-import type { OneFunction } from './one-function.ts'
+import { isWelcome, type OneFunction } from './one-function.ts'
 import type { ProviderBook } from './provider-book.ts'
 import { CORRECTION, Questions } from './questions.ts'
 import { Recollection } from './recollection.ts'
@@ -73,6 +74,8 @@ export const NOBODY_MS = 5000
 /** A configured provider that was reported is passed over for so long, in ms. */
 export const PASSED_OVER_MS = 60_000
 
+const NOT_BELIEVED = 'its word is not believed any more'
+
 /** A provider that does not answer is followed by another one, so many times. */
 const MAX_ATTEMPTS = 3
 /** Where nobody is found it is tried once more: datagrams are lost. */
@@ -91,6 +94,7 @@ export class Providers implements Functions {
   readonly #saying: Saying
   readonly #distrust: Recollection
   readonly #passedOver: Recollection
+  readonly #doubts: Doubts
   readonly #mayCall = electionLimit(OWN_CALLS)
   #lan: FunctionLan | undefined
 
@@ -107,6 +111,11 @@ export class Providers implements Functions {
     const save: ProviderBook['save'] = (known) => book.save(known)
     this.#functions = new FunctionTable({ ...settings, ...components, run: this.#run, save }, book)
     this.#answers = new DiscoveryAnswers({ clock, random, known: this.#knownFor, answer: this.#answer })
+    this.#doubts = new Doubts({
+      clock,
+      contact: async (location) => (await this.#lan?.contact(location)) ?? true,
+      silent: ({ name }) => this.#tellDoubt(name, 'its own place does not answer'),
+    })
     this.#hearing = new Hearing({
       clock,
       signing,
@@ -116,6 +125,7 @@ export class Providers implements Functions {
       news: this.#news,
       distrust: this.#distrust,
       isOnLink: (address) => this.#lan?.isOnLink(address) ?? false,
+      reported: (one, by) => this.#doubt(one, `reported by ${by}`),
       sayFound: (nonce) => this.#saying.broadcast({ kind: 'found', nonce }),
     })
   }
@@ -134,6 +144,7 @@ export class Providers implements Functions {
       each.stop()
     }
     this.#answers.stop()
+    this.#doubts.stop()
     this.#lan = undefined
   }
 
@@ -161,11 +172,16 @@ export class Providers implements Functions {
   }
 
   async elect(name: FunctionName): Promise<Provider | undefined> {
+    return this.callElection(name)?.decided
+  }
+
+  /** As `elect`, for those who want to know. @returns `undefined`: this node has called too many lately, and calls none. */
+  callElection(name: FunctionName): { readonly decided: Promise<Provider | undefined> } | undefined {
     const one = this.#functions.get(name, true)
-    if (one === undefined) return undefined
-    this.#call(one)
-    await one.decided()
-    return this.#provider(name)
+    if (one === undefined) return { decided: Promise.resolve(undefined) }
+    const isCalled = this.#call(one)
+    const decided = one.decided().then(() => this.#provider(name))
+    return isCalled || one.isUndecided ? { decided } : undefined
   }
 
   report(provider: Provider, reason: string): void {
@@ -173,7 +189,8 @@ export class Providers implements Functions {
     const one = this.#functions.find(provider.function)
     const known = one?.provider()
     if (one === undefined || known?.node !== provider.node || known.term !== provider.term) return
-    one.happen({ kind: 'absent', node: provider.node, reason })
+    if (one.isOwn) this.#doubt(one, reason)
+    else one.happen({ kind: 'absent', node: provider.node, reason, isReported: true })
     this.#call(one)
   }
 
@@ -277,7 +294,7 @@ export class Providers implements Functions {
   /** A third party answers with what is newer than what the asker knows. */
   readonly #knownFor = ({ function: name, term = 0, heardMs = Infinity }: Question) => {
     const one = this.#functions.find(name)
-    const provider = one?.provider()
+    const provider = one?.result && this.#isBelievable(one.result) ? one.provider() : undefined
     if (one === undefined || provider === undefined) return 'nobody'
     if (provider.source === 'self') return 'self'
     const { silenceMs, heartbeatMs } = this.#settings.timing()
@@ -305,14 +322,16 @@ export class Providers implements Functions {
   #dropUnbelieved(one: OneFunction): void {
     const { result } = one
     if (result === undefined || this.#isBelievable(result)) return
-    one.happen({ kind: 'absent', node: result.node, reason: 'its word is not believed any more' })
+    one.happen({ kind: 'absent', node: result.node, reason: NOT_BELIEVED, isReported: false })
     this.#call(one)
   }
 
-  #call(one: OneFunction): void {
-    if (!this.#mayCall(one.name, this.#components.clock.monotonic()))
-      return this.#news.count('not called: too often')
-    one.happen({ kind: 'call' })
+  /** @returns `false`: too often. */
+  #call(one: OneFunction): boolean {
+    const mayCall = this.#mayCall(one.name, this.#components.clock.monotonic())
+    if (mayCall) one.happen({ kind: 'call' })
+    else this.#news.count('not called: too often')
+    return mayCall
   }
 
   #provider(name: FunctionName): Provider | undefined {
@@ -327,7 +346,7 @@ export class Providers implements Functions {
   /** What was believed is asked again: a node joins a site, a member is revoked, time passes. */
   #isBelievable({ node, member, expires }: Result): boolean {
     const { signing, clock } = this.#components
-    if (node === this.#settings.node) return true
+    if (node === this.#settings.node) return isWelcome(signing())
     if (expires < clock.wall() - CLOCK_SKEW_MS) return false
     return signing().member === undefined || (member !== undefined && signing().isGood(member))
   }
@@ -338,6 +357,16 @@ export class Providers implements Functions {
 
   #passFor({ member }: Result): string | undefined {
     return member === undefined ? undefined : this.#components.signing().passOf(member)
+  }
+
+  /** This node may be no provider at all, though it lives: others come first now. */
+  #doubt(one: OneFunction, reason: string): void {
+    this.#tellDoubt(one.name, reason)
+    this.#doubts.report(one)
+  }
+
+  #tellDoubt(name: FunctionName, reason: string): void {
+    this.#news.tell({ kind: 'function-doubted', function: name, reason })
   }
 
   #passOver(provider: Provider, reason: string): void {

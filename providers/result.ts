@@ -79,15 +79,3 @@ function signedText(result: Omit<Result, 'signature'>): string {
   const { function: name, node, member, location, value, term, since, expires } = result
   return ['ihave function 1', name, node, member, location, value, term, since, expires].join('\n')
 }
-
-const LOCATION = /^http:\/\/(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?(?:\/[!-~]{0,150})?$/
-
-/**
- * The address in a location; `undefined` for what is no place on a LAN: names, credentials, ports that other services have.
- * So nobody is sent to where a packet of text does harm.
- */
-export function addressOf(location: string): string | undefined {
-  const [, address, port = '80'] = LOCATION.exec(location) ?? []
-  const isPort = port === '80' || (Number(port) >= 1024 && Number(port) <= 65_535)
-  return address !== undefined && isPort && URL.canParse(location) ? address : undefined
-}

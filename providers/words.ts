@@ -16,6 +16,8 @@ export type FunctionWord =
       /** The longest response delay period, in ms. */
       readonly delayMs: number
       readonly value: number | undefined
+      /** The provider that was reported, and is to stand behind all others. */
+      readonly without?: NodeId | undefined
     }
   /** Election result. Broadcast by the winner when it has won, and then as its sign of life. */
   | { readonly kind: 'result'; readonly result: Result }
@@ -85,12 +87,13 @@ function isThere(attribute: Attribute): attribute is readonly [string, string] {
 function attributesOf(word: FunctionWord): readonly Attribute[] {
   switch (word.kind) {
     case 'election': {
-      const { function: name, term, delayMs, value } = word
+      const { function: name, term, delayMs, value, without } = word
       return [
         ['function', name],
         ['term', String(term)],
         ['delay', String(Math.round(delayMs))],
         ['value', value?.toString()],
+        ['without', without],
       ]
     }
     case 'result':
@@ -152,9 +155,10 @@ function wordFrom(kind: Kind, attributes: Attributes, node: NodeId): FunctionWor
       const written = attributes.get('value')
       const value = whole(written, MAX_VALUE)
       if (name === undefined || term === undefined || delayMs === undefined) return undefined
-      return value === undefined && written !== undefined
-        ? undefined
-        : { kind, function: name, term, delayMs, value }
+      if (value === undefined && written !== undefined) return undefined
+      const without = matching(attributes.get('without'), NODE) as NodeId | undefined
+      if (without === undefined && attributes.has('without')) return undefined
+      return { kind, function: name, term, delayMs, value, without }
     }
     case 'result': {
       const result = resultFrom(attributes, node)

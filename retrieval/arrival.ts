@@ -10,7 +10,7 @@ import { hasField, withField, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
-import type { Expectation, Verifier } from '../core/verifier.ts'
+import type { Candidate, Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
@@ -23,6 +23,7 @@ import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
 import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
+import { behindTheSame } from './same-beginning.ts'
 import type { Pace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
 import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
@@ -31,7 +32,7 @@ import type { SupplyEvents } from './pieces/supplier.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
-import { newReport, peerOf, type RetrievalReport, type Source } from './source.ts'
+import { newReport, peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 
 export interface ArrivalSettings {
   /** This node's ID, which peers are told. */
@@ -194,9 +195,11 @@ export class Arrival {
     const copy = this.#copy
     if (copy === undefined || (this.contributors.size === 0 && !this.#isNamed)) return
     const digest: GrowingCopy['digest'] = (algorithm) => copy.digest(algorithm)
-    const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest }
+    const read: Candidate['read'] = (span) => copy.read(span, undefined, 'held')
+    const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest, read }
     const verdict = await this.#components.verifier.verify(expectation, candidate)
-    if (verdict.kind === 'refused') throw new Fault('VERIFICATION_FAILED', verdict.reason)
+    if (verdict.kind === 'verified') return
+    throw new Fault(verdict.isUnproved === true ? 'PEER_FAILED' : 'VERIFICATION_FAILED', verdict.reason)
   }
 
   /** The SHA-256 of the whole body. */
@@ -329,15 +332,18 @@ export class Arrival {
 
   async #open(attempt: Attempt, expectation: Expectation): Promise<OpenedSource | ArrivalOutcome> {
     const from = this.heldBytes
-    if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
     const { source } = attempt
+    const isUnproved = expectation.kind === 'promised' && this.contributors.size > 0 && from > 0
+    if (this.#copy && source.kind === 'internet' && isUnproved)
+      return this.#openAgain(this.#copy, from, attempt.signal)
+    if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
     if (source.kind !== 'internet') return this.#openPeer(source, from, attempt, expectation)
     // Who has been answered from the copy can be given nothing but the rest of it.
     return this.#openRest(from, attempt.signal)
   }
 
   async #openPeer(
-    source: Exclude<Source, { kind: 'internet' }>,
+    source: PeerSource,
     from: number,
     { patienceMs, signal, excuse }: Attempt,
     expectation: Expectation,
@@ -351,14 +357,25 @@ export class Arrival {
     return opened
   }
 
+  /** What a peer would send from the first missing byte on; nothing of it is taken. @throws Fault of that peer */
+  look(source: PeerSource, patienceMs: number, signal: AbortSignal): Promise<OpenedSource> {
+    return this.#routeTo(
+      source,
+      patienceMs,
+      () => false,
+      () => {},
+    ).open(this.heldBytes, signal)
+  }
+
   #noteServers(): void {
     for (const server of this.#route?.servers ?? []) this.contributors.add(server)
   }
 
   #routeTo(
-    source: Exclude<Source, { kind: 'internet' }>,
+    source: PeerSource,
     patienceMs: number,
     excuse: () => boolean,
+    onDetour = () => this.#noteServers(),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
     const relayPace: Pace = {
@@ -370,7 +387,7 @@ export class Arrival {
     const pace = source.kind === 'peer' ? wholePace(patienceMs) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
-    return new PeerRoute(settings, { ...this.#components, onDetour: () => this.#noteServers() })
+    return new PeerRoute(settings, { ...this.#components, onDetour })
   }
 
   /** A copy of another length, or of none, cannot be the right one: known before its first byte is read. */
@@ -401,7 +418,20 @@ export class Arrival {
     return opened
   }
 
-  /** Not a byte came from the peers that were to send it: the origin server's word alone counts from here on. */
+  /**
+   * What a member has left behind that did not keep its promise nobody can prove any more but the origin server, by sending it
+   * all: its bytes are held against what is here, and go on where that ends.
+   */
+  async #openAgain(copy: GrowingCopy, held: number, signal: AbortSignal): Promise<OpenedSource> {
+    const { target, fields } = this.#request
+    const rest = { from: 0, size: copy.size, fields: this.#fields }
+    const opened = await openRest(this.#components.origin, target, fields, rest, signal)
+    const before = copy.read({ start: 0, end: held }, signal, 'held')
+    const body = behindTheSame(before, held, opened.body, () => this.#forgetPeers(opened))
+    return { ...opened, from: held, body }
+  }
+
+  /** Not a byte here is only a peer's word: the origin server's alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
     this.contributors.clear()
     if (this.#isNamed) {

@@ -61,7 +61,8 @@ export class Blame {
 
   async #mayBeAnotherVersion(): Promise<boolean> {
     const expectation = await this.#components.proofs.ofPeers()
-    return expectation.kind === 'digest' && expectation.rung === 'V3' && !this.#request.policy.immutable
+    const isFromOrigin = expectation.rung === 'V3' || expectation.kind === 'signature'
+    return isFromOrigin && !this.#request.policy.immutable
   }
 
   #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {

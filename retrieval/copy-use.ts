@@ -1,7 +1,7 @@
 /** What one application (or the whole retrieval of a resource) wants of an origin server's copy, until it has it or leaves. */
 import { deferred } from '../core/deferred.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { Fault } from '../core/fault.ts'
+import { describe, Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import type { Flight } from './flight.ts'
@@ -112,12 +112,15 @@ export class CopyUse {
   }
 
   async #fillHoles(span: ByteSpan): Promise<void> {
+    let broken: unknown
     for (let resumptions = 0; !this.hasLeft;) {
       const [step] = plan(this.#holes([span]), this.#of.flights)
       if (step === undefined) return
+      if (broken !== undefined && step.kind === 'fetch' && !this.#of.isContinuable) throw cut(broken)
       const fault = (await this.#take(step)) ?? this.#vain(step)
       if (fault === undefined) continue
       if (++resumptions > MAX_RESUMPTIONS || !mayResume(fault)) throw fault
+      broken = fault
     }
   }
 
@@ -151,6 +154,13 @@ export class CopyUse {
 
 /** A body that broke off is continued so many times, each time at the byte where it stopped. */
 export const MAX_RESUMPTIONS = 3
+
+/** What broke off is told, and why it ends there. */
+function cut(fault: unknown): Fault {
+  const why =
+    'and nothing that the origin server sends (a strong ETag) tells whether its rest would be of the same version'
+  return new Fault('RESPONSE_INCOMPLETE', `${describe(fault)}, ${why}`, { cause: fault })
+}
 
 function mayResume(fault: unknown): boolean {
   return fault instanceof Fault && fault.code === 'RESPONSE_INCOMPLETE'

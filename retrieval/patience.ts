@@ -80,6 +80,12 @@ export class Patience {
     this.#wastedMs = Math.min(PATIENCE_MS, stillMs + wastedMs)
   }
 
+  /** A peer has shown that it sends: it has the time that one may have. */
+  trust(): void {
+    this.#wastedMs = Math.min(this.#wasted(), PATIENCE_MS - AGREEING_MS - STALL_MS)
+    this.#usedAt = this.#clock.monotonic()
+  }
+
   /** How long the next peer may be silent, in ms; 0: no peer is waited for any more. */
   leftMs(): number {
     const inAllMs = PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)

@@ -14,7 +14,7 @@ import type { Address } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { placeOfRelay, type Relay } from '../peering/relay-fields.ts'
-import { keepingPace, within, type Pace } from './pace.ts'
+import { EXCUSED_MS, keepingPace, within, type Pace } from './pace.ts'
 import { askPeer, type OpenedSource } from './peer-source.ts'
 
 export interface PeerRouteSettings {
@@ -154,14 +154,20 @@ export class PeerRoute {
       )
   }
 
-  /** From the offering peer down the tree, and again after a pause, until somebody has a place. */
+  /**
+   * From the offering peer down the tree, and again after a pause, until somebody has a place. Who fetches over a slow line has
+   * none for so long as it has nothing to give: that excuses it as it does in the middle of a body.
+   */
   async #find(from: number, patienceMs: number, signal: AbortSignal): Promise<Place> {
     const { clock } = this.#components
-    const until = clock.monotonic() + patienceMs
+    let until = clock.monotonic() + patienceMs
     for (;;) {
       const place = await this.#search(from, patienceMs, signal)
       if (place !== undefined) return (this.#place = place)
-      if (clock.monotonic() >= until) throw new Fault('PEER_BUSY', 'no place became free')
+      if (clock.monotonic() >= until) {
+        if (this.#settings.relayPace.excuse?.() !== true) throw new Fault('PEER_BUSY', 'no place became free')
+        until += EXCUSED_MS
+      }
       await sleep(clock, PAUSE_MS, signal)
       if (signal.aborted) throw new Fault('ABORTED', 'nobody waits for it any more')
     }

@@ -1,5 +1,5 @@
 /** What a copy from a peer must show, each means asked once and only when it is needed (V§1). A verifier that fails proves nothing. */
-import type { Expectation, Verifier } from '../core/verifier.ts'
+import type { AttestedQuestion, Expectation, Verifier } from '../core/verifier.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { Source } from './source.ts'
 
@@ -35,25 +35,31 @@ export class Proofs {
   }
 
   /**
-   * The same for one source. What members of the site vouch for (V4) are whole copies; what goes on from the origin server is
-   * held against what began it, and bytes of two versions are never joined.
+   * The same for one source. What members of the site vouch for (V4) are whole copies, and what they promise to vouch for is
+   * coming to them; what goes on from the origin server is held against what began it, and bytes of two versions are never
+   * joined.
    * @param isBegun whether bytes are here already.
    */
   async of(source: Source, isBegun: () => boolean): Promise<Expectation> {
     const expectation = await this.ofPeers()
     if (expectation.kind !== 'attestable') return expectation
     if (source.kind === 'internet') return this.#attested
-    return source.kind === 'peer' ? this.#attestedAt(source.offer.location, isBegun) : NO_EXPECTATION
+    const isGrowing = source.kind === 'in-progress'
+    const { location } = isGrowing ? source.download : source.offer
+    return this.#attestedAt({ ...this.#request, location, isGrowing }, isBegun)
   }
 
-  async #attestedAt(location: string, isBegun: () => boolean): Promise<Expectation> {
-    const question = { ...this.#request, location }
+  async #attestedAt(question: AttestedQuestion, isBegun: () => boolean): Promise<Expectation> {
     const found = await this.#verifier.attested?.(question).catch(() => NO_EXPECTATION)
     const before = this.#attested
-    const isOther =
-      found?.kind === 'digest' && before.kind === 'digest' && found.digest.hex !== before.digest.hex
-    if (found === undefined || (isOther && isBegun())) return NO_EXPECTATION
-    this.#attested = found
+    if (found === undefined || (isOther(found, before) && isBegun())) return NO_EXPECTATION
+    // One that nobody vouches for leaves in force what proves the bytes that are here.
+    if (found.kind !== 'none') this.#attested = found
     return found
   }
+}
+
+function isOther(found: Expectation, before: Expectation): boolean {
+  if (found.kind === 'digest' && before.kind === 'digest') return found.digest.hex !== before.digest.hex
+  return found.kind === 'promised' && before.kind === 'promised' && found.version !== before.version
 }

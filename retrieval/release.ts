@@ -45,6 +45,8 @@ export function mayAnswer(filling: Filling): boolean {
 }
 
 function isVerifiedFirst(filling: Filling, size: number): boolean {
+  // A digest is known before the first byte. What a signature is over is known with the last, and so is who made it.
+  if (filling.expectation.kind === 'signature') return true
   if (filling.isStreaming) return false
   if (filling.isGrowing) return size < SMALL_GROWING_BYTES
   return (

@@ -26,7 +26,6 @@ import { mayReuseUnasked } from '../cache/semantics/decision.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
-import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
@@ -39,8 +38,9 @@ import { Patience, STALL_MS } from './patience.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
-import { isWorthLeaving, NEAR_BYTES, SlowLine } from './slow-line.ts'
+import { NEAR_BYTES, SlowLine } from './slow-line.ts'
 import { peerOf, type RetrievalReport, type Source } from './source.ts'
+import { Yielding, type YieldingOwner } from './yielding.ts'
 
 /** What an application can be answered with. */
 export type Head =
@@ -113,6 +113,7 @@ export class Retrieval implements InquiryOwner {
   readonly #patience: Patience
   readonly #blame: Blame
   readonly #slowLine: SlowLine
+  readonly #yielding: Yielding
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
@@ -120,8 +121,6 @@ export class Retrieval implements InquiryOwner {
   /** Aborted when peers that read along are to ask again: what was here is forgotten, or a peer feeds it from now on. */
   #begunAnew = new AbortController()
   #lastFault: Fault | undefined
-  /** A late offer that came before the origin server's response. */
-  #early: PeerOffer | undefined
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   readonly #readers: Readers
@@ -129,7 +128,6 @@ export class Retrieval implements InquiryOwner {
   #peersReading = 0
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
-  #saidAgainAt = -Infinity
   /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
   #isToCut = false
   #isAnswered = false
@@ -155,12 +153,28 @@ export class Retrieval implements InquiryOwner {
     })
     const shun: RetrievalEvents['shun'] = (...shunned) => components.events.shun(...shunned)
     this.#blame = new Blame(request, { ...components, proofs: this.#proofs, shun })
+    this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
     this.#announcement = new Announcement(() => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
       came: () => this.#state === 'paused' && this.#resume(),
       mayComeBack: () => this.#state === 'running' && this.#current?.kind !== 'internet' && this.#isAnswered,
       gone: () => this.#onLastReaderGone(),
     })
+  }
+
+  #yieldingOwner(): YieldingOwner {
+    return {
+      heldBytes: () => this.heldBytes,
+      isFetcher: () => this.isFetcher,
+      mayLeave: () => this.#mayLeaveInternet,
+      hasPatience: () => this.#patience.leftMs() > 0,
+      progress: () => this.progress(),
+      expectationFor: (source) => this.#proofs.of(source, () => this.heldBytes > 0),
+      look: (source, signal) =>
+        this.#arrival.look(source, STALL_MS, AbortSignal.any([signal, this.#attempt.signal])),
+      leave: (to, isTried) => this.#leaveInternet(to, isTried),
+      sayAgain: () => this.#announceCopy(),
+    }
   }
 
   /** Resolves when applications can be answered. @throws Fault of the last source when every one failed. */
@@ -296,6 +310,13 @@ export class Retrieval implements InquiryOwner {
     return this.#arrival.isFromOrigin
   }
 
+  /** What comes from the origin server alone, and will be stored and may be shared when it is whole. */
+  get fetching(): { readonly fields: Fields; readonly size: number } | undefined {
+    const size = this.copy?.size
+    const isIts = this.isFetcher && this.isFromOrigin && this.isShareable && this.#isFile
+    return isIts && size !== undefined ? { fields: this.fields, size } : undefined
+  }
+
   /** Which source feeds it now, for people who watch. */
   get current(): Source | undefined {
     return this.#current
@@ -363,52 +384,28 @@ export class Retrieval implements InquiryOwner {
     this.#giveUp(new Fault('RESPONSE_INCOMPLETE', 'no peer has it'))
   }
 
-  /** A holder answered after the Internet was asked: worth changing over to when enough is missing. */
   lateOffer(offer: PeerOffer): void {
-    const { copy } = this.#arrival
-    if (this.#current?.kind !== 'internet' || this.#state !== 'running' || !this.#isFile) return
-    // Before the origin server has said how long it is, nothing is known that speaks for the peer.
-    if (copy?.size === undefined) return void (this.#early = offer)
-    if (offer.size !== undefined && offer.size !== copy.size) return
-    if (isWorthLeaving(this.progress()) && this.#arrival.mayChangeOver)
-      this.#leaveInternetFor({ kind: 'peer', offer })
+    this.#yielding.lateOffer(offer)
   }
 
-  /**
-   * Two nodes fetch the same, because packets were lost. Who is far behind gives up; where none is, who comes later in rank.
-   * The other one is told of this copy, and decides the same.
-   */
   secondFetcher(download: PeerDownload): void {
-    const { copy } = this.#arrival
-    if (download.location === undefined) return this.#giveWay(download)
-    if (!this.isFetcher || copy?.size === undefined) return
-    const aheadBytes = download.receivedBytes - this.heldBytes
-    const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
-    if (!isAhead) return this.#sayAgain()
     const { location } = download
-    if (isWorthLeaving(this.progress()) && this.#arrival.mayChangeOver)
-      this.#leaveInternetFor({ kind: 'in-progress', download: { ...download, location } })
+    if (location === undefined) this.#giveWay(download)
+    else this.#yielding.secondFetcher({ ...download, location })
   }
 
   /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
-  #giveWay({ isAhead }: PeerDownload): void {
+  #giveWay({ isAhead, peer }: PeerDownload): void {
     if (!isAhead || !this.isFetcher || this.#isAnswered) return
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#announcement.end()
     this.#current = undefined
-    this.#inquiry?.changeOver()
+    this.#inquiry?.changeOver(peer)
   }
 
-  /** Two that disagree about who is ahead do not answer each other without end. */
-  #sayAgain(): void {
-    const now = this.#components.clock.monotonic()
-    if (now - this.#saidAgainAt < REPORT_INTERVAL_MS) return
-    this.#saidAgainAt = now
-    this.#announceCopy()
-  }
-
+  /** What would be fetched anew, were it this node's turn to fetch, is no lead. */
   isFurther({ receivedBytes }: PeerDownload): boolean {
-    return this.heldBytes > receivedBytes + NEAR_BYTES
+    return !this.#wouldStartAfresh && this.heldBytes > receivedBytes + NEAR_BYTES
   }
 
   heardProgress(download: PeerDownload): void {
@@ -420,17 +417,16 @@ export class Retrieval implements InquiryOwner {
     this.#giveUp(this.#lastFault ?? new Fault('RESPONSE_INCOMPLETE', 'no source is left'))
   }
 
-  /** Only for a source whose bytes could be proved: what members vouch for, say, are whole copies. */
-  #leaveInternetFor(source: Exclude<Source, { kind: 'internet' }>): void {
-    void this.#proofs
-      .of(source, () => this.heldBytes > 0)
-      .then((expectation) => this.#changeOver(expectation))
+  /** Whether the origin server feeds a copy that a peer could go on with: nobody continues the page of an error. */
+  get #mayLeaveInternet(): boolean {
+    const isFed = this.#current?.kind === 'internet' && this.#state === 'running'
+    return isFed && this.#isFile && this.#arrival.mayChangeOver
   }
 
-  #changeOver(expectation: Expectation): void {
-    if (expectation.kind === 'none' || this.#state !== 'running' || this.#current?.kind !== 'internet') return
-    // Who has lost all patience with peers would only come back here, with another request.
-    if (this.#patience.leftMs() > 0 && this.#arrival.detach()) this.#inquiry?.changeOver()
+  #leaveInternet(to: Address, isTried: boolean): void {
+    if (!this.#arrival.detach()) return
+    if (isTried) this.#patience.trust()
+    this.#inquiry?.changeOver(to)
   }
 
   #use(source: Source): void {
@@ -515,7 +511,11 @@ export class Retrieval implements InquiryOwner {
    * worth the doubt. A wrong beginning would spoil the whole, and hold the right bytes back until the end.
    */
   async #startAfresh(): Promise<void> {
-    if (!this.#isAnswered && this.#arrival.contributors.size > 0) await this.#beginAnew()
+    if (this.#wouldStartAfresh) await this.#beginAnew()
+  }
+
+  get #wouldStartAfresh(): boolean {
+    return !this.#isAnswered && this.#arrival.contributors.size > 0
   }
 
   #beginAnew(): Promise<void> {
@@ -598,7 +598,7 @@ export class Retrieval implements InquiryOwner {
     this.#isAnswered = true
     this.#head.resolve({ kind: 'growing', response, copy })
     this.#announceCopy()
-    if (this.#early) this.lateOffer(this.#early)
+    this.#yielding.answered()
   }
 
   async #onFailure(source: Source, error: unknown, began: Monotonic, patienceMs: number): Promise<void> {

@@ -11,7 +11,11 @@ export type Source =
 
 export type SourceKind = Source['kind']
 
+export type PeerSource = Exclude<Source, { kind: 'internet' }>
+
 /** The peer behind a source; `undefined` for the Internet. */
+export function peerOf(source: PeerSource): Address
+export function peerOf(source: Source): Address | undefined
 export function peerOf(source: Source): Address | undefined {
   switch (source.kind) {
     case 'peer':

@@ -28,6 +28,8 @@ function readRule(item: Source, path: string, orWait: boolean, reading: Reading)
     waitForDownloads = orWait,
     speaksFor,
     gateway,
+    signers,
+    signature,
     ...values
   } = readGroup(RULE_SETTINGS, path, entries, { ...reading, environment: {} })
   if (item.kind === 'mapping' && !entries.has('match'))
@@ -45,9 +47,17 @@ function readRule(item: Source, path: string, orWait: boolean, reading: Reading)
       'expected false, since store is false: nothing is kept to share',
       reading,
     )
-  const speaking = speaksFor === undefined ? {} : { speaksFor }
-  const relayed = gateway === undefined ? {} : { gateway }
-  return [{ rule: name ?? values.match, ...values, waitForDownloads, ...speaking, ...relayed }]
+  return [
+    {
+      rule: name ?? values.match,
+      ...values,
+      waitForDownloads,
+      ...(speaksFor && { speaksFor }),
+      ...(gateway !== undefined && { gateway }),
+      ...(signers && { signers }),
+      ...(signature && { signature }),
+    },
+  ]
 }
 
 function refused(source: Source, key: string, problem: string, reading: Reading): readonly Rule[] {

@@ -1,7 +1,8 @@
 /** What `ihave providers` and `ihave elect` ask of a running node. */
 import { systemClock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
-import { functionName, type Provider } from '../providers/functions.ts'
+import { OWN_CALLS } from '../providers/election-limits.ts'
+import { functionName, type FunctionName, type Provider } from '../providers/functions.ts'
 import type { Providers } from '../providers/providers.ts'
 
 /** One function as this node sees it. */
@@ -24,12 +25,18 @@ export interface ProviderStatus extends Omit<Provider, 'function' | 'member' | '
 
 export interface FunctionOperations {
   list(): readonly FunctionStatus[]
-  /** @throws Fault BAD_REQUEST for what is no name of a function. */
+  /** @throws Fault BAD_REQUEST for what is no name of a function, or where there can be none; OVERLOADED for too many. */
   elect(question: unknown): Promise<FunctionStatus>
 }
 
-/** `undefined`: functions are off on this node. */
-export function functionOperations(providers: () => Providers | undefined): FunctionOperations {
+export interface FunctionOperationsComponents {
+  /** `undefined`: functions are off on this node, or it has no LAN. */
+  readonly providers: () => Providers | undefined
+  /** Why they are, in words for people. */
+  readonly whyNone: () => string
+}
+
+export function functionOperations({ providers, whyNone }: FunctionOperationsComponents): FunctionOperations {
   const list = () => providers()?.overview().map(statusOf) ?? []
   return {
     list,
@@ -39,12 +46,18 @@ export function functionOperations(providers: () => Providers | undefined): Func
       if (name === undefined)
         throw new Fault('BAD_REQUEST', 'expected a function: 1 to 64 letters, digits, "-", "."')
       const known = providers()
-      if (known === undefined) throw new Fault('BAD_REQUEST', 'functions.enabled is false on this node')
-      await known.elect(name)
+      if (known === undefined) throw new Fault('BAD_REQUEST', `there can be no election: ${whyNone()}`)
+      const called = known.callElection(name)
+      if (called === undefined) throw new Fault('OVERLOADED', TOO_OFTEN(name))
+      await called.decided
       return list().find((each) => each.function === name) ?? nobody(name)
     },
   }
 }
+
+const TOO_OFTEN = (name: FunctionName) =>
+  `this node has called too many elections of ${name} lately: ${OWN_CALLS.burst} at once, then one each ${OWN_CALLS.refillMs / 1000} s; ` +
+  'the provider stays the one that it is (ihave providers)'
 
 type Overview = ReturnType<Providers['overview']>[number]
 

@@ -2,9 +2,11 @@
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { systemClock, type CancelTimer, type EpochMs } from '../core/clock.ts'
+import { Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { criterionValue, machineCriteria, WEIGHTS, type MachineState } from '../providers/criteria.ts'
+import { placeFault } from '../providers/place.ts'
 import type { FunctionEvent, Offering, Provider } from '../providers/functions.ts'
 import { machineFacts, type MachineFacts } from '../providers/machine-state.ts'
 import { providerBook } from '../providers/provider-book.ts'
@@ -22,6 +24,8 @@ export interface FunctionPartsComponents {
   readonly log: Logger
   /** How many peers are alive. */
   readonly peers: () => number
+  /** This node's own on the LAN. */
+  readonly address: string
   /** The interface to the LAN. */
   readonly interfaceName: string | undefined
   /** What is known of the way to the Internet. */
@@ -37,12 +41,21 @@ export interface FunctionParts {
   stop(): void
 }
 
+/** @throws Fault CONFIG_INVALID for a place that nobody would believe. */
+function mustBeBelieved({ function: name, location }: FunctionPlace, address: string): void {
+  const fault = placeFault(location, address)
+  if (fault === undefined) return
+  throw new Fault('CONFIG_INVALID', `functions.offers: ${name}=${location}: ${fault}`)
+}
+
 /** The machine is looked at again after so long, in ms. */
 const LOOK_MS = 60_000
 
+/** @throws Fault CONFIG_INVALID when `functions.offers` names a place that nobody would believe. */
 export function functionParts(config: Config, components: FunctionPartsComponents): FunctionParts {
   const { node, site, log, peers, interfaceName, internet } = components
   const { functions, cache } = config
+  for (const place of placesOf(functions.offers)) mustBeBelieved(place, components.address)
   const book = providerBook(join(cache.directory, 'functions.sqlite'))
   const signing = siteSigning(() => site.membership)
   const providers = new Providers(
@@ -120,6 +133,8 @@ function logEvent(log: Logger, event: FunctionEvent): void {
     }
     case 'function-lost':
       return log.info(event, `${event.function}: this node provides no longer: ${event.reason}`)
+    case 'function-doubted':
+      return log.warn(event, `${event.function}: this node stands behind all others now: ${event.reason}`)
     case 'function-dead': {
       const { function: name, node, location, term } = event.provider
       const { reason } = event

@@ -81,7 +81,8 @@ export interface GatewayParts {
 
 export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
   const { clock, settings, site, functions, log } = components
-  const isMember = () => site.membership !== undefined
+  // Whoever was thrown out asks nobody, and performs nothing for others.
+  const isMember = () => site.membership?.isGood === true
   const signatures = httpSignatures({ ...components, membership: () => site.membership })
   const gateways = clientOf(components, signatures)
   const hasRoute = rememberedRoute(clock)
@@ -197,7 +198,7 @@ function checksOf(
   ways: Pick<UpdateChecksComponents, 'permission' | 'guard' | 'confine' | 'get' | 'via' | 'signatures'>,
 ): UpdateChecks {
   const { site, functions, checks, gateways } = components
-  const isMember = () => site.membership !== undefined
+  const isMember = () => site.membership?.isGood === true
   return new UpdateChecks({
     ...components,
     ...ways,

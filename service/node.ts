@@ -37,6 +37,9 @@ import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verif
 import { verifierLadder } from '../verify/ladder.ts'
 import { noOriginDigests, originDigests } from '../verify/origin-digests.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
+import { detachedSignatures } from '../verify/signature/asked-signatures.ts'
+import { signatures, type Signatures } from '../verify/signature/signatures.ts'
+import { noSigners, type Signers } from '../verify/signature/signers.ts'
 import { applications, type Applications } from './applications/applications.ts'
 import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
@@ -95,6 +98,8 @@ export class Node {
   readonly #site: Site
   readonly #gateway: GatewayParts
   readonly #gathered: GatheredIndexes
+  readonly #signatures: Signatures
+  #signers: Signers = noSigners
   #updates: readonly ProductUpdates[] = []
   #rules: Rules
   #id = '' as NodeId
@@ -109,7 +114,11 @@ export class Node {
   #startedAt: Monotonic = systemClock.monotonic()
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
-  readonly #functionOperations = functionOperations(() => this.#functions?.providers)
+  readonly #functionOperations = functionOperations({
+    providers: () => this.#functions?.providers,
+    whyNone: () =>
+      this.#config.functions.enabled ? this.#whyAlone() : 'functions.enabled is false on this node',
+  })
 
   /**
    * @param doors which of its doors to this machine are opened.
@@ -170,6 +179,7 @@ export class Node {
       log: this.#logGateway,
     })
     this.#gathered = this.#gathering()
+    this.#signatures = this.#signatureMeans()
   }
 
   /** @throws Fault ADDRESS_IN_USE, STORE_FAILED, CONFIG_INVALID; what had been started is stopped again. */
@@ -187,6 +197,7 @@ export class Node {
   async #startParts(): Promise<void> {
     const parts = [
       () => this.#loadUpdates(),
+      () => this.#loadSigners(),
       () => this.#startStore(),
       () => this.#site.load(),
       () => this.#startGathering(),
@@ -239,9 +250,31 @@ export class Node {
       store: this.#store,
       records,
       grantFor: (index) => grantFor(this.#rules, index),
+      isVerifiedHere: (index) =>
+        this.#config.updates.some(({ catalog }) => parseTargetUri(catalog) === index),
       isBusy: () => this.#assembly?.retrievals.all().some((each) => each.isFetcher || each.isRelay) === true,
       log: (event) => this.#log.info(event, event.kind),
     })
+  }
+
+  #signatureMeans(): Signatures {
+    return signatures({
+      clock: systemClock,
+      signers: { trustFor: (policy) => this.#signers.trustFor(policy) },
+      detached: detachedSignatures({ clock: systemClock, origin: this.#gateway.upstream }),
+    })
+  }
+
+  /** Only where some are named. */
+  async #loadSigners(): Promise<void> {
+    const { verification } = this.#config
+    const isAny =
+      verification.signers !== 'none' ||
+      this.#rules.all.some(({ signers, signature }) => signers !== undefined || signature !== undefined)
+    if (!isAny) return
+    const onTrouble = (detail: string) => this.#log.warn({ detail }, 'signers were not read again')
+    const { TrustedSigners } = await import('./trusted-signers.ts')
+    this.#signers = new TrustedSigners(verification, this.#rules.all, { clock: systemClock, onTrouble })
   }
 
   /** What applications can ask for, as long as the node runs. @throws Fault STOPPING before and after. */
@@ -263,6 +296,7 @@ export class Node {
         rules: () => this.#rules,
         functions: () => this.#functions?.providers,
         ownValue: () => this.#functions?.value() ?? 1,
+        address: () => this.#place?.address,
         log: this.#logRequest,
       },
     )
@@ -303,7 +337,12 @@ export class Node {
     const { updates } = this.#config
     if (updates.length === 0) return
     const { productUpdates } = await import('./product-parts.ts')
-    this.#updates = productUpdates(updates, () => `http://${this.proxyAddress}`, this.#logUpdate)
+    this.#updates = productUpdates(
+      updates,
+      () => `http://${this.proxyAddress}`,
+      this.#logUpdate,
+      (verified) => this.#gathered.learn(verified),
+    )
   }
 
   async #startUpdates(): Promise<void> {
@@ -366,7 +405,9 @@ export class Node {
       transfers: this.#transfers(),
       totals: this.#tally.totals(),
       packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
+      indexes: this.#gathered.counts(),
       shunned: this.#shunned.list(),
+      signatures: this.#signatures.counts(),
       cautions: this.#cautions(now),
       updates: this.#updates.map((each) => each.status()),
       functions: this.#functionOperations.list(),
@@ -445,6 +486,7 @@ export class Node {
       site: this.#site,
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
+      address: place.address,
       interfaceName: place.interfaceName,
       internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: this.#speed.bytesPerSecond }),
     })
@@ -459,6 +501,7 @@ export class Node {
       {
         clock: systemClock,
         gathered: this.#gathered,
+        signatures: this.#signatures,
         origins: verification.askOrigin
           ? originDigests({
               clock: systemClock,
@@ -514,6 +557,7 @@ export class Node {
       store: this.#store,
       book,
       relayedBy: (uri) => this.#gateway.relayedBy(uri),
+      fetching: (uri) => this.#assembly?.retrievals.running(uri)?.fetching,
       clock: systemClock,
       freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
     })

@@ -6,17 +6,19 @@ import { machineBoot } from './boot.ts'
 import type { ProductConfig } from './config-updates.ts'
 import { productTrust } from './product-settings.ts'
 import { ProductUpdates, type ProductEvent } from './product-updates.ts'
-import { updateInThread } from './update-thread.ts'
+import { updateInThread, type Listening } from './update-thread.ts'
 
 /**
  * One schedule for each product.
  * @param proxy the node's own, once it runs
+ * @param onVerified what a product's catalogue says, once it is believed
  * @throws Fault CONFIG_INVALID where the files of trust cannot be read
  */
 export function productUpdates(
   products: readonly ProductConfig[],
   proxy: () => string,
   emit: (event: ProductEvent) => void,
+  onVerified: Listening['onVerified'],
 ): readonly ProductUpdates[] {
   checkTrust(products)
   return products.map(
@@ -25,7 +27,8 @@ export function productUpdates(
         clock: systemClock,
         random: systemRandom,
         machine: machineBoot(systemClock),
-        update: (config, report, signal) => updateInThread(config, proxy(), report, signal),
+        update: (config, report, signal) =>
+          updateInThread(config, proxy(), { emit: report, onVerified }, signal),
         emit,
       }),
   )

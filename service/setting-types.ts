@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import type { Address } from '../core/transport.ts'
 import { compileGlob } from '../retrieval/glob.ts'
 import { functionName, type FunctionName } from '../providers/functions.ts'
-import { addressOf } from '../providers/result.ts'
+import { addressOf } from '../providers/place.ts'
 import { isComponentName } from '../update/version.ts'
 
 type Reading<T> =
@@ -90,6 +90,12 @@ export const urlGlob: SettingType<string> = {
       : { kind: 'refused', expected: compiled.expected }
   },
 }
+
+/** `embedded`, or the end of a URL: `.p7s`. */
+export const signaturePlace = settingType('embedded, or an ending such as .p7s or .sign', (written) => {
+  const isEnding = typeof written === 'string' && /^\.[A-Za-z0-9.]{1,20}$/.test(written)
+  return written === 'embedded' ? written : isEnding ? (written as `.${string}`) : undefined
+})
 
 export function integer(least: number, most: number): SettingType<number> {
   return numberWithin(least, most, `a whole number from ${least} to ${most}`)

@@ -2,7 +2,7 @@
  * The one table of settings (R12.1). The schema of `proxy.config.yaml`, the environment names, the `--help` text and
  * docs/configuration.md all come from it.
  */
-import { VERIFY_MODES } from '../core/policy.ts'
+import { VERIFY_MODES, type Policy } from '../core/policy.ts'
 import { PRESET_NAMES } from '../retrieval/presets.ts'
 import type { PresetName } from '../retrieval/presets.ts'
 import { WEIGHTS } from '../providers/criteria.ts'
@@ -21,6 +21,7 @@ import {
   oneOf,
   path,
   port,
+  signaturePlace,
   size,
   text,
   urlGlob,
@@ -44,6 +45,7 @@ export function setting<T>(definition: Setting<T>): Setting<T> {
 }
 
 const auto = oneOf('auto')
+const none = oneOf('none')
 const autoOrOff = oneOf('auto', 'off')
 
 const proxy = {
@@ -224,6 +226,20 @@ const verification = {
       'Whether the origin server is asked for a digest, by HEAD, when a peer has a file that nothing else proves (V3).',
     reason: 'About 1 kB in place of the file; servers that publish none are soon left alone.',
   }),
+  signers: setting({
+    type: either(none, listOf(path, 'paths')),
+    default: 'none',
+    meaning:
+      'Files of certificates in PEM: whose signature proves a peer’s copy, where a rule says where the signature is and names no signers (R8.2).',
+    reason: 'None: which publishers to believe is for the owner of the machine to say.',
+  }),
+  revocations: setting({
+    type: either(none, listOf(path, 'paths')),
+    default: 'none',
+    meaning: 'Revocation lists of these signers, in PEM or DER, for all rules.',
+    reason:
+      'Without them certificates count until they expire. A list that is out of date makes its issuer’s certificates count no more.',
+  }),
   verifyFirstUpTo: setting({
     type: size('0 B'),
     default: '64 MiB',
@@ -262,8 +278,6 @@ const site = {
     reason: '2 stops a single machine that was broken into; the file then comes over the Internet twice.',
   }),
 }
-
-const none = oneOf('none')
 
 const functions = {
   enabled: setting({
@@ -487,6 +501,18 @@ export const RULE_SETTINGS = {
       'Files elsewhere of which an index with such a URL gives the digests, as a mirror’s index does of files on another host.',
     reason:
       'Without one, an index speaks for files below its own root only: no page on the web may vouch for another server’s files.',
+  }),
+  signers: setting<readonly string[] | undefined>({
+    type: listOf(path, 'paths'),
+    meaning:
+      'Files of certificates in PEM: whose signature proves a peer’s copy of these files (docs/verification.md).',
+    reason: 'Without them, those of verification.signers, if the rule says where the signature is.',
+  }),
+  signature: setting<Policy['signature'] | undefined>({
+    type: signaturePlace,
+    meaning:
+      'Where the signature is: in the file (a cabinet or a program), or beside it, at its URL with this at the end.',
+    reason: 'Without it, in the file where the rule names signers, and nowhere else.',
   }),
   waitForDownloads: setting<boolean | undefined>({
     type: boolean,

@@ -7,6 +7,7 @@ import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { RunResult, UpdateEvent } from '../update/installer/events.ts'
+import type { VerifiedCatalogue } from '../update/installer/updater.ts'
 import type { ProductConfig } from './config-updates.ts'
 
 /** What the thread is given (update-worker.ts). */
@@ -18,6 +19,7 @@ export interface ThreadTask {
 /** What it says. */
 export type ThreadMessage =
   | { readonly kind: 'event'; readonly event: UpdateEvent }
+  | { readonly kind: 'verified'; readonly verified: VerifiedCatalogue }
   | { readonly kind: 'result'; readonly result: RunResult }
 
 /** The sources run as they are, and what is built from them as well. */
@@ -26,11 +28,17 @@ const PROGRAM = new URL(
   import.meta.url,
 )
 
+/** What is done with what the thread says on its way. */
+export interface Listening {
+  readonly emit: (event: UpdateEvent) => void
+  readonly onVerified: (verified: VerifiedCatalogue) => void
+}
+
 /** @throws Error where the thread fails, or was ended by `signal` */
 export async function updateInThread(
   config: ProductConfig,
   proxy: string,
-  emit: (event: UpdateEvent) => void,
+  { emit, onVerified }: Listening,
   signal: AbortSignal,
 ): Promise<RunResult> {
   const task: ThreadTask = { config, proxy }
@@ -39,8 +47,14 @@ export async function updateInThread(
   signal.addEventListener('abort', end, { once: true })
   let result: RunResult | undefined
   worker.on('message', (message: ThreadMessage) => {
-    if (message.kind === 'event') emit(message.event)
-    else result = message.result
+    switch (message.kind) {
+      case 'event':
+        return emit(message.event)
+      case 'verified':
+        return onVerified(message.verified)
+      case 'result':
+        result = message.result
+    }
   })
   try {
     await once(worker, 'exit')

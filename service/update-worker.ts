@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { systemClock } from '../core/clock.ts'
 import { commandRunner } from '../update/installer/command.ts'
 import { httpFetcher } from '../update/installer/fetcher.ts'
-import { update } from '../update/installer/updater.ts'
+import { update, type VerifiedCatalogue } from '../update/installer/updater.ts'
 import { productSettings } from './product-settings.ts'
 import { COMPILE_CACHE, type ThreadMessage, type ThreadTask } from './update-thread.ts'
 
@@ -19,6 +19,7 @@ try {
     fetcher,
     run: commandRunner(systemClock),
     emit: (event: Extract<ThreadMessage, { kind: 'event' }>['event']) => say({ kind: 'event', event }),
+    onVerified: (verified: VerifiedCatalogue) => say({ kind: 'verified', verified }),
   }
   say({ kind: 'result', result: await update(productSettings(config), tools) })
 } finally {

@@ -35,6 +35,7 @@ const SCHEMES: Readonly<Record<string, Scheme>> = {
 }
 
 const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1'])
+const NAMED_CURVES: readonly string[] = [OID.prime256v1, OID.secp384r1]
 const LEAST_RSA_BITS = 2048
 
 /** The hash of an AlgorithmIdentifier. @throws Refusal weak-signature for MD5, SHA-1 and what is not known. */
@@ -94,12 +95,15 @@ export function checkKey(key: KeyObject): void {
   )
 }
 
-/** Parameters are absent or NULL: anything else could be changed unnoticed. */
+/** Parameters are absent, NULL, or the curve's name: anything else could be changed unnoticed. */
 function algorithmOid(algorithm: Der | undefined): string {
   const [oid, parameters, ...more] = sequenceOf(algorithm)
   const name = oidOf(oid)
-  if (name === OID.ecPublicKey) return name
   demand(more.length === 0, 'malformed', 'an algorithm with more than its parameters')
+  if (name === OID.ecPublicKey && parameters?.tag === TAG.oid) {
+    demand(NAMED_CURVES.includes(oidOf(parameters)), 'weak-signature', 'expected a named curve')
+    return name
+  }
   if (parameters !== undefined && expectTag(parameters, TAG.null).content.length > 0)
     throw new Refusal('malformed', 'an algorithm with strange parameters')
   return name

@@ -2,7 +2,8 @@
  * Where a cabinet keeps its signature, and what that covers: everything but bytes 4 to 7 and 34 to 55 of the header, and
  * the signature itself. What it leaves out has exactly one right value, which is checked (V§8).
  */
-import type { Embedded } from './authenticode.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { SignaturePlace } from './authenticode.ts'
 import { CABINET } from './cabinet/layout.ts'
 import { readDerPrefix } from './der.ts'
 import { OID } from './oids.ts'
@@ -22,33 +23,44 @@ export const RESERVE = {
   alignment: 8,
 } as const
 
-/** @throws Refusal unsigned, altered, malformed */
-export function cabinetSignature(file: Buffer): Embedded {
-  demand(file.length >= CABINET.headerBytes, 'malformed', 'a cabinet that is cut off')
-  const isReserving = (file.readUInt16LE(30) & CABINET.flagReserve) !== 0
-  demand(isReserving && file.length >= RESERVE.headerBytes, 'unsigned', 'the cabinet is not signed')
-  const [position, length] = [file.readUInt32LE(RESERVE.positionAt), file.readUInt32LE(RESERVE.lengthAt)]
+/** @param head the beginning of the file; @param size bytes of the file. @throws Refusal unsigned, altered, malformed */
+export function cabinetSignature(head: Buffer, size: number): SignaturePlace {
+  demand(head.length >= CABINET.headerBytes, 'malformed', 'a cabinet that is cut off')
+  const isReserving = (head.readUInt16LE(30) & CABINET.flagReserve) !== 0
+  demand(isReserving && head.length >= RESERVE.headerBytes, 'unsigned', 'the cabinet is not signed')
+  const [position, length] = [head.readUInt32LE(RESERVE.positionAt), head.readUInt32LE(RESERVE.lengthAt)]
   demand(position !== 0 && length !== 0, 'unsigned', 'the cabinet is not signed')
-  checkUnsigned(file, position, length)
-  const signature = readDerPrefix(file.subarray(position, position + length)).whole
-  const padding = file.subarray(position + signature.length)
+  checkUnsigned(head, size, position, length)
+  return {
+    at: position,
+    covered: coveredSpans(position),
+    dataType: OID.cabinetData,
+    signatureIn,
+    checksumAt: undefined,
+  }
+}
+
+function signatureIn(rest: Buffer): Buffer {
+  const signature = readDerPrefix(rest).whole
+  const padding = rest.subarray(signature.length)
   const isZero = padding.every((byte) => byte === 0)
   demand(padding.length < RESERVE.alignment && isZero, 'altered', 'bytes follow the signature')
-  return { signature, covered: coveredBytes(file, position), dataType: OID.cabinetData }
+  return signature
 }
 
-/** In the order in which they are digested. */
-export function coveredBytes(file: Buffer, end: number): readonly Buffer[] {
-  return [file.subarray(0, 4), file.subarray(8, 34), file.subarray(56, end)]
+/** In the order in which they are digested, of a cabinet whose signature begins at `end`. */
+export function coveredSpans(end: number): readonly ByteSpan[] {
+  return [
+    { start: 0, end: 4 },
+    { start: 8, end: 34 },
+    { start: 56, end },
+  ]
 }
 
-function checkUnsigned(file: Buffer, position: number, length: number): void {
+function checkUnsigned(file: Buffer, size: number, position: number, length: number): void {
+  demand(position >= RESERVE.headerBytes, 'altered', 'the signature lies in the header')
   demand(file.readUInt32LE(8) === position, 'altered', 'the signature does not follow the cabinet')
-  demand(
-    position + length === file.length,
-    'altered',
-    `expected ${position + length} bytes, got ${file.length}`,
-  )
+  demand(position + length === size, 'altered', `expected ${position + length} bytes, got ${size}`)
   const isRight =
     file.readUInt32LE(4) === 0 &&
     file.readUInt16LE(34) === 0 &&

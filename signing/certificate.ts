@@ -60,7 +60,8 @@ export type KeyUsage = (typeof KEY_USAGES)[number]
 /** @throws Refusal malformed, certificate-unsuitable (a critical extension that is not understood) */
 export function readCertificate(bytes: Uint8Array): Certificate {
   const whole = readDer(bytes)
-  const [body, algorithm, signature] = sequenceOf(whole)
+  const [body, algorithm, signature, ...more] = sequenceOf(whole)
+  demand(more.length === 0, 'malformed', 'a certificate with more than its signature')
   const [version, serial, inner, issuer, validity, subject, key, ...rest] = sequenceOf(body)
   demand(version?.tag === contextTag(0), 'malformed', 'expected a certificate of version 3')
   demand(algorithm !== undefined && body !== undefined, 'malformed', 'a certificate that is cut off')

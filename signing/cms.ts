@@ -11,6 +11,7 @@ import {
   expectTag,
   integerOf,
   oidOf,
+  onlyElement,
   readDer,
   sequenceOf,
   smallIntegerOf,
@@ -27,6 +28,8 @@ export interface SignedData {
   readonly content: Der | undefined
   readonly certificates: readonly Certificate[]
   readonly signers: readonly SignerInfo[]
+  /** Whether it holds more than is read of it: lists of revocation. */
+  readonly hasOthers: boolean
 }
 
 export interface SignerInfo {
@@ -56,21 +59,21 @@ export function readSignedData(bytes: Uint8Array): SignedData {
     'malformed',
     'expected a signature (CMS SignedData)',
   )
-  const [version, digests, encapsulated, ...rest] = sequenceOf(
-    elementsOf(expectTag(tagged, contextTag(0)))[0],
-  )
+  const [version, digests, encapsulated, ...rest] = sequenceOf(onlyElement(expectTag(tagged, contextTag(0))))
   const known = [1, 3].includes(smallIntegerOf(version))
   demand(known, 'malformed', 'a signature of an unknown version')
   const [contentType, content, ...beyond] = sequenceOf(encapsulated)
   demand(beyond.length === 0, 'malformed', 'a signature with more than one content')
-  const certificates = readCertificates(rest.find(({ tag }) => tag === contextTag(0)))
+  const tagOfFirst = rest[0]?.tag
+  const certificates = readCertificates(tagOfFirst === contextTag(0) ? rest[0] : undefined)
   const signers = elementsOf(expectTag(rest.at(-1), TAG.set)).map((each) => readSigner(each, certificates))
   checkDigests(expectTag(digests, TAG.set), signers)
   return {
     contentType: oidOf(contentType),
-    content: content && elementsOf(expectTag(content, contextTag(0)))[0],
+    content: content && onlyElement(expectTag(content, contextTag(0))),
     certificates,
     signers,
+    hasOthers: rest.length > (tagOfFirst === contextTag(0) ? 2 : 1),
   }
 }
 
@@ -79,15 +82,23 @@ export function readSignedData(bytes: Uint8Array): SignedData {
  * of it. @throws Refusal altered, weak-signature, malformed
  */
 export function checkSigner(signer: SignerInfo, contentType: string, content: Uint8Array): void {
-  const { signedAttributes, certificate, hash, algorithm, signature } = signer
-  if (signedAttributes) {
-    const type = oneValue(signedAttributes, OID.contentType)
-    demand(oidOf(type) === contentType, 'altered', 'the signature is for another type of content')
-    const expected = expectTag(oneValue(signedAttributes, OID.messageDigest), TAG.octetString).content
-    const actual = createHash(hash).update(content).digest()
-    demand(actual.equals(expected), 'altered', 'the content is not what was signed')
-  }
-  const signed = signedAttributes?.whole ?? content
+  const { signedAttributes, hash } = signer
+  if (signedAttributes === undefined) return checkSignature(signer, content)
+  checkSignerOfDigest(signer, contentType, createHash(hash).update(content).digest())
+}
+
+/** The same for content of which the digest by `signer.hash` is known. @throws Refusal as above */
+export function checkSignerOfDigest(signer: SignerInfo, contentType: string, digest: Buffer): void {
+  const { signedAttributes } = signer
+  demand(signedAttributes !== undefined, 'malformed', 'a signature without signed attributes')
+  const type = oneValue(signedAttributes, OID.contentType)
+  demand(oidOf(type) === contentType, 'altered', 'the signature is for another type of content')
+  const expected = expectTag(oneValue(signedAttributes, OID.messageDigest), TAG.octetString).content
+  demand(digest.equals(expected), 'altered', 'the content is not what was signed')
+  checkSignature(signer, signedAttributes.whole)
+}
+
+function checkSignature({ certificate, signature, algorithm, hash }: SignerInfo, signed: Uint8Array): void {
   const isRight = isRightSignature(signed, signature, algorithm, certificate.key, hash)
   demand(isRight, 'altered', `the signature of "${certificate.name}" does not match`)
 }
@@ -145,7 +156,8 @@ function readCertificates(tagged: Der | undefined): readonly Certificate[] {
 
 /** By IssuerAndSerialNumber; signers that are named by their key's identifier are not known here. */
 function certificateFor(id: Der | undefined, certificates: readonly Certificate[]): Certificate | undefined {
-  const [issuer, serial] = sequenceOf(id)
+  const [issuer, serial, ...more] = sequenceOf(id)
+  demand(more.length === 0, 'malformed', 'a signer that is named by more than issuer and number')
   const number = integerOf(serial)
   return certificates.find(
     (each) => each.serial.equals(number) && each.issuer.equals(issuer?.whole ?? Buffer.alloc(0)),

@@ -58,6 +58,13 @@ export function elementsOf(der: Der): readonly Der[] {
   return elements
 }
 
+/** The one element inside an explicit tag. @throws Refusal malformed */
+export function onlyElement(der: Der): Der {
+  const [element, ...more] = elementsOf(der)
+  if (element !== undefined && more.length === 0) return element
+  throw new Refusal('malformed', `expected one DER element, got ${more.length === 0 ? 'none' : 'several'}`)
+}
+
 /** The elements of a SEQUENCE. @throws Refusal malformed */
 export function sequenceOf(der: Der | undefined): readonly Der[] {
   return elementsOf(expectTag(der, TAG.sequence))

@@ -1,8 +1,10 @@
 /** Whether a signature is right and its signer is to be believed: the one place where both come together. */
+import type { Hash } from './algorithms.ts'
 import { chainOf, type Trust } from './chain.ts'
-import { checkSigner, readSignedData, type SignedData } from './cms.ts'
-import { provedTime, type ProvedTime } from './countersignature.ts'
+import { checkSigner, checkSignerOfDigest, readSignedData, type SignedData, type SignerInfo } from './cms.ts'
+import { COUNTERSIGNATURES, countersigned, type ProvedTime } from './countersignature.ts'
 import { expectTag, TAG } from './der.ts'
+import { looseIn } from './loose.ts'
 import { OID } from './oids.ts'
 import { demand, Refusal, type SignatureRefusal } from './refusal.ts'
 
@@ -12,6 +14,15 @@ export interface Signed {
   /** SHA-256 of the signer's certificate. */
   readonly fingerprint: string
   readonly provedTime: ProvedTime | undefined
+  /** What lies in the signature and is covered by nothing (loose.ts). */
+  readonly loose: readonly string[]
+}
+
+/** A signature that waits for the digest of what it is over. */
+export interface AwaitingDigest {
+  readonly hash: Hash
+  /** @param now milliseconds since 1970. @throws Refusal */
+  readonly check: (digest: Buffer, trust: Trust, now: number) => Signed
 }
 
 export type SignatureVerdict<Value = Signed> =
@@ -49,18 +60,47 @@ export function checkCms(
   return { ...judge(data, signed, trust, now), content: signed }
 }
 
+/**
+ * A detached signature in CMS, for content that is not held in memory. Without signed attributes it would be over the content
+ * itself, and is not taken.
+ * @throws Refusal
+ */
+export function readDetached(signature: Uint8Array): AwaitingDigest {
+  const data = readSignedData(signature)
+  const isDetached = data.contentType === OID.data && data.content === undefined
+  demand(isDetached, 'malformed', 'expected a detached signature over data')
+  const signer = oneSigner(data)
+  return {
+    hash: signer.hash,
+    check(digest, trust, now) {
+      checkSignerOfDigest(signer, data.contentType, digest)
+      return believed(data, signer, trust, now)
+    },
+  }
+}
+
 /** Exactly one signer, a right signature, a trusted chain at the time that counts. @throws Refusal */
 export function judge(data: SignedData, content: Uint8Array, trust: Trust, now: number): Signed {
-  const [signer, ...more] = data.signers
-  demand(signer !== undefined && more.length === 0, 'unsigned', 'expected exactly one signer')
+  const signer = oneSigner(data)
   checkSigner(signer, data.contentType, content)
-  const proved = provedTime(data, signer, trust, now)
+  return believed(data, signer, trust, now)
+}
+
+function oneSigner({ signers: [signer, ...more] }: SignedData): SignerInfo {
+  demand(signer !== undefined && more.length === 0, 'unsigned', 'expected exactly one signer')
+  return signer
+}
+
+function believed(data: SignedData, signer: SignerInfo, trust: Trust, now: number): Signed {
+  const { earliest: proved, used, loose } = countersigned(data, signer, trust, now)
   const question = {
     purpose: 'codeSigning',
     at: proved?.at ?? now,
     isProved: proved !== undefined,
     now,
   } as const
-  chainOf(signer.certificate, data.certificates, trust, question)
-  return { signer: signer.certificate.name, fingerprint: signer.certificate.fingerprint, provedTime: proved }
+  const chain = chainOf(signer.certificate, data.certificates, trust, question)
+  const { name, fingerprint } = signer.certificate
+  const beside = looseIn(data, signer, [...chain, ...used], COUNTERSIGNATURES)
+  return { signer: name, fingerprint, provedTime: proved, loose: [...loose, ...beside] }
 }

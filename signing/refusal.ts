@@ -14,6 +14,9 @@ export type SignatureRefusal =
   | 'revocation-unknown'
   | 'unsafe-name'
   | 'oversized'
+  | 'wrong-name'
+  | 'wrong-version'
+  | 'unnamed'
 
 /** Thrown by the readers of this floor, and made a value where a caller asks for a verdict. */
 export class Refusal extends Error {

@@ -15,7 +15,7 @@ import {
   written,
   type Asn1,
 } from './asn1.ts'
-import { coveredBytes, RESERVE } from './authenticode-cabinet.ts'
+import { coveredSpans, RESERVE } from './authenticode-cabinet.ts'
 import { CABINET } from './cabinet/layout.ts'
 import type { Certificate } from './certificate.ts'
 import { OID } from './oids.ts'
@@ -50,7 +50,7 @@ export function signCms(
 export function signCabinet(cabinet: Buffer, identity: SigningIdentity): Buffer {
   const room = withRoom(cabinet)
   const digest = createHash('sha256')
-  for (const part of coveredBytes(room, room.length)) digest.update(part)
+  for (const { start, end } of coveredSpans(room.length)) digest.update(room.subarray(start, end))
   const indirect = sequence(
     sequence(oid(OID.cabinetData), obsoleteLink()),
     sequence(digestAlgorithm(), octets(digest.digest())),

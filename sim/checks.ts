@@ -11,14 +11,17 @@ import { wasRefused, type Asked, type Site, type Stage } from './stage.ts'
 /** What a fetcher that dies had under way, and what another held back and lost with it, in bytes. */
 const LOST_WITH_FETCHER_BYTES = HOLD_BACK_BYTES + WINDOW_BYTES
 
-/** What one liar may cost. */
-const LIAR_COPIES = 2
+/** What one liar may cost: as much as a fetcher that died. */
+const LIAR_COPIES = 1
+
+/** An answer that comes late costs a block of what the origin server had begun to send, not a copy. */
+const LATE_BYTES = 64 * 1024
 
 /** With more loss than this no time is promised. */
 const PROMISED_LOSS = 0.1
 
 /** What the one that fetches a file says of it besides. */
-const FETCHER_PACKETS = 10
+const FETCHER_PACKETS = 12
 
 /** More failures of one kind are not spelt out. */
 const MAX_TOLD = 5
@@ -43,8 +46,7 @@ function wrongAnswer(stage: Stage, { site, uri, got }: Asked): string[] {
 }
 
 /**
- * One copy, and one more for each fetcher that died and each partition; lost packets cost their share. A liar costs a
- * copy, as a fetcher that died does; those that are silent use up the others' patience with one another, and cost more.
+ * One copy, and one more for each fetcher that died, each partition and each liar; lost packets cost their share.
  */
 function tooManyCopies({ limits }: Play, stage: Stage, site: Site): string[] {
   const { files, world, parameters } = stage
@@ -53,7 +55,7 @@ function tooManyCopies({ limits }: Play, stage: Stage, site: Site): string[] {
     Array.from(files, ([uri, size]) => {
       const died = site.diedFetching.get(uri) ?? 0
       const more = died + site.partitions + LIAR_COPIES * site.liars.length
-      return size * (limits.copies + more) + died * LOST_WITH_FETCHER_BYTES
+      return size * (limits.copies + more) + died * LOST_WITH_FETCHER_BYTES + LATE_BYTES
     }),
   )
   const forLosses = (limits.lossCopies ?? 0) * loss * sum(files.values())

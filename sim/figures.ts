@@ -1,4 +1,4 @@
-/** What a run came to, in numbers: measured from the stage's record when everybody has been answered. */
+/** What a run came to, in numbers: measured from the stages' records when everybody has been answered. */
 import type { Parameters, Site, Stage } from './stage.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 
@@ -36,32 +36,74 @@ export interface Spread {
   readonly max: number
 }
 
-export function figuresOf(stage: Stage, siteBytesPerSecond: number): Figures {
+/** What was measured on one stage; figures may be of several, one subnet on each. */
+export interface Measured {
+  readonly nodes: number
+  readonly requests: number
+  readonly files: number
+  readonly bytes: number
+  readonly copies: readonly number[]
+  readonly packets: readonly number[]
+  readonly presence: number
+  readonly sent: readonly number[]
+  readonly doneMs: readonly number[]
+  readonly firstByteMs: readonly number[]
+  readonly longestStallMs: number
+  readonly completionMs: number
+  readonly idealMs: number
+  readonly events: number
+  readonly virtualMs: number
+}
+
+export function measure(stage: Stage, siteBytesPerSecond: number): Measured {
   const { sites, asked, files, nodes, clock, world } = stage
   const bytes = sum(files.values())
-  const copies = sites.map((site) => copiesOf(stage, site))
-  const presence = world.lan.counts.get('presence')?.packets ?? 0
-  const packets = sum(nodes.map(({ address }) => world.lan.sentBy(address)))
-  const sent = nodes.map(({ uploadedBytes }) => uploadedBytes / bytes)
   const got = asked.flatMap((each) => each.got ?? [])
   const done = got.filter(({ outcome }) => outcome === 'complete')
   return {
+    nodes: nodes.length,
     requests: asked.length,
+    files: files.size,
     bytes,
-    copies: sum(copies) / copies.length,
-    worstCopies: Math.max(...copies),
-    packets: (packets - presence) / (nodes.length * files.size),
-    presence: presence / nodes.length,
-    mostPackets: greatest(nodes.map(({ address }) => world.lan.sentBy(address))),
-    sent: sum(sent) / sent.length,
-    busiest: greatest(sent),
-    doneMs: spread(done.map(({ doneMs }) => doneMs)),
-    firstByteMs: spread(done.map(({ firstByteMs }) => firstByteMs)),
+    copies: sites.map((site) => copiesOf(stage, site)),
+    packets: nodes.map(({ address }) => world.lan.sentBy(address)),
+    presence: world.lan.counts.get('presence')?.packets ?? 0,
+    sent: nodes.map(({ uploadedBytes }) => uploadedBytes / bytes),
+    doneMs: done.map(({ doneMs }) => doneMs),
+    firstByteMs: done.map(({ firstByteMs }) => firstByteMs),
     longestStallMs: greatest(done.map(({ longestStallMs }) => longestStallMs)),
     completionMs: greatest(asked.map(({ endedAt = 0 }) => endedAt)) - stage.beganAt,
     idealMs: (bytes / siteBytesPerSecond) * 1000,
     events: clock.happened,
     virtualMs: clock.monotonic(),
+  }
+}
+
+export function figuresOf(measured: readonly Measured[]): Figures {
+  const of = (pick: (each: Measured) => number) => measured.map(pick)
+  const all = (pick: (each: Measured) => readonly number[]) => measured.flatMap(pick)
+  const nodes = sum(of((each) => each.nodes))
+  const copies = all((each) => each.copies)
+  const presence = sum(of((each) => each.presence))
+  const packets = all((each) => each.packets)
+  const sent = all((each) => each.sent)
+  return {
+    requests: sum(of((each) => each.requests)),
+    bytes: greatest(of((each) => each.bytes)),
+    copies: sum(copies) / copies.length,
+    worstCopies: greatest(copies),
+    packets: (sum(packets) - presence) / (nodes * greatest(of((each) => each.files))),
+    presence: presence / nodes,
+    mostPackets: greatest(packets),
+    sent: sum(sent) / sent.length,
+    busiest: greatest(sent),
+    doneMs: spread(all((each) => each.doneMs)),
+    firstByteMs: spread(all((each) => each.firstByteMs)),
+    longestStallMs: greatest(of((each) => each.longestStallMs)),
+    completionMs: greatest(of((each) => each.completionMs)),
+    idealMs: greatest(of((each) => each.idealMs)),
+    events: sum(of((each) => each.events)),
+    virtualMs: greatest(of((each) => each.virtualMs)),
   }
 }
 

@@ -178,13 +178,15 @@ async function playAll(jobs: readonly Job[], each?: (run: Run) => void): Promise
   }
 }
 
-function progressText(jobs: readonly Job[], runs: readonly Run[], { stage }: Watch): string {
+function progressText(jobs: readonly Job[], runs: readonly Run[], { stage, subnet }: Watch): string {
   const job = jobs[runs.length]
   if (job === undefined || stage === undefined) return ''
   const answered = stage.asked.filter(({ got }) => got !== undefined).length
   const failed = runs.filter(({ failures }) => failures.length > 0).length
   const at = (stage.clock.monotonic() / 1000).toFixed(1)
-  const so = `${job.play.name}, seed ${job.parameters.seed}, at ${at} s: ${answered} of ${stage.asked.length} answered`
+  const { subnets } = job.parameters
+  const where = subnets > 1 ? `, subnet ${subnet} of ${subnets}` : ''
+  const so = `${job.play.name}${where}, seed ${job.parameters.seed}, at ${at} s: ${answered} of ${stage.asked.length} answered`
   return `${runs.length} of ${jobs.length} runs done, ${failed} failed; ${so}`
 }
 

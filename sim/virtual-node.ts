@@ -198,6 +198,7 @@ export class VirtualNode {
       site,
       store: this.#store,
       book,
+      fetching: (uri) => this.#assembly.retrievals.running(uri)?.fetching,
       freshForMs: (response) => freshnessLifetimeMs(response, own),
     })
     const verifier = tableVerifier(proof, table, clock, this.#shunned)

@@ -87,7 +87,8 @@ export function lineKey(line: string): string | undefined {
   return typeof key === 'string' ? `${String(said?.['body'])} ${memberIdOf(key)}` : undefined
 }
 
-function urlDigest(uri: string): string {
+/** Under which a URL stands in what members sign. */
+export function urlDigest(uri: string): string {
   return createHash('sha256').update(uri).digest('hex')
 }
 

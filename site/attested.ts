@@ -4,6 +4,9 @@
  *
  * A name that can change also needs the origin server's word that it has not: its validator by HEAD. Where it has none, an
  * attestation counts as long as the response was fresh. Stops the replay of a former version.
+ *
+ * A copy that still grows has no attestation yet. Where a member has promised one (promise.ts) the bytes may be taken, and are
+ * held against it when both are there.
  */
 import { fieldValue, type Fields } from '../core/fields.ts'
 import { sleep, type Clock } from '../core/clock.ts'
@@ -11,9 +14,10 @@ import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
-import type { AttestedQuestion, Expectation, Verifier } from '../core/verifier.ts'
+import type { AttestedQuestion, Candidate, Expectation, Verdict, Verifier } from '../core/verifier.ts'
 import { lineKey, readAttestation, type Attestation } from './attestation.ts'
 import { MAX_LINES, type AttestationBook } from './attestation-book.ts'
+import { readPromise, type MemberPromise } from './promise.ts'
 import type { Site } from './site.ts'
 
 export interface AttestedSettings {
@@ -56,6 +60,10 @@ export function withAttestations(
     expect: async (uri, policy) => orAttestable(await verifier.expect(uri, policy), policy),
     ask: async (question) => orAttestable(await verifier.ask(question), question.policy),
     attested: (question) => attested(question, settings, components),
+    verify: (expectation, candidate) =>
+      expectation.kind === 'promised'
+        ? kept(expectation, candidate, components)
+        : verifier.verify(expectation, candidate),
   }
 }
 
@@ -78,9 +86,63 @@ async function attested(
       const digest = { algorithm: 'sha-256', hex: chosen.body } as const
       return { kind: 'digest', rung: 'V4', digest, size: chosen.length }
     }
-    if (settings.quorum === 1) break // the one that has the file has its proof, or there is none
+    // The one that has the file has its proof, or there is none.
+    if (settings.quorum === 1)
+      return question.isGrowing === true ? promisedIn(lines, question, components) : NO_PROOF
   }
   return NO_PROOF
+}
+
+/** What a member that is fetching it promises, where it is fetching what the origin server has now. */
+async function promisedIn(
+  lines: readonly string[],
+  question: AttestedQuestion,
+  components: AttestedComponents,
+): Promise<Expectation> {
+  const own = components.site.membership
+  const now = components.clock.wall()
+  const { uri, policy } = question
+  const promises = own === undefined ? [] : lines.map((line) => readPromise(line, uri, own, now))
+  const promised = promises.find((each) => each !== undefined)
+  if (promised === undefined) return NO_PROOF
+  // It is fresh for no longer than it takes to come: only a validator says that it is the current version.
+  const isNow =
+    policy.immutable ||
+    isCurrent({ ...promised, freshUntil: now }, await askOrigin(question, components), now)
+  if (!isNow) return NO_PROOF
+  return { kind: 'promised', rung: 'V4', question, version: versionOf(promised), size: promised.length }
+}
+
+function versionOf({ etag, modified }: Pick<MemberPromise, 'etag' | 'modified'>): string {
+  return `${etag ?? ''} ${modified ?? ''}`
+}
+
+/** Who promised is asked so often, each time after so long, in ms: it vouches when it has stored the whole. */
+const KEPT_AFTER_MS = [0, 20, 80, 200, 400]
+
+/** Whether the body is what the member who promised has got, now that it has it too. */
+async function kept(
+  { question, version, size }: Extract<Expectation, { kind: 'promised' }>,
+  candidate: Candidate,
+  components: AttestedComponents,
+): Promise<Verdict> {
+  if (candidate.size !== size)
+    return { kind: 'refused', reason: `expected ${size} bytes, got ${candidate.size}` }
+  const { uri, location } = question
+  for (const afterMs of KEPT_AFTER_MS) {
+    if (afterMs > 0) await sleep(components.clock, afterMs)
+    const lines = await fetchLines(new URL(location).host, uri, components)
+    const ofIt = believed(lines, uri, components).filter((each) => versionOf(each) === version)
+    const same = ofIt.find(({ body, length }) => body === candidate.sha256 && length === size)
+    if (same !== undefined) {
+      keep(lines, same, uri, components)
+      return { kind: 'verified', rung: 'V4' }
+    }
+    const [other] = ofIt
+    if (other !== undefined)
+      return { kind: 'refused', reason: `expected sha-256 ${other.body}, got ${candidate.sha256}` }
+  }
+  return { kind: 'refused', reason: 'nobody vouched for it as was promised', isUnproved: true }
 }
 
 /** What these lines say of this URI, as far as a member may believe it. */
@@ -128,7 +190,11 @@ interface Validators {
 }
 
 /** Row "mutable, cacheable" and row "no validator at the origin" of V§1. */
-export function isCurrent(each: Attestation, origin: Validators, now: number): boolean {
+export function isCurrent(
+  each: Pick<Attestation, 'length' | 'etag' | 'modified' | 'freshUntil'>,
+  origin: Validators,
+  now: number,
+): boolean {
   if (!origin.isAnswer) return false
   if (origin.length !== undefined && origin.length !== String(each.length)) return false
   if (origin.etag !== undefined) return origin.etag === each.etag

@@ -53,6 +53,8 @@ export interface HttpSignatures {
   signResponse(response: HttpResponseHead, asked: Fields): Fields
   /** Whose response it is. @param asked the request's fields as they were sent. */
   responseSigner(response: HttpResponseHead, asked: Fields): HttpSigner
+  /** Whether a member, and this node too, is in good standing at this moment: what was begun may have to end. */
+  isGood(member: MemberId): boolean
 }
 
 export interface HttpSignatureComponents {
@@ -108,6 +110,10 @@ export function httpSignatures(components: HttpSignatureComponents): HttpSignatu
     },
     responseSigner: (response, asked) =>
       signerOf(responseComponents(response, asked), response.fields, components),
+    isGood(member) {
+      const own = components.membership()
+      return own?.isGood === true && own.passOf(member) !== undefined
+    },
   }
 }
 

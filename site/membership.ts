@@ -98,6 +98,11 @@ export class Membership {
     return isGood ? pass : undefined
   }
 
+  /** Whether this machine is a member in good standing itself: whoever was thrown out performs nothing for the others. */
+  get isGood(): boolean {
+    return this.passOf(this.id) !== undefined
+  }
+
   isDenied(member: MemberId): boolean {
     return this.#denied.has(member)
   }

@@ -7,7 +7,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { Algorithm } from './keys.ts'
 
-export type StatementKind = 'pass' | 'deny-list' | 'attestation'
+export type StatementKind = 'pass' | 'deny-list' | 'attestation' | 'promise'
 
 /** A statement as it travels. */
 export type Statement = string & { readonly brand: 'Statement' }

@@ -1,13 +1,21 @@
 /** A member vouches for what it fetched from origin servers itself, and tells others what it knows to be vouched for. */
 import { isContentName } from '../core/content-name.ts'
-import { fieldValue } from '../core/fields.ts'
+import { fieldValue, type Fields } from '../core/fields.ts'
 import { sleep, type Clock, type EpochMs } from '../core/clock.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { attest, lineKey } from './attestation.ts'
 import type { AttestationBook } from './attestation-book.ts'
 import { ATTESTATIONS_PATH, believed, fetchLines } from './attested.ts'
+import { promise } from './promise.ts'
 import type { Site } from './site.ts'
+
+/** A response on its way here from the origin server alone, that will be stored and may be shared. */
+export interface Fetching {
+  readonly fields: Fields
+  /** Bytes of the body. */
+  readonly size: number
+}
 
 export interface VouchingComponents {
   readonly site: Site
@@ -16,6 +24,8 @@ export interface VouchingComponents {
   readonly clock: Clock
   /** The gateway by which this came, `address:port`: that one vouches for it, because two words for one look are one too many. */
   readonly relayedBy?: (uri: TargetUri) => string | undefined
+  /** What is on its way here under this name. */
+  readonly fetching: (uri: TargetUri) => Fetching | undefined
   /** For how long a response is fresh, in ms (RFC 9111 4.2). */
   readonly freshForMs: (response: StoredResponse) => number
 }
@@ -65,12 +75,25 @@ async function passOn(
   }
 }
 
-function linesAt({ site, book, store }: VouchingComponents, path: string): string | undefined {
+function linesAt(components: VouchingComponents, path: string): string | undefined {
+  const { site, book, store } = components
   const name = path.slice(ATTESTATIONS_PATH.length)
-  const uri = site.names.uriOf(name)
+  const uri = site.names.uriOf(name) as TargetUri | undefined
   // A clear URL stands for itself elsewhere; here it would tell a stranger what is held.
   if (uri === undefined || uri === name) return undefined
-  const bodies = new Set(store.lookup(uri as StoredResponse['uri']).map(({ digest }) => digest as string))
+  const bodies = new Set(store.lookup(uri).map(({ digest }) => digest as string))
   const lines = book.of(uri).filter((line) => bodies.has(lineKey(line)?.split(' ')[0] ?? ''))
-  return lines.length === 0 ? undefined : lines.join('\n')
+  const all = [...promisesOf(uri, components), ...lines]
+  return all.length === 0 ? undefined : all.join('\n')
+}
+
+/** What this member will vouch for when it is whole. */
+function promisesOf(uri: TargetUri, { site, clock, fetching, relayedBy }: VouchingComponents): string[] {
+  const own = site.membership
+  const coming = fetching(uri)
+  if (own === undefined || own.isDenied(own.id) || coming === undefined || isContentName(uri)) return []
+  const { fields, size: length } = coming
+  if (relayedBy?.(uri) !== undefined || fieldValue(fields, 'content-encoding') !== undefined) return []
+  const [etag, modified] = ['etag', 'last-modified'].map((name) => fieldValue(fields, name))
+  return [promise({ uri, length, etag, modified }, own, clock.wall())]
 }

@@ -3,8 +3,6 @@ import { Refusal, type SignatureRefusal } from '../signing/refusal.ts'
 
 /** Append-only; docs/updates.md explains each. */
 const OWN_REASONS = [
-  'wrong-name',
-  'wrong-version',
   'wrong-product',
   'wrong-digest',
   'replayed',

@@ -11,6 +11,8 @@ export interface Facts {
   readonly hasDigest: boolean
   /** What the origin server publishes (V3). `unasked`: nobody knows, and it may be asked. */
   readonly published: 'unasked' | 'none' | 'weak' | 'strong'
+  /** The publisher's signature (R8.2): in the file, beside it as the origin server has it, or to be asked for there. */
+  readonly signed: 'none' | 'embedded' | 'unasked' | 'beside'
   /** What a member of the site attests (V4), with the origin server's validator or with a lifetime. */
   readonly attested: 'nothing' | 'by-validator' | 'for-a-time'
   /** Whether responses may be stored. */
@@ -24,7 +26,9 @@ export type Action =
   | 'verify'
   /** Any peer's; it is held against the digest that the origin server publishes. */
   | 'verify-published'
-  /** HEAD at the origin server once a peer has it; then decide again. */
+  /** Any peer's; its publisher's signature, in it or beside it, must be right, and made for this file. */
+  | 'verify-signature'
+  /** The origin server is asked once a peer has it, for a digest by HEAD or for the signature; then decide again. */
   | 'ask-origin'
   /** A member's, if it matches the attestation. */
   | 'verify-attested'
@@ -56,6 +60,18 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     action: 'verify-published',
   },
   {
+    resource: 'immutable name, where the rule trusts signers',
+    proof: 'signature in the file',
+    if: { isImmutable: [true], signed: ['embedded'] },
+    action: 'verify-signature',
+  },
+  {
+    resource: 'any, where the rule trusts signers',
+    proof: 'signature beside the file, at the origin',
+    if: { signed: ['beside'] },
+    action: 'verify-signature',
+  },
+  {
     resource: 'any, where the rule is not strict',
     proof: 'V3, MD5',
     if: { published: ['weak'], verify: ['auto', 'updater'] },
@@ -66,6 +82,12 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     resource: 'any',
     proof: 'V3 may be had',
     if: { published: ['unasked'], verify: ['auto', 'strict'] },
+    action: 'ask-origin',
+  },
+  {
+    resource: 'any, where the rule trusts signers',
+    proof: 'signature beside the file may be had',
+    if: { signed: ['unasked'], verify: ['auto', 'strict'] },
     action: 'ask-origin',
   },
   {

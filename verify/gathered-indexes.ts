@@ -22,6 +22,8 @@ import type { DigestRecords } from './digest-records.ts'
 import type { Claim } from './digest-rows.ts'
 import { isGranted, readIndex, versionOf, type Grant } from './index-reading.ts'
 import { findIndex, type FoundIndex } from './metadata/index-kinds.ts'
+import { isOfSignedList, recordSignedList, type SignedList } from './signed-list.ts'
+import { runOnMachine, type Run } from './run.ts'
 
 export interface GatheredIndexesSettings {
   /** How long a request may wait for an index of the same server that is being read. */
@@ -37,8 +39,12 @@ export interface GatheredIndexesComponents {
   readonly records: DigestRecords
   /** What a rule lets an index speak for beyond its own root; it does not change while the node runs. */
   readonly grantFor: (index: TargetUri) => Grant
+  /** Whether a catalogue is one that this machine's updater verifies: what others said does not count. Absent: none is. */
+  readonly isVerifiedHere?: (index: TargetUri) => boolean
   /** Whether something is on its way for an application; absent: never. */
   readonly isBusy?: () => boolean
+  /** The programs that unpack xz and bzip2; absent: this machine's. */
+  readonly run?: Run
   readonly log: (event: GatheringEvent) => void
 }
 
@@ -62,10 +68,20 @@ export interface GatheredIndexes {
   find(uri: TargetUri): Promise<Claim | undefined>
   /** The same, at once. */
   known(uri: TargetUri): Claim | undefined
+  /** What a catalogue says that this machine's updater has verified; it counts at once. */
+  learn(list: SignedList): void
   /** The SHA-256 of a stored body that was found to have this digest. */
   bodyWith(digest: Digest): Sha256 | undefined
   /** Resolves when nothing is left to be read. */
   idle(): Promise<void>
+  /** Since the start. */
+  counts(): IndexTotals
+}
+
+/** Indexes that were read, and that could not be: damaged, too large, packed as nothing here unpacks, of another kind. */
+export interface IndexTotals {
+  readonly read: number
+  readonly failed: number
 }
 
 /** A node that gathers nothing. */
@@ -74,8 +90,10 @@ export const nothingGathered: GatheredIndexes = {
   stop: async () => {},
   find: async () => undefined,
   known: () => undefined,
+  learn: () => {},
   bodyWith: ({ algorithm, hex }) => (algorithm === 'sha-256' ? (hex as Sha256) : undefined),
   idle: async () => {},
+  counts: () => ({ read: 0, failed: 0 }),
 }
 
 /** Indexes that wait; those beyond are left out, and read when they come again. */
@@ -111,6 +129,8 @@ class Gathering implements GatheredIndexes {
   #jobEnded = Promise.withResolvers<void>()
   #running: Promise<void> | undefined
   #unsubscribe = () => {}
+  #read = 0
+  #failures = 0
 
   constructor(settings: GatheredIndexesSettings, components: GatheredIndexesComponents) {
     this.#settings = settings
@@ -118,10 +138,13 @@ class Gathering implements GatheredIndexes {
   }
 
   start(): void {
-    const { store, records, grantFor } = this.#components
+    const { store, records, grantFor, isVerifiedHere = () => false } = this.#components
     records.open()
     // What an index may no longer speak for does not count; it is read again when it comes again.
-    records.keepOnly((index, version) => isGranted(version, grantFor(index)))
+    records.keepOnly((index, version) => {
+      const isKept = !isOfSignedList(version) || isVerifiedHere(index)
+      return isKept && isGranted(version, grantFor(index))
+    })
     this.#unsubscribe = store.subscribe(({ kind, response }) => kind === 'stored' && this.#notice(response))
     if (records.count() === 0) this.#running = this.#catchUp().finally(() => this.#ended())
   }
@@ -146,8 +169,26 @@ class Gathering implements GatheredIndexes {
     return digest.algorithm === 'sha-256' ? (digest.hex as Sha256) : this.#components.records.bodyOf(digest)
   }
 
+  learn(list: SignedList): void {
+    const { clock, records, grantFor, log } = this.#components
+    const index = withoutSecrets(list.catalog)
+    const begunAt = clock.monotonic()
+    try {
+      const counts = recordSignedList(list, records, grantFor)
+      if (counts === undefined) return
+      const elapsedMs = Math.round(clock.monotonic() - begunAt)
+      log({ kind: 'index-read', index, format: 'signed catalogue', ...counts, elapsedMs })
+    } catch (error) {
+      log({ kind: 'index-failed', index, reason: describe(error) })
+    }
+  }
+
   async idle(): Promise<void> {
     while (this.#running) await this.#running
+  }
+
+  counts(): IndexTotals {
+    return { read: this.#read, failed: this.#failures }
   }
 
   async #findLater(uri: TargetUri): Promise<Claim | undefined> {
@@ -191,8 +232,7 @@ class Gathering implements GatheredIndexes {
     const { status, uri, fields, size } = response
     if (status !== 200 || size > this.#settings.maxStoredBytes) return undefined
     const found = findIndex(uri, fieldValue(fields, 'content-type'))
-    if (found === undefined || this.#isRead(response)) return undefined
-    return response.source === 'internet' || this.#isListed(response) ? found : undefined
+    return found === undefined || this.#isRead(response) ? undefined : found
   }
 
   #isRead(response: StoredResponse): boolean {
@@ -200,8 +240,9 @@ class Gathering implements GatheredIndexes {
     return records.versionOf(response.uri) === versionOf(response, grantFor(response.uri))
   }
 
-  /** Whoever sent it: an index from the origin server names these very bytes. */
-  #isListed({ uri, digest }: StoredResponse): boolean {
+  /** From the origin server; or, whoever sent it, an index from there names these very bytes. */
+  #isTrusted({ uri, digest, source }: StoredResponse): boolean {
+    if (source === 'internet') return true
     const claim = this.known(uri)
     return claim?.digest.algorithm === 'sha-256' && claim.digest.hex === digest
   }
@@ -264,8 +305,10 @@ class Gathering implements GatheredIndexes {
     )
     const signal = AbortSignal.any([this.#stopping.signal, tooLong.signal])
     try {
-      if (job.kind === 'index') await this.#readIndex(job.response, job.found, signal)
-      else await this.#noteBody(job.response, job.claim, signal)
+      // Looked at now: what names an index has often come just before it, and is read before it.
+      if (job.kind === 'index' && this.#isTrusted(job.response))
+        await this.#readIndex(job.response, job.found, signal)
+      if (job.kind === 'body') await this.#noteBody(job.response, job.claim, signal)
     } catch (error) {
       if (!this.#stopping.signal.aborted) this.#failed(job.response, error)
     } finally {
@@ -274,14 +317,21 @@ class Gathering implements GatheredIndexes {
   }
 
   #failed({ uri }: StoredResponse, error: unknown): void {
+    this.#failures += 1
     this.#components.log({ kind: 'index-failed', index: withoutSecrets(uri), reason: describe(error) })
   }
 
   async #readIndex(response: StoredResponse, found: FoundIndex, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#components
     const begunAt = clock.monotonic()
-    const read = await readIndex(response, found, { ...this.#components, ...this.#settings }, signal)
+    const read = await readIndex(
+      response,
+      found,
+      { run: runOnMachine, ...this.#components, ...this.#settings },
+      signal,
+    )
     const elapsedMs = Math.round(clock.monotonic() - begunAt)
+    this.#read += 1
     log({
       kind: 'index-read',
       index: withoutSecrets(response.uri),

@@ -6,11 +6,14 @@ import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { oneSpelling } from './apt-uri.ts'
 import type { DigestRecords, IndexRecording } from './digest-records.ts'
 import type { Claim } from './digest-rows.ts'
-import { decodedText, type DecodingBounds } from './metadata/decoding.ts'
+import { decodedText, type Decoding } from './metadata/decoding.ts'
 import type { FoundIndex } from './metadata/index-kinds.ts'
 import type { Mention } from './metadata/mention.ts'
+import type { Run } from './run.ts'
 
-export interface IndexReadingComponents extends DecodingBounds {
+export interface IndexReadingComponents {
+  readonly maxDecodedBytes: number
+  readonly run: Run
   readonly store: Pick<Store, 'read' | 'lookup'>
   readonly records: DigestRecords
   /** What a rule lets this index speak for beyond its own root. */
@@ -76,9 +79,10 @@ async function parse(
   signal: AbortSignal,
 ): Promise<void> {
   const emit = (each: Mention) => claims.add(each)
-  const reader = await found.kind.read(emit, found.match, found, (uri) => textOf(uri, components))
+  const decoding = { ...components, signal }
+  const reader = await found.kind.read(emit, found.match, found, (uri) => textOf(uri, decoding))
   if (reader === undefined) throw new Error('what it refers to is not here')
-  for await (const text of textIn(response, components)) {
+  for await (const text of textIn(response, decoding)) {
     for (let at = 0; at < text.length; at += SLICE_CHARACTERS) {
       reader.push(text.slice(at, at + SLICE_CHARACTERS))
       await claims.write(CLAIMS_PER_WRITE)
@@ -92,10 +96,10 @@ async function parse(
 
 function textIn(
   response: StoredResponse,
-  { store, maxDecodedBytes }: Pick<IndexReadingComponents, 'store' | 'maxDecodedBytes'>,
+  { store, ...decoding }: Decoding & Pick<IndexReadingComponents, 'store'>,
 ): AsyncGenerator<string> {
   const bytes = store.read(response, { start: 0, end: response.size })
-  return decodedText(bytes, fieldValue(response.fields, 'content-encoding'), { maxDecodedBytes })
+  return decodedText(bytes, fieldValue(response.fields, 'content-encoding'), decoding)
 }
 
 /** What is said of one file; `undefined` when this index may not say it. */
@@ -114,18 +118,20 @@ function claimOf(
 /** The text of a small stored response that came from the origin server. */
 async function textOf(
   uri: string,
-  { store }: Pick<IndexReadingComponents, 'store'>,
+  decoding: Decoding & Pick<IndexReadingComponents, 'store'>,
 ): Promise<string | undefined> {
   const target = parseTargetUri(uri)
-  const stored = target === undefined ? [] : store.lookup(target)
-  const isUsable = ({ status, source, size }: StoredResponse) =>
-    status === 200 && source === 'internet' && size <= MAX_CONFIG_BYTES
-  const response = stored.find(isUsable)
+  const stored = target === undefined ? [] : decoding.store.lookup(target)
+  const response = stored.find(isUsableText)
   if (response === undefined) return undefined
   const pieces: string[] = []
-  const bounds = { store, maxDecodedBytes: MAX_CONFIG_BYTES }
-  for await (const piece of textIn(response, bounds)) pieces.push(piece)
+  for await (const piece of textIn(response, { ...decoding, maxDecodedBytes: MAX_CONFIG_BYTES }))
+    pieces.push(piece)
   return pieces.join('')
+}
+
+function isUsableText({ status, source, size }: StoredResponse): boolean {
+  return status === 200 && source === 'internet' && size <= MAX_CONFIG_BYTES
 }
 
 /** Claims on their way into the records, a bounded number at a time. */

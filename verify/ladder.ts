@@ -1,7 +1,8 @@
 /**
  * The ladder of V§1: what is known of a resource is gathered from its rungs, and the decision table says what follows. Each
  * rung is a module that says which attack it stops: digest-in-url.ts (V1), apt-lists.ts and gathered-indexes.ts (V2),
- * published-digest.ts (V3), retry-watch.ts (V5). Without any proof nothing comes from peers (R8.1).
+ * published-digest.ts (V3), signature/ (the publisher's own, R8.2), retry-watch.ts (V5). Without any proof nothing comes from
+ * peers (R8.1).
  */
 import type { Clock } from '../core/clock.ts'
 import { isWeak, type Digest, type Sha256 } from '../core/digest.ts'
@@ -18,6 +19,7 @@ import { nothingGathered, type GatheredIndexes } from './gathered-indexes.ts'
 import { machineFiles, type ListsFiles } from './lists-files.ts'
 import { noOriginDigests, type OriginDigests, type Published } from './origin-digests.ts'
 import { runOnMachine, type Run } from './run.ts'
+import { signatures, type SignatureMeans, type Signatures } from './signature/signatures.ts'
 import { noIndex, type TrustedIndex } from './trusted-index.ts'
 
 export interface VerifierSettings {
@@ -36,6 +38,8 @@ export interface VerifierComponents {
   readonly gathered?: GatheredIndexes
   /** Digests that origin servers publish (V3). */
   readonly origins?: OriginDigests
+  /** Publishers' signatures in files and beside them. */
+  readonly signatures?: Signatures
   /** A body that proved wrong elsewhere is not delivered where nothing proves it right (V§4). */
   readonly isBadBody?: (body: Sha256) => boolean
   readonly run?: Run
@@ -52,6 +56,15 @@ interface Rungs {
   readonly signed: TrustedIndex
   readonly gathered: GatheredIndexes
   readonly origins: OriginDigests
+  readonly signatures: Signatures
+}
+
+/** What is known of a resource, besides a digest that is at hand. */
+interface Knowledge {
+  readonly uri: TargetUri
+  readonly policy: Policy
+  readonly published: Published | undefined
+  readonly signed: SignatureMeans | Uint8Array
 }
 
 /** A digest that is at hand, and whether its name always means the same bytes. */
@@ -68,19 +81,24 @@ export function verifierLadder(settings: VerifierSettings, components: VerifierC
     signed: trustedIndex(settings, components),
     gathered: components.gathered ?? nothingGathered,
   }
-  const rungs = { ...indexes, origins }
+  const rungs: Rungs = { ...indexes, origins, signatures: components.signatures ?? signatures(components) }
   return {
     start: () => rungs.signed.start(),
     stop: () => rungs.signed.stop(),
     expect: async (uri, policy) =>
-      expectation(await atHand(rungs, uri, policy), publishedSoFar(rungs, uri), policy),
+      expectation(await atHand(rungs, uri, policy), {
+        uri,
+        policy,
+        published: publishedSoFar(rungs, uri),
+        signed: rungs.signatures.means(uri, policy),
+      }),
     ask: (question) => askOrigin(rungs, question),
     knownDigest(uri, policy) {
       const known = atOnce(rungs, uri, policy)
       return known?.isImmutable === true ? known.digest : undefined
     },
     bodyWith: (digest) => rungs.gathered.bodyWith(digest),
-    verify: (expected, candidate) => verdict(expected, candidate, isBadBody),
+    verify: (expected, candidate) => verdict(expected, candidate, rungs, isBadBody),
   }
 }
 
@@ -97,7 +115,7 @@ async function atHand(rungs: Rungs, uri: TargetUri, policy: Policy): Promise<AtH
   const named = digestInUrl(uri)
   if (named !== undefined) return { rung: 'V1', digest: named, isImmutable: true }
   const listed = await rungs.signed.find(uri)
-  return listed === undefined ? gathered(await rungs.gathered.find(uri), policy) : signed(listed)
+  return listed === undefined ? gathered(await rungs.gathered.find(uri), policy) : inSignedList(listed)
 }
 
 /** The same, without waiting. */
@@ -105,7 +123,7 @@ function atOnce(rungs: Rungs, uri: TargetUri, policy: Policy): AtHand | undefine
   const named = digestInUrl(uri)
   if (named !== undefined) return { rung: 'V1', digest: named, isImmutable: true }
   const listed = rungs.signed.known(uri)
-  return listed === undefined ? gathered(rungs.gathered.known(uri), policy) : signed(listed)
+  return listed === undefined ? gathered(rungs.gathered.known(uri), policy) : inSignedList(listed)
 }
 
 /** What passed through says what the name meant when it came. */
@@ -114,7 +132,7 @@ function gathered(claim: Claim | undefined, { immutable: isImmutable }: Policy):
 }
 
 /** Archives refuse a second upload of a version, whatever the rule says about the name. */
-function signed({ hex, size }: ListedDigest): AtHand {
+function inSignedList({ hex, size }: ListedDigest): AtHand {
   return { rung: 'V2', digest: { algorithm: 'sha-256', hex }, size, isImmutable: true }
 }
 
@@ -122,22 +140,31 @@ function publishedSoFar({ origins }: Rungs, uri: TargetUri): Published | undefin
   return origins.known(uri) ?? (origins.mayAsk(uri) ? undefined : 'none')
 }
 
+/** For a digest and for a signature at the same time, as far as either may be had. */
 async function askOrigin(rungs: Rungs, question: OriginQuestion): Promise<Expectation> {
   const { uri, policy } = question
+  const means = rungs.signatures.means(uri, policy)
+  const [published, beside] = await Promise.all([
+    // A server that publishes no digests is left alone with that, and may have a signature all the same.
+    (means === 'unasked' ? publishedSoFar(rungs, uri) : undefined) ?? rungs.origins.ask(question),
+    means === 'unasked' ? rungs.signatures.ask(question) : undefined,
+  ])
+  const signed = beside ?? (means === 'unasked' ? 'none' : means)
   // An index may have come meanwhile.
-  return expectation(atOnce(rungs, uri, policy), await rungs.origins.ask(question), policy)
+  return expectation(atOnce(rungs, uri, policy), { uri, policy, published, signed })
 }
 
-function expectation(
-  known: AtHand | undefined,
-  published: Published | undefined,
-  policy: Policy,
-): Expectation {
-  switch (decisionFor(factsOf(known, published, policy)).action) {
+function expectation(known: AtHand | undefined, knowledge: Knowledge): Expectation {
+  const { uri, policy, published, signed } = knowledge
+  switch (decisionFor(factsOf(known, knowledge)).action) {
     case 'verify':
       return known === undefined ? NO_PROOF : expectedAtHand(known)
     case 'verify-published':
       return typeof published === 'object' ? { kind: 'digest', rung: 'V3', digest: published } : NO_PROOF
+    case 'verify-signature': {
+      const bySigner = { kind: 'signature', rung: 'signature', uri, policy } as const
+      return typeof signed === 'object' ? { ...bySigner, detached: signed } : bySigner
+    }
     case 'ask-origin':
       return { kind: 'askable', rung: 'V3' }
     case 'deliver-and-watch':
@@ -149,11 +176,12 @@ function expectation(
   }
 }
 
-function factsOf(known: AtHand | undefined, published: Published | undefined, policy: Policy): Facts {
+function factsOf(known: AtHand | undefined, { policy, published, signed }: Knowledge): Facts {
   return {
     isImmutable: known?.isImmutable ?? policy.immutable,
     hasDigest: known !== undefined,
     published: strengthOf(published),
+    signed: typeof signed === 'object' ? 'beside' : signed,
     attested: 'nothing',
     isStorable: policy.store,
     verify: policy.verify,
@@ -174,11 +202,14 @@ function expectedAtHand({ rung, digest, size }: AtHand): Expectation {
 async function verdict(
   expected: Expectation,
   candidate: Candidate,
+  rungs: Rungs,
   isBadBody: (body: Sha256) => boolean,
 ): Promise<Verdict> {
   switch (expected.kind) {
     case 'digest':
       return digestVerdict(expected, candidate)
+    case 'signature':
+      return rungs.signatures.verify(expected, candidate)
     case 'updater':
       return isBadBody(candidate.sha256)
         ? refused(`the body ${candidate.sha256} proved wrong before`)
@@ -186,6 +217,7 @@ async function verdict(
     case 'askable':
     // Known by now, or by nobody (site/attested.ts).
     case 'attestable':
+    case 'promised':
     case 'none':
       return refused('nothing here proves what the body should be')
   }

@@ -2,7 +2,7 @@
  * Asking origin servers for digests (V3): one HEAD, about 1 kB, when a peer has a file that nothing else proves. Answers are
  * remembered for as long as the response is fresh, and servers that publish none are not asked again for a while.
  */
-import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
+import { sleep, type Clock } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { withField, withoutFields, type Fields } from '../core/fields.ts'
@@ -10,6 +10,7 @@ import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { OriginQuestion } from '../core/verifier.ts'
+import { Expiring } from './expiring.ts'
 import { publishedDigest } from './published-digest.ts'
 
 export interface OriginDigestsComponents {
@@ -54,7 +55,7 @@ export const noOriginDigests: OriginDigests = {
   ask: async () => 'none',
 }
 
-const NOT_FOR_HEAD = [
+const CONDITIONS = [
   'range',
   'if-range',
   'if-match',
@@ -65,8 +66,8 @@ const NOT_FOR_HEAD = [
 
 export function originDigests(components: OriginDigestsComponents): OriginDigests {
   const { clock } = components
-  const answers = new Expiring<TargetUri, Published>(clock)
-  const silences = new Expiring<string, number>(clock)
+  const answers = new Expiring<TargetUri, Published>(clock, MAX_REMEMBERED)
+  const silences = new Expiring<string, number>(clock, MAX_REMEMBERED)
   const asking = new Map<TargetUri, Promise<Published>>()
 
   const heed = (uri: TargetUri, published: Published, forMs: number) => {
@@ -115,32 +116,18 @@ async function head(
   }
 }
 
-/** As the application asks, but for the whole and uncoded; Amazon's stores give their checksum only when asked so. */
+/** Amazon's stores give their checksum only when asked so. */
 function headFields(fields: Fields): Fields {
-  const whole = withField(withoutFields(fields, NOT_FOR_HEAD), 'Accept-Encoding', 'identity')
-  return [...whole, ['Want-Repr-Digest', 'sha-256=10, sha-512=9'], ['x-amz-checksum-mode', 'ENABLED']]
+  return [
+    ...forWhole(fields),
+    ['Want-Repr-Digest', 'sha-256=10, sha-512=9'],
+    ['x-amz-checksum-mode', 'ENABLED'],
+  ]
 }
 
-/** A bounded memory: what was remembered first goes first. */
-class Expiring<Key, Value> {
-  readonly #clock: Clock
-  readonly #entries = new Map<Key, { readonly value: Value; readonly until: Monotonic }>()
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  get(key: Key): Value | undefined {
-    const entry = this.#entries.get(key)
-    return entry !== undefined && entry.until > this.#clock.monotonic() ? entry.value : undefined
-  }
-
-  set(key: Key, value: Value, forMs: number): void {
-    this.#entries.delete(key)
-    this.#entries.set(key, { value, until: (this.#clock.monotonic() + forMs) as Monotonic })
-    const [oldest] = this.#entries.keys()
-    if (this.#entries.size > MAX_REMEMBERED && oldest !== undefined) this.#entries.delete(oldest)
-  }
+/** As the application asks, but for the whole and uncoded. */
+export function forWhole(fields: Fields): Fields {
+  return withField(withoutFields(fields, CONDITIONS), 'Accept-Encoding', 'identity')
 }
 
 function serverOf(uri: TargetUri): string {

@@ -76,7 +76,7 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   /** Peers have failed for so long that the Internet is next; who fetches is still worth agreeing on, until then. */
   | { readonly kind: 'agree'; readonly at: Monotonic; readonly until: Monotonic }
   /** The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). */
-  | { readonly kind: 'change-over'; readonly at: Monotonic }
+  | { readonly kind: 'change-over'; readonly at: Monotonic; readonly to: string }
   /** The whole body is here and verified. */
   | { readonly kind: 'retrieved' }
   /** Nobody waits for the resource any more. */

@@ -96,7 +96,7 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
     case 'agree':
       return onAgree(state, event.at, event.until)
     case 'change-over':
-      return state.kind === 'retrieving' ? changeOver(state, event.at) : [state, []]
+      return state.kind === 'retrieving' ? changeOver(state, event.at, event.to) : [state, []]
     case 'retrieved':
       return state.kind === 'waiting' ? [state, []] : [{ kind: 'done' }, [{ kind: 'inform-server' }]] // 158 → 142
     case 'abandoned':
@@ -308,12 +308,19 @@ function toInternet<H extends Holder, D extends Downloader>(state: Active<H, D>)
   return [{ ...bare(state), sources, agreeUntil: undefined, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
 }
 
-/** The owner has left the Internet. Should the late offer be gone by now, it has to go back there. */
-function changeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
-  const [holder] = state.sources.holders
+/** The owner has left the Internet for this peer. Should its offer be gone by now, another one's may do, or it has to go back there. */
+function changeOver<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  at: Monotonic,
+  to: string,
+): Step<H, D> {
+  const { holders, downloaders } = state.sources
+  const on = downloaders.find(({ peer, readable }) => peer === to && readable)
+  if (on && state.settings.waitForDownloads) return awaitDownload(state, on, at) // 150 → 156
+  const holder = holders.find(({ peer }) => peer === to) ?? holders[0]
   if (holder) return retrieve(state, holder) // 150 → 158
-  const on = nextDownload(state)
-  return on ? awaitDownload(state, on, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
+  const another = nextDownload(state)
+  return another ? awaitDownload(state, another, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
 }
 
 /** An early wake-up is harmless: the machine says again when it wants to be woken. */

@@ -10,6 +10,7 @@ export function initialElection(seen: number): ElectionState {
     mandate: undefined,
     heardAt: 0 as Monotonic,
     isLost: true,
+    without: undefined,
     duty: undefined,
     phase: { kind: 'idle' },
   }

@@ -32,6 +32,8 @@ export interface Contest {
   readonly since: Monotonic
   /** The best that was heard of others. */
   readonly best: Ballot | undefined
+  /** The provider that was reported, for whose sake it was called. */
+  readonly without: NodeId | undefined
 }
 
 /** `due`: when to wake the machine at the latest. `again`: when to say once more what was said, in order. */
@@ -86,6 +88,8 @@ export interface ElectionState {
   readonly heardAt: Monotonic
   /** It is gone: nobody provides as far as is known. */
   readonly isLost: boolean
+  /** The provider that this node has reported; its word counts again when it is elected anew. */
+  readonly without: NodeId | undefined
   /** `undefined`: this node does not provide. */
   readonly duty: Duty | undefined
   readonly phase: Phase
@@ -112,8 +116,13 @@ export type ElectionEvent = Moment &
     | { readonly kind: 'withdrawn' }
     /** An election is to be held: by command, or because the provider was reported. */
     | { readonly kind: 'call' }
-    /** A provider is known to be gone. */
-    | { readonly kind: 'absent'; readonly node: NodeId; readonly reason: string }
+    /** A provider is known to be gone; or it is reported by this node, and may live without performing the function. */
+    | {
+        readonly kind: 'absent'
+        readonly node: NodeId
+        readonly reason: string
+        readonly isReported: boolean
+      }
     /** Another node asks the LAN who provides. */
     | { readonly kind: 'asked' }
     /** An election packet: initiating or responding; without a ballot from a node that does not stand. */
@@ -122,6 +131,7 @@ export type ElectionEvent = Moment &
         readonly term: number
         readonly delayMs: number
         readonly ballot: Ballot | undefined
+        readonly without: NodeId | undefined
       }
     /** An election result, verified: from the provider itself (`ageMs` 0) or from a third party that heard it so long ago. */
     | { readonly kind: 'result'; readonly mandate: Mandate; readonly ageMs: number }
@@ -137,6 +147,7 @@ export type ElectionCommand =
       readonly term: number
       readonly delayMs: number
       readonly value: number | undefined
+      readonly without: NodeId | undefined
     }
   /** To everybody, signed: this node provides. */
   | { readonly kind: 'say-result' }

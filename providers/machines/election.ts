@@ -89,15 +89,13 @@ function asking(state: ElectionState, { at }: Moment, { timing }: Self): Step {
 /** Nobody need have asked before. */
 function calling(state: ElectionState, { at, own }: Moment, { timing }: Self): Step {
   const term = state.seen + 1
-  const contest: Contest = { term, delayMs: timing.delayMs, since: at, best: undefined }
+  const { without } = state
+  const contest: Contest = { term, delayMs: timing.delayMs, since: at, best: undefined, without }
   const called = { ...state, seen: term }
   if (own !== undefined) return claiming(called, contest, own, at, timing.roundTripMs)
   const due = later(at, timing.delayMs + timing.roundTripMs)
   const again = times(at, QUESTION_AGAIN_MS)
-  return [
-    { ...called, phase: { kind: 'polling', contest, due, again } },
-    [{ kind: 'say-ballot', term, delayMs: contest.delayMs, value: undefined }],
-  ]
+  return [{ ...called, phase: { kind: 'polling', contest, due, again } }, [ballotOf(contest, undefined)]]
 }
 
 /** Says its value, and waits as long as a better one may take to answer: the longest delay and a round trip. */
@@ -111,10 +109,9 @@ function claiming(
   const settleMs = contest.delayMs + roundTripMs
   const again = times(at, [settleMs / 2])
   const due = later(at, settleMs)
-  const { term, delayMs } = contest
   return [
     { ...state, phase: { kind: 'claiming', contest, value, saidAt: at, due, again } },
-    [{ kind: 'say-ballot', term, delayMs, value }],
+    [ballotOf(contest, value)],
   ]
 }
 
@@ -151,9 +148,10 @@ function afterAbsence(
   event: Extract<ElectionEvent, { kind: 'absent' }>,
   self: Self,
 ): Step {
-  const { node, reason } = event
+  const { node, reason, isReported } = event
   if (providerOf(state)?.node !== node || node === self.node) return [state, []]
-  const [next] = afterLoss({ ...state, isLost: true }, event, self)
+  const without = isReported ? node : state.without
+  const [next] = afterLoss({ ...state, isLost: true, without }, event, self)
   return [next, [{ kind: 'lost', reason }]]
 }
 
@@ -175,13 +173,13 @@ function afterElection(
   event: Extract<ElectionEvent, { kind: 'election' }>,
   self: Self,
 ): Step {
-  const { term, delayMs, ballot, at } = event
+  const { term, delayMs, ballot, at, without } = event
   if (term <= (state.mandate?.term ?? 0)) return correcting(state, at)
   const contest = contestOf(state.phase)
   if (contest === undefined || term > contest.term)
     return joining(
       { ...state, seen: Math.max(state.seen, term) },
-      { term, delayMs: boundedDelay(delayMs, self), since: at, best: ballot },
+      { term, delayMs: boundedDelay(delayMs, self), since: at, best: ballot, without },
       event,
       self,
     )
@@ -284,6 +282,8 @@ function afterSameResult(
 ): Step {
   const { at, ageMs } = event
   const heardAt = Math.max(state.heardAt, at - ageMs) as Monotonic
+  if (state.isLost && state.without === event.mandate.node)
+    return [state, [{ kind: 'refused', reason: 'it was reported' }]]
   if (state.isLost)
     return ageMs === 0 ? believing(state, event, self) : [state, [{ kind: 'refused', reason: 'it is gone' }]]
   const fresh = { ...state, heardAt }
@@ -320,6 +320,7 @@ function believing(
     mandate,
     heardAt: (at - ageMs) as Monotonic,
     isLost: false,
+    without: undefined,
     duty: undefined,
   }
   const isLater = (contestOf(state.phase)?.term ?? 0) > mandate.term
@@ -406,7 +407,15 @@ function winning(
   const due = later(at, self.timing.heartbeatMs * jitter(fraction))
   const duty: Duty = { saidAt: at, due, again: times(at, RESULT_AGAIN_MS), doubtSince: undefined }
   return [
-    { ...state, mandate, heardAt: at, isLost: false, duty, phase: { kind: 'providing' } },
+    {
+      ...state,
+      mandate,
+      heardAt: at,
+      isLost: false,
+      without: undefined,
+      duty,
+      phase: { kind: 'providing' },
+    },
     [{ kind: 'won' }, { kind: 'say-result' }],
   ]
 }
@@ -449,8 +458,8 @@ function isInterested({ own, isWanted }: Moment): boolean {
   return own !== undefined || isWanted
 }
 
-function ballotOf({ term, delayMs }: Contest, value: number | undefined): ElectionCommand {
-  return { kind: 'say-ballot', term, delayMs, value }
+function ballotOf({ term, delayMs, without }: Contest, value: number | undefined): ElectionCommand {
+  return { kind: 'say-ballot', term, delayMs, value, without }
 }
 
 function saidAgain<P extends { readonly again: readonly Monotonic[] }>(phase: P, at: Monotonic): P {

@@ -135,6 +135,7 @@ function functionEvent(event: FunctionEvent): NodeEvent | undefined {
       return { kind: event.kind, provider: toldProvider(event.provider), reason: event.reason }
     case 'function-lost':
       return event
+    case 'function-doubted':
     case 'function-refused':
       return undefined
   }

@@ -2,13 +2,14 @@
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
 import { Fault } from '../../core/fault.ts'
 import { functionName, type FunctionName, type Functions } from '../../providers/functions.ts'
+import { placeFault } from '../../providers/place.ts'
 import { LineQueue } from './line-queue.ts'
 import { toldProvider, type ToldProvider } from './told-provider.ts'
 
 export interface OfferQuestion {
   /** 1 to 64 letters, digits, `-`, `.`; one with a dot, such as `spelling.example.org`, is nobody else's. */
   readonly function: string
-  /** Where this application performs it: `http://address:port/…`, at this machine's address on the LAN. */
+  /** Where this application performs it: `http://address:port/…`, at this node's address on the LAN, port 80 or >= 1024. */
   readonly location: string
   /** How well, 0 to 1,000,000; absent: what this machine is worth (docs/providers.md). */
   readonly value?: number
@@ -34,12 +35,13 @@ export interface ReportQuestion extends Pick<ToldProvider, 'function' | 'node' |
 export interface ProvidingComponents {
   /** `undefined`: functions are off, or there is no LAN. */
   readonly functions: () => Functions | undefined
+  /** This node's address on the LAN. */
+  readonly address: () => string | undefined
   /** What this machine is worth as a provider. */
   readonly ownValue: () => number
 }
 
 const MAX_VALUE = 1_000_000
-const LOCATION = /^http:\/\/[a-z0-9.:[\]-]{1,80}\/[!-~]{0,400}$/i
 
 /** @throws Fault BAD_REQUEST */
 export async function* offer(
@@ -48,7 +50,7 @@ export async function* offer(
   components: ProvidingComponents,
 ): AsyncGenerator<OfferLine> {
   const functions = functionsOf(components)
-  const { name, location, value } = offerFrom(question)
+  const { name, location, value } = offerFrom(question, components.address())
   const lines = new LineQueue<OfferLine>(() => ({ kind: 'offered' }))
   const unsubscribe = functions.subscribe((event) => {
     if (event.kind === 'function-won' && event.provider.function === name)
@@ -103,7 +105,10 @@ export function report(question: unknown, components: ProvidingComponents): void
 function functionsOf({ functions }: ProvidingComponents): Functions {
   const known = functions()
   if (known !== undefined) return known
-  throw new Fault('BAD_REQUEST', 'functions are off on this node (functions.enabled), or it has no LAN')
+  throw new Fault(
+    'BAD_REQUEST',
+    'nobody can be found or offered here: functions are off on this node (functions.enabled), or it has no LAN',
+  )
 }
 
 function nameFrom(question: unknown): FunctionName {
@@ -113,12 +118,13 @@ function nameFrom(question: unknown): FunctionName {
   throw new Fault('BAD_REQUEST', 'function: expected 1 to 64 letters, digits, "-", "."')
 }
 
-function offerFrom(question: unknown) {
+function offerFrom(question: unknown, address: string | undefined) {
   const name = nameFrom(question)
   const { location, value } = (question ?? {}) as Partial<Record<keyof OfferQuestion, unknown>>
-  if (typeof location !== 'string' || !LOCATION.test(location))
-    throw new Fault('BAD_REQUEST', 'location: expected http://address:port/…')
+  const place = typeof location === 'string' ? location : ''
+  const fault = address === undefined ? 'this node has no LAN' : placeFault(place, address)
+  if (fault !== undefined) throw new Fault('BAD_REQUEST', `location: ${fault}; got "${place.slice(0, 200)}"`)
   const isValue = typeof value === 'number' && value >= 0 && value <= MAX_VALUE
   if (value !== undefined && !isValue) throw new Fault('BAD_REQUEST', `value: expected 0 to ${MAX_VALUE}`)
-  return { name, location, value: value === undefined ? undefined : () => value }
+  return { name, location: place, value: value === undefined ? undefined : () => value }
 }

@@ -25,7 +25,7 @@ export interface CabinetFile {
 
 export interface Cabinet {
   readonly bytes: Buffer
-  /** Where the cabinet ends; a signature may follow. */
+  /** Where the cabinet ends, or what is held of it; a signature may follow. */
   readonly end: number
   readonly files: readonly CabinetFile[]
   readonly folders: readonly Folder[]
@@ -45,13 +45,16 @@ export interface Piece {
   readonly bytes: Buffer
 }
 
-/** @throws Refusal malformed, unsafe-name, oversized */
-export function readCabinet(bytes: Buffer, limits: CabinetLimits): Cabinet {
+/**
+ * @param size bytes of the file, where `bytes` is only its beginning: then what lies beyond cannot be unpacked.
+ * @throws Refusal malformed, unsafe-name, oversized
+ */
+export function readCabinet(bytes: Buffer, limits: CabinetLimits, size = bytes.length): Cabinet {
   const isCabinet = bytes.length >= CABINET.headerBytes && bytes.subarray(0, 4).equals(SIGNATURE)
   demand(isCabinet, 'malformed', 'expected a cabinet, got other bytes')
   const [end, filesAt] = [bytes.readUInt32LE(8), bytes.readUInt32LE(16)]
   const [folders, files, flags] = [bytes.readUInt16LE(26), bytes.readUInt16LE(28), bytes.readUInt16LE(30)]
-  demand(end <= bytes.length, 'malformed', `expected a cabinet of ${end} bytes, got ${bytes.length}`)
+  demand(end <= size, 'malformed', `expected a cabinet of ${end} bytes, got ${size}`)
   demand(bytes[24] === 3 && bytes[25] === 1, 'malformed', 'expected a cabinet of version 1.3')
   demand(
     (flags & ~CABINET.flagReserve) === 0,
@@ -63,13 +66,13 @@ export function readCabinet(bytes: Buffer, limits: CabinetLimits): Cabinet {
   const { foldersAt, reservedPerFolder, reservedPerBlock } = reserves(within, flags)
   const stride = CABINET.folderBytes + reservedPerFolder
   demand(
-    foldersAt + folders * stride <= filesAt && filesAt <= end,
+    foldersAt + folders * stride <= filesAt && filesAt <= within.length,
     'malformed',
     'a cabinet whose parts overlap',
   )
   return {
     bytes,
-    end,
+    end: within.length,
     folders: Array.from({ length: folders }, (_, at) =>
       readFolder(within, foldersAt + at * stride, reservedPerBlock),
     ),

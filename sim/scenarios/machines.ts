@@ -55,7 +55,7 @@ export const liars: Play = {
   nodes: 20,
   subnets: 1,
   bytes: SIX_BYTES,
-  limits: { ...LIMITS, packets: 60, busiest: 6, stallMs: 8000 },
+  limits: { ...LIMITS, packets: 60, busiest: 7, stallMs: 8000 },
   async act(stage, bytes) {
     const uris = sixFiles(stage, bytes)
     await inviteLiars(stage)

@@ -7,14 +7,17 @@ import { connect } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { request } from 'undici'
 import { fieldsToRaw, withField, type Fields } from '../../core/fields.ts'
+import { systemClock } from '../../core/clock.ts'
 import { MAX_TARGET_CHARACTERS } from '../../gateway/wire.ts'
 import { CLOCK_SKEW_MS } from '../../site/pass.ts'
 import { TestSite } from '../site/fixtures.ts'
+import { until } from '../clients/harness.ts'
 import { manualClock } from '../manual-clock.ts'
 import {
   answering,
   GENEROUS,
   gatewayScene,
+  inHalves,
   resourceOf,
   UPDATE,
   type GatewayScene,
@@ -163,6 +166,24 @@ test('strangers, members who were thrown out, and other members’ names', async
     at.uses.every(({ member }) => member === undefined),
     true,
   )
+})
+
+test('a member that is thrown out in the middle of a transfer gets no more of it', async (t) => {
+  const { get, letGo } = inHalves()
+  const site = new TestSite(systemClock)
+  const gateway = site.member('gateway')
+  let known = gateway
+  const at = await scene(t, { get, site, gateway, known: () => known })
+  const answer = await request(`http://${at.authority}/functions/internet-gateway`, {
+    headers: fieldsToRaw(at.fields(UPDATE)),
+  })
+  const chunks = answer.body[Symbol.asyncIterator]()
+  assert.equal((await chunks.next()).value.length, 50)
+  known = site.denying(gateway, at.member.id)
+  letGo()
+  await assert.rejects(chunks.next())
+  await until('the end of it', () => at.uses.length === 1)
+  assert.equal(at.uses[0]?.bytes, 50)
 })
 
 test('replayed and altered requests, and those meant for another machine', async (t) => {

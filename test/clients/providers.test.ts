@@ -77,6 +77,15 @@ async function agreed(machines: readonly Machine[], provider: Machine): Promise<
   )
 }
 
+test('a node does not start with an offer that nobody would believe, and says what is expected', async () => {
+  const offers = ['print=http://127.0.0.1:8080/']
+  const peering = { address: '127.0.0.35', packetPort }
+  const config = scene.configFile({ peering, functions: { offers } })
+  const { code, stderr } = await run(process.execPath, [CLI, 'start', '--config', config])
+  assert.notEqual(code, 0)
+  assert.match(stderr, /functions\.offers: print=.*expected http:\/\/127\.0\.0\.35:PORT/)
+})
+
 test('members elect a provider, show it, replace it when it leaves or is killed; a stranger has no say', async () => {
   const first = await machine(31, 10)
   const token = (JSON.parse((await ihave(first, 'site', 'init', 'home')).said) as SiteAnswer).token ?? ''

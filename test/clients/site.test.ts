@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { deferred } from '../../core/deferred.ts'
 import type { SiteAnswer } from '../../service/site-operations.ts'
 import type { Status } from '../../service/status.ts'
 import { bind } from './fake-peer.ts'
@@ -78,13 +80,33 @@ test(
     const body = uniqueBody(700_000)
     const url = origin.put('/files/tool-1.2.3.bin', { body })
     assert.equal(sourceOf(await curl(first.proxy, url)), 'internet')
-    const got = await curl(second.proxy, url)
-    assert.deepEqual([sourceOf(got), sha256(got.body)], ['peer', sha256(body)])
+    const copied = await curl(second.proxy, url)
+    assert.deepEqual([sourceOf(copied), sha256(copied.body)], ['peer', sha256(body)])
     assert.equal(origin.count(url, 'GET'), 1)
 
     // V§4 "who lacks which patch is written on the wall": not even the name of the server is.
     assert.match(said, /href="site:1\.[\da-f]{32}"/)
     assert.ok(!said.includes('tool-1.2.3') && !said.includes(origin.authority))
+
+    // While one fetches it, the others read along on its promise to vouch for it.
+    const opening = deferred<void>()
+    const large = uniqueBody(3_000_000)
+    const growing = origin.put('/files/tool-1.2.4.bin', {
+      body: large,
+      gate: { atByte: 1_000_000, opened: opening.promise },
+    })
+    const begun = curl(second.proxy, growing)
+    await until('the first bytes', () => origin.sentBytes(growing) >= 1_000_000)
+    const along = [first, third].map(({ proxy }) => curl(proxy, growing))
+    await pause(300)
+    opening.resolve()
+    for (const [got, source] of [
+      [await begun, 'internet'],
+      [await along[0], 'in-progress'],
+      [await along[1], 'in-progress'],
+    ] as const)
+      assert.deepEqual([got && sourceOf(got), got && sha256(got.body)], [source, sha256(large)])
+    assert.equal(origin.count(growing, 'GET'), 1)
 
     // The proof goes on with the copy: the one that fetched it from the Internet is gone.
     await first.node.kill('SIGTERM')

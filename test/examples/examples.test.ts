@@ -136,8 +136,50 @@ console.log(JSON.stringify([isFault, typeof connect, code, Object.keys(all).toSo
     const args = [copied(project, 'download.ts'), `http://${origin.authority}/nothing`, join(project, 'none')]
     const program = new Program(scene, args, project, await trial('127.0.0.2'))
     assert.equal(await program.exit, 1)
-    assert.match(program.stdout, /status 404 \(RESPONSE_REFUSED\)/)
+    assert.match(program.stderr, /status 404 \(RESPONSE_REFUSED\)/)
     assert.equal(existsSync(join(project, 'none')), false)
+  })
+
+  /** What goes wrong every day is one line that says what, and exit code 1: no stack trace. */
+  const complains = async (program: Program, expected: RegExp) => {
+    assert.equal(await program.exit, 1, program.stderr)
+    const lines = program.stderr.trim().split('\n')
+    const complaints = lines.filter((line) => !line.startsWith('['))
+    assert.equal(complaints.length, 1, program.stderr)
+    assert.match(complaints[0] ?? '', expected)
+    assert.equal(program.stdout, '')
+  }
+
+  test('download.ts fails in one line: a wrong URL, no such host, no such folder, a wrong digest, a wrong address', async () => {
+    const file = copied(project, 'download.ts')
+    const environment = await trial('127.0.0.2')
+    const url = origin.put('/for-complaints', { body: uniqueBody(1000) })
+    const got = join(project, 'complained')
+    for (const [args, expected] of [
+      [['nonsense', got], /^nonsense: .+ \(BAD_REQUEST\)$/],
+      [['http://127.0.0.1:1/', got], /\((CONNECT_REFUSED|FORBIDDEN_TARGET)\)$/],
+      [[url, join(project, 'no/such/folder')], /ENOENT: no such file or directory/],
+      [[url, got, `sha-256:${sha256(Buffer.from('other bytes'))}`], /\(VERIFICATION_FAILED\)$/],
+      [[url, got, 'md5'], /\(BAD_REQUEST\)$/],
+    ] as const)
+      await complains(new Program(scene, [file, ...args], project, environment), expected)
+    const wrong = { ...environment, IHAVE_ADDRESS: '192.0.2.7' }
+    await complains(new Program(scene, [file, url, got], project, wrong), /192\.0\.2\.7/)
+    assert.equal(existsSync(got), false)
+  })
+
+  test('spelling.ts fails in one line: no node, no LAN, nobody performs it; and its usage is one line', async () => {
+    const file = copied(project, 'spelling.ts')
+    const run = (IHAVE_SOCKET: string, ...args: string[]) =>
+      new Program(scene, [file, ...args], project, { IHAVE_SOCKET })
+    for (const args of [['serve'], ['ask', 'word']])
+      await complains(run(join(project, 'no.sock'), ...args), /\(UNREACHABLE\)$/)
+    const alone = await scene.node({ peering: { enabled: false } })
+    await complains(run(socketOf(alone), 'serve'), /no LAN/)
+    await complains(run(socketOf(alone), 'ask', 'word'), /no LAN/)
+    const usage = run(join(project, 'no.sock'), 'ask')
+    assert.equal(await usage.exit, 2)
+    assert.match(usage.stderr, /^usage: .*\n$/)
   })
 
   test('spelling.ts is elected, is found by others, and is followed by the next one', async () => {

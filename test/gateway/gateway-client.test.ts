@@ -17,7 +17,7 @@ import { peerUpstream } from '../../proxy/http-upstream.ts'
 import { httpSignatures } from '../../site/http-signature.ts'
 import { fakeFunctions } from '../providers/fake-functions.ts'
 import { TestSite } from '../site/fixtures.ts'
-import { answering, gatewayScene, resourceOf, UPDATE, type GatewayScene } from './gateway-scene.ts'
+import { answering, gatewayScene, inHalves, resourceOf, UPDATE, type GatewayScene } from './gateway-scene.ts'
 
 const GONE = '127.0.0.71:9'
 
@@ -47,6 +47,7 @@ function clientOf(
   digests: ReadonlyMap<string, Digest> = new Map(),
 ) {
   const member = site.member('asker')
+  const known = { own: member }
   const functions = fakeFunctions(providers)
   functions.report = (gone, reason) => {
     functions.reported.push({ provider: gone, reason })
@@ -58,7 +59,7 @@ function clientOf(
   const client = new GatewayClient({
     clock: systemClock,
     functions,
-    signatures: httpSignatures({ clock: systemClock, random: systemRandom, membership: () => member }),
+    signatures: httpSignatures({ clock: systemClock, random: systemRandom, membership: () => known.own }),
     knownDigest: (target) => digests.get(target),
     peers,
     log: (event) => events.push(event),
@@ -72,7 +73,7 @@ function clientOf(
         signal: new AbortController().signal,
       })
     )?.response
-  return { client, functions, events, ask, member }
+  return { client, functions, events, ask, known }
 }
 
 async function textOf(response: UpstreamResponse | undefined): Promise<string> {
@@ -201,6 +202,33 @@ describe('a machine that asks the gateway', () => {
     await at.stop()
     await assert.rejects(chunks?.next() ?? Promise.resolve(), { code: 'RESPONSE_INCOMPLETE' })
     assert.equal(functions.reported.length, 1)
+  })
+
+  for (const who of ['the gateway', 'this machine'] as const)
+    test(`when ${who} is thrown out in the middle, takes nothing more from it`, async (t) => {
+      const { get, letGo } = inHalves()
+      const at = await gatewayScene(t, { address: '127.0.0.72', get })
+      const { ask, functions, known } = clientOf(t, at, [provider(at.authority, at.gateway.id)])
+      const response = await ask()
+      const chunks = response?.body[Symbol.asyncIterator]()
+      assert.equal((await chunks?.next())?.value?.length, 50)
+      known.own = at.site.denying(known.own, who === 'the gateway' ? at.gateway.id : known.own.id)
+      letGo()
+      await assert.rejects(chunks?.next() ?? Promise.resolve(), {
+        code: 'RESPONSE_INCOMPLETE',
+        message: /revoked/,
+      })
+      assert.equal(functions.reported.length, 1)
+    })
+
+  test('when the gateway is thrown out while it sends nothing, waits no longer', async (t) => {
+    const { get } = inHalves()
+    const at = await gatewayScene(t, { address: '127.0.0.72', get })
+    const { ask, known } = clientOf(t, at, [provider(at.authority, at.gateway.id)])
+    const chunks = (await ask())?.body[Symbol.asyncIterator]()
+    assert.equal((await chunks?.next())?.value?.length, 50)
+    known.own = at.site.denying(known.own, at.gateway.id)
+    await assert.rejects(chunks?.next() ?? Promise.resolve(), { message: /revoked/ })
   })
 
   test('a body that broke off at the origin server is not the gateway’s fault', async (t) => {

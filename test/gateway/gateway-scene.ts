@@ -36,6 +36,8 @@ export interface SceneSettings {
   readonly addresses?: Readonly<Record<string, string>>
   readonly site?: TestSite
   readonly gateway?: Membership
+  /** What the gateway knows of the site, when that changes. */
+  readonly known?: () => Membership | undefined
 }
 
 export interface GatewayScene {
@@ -70,7 +72,11 @@ export async function gatewayScene(context: TestContext, settings: SceneSettings
   const guard: GuardSettings = { loopbackOnly: false, allowPorts: [80], own }
   const functions = new GatewayServer({
     clock,
-    signatures: signaturesOf(gateway),
+    signatures: httpSignatures({
+      clock,
+      random: systemRandom,
+      membership: () => settings.known?.() ?? gateway,
+    }),
     limits: new Limits(limits, clock),
     audit: notes,
     isServing: () => true,
@@ -140,6 +146,18 @@ export function resourceOf(bytes: Uint8Array, more: Fields = [], status = 200): 
     },
     trace: { how: 'internet', cacheStatus: { kind: 'forward', reason: 'uri-miss' } },
   }
+}
+
+/** A file of 100 bytes of which the second half comes when it is let go. */
+export function inHalves(): { readonly get: SceneSettings['get'] & {}; readonly letGo: () => void } {
+  const { promise, resolve: letGo } = Promise.withResolvers<void>()
+  async function* halves(): AsyncIterable<Uint8Array> {
+    yield Buffer.alloc(50)
+    await promise
+    yield Buffer.alloc(50)
+  }
+  const { answer, trace } = resourceOf(Buffer.alloc(100))
+  return { get: async () => ({ trace, answer: { ...answer, body: halves() } }), letGo }
 }
 
 async function* once(bytes: Uint8Array): AsyncIterable<Uint8Array> {

@@ -70,7 +70,10 @@ describe(
     let asked: string[] = []
     /** Bytes that the Internet has carried, by path. */
     const sent = new Map<string, number>()
+    /** When it began to carry each, on this process's clock. */
+    const beganAt = new Map<string, number>()
     let packageBytes = 0
+    /** Whether nothing else keeps this machine's processors, as it was before all this began. */
     let isQuiet = false
 
     before(async () => {
@@ -84,8 +87,9 @@ describe(
       await router.run('ip', 'addr', 'add', `${INTERNET}/32`, 'dev', 'lo')
       await said(router.start(process.execPath, ['-e', ORIGIN, web]), 'ready', (line) => {
         const [what, bytes, path = ''] = line.split(' ')
-        if (what === 'sent') sent.set(path, (sent.get(path) ?? 0) + Number(bytes))
-        else asked.push(line)
+        if (what !== 'sent') return void asked.push(line)
+        if (!beganAt.has(path)) beganAt.set(path, performance.now())
+        sent.set(path, (sent.get(path) ?? 0) + Number(bytes))
       })
       const [one, two, , nowhere, swallowed] = nodes as [Host, Host, Host, Host, Host]
       for (const node of [one, two, swallowed])
@@ -114,6 +118,21 @@ describe(
 
     function sentOf(paths: RegExp): number {
       return [...sent].reduce((sum, [path, bytes]) => sum + (paths.test(path) ? bytes : 0), 0)
+    }
+
+    /**
+     * How long the line needs for a whole file, by its pace up to now: 1 MB/s, and less where the machine is busy with other
+     * work; in ms.
+     */
+    function aloneMs(path: string, size: number): number {
+      const carriedMs = performance.now() - (beganAt.get(path) ?? 0)
+      return Math.max(size / 1000, (size * carriedMs) / (sent.get(path) ?? 0))
+    }
+
+    /** For people who look for what was sent twice. */
+    function sentByPath(paths: RegExp): string {
+      const lines = [...sent].flatMap(([path, bytes]) => (paths.test(path) ? [`${bytes} ${path}`] : []))
+      return lines.join('\n')
     }
 
     function put(path: string, body: Buffer): string {
@@ -238,13 +257,15 @@ describe(
           assert.ok(got.equals(readFileSync(join(folder, `${component}.dat`))), `${node.name} ${component}`)
         }
       const sentBytes = sentOf(PACKAGE)
-      const allowedBytes = packageBytes
-      // Where the machine is busy, answers come late; where nobody shares, each has a copy of its own from the line.
-      const mostBytes = isQuiet ? allowedBytes : (nodes.length - 1) * allowedBytes
-      t.diagnostic(
-        `the Internet carried ${sentBytes} bytes of packages, ${allowedBytes} are one copy; this machine is ${isQuiet ? 'quiet' : 'busy'}`,
-      )
-      assert.ok(sentBytes <= mostBytes, asked.join('\n'))
+      // One copy and 5 %. A node that is given no processor for a few ms answers a question too late, and is taken for one that
+      // has nothing; then the asker fetches that file a second time. Among so many processes on one machine this happens to one of
+      // the 30 questions now and then. 5 % have room for the smallest package (16 kB) and for no other, of which the next has
+      // 240 kB: a second copy of any of those fails here. Where the machine is busy with other work besides, many answers are late;
+      // then the bound is only what shows that anybody shares at all: each machine for itself would be five copies.
+      const mostBytes = isQuiet ? packageBytes * 1.05 : (nodes.length - 1) * packageBytes
+      const carried = `the Internet carried ${sentBytes} bytes of packages, ${packageBytes} are one copy, ${mostBytes} the bound`
+      t.diagnostic(carried)
+      assert.ok(sentBytes <= mostBytes, `${carried}:\n${sentByPath(PACKAGE)}\n${asked.join('\n')}`)
     })
 
     async function checkNow(node: Host): Promise<ProductResult> {
@@ -342,19 +363,53 @@ describe(
       const gateway = new URL((await statusOf(isolated)).gateway?.asked.gateway ?? '').hostname
       const dying = nodes.find(({ address }) => address === gateway)
       assert.ok(dying, gateway)
+      const neededMs = aloneMs(path, size)
       // `ip netns exec` becomes the program.
       running.get(dying)?.kill('SIGKILL')
       const got = await downloading
       const sentBytes = sentOf(/big_2/)
       const tookMs = performance.now() - began
-      const aloneMs = size / 1000
       t.diagnostic(
-        `took ${Math.round(tookMs)} ms, the line needs ${aloneMs} ms; ${sentBytes} of ${size} bytes sent`,
+        `took ${Math.round(tookMs)} ms, the line needs ${Math.round(neededMs)} ms; ${sentBytes} of ${size} bytes sent`,
       )
       assert.equal(got.sha256, sha256)
       t.diagnostic(asked.join('; '))
       assert.ok(sentBytes <= size * 1.1, `${sentBytes} bytes from the Internet`)
-      assert.ok(tookMs <= aloneMs * 1.15 + 2000, `${tookMs} ms`)
+      assert.ok(tookMs <= neededMs * 1.15 + 2000, `${tookMs} ms, of which the line needs ${neededMs}`)
+      await startNode(dying)
+      // It shows that it reaches the Internet.
+      await download(dying, '/index.html', '-H', 'Cache-Control: no-cache')
+    })
+
+    test('two machines download the same while the gateway is killed: both whole, in one copy, at most 2 s more', async (t) => {
+      const path = '/slow/pool/main/b/big/big_3.0-1_amd64.deb'
+      const size = 6_000_000
+      const sha256 = put(path, randomBytes(size))
+      const [one, two, third, fourth] = nodes as [Host, Host, Host, Host]
+      asked = []
+      const began = performance.now()
+      const downloading = [third, fourth].map((node) => download(node, path))
+      await until('a third of it', async () => sentOf(/big_3/) > size / 3)
+      const serving = await Promise.all(
+        [one, two].map(async (node) => {
+          const { transfers } = await statusOf(node)
+          return transfers.some(({ uri }) => uri.endsWith(path)) ? node : undefined
+        }),
+      )
+      const dying = serving.find((node) => node !== undefined)
+      assert.ok(dying, 'nobody serves it')
+      const neededMs = aloneMs(path, size)
+      running.get(dying)?.kill('SIGKILL')
+      const got = await Promise.all(downloading)
+      const sentBytes = sentOf(/big_3/)
+      const tookMs = performance.now() - began
+      t.diagnostic(
+        `took ${Math.round(tookMs)} ms, the line needs ${Math.round(neededMs)} ms; ${sentBytes} of ${size} bytes`,
+      )
+      t.diagnostic(asked.join('; '))
+      for (const each of got) assert.equal(each.sha256, sha256, each.fields)
+      assert.ok(sentBytes <= size * 1.1, `${sentByPath(/big_3/)}\n${asked.join('\n')}`)
+      assert.ok(tookMs <= neededMs * 1.15 + 2000, `${tookMs} ms, of which the line needs ${neededMs}`)
       await startNode(dying)
     })
   },

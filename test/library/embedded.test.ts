@@ -37,7 +37,7 @@ const left = await session.get('${url}')
 const listening = Promise.withResolvers()
 const events = (async () => { for await (const _ of session.events({ onListening: listening.resolve })); })()
 await listening.promise
-await session.offer('x.example.org', { location: 'http://127.0.0.2:1/' })
+await session.offer('x.example.org', { location: 'http://127.0.0.2:8080/' })
 const over = events.catch((error) => error.code)
 left.outcome.catch(() => {})
 await session.close()

@@ -218,6 +218,18 @@ for (const way of WAYS)
       await assert.rejects(file.bytes(), (error) => error instanceof Fault && error.blame === 'origin-server')
     })
 
+    test('that is cut, and cannot be gone on with, says who cut it and why it ends there', async () => {
+      const url = origin.put('/cut', (_, response) => {
+        response.writeHead(200, { 'Content-Length': 100_000 }).write(Buffer.alloc(50_000))
+        setTimeout(() => response.destroy(), 50)
+      })
+      const reading = first.get(url).then((file) => file.bytes())
+      await assert.rejects(
+        reading,
+        fault('RESPONSE_INCOMPLETE', /closed the connection, and nothing .* \(a strong ETag\)/),
+      )
+    })
+
     test('does not run ahead of a slow reader by more than the cache', async () => {
       const body = uniqueBody(16 * MEGABYTE)
       const url = origin.put('/large', { body })

@@ -160,9 +160,13 @@ for (const way of WAYS)
     })
 
     for (const [what, name, terms] of [
-      ['without a name', 'no name', { location: 'http://127.0.0.2:1/' }],
+      ['without a name', 'no name', { location: 'http://127.0.0.2:8080/' }],
       ['nowhere', 'x.example.org', { location: 'file:///etc' }],
-      ['beyond all value', 'x.example.org', { location: 'http://127.0.0.2:1/', value: 1_000_001 }],
+      ['at a name', 'x.example.org', { location: 'http://localhost:8080/' }],
+      ['on another machine', 'x.example.org', { location: 'http://127.0.0.77:8080/' }],
+      ['at a mail server’s port', 'x.example.org', { location: 'http://127.0.0.2:25/' }],
+      ['with a password', 'x.example.org', { location: 'http://me:secret@127.0.0.2:8080/' }],
+      ['beyond all value', 'x.example.org', { location: 'http://127.0.0.2:8080/', value: 1_000_001 }],
     ] as const)
       test(`cannot offer a function ${what}`, async () => {
         await assert.rejects(first.offer(name, terms), fault('BAD_REQUEST', /expected/))

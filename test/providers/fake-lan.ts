@@ -61,7 +61,7 @@ export class FakeNode {
       isOnLink: (address) => address.startsWith('127.0.0.'),
       contact: async (location) => {
         this.contacted.push(location)
-        return lan.nodes.some((each) => lan.isUp(each) && location.includes(`//${each.address}:`))
+        return lan.nodes.some((each) => lan.isServing(each) && location.includes(`//${each.address}:`))
       },
     })
   }
@@ -99,6 +99,8 @@ export class FakeLan {
   readonly nodes: FakeNode[] = []
   readonly sent: Sent[] = []
   readonly #down = new Set<FakeNode>()
+  readonly #dead = new Set<FakeNode>()
+  readonly #deaf = new Set<FakeNode>()
   readonly #mute = new Set<FakeNode>()
 
   node(settings: FakeNodeSettings = {}): FakeNode {
@@ -111,9 +113,25 @@ export class FakeLan {
     this.#down.add(node)
   }
 
+  /** Its node lives, what it offers does not answer. @param isDead `false`: it answers again. */
+  failService(node: FakeNode, isDead = true): void {
+    if (isDead) this.#dead.add(node)
+    else this.#dead.delete(node)
+  }
+
+  isServing(node: FakeNode): boolean {
+    return this.isUp(node) && !this.#dead.has(node)
+  }
+
   /** Its packets are lost; it answers over HTTP. */
   mute(node: FakeNode): void {
     this.#mute.add(node)
+  }
+
+  /** Nothing reaches it by packet. */
+  deafen(node: FakeNode, isDeaf: boolean): void {
+    if (isDeaf) this.#deaf.add(node)
+    else this.#deaf.delete(node)
   }
 
   isUp(node: FakeNode): boolean {
@@ -146,7 +164,12 @@ export class FakeLan {
       extras,
     } as const
     for (const each of this.nodes)
-      if (each.id !== from.id && this.isUp(each) && (to === undefined || to === each.address))
+      if (
+        each.id !== from.id &&
+        this.isUp(each) &&
+        !this.#deaf.has(each) &&
+        (to === undefined || to === each.address)
+      )
         each.providers.hear({ packet, from: from.address, signer, bytes: 1200 })
   }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { EpochMs } from '../../core/clock.ts'
+import { DOUBTED_MS } from '../../providers/doubts.ts'
 import { providersDocument } from '../../providers/document.ts'
+import { PER_SENDER } from '../../providers/election-limits.ts'
 import type { FunctionName, Provider } from '../../providers/functions.ts'
 import { MAX_FUNCTIONS } from '../../providers/function-table.ts'
 import { PASSED_OVER_MS } from '../../providers/providers.ts'
@@ -312,6 +314,132 @@ describe('discovery (FIG. 9)', () => {
     const nonce = 'a'.repeat(16)
     lan.says(first, { kind: 'response', nonce, result: known.result, ageMs: 0, pass: undefined })
     assert.equal(second.counted('refused: no answer to a question'), 1)
+  })
+})
+
+describe('a provider whose node lives while it does not perform', () => {
+  const reportedBy = async (lan: FakeLan, node: FakeNode) => {
+    const known = node.known()
+    assert.ok(known)
+    node.providers.report(known, 'status 500')
+    await lan.passes(1500)
+  }
+
+  test('is found out by whoever contacts it, and the next one is found in its place; all know it', async () => {
+    const lan = new FakeLan()
+    const [first, second, third, fourth] = await membersOn(lan, 20, 30, 0, 10)
+    assert.ok(first && second && third && fourth)
+    lan.failService(second)
+    const found = third.providers.find(PRINT, { fresh: true })
+    await lan.passes(3000)
+    assert.equal((await found)?.node, first.id)
+    assert.deepEqual(who([first, second, third, fourth]), ['1', '1', '1', '1'])
+    assert.ok(second.kinds().includes('function-doubted'))
+    assert.ok(third.kinds().includes('function-dead'))
+  })
+
+  test('is not elected again while its own place does not answer, however long; then it is', async () => {
+    const lan = new FakeLan()
+    const [first, second, third] = await membersOn(lan, 20, 30, 0)
+    assert.ok(first && second && third)
+    lan.failService(second)
+    await reportedBy(lan, third)
+    for (let times = 0; times < 3; times++) {
+      await lan.passes(2 * DOUBTED_MS)
+      assert.deepEqual(who([first, second, third]), ['1', '1', '1'])
+    }
+    lan.failService(second, false)
+    await lan.passes(DOUBTED_MS + TIMING.doubtMs + 20_000)
+    assert.deepEqual(who([first, second, third]), ['2', '2', '2'])
+  })
+
+  test('stands behind all others where its place does answer, and after a while as before', async () => {
+    const lan = new FakeLan()
+    const [first, second, third] = await membersOn(lan, 2, 300, 0)
+    assert.ok(first && second && third)
+    await reportedBy(lan, third)
+    assert.deepEqual(who([first, second, third]), ['1', '1', '1'])
+    assert.equal(second.providers.overview()[0]?.ownValue, 1)
+    void third.providers.elect(PRINT)
+    await lan.passes(3000)
+    assert.deepEqual(who([first, second, third]), ['1', '1', '1'])
+    await lan.passes(DOUBTED_MS)
+    assert.equal(second.providers.overview()[0]?.ownValue, 300)
+  })
+
+  test('is taken again where nobody else stands and it answers, and is nobody where it does not', async () => {
+    for (const isDead of [false, true]) {
+      const lan = new FakeLan()
+      const [first, second] = await membersOn(lan, 30, 0)
+      assert.ok(first && second)
+      lan.failService(first, isDead)
+      await reportedBy(lan, second)
+      assert.deepEqual(who([first, second]), isDead ? [undefined, undefined] : ['1', '1'])
+    }
+  })
+
+  test('hears it even if the first words of the report are lost', async () => {
+    const lan = new FakeLan()
+    const [first, second, third] = await membersOn(lan, 20, 30, 0)
+    assert.ok(first && second && third)
+    lan.deafen(second, true)
+    const known = third.known()
+    assert.ok(known)
+    third.providers.report(known, 'status 500')
+    await lan.passes(160)
+    lan.deafen(second, false)
+    await lan.passes(1500)
+    assert.deepEqual(who([first, second, third]), ['1', '1', '1'])
+    assert.ok(second.kinds().includes('function-doubted'))
+  })
+
+  test('may be this node itself', async () => {
+    const lan = new FakeLan()
+    const [first, second] = await membersOn(lan, 20, 30)
+    assert.ok(first && second)
+    await reportedBy(lan, second)
+    assert.deepEqual(who([first, second]), ['1', '1'])
+  })
+
+  test('is not doubted for a stranger’s word, nor for an election that exceeds the limits', async () => {
+    const lan = new FakeLan()
+    const [first, second, third] = await membersOn(lan, 20, 30, 0)
+    assert.ok(first && second && third)
+    const without = second.id
+    const report = (term: number) =>
+      ({ kind: 'election', function: PRINT, term, delayMs: 50, value: undefined, without }) as const
+    lan.says(third, report(2), STRANGER)
+    await lan.passes(1000)
+    assert.deepEqual(who([first, second, third]), ['2', '2', '2'])
+    for (let term = 2; term < 20; term++) lan.says(third, report(term))
+    const doubted = second.kinds().filter((kind) => kind === 'function-doubted').length
+    assert.ok(doubted <= PER_SENDER.burst, `${doubted} times`)
+  })
+})
+
+describe('a member that is thrown out while it provides', () => {
+  test('says of itself no longer that it does, answers nobody, and another one is elected', async () => {
+    const lan = new FakeLan()
+    const site = new TestSite(lan.clock)
+    const members = ['one', 'two', 'three'].map((name) => site.member(name))
+    for (const member of members) for (const other of members) member.learn(other.pass.text)
+    const nodes = members.map((membership) => lan.node({ membership }))
+    const [first, second, third] = nodes
+    assert.ok(first && second?.membership && third)
+    first.offer(10)
+    second.offer(30)
+    await lan.passes(3000)
+    assert.deepEqual(who(nodes), ['2', '2', '2'])
+    const thrownOut = second.membership.id
+    for (const node of nodes) node.membership = node.membership && site.denying(node.membership, thrownOut)
+    assert.deepEqual(who(nodes), [undefined, undefined, undefined])
+    assert.deepEqual(second.providers.results(), [])
+    assert.equal(second.providers.overview()[0]?.ownValue, undefined)
+    const found = third.providers.find(PRINT)
+    await lan.passes(6000)
+    assert.equal((await found)?.node, first.id)
+    assert.deepEqual(who(nodes).slice(0, 1), ['1'])
+    assert.ok(second.kinds().includes('function-lost'))
   })
 })
 

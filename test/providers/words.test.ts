@@ -26,8 +26,9 @@ const RESULT: Result = {
 const NONCE = 'c'.repeat(16)
 
 const WORDS: readonly FunctionWord[] = [
-  { kind: 'election', function: PRINT, term: 3, delayMs: 100, value: 7 },
-  { kind: 'election', function: PRINT, term: 3, delayMs: 0, value: undefined },
+  { kind: 'election', function: PRINT, term: 3, delayMs: 100, value: 7, without: undefined },
+  { kind: 'election', function: PRINT, term: 3, delayMs: 100, value: 7, without: NODE },
+  { kind: 'election', function: PRINT, term: 3, delayMs: 0, value: undefined, without: undefined },
   { kind: 'result', result: RESULT },
   { kind: 'result', result: { ...RESULT, member: undefined, signature: '' } },
   { kind: 'resigned', function: PRINT, term: 3 },
@@ -37,6 +38,8 @@ const WORDS: readonly FunctionWord[] = [
   { kind: 'response', nonce: NONCE, result: RESULT, ageMs: 5, pass: undefined },
   { kind: 'found', nonce: NONCE },
 ]
+
+const OPTIONAL = ['value', 'heard', 'pass', 'filling', 'member', 'signature', 'term', 'without']
 
 /** As it comes out of a datagram. */
 function heard(word: FunctionWord): FunctionWord | 'malformed' | undefined {
@@ -87,12 +90,12 @@ describe('a word about functions', () => {
     for (const word of WORDS) {
       const [name, extras] = writeWord(word)
       for (const [at, [attribute]] of extras.entries()) {
-        if (['value', 'heard', 'pass', 'filling', 'member', 'signature', 'term'].includes(attribute)) continue
+        if (OPTIONAL.includes(attribute)) continue
         const without = extras.filter((_, each) => each !== at)
         assert.equal(readWord(name, without, NODE), 'malformed', `${name} without ${attribute}`)
       }
     }
-    const [name, extras] = writeWord(WORDS[0] as FunctionWord)
+    const [name, extras] = writeWord(WORDS[1] as FunctionWord)
     for (const [attribute, value] of [
       ['value', '1000001'],
       ['value', '-1'],
@@ -101,6 +104,7 @@ describe('a word about functions', () => {
       ['term', '99999999999999999999'],
       ['delay', '2001'],
       ['function', 'a b'],
+      ['without', 'nobody'],
     ] as const) {
       const changed = extras.map(([key, each]) => [key, key === attribute ? value : each] as const)
       assert.equal(readWord(name, changed, NODE), 'malformed', `${attribute}=${value}`)

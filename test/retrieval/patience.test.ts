@@ -43,10 +43,25 @@ describe('patience with peers', () => {
     patience.uses('internet')
     assert.equal(patience.leftMs(), 0)
     clock.advance(5000)
-    assert.equal(patience.leftMs(), PATIENCE_MS - AGREEING_MS - 400)
+    assert.equal(patience.leftMs(), 500 - AGREEING_MS)
     patience.uses('peer')
     clock.advance(5000)
-    assert.equal(patience.leftMs(), PATIENCE_MS - AGREEING_MS - 400)
+    assert.equal(patience.leftMs(), 500 - AGREEING_MS)
+  })
+
+  test('no more of it is lost than there is, however many fail', () => {
+    const { clock, patience } = failing([900, 'VERIFICATION_FAILED'], [900, 'VERIFICATION_FAILED'])
+    patience.uses('internet')
+    clock.advance((AGREEING_MS + LEAST_MS) * 10)
+    assert.equal(patience.leftMs(), LEAST_MS)
+  })
+
+  test('a peer that was tried beside the Internet has the time that one peer may have, whatever others have cost', () => {
+    const { patience } = failing([900, 'VERIFICATION_FAILED'])
+    patience.uses('internet')
+    patience.trust()
+    patience.uses('in-progress')
+    assert.equal(patience.leftMs(), STALL_MS)
   })
 
   test('at its end there is time left to agree on one that fetches, once, and to read from that one', () => {

@@ -21,6 +21,7 @@ type Reply = (from: number, times: number) => Partial<UpstreamResponse> & { read
 function lan(
   replies: Record<number, Reply>,
   servesFiles: (address: Address, port: number) => boolean = () => true,
+  excuse: () => boolean = () => false,
 ) {
   const clock = manualClock()
   const asked: string[] = []
@@ -43,7 +44,7 @@ function lan(
       node: SELF,
       relay: [['Ihave-Relay', `6515/${ALIAS}`]],
       pace: PACE,
-      relayPace: PACE,
+      relayPace: { ...PACE, excuse },
     },
     { clock, peers: { request }, servesFiles, onDetour: () => void detours.push(asked.length) },
   )
@@ -150,6 +151,20 @@ test('but not for ever', async () => {
   const scene = lan({ 1: busy(1, 2), 2: busy(1, 2) })
   await assert.rejects(read(scene), isFault('PEER_BUSY'))
   assert.ok(scene.clock.monotonic() < 600, `${scene.clock.monotonic()} ms`)
+})
+
+test('longer where the one that fetches it has itself not more to give yet, and no longer than that', async () => {
+  let excuses = 3
+  const late =
+    (at: number): Reply =>
+    (from, times) =>
+      times < at ? busy()(from, times) : serving([])(from, times)
+  const slowly = lan({ 1: late(36) }, undefined, () => excuses-- > 0)
+  assert.equal(await read(slowly), BODY)
+  excuses = 3
+  const never = lan({ 1: busy() }, undefined, () => excuses-- > 0)
+  await assert.rejects(read(never), isFault('PEER_BUSY'))
+  assert.ok(never.clock.monotonic() < 500 + 3 * 100 + 50, `${never.clock.monotonic()} ms`)
 })
 
 test(`of a tree that never ends, ${MAX_ASKED} nodes are asked in one search`, async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
+import type { TargetUri } from '../../core/target-uri.ts'
 import type { Expectation } from '../../core/verifier.ts'
 import {
   HOLD_BACK_BYTES,
@@ -10,10 +11,18 @@ import {
   VERIFY_FIRST_MS,
   type Filling,
 } from '../../retrieval/release.ts'
+import { DEFAULT_POLICY } from '../../retrieval/rules.ts'
 
 const MiB = 1024 * 1024
 const digest: Expectation = { kind: 'digest', rung: 'V1', digest: { algorithm: 'sha-256', hex: '00' } }
 const updater: Expectation = { kind: 'updater', rung: 'V5' }
+const signature: Expectation = {
+  kind: 'signature',
+  rung: 'signature',
+  uri: 'http://updates.test/a.1.2.cab' as TargetUri,
+  policy: DEFAULT_POLICY,
+}
+const LARGE_AND_SLOW = { size: 900 * MiB, heldBytes: 899 * MiB, elapsedMs: 60_000 }
 const none: Expectation = { kind: 'none', rung: 'V6' }
 const filling = (changes: Partial<Filling>): Filling => ({
   heldBytes: 3 * MiB,
@@ -54,6 +63,19 @@ describe('release of bytes (V§2)', () => {
       false,
     ],
     ['a stream that has begun goes on, whoever continues it', { isStreaming: true }, 3 * MiB, true],
+    [
+      'by its signature: nothing, however large and slow it is',
+      { expectation: signature, ...LARGE_AND_SLOW },
+      0,
+      false,
+    ],
+    [
+      'by its signature: nothing more, where the origin server began and broke off',
+      { expectation: signature, isStreaming: true },
+      0,
+      false,
+    ],
+    ['by its signature: a growing copy neither', { expectation: signature, isGrowing: true }, 0, false],
     ['of unknown size: nothing before it is verified', { size: undefined, isGrowing: true }, 0, false],
   ]
   for (const [name, changes, released, answered] of cases)

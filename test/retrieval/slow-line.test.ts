@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { HOLD_BACK_BYTES } from '../../retrieval/release.ts'
-import { isWorthLeaving, MOST_EXCUSED_MS, NEAR_BYTES, SlowLine } from '../../retrieval/slow-line.ts'
-import { manualClock } from '../manual-clock.ts'
+import { isWorthLeaving } from '../../retrieval/slow-line.ts'
 
 describe('whether a peer should go on with what comes from the origin server', () => {
   const MISSING = 100_000
@@ -26,30 +25,5 @@ describe('whether a peer should go on with what comes from the origin server', (
 
   test('of what has no known end nobody knows whether a peer has it', () => {
     assert.equal(isWorthLeaving({ totalBytes: undefined, receivedBytes: 0, bytesPerSecond: 0 }), false)
-  })
-})
-
-describe('a downloader that says that nothing new has come to it', () => {
-  test('is excused while it says so, for two seconds, and again when it has sent more', () => {
-    const clock = manualClock()
-    const line = new SlowLine(clock)
-    const excusedMs = (heldBytes: number) => {
-      let ms = 0
-      for (line.told(heldBytes); line.isExcused(heldBytes); ms += 100) line.told(heldBytes)
-      return ms
-    }
-    assert.equal(excusedMs(0), MOST_EXCUSED_MS)
-    assert.equal(excusedMs(NEAR_BYTES - 1), 0)
-    assert.equal(excusedMs(NEAR_BYTES), MOST_EXCUSED_MS)
-  })
-
-  test('is not excused when its word is old, or when it has much more than it sends', () => {
-    const clock = manualClock()
-    const line = new SlowLine(clock)
-    line.told(0)
-    clock.advance(601)
-    assert.equal(line.isExcused(0), false)
-    line.told(NEAR_BYTES + 1)
-    assert.equal(line.isExcused(0), false)
   })
 })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { basename, isAbsolute } from 'node:path'
 import test from 'node:test'
 import type { Rule } from '../../retrieval/rules.ts'
 import { formatConfigError } from '../../service/config-source.ts'
@@ -47,6 +48,22 @@ test('a rule says for which files elsewhere its indexes may speak', () => {
   assert.deepEqual(typeof rule === 'object' && rule.speaksFor, ['http://files.test/**'])
   const wrong = rules("rules: [{ match: /simple/**, speaksFor: ['http://files.test/{'] }]")
   assert.match(JSON.stringify(wrong), /rules\[0\]\.speaksFor: expected a list of URL globs/)
+})
+
+test('a rule says whose signatures count, and where they are', () => {
+  const [rule] = rules('rules: [{ match: "*.zip", signers: [/keys/a.pem, b.pem], signature: .p7s }]')
+  assert.ok(typeof rule === 'object')
+  assert.deepEqual(
+    rule.signers?.map((each) => basename(each)),
+    ['a.pem', 'b.pem'],
+  )
+  assert.ok(rule.signers?.every((each) => isAbsolute(each)))
+  assert.equal(rule.signature, '.p7s')
+  for (const wrong of ['p7s', '.p7s/../x', '.', '.a?b', 'beside'])
+    assert.match(
+      JSON.stringify(rules(`rules: [{ match: "*.zip", signature: ${JSON.stringify(wrong)} }]`)),
+      /rules\[0\]\.signature: expected embedded, or an ending/,
+    )
 })
 
 test('a rule that does not say whether to wait does as peering.waitForDownloads', () => {

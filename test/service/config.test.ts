@@ -59,6 +59,8 @@ test('the defaults are those of the patents and of a plain LAN', () => {
       gather: true,
       maxDigests: 500_000,
       askOrigin: true,
+      signers: 'none',
+      revocations: 'none',
       verifyFirstUpTo: 64 * 1024 * 1024,
     },
     site: { directory: join(BASE, 'site-data'), clearQuestions: false, attest: true, quorum: 1 },
@@ -88,7 +90,9 @@ peering:
     filePort: 0, maxDelayMs: 2000, transmissionMs: 100, waitForDownloads: false, maxReaders: 2, maxUploads: 1, maxUploadRate: 2 MB,
     allowedNetworks: [127.0.0.0/8] }
 cache: { directory: ../data, maxSize: 1 GiB, maxObjectSize: 512 MiB, memory: 1 MiB, reserve: 0 }
-verification: { aptConfig: /etc/other.conf, gather: false, maxDigests: 5000, askOrigin: false, verifyFirstUpTo: 0 B }
+verification:
+  { aptConfig: /etc/other.conf, gather: false, maxDigests: 5000, askOrigin: false, verifyFirstUpTo: 0 B,
+    signers: [publisher.pem], revocations: [/etc/publisher.crl] }
 site: { directory: ../keys, clearQuestions: true, attest: false, quorum: 2 }
 functions:
   { enabled: false, offers: ['print=http://127.0.0.2:8080/'], providers: ['scan=http://127.0.0.3/'], preference: 100,
@@ -129,6 +133,8 @@ presets: [apt]
       gather: false,
       maxDigests: 5000,
       askOrigin: false,
+      signers: [resolve(BASE, 'publisher.pem')],
+      revocations: [resolve('/etc/publisher.crl')],
       verifyFirstUpTo: 0,
     },
     site: { directory: resolve(BASE, '../keys'), clearQuestions: true, attest: false, quorum: 2 },

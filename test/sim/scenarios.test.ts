@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { failuresOf } from '../../sim/checks.ts'
-import { commandOf, figuresOf } from '../../sim/figures.ts'
+import { commandOf, figuresOf, measure } from '../../sim/figures.ts'
 import { SITE_BYTES_PER_SECOND, type Play } from '../../sim/play.ts'
 import { PLAYS } from '../../sim/scenarios/all.ts'
 import { boot } from '../../sim/scenarios/boot.ts'
@@ -74,8 +74,25 @@ describe('the simulation', () => {
     assert.ok(first?.got && second)
     first.got = { ...first.got, sha256: '0'.repeat(64) }
     delete second.got
-    const failures = failuresOf(boot, stage, figuresOf(stage, SITE_BYTES_PER_SECOND))
+    const failures = failuresOf(boot, stage, figuresOf([measure(stage, SITE_BYTES_PER_SECOND)]))
     assert.match(failures.join('\n'), /wrong bytes[\s\S]*no answer/)
+  })
+
+  test('subnets are played one after the other, and judged and counted together', async () => {
+    const watch: Watch = {}
+    const { figures, failures, fingerprint } = await simulate(boot, { seed: 1, nodes: 7, subnets: 3 }, watch)
+    assert.deepEqual(failures, [])
+    assert.equal(watch.subnet, 3)
+    assert.equal(watch.stage?.nodes.length, 3)
+    assert.equal(figures?.requests, 7 * 6)
+    assert.equal(figures?.copies.toFixed(3), '1.000')
+    assert.equal(new Set(fingerprint.split(' ')).size, 3)
+    const impatient: Play = { ...boot, limits: { copies: 0.5, packets: 100, busiest: 10 } }
+    const failed = await simulate(impatient, { seed: 1, nodes: 4, subnets: 2 })
+    assert.deepEqual(
+      failed.failures.map((each) => each.slice(0, 9)),
+      ['subnet 1:', 'subnet 2:'],
+    )
   })
 
   test('says the command that replays a run', () => {

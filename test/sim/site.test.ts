@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { MB, type Scenario } from '../../sim/scenario.ts'
+import type { ByteSpan } from '../../core/ranges.ts'
+import { KB, MB, type Scenario } from '../../sim/scenario.ts'
 import type { VirtualNode } from '../../sim/virtual-node.ts'
 import { CAUTION } from '../../service/assembly.ts'
 import { assertRight } from './assertions.ts'
@@ -123,3 +124,98 @@ testSeeds(
     )
   },
 )
+
+testSeeds(
+  'members that want the same at the same time read along on the word of the one that fetches it',
+  NO_DIGESTS,
+  async (scenario) => {
+    const members = await siteOf(scenario, 4)
+    const uri = scenario.file('/tool', 8 * MB)
+    const got = members.map(async (each, at) => {
+      await scenario.clock.sleep(at * 100)
+      return each.get(uri)
+    })
+    for (const each of await Promise.all(got)) assertRight(scenario, uri, each)
+    await scenario.settle()
+    assert.deepEqual(members.flatMap(sources), ['internet', 'in-progress', 'in-progress', 'in-progress'])
+    const again = await members[3]?.get(scenario.file('/other', MB))
+    assert.equal(again?.outcome, 'complete')
+    assert.deepEqual(
+      members.flatMap(({ shunned }) => shunned.list()),
+      [],
+    )
+  },
+)
+
+testSeeds(
+  'when the one that fetches dies, those that read along go on, held against the origin server’s own bytes',
+  NO_DIGESTS,
+  async (scenario) => {
+    const [first, second, third] = await siteOf(scenario, 3)
+    assert.ok(first && second && third)
+    const uri = scenario.file('/tool', 8 * MB)
+    void first.get(uri).catch(() => {})
+    await scenario.clock.sleep(100)
+    const others = [second.get(uri), third.get(uri)]
+    await scenario.clock.sleep(400)
+    first.crash('machine')
+    for (const each of await Promise.all(others)) assertRight(scenario, uri, each)
+  },
+)
+
+testSeeds(
+  'a promise that is not kept costs no application its file, and the one that made it little trust',
+  NO_DIGESTS,
+  async (scenario) => {
+    const [first, second] = await siteOf(scenario, 2)
+    assert.ok(first && second)
+    const { onDocument } = first.site
+    first.site.onDocument = (path) =>
+      onDocument(path)
+        ?.split('\n')
+        .filter((line) => line.startsWith('promise:'))
+        .join('\n')
+    const uri = scenario.file('/tool', 8 * MB)
+    const fetched = first.get(uri)
+    await scenario.clock.sleep(100)
+    const got = await second.get(uri)
+    assertRight(scenario, uri, got)
+    assertRight(scenario, uri, await fetched)
+    assert.deepEqual(
+      second.shunned.list().map(({ peer, reason }) => [peer, reason]),
+      [[first.address, 'broke-off']],
+    )
+  },
+)
+
+testSeeds(
+  'a member that promises and sends other bytes than it vouches for is found out, unseen by the application',
+  { ...NO_DIGESTS, wanBytesPerSecond: 1_000_000 },
+  async (scenario) => {
+    const [first, second] = await siteOf(scenario, 2)
+    assert.ok(first && second)
+    const { files } = first.assembly
+    const honestly = files.open.bind(files)
+    Object.assign(files, {
+      open(alias: Parameters<typeof honestly>[0]) {
+        const file = honestly(alias)
+        return (
+          file && { ...file, read: (span: ByteSpan, signal: AbortSignal) => lying(file.read(span, signal)) }
+        )
+      },
+    })
+    const uri = scenario.file('/tool', 900 * KB)
+    const fetched = first.get(uri)
+    await scenario.clock.sleep(300)
+    assertRight(scenario, uri, await second.get(uri))
+    assertRight(scenario, uri, await fetched)
+    assert.deepEqual(
+      second.shunned.list().map(({ peer, reason }) => [peer, reason]),
+      [[first.address, 'bad-bytes']],
+    )
+  },
+)
+
+async function* lying(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of body) yield chunk.map((byte) => byte ^ 1)
+}

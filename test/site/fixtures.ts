@@ -36,4 +36,14 @@ export class TestSite {
     const record = { name: 'test', authority: this.authority.publicKey, key: privateText(key.key) }
     return new Membership({ ...record, pass, secret: SECRET, denyList }, this.#clock)
   }
+
+  /** The same membership, when it has heard of a revocation. */
+  denying(member: Membership, ...denied: readonly MemberId[]): Membership {
+    const list = { site: member.site, number: 1, at: this.#clock.wall(), epoch: 2, denied }
+    return new Membership(
+      { ...member.record, denyList: makeDenyList(list, this.authority) },
+      this.#clock,
+      member,
+    )
+  }
 }

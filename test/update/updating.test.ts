@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { rotate } from '../../update/publisher/rotate.ts'
-import { AT, DAY, outcomeOf, world } from './world.ts'
+import { AT, CATALOG, DAY, outcomeOf, world } from './world.ts'
 
 const COMMAND = { words: ['check'], limitMs: 1000 }
 
@@ -155,4 +155,25 @@ test('what an interrupted run left is tidied, and what was fetched is not fetche
   assert.deepEqual(w.asked, ['myupdate.cab fresh', 'vsasap.200101131511.cab'])
   assert.deepEqual(readdirSync(w.installation.downloads), [])
   assert.ok(!existsSync(join(w.into, '.ihave/journal.json')))
+})
+
+test('what a believed catalogue says of its packages is told, wanted or not; a refused one tells nothing', async (t) => {
+  const w = world(t)
+  const { packages } = w.publish({ vsasap: ['4.5.1', 'a'], engine: ['1.0', 'b'] })
+  await w.update({ components: ['engine'] })
+  const files = packages.map(({ url, size, sha256 }) => {
+    return { url: `http://updates.example/${url}`, size, sha256 }
+  })
+  const byUrl = files.toSorted((one, other) => (one.url < other.url ? -1 : 1))
+  assert.deepEqual(w.verified, [{ catalog: CATALOG, files: byUrl }])
+  const older = w.file('myupdate.cab')
+  w.publish({ vsasap: ['4.5.2', 'c'] })
+  await w.update()
+  assert.equal(w.verified.length, 2)
+  const cut = older.subarray(0, -8)
+  for (const bytes of [older, cut, Buffer.from('no catalogue')]) {
+    w.tamper = (name) => (name === 'myupdate.cab' ? bytes : undefined)
+    assert.equal((await w.update()).outcome, 'refused')
+  }
+  assert.equal(w.verified.length, 2)
 })

@@ -13,7 +13,13 @@ import type { CommandResult, OwnCommand } from '../../update/installer/command.t
 import type { RunResult, UpdateEvent } from '../../update/installer/events.ts'
 import type { Fetched, FetchRequest, Source } from '../../update/installer/fetcher.ts'
 import { Installation } from '../../update/installer/installation.ts'
-import { DEFAULT_LIMITS, rollback, update, type UpdaterSettings } from '../../update/installer/updater.ts'
+import {
+  DEFAULT_LIMITS,
+  rollback,
+  update,
+  type UpdaterSettings,
+  type VerifiedCatalogue,
+} from '../../update/installer/updater.ts'
 
 export const AT = Date.UTC(2001, 0, 13, 15, 11)
 export const DAY = 86_400_000
@@ -33,6 +39,8 @@ export interface World {
   /** What was asked for, in order. */
   readonly asked: string[]
   readonly events: UpdateEvent[]
+  /** Catalogues that were believed. */
+  readonly verified: VerifiedCatalogue[]
   commands: (command: OwnCommand, folder: string) => CommandResult
   /** Adds a component with one file of these bytes, and releases. */
   publish(components: Readonly<Record<string, readonly [version: string, content: string]>>): Release
@@ -64,6 +72,7 @@ export function world(test: Pick<TestContext, 'after'>, at = AT): World {
     source: 'internet',
     asked: [],
     events: [],
+    verified: [],
     commands: () => ({ kind: 'done' }),
     installation,
     publish(components) {
@@ -115,6 +124,7 @@ function tools(made: World) {
     fetcher: { fetch: async (wanted: FetchRequest) => served(made, wanted), close: async () => {} },
     run: async (command: OwnCommand, folder: string) => made.commands(command, folder),
     emit: (event: UpdateEvent) => void made.events.push(event),
+    onVerified: (each: VerifiedCatalogue) => void made.verified.push(each),
   }
 }
 

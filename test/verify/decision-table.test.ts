@@ -9,6 +9,7 @@ const UNKNOWN: Facts = {
   isImmutable: false,
   hasDigest: false,
   published: 'none',
+  signed: 'none',
   attested: 'nothing',
   isStorable: true,
   verify: 'auto',
@@ -29,6 +30,7 @@ const ROWS: readonly (readonly [
       { isImmutable: true, hasDigest: true },
       { isImmutable: true, hasDigest: true, published: 'strong', verify: 'strict' },
       { isImmutable: true, hasDigest: true, published: 'unasked', verify: 'updater' },
+      { isImmutable: true, hasDigest: true, signed: 'embedded' },
     ],
   ],
   [
@@ -40,6 +42,29 @@ const ROWS: readonly (readonly [
       { published: 'strong', verify: 'strict', isImmutable: true },
       { published: 'strong', verify: 'updater' },
       { published: 'strong', hasDigest: true },
+      { published: 'strong', isImmutable: true, signed: 'embedded' },
+      { published: 'strong', signed: 'beside' },
+    ],
+  ],
+  [
+    'immutable name, where the rule trusts signers',
+    'signature in the file',
+    'verify-signature',
+    [
+      { isImmutable: true, signed: 'embedded' },
+      { isImmutable: true, signed: 'embedded', verify: 'strict', published: 'unasked' },
+      { isImmutable: true, signed: 'embedded', verify: 'updater' },
+      { isImmutable: true, signed: 'embedded', published: 'weak' },
+    ],
+  ],
+  [
+    'any, where the rule trusts signers',
+    'signature beside the file, at the origin',
+    'verify-signature',
+    [
+      { signed: 'beside' },
+      { signed: 'beside', verify: 'strict', isImmutable: true },
+      { signed: 'beside', published: 'weak' },
     ],
   ],
   [
@@ -53,6 +78,12 @@ const ROWS: readonly (readonly [
     'V3 may be had',
     'ask-origin',
     [{ published: 'unasked' }, { published: 'unasked', verify: 'strict' }],
+  ],
+  [
+    'any, where the rule trusts signers',
+    'signature beside the file may be had',
+    'ask-origin',
+    [{ signed: 'unasked' }, { signed: 'unasked', verify: 'strict', isImmutable: true }],
   ],
   ['mutable, cacheable', 'V4', 'verify-attested', [{ attested: 'by-validator' }]],
   ['cacheable, no validator at the origin', 'V4', 'verify-attested', [{ attested: 'for-a-time' }]],
@@ -74,6 +105,8 @@ const ROWS: readonly (readonly [
       { attested: 'by-validator', isStorable: false },
       { attested: 'for-a-time', isStorable: false },
       { verify: 'updater', isStorable: false },
+      { signed: 'embedded' },
+      { signed: 'unasked', verify: 'updater', isStorable: false },
     ],
   ],
 ]
@@ -95,12 +128,22 @@ const FACTS: fc.Arbitrary<Facts> = fc.record({
   isImmutable: fc.boolean(),
   hasDigest: fc.boolean(),
   published: fc.constantFrom('unasked', 'none', 'weak', 'strong'),
+  signed: fc.constantFrom('none', 'embedded', 'unasked', 'beside'),
   attested: fc.constantFrom('nothing', 'by-validator', 'for-a-time'),
   isStorable: fc.boolean(),
   verify: fc.constantFrom(...VERIFY_MODES),
 })
 
-test('under strict nothing passes but digests of SHA-256 or better, and attestations', () => {
+test('a signature in a file proves nothing of a name that can change: it may be an older file', () => {
+  fc.assert(
+    fc.property(FACTS, (facts) => {
+      const { action } = decisionFor({ ...facts, isImmutable: false, signed: 'embedded' })
+      assert.notEqual(action, 'verify-signature')
+    }),
+  )
+})
+
+test('under strict nothing passes but digests of SHA-256 or better, signatures, and attestations', () => {
   fc.assert(
     fc.property(FACTS, (facts) => {
       const { action } = decisionFor({ ...facts, verify: 'strict' })
@@ -117,6 +160,7 @@ test('without a proof, and without a rule that trusts the application, nothing c
         ...facts,
         hasDigest: false,
         published: 'none',
+        signed: 'none',
         attested: 'nothing',
         verify: 'auto',
       } as const

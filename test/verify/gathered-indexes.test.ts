@@ -156,6 +156,21 @@ test('what a peer sent is read when an index from the origin server names these 
   await gathered.stop()
 })
 
+test('what a peer sent is read right after the index that names it, though both wait', async () => {
+  let isBusy = true
+  const { gathered, put, clock } = scene({ isBusy: () => isBusy })
+  const packages = gzipSync(`Filename: pool/x.deb\nSize: 1\nSHA256: ${HEX}\n`)
+  const hex = createHash('sha256').update(packages).digest('hex')
+  const directory = 'main/binary-amd64'
+  await put('http://d.test/dists/s/Release', `SHA256:\n ${hex} 9 ${directory}/Packages.gz\n`)
+  await put(`http://d.test/dists/s/${directory}/by-hash/SHA256/${hex}`, packages, [], { source: 'peer' })
+  isBusy = false
+  await waits(clock, 1)
+  await gathered.idle()
+  assert.equal(gathered.known(uri('http://d.test/pool/x.deb'))?.digest.hex, HEX)
+  await gathered.stop()
+})
+
 for (const [what, index, file] of [
   ['another server', 'http://evil.test/simple/x/', 'http://p.test/files/x.whl'],
   ['another port', 'http://p.test:81/simple/x/', 'http://p.test/files/x.whl'],
@@ -222,6 +237,7 @@ test('an index that is too large is not read', async () => {
     log.map(({ kind }) => kind),
     ['index-failed'],
   )
+  assert.deepEqual(gathered.counts(), { read: 0, failed: 1 })
   await gathered.stop()
 })
 

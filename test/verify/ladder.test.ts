@@ -242,6 +242,9 @@ function candidate(bytes: Uint8Array): Candidate {
     size: bytes.length,
     sha256: hash('sha-256', bytes) as Sha256,
     digest: async (algorithm) => hash(algorithm, bytes),
+    async *read({ start, end }) {
+      yield bytes.subarray(start, end)
+    },
   }
 }
 

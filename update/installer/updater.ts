@@ -38,6 +38,21 @@ export interface UpdaterTools {
   readonly fetcher: Fetcher
   readonly run: RunCommand
   readonly emit: (event: UpdateEvent) => void
+  /** A catalogue is believed: what it says of its packages can prove copies of them to others. */
+  readonly onVerified?: (verified: VerifiedCatalogue) => void
+}
+
+/** The packages of a catalogue that was verified, wanted here or not. */
+export interface VerifiedCatalogue {
+  /** Its absolute URL. */
+  readonly catalog: string
+  readonly files: readonly {
+    /** Absolute. */
+    readonly url: string
+    readonly size: number
+    /** Lower-case hexadecimal. */
+    readonly sha256: string
+  }[]
 }
 
 export const DEFAULT_LIMITS = {
@@ -256,7 +271,15 @@ async function believedCatalogue(installation: Installation, settings: UpdaterSe
     remembered: opened.remembered,
     expiresAt: opened.expiresAt,
   })
+  tools.onVerified?.(verifiedCatalogue(catalog, opened))
   return { opened, bytes: bytes.length }
+}
+
+function verifiedCatalogue(catalog: string, { catalogue }: OpenedCatalogue): VerifiedCatalogue {
+  const files = catalogue.packages.map(({ url, size, sha256 }) => {
+    return { url: new URL(url, catalog).href, size, sha256 }
+  })
+  return { catalog, files }
 }
 
 /** Brings an interrupted run to its end: what was staged goes, what was switched is confirmed or taken back. */

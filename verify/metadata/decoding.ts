@@ -8,11 +8,17 @@ import {
   createZstdDecompress,
 } from 'node:zlib'
 import { describe } from '../../core/fault.ts'
+import type { Run } from '../run.ts'
 import { UnreadableIndex } from './mention.ts'
+import { BZIP2, unpackedBy, XZ } from './unpacking-programs.ts'
 
-export interface DecodingBounds {
+export interface Decoding {
   /** Bytes of the index when it is unpacked: a small file can hold an enormous one. */
   readonly maxDecodedBytes: number
+  /** Runs the programs that unpack what Node.js cannot. */
+  readonly run: Run
+  /** Ends them. */
+  readonly signal: AbortSignal
 }
 
 /** zstd may ask for a window of 128 MiB; indexes are packed with 8 or less. */
@@ -23,16 +29,16 @@ const HEAD_BYTES = 16_384
 
 /**
  * @param coding the response's `Content-Encoding`.
- * @throws UnreadableIndex for what cannot be unpacked here (xz, bzip2), is damaged, is larger than the bound, or is no text.
+ * @throws UnreadableIndex for what cannot be unpacked on this machine, is damaged, is larger than the bound, or is no text.
  */
 export async function* decodedText(
   bytes: AsyncIterable<Uint8Array>,
   coding: string | undefined,
-  { maxDecodedBytes }: DecodingBounds,
+  { maxDecodedBytes, run, signal }: Decoding,
 ): AsyncGenerator<string> {
   const decoder = new TextDecoder('utf-8')
   let decodedBytes = 0
-  for await (const chunk of unpacked(uncoded(bytes, coding))) {
+  for await (const chunk of unpacked(uncoded(bytes, coding), { run, signal })) {
     // Names by digest do not tell what a file is: most that are no index are found out by their first bytes.
     if (decodedBytes < HEAD_BYTES && chunk.subarray(0, HEAD_BYTES).includes(0))
       throw new UnreadableIndex('not a text')
@@ -64,7 +70,10 @@ function uncoded(bytes: AsyncIterable<Uint8Array>, coding = 'identity'): AsyncIt
 }
 
 /** By the first bytes: names by digest do not tell how a file is packed. */
-async function* unpacked(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+async function* unpacked(
+  bytes: AsyncIterable<Uint8Array>,
+  programs: Pick<Decoding, 'run' | 'signal'>,
+): AsyncGenerator<Uint8Array> {
   const chunks = bytes[Symbol.asyncIterator]()
   try {
     let head: Uint8Array = new Uint8Array(0)
@@ -75,9 +84,9 @@ async function* unpacked(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
     }
     const rest = following(head, chunks)
     const magic = Buffer.from(head.subarray(0, MAGIC_BYTES)).toString('hex')
-    if (magic.startsWith('fd377a58')) throw new UnreadableIndex('packed with xz')
-    if (magic.startsWith('425a68')) throw new UnreadableIndex('packed with bzip2')
     if (magic.startsWith('1f8b')) yield* through(rest, createGunzip())
+    else if (magic.startsWith('fd377a58')) yield* unpackedBy(XZ, rest, programs)
+    else if (magic.startsWith('425a68')) yield* unpackedBy(BZIP2, rest, programs)
     else if (magic.startsWith('28b52ffd')) yield* through(rest, zstd())
     else yield* rest
   } finally {

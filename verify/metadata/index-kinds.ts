@@ -71,7 +71,7 @@ export const INDEX_KINDS: readonly IndexKind[] = [
   },
   {
     name: 'rpm-md primary',
-    pattern: /^(.*\/)repodata\/(?:[0-9a-f]+-)?primary\.xml(?:\.(?:gz|zst))?$/,
+    pattern: /^(.*\/)repodata\/(?:[0-9a-f]+-)?primary\.xml(?:\.(?:gz|xz|bz2|zst))?$/,
     isRelativeToRoot: true,
     read: rpmPrimary,
   },

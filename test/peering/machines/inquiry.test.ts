@@ -65,7 +65,7 @@ const downloadFailed = (peer: string, ms: number): Event => ({ kind: 'download-f
 const sourceFailed = (ms: number): Event => ({ kind: 'source-failed', at: at(ms) })
 const sourceSilent = (ms: number): Event => ({ kind: 'source-failed', at: at(ms), isSilence: true })
 const sourceLost = (ms: number): Event => ({ kind: 'source-lost', at: at(ms) })
-const changeOver = (ms: number): Event => ({ kind: 'change-over', at: at(ms) })
+const changeOver = (ms: number, to = 'd'): Event => ({ kind: 'change-over', at: at(ms), to })
 const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
 const RETRIEVED: Event = { kind: 'retrieved' }
 const ENOUGH: Event = { kind: 'enough' }

@@ -61,7 +61,7 @@ class Script {
   }
 
   hears(node: NodeId, term: number, value: number): readonly ElectionCommand[] {
-    return this.happens({ kind: 'election', term, delayMs: 400, ballot: { node, value } })
+    return this.happens({ kind: 'election', term, delayMs: 400, ballot: { node, value }, without: undefined })
   }
 
   result(node: NodeId, term: number, value: number, ageMs = 0): readonly ElectionCommand[] {
@@ -73,6 +73,9 @@ class Script {
   }
 }
 
+const spoken = (term: number, value: number | undefined): ElectionCommand => {
+  return { kind: 'say-ballot', term, delayMs: 400, value, without: undefined }
+}
 const kinds = (commands: readonly ElectionCommand[]) => commands.map(({ kind }) => kind)
 const mandate = (node: NodeId, term: number, value: number): Mandate => ({ node, term, value })
 
@@ -93,7 +96,7 @@ describe('a receiver that beats the value', () => {
     assert.deepEqual(script.hears(A, 1, 40), [])
     assert.equal(script.phase, 'delaying')
     assert.deepEqual(script.passes(199), [])
-    assert.deepEqual(script.passes(1), [{ kind: 'say-ballot', term: 1, delayMs: 400, value: 50 }])
+    assert.deepEqual(script.passes(1), [spoken(1, 50)])
     assert.deepEqual(kinds(script.passes(599)), ['say-ballot'])
     assert.deepEqual(script.passes(1), [{ kind: 'won' }, { kind: 'say-result' }])
     assert.deepEqual(providerOf(script.state), mandate(ME, 1, 50))
@@ -156,7 +159,7 @@ describe('a receiver that is beaten', () => {
     const script = new Script(50)
     script.fraction = 0.99
     script.result(A, 1, 60)
-    script.happens({ kind: 'absent', node: A, reason: 'reported' })
+    script.happens({ kind: 'absent', node: A, reason: 'it did not answer', isReported: true })
     script.passes(300)
     script.hears(Z, 2, 60)
     const commands = script.passes(4700)
@@ -177,6 +180,16 @@ describe('a receiver that is beaten', () => {
       if (script.phase === 'awaiting') script.hears(Z, 1, value)
     }
     assert.ok(waited < 4000, `${waited} ms`)
+  })
+})
+
+describe('an election without a provider that was reported', () => {
+  test('says so in every ballot of it, so that the reported one hears it', () => {
+    const script = new Script(50)
+    script.happens({ kind: 'election', term: 1, delayMs: 400, ballot: undefined, without: A })
+    const said = script.passes(700).filter(({ kind }) => kind === 'say-ballot')
+    assert.equal(said.length, 2)
+    for (const each of said) assert.deepEqual(each, { ...spoken(1, 50), without: A })
   })
 })
 
@@ -202,19 +215,27 @@ describe('results', () => {
   test('of a provider that is given up count only from itself', () => {
     const script = new Script(0)
     script.result(A, 3, 10)
-    script.happens({ kind: 'absent', node: A, reason: 'reported' })
+    script.happens({ kind: 'absent', node: A, reason: 'it did not answer', isReported: false })
     assert.deepEqual(kinds(script.result(A, 3, 10, 2000)), ['refused'])
     assert.equal(providerOf(script.state), undefined)
     assert.deepEqual(kinds(script.result(A, 3, 10)), ['learnt'])
+  })
+
+  test('of a provider that this node has reported count when it is elected anew', () => {
+    const script = new Script(0)
+    script.result(A, 3, 10)
+    script.happens({ kind: 'absent', node: A, reason: 'status 500', isReported: true })
+    assert.deepEqual(script.happens({ kind: 'call' }), [{ ...spoken(4, undefined), without: A }])
+    assert.deepEqual(script.result(A, 3, 10), [{ kind: 'refused', reason: 'it was reported' }])
+    assert.deepEqual(kinds(script.result(A, 4, 1)), ['learnt'])
+    assert.equal(script.state.without, undefined)
   })
 
   test('that name this node make it no provider, but its next term is higher', () => {
     const script = new Script(50)
     assert.deepEqual(script.result(ME, 7, 99, 1000), [])
     assert.equal(providerOf(script.state), undefined)
-    assert.deepEqual(script.happens({ kind: 'call' }), [
-      { kind: 'say-ballot', term: 8, delayMs: 400, value: 50 },
-    ])
+    assert.deepEqual(script.happens({ kind: 'call' }), [spoken(8, 50)])
   })
 })
 
@@ -237,7 +258,7 @@ describe('a provider', () => {
   test('goes on saying it while another election runs', () => {
     const script = provider(50)
     script.hears(Z, 2, 60)
-    assert.ok(kinds(script.passes(6000)).includes('say-result'))
+    assert.ok(kinds(script.passes(3000)).includes('say-result'))
     assert.equal(script.phase, 'providing')
   })
 
@@ -245,7 +266,7 @@ describe('a provider', () => {
     const script = provider(50)
     script.value = 0
     assert.deepEqual(kinds(script.happens({ kind: 'withdrawn' })), ['say-resigned', 'yielded'])
-    assert.deepEqual(script.passes(200), [{ kind: 'say-ballot', term: 2, delayMs: 400, value: undefined }])
+    assert.deepEqual(script.passes(200), [spoken(2, undefined)])
   })
 
   test('that became worse without a word notices by its next sign of life', () => {
@@ -324,14 +345,10 @@ describe('a follower', () => {
 describe('terms', () => {
   test('only grow, over restarts too', () => {
     const script = new Script(50, initialElection(41))
-    assert.deepEqual(script.happens({ kind: 'call' }), [
-      { kind: 'say-ballot', term: 42, delayMs: 400, value: 50 },
-    ])
+    assert.deepEqual(script.happens({ kind: 'call' }), [spoken(42, 50)])
     const restored = new Script(0, restoredElection(9, mandate(A, 7, 10), 0 as Monotonic, SELF))
     assert.deepEqual(providerOf(restored.state), mandate(A, 7, 10))
-    assert.deepEqual(restored.happens({ kind: 'call' }), [
-      { kind: 'say-ballot', term: 10, delayMs: 400, value: undefined },
-    ])
+    assert.deepEqual(restored.happens({ kind: 'call' }), [spoken(10, undefined)])
   })
 
   test('an election of a decided term is corrected by the provider, with its result', () => {
@@ -402,9 +419,9 @@ function happeningFrom(pick: <Item>(...items: readonly [Item, ...Item[]]) => Ite
     { kind: 'offered' },
     { kind: 'withdrawn' },
     { kind: 'call' },
-    { kind: 'absent', node: pick(A, ME, Z), reason: 'x' },
+    { kind: 'absent', node: pick(A, ME, Z), reason: 'x', isReported: value > 50 },
     { kind: 'asked' },
-    { kind: 'election', term, delayMs: 400, ballot },
+    { kind: 'election', term, delayMs: 400, ballot, without: value > 50 ? A : undefined },
     { kind: 'result', mandate: { node: pick(A, ME, Z), term, value }, ageMs: pick(0, 0, 3000) },
     { kind: 'wake' },
     { kind: 'wake' },

@@ -13,6 +13,8 @@ for (const [path, type, name, scope, isRelativeToRoot] of [
   ['/debian/dists/x/InRelease', undefined, 'apt Release', '/debian/dists/x/', true],
   ['/flat/Packages', undefined, 'apt Packages (flat)', '/flat/', true],
   [`/fedora/repodata/${HEX}-primary.xml.zst`, undefined, 'rpm-md primary', '/fedora/', true],
+  [`/fedora/repodata/${HEX}-primary.xml.xz`, undefined, 'rpm-md primary', '/fedora/', true],
+  ['/fedora/repodata/primary.xml.bz2', undefined, 'rpm-md primary', '/fedora/', true],
   ['/fedora/repodata/repomd.xml', 'text/xml', 'rpm-md', '/fedora/', true],
   ['/simple/x/', 'text/html', 'PyPI (HTML)', '/', false],
   ['/root/pypi/+simple/x/', 'application/vnd.pypi.simple.v1+json', 'PyPI (JSON)', '/root/pypi/', false],

@@ -1,0 +1,56 @@
+/**
+ * What a node makes of a report about itself: its packets come, its service does not perform. Others cannot look into it, and must
+ * not take turns in electing it again, so whoever was reported stands behind all others for a while; and not at all for as long as
+ * its own place does not answer itself.
+ */
+import type { CancelTimer, Clock } from '../core/clock.ts'
+import type { OneFunction } from './one-function.ts'
+
+/** Whoever was reported stands behind all others for so long; a silent service is looked at again after the same time, in ms. */
+export const DOUBTED_MS = 300_000
+
+export interface DoubtsComponents {
+  readonly clock: Clock
+  /** Whether anything answers there. Never fails. */
+  readonly contact: (location: string) => Promise<boolean>
+  /** It is not offered to anybody while its own node does not reach it. */
+  readonly silent: (one: OneFunction) => void
+}
+
+export class Doubts {
+  readonly #components: DoubtsComponents
+  readonly #looking = new Map<OneFunction, CancelTimer>()
+
+  constructor(components: DoubtsComponents) {
+    this.#components = components
+  }
+
+  /** This node was reported as provider. */
+  report(one: OneFunction): void {
+    one.doubt(DOUBTED_MS)
+    if (!this.#looking.has(one)) void this.#look(one)
+  }
+
+  stop(): void {
+    for (const cancel of this.#looking.values()) cancel()
+    this.#looking.clear()
+  }
+
+  async #look(one: OneFunction): Promise<void> {
+    const { clock, contact, silent } = this.#components
+    const place = one.ownLocation
+    this.#looking.set(one, () => {})
+    const isThere = place === undefined || (await contact(place))
+    if (!this.#looking.has(one)) return // stopped meanwhile
+    this.#looking.delete(one)
+    // Another place has been offered since: nothing is known of that one.
+    const isSilent = !isThere && one.ownLocation === place
+    if (isSilent && !one.isSilent) silent(one)
+    one.silence(isSilent)
+    if (isSilent)
+      this.#looking.set(
+        one,
+        clock.after(DOUBTED_MS, () => void this.#look(one)),
+      )
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * When what comes from the Internet is left to a peer: a holder answered late (R4.4), or another node turned out to fetch the same
+ * (R5.4), because packets were lost or the LAN had fallen apart.
+ *
+ * Who has lost its patience with peers cannot afford to stop what flows for one that may be as silent as the others were. There
+ * the peer is tried beside the Internet first: when its bytes come, it goes on, and the Internet ends. So a LAN that was in pieces
+ * comes back to one fetcher however much it has cost, and a peer that is no better than its word costs the application nothing.
+ */
+import type { Clock } from '../core/clock.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import type { Address } from '../core/transport.ts'
+import type { Expectation } from '../core/verifier.ts'
+import type { PeerDownload, PeerOffer } from '../peering/inquiry.ts'
+import type { DownloadProgress } from '../peering/local-copies.ts'
+import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
+import type { OpenedSource } from './peer-source.ts'
+import { isWorthLeaving, NEAR_BYTES } from './slow-line.ts'
+import { peerOf, type PeerSource } from './source.ts'
+
+/** A peer that is tried must send this much, or all that is left. */
+export const TRIAL_BYTES = 16 * 1024
+
+/** Peers that one retrieval tries; each may cost a stall afterwards (V§2). */
+export const MAX_TRIALS = 8
+
+/** After one that was of no use nobody is tried for so long, in ms. */
+export const TRIAL_PAUSE_MS = 1000
+
+/** What the retrieval knows and does. */
+export interface YieldingOwner {
+  heldBytes(): number
+  isFetcher(): boolean
+  /** Whether the origin server feeds a copy at this moment that a peer could go on with. */
+  mayLeave(): boolean
+  /** Whether peers may cost the application more time. */
+  hasPatience(): boolean
+  progress(): DownloadProgress
+  /** What could prove the peer's bytes: only what can be proved is taken from one. */
+  expectationFor(source: PeerSource): Promise<Expectation>
+  /** The peer's bytes from the first missing one on, without taking them, as long as the Internet feeds it. @throws Fault of that peer */
+  look(source: PeerSource, signal: AbortSignal): Promise<OpenedSource>
+  /** The Internet ends here, and the peer goes on; `isTried`: it has shown that it sends. */
+  leave(to: Address, isTried: boolean): void
+  sayAgain(): void
+}
+
+export class Yielding {
+  readonly #owner: YieldingOwner
+  readonly #clock: Clock
+  /** A late offer that came before the origin server's response. */
+  #early: PeerOffer | undefined
+  #saidAgainAt = -Infinity
+  #trials = 0
+  #trialAfter = -Infinity
+  #isTrying = false
+
+  constructor(clock: Clock, owner: YieldingOwner) {
+    this.#clock = clock
+    this.#owner = owner
+  }
+
+  /** The origin server's response is known. */
+  answered(): void {
+    if (this.#early) this.lateOffer(this.#early)
+  }
+
+  /** A holder answered after the Internet was asked: worth changing over to when enough is missing. */
+  lateOffer(offer: PeerOffer): void {
+    if (!this.#owner.mayLeave()) return
+    const { totalBytes } = this.#owner.progress()
+    // Before the origin server has said how long it is, nothing is known that speaks for the peer.
+    if (totalBytes === undefined) return void (this.#early = offer)
+    if (offer.size !== undefined && offer.size !== totalBytes) return
+    this.#leaveFor({ kind: 'peer', offer })
+  }
+
+  /**
+   * Two nodes fetch the same. Who is far behind gives up; where none is, who comes later in rank. The other one is told of
+   * this copy, and decides the same.
+   */
+  secondFetcher(download: PeerDownload & { readonly location: string }): void {
+    if (!this.#owner.isFetcher() || this.#owner.progress().totalBytes === undefined) return
+    const aheadBytes = download.receivedBytes - this.#owner.heldBytes()
+    const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
+    if (isAhead) this.#leaveFor({ kind: 'in-progress', download })
+    else this.#sayAgain()
+  }
+
+  /** Two that disagree about who is ahead do not answer each other without end. */
+  #sayAgain(): void {
+    const now = this.#clock.monotonic()
+    if (now - this.#saidAgainAt < REPORT_INTERVAL_MS) return
+    this.#saidAgainAt = now
+    this.#owner.sayAgain()
+  }
+
+  #leaveFor(source: PeerSource): void {
+    if (this.#mayLeave) void this.#leaveIfProvable(source)
+  }
+
+  async #leaveIfProvable(source: PeerSource): Promise<void> {
+    // What members vouch for, say, are whole copies.
+    const expectation = await this.#owner.expectationFor(source)
+    // What only a signature proves comes whole or not at all: whoever reads already would have to wait for all of it.
+    const isVain = expectation.kind === 'none' || expectation.kind === 'signature'
+    if (isVain || !this.#mayLeave) return
+    if (this.#owner.hasPatience()) this.#owner.leave(peerOf(source), false)
+    else await this.#try(source)
+  }
+
+  get #mayLeave(): boolean {
+    return this.#owner.mayLeave() && isWorthLeaving(this.#owner.progress())
+  }
+
+  async #try(source: PeerSource): Promise<void> {
+    if (this.#isTrying || this.#trials >= MAX_TRIALS || this.#clock.monotonic() < this.#trialAfter) return
+    this.#isTrying = true
+    this.#trials += 1
+    const isOfUse = await this.#sends(source)
+    this.#isTrying = false
+    if (!isOfUse) this.#trialAfter = this.#clock.monotonic() + TRIAL_PAUSE_MS
+    else if (this.#mayLeave) this.#owner.leave(peerOf(source), true)
+  }
+
+  async #sends(source: PeerSource): Promise<boolean> {
+    const looking = new AbortController()
+    try {
+      const { body } = await this.#owner.look(source, looking.signal)
+      let bytes = 0
+      for await (const chunk of body) if ((bytes += chunk.length) >= TRIAL_BYTES) break
+      return bytes > 0
+    } catch {
+      return false
+    } finally {
+      looking.abort(NO_LONGER_NEEDED)
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Fault } from '../../core/fault.ts'
+import type { Address } from '../../core/transport.ts'
+import type { Expectation } from '../../core/verifier.ts'
+import type { PeerDownload, PeerOffer } from '../../peering/inquiry.ts'
+import { REPORT_INTERVAL_MS } from '../../peering/machines/download.ts'
+import { NEAR_BYTES } from '../../retrieval/slow-line.ts'
+import { MAX_TRIALS, TRIAL_BYTES, TRIAL_PAUSE_MS, Yielding } from '../../retrieval/yielding.ts'
+import { manualClock } from '../manual-clock.ts'
+
+const PEER = '127.0.0.2' as Address
+const SIZE = 10_000_000
+const HELD = 1_000_000
+const PROVED: Expectation = { kind: 'updater', rung: 'V5' }
+
+/** A second fetcher, so many bytes further than this node. */
+function fetcher(aheadBytes: number, isAhead = false) {
+  return {
+    peer: PEER,
+    node: undefined,
+    location: `http://${PEER}:6515/aa`,
+    readable: true,
+    receivedBytes: HELD + aheadBytes,
+    totalBytes: SIZE,
+    bytesPerSecond: undefined,
+    isAhead,
+  } satisfies PeerDownload
+}
+
+const holder = (size: number | undefined): PeerOffer => ({
+  peer: PEER,
+  node: undefined,
+  location: `http://${PEER}:6515/aa`,
+  size,
+  digest: undefined,
+})
+
+/** A retrieval that fetches from the Internet; `chunks` is what the peer sends when it is tried, `undefined`: it fails. */
+function fetching({
+  isSizeKnown = true,
+  hasPatience = true,
+  expectation = PROVED,
+  chunks = undefined as readonly number[] | undefined,
+} = {}) {
+  const clock = manualClock()
+  const done: string[] = []
+  const state = { mayLeave: true, totalBytes: isSizeKnown ? SIZE : undefined, chunks }
+  const yielding = new Yielding(clock, {
+    heldBytes: () => HELD,
+    isFetcher: () => true,
+    hasPatience: () => hasPatience,
+    mayLeave: () => state.mayLeave,
+    progress: () => ({ receivedBytes: HELD, totalBytes: state.totalBytes, bytesPerSecond: 1_000_000 }),
+    expectationFor: () => Promise.resolve(expectation),
+    look: (_source, signal) => {
+      done.push('look')
+      signal.addEventListener('abort', () => done.push('end of looking'))
+      if (state.chunks === undefined) return Promise.reject(new Fault('PEER_FAILED', 'gone'))
+      return Promise.resolve({
+        body: bodyOf(state.chunks),
+        fields: [],
+        status: 206,
+        from: HELD,
+        size: SIZE,
+        path: [],
+      })
+    },
+    leave: (to, isTried) => done.push(`leave for ${to}${isTried ? ', tried' : ''}`),
+    sayAgain: () => done.push('say again'),
+  })
+  return { clock, done, yielding, state }
+}
+
+async function* bodyOf(chunks: readonly number[]): AsyncGenerator<Uint8Array> {
+  for (const length of chunks) yield new Uint8Array(length)
+}
+
+const settled = () => new Promise((resolve) => setImmediate(resolve))
+
+describe('two that fetch the same', () => {
+  test('who is far behind leaves the Internet for the other, whatever their rank', async () => {
+    const { done, yielding } = fetching()
+    yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
+    await settled()
+    assert.deepEqual(done, [`leave for ${PEER}`])
+  })
+
+  test('where none is far behind, who comes later in rank leaves', async () => {
+    const { done, yielding } = fetching()
+    yielding.secondFetcher(fetcher(-NEAR_BYTES, true))
+    await settled()
+    assert.deepEqual(done, [`leave for ${PEER}`])
+  })
+
+  test('who stays says so again, and not more often than it reports', () => {
+    const { clock, done, yielding } = fetching()
+    yielding.secondFetcher(fetcher(-NEAR_BYTES - 1, true))
+    yielding.secondFetcher(fetcher(NEAR_BYTES, false))
+    assert.deepEqual(done, ['say again'])
+    clock.advance(REPORT_INTERVAL_MS)
+    yielding.secondFetcher(fetcher(0))
+    assert.deepEqual(done, ['say again', 'say again'])
+  })
+
+  test('bytes that nothing could prove are not taken from a peer', async () => {
+    const { done, yielding } = fetching({ expectation: { kind: 'none', rung: 'V6' } })
+    yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
+    await settled()
+    assert.deepEqual(done, [])
+  })
+
+  test('a retrieval that ended while the proof was looked for is left alone', async () => {
+    const { done, yielding, state } = fetching()
+    yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
+    state.mayLeave = false
+    await settled()
+    assert.deepEqual(done, [])
+  })
+})
+
+describe('a late "I have"', () => {
+  test('of the same size takes over', async () => {
+    const { done, yielding } = fetching()
+    yielding.lateOffer(holder(SIZE))
+    await settled()
+    assert.deepEqual(done, [`leave for ${PEER}`])
+  })
+
+  test('of another size does not', async () => {
+    const { done, yielding } = fetching()
+    yielding.lateOffer(holder(SIZE + 1))
+    await settled()
+    assert.deepEqual(done, [])
+  })
+
+  test('waits until the origin server has said how long the file is', async () => {
+    const { done, yielding, state } = fetching({ isSizeKnown: false })
+    yielding.lateOffer(holder(SIZE))
+    await settled()
+    assert.deepEqual(done, [])
+    state.totalBytes = SIZE
+    yielding.answered()
+    await settled()
+    assert.deepEqual(done, [`leave for ${PEER}`])
+  })
+})
+
+describe('where peers have cost all patience', () => {
+  const impatient = (chunks: readonly number[] | undefined) => fetching({ hasPatience: false, chunks })
+  const further = fetcher(NEAR_BYTES + 1)
+
+  test('a peer is tried beside the Internet, and goes on when its bytes come', async () => {
+    const { done, yielding } = impatient([TRIAL_BYTES - 1, 1, 1])
+    yielding.secondFetcher(further)
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking', `leave for ${PEER}, tried`])
+  })
+
+  test('one that sends nothing costs nothing, and nobody is tried for a second', async () => {
+    const { clock, done, yielding, state } = impatient(undefined)
+    yielding.secondFetcher(further)
+    await settled()
+    clock.advance(TRIAL_PAUSE_MS - 1)
+    yielding.secondFetcher(further)
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking'])
+    state.chunks = [TRIAL_BYTES]
+    clock.advance(1)
+    yielding.secondFetcher(further)
+    await settled()
+    assert.equal(done.at(-1), `leave for ${PEER}, tried`)
+  })
+
+  test('one is tried at a time', async () => {
+    const { done, yielding } = impatient([TRIAL_BYTES])
+    yielding.secondFetcher(further)
+    yielding.secondFetcher(further)
+    await settled()
+    assert.equal(done.filter((each) => each === 'look').length, 1)
+  })
+
+  test(`no more than ${MAX_TRIALS} are tried`, async () => {
+    const { clock, done, yielding } = impatient([])
+    for (let times = 0; times <= MAX_TRIALS; times++) {
+      yielding.secondFetcher(further)
+      await settled()
+      clock.advance(TRIAL_PAUSE_MS)
+    }
+    assert.equal(done.filter((each) => each === 'look').length, MAX_TRIALS)
+  })
+
+  test('what was tried while the retrieval ended is not gone over to', async () => {
+    const { done, yielding, state } = impatient([TRIAL_BYTES])
+    yielding.secondFetcher(further)
+    await Promise.resolve()
+    state.mayLeave = false
+    await settled()
+    assert.equal(done.filter((each) => each.startsWith('leave')).length, 0)
+  })
+})
