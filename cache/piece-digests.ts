@@ -4,10 +4,10 @@
  */
 import { createHash, hash, type Hash } from 'node:crypto'
 import type { Sha256 } from '../core/digest.ts'
+import { PIECE_BYTES } from '../core/pieces.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 
-/** Bytes of a piece. */
-export const PIECE_BYTES = 1024 * 1024
+export { PIECE_BYTES } from '../core/pieces.ts'
 
 /** The SHA-256 digests of all pieces in order, 32 bytes each; none for a body of at most one piece. */
 export type PieceDigests = Uint8Array

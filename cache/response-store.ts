@@ -220,6 +220,10 @@ export class ResponseStore implements Store {
     return this.#index.byDigest(digest)[0]
   }
 
+  pieces(response: StoredResponse): Uint8Array {
+    return this.#index.body(response.digest)?.pieces ?? new Uint8Array()
+  }
+
   remove(uri: TargetUri): number {
     const responses = this.#index.lookup(uri)
     void this.#drop(responses)

@@ -195,6 +195,8 @@ export interface Store {
   /** Updates fields and times after a 304 (RFC 9111 4.3.4), which may also take the permission to share back. */
   freshen(response: StoredResponse, update: Freshening): StoredResponse
   findByDigest(digest: Sha256): StoredResponse | undefined
+  /** The SHA-256 digests of the body's pieces in order, 32 bytes each; empty where it is one piece, or is gone. */
+  pieces(response: StoredResponse): Uint8Array
   /** Removes every stored response for the URI, partial copies included. @returns how many complete ones there were. */
   remove(uri: TargetUri): number
   /** All stored responses, the most recently used first unless another order is asked for. */

@@ -19,6 +19,7 @@ import {
   type FileRequest,
   type SharedFiles,
 } from './peer-answer.ts'
+import { aliasOfPieces } from './piece-digests.ts'
 
 export { answerPeer, type FileRequest, type SharedFile, type SharedFiles } from './peer-answer.ts'
 
@@ -153,7 +154,8 @@ export class FileServer {
       const performed = answerFunction(this.#files, asked, authorities)
       if (performed !== undefined) return void (await writeAnswer(response, await performed))
       const answer = answerPeer(this.#files, asked, authorities)
-      const isFile = url !== HEALTH && url !== SUMMARY_PATH && !isDocument(url)
+      const isFile =
+        url !== HEALTH && url !== SUMMARY_PATH && !isDocument(url) && aliasOfPieces(url) === undefined
       const isUpload = answer.body !== undefined && answer.status < 300 && isFile
       if (isUpload) this.#uploads++
       const { bytes } = await writeAnswer(response, answer)

@@ -10,6 +10,14 @@ import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import type { Address } from '../core/transport.ts'
 import type { LocalAlias, NodeId } from './packets.ts'
 import { EDITION } from './attributes.ts'
+import {
+  aliasOfPieces,
+  MAX_PIECES,
+  nameOfPieces,
+  piecesIn,
+  PIECES_FIELD,
+  SPARE_FIELD,
+} from './piece-digests.ts'
 import type { Edition } from './own-summary.ts'
 import { pathField, relayOfRequest, relaysField, type Relay } from './relay-fields.ts'
 import type { Reader, Slot } from './upload-slots.ts'
@@ -26,6 +34,8 @@ export interface SharedFile {
   readonly admit?: (reader: Reader, from: number) => Slot
   /** `span.end` may be `Infinity` while the size is not known. */
   read(span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array>
+  /** The digests of its pieces, 32 bytes each, where all are known (peering/piece-digests.ts). */
+  readonly pieces?: () => Uint8Array
   /** Whether it is what the LAN knows by a name with this digest (`RESOURCE_FIELD`). */
   isFor?(resource: string): boolean
   /** The reader is done. Called once. */
@@ -101,16 +111,31 @@ export function answerPeer(files: SharedFiles, request: FileRequest, authorities
   if (target === HEALTH) return plain(200, 'ok', [], method)
   if (target === SUMMARY_PATH && hasField(fields, PEER_FIELD)) return summaryAnswer(files, method)
   if (isDocument(target) && hasField(fields, PEER_FIELD)) return documentAnswer(files, target, method)
-  const alias = /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
+  const ofPieces = aliasOfPieces(target)
+  const alias = ofPieces ?? (/^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined)
   const file = alias === undefined ? undefined : files.open(alias)
   if (file === undefined) return plain(404, 'no such alias', [], method)
   const wanted = fieldValue(fields, RESOURCE_FIELD)
   if (wanted !== undefined && file.isFor?.(wanted) === false)
     return closing(file, plain(421, 'this is another file', [], method))
-  const answer = fileAnswer(closedOnce(file, request.signal), request)
+  const answer =
+    ofPieces === undefined
+      ? fileAnswer(closedOnce(file, request.signal), request)
+      : closing(file, piecesAnswer(file, method))
   return wanted === undefined || file.isFor === undefined
     ? answer
     : { ...answer, fields: [...answer.fields, [RESOURCE_FIELD, wanted]] }
+}
+
+/** The digests of a copy's pieces: a few bytes, for which nobody needs a place. */
+function piecesAnswer(file: SharedFile, method: string): Answer {
+  const digests = toldPieces(file)
+  return digests === undefined ? plain(404, 'no digests of pieces', [], method) : octets(digests, [], method)
+}
+
+function toldPieces({ pieces, size }: SharedFile): Uint8Array | undefined {
+  const digests = size !== undefined && piecesIn(size) <= MAX_PIECES ? pieces?.() : undefined
+  return digests === undefined || digests.length === 0 ? undefined : digests
 }
 
 /** What no peer sends ends the connection: nothing behind it is read, whatever it says of its own length. */
@@ -141,11 +166,15 @@ function documentAnswer(files: SharedFiles, path: string, method: string): Answe
 function summaryAnswer(files: SharedFiles, method: string): Answer {
   const summary = files.summary?.()
   if (summary === undefined) return plain(404, 'nothing is told', [], method)
-  const bytes = summary.bytes.slice() // it may change while it is sent
+  // It may change while it is sent.
+  return octets(summary.bytes.slice(), [[SUMMARY_FIELD, EDITION.print(summary.standing)]], method)
+}
+
+function octets(bytes: Uint8Array, more: Fields, method: string): Answer {
   const fields: Fields = [
     ['Content-Type', 'application/octet-stream'],
     ['Content-Length', String(bytes.length)],
-    [SUMMARY_FIELD, EDITION.print(summary.standing)],
+    ...more,
     ['Cross-Origin-Resource-Policy', 'same-origin'],
   ]
   return method === 'HEAD' ? { status: 200, fields } : { status: 200, fields, body: bodyOf(bytes) }
@@ -182,11 +211,11 @@ function fileAnswer(file: SharedFile, request: FileRequest): Answer {
   const asked = askedSpan(request, file.size)
   switch (asked.kind) {
     case 'whole':
-      return admitted(file, request, 0, () => wholeAnswer(file, request))
+      return admitted(file, request, undefined, () => wholeAnswer(file, request))
     case 'span':
-      return admitted(file, request, asked.span.start, () =>
-        spanAnswer(file, request, asked.span, asked.size),
-      )
+      return knowsOtherPieces(file, request)
+        ? closing(file, plain(412, 'other pieces are known here'))
+        : admitted(file, request, asked.span, () => spanAnswer(file, request, asked.span, asked.size))
     case 'unsatisfiable':
       return closing(file, plain(416, 'no such bytes', [['Content-Range', `bytes */${asked.size}`]]))
     case 'unknown-end': // RFC 9110 14.4 has no form for "from here to an end that is not known yet"
@@ -194,11 +223,26 @@ function fileAnswer(file: SharedFile, request: FileRequest): Answer {
   }
 }
 
+/** Of a copy that is not whole yet no pieces are known: who reads it checks them as they come. */
+function knowsOtherPieces(file: SharedFile, { fields }: FileRequest): boolean {
+  const wanted = fieldValue(fields, PIECES_FIELD)
+  if (wanted === undefined || file.path !== undefined) return false
+  const digests = toldPieces(file)
+  return digests === undefined || nameOfPieces(digests) !== wanted
+}
+
 /** Whoever finds no place is told who else may have one. HEAD needs none. */
-function admitted(file: SharedFile, request: FileRequest, from: number, answer: () => Answer): Answer {
+function admitted(
+  file: SharedFile,
+  request: FileRequest,
+  span: ByteSpan | undefined,
+  answer: () => Answer,
+): Answer {
   if (request.method === 'HEAD' || file.admit === undefined) return answer()
   const { peer, fields, signal } = request
-  const slot = file.admit({ peer, relay: relayOfRequest(fields, peer) }, from)
+  const share = span === undefined || file.size === undefined ? 1 : (span.end - span.start) / file.size
+  const reader = { peer, relay: relayOfRequest(fields, peer), isSpare: hasField(fields, SPARE_FIELD), share }
+  const slot = file.admit(reader, span?.start ?? 0)
   if (slot.kind === 'full') return closing(file, busy(slot.relays))
   if (signal.aborted) slot.leave()
   else signal.addEventListener('abort', slot.leave, { once: true })
@@ -239,9 +283,16 @@ function wholeAnswer(file: SharedFile, { method, signal }: FileRequest): Answer 
   return { status: 200, fields, body: reading(file, { start: 0, end: size ?? Infinity }, signal) }
 }
 
-function spanAnswer(file: SharedFile, { signal }: FileRequest, span: ByteSpan, size: number): Answer {
+function spanAnswer(
+  file: SharedFile,
+  { signal, fields: asked }: FileRequest,
+  span: ByteSpan,
+  size: number,
+): Answer {
+  const pieces = file.path === undefined ? fieldValue(asked, PIECES_FIELD) : undefined
   const fields: Fields = [
     ...describing(file),
+    ...(pieces === undefined ? [] : ([[PIECES_FIELD, pieces]] as const)),
     ['Content-Range', contentRange(span, size)],
     ['Content-Length', String(span.end - span.start)],
   ]

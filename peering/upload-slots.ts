@@ -14,6 +14,10 @@ export interface Reader {
   readonly peer: Address
   /** Absent for a node that passes nothing on, or knows nothing of this. */
   readonly relay: Relay | undefined
+  /** It has another place already: nobody else shall miss one for its sake. */
+  readonly isSpare?: boolean
+  /** The share of the file that it wants, 0 to 1; absent: all. */
+  readonly share?: number
 }
 
 export interface UploadLimits {
@@ -46,7 +50,7 @@ export class UploadSlots {
     return this.#inAll >= this.#limits.inAll
   }
 
-  /** How often this file was read so far, as far as is remembered. */
+  /** How often this file was read so far, parts counting as such, as far as is remembered. */
   begun(alias: LocalAlias): number {
     return this.#begun.get(alias) ?? 0
   }
@@ -60,17 +64,23 @@ export class UploadSlots {
     const isFirst = readers.length === 0 && isIndispensable
     // Whoever cannot be sent elsewhere, a node of the patents, has only the limit of all.
     const limit = reader.relay === undefined ? Infinity : this.#limits.perFile
-    const isFull = readers.length >= limit || (this.areTaken && !isFirst)
+    const isFull = readers.length >= limit || (this.areTaken && !isFirst) || this.#isNeeded(reader, readers)
     if (isFull) return { kind: 'full', relays: relaysInTurn(readers, reader.peer) }
     this.#readers.set(alias, [...readers, reader])
     this.#inAll++
-    this.#count(alias)
+    this.#count(alias, reader.share ?? 1)
     let isTaken = true
     const leave = () => {
       if (isTaken) this.#leave(alias, reader)
       isTaken = false
     }
     return { kind: 'taken', leave }
+  }
+
+  /** One place of each file, and half of all, stay free of those who have another one. */
+  #isNeeded({ isSpare }: Reader, readers: readonly Reader[]): boolean {
+    const { perFile, inAll } = this.#limits
+    return isSpare === true && (readers.length + 1 >= perFile || this.#inAll + 1 > inAll / 2)
   }
 
   #leave(alias: LocalAlias, reader: Reader): void {
@@ -80,10 +90,10 @@ export class UploadSlots {
     else this.#readers.delete(alias)
   }
 
-  #count(alias: LocalAlias): void {
+  #count(alias: LocalAlias, share: number): void {
     const before = this.begun(alias)
     this.#begun.delete(alias)
-    this.#begun.set(alias, before + 1)
+    this.#begun.set(alias, before + share)
     const [oldest] = this.#begun.keys()
     if (this.#begun.size > MAX_COUNTED_FILES && oldest !== undefined) this.#begun.delete(oldest)
   }

@@ -3,17 +3,16 @@
  * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
-import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
+import type { EpochMs, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import { hasField, withField, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
-import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import type { UpstreamResponse } from '../core/upstream.ts'
 import type { Candidate, Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
-import type { TargetUri } from '../core/target-uri.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { admit, type Admission } from './admission.ts'
@@ -27,6 +26,9 @@ import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
 import type { Pace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
+import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
+import type { SeveralSources } from './pieces/several-sources.ts'
+import type { SupplyEvents } from './pieces/supplier.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -39,18 +41,15 @@ export interface ArrivalSettings {
   readonly verifyFirstUpTo: number
 }
 
-export interface ArrivalComponents {
-  readonly clock: Clock
+export interface ArrivalComponents extends HelpComponents {
   readonly store: Store
   readonly verifier: Verifier
-  readonly origin: Upstream
   /** What comes from the origin server alone. */
   readonly origins: OriginCopies
-  readonly peers: Upstream
   /** Whether a node has said that it serves files there. */
   readonly servesFiles: (address: Address, port: number) => boolean
-  /** What tells peers where this node passes on what it receives of the resource. */
-  readonly relay: (uri: TargetUri) => Fields
+  /** Who helped out was of no use: a peer, or the origin server. */
+  readonly onHelperFailure: (peer: Address | undefined, fault: Fault) => void
   /** Applications may be answered from the copy now; called more than once. */
   readonly onAnswerable: () => void
 }
@@ -86,6 +85,8 @@ export class Arrival {
   readonly contributors = new Set<Address>()
   /** Whether each of them has confirmed that it sends what it was asked for. */
   isConfirmed = true
+  /** Whether each of them has said itself that every piece is right: where the whole is wrong, all of them have lied. */
+  isStated = false
   #copy: GrowingCopy | undefined
   /** The way of the bytes from the peer in use. */
   #route: PeerRoute | undefined
@@ -181,7 +182,9 @@ export class Arrival {
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
     if (opened.size !== undefined) copy.setSize(opened.size)
-    await this.#pump(copy, opened, attempt, expectation)
+    const several = this.#severalSources(copy, opened, attempt, expectation)
+    await this.#pump(copy, several?.watching(opened) ?? opened, attempt, expectation, several)
+    if (several?.hasTakenOver === true) await this.#takeFromAll(several, copy, attempt, expectation)
     if (attempt.signal.aborted) return { kind: 'aborted' }
     if (copy.size === undefined) copy.setSize(this.heldBytes)
     return { kind: 'filled' }
@@ -231,6 +234,7 @@ export class Arrival {
   async reset(): Promise<void> {
     this.contributors.clear()
     this.isConfirmed = true
+    this.isStated = false
     this.#fields = []
     this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
     this.report.source = undefined
@@ -380,8 +384,7 @@ export class Arrival {
       code: 'PEER_STALLED',
       excuse,
     }
-    const whole: Pace = { periodMs: patienceMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
-    const pace = source.kind === 'peer' ? whole : relayPace
+    const pace = source.kind === 'peer' ? wholePace(patienceMs) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, onDetour })
@@ -438,11 +441,45 @@ export class Arrival {
     this.#admission = admit(this.#request, { ...this.response, fields })
   }
 
+  #severalSources(
+    copy: GrowingCopy,
+    opened: OpenedSource,
+    { source, signal, patienceMs }: Attempt,
+    expectation: Expectation,
+  ): SeveralSources | undefined {
+    if (source.kind !== 'peer' || !mayBeHelped(opened, expectation)) return undefined
+    const wrote: SupplyEvents['wrote'] = (peer, bytes, isStated) => {
+      this.report.bytes[peer === undefined ? 'internet' : 'peer'] += bytes
+      if (peer !== undefined && isStated) this.contributors.add(peer)
+      this.#release(copy, source, expectation)
+    }
+    const failed: SupplyEvents['failed'] = (peer, fault) => this.#components.onHelperFailure(peer, fault)
+    const { node } = this.#settings
+    const terms = { node, first: source.offer, size: opened.size, pace: wholePace(patienceMs), signal, copy }
+    return helped(this.#request, terms, this.#components, { wrote, failed })
+  }
+
+  /** Where the others are lost, the first one goes on alone. */
+  async #takeFromAll(
+    several: SeveralSources,
+    copy: GrowingCopy,
+    attempt: Attempt,
+    expectation: Expectation,
+  ): Promise<void> {
+    const ending = await several.finish()
+    this.isStated = ending === 'filled'
+    if (ending !== 'unfinished' || this.#route === undefined) return
+    const opened = await this.#route.open(this.heldBytes, attempt.signal)
+    this.#checkSize(opened.size, expectation)
+    await this.#pump(copy, opened, attempt, expectation)
+  }
+
   async #pump(
     copy: GrowingCopy,
     opened: OpenedSource,
     attempt: Attempt,
     expectation: Expectation,
+    several?: SeveralSources,
   ): Promise<void> {
     const { source, signal } = attempt
     const peer = peerOf(source)
@@ -456,7 +493,7 @@ export class Arrival {
       at += chunk.length
       this.#release(copy, source, expectation)
     }
-    if (copy.size === undefined || at >= copy.size || signal.aborted) return
+    if (copy.size === undefined || at >= copy.size || signal.aborted || several?.hasTakenOver) return
     throw new Fault(codeFor(peer), `expected ${copy.size} bytes, the body ended after ${at}`)
   }
 
@@ -477,6 +514,10 @@ export class Arrival {
     this.#isStreaming = true
     this.#components.onAnswerable()
   }
+}
+
+function wholePace(periodMs: number): Pace {
+  return { periodMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
 }
 
 /** An endless body is noticed at its first byte too many. */

@@ -14,11 +14,9 @@ import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
 import { deferred } from '../core/deferred.ts'
-import type { Sha256 } from '../core/digest.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
-import { withoutSecrets } from '../core/redaction.ts'
 import type { GrowingCopy, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
@@ -33,6 +31,7 @@ import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
+import { Blame } from './blame.ts'
 import { endingBody } from './body-end.ts'
 import { isResumable } from './origin-source.ts'
 import { Patience, STALL_MS } from './patience.ts'
@@ -78,11 +77,12 @@ export interface UnverifiedCopy {
   readonly clients: readonly string[]
 }
 
-export interface RetrievalComponents extends Omit<ArrivalComponents, 'onAnswerable'> {
+export interface RetrievalComponents extends Omit<
+  ArrivalComponents,
+  'onAnswerable' | 'onHelperFailure' | 'isReadAlong'
+> {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean
-  /** Whether a peer has been left aside since it answered: other retrievals may have found out. */
-  readonly isShunned: (peer: Address) => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
@@ -111,6 +111,7 @@ export class Retrieval implements InquiryOwner {
   readonly #clients = new Set<string>()
   readonly #proofs: Proofs
   readonly #patience: Patience
+  readonly #blame: Blame
   readonly #slowLine: SlowLine
   readonly #yielding: Yielding
   #inquiry: Inquiry | undefined
@@ -123,6 +124,8 @@ export class Retrieval implements InquiryOwner {
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   readonly #readers: Readers
+  /** Peers that read the copy now. */
+  #peersReading = 0
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
   /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
@@ -140,7 +143,16 @@ export class Retrieval implements InquiryOwner {
     this.#patience = new Patience(components.clock)
     this.#slowLine = new SlowLine(components.clock)
     const onAnswerable = () => this.#answer()
-    this.#arrival = new Arrival(request, settings, { ...components, onAnswerable })
+    const onHelperFailure = (peer: Address | undefined, fault: Fault) => this.#onHelperFailure(peer, fault)
+    const isReadAlong = () => this.#peersReading > 0
+    this.#arrival = new Arrival(request, settings, {
+      ...components,
+      onAnswerable,
+      onHelperFailure,
+      isReadAlong,
+    })
+    const shun: RetrievalEvents['shun'] = (...shunned) => components.events.shun(...shunned)
+    this.#blame = new Blame(request, { ...components, proofs: this.#proofs, shun })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
     this.#announcement = new Announcement(() => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
@@ -273,8 +285,14 @@ export class Retrieval implements InquiryOwner {
     begunAnew: AbortSignal,
   ): AsyncIterable<Uint8Array> {
     const { copy } = this.#arrival
-    if (copy !== undefined && this.isShareable)
-      yield* copy.read(span, AbortSignal.any([signal, begunAnew]), 'held')
+    if (copy !== undefined && this.isShareable) {
+      this.#peersReading++
+      try {
+        yield* copy.read(span, AbortSignal.any([signal, begunAnew]), 'held')
+      } finally {
+        this.#peersReading--
+      }
+    }
     if (copy === undefined || begunAnew.aborted)
       throw new Fault('STOPPING', 'the download has begun anew, or goes on from a peer')
   }
@@ -595,7 +613,7 @@ export class Retrieval implements InquiryOwner {
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
-      this.#shun([peer], fault.code === 'PEER_STALLED' ? 'stalled' : 'broke-off', fault)
+      this.#blame.failed(peer, fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault)
   }
@@ -637,36 +655,17 @@ export class Retrieval implements InquiryOwner {
     if (this.#state === 'running') this.retrieveFromInternet()
   }
 
-  /** Which of several peers lied is not known: one alone is shunned for long, several for a moment. */
   async #onWrongBytes(fault: Fault): Promise<void> {
-    const peers = [...this.#arrival.contributors]
-    if (peers.length > 0) await this.#shunFor(fault, peers)
+    await this.#blame.wrongBytes(this.#arrival, fault)
     if (!this.#isAnswered) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
   }
 
-  /**
-   * A name that changes may mean other bytes there, and honestly so; and a peer that did not confirm what it sends may have been
-   * named by somebody else.
-   */
-  async #shunFor(fault: Fault, peers: readonly Address[]): Promise<void> {
-    if (!this.#arrival.isConfirmed || (await this.#mayBeAnotherVersion()))
-      this.#shun(peers, 'broke-off', fault)
-    else
-      this.#shun(peers, peers.length === 1 ? 'bad-bytes' : 'broke-off', fault, await this.#arrival.sha256())
-  }
-
-  async #mayBeAnotherVersion(): Promise<boolean> {
-    const expectation = await this.#proofs.ofPeers()
-    const isFromOrigin = expectation.rung === 'V3' || expectation.kind === 'signature'
-    return isFromOrigin && !this.request.policy.immutable
-  }
-
-  #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
-    const detail = `${withoutSecrets(this.request.uri)}: ${fault.message}`
-    const suspect = body === undefined ? undefined : { uri: this.request.uri, body }
-    for (const peer of peers) this.#components.events.shun(peer, reason, detail, suspect)
+  /** Who helped out was of no use; the application does not notice. */
+  #onHelperFailure(peer: Address | undefined, fault: Fault): void {
+    this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
+    if (peer !== undefined) this.#blame.helperFailed(peer, fault)
   }
 
   /** Whether it is what peers could have too: they cannot continue the page of an error. */

@@ -157,6 +157,7 @@ function storedFile(
   return {
     size: response.size,
     fields: response.fields,
+    pieces: () => store.pieces(response),
     admit: (reader) => slots.take(alias, reader),
     read: (span, signal) => rate.paced(store.read(response, span), signal),
     close: () => {},

@@ -20,7 +20,7 @@ import { FUNCTIONS_PATH, RESOURCE_FIELD, resourceDigest } from '../peering/peer-
 import type { Extras, NodeId } from '../peering/packets.ts'
 import type { Peer } from '../peering/peer-table.ts'
 import { Peering, type SiteWord } from '../peering/peering.ts'
-import type { Survey } from '../peering/survey.ts'
+import type { Found, Survey } from '../peering/survey.ts'
 import { relayField } from '../peering/relay-fields.ts'
 import { UploadRate } from '../peering/upload-rate.ts'
 import { UploadSlots } from '../peering/upload-slots.ts'
@@ -28,6 +28,7 @@ import { announcedNames } from '../retrieval/announced-names.ts'
 import { localAliases } from '../retrieval/local-aliases.ts'
 import { resources, type Resources } from '../retrieval/resources.ts'
 import { retrievals, type Retrievals } from '../retrieval/retrievals.ts'
+import type { Holder } from '../retrieval/pieces/supplier.ts'
 import type { Rules } from '../retrieval/rules.ts'
 import { sharedCopies } from '../retrieval/shared-copies.ts'
 import { summaryExchange } from '../retrieval/summary-exchange.ts'
@@ -73,6 +74,8 @@ export interface Seams {
   readonly shunned: ShunnedPeers
   /** The site of which this node is, or may become, a member. */
   readonly site?: Site
+  /** How fast the Internet is, as measured, in bytes per second; absent: it is not measured. */
+  readonly originBytesPerSecond?: () => number | undefined
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
   /** Who performs which function for the LAN. */
@@ -230,6 +233,14 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
         ...(settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
         [RESOURCE_FIELD, resourceDigest(names.nameOf(uri))],
       ],
+      findHolders: (uri, found, over) => {
+        const survey = peering.survey(names.nameOf(uri), {
+          onFound: (each) => toldHolder(each, found),
+          onOver: over,
+        })
+        if (survey === undefined) over()
+        return () => survey?.abandon()
+      },
       isAnybodyThere: () => peering.timing() !== undefined,
       isShunned: (peer) => shunned.find(peer) !== undefined,
       ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
@@ -334,6 +345,18 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       await peering.stop()
       await verifier.stop()
     },
+  }
+}
+
+/** What a peer said of a resource, as a source of pieces. */
+function toldHolder(told: Found, found: (holder: Holder) => void): void {
+  switch (told.kind) {
+    case 'complete':
+      return found({ ...told.offer, heldBytes: Infinity })
+    case 'downloading': {
+      const { peer, location, receivedBytes } = told.download
+      if (location !== undefined) found({ peer, location, heldBytes: receivedBytes })
+    }
   }
 }
 

@@ -535,6 +535,7 @@ export class Node {
       store: this.#store,
       verifier: attested,
       origin: this.#gateway.upstream,
+      originBytesPerSecond: () => this.#speed.bytesPerSecond,
       peers: this.#peers,
       shunned: this.#shunned,
       site: this.#site,

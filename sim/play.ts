@@ -4,6 +4,7 @@ import type { ScenarioSettings } from './scenario.ts'
 import type { Stage } from './stage.ts'
 import type { ClockSkew } from './virtual-clock.ts'
 import type { LinkQuality } from './virtual-lan.ts'
+import type { VirtualNodeSettings } from './virtual-node.ts'
 
 /** What must hold in every run; what nobody can promise there is left out. */
 export interface Limits {
@@ -35,6 +36,8 @@ export interface Play {
   /** The network, drawn from the seed where it differs from run to run. */
   readonly lan?: (random: Random) => Partial<LinkQuality>
   readonly world?: ScenarioSettings
+  /** Of every node. */
+  readonly node?: VirtualNodeSettings
   readonly skew?: (random: Random) => ClockSkew
   /** What happens; ends when everybody has been answered. `bytes`: of all files together. */
   readonly act: (stage: Stage, bytes: number) => Promise<void>

@@ -73,7 +73,7 @@ interface Scene {
 
 async function playSubnet(play: Play, parameters: Parameters, watch: Watch): Promise<Scene> {
   const world = new Scenario(parameters.seed, worldOf(play, parameters))
-  const stage = new Stage(world, parameters, play.skew)
+  const stage = new Stage(world, parameters, play)
   watch.stage = stage
   const fingerprint = () => `${world.clock.happened}-${world.lan.fingerprint.toString(16)}`
   try {

@@ -27,6 +27,12 @@ export interface Parameters {
   readonly bytes?: number
 }
 
+/** What the machines of a scenario are like. */
+export interface Machines {
+  readonly skew?: (random: Random) => ClockSkew
+  readonly node?: VirtualNodeSettings
+}
+
 /** One subnet with its own connection to the Internet. */
 export interface Site {
   readonly subnet: string
@@ -65,13 +71,13 @@ export class Stage {
   /** When the first request was made, in virtual ms. */
   beganAt = Infinity
 
-  constructor(world: Scenario, parameters: Parameters, skew?: (random: Random) => ClockSkew) {
+  constructor(world: Scenario, parameters: Parameters, machines: Machines = {}) {
     this.world = world
     this.parameters = parameters
     const { nodes, subnets } = parameters
     this.sites = Array.from({ length: subnets }, (_, at) => {
       const count = Math.floor(((at + 1) * nodes) / subnets) - Math.floor((at * nodes) / subnets)
-      return this.#site(`10.${at >> 8}.${at & 255}`, count, skew)
+      return this.#site(`10.${at >> 8}.${at & 255}`, count, machines)
     })
   }
 
@@ -162,8 +168,7 @@ export class Stage {
     await Promise.all(this.sites.flatMap((site) => site.nodes.map((node, at) => act(site, node, at))))
   }
 
-  #site(subnet: string, count: number, skew: ((random: Random) => ClockSkew) | undefined): Site {
-    const settings: VirtualNodeSettings = {}
+  #site(subnet: string, count: number, { skew, node: settings = {} }: Machines): Site {
     const make = () => {
       const host = this.world.machine(subnet, skew === undefined ? {} : { skew: skew(this.random) })
       return new VirtualNode(this.world, host, this.random.uint32(), settings)

@@ -5,6 +5,7 @@ import { crowd } from './crowd.ts'
 import { everything } from './everything.ts'
 import { clocks, crashes, liars, plain } from './machines.ts'
 import { lossy, partitions, reordered } from './network.ts'
+import { severalSources } from './several-sources.ts'
 import { weekly } from './weekly.ts'
 
 export const PLAYS: readonly Play[] = [
@@ -13,6 +14,7 @@ export const PLAYS: readonly Play[] = [
   staggered,
   weekly,
   crowd,
+  severalSources,
   partitions,
   lossy,
   reordered,

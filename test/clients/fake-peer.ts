@@ -11,6 +11,7 @@ import type {
   RequestPacket,
   ServicePacket,
 } from '../../peering/packets.ts'
+import { SURVEY_NAME } from '../../peering/survey.ts'
 import { BROADCAST, type Scene } from './harness.ts'
 import { sha256, type Handler } from './origin.ts'
 
@@ -19,6 +20,8 @@ export interface FakePeerSettings {
   readonly packetPort: number
   /** Answers requests for the copy; absent: the location that is offered is closed. */
   readonly serve?: Handler
+  /** Says "I have" to those only who ask who has it, and fetch nothing for now. */
+  readonly isLateComer?: boolean
   /** Does not confirm what it serves. */
   readonly isVague?: boolean
 }
@@ -59,6 +62,7 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
     const { packet } = decoded
     if (packet.type === 'presence' && packet.reply) send({ ...presence, nonce: packet.nonce }, from)
     if (packet.type !== 'request') return
+    if (settings.isLateComer === true && !packet.extras.some(([name]) => name === SURVEY_NAME)) return
     asked.push(packet.href)
     send(iHave(packet, node, location), from)
   }

@@ -62,3 +62,19 @@ test('whoever goes away while its bytes wait is not kept', async () => {
   gone.abort()
   await over
 })
+
+test('a large chunk goes out in parts, so that no reader takes its wait for a stall', async () => {
+  const clock = manualClock()
+  clock.advance(1000)
+  const start = clock.monotonic()
+  const rate = new UploadRate(clock, 1_000_000)
+  const { signal } = new AbortController()
+  const { seen, over } = await arrivals([rate.paced(chunks(1, 1_000_000), signal)], clock, [
+    ...[0, 100, 200, 300, 400].map((ms) => start + ms),
+    start + 2000,
+  ])
+  const gained = seen.slice(1, 5).map((bytes, at) => bytes - (seen[at] ?? 0))
+  for (const bytes of gained) assert.ok(bytes >= 50_000 && bytes <= 150_000, `${bytes} in 100 ms`)
+  assert.equal(seen.at(-1), 1_000_000)
+  await over
+})

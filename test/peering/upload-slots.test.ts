@@ -69,3 +69,24 @@ test('how often a file was read is remembered for so many files', () => {
   for (let number = 1; number <= MAX_COUNTED_FILES; number++) leave(slots.take(aliasOf(number), reader(1)))
   assert.deepEqual([slots.begun(aliasOf(0)), slots.begun(aliasOf(1))], [0, 1])
 })
+
+test('who has another place takes neither the last one of a file nor more than half of all', () => {
+  const spare = (number: number): Reader => ({ ...reader(number), isSpare: true })
+  const slots = new UploadSlots({ perFile: 3, inAll: 8 })
+  const kinds = [spare(1), spare(2), spare(3), reader(4)].map((each) => slots.take(ALIAS, each).kind)
+  assert.deepEqual(kinds, ['taken', 'taken', 'full', 'taken'])
+  for (const number of [5, 6]) slots.take(aliasOf(number), reader(number))
+  assert.equal(slots.take(aliasOf(7), spare(7)).kind, 'full')
+  assert.equal(slots.take(aliasOf(7), reader(7)).kind, 'taken')
+})
+
+test('where a file has one place only, who has another one gets none', () => {
+  const slots = new UploadSlots({ perFile: 1, inAll: 8 })
+  assert.equal(slots.take(ALIAS, { ...reader(1), isSpare: true }).kind, 'full')
+})
+
+test('what was read in part counts as a part', () => {
+  const slots = new UploadSlots({ perFile: 3, inAll: 8 })
+  for (const share of [0.25, 0.5]) slots.take(ALIAS, { ...reader(1), share })
+  assert.equal(slots.begun(ALIAS), 0.75)
+})

@@ -22,6 +22,7 @@ import type { NodeId } from '../../peering/packets.ts'
 import { UploadRate } from '../../peering/upload-rate.ts'
 import { UploadSlots } from '../../peering/upload-slots.ts'
 import { announcedNames } from '../../retrieval/announced-names.ts'
+import type { Holder } from '../../retrieval/pieces/supplier.ts'
 import { localAliases, type LocalAliases } from '../../retrieval/local-aliases.ts'
 import type { Resource } from '../../retrieval/resource.ts'
 import { resources, type Resources } from '../../retrieval/resources.ts'
@@ -49,6 +50,10 @@ export interface Scene {
   readonly offers?: readonly PeerOffer[]
   /** "I am downloading", 1 ms after the first question. */
   readonly downloads?: readonly PeerDownload[]
+  /** Who says that it has it too, when it is asked in the middle of a download. */
+  readonly holders?: readonly Holder[]
+  /** How fast the Internet was measured to be; absent: it was not. */
+  readonly originBytesPerSecond?: number
   /** What a copy from a peer must show; absent: there is no proof, so that peers are not asked. An error: it is thrown. */
   readonly expectation?: Expectation | Error
   /** What the origin server publishes (V3), where the expectation is `askable`. */
@@ -158,7 +163,13 @@ export function world(scene: Scene): World {
       servesFiles: () => true,
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
-      isShunned: () => false,
+      originBytesPerSecond: () => scene.originBytesPerSecond,
+      isShunned: (peer) => told.some((each) => each.kind === 'shunned' && each.peer === peer),
+      findHolders: (_, found, over) => {
+        for (const each of scene.holders ?? []) found(each)
+        over()
+        return () => {}
+      },
       isBusy: () => scene.isBusy === true,
       inquire: (_, waitForDownloads, owner) => {
         const { mayBeFound } = scene

@@ -1,0 +1,79 @@
+/** Who is left aside for what a retrieval met with, and for how long (docs/verification.md, "What happens to a liar"). */
+import type { Sha256 } from '../core/digest.ts'
+import type { Fault } from '../core/fault.ts'
+import { withoutSecrets } from '../core/redaction.ts'
+import type { Address } from '../core/transport.ts'
+import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import type { Proofs } from './proofs.ts'
+import type { RetrievalRequest } from './request.ts'
+
+export interface BlameComponents {
+  readonly proofs: Proofs
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
+  readonly shun: (peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody) => void
+}
+
+/** A whole that verification refused. */
+export interface WrongBody {
+  readonly contributors: ReadonlySet<Address>
+  /** Whether each of them has confirmed that it sends what it was asked for. */
+  readonly isConfirmed: boolean
+  /** Whether each of them has said itself that every piece is right. */
+  readonly isStated: boolean
+  sha256(): Promise<Sha256>
+}
+
+export class Blame {
+  readonly #request: RetrievalRequest
+  readonly #components: BlameComponents
+
+  constructor(request: RetrievalRequest, components: BlameComponents) {
+    this.#request = request
+    this.#components = components
+  }
+
+  /** A peer was no source any more. */
+  failed(peer: Address, fault: Fault): void {
+    this.#shun([peer], reasonOf(fault), fault)
+  }
+
+  /** A peer that helped out was of no use; who had no place, or other bytes, has done no wrong. */
+  helperFailed(peer: Address, fault: Fault): void {
+    const isBlameless = fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST'
+    const isBusy = fault.code === 'PEER_STALLED' && this.#components.isBusy?.() === true
+    if (!isBlameless && !isBusy) this.failed(peer, fault)
+  }
+
+  /**
+   * Which of several peers lied is known only where all of them have; otherwise they are left aside for a moment. A name that
+   * changes may mean other bytes there, and honestly so; and a peer that did not confirm what it sends may have been named by
+   * somebody else.
+   */
+  async wrongBytes(body: WrongBody, fault: Fault): Promise<void> {
+    const peers = [...body.contributors]
+    if (peers.length === 0) return
+    const isExcused = !body.isConfirmed || (await this.#mayBeAnotherVersion())
+    if (isExcused) return this.#shun(peers, 'broke-off', fault)
+    const isShown = peers.length === 1 || body.isStated
+    this.#shun(peers, isShown ? 'bad-bytes' : 'broke-off', fault, await body.sha256())
+  }
+
+  async #mayBeAnotherVersion(): Promise<boolean> {
+    const expectation = await this.#components.proofs.ofPeers()
+    const isFromOrigin = expectation.rung === 'V3' || expectation.kind === 'signature'
+    return isFromOrigin && !this.#request.policy.immutable
+  }
+
+  #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
+    const { uri } = this.#request
+    const detail = `${withoutSecrets(uri)}: ${fault.message}`
+    const suspect = body === undefined ? undefined : { uri, body }
+    for (const peer of peers) this.#components.shun(peer, reason, detail, suspect)
+  }
+}
+
+function reasonOf({ code }: Fault): ShunReason {
+  if (code === 'VERIFICATION_FAILED') return 'bad-bytes'
+  return code === 'PEER_STALLED' ? 'stalled' : 'broke-off'
+}
