@@ -33,8 +33,11 @@ import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { Blame } from './blame.ts'
 import { endingBody } from './body-end.ts'
+import { faultOf, isBlameless, isOnlyLate, type Circumstances } from './failure.ts'
+import { Keeping, type UnverifiedCopy } from './keeping.ts'
 import { isResumable } from './origin-source.ts'
 import { Patience, STALL_MS } from './patience.ts'
+import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -70,13 +73,6 @@ export interface RetrievalEvents {
   over(retrieval: Retrieval): void
 }
 
-/** A copy of which only the application can tell whether it is right (V5). */
-export interface UnverifiedCopy {
-  /** The one that it came from, or that began it. */
-  readonly peer: Address
-  readonly clients: readonly string[]
-}
-
 export interface RetrievalComponents extends Omit<
   ArrivalComponents,
   'onAnswerable' | 'onHelperFailure' | 'isReadAlong'
@@ -88,9 +84,6 @@ export interface RetrievalComponents extends Omit<
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
 }
-
-/** Between "download failed" and the end of what peers read, in ms: the packet comes first. */
-const FAREWELL_MS = 5
 
 /** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
 const WORTH_FINISHING_BYTES = 1024 * 1024
@@ -104,11 +97,8 @@ export class Retrieval implements InquiryOwner {
   readonly #components: RetrievalComponents
   readonly #arrival: Arrival
   readonly #head = deferred<Head>()
-  readonly #storing = deferred<void>()
-  #isStoring = false
-  #isOutdated = false
+  readonly #keeping: Keeping
   readonly #startedAt: Monotonic
-  readonly #clients = new Set<string>()
   readonly #proofs: Proofs
   readonly #patience: Patience
   readonly #blame: Blame
@@ -118,24 +108,18 @@ export class Retrieval implements InquiryOwner {
   readonly #announcement: Announcement
   #current: Source | undefined
   #attempt = NONE_YET
-  /** Aborted when peers that read along are to ask again: what was here is forgotten, or a peer feeds it from now on. */
-  #begunAnew = new AbortController()
   #lastFault: Fault | undefined
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   readonly #readers: Readers
-  /** Peers that read the copy now. */
-  #peersReading = 0
+  readonly #peerReaders: PeerReaders
   /** Aborted, with the reason, when nothing more comes for those who read. */
   readonly #failed = new AbortController()
-  /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
-  #isToCut = false
   #isAnswered = false
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
 
   constructor(request: RetrievalRequest, settings: RetrievalSettings, components: RetrievalComponents) {
     this.request = request
-    this.#isOutdated = request.begun?.isOutdated === true
     this.#settings = settings
     this.#components = components
     this.#startedAt = components.clock.monotonic()
@@ -144,13 +128,15 @@ export class Retrieval implements InquiryOwner {
     this.#slowLine = new SlowLine(components.clock)
     const onAnswerable = () => this.#answer()
     const onHelperFailure = (peer: Address | undefined, fault: Fault) => this.#onHelperFailure(peer, fault)
-    const isReadAlong = () => this.#peersReading > 0
+    const isReadAlong = () => !this.#peerReaders.isEmpty
     this.#arrival = new Arrival(request, settings, {
       ...components,
       onAnswerable,
       onHelperFailure,
       isReadAlong,
     })
+    this.#peerReaders = new PeerReaders(components.clock, () => this.#forPeers())
+    this.#keeping = this.#keepingOf(request.begun?.isOutdated === true)
     const shun: RetrievalEvents['shun'] = (...shunned) => components.events.shun(...shunned)
     this.#blame = new Blame(request, { ...components, proofs: this.#proofs, shun })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
@@ -160,6 +146,11 @@ export class Retrieval implements InquiryOwner {
       mayComeBack: () => this.#state === 'running' && this.#current?.kind !== 'internet' && this.#isAnswered,
       gone: () => this.#onLastReaderGone(),
     })
+  }
+
+  #keepingOf(isOutdated: boolean): Keeping {
+    const { store, events } = this.#components
+    return new Keeping(this.#arrival, isOutdated, store, (...stored) => events.stored(...stored))
   }
 
   #yieldingOwner(): YieldingOwner {
@@ -209,7 +200,7 @@ export class Retrieval implements InquiryOwner {
    */
   get isShareable(): boolean {
     const { admission, copy } = this.#arrival
-    const isComing = this.#state === 'running' && copy?.size !== undefined && !this.#isOutdated
+    const isComing = this.#state === 'running' && copy?.size !== undefined && !this.#keeping.isOutdated
     return isComing && admission.kind === 'admitted' && admission.isShareable
   }
 
@@ -240,17 +231,17 @@ export class Retrieval implements InquiryOwner {
 
   /** Whether the response will be stored when it is whole. */
   get willBeStored(): boolean {
-    return this.#arrival.admission.kind === 'admitted' && !this.#isOutdated
+    return this.#keeping.willBeStored
   }
 
   /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
   outdate(): void {
-    this.#isOutdated = true
+    this.#keeping.outdate()
   }
 
   /** Resolves when what is being stored now is stored, or is not; `undefined` when nothing is. */
   get storing(): Promise<void> | undefined {
-    return this.#isStoring ? this.#storing.promise : undefined
+    return this.#keeping.storing
   }
 
   /**
@@ -258,7 +249,7 @@ export class Retrieval implements InquiryOwner {
    * (RFC 9111 4); a paused one asks the origin server again before it goes on.
    */
   mayBeJoined(received: Fields): boolean {
-    if (this.#isOutdated) return false
+    if (this.#keeping.isOutdated) return false
     if (!this.#isAnswered || this.#state === 'paused') return true
     const now = this.#components.clock.wall()
     return mayReuseUnasked({ fields: received }, this.#arrival.response, this.request.policy, now)
@@ -275,26 +266,11 @@ export class Retrieval implements InquiryOwner {
    * bytes turn out wrong.
    */
   openForPeers(): (span: ByteSpan, signal: AbortSignal) => AsyncIterable<Uint8Array> {
-    const begunAnew = this.#begunAnew.signal
-    return (span, signal) => this.#readForPeers(span, signal, begunAnew)
+    return this.#peerReaders.open()
   }
 
-  async *#readForPeers(
-    span: ByteSpan,
-    signal: AbortSignal,
-    begunAnew: AbortSignal,
-  ): AsyncIterable<Uint8Array> {
-    const { copy } = this.#arrival
-    if (copy !== undefined && this.isShareable) {
-      this.#peersReading++
-      try {
-        yield* copy.read(span, AbortSignal.any([signal, begunAnew]), 'held')
-      } finally {
-        this.#peersReading--
-      }
-    }
-    if (copy === undefined || begunAnew.aborted)
-      throw new Fault('STOPPING', 'the download has begun anew, or goes on from a peer')
+  #forPeers(): SharedCopy {
+    return { copy: this.#arrival.copy, isShareable: this.isShareable }
   }
 
   /** The bytes of `span` for an application, as they come. @throws Fault why they do not. */
@@ -357,7 +333,7 @@ export class Retrieval implements InquiryOwner {
 
   /** Notes who is given the bytes, for the watch that V5 asks for. */
   deliveredTo(client: string): void {
-    this.#clients.add(client)
+    this.#keeping.deliveredTo(client)
   }
 
   /** Ends it at once: the node stops. */
@@ -447,20 +423,7 @@ export class Retrieval implements InquiryOwner {
    */
   #leaveLan(): void {
     this.#announcement.end()
-    this.#isToCut ||= this.isFetcher
-  }
-
-  /** A moment after "download failed", which tells them that this is no failure. */
-  async #takeLeave(): Promise<void> {
-    if (!this.#isToCut) return
-    this.#isToCut = false
-    await sleep(this.#components.clock, FAREWELL_MS)
-    this.#cutPeers()
-  }
-
-  #cutPeers(): void {
-    this.#begunAnew.abort(NO_LONGER_NEEDED)
-    this.#begunAnew = new AbortController()
+    if (this.isFetcher) this.#peerReaders.owesFarewell()
   }
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
@@ -475,7 +438,7 @@ export class Retrieval implements InquiryOwner {
       if (source.kind !== 'internet' && patienceMs <= 0) return this.#outOfPatience()
       const peer = peerOf(source)
       if (peer !== undefined && this.#components.isShunned(peer)) return this.#next()
-      await this.#takeLeave()
+      await this.#peerReaders.takeLeave()
       if (signal.aborted) return
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
@@ -519,7 +482,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   #beginAnew(): Promise<void> {
-    this.#cutPeers()
+    this.#peerReaders.cut()
     return this.#arrival.reset()
   }
 
@@ -549,11 +512,8 @@ export class Retrieval implements InquiryOwner {
     this.#arrival.copy?.release(Infinity)
     this.#answer()
     this.#inquiry?.retrieved()
-    this.#isStoring = this.willBeStored
     try {
-      const response = this.#isOutdated ? undefined : await this.#arrival.commit()
-      if (response && this.#isOutdated) this.#components.store.remove(response.uri)
-      else if (response) this.#components.events.stored(response, this.#unverified(expectation))
+      await this.#keeping.keep(expectation)
     } catch (error) {
       const { uri } = this.request
       if (this.#isOver()) return
@@ -562,13 +522,6 @@ export class Retrieval implements InquiryOwner {
     this.#announcement.complete()
     this.#end()
     if (this.#readers.isEmpty) this.#arrival.letGo()
-  }
-
-  #unverified(expectation: Expectation): UnverifiedCopy | undefined {
-    const [peer] = this.#arrival.contributors
-    return peer !== undefined && expectation.kind === 'updater'
-      ? { peer, clients: [...this.#clients] }
-      : undefined
   }
 
   #handOver({ response, reason }: Extract<ArrivalOutcome, { kind: 'direct' }>): void {
@@ -604,42 +557,29 @@ export class Retrieval implements InquiryOwner {
   async #onFailure(source: Source, error: unknown, began: Monotonic, patienceMs: number): Promise<void> {
     const attempt = this.#attempt
     attempt.abort(NO_LONGER_NEEDED)
-    const fault =
-      error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
+    const fault = faultOf(error)
+    const met = this.#circumstances(patienceMs)
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
     if (peer === undefined) this.#lastFault = fault
-    else if (!this.#isOnlyLate(fault)) this.#patience.waste(began, fault)
+    else if (!isOnlyLate(fault, met)) this.#patience.waste(began, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
-    else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
-      this.#blame.failed(peer, fault)
+    else if (peer !== undefined && !isBlameless(source, fault, met)) this.#blame.failed(peer, fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault)
+    if (this.#attempt === attempt) this.#next(fault, isOnlyLate(fault, met))
   }
 
-  /** Nothing has come of it, to a node that is too busy itself to judge: it may be used again. */
-  #isOnlyLate({ code }: Fault): boolean {
-    return (
-      code === 'PEER_STALLED' && this.heldBytes === this.#usedFrom && this.#components.isBusy?.() === true
-    )
+  #circumstances(patienceMs: number): Circumstances {
+    const newBytes = this.heldBytes - this.#usedFrom
+    const isBusy = this.#components.isBusy?.() === true
+    return { patienceMs, newBytes, isBusy, isTakenBack: this.#inquiry?.state !== 'awaiting' }
   }
 
-  /**
-   * Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off, nor one that was
-   * given little time because others had used up the rest: so could liars have honest peers shunned.
-   */
-  #isBlameless(source: Source, fault: Fault, patienceMs: number): boolean {
-    const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
-    const isHurried = fault.code === 'PEER_STALLED' && (patienceMs < STALL_MS || this.#isOnlyLate(fault))
-    return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || isHurried
-  }
-
-  #next(fault?: Fault): void {
+  #next(fault?: Fault, isLate = false): void {
     if (this.#state !== 'running') return
-    const isLost = fault !== undefined && (fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
     if (this.#inquiry === undefined) this.failed()
-    else if (isLost) this.#inquiry.sourceLost()
+    else if (isLate || fault?.code === 'PEER_LOST') this.#inquiry.sourceLost()
     else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED')
   }
 
@@ -744,8 +684,7 @@ export class Retrieval implements InquiryOwner {
   #end(): void {
     if (this.#state === 'over') return
     this.#state = 'over'
-    this.#isStoring = false
-    this.#storing.resolve()
+    this.#keeping.end()
     this.#components.events.ended(this.report)
     this.#leaveList()
   }
