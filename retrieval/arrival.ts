@@ -3,19 +3,20 @@
  * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
-import type { EpochMs, Monotonic } from '../core/clock.ts'
+import type { Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
-import { hasField, withField, type Fields } from '../core/fields.ts'
-import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import type { Fields } from '../core/fields.ts'
+import type { GrowingCopy, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
 import type { Candidate, Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
-import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
-import { admit, type Admission } from './admission.ts'
+import type { Admission } from './admission.ts'
+import { believableSize, checkEnd, checkSize, checkWhole } from './body-length.ts'
+import { ComingHead } from './coming-head.ts'
 import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
@@ -24,7 +25,7 @@ import { openWhole } from './open-copy.ts'
 import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
-import type { Pace } from './pace.ts'
+import { growingPace, wholePace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
 import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
@@ -72,10 +73,6 @@ export interface Attempt {
   readonly excuse: () => boolean
 }
 
-/** A growing copy grows as its source does; less than this in a period is a stall. */
-const LEAST_GROWING_BYTES = 1024
-const LEAST_WHOLE_BYTES = 64 * 1024
-
 export class Arrival {
   readonly report: RetrievalReport = newReport()
   readonly #request: RetrievalRequest
@@ -92,12 +89,9 @@ export class Arrival {
   #route: PeerRoute | undefined
   /** As long as the origin server alone fills the copy, others may want bytes of it too. */
   #opened: OpenedCopy | undefined
-  #fields: Fields = []
-  #admission: Admission = { kind: 'refused', reason: 'nothing has come yet' }
+  readonly #head: ComingHead
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
-  #requestTime: EpochMs
-  #responseTime: EpochMs
   /** Whether applications were answered before the whole was verified. */
   #isStreaming = false
   /** Why nothing can be stored here now. */
@@ -108,8 +102,7 @@ export class Arrival {
     this.#settings = settings
     this.#components = components
     this.#filling = { since: components.clock.monotonic(), heldBytes: 0 }
-    this.#requestTime = components.clock.wall()
-    this.#responseTime = this.#requestTime
+    this.#head = new ComingHead(request, components.clock)
   }
 
   get copy(): GrowingCopy | undefined {
@@ -123,18 +116,16 @@ export class Arrival {
 
   /** The fields that came with the first source. */
   get fields(): Fields {
-    return this.#opened?.of.head.fields ?? this.#fields
+    return this.#opened?.of.head.fields ?? this.#head.fields
   }
 
   /** What applications are answered with, as far as reuse depends on it. */
   get response(): Stored {
-    const times = { requestTime: this.#requestTime, responseTime: this.#responseTime }
-    // Peers have files and nothing else.
-    return this.#opened?.of.head ?? { status: 200, fields: this.#fields, ...times }
+    return this.#opened?.of.head ?? this.#head.response
   }
 
   get admission(): Admission {
-    return this.#opened?.of.head.admission ?? this.#admission
+    return this.#opened?.of.head.admission ?? this.#head.admission
   }
 
   /** Whether it comes from the origin server alone, and may be gone on with later, whoever asks. */
@@ -177,7 +168,8 @@ export class Arrival {
     if (attempt.source.kind === 'internet') this.#route = undefined
     this.#noteServers()
     this.report.source ??= attempt.source.kind
-    const room = this.#believableSize(opened, attempt.source, expectation)
+    const { verifyFirstUpTo } = this.#settings
+    const room = believableSize(opened.size, attempt.source, expectation, verifyFirstUpTo)
     const copy = this.#copy ?? (await this.#create(room, attempt.signal))
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
@@ -214,18 +206,8 @@ export class Arrival {
   async commit(): Promise<StoredResponse | undefined> {
     if (this.#opened !== undefined) return void (await this.#opened.of.commit())
     const copy = this.#copy
-    const admission = this.#admission
-    if (copy === undefined || admission.kind === 'refused') return undefined
-    const head: ResponseHead = {
-      uri: this.#request.uri,
-      selecting: admission.selecting,
-      status: 200,
-      fields: admission.fields,
-      requestTime: this.#requestTime,
-      responseTime: this.#responseTime,
-      source: this.contributors.size > 0 ? 'peer' : 'internet',
-      shareable: admission.isShareable,
-    }
+    const head = this.#head.toStore(this.contributors.size > 0 ? 'peer' : 'internet')
+    if (copy === undefined || head === undefined) return undefined
     const { store } = this.#components
     return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head)
   }
@@ -235,20 +217,9 @@ export class Arrival {
     this.contributors.clear()
     this.isConfirmed = true
     this.isStated = false
-    this.#fields = []
-    this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
+    this.#head.forget()
     this.report.source = undefined
     await this.#copy?.reset()
-  }
-
-  /**
-   * Room is made for what the origin server, a proof, or a rule that trusts the LAN announces; on one peer's word alone no more
-   * is evicted than a copy that is verified before anything else happens.
-   */
-  #believableSize({ size }: OpenedSource, source: Source, expectation: Expectation): number | undefined {
-    if (source.kind === 'internet' || expectation.kind === 'updater') return size
-    if (expectation.kind === 'digest' && expectation.size !== undefined) return expectation.size
-    return size !== undefined && size <= this.#settings.verifyFirstUpTo ? size : undefined
   }
 
   /** A copy that nobody waits for any more when it is there is given back at once. */
@@ -277,8 +248,7 @@ export class Arrival {
     const opened = this.#opened
     this.#copy = undefined
     this.#opened = undefined
-    this.#fields = []
-    this.#admission = { kind: 'refused', reason }
+    this.#head.forget(reason)
     this.contributors.clear()
     this.#unstorable = reason
     opened?.use.leave()
@@ -320,11 +290,7 @@ export class Arrival {
     const opened = this.#opened
     if (opened === undefined) return true
     if (this.#components.origins.detach(opened.of) === undefined) return false
-    const { fields, admission, requestTime, responseTime } = opened.of.head
-    this.#fields = fields
-    this.#admission = admission
-    this.#requestTime = requestTime
-    this.#responseTime = responseTime
+    this.#head.takeOver(opened.of.head)
     this.#opened = undefined
     opened.use.leave()
     return true
@@ -352,8 +318,8 @@ export class Arrival {
     this.#route = route
     const opened = await route.open(from, signal)
     this.isConfirmed &&= opened.isUnconfirmed !== true
-    this.#checkSize(opened.size, expectation)
-    if (this.#fields.length === 0) this.#keepHeadFromPeer(opened.fields)
+    this.#checkSize(opened, expectation)
+    if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
     return opened
   }
 
@@ -378,38 +344,21 @@ export class Arrival {
     onDetour = () => this.#noteServers(),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
-    const relayPace: Pace = {
-      periodMs: patienceMs,
-      leastBytes: LEAST_GROWING_BYTES,
-      code: 'PEER_STALLED',
-      excuse,
-    }
+    const relayPace = growingPace(patienceMs, excuse)
     const pace = source.kind === 'peer' ? wholePace(patienceMs) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, onDetour })
   }
 
-  /** A copy of another length, or of none, cannot be the right one: known before its first byte is read. */
-  #checkSize(size: number | undefined, expectation: Expectation): void {
-    if (size === undefined) throw new Fault('PEER_FAILED', 'expected a length, so that it has an end')
-    const expected = this.#copy?.size ?? (expectation.kind === 'digest' ? expectation.size : undefined)
-    if (expected !== undefined && size !== expected)
-      throw new Fault('PEER_FAILED', `expected ${expected} bytes, the peer offers ${size}`)
-  }
-
-  /** A peer's fields describe the bytes; when the response came is when it came here. */
-  #keepHeadFromPeer(fields: Fields): void {
-    this.#responseTime = this.#components.clock.wall()
-    const isDated = hasField(fields, 'date')
-    this.#fields = isDated ? fields : withField(fields, 'Date', formatHttpDate(this.#responseTime))
-    this.#admission = admit(this.#request, this.response)
+  #checkSize({ size }: OpenedSource, expectation: Expectation): void {
+    checkSize(size, this.#copy?.size ?? (expectation.kind === 'digest' ? expectation.size : undefined))
   }
 
   /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
   async #openRest(from: number, signal: AbortSignal): Promise<OpenedSource> {
     const { target, fields } = this.#request
-    const known = this.contributors.size === 0 ? this.#fields : []
+    const known = this.contributors.size === 0 ? this.#head.fields : []
     const rest = { from, size: this.#copy?.size, fields: known }
     const { origin } = this.#components
     const upstream = this.#isNamed ? followingRedirects(origin) : origin
@@ -424,7 +373,7 @@ export class Arrival {
    */
   async #openAgain(copy: GrowingCopy, held: number, signal: AbortSignal): Promise<OpenedSource> {
     const { target, fields } = this.#request
-    const rest = { from: 0, size: copy.size, fields: this.#fields }
+    const rest = { from: 0, size: copy.size, fields: this.#head.fields }
     const opened = await openRest(this.#components.origin, target, fields, rest, signal)
     const before = copy.read({ start: 0, end: held }, signal, 'held')
     const body = behindTheSame(before, held, opened.body, () => this.#forgetPeers(opened))
@@ -434,11 +383,7 @@ export class Arrival {
   /** Not a byte here is only a peer's word: the origin server's alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
     this.contributors.clear()
-    if (this.#isNamed) {
-      this.#fields = fields
-      this.#responseTime = this.#components.clock.wall()
-    }
-    this.#admission = admit(this.#request, { ...this.response, fields })
+    this.#head.fromOrigin(fields, this.#isNamed)
   }
 
   #severalSources(
@@ -470,7 +415,7 @@ export class Arrival {
     this.isStated = ending === 'filled'
     if (ending !== 'unfinished' || this.#route === undefined) return
     const opened = await this.#route.open(this.heldBytes, attempt.signal)
-    this.#checkSize(opened.size, expectation)
+    this.#checkSize(opened, expectation)
     await this.#pump(copy, opened, attempt, expectation)
   }
 
@@ -488,13 +433,12 @@ export class Arrival {
     for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
       if (signal.aborted) return
       this.report.bytes[source.kind] += chunk.length
-      checkEnd(copy, at + chunk.length, peer)
+      checkEnd(at + chunk.length, copy.size, peer)
       await copy.write(at, chunk)
       at += chunk.length
       this.#release(copy, source, expectation)
     }
-    if (copy.size === undefined || at >= copy.size || signal.aborted || several?.hasTakenOver) return
-    throw new Fault(codeFor(peer), `expected ${copy.size} bytes, the body ended after ${at}`)
+    if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
   }
 
   /** Raises what applications may have, and says so as soon as they may be answered. */
@@ -514,18 +458,4 @@ export class Arrival {
     this.#isStreaming = true
     this.#components.onAnswerable()
   }
-}
-
-function wholePace(periodMs: number): Pace {
-  return { periodMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
-}
-
-/** An endless body is noticed at its first byte too many. */
-function checkEnd(copy: GrowingCopy, end: number, peer: Address | undefined): void {
-  if (copy.size !== undefined && end > copy.size)
-    throw new Fault(codeFor(peer), `expected ${copy.size} bytes, the body goes on after them`)
-}
-
-function codeFor(peer: Address | undefined): 'RESPONSE_INCOMPLETE' | 'PEER_FAILED' {
-  return peer === undefined ? 'RESPONSE_INCOMPLETE' : 'PEER_FAILED'
 }
