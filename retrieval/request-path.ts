@@ -25,7 +25,7 @@ import {
   type Resource,
   type ResourceRequest,
 } from './resource.ts'
-import type { Head } from './retrieval.ts'
+import type { Head } from './answer.ts'
 import { linkSameBody } from './same-body.ts'
 import { StoredAnswers } from './stored-answers.ts'
 
