@@ -7,6 +7,7 @@ import { Fault } from '../../core/fault.ts'
 import {
   fieldValue,
   hasField,
+  SELECTING_A_PART,
   withField,
   withoutFields,
   type FieldLine,
@@ -25,7 +26,6 @@ import {
   SPARE_FIELD,
 } from '../../peering/piece-digests.ts'
 import { pathOf } from '../../peering/relay-fields.ts'
-import { SELECTING_A_PART } from '../origin-source.ts'
 import { contentLength } from '../peer-source.ts'
 
 /** What is the same in every question for one body. */

@@ -6,16 +6,8 @@ import type { Policy } from '../../core/policy.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
 import type { OriginQuestion } from '../../core/verifier.ts'
-import {
-  MAX_ANSWER_MS,
-  MAX_ASKING,
-  MAX_ASKING_MS,
-  MAX_REMEMBERED,
-  NO_ANSWER_MS,
-  originDigests,
-  SILENT_AFTER,
-  SILENT_MS,
-} from '../../verify/origin-digests.ts'
+import { MAX_ASKING, MAX_ASKING_MS, MAX_REMEMBERED, NO_ANSWER_MS } from '../../verify/asking.ts'
+import { MAX_ANSWER_MS, originDigests, SILENT_AFTER, SILENT_MS } from '../../verify/origin-digests.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const A = 'http://o.test/a' as TargetUri
