@@ -640,7 +640,7 @@ export class Retrieval implements InquiryOwner {
     const isLost = fault !== undefined && (fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
     if (this.#inquiry === undefined) this.failed()
     else if (isLost) this.#inquiry.sourceLost()
-    else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED')
+    else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED' || fault?.code === 'PEER_BUSY')
   }
 
   /** Without a place for a copy the application is answered straight from the origin server, if that still can be. */
