@@ -199,6 +199,11 @@ export class Peering {
     return this.livePeers().some((peer) => peer.address === address && peer.filePort === port)
   }
 
+  /** Asks a node of which another one speaks who it is. */
+  meet(address: Address): void {
+    this.#presence.meet(address)
+  }
+
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */
   timing(): Timing | undefined {
     return this.#presence.timing()

@@ -48,6 +48,12 @@ export const GRACE_MS = 2 * REPLY_SPREAD_MS
 /** Round trips that are being measured at once; one more takes the place of the oldest. */
 export const MAX_PINGS = 256
 
+/** Nobody is asked who it is more often than this, in ms. */
+export const MEET_PAUSE_MS = 100
+
+/** Nodes of which is remembered when they were asked that. */
+export const MAX_MET = 256
+
 const GRACE_PEERS = 20
 
 /** Peers whose round trip is measured: with each other all of them would grow with the square of the LAN. */
@@ -66,6 +72,8 @@ export class Presence {
   readonly #components: PresenceComponents
   readonly #pings = new Map<string, Ping>()
   readonly #timers = new Set<CancelTimer>()
+  /** Who was asked who it is, and when. */
+  readonly #met = new Map<Address, Monotonic>()
   #graceUntil = 0
   #running = false
 
@@ -92,6 +100,18 @@ export class Presence {
   /** What this node tells of itself has changed. @param reply whether the others are to say the same of themselves. */
   say(reply = false): void {
     if (this.#running) this.#broadcast({ ...SAY_ONLY, reply })
+  }
+
+  /** Asks a node of which others speak who it is: its own word was lost. Once in a while, whoever speaks of it. */
+  meet(address: Address): void {
+    const { clock, random, sender } = this.#components
+    const now = clock.monotonic()
+    const [oldest] = this.#met.keys()
+    if (!this.#running || now - (this.#met.get(address) ?? -Infinity) < MEET_PAUSE_MS) return
+    this.#met.delete(address)
+    if (oldest !== undefined && this.#met.size >= MAX_MET) this.#met.delete(oldest)
+    this.#met.set(address, now)
+    sender.send(address, this.#packet({ reply: true, leaving: false, nonce: random.hex(16) }))
   }
 
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */

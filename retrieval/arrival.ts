@@ -49,6 +49,8 @@ export interface ArrivalComponents extends HelpComponents {
   readonly origins: OriginCopies
   /** Whether a node has said that it serves files there. */
   readonly servesFiles: (address: Address, port: number) => boolean
+  /** Asks a node of which another one speaks who it is. */
+  readonly meet: (address: Address) => void
   /** Who helped out was of no use: a peer, or the origin server. */
   readonly onHelperFailure: (peer: Address | undefined, fault: Fault) => void
   /** Applications may be answered from the copy now; called more than once. */

@@ -35,6 +35,8 @@ export interface PeerRouteComponents {
   readonly peers: Upstream
   /** Whether a node has said that it serves files there: nobody is sent anywhere else on another's word. */
   readonly servesFiles: (address: Address, port: number) => boolean
+  /** Of a node that nobody has heard of yet its own word is asked for: it may have been lost. */
+  readonly meet: (address: Address) => void
   /** Bytes come from others from now on (`servers`). */
   readonly onDetour: () => void
 }
@@ -184,7 +186,11 @@ export class PeerRoute {
       const relay = relays.shift()
       if (relay === undefined) break
       const { address, port } = placeOfRelay(relay)
-      if (asked.has(address) || !this.#components.servesFiles(address, port)) continue
+      if (asked.has(address)) continue
+      if (!this.#components.servesFiles(address, port)) {
+        this.#components.meet(address)
+        continue
+      }
       asked.add(address)
       const at = { server: address, location: `http://${relay}`, isRelay: true }
       const found = await this.#ask(at, wanted).catch(() => NOBODY)

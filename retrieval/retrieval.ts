@@ -554,7 +554,7 @@ export class Retrieval implements InquiryOwner {
     if (this.#state !== 'running') return
     if (this.#inquiry === undefined) this.failed()
     else if (isLate || fault?.code === 'PEER_LOST') this.#inquiry.sourceLost()
-    else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED')
+    else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED' || fault?.code === 'PEER_BUSY')
   }
 
   /** Without a place for a copy the application is answered straight from the origin server, if that still can be. */

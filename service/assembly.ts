@@ -229,6 +229,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     {
       ...seams,
       servesFiles: (address, port) => peering.servesFiles(address, port),
+      meet: (address) => isOnLink(address) && peering.meet(address),
       relay: (uri) => [
         ...(settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
         [RESOURCE_FIELD, resourceDigest(names.nameOf(uri))],

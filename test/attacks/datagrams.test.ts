@@ -247,6 +247,7 @@ describe('a flood', () => {
     await until('the limit', wave, 20_000)
     const got = await fetched(node, url)
     assert.equal(got.status, 200)
+    await settled(node)
     assert.equal((await fetched(node, url)).source, 'hit')
     const body = uniqueBody(10_000)
     const held = origin.putByHash(body)

@@ -187,9 +187,17 @@ for (const way of WAYS)
         { digest: `sha-256:${'1'.repeat(64)}` },
       ],
       ['peers alone for a URL without a digest', 'http://example.test/', { from: 'lan' }],
-      ['a wish that is none', `urn:sha256:${'0'.repeat(64)}`, { share: 'maybe' }],
     ] as readonly (readonly [string, string, object])[])
       test(`refuses ${what}`, async () => {
         await assert.rejects(first.get(uri, options), fault('BAD_REQUEST', /expected/))
       })
+
+    test('refuses a wish that is none', async () => {
+      const options = { share: 'maybe' } as object
+      const name = `urn:sha256:${'0'.repeat(64)}`
+      await assert.rejects(first.get(name, options), {
+        name: 'TypeError',
+        message: /share: expected true or false/,
+      })
+    })
   })

@@ -6,9 +6,11 @@ import { AUTO_WAIT_MS, LIVE_MS } from '../../peering/peer-table.ts'
 import {
   GRACE_MS,
   INTERVAL_MS,
+  MAX_MET,
   MAX_PINGS,
   MAX_ROUND_TRIP_MS,
   MEASURED_PEERS,
+  MEET_PAUSE_MS,
   REMEASURE_MS,
   REPLY_SPREAD_MS,
 } from '../../peering/presence.ts'
@@ -107,6 +109,33 @@ test('two nodes learn of each other and of the round trip between them', async (
       each.peering.livePeers().map((peer) => [peer.address, peer.roundTripMs]),
       [[other.address, 2 * LATENCY_MS]],
     )
+})
+
+test('a node whose own word was lost is asked who it is, when another one speaks of it', async () => {
+  const { clock, node } = world()
+  const early = node(1, AUTO)
+  await early.peering.start()
+  clock.advance(10_000)
+  const late = node(2, AUTO)
+  assert.equal(late.peering.servesFiles(early.address, 6515), false)
+  await late.peering.start()
+  late.peering.meet(early.address)
+  clock.advance(2 * LATENCY_MS)
+  assert.equal(late.peering.servesFiles(early.address, 6515), true)
+})
+
+test('nobody is asked who it is again and again, however often others speak of it', async () => {
+  const scene = await started()
+  const asked = () => pingsTo(scene, STRANGER).length
+  for (let times = 0; times < 10; times++) scene.node.peering.meet(STRANGER)
+  assert.equal(asked(), 1)
+  scene.clock.advance(MEET_PAUSE_MS)
+  scene.node.peering.meet(STRANGER)
+  assert.equal(asked(), 2)
+  for (let other = 0; other <= MAX_MET; other++)
+    scene.node.peering.meet(`10.1.${other >> 8}.${other & 255}` as Address)
+  scene.node.peering.meet(STRANGER)
+  assert.equal(asked(), 3, 'beyond the bound the one that was asked longest ago is forgotten')
 })
 
 test('any packet shows that its sender is alive', async () => {

@@ -27,6 +27,7 @@ function lan(
   const asked: string[] = []
   const fields: Fields[] = []
   const detours: number[] = []
+  const met: Address[] = []
   const request = async (question: UpstreamRequest): Promise<UpstreamResponse> => {
     const host = new URL(question.uri).hostname
     const from = Number(/\d+/.exec(fieldValue(question.fields, 'range') ?? '0')?.[0])
@@ -46,9 +47,15 @@ function lan(
       pace: PACE,
       relayPace: { ...PACE, excuse },
     },
-    { clock, peers: { request }, servesFiles, onDetour: () => void detours.push(asked.length) },
+    {
+      clock,
+      peers: { request },
+      servesFiles,
+      meet: (address) => void met.push(address),
+      onDetour: () => void detours.push(asked.length),
+    },
   )
-  return { clock, asked, fields, detours, route }
+  return { clock, asked, fields, detours, met, route }
 }
 
 async function* bytes(text: string, end?: Error): AsyncIterable<Uint8Array> {
@@ -117,6 +124,22 @@ test('one that has no place sends on to its readers, and they to theirs: the fir
   assert.deepEqual(scene.asked, ['1 from 0', '2 from 0', '4 from 0'])
   assert.deepEqual(scene.route.servers, ['10.0.0.4', TOP], 'whoever made the bytes')
   assert.equal(scene.route.path.length, 2)
+})
+
+test('a relay that has not been heard of is asked who it is, and read when it has said so', async () => {
+  const known = new Set<Address>()
+  const scene = lan({ 1: busy(2), 2: serving() }, (address) => known.has(address))
+  const reading = read(scene)
+  assert.deepEqual(scene.met, [])
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(scene.met[0], '10.0.0.2')
+  assert.ok(
+    !scene.asked.includes('2 from 0'),
+    'on the word of another one alone nobody is asked for anything',
+  )
+  known.add('10.0.0.2' as Address)
+  assert.equal(await reading, BODY)
+  assert.equal(scene.asked.at(-1), '2 from 0')
 })
 
 test('a relay that is dead, or has another length to offer, is passed over', async () => {

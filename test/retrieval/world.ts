@@ -161,6 +161,7 @@ export function world(scene: Scene): World {
       origin: upstream,
       peers,
       servesFiles: () => true,
+      meet: () => {},
       relay: () => [],
       isAnybodyThere: () => scene.isAlone !== true,
       originBytesPerSecond: () => scene.originBytesPerSecond,
