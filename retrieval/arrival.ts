@@ -68,6 +68,8 @@ export type ArrivalOutcome =
 /** One use of one source. */
 export interface Attempt {
   readonly source: Source
+  /** What the bytes must show, should any of them come from a peer. */
+  readonly expectation: Expectation
   readonly signal: AbortSignal
   /** A peer may stay silent, or drip, for this long, in ms. */
   readonly patienceMs: number
@@ -159,26 +161,25 @@ export class Arrival {
   }
 
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
-  async take(attempt: Attempt, expectation: Expectation): Promise<ArrivalOutcome> {
+  async take(attempt: Attempt): Promise<ArrivalOutcome> {
     const isOriginAlone = attempt.source.kind === 'internet' && this.contributors.size === 0
     if (isOriginAlone && !this.#isStreaming && !this.#isNamed) return this.#takeFromOrigin(attempt.signal)
     if (!this.detach())
       throw new Fault('RESPONSE_INCOMPLETE', 'others have bytes of what the origin server began')
-    const opened = await this.#open(attempt, expectation)
+    const opened = await this.#open(attempt)
     if ('kind' in opened) return opened
     // From here on the length is a peer's word, whether or not a byte follows.
     if (attempt.source.kind === 'internet') this.#route = undefined
     this.#noteServers()
     this.report.source ??= attempt.source.kind
-    const { verifyFirstUpTo } = this.#settings
-    const room = believableSize(opened.size, attempt.source, expectation, verifyFirstUpTo)
+    const room = this.#roomFor(opened, attempt)
     const copy = this.#copy ?? (await this.#create(room, attempt.signal))
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
     if (opened.size !== undefined) copy.setSize(opened.size)
-    const several = this.#severalSources(copy, opened, attempt, expectation)
-    await this.#pump(copy, several?.watching(opened) ?? opened, attempt, expectation, several)
-    if (several?.hasTakenOver === true) await this.#takeFromAll(several, copy, attempt, expectation)
+    const several = this.#severalSources(copy, opened, attempt)
+    await this.#pump(copy, several?.watching(opened) ?? opened, attempt, several)
+    if (several?.hasTakenOver === true) await this.#takeFromAll(several, copy, attempt)
     if (attempt.signal.aborted) return { kind: 'aborted' }
     if (copy.size === undefined) copy.setSize(this.heldBytes)
     return { kind: 'filled' }
@@ -222,6 +223,10 @@ export class Arrival {
     this.#head.forget()
     this.report.source = undefined
     await this.#copy?.reset()
+  }
+
+  #roomFor({ size }: OpenedSource, { source, expectation }: Attempt): number | undefined {
+    return believableSize(size, source, expectation, this.#settings.verifyFirstUpTo)
   }
 
   /** A copy that nobody waits for any more when it is there is given back at once. */
@@ -298,14 +303,14 @@ export class Arrival {
     return true
   }
 
-  async #open(attempt: Attempt, expectation: Expectation): Promise<OpenedSource | ArrivalOutcome> {
+  async #open(attempt: Attempt): Promise<OpenedSource | ArrivalOutcome> {
     const from = this.heldBytes
-    const { source } = attempt
+    const { source, expectation } = attempt
     const isUnproved = expectation.kind === 'promised' && this.contributors.size > 0 && from > 0
     if (this.#copy && source.kind === 'internet' && isUnproved)
       return this.#openAgain(this.#copy, from, attempt.signal)
     if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
-    if (source.kind !== 'internet') return this.#openPeer(source, from, attempt, expectation)
+    if (source.kind !== 'internet') return this.#openPeer(source, from, attempt)
     // Who has been answered from the copy can be given nothing but the rest of it.
     return this.#openRest(from, attempt.signal)
   }
@@ -313,8 +318,7 @@ export class Arrival {
   async #openPeer(
     source: PeerSource,
     from: number,
-    { patienceMs, signal, excuse }: Attempt,
-    expectation: Expectation,
+    { expectation, patienceMs, signal, excuse }: Attempt,
   ): Promise<OpenedSource> {
     const route = this.#routeTo(source, patienceMs, excuse)
     this.#route = route
@@ -388,17 +392,13 @@ export class Arrival {
     this.#head.fromOrigin(fields, this.#isNamed)
   }
 
-  #severalSources(
-    copy: GrowingCopy,
-    opened: OpenedSource,
-    { source, signal, patienceMs }: Attempt,
-    expectation: Expectation,
-  ): SeveralSources | undefined {
+  #severalSources(copy: GrowingCopy, opened: OpenedSource, attempt: Attempt): SeveralSources | undefined {
+    const { source, expectation, signal, patienceMs } = attempt
     if (source.kind !== 'peer' || !mayBeHelped(opened, expectation)) return undefined
     const wrote: SupplyEvents['wrote'] = (peer, bytes, isStated) => {
       this.report.bytes[peer === undefined ? 'internet' : 'peer'] += bytes
       if (peer !== undefined && isStated) this.contributors.add(peer)
-      this.#release(copy, source, expectation)
+      this.#release(copy, attempt)
     }
     const failed: SupplyEvents['failed'] = (peer, fault) => this.#components.onHelperFailure(peer, fault)
     const { node } = this.#settings
@@ -407,30 +407,24 @@ export class Arrival {
   }
 
   /** Where the others are lost, the first one goes on alone. */
-  async #takeFromAll(
-    several: SeveralSources,
-    copy: GrowingCopy,
-    attempt: Attempt,
-    expectation: Expectation,
-  ): Promise<void> {
+  async #takeFromAll(several: SeveralSources, copy: GrowingCopy, attempt: Attempt): Promise<void> {
     const ending = await several.finish()
     this.isStated = ending === 'filled'
     if (ending !== 'unfinished' || this.#route === undefined) return
     const opened = await this.#route.open(this.heldBytes, attempt.signal)
-    this.#checkSize(opened, expectation)
-    await this.#pump(copy, opened, attempt, expectation)
+    this.#checkSize(opened, attempt.expectation)
+    await this.#pump(copy, opened, attempt)
   }
 
   async #pump(
     copy: GrowingCopy,
     opened: OpenedSource,
     attempt: Attempt,
-    expectation: Expectation,
     several?: SeveralSources,
   ): Promise<void> {
     const { source, signal } = attempt
     const peer = peerOf(source)
-    this.#release(copy, source, expectation)
+    this.#release(copy, attempt)
     let at = opened.from
     for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
       if (signal.aborted) return
@@ -438,13 +432,13 @@ export class Arrival {
       checkEnd(at + chunk.length, copy.size, peer)
       await copy.write(at, chunk)
       at += chunk.length
-      this.#release(copy, source, expectation)
+      this.#release(copy, attempt)
     }
     if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
   }
 
   /** Raises what applications may have, and says so as soon as they may be answered. */
-  #release(copy: GrowingCopy, source: Source, expectation: Expectation): void {
+  #release(copy: GrowingCopy, { source, expectation }: Attempt): void {
     const filling: Filling = {
       heldBytes: copy.heldUntil(0),
       size: copy.size,

@@ -420,8 +420,8 @@ export class Retrieval implements InquiryOwner {
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
-      const attempt = { source, signal, patienceMs, excuse: () => this.#tolerance.isExcused(source) }
-      const outcome = await this.#arrival.take(attempt, expectation)
+      const excuse = () => this.#tolerance.isExcused(source)
+      const outcome = await this.#arrival.take({ source, expectation, signal, patienceMs, excuse })
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
       if (!signal.aborted && this.#state === 'running')
