@@ -52,9 +52,14 @@ async function serve(node: Session): Promise<void> {
     onChange: (isProvider) => console.log(isProvider ? 'elected' : 'not elected any more'),
   })
   console.log('serving')
-  await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), offer.ended])
-  await offer.withdraw()
-  server.close()
+  try {
+    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), offer.ended])
+    await offer.withdraw()
+  } finally {
+    // Also when the node has gone: who waits for nobody ends. Connections that are kept alive would hold it.
+    server.close()
+    server.closeAllConnections()
+  }
 }
 
 /** `undefined`: none. Whoever can reach this port may send anything. */
@@ -68,9 +73,9 @@ function wordIn(target: string): string | undefined {
 
 /** Whoever fails is reported, and the next one is tried. */
 function ask(node: Session, text: string): Promise<string> {
-  return node.request(FUNCTION, async ({ location }) => {
+  return node.request(FUNCTION, async ({ location }, signal) => {
     const response = await fetch(new URL(encodeURIComponent(text), location), {
-      signal: AbortSignal.timeout(2000),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(2000)]),
     })
     if (!response.ok) throw new Fault('RESPONSE_REFUSED', `status ${response.status}`)
     return response.text()

@@ -15,7 +15,7 @@ export type { FindOutcome, Holder } from '../service/applications/finding.ts'
 export type { CopySource } from './announced.ts'
 export { connect, type ConnectOptions } from './connect.ts'
 export { embed, type EmbedOptions, type Settings } from './embed.ts'
-export type { Offered, OfferTerms } from './functions.ts'
+export type { Offered, OfferTerms, RequestOptions } from './functions.ts'
 export type { Retrieved } from './retrieved.ts'
 export {
   Session,

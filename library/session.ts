@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
+import { systemClock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
@@ -17,7 +18,7 @@ import type { Status } from '../service/status.ts'
 import { announced, type CopySource } from './announced.ts'
 import { mustBe, mustBeOptions } from './arguments.ts'
 import type { Channel } from './channel.ts'
-import { offered, used, type Offered, type OfferTerms } from './functions.ts'
+import { offered, used, type Offered, type OfferTerms, type RequestOptions } from './functions.ts'
 import { retrieved, type Retrieved } from './retrieved.ts'
 
 export interface GetOptions {
@@ -220,23 +221,28 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Uses a function: `use` is given its provider, and again the next one when it throws, three at most. Whoever failed is
-   * reported.
-   * @throws Fault NOT_FOUND when nobody performs it; what the last `use` throws.
+   * Uses a function: `use` is given its provider, and again the next one when it throws or has not ended after `waitMs`, three
+   * at most. Whoever failed is reported. Its signal aborts when it is given up, or the time is over.
+   * @throws Fault NOT_FOUND when nobody performs it, PEER_FAILED when only those do that failed (`cause`), PEER_STALLED when
+   *   the last did not answer, ABORTED; what the last `use` throws.
    */
   async request<Result>(
     name: string,
-    use: (provider: ToldProvider) => Promise<Result>,
-    signal?: AbortSignal,
+    use: (provider: ToldProvider, signal: AbortSignal) => Promise<Result>,
+    options: AbortSignal | RequestOptions = {},
   ): Promise<Result> {
     mustBe('a string', 'name', name)
     mustBe('a function', 'use', use)
-    if (signal !== undefined) mustBe('an AbortSignal', 'signal', signal)
+    const more: RequestOptions = options instanceof AbortSignal ? { signal: options } : options
+    mustBeOptions('options', more, OPTION_KINDS)
+    const { signal, waitMs } = more
     return used(name, {
       find: (fresh) => this.provider(name, { fresh, ...(signal === undefined ? {} : { signal }) }),
       report: (provider, reason) => this.report(provider, reason),
       use,
-      signal,
+      clock: systemClock,
+      signal: this.#until(signal),
+      waitMs,
     })
   }
 

@@ -3,11 +3,14 @@
  * not take turns in electing it again, so whoever was reported stands behind all others for a while; and not at all for as long as
  * its own place does not answer itself.
  */
-import type { CancelTimer, Clock } from '../core/clock.ts'
+import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
 import type { OneFunction } from './one-function.ts'
 
 /** Whoever was reported stands behind all others for so long; a silent service is looked at again after the same time, in ms. */
 export const DOUBTED_MS = 300_000
+
+/** Whoever was reported once, and answers at its place, stands behind others for so long only: the reporter may be wrong, in ms. */
+export const ONCE_DOUBTED_MS = 20_000
 
 export interface DoubtsComponents {
   readonly clock: Clock
@@ -20,6 +23,8 @@ export interface DoubtsComponents {
 export class Doubts {
   readonly #components: DoubtsComponents
   readonly #looking = new Map<OneFunction, CancelTimer>()
+  /** When each was reported last. */
+  readonly #reportedAt = new Map<OneFunction, Monotonic>()
 
   constructor(components: DoubtsComponents) {
     this.#components = components
@@ -27,8 +32,11 @@ export class Doubts {
 
   /** This node was reported as provider. */
   report(one: OneFunction): void {
+    const now = this.#components.clock.monotonic()
+    const isAgain = now - (this.#reportedAt.get(one) ?? -Infinity) < DOUBTED_MS
+    this.#reportedAt.set(one, now)
     one.doubt(DOUBTED_MS)
-    if (!this.#looking.has(one)) void this.#look(one)
+    if (!this.#looking.has(one)) void this.#look(one, !isAgain)
   }
 
   stop(): void {
@@ -36,7 +44,8 @@ export class Doubts {
     this.#looking.clear()
   }
 
-  async #look(one: OneFunction): Promise<void> {
+  /** @param mayBeWrong the report is the first. */
+  async #look(one: OneFunction, mayBeWrong = false): Promise<void> {
     const { clock, contact, silent } = this.#components
     const place = one.ownLocation
     this.#looking.set(one, () => {})
@@ -47,6 +56,7 @@ export class Doubts {
     const isSilent = !isThere && one.ownLocation === place
     if (isSilent && !one.isSilent) silent(one)
     one.silence(isSilent)
+    if (isThere && mayBeWrong) one.doubt(ONCE_DOUBTED_MS)
     if (isSilent)
       this.#looking.set(
         one,

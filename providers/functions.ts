@@ -51,7 +51,11 @@ export interface FindOptions {
 }
 
 export interface Functions {
-  /** This node, or an application on it, can perform the function: it stands in elections and answers discovery. */
+  /**
+   * This node, or an application on it, can perform the function: it stands in elections and answers discovery.
+   *
+   * @throws Fault OVERLOADED: this node offers as many others as it may
+   */
   offer(name: FunctionName, offer: Offer): Offering
   /**
    * Who performs it (FIG. 9): the known provider at once, else the LAN is asked, else an election is called.

@@ -172,7 +172,8 @@ export class Hearing {
   #believable(result: Result, from: Address): OneFunction | undefined {
     const { functions, news, signing, clock } = this.#components
     const fault = this.#placeFault(result.location) ?? faultOf(result, signing(), clock.wall())
-    const one = fault === undefined ? functions.get(result.function, false) : undefined
+    const hasShare = functions.hasShare(result.function, (one) => isOfSame(one.result, result))
+    const one = fault === undefined && hasShare ? functions.get(result.function, false) : undefined
     if (one === undefined) news.refuse(result.function, from, fault ?? 'too many functions')
     return one
   }
@@ -186,6 +187,13 @@ export class Hearing {
 /** A candidate that beat all others and never said the result. */
 export function brokenWord(name: string, node: NodeId): string {
   return `${name} ${node}`
+}
+
+/** Members have many nodes, and strangers many names, at one address. */
+function isOfSame(known: Result | undefined, { member, location }: Result): boolean {
+  if (known === undefined) return false
+  if (member !== undefined) return known.member === member
+  return known.member === undefined && addressOf(known.location) === addressOf(location)
 }
 
 function subjectOf(word: FunctionWord): string {

@@ -123,9 +123,14 @@ export class OneFunction {
     return isUndecided(this.#state)
   }
 
-  /** Whether anybody on this node needs it to be known. */
+  /** Whether an application of this node, or its configuration, offers it. */
+  get isOffered(): boolean {
+    return this.#offers.length > 0
+  }
+
+  /** Whether it is offered, or waited for, on this node. Whoever has asked for it and gone pins nothing. */
   get isPinned(): boolean {
-    return this.#offers.length > 0 || this.isWanted
+    return this.isOffered || this.#waiting.length > 0
   }
 
   get isWanted(): boolean {
@@ -177,7 +182,11 @@ export class OneFunction {
     if (!this.isUndecided || signal?.aborted) return Promise.resolve()
     return new Promise((resolve) => {
       this.#waiting.push(resolve)
-      signal?.addEventListener('abort', () => resolve(), { once: true })
+      const giveUp = () => {
+        this.#waiting = this.#waiting.filter((each) => each !== resolve)
+        resolve()
+      }
+      signal?.addEventListener('abort', giveUp, { once: true })
     })
   }
 

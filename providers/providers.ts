@@ -5,13 +5,14 @@
  * and what the machines' commands come to.
  */
 import type { Clock } from '../core/clock.ts'
+import { Fault } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { SiteWord } from '../peering/peering.ts'
 import { DiscoveryAnswers, type Question } from './discovery-answers.ts'
 import { Doubts } from './doubts.ts'
 import { electionLimit, OWN_CALLS } from './election-limits.ts'
-import { FunctionTable } from './function-table.ts'
+import { FunctionTable, MAX_OF_ONE } from './function-table.ts'
 import type {
   FindOptions,
   FunctionEvent,
@@ -36,6 +37,8 @@ export interface ProvidersSettings {
   readonly timing: () => ElectionTiming
   /** Providers that the administrator designated: they come before all others. */
   readonly configured: readonly Provider[]
+  /** The product's own functions: nothing else takes their places. */
+  readonly reserved?: readonly FunctionName[]
 }
 
 /** What functions need of the LAN. */
@@ -45,6 +48,8 @@ export interface FunctionLan {
   readonly isOnLink: (address: string) => boolean
   /** Whether anything answers there. Never fails. */
   readonly contact: (location: string) => Promise<boolean>
+  /** Whether this node has its address on the LAN now; absent: it is not known. */
+  readonly isLinkUp?: () => boolean
 }
 
 export interface ProvidersComponents {
@@ -73,6 +78,8 @@ export const NOBODY_MS = 5000
 
 /** A configured provider that was reported is passed over for so long, in ms. */
 export const PASSED_OVER_MS = 60_000
+
+const TOO_MANY_OFFERS = `this node offers ${MAX_OF_ONE} functions already`
 
 const NOT_BELIEVED = 'its word is not believed any more'
 
@@ -111,7 +118,11 @@ export class Providers implements Functions {
     this.#questions = new Questions(clock, random)
     this.#saying = new Saying((...said) => this.#lan?.say(...said), this.#news)
     const save: ProviderBook['save'] = (known) => book.save(known)
-    this.#functions = new FunctionTable({ ...settings, ...components, run: this.#run, save }, book)
+    this.#functions = new FunctionTable(
+      { ...settings, ...components, run: this.#run, save },
+      book,
+      settings.reserved,
+    )
     this.#answers = new DiscoveryAnswers({ clock, random, known: this.#knownFor, answer: this.#answer })
     this.#doubts = new Doubts({
       clock,
@@ -156,9 +167,11 @@ export class Providers implements Functions {
   }
 
   offer(name: FunctionName, offer: Offer): Offering {
-    const one = this.#functions.get(name, true)
-    one?.offer(offer)
-    return { withdraw: () => one?.withdraw(offer) }
+    const hasShare = this.#functions.hasShare(name, (one) => one.isOffered)
+    const one = hasShare ? this.#functions.get(name, true) : undefined
+    if (one === undefined) throw new Fault('OVERLOADED', TOO_MANY_OFFERS)
+    one.offer(offer)
+    return { withdraw: () => one.withdraw(offer) }
   }
 
   async find(name: FunctionName, options: FindOptions = {}): Promise<Provider | undefined> {
@@ -191,6 +204,9 @@ export class Providers implements Functions {
     const one = this.#functions.find(provider.function)
     const known = one?.provider()
     if (one === undefined || known?.node !== provider.node || known.term !== provider.term) return
+    // Whoever is cut off itself would report what works, to all.
+    if (!one.isOwn && this.#lan?.isLinkUp?.() === false)
+      return this.#news.count('not reported: this node is cut off')
     if (one.isOwn) this.#doubt(one, reason)
     else one.happen({ kind: 'absent', node: provider.node, reason, isReported: true })
     this.#call(one)
@@ -209,10 +225,15 @@ export class Providers implements Functions {
     return this.#news.counters
   }
 
-  /** Every function that is known of. */
+  /** Every function that has a provider, or is offered here, or is being found out about; not each that was ever named. */
   overview(): readonly FunctionOverview[] {
     const configured = this.#settings.configured.map((each) => each.function)
-    const names = new Set([...configured, ...this.#functions.all().map(({ name }) => name)])
+    const { reserved = [] } = this.#settings
+    const all = this.#functions.all().filter((one) => {
+      const isOfInterest = reserved.includes(one.name) || one.isPinned || one.isUndecided
+      return isOfInterest || this.#provider(one.name) !== undefined
+    })
+    const names = new Set([...configured, ...all.map(({ name }) => name)])
     return [...names].map((name) => {
       const one = this.#functions.find(name)
       const phase = one?.state.phase.kind ?? 'idle'

@@ -82,6 +82,8 @@ export interface Seams {
   readonly functions?: Providers
   /** Whether an address is one of this node's LAN; absent: any is. */
   readonly isOnLink?: (address: string) => boolean
+  /** Whether this node has its address on the LAN now; absent: it is not known. */
+  readonly isLinkUp?: () => boolean
   /** The rules in force, read anew for each request. */
   readonly rules: () => Rules
   readonly log: (event: AssemblyEvent) => void
@@ -335,6 +337,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       functions?.start({
         say: (name, extras, to) => peering.say(name, extras, to),
         isOnLink,
+        ...(seams.isLinkUp && { isLinkUp: seams.isLinkUp }),
         contact: (location) => answers(seams.peers, location, settings.node, clock),
       })
     },

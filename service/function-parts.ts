@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { systemClock, type CancelTimer, type EpochMs } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
+import { CHECKER_FUNCTION, GATEWAY_FUNCTION } from '../gateway/wire.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { criterionValue, machineCriteria, WEIGHTS, type MachineState } from '../providers/criteria.ts'
 import { placeFault } from '../providers/place.ts'
@@ -63,6 +64,7 @@ export function functionParts(config: Config, components: FunctionPartsComponent
       node,
       timing: () => timingFor(functions.maxDelayMs, peers()),
       configured: placesOf(functions.providers).map(configuredProvider),
+      reserved: [GATEWAY_FUNCTION, CHECKER_FUNCTION],
     },
     { clock: systemClock, random: systemRandom, signing: () => signing, book },
   )

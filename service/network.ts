@@ -36,6 +36,11 @@ export function machineAddresses(): InterfaceAddress[] {
   )
 }
 
+/** Whether one of the machine's interfaces has this address now: one whose cable is out, or that is down, is not listed. */
+export function isLinkUp(address: string, addresses: readonly InterfaceAddress[]): boolean {
+  return address.startsWith('127.') || addresses.some((each) => each.address === address)
+}
+
 /**
  * Resolves `auto`: the address of the first interface to a LAN, the broadcast address of its subnet.
  * @returns `undefined` when there is no LAN: the node then works alone.

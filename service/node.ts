@@ -52,7 +52,7 @@ import { controlPath, tokenPath } from './control.ts'
 import { gatewayParts, type GatewayParts, type GatewayPartsComponents } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
 import { nearHosts } from './near-hosts.ts'
-import { machineAddresses, placeOf, type Place } from './network.ts'
+import { isLinkUp, machineAddresses, placeOf, type Place } from './network.ts'
 import { ownPages } from './own-pages.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
@@ -540,7 +540,10 @@ export class Node {
       shunned: this.#shunned,
       site: this.#site,
       ...(this.#functions && { functions: this.#functions.providers }),
-      ...(place && { isOnLink: place.isOnLink }),
+      ...(place && {
+        isOnLink: place.isOnLink,
+        isLinkUp: () => isLinkUp(place.address, machineAddresses()),
+      }),
       rules: () => this.#rules,
       log: this.#logEvent,
       retrieved: (report) => this.#tally.retrieved(report),

@@ -27,6 +27,7 @@ export interface FakeNodeSettings {
   readonly membership?: Membership
   readonly configured?: readonly Provider[]
   readonly book?: ProviderBook
+  readonly reserved?: readonly FunctionName[]
 }
 
 export class FakeNode {
@@ -40,14 +41,18 @@ export class FakeNode {
   readonly contacted: string[] = []
   membership: Membership | undefined
 
-  constructor(lan: FakeLan, at: number, { membership, configured = [], book }: FakeNodeSettings) {
+  constructor(
+    lan: FakeLan,
+    at: number,
+    { membership, configured = [], reserved = [], book }: FakeNodeSettings,
+  ) {
     this.lan = lan
     this.id = `${at}`.repeat(32).slice(0, 32) as NodeId
     this.address = `127.0.0.${at}` as Address
     this.book = book ?? providerMemory()
     this.membership = membership
     this.providers = new Providers(
-      { node: this.id, timing: () => TIMING, configured },
+      { node: this.id, timing: () => TIMING, configured, reserved },
       {
         clock: lan.clock,
         random: seededRandom(at),
@@ -59,6 +64,7 @@ export class FakeNode {
     this.providers.start({
       say: (name, extras, to) => lan.send(this, name, extras, to),
       isOnLink: (address) => address.startsWith('127.0.0.'),
+      isLinkUp: () => lan.isPlugged(this),
       contact: async (location) => {
         this.contacted.push(location)
         return lan.nodes.some((each) => lan.isServing(each) && location.includes(`//${each.address}:`))
@@ -102,6 +108,7 @@ export class FakeLan {
   readonly #dead = new Set<FakeNode>()
   readonly #deaf = new Set<FakeNode>()
   readonly #mute = new Set<FakeNode>()
+  readonly #unplugged = new Set<FakeNode>()
 
   node(settings: FakeNodeSettings = {}): FakeNode {
     const node = new FakeNode(this, this.nodes.length + 1, settings)
@@ -121,6 +128,19 @@ export class FakeLan {
 
   isServing(node: FakeNode): boolean {
     return this.isUp(node) && !this.#dead.has(node)
+  }
+
+  /** Its own link is down: nothing comes, nothing goes. */
+  unplug(node: FakeNode, isUnplugged = true): void {
+    this.deafen(node, isUnplugged)
+    if (isUnplugged) this.#mute.add(node)
+    else this.#mute.delete(node)
+    if (isUnplugged) this.#unplugged.add(node)
+    else this.#unplugged.delete(node)
+  }
+
+  isPlugged(node: FakeNode): boolean {
+    return !this.#unplugged.has(node)
   }
 
   /** Its packets are lost; it answers over HTTP. */

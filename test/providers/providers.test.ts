@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { EpochMs } from '../../core/clock.ts'
-import { DOUBTED_MS } from '../../providers/doubts.ts'
+import type { Address } from '../../core/transport.ts'
+import { DOUBTED_MS, ONCE_DOUBTED_MS } from '../../providers/doubts.ts'
 import { providersDocument } from '../../providers/document.ts'
 import { PER_SENDER } from '../../providers/election-limits.ts'
 import type { FunctionName, Provider } from '../../providers/functions.ts'
-import { MAX_FUNCTIONS } from '../../providers/function-table.ts'
+import { MAX_FUNCTIONS, MAX_OF_ONE } from '../../providers/function-table.ts'
 import { PASSED_OVER_MS } from '../../providers/providers.ts'
 import { CORRECTION } from '../../providers/questions.ts'
 import { faultOf, LEASE_MS, signResult, type Result } from '../../providers/result.ts'
 import { siteSigning } from '../../providers/site-signing.ts'
+import { writeWord } from '../../providers/words.ts'
 import { TestSite } from '../site/fixtures.ts'
 import { FakeLan, PRINT, STRANGER, TIMING, type FakeNode } from './fake-lan.ts'
 
@@ -363,8 +365,32 @@ describe('a provider whose node lives while it does not perform', () => {
     void third.providers.elect(PRINT)
     await lan.passes(3000)
     assert.deepEqual(who([first, second, third]), ['1', '1', '1'])
+    await lan.passes(ONCE_DOUBTED_MS)
+    assert.equal(second.providers.overview()[0]?.ownValue, 300)
+    // Two reports are no mistake.
+    void third.providers.elect(PRINT)
+    await lan.passes(3000)
+    assert.deepEqual(who([first, second, third]), ['2', '2', '2'])
+    await reportedBy(lan, third)
+    await lan.passes(2 * ONCE_DOUBTED_MS)
+    assert.equal(second.providers.overview()[0]?.ownValue, 1)
     await lan.passes(DOUBTED_MS)
     assert.equal(second.providers.overview()[0]?.ownValue, 300)
+  })
+
+  test('is not reported by a node that is cut off itself, nor later when that is heard again', async () => {
+    const lan = new FakeLan()
+    const [first, second, third] = await membersOn(lan, 20, 30, 0)
+    assert.ok(first && second && third)
+    lan.unplug(third)
+    await reportedBy(lan, third)
+    assert.equal(third.counted('not reported: this node is cut off'), 1)
+    lan.unplug(third, false)
+    await lan.passes(3000)
+    assert.deepEqual(who([first, second, third]), ['2', '2', '2'])
+    assert.ok(!second.kinds().includes('function-doubted'))
+    await reportedBy(lan, third)
+    assert.ok(second.kinds().includes('function-doubted'))
   })
 
   test('is taken again where nobody else stands and it answers, and is nobody where it does not', async () => {
@@ -521,16 +547,50 @@ describe('what is known', () => {
     assert.ok(victim && flooder)
     const since = lan.clock.wall()
     const expires = (since + LEASE_MS) as EpochMs
-    for (let count = 0; count < 2 * MAX_FUNCTIONS; count++) {
-      const name = `f${count}` as FunctionName
-      const told = { function: name, node: flooder.id, member: undefined, signature: '' }
-      const result = { ...told, location: flooder.location, value: 1, term: 1, since, expires }
-      lan.says(flooder, { kind: 'result', result })
+    // An address may have some of them only.
+    const fill = (from: Pick<FakeNode, 'id' | 'address'>) => {
+      for (let count = 0; count < 2 * MAX_OF_ONE; count++) {
+        const name = `f${from.address}.${count}` as FunctionName
+        const told = { function: name, node: from.id, member: undefined, signature: '' }
+        const location = `http://${from.address}:8080/`
+        const result = { ...told, location, value: 1, term: 1, since, expires }
+        lan.deliver(from, STRANGER, ...writeWord({ kind: 'result', result }))
+      }
     }
+    fill(flooder)
+    assert.equal(victim.providers.known().length, 1 + MAX_OF_ONE)
+    for (let at = 10; at < 20; at++) fill({ id: flooder.id, address: `127.0.0.${at}` as Address })
     assert.equal(victim.providers.known().length, MAX_FUNCTIONS)
     assert.equal(victim.known()?.source, 'self')
     assert.equal(victim.providers.offer('mine' as FunctionName, OFFER).withdraw(), undefined)
     assert.ok(victim.providers.overview().some(({ name }) => name === 'mine'))
+  })
+
+  test('has places for the product’s own that nothing else takes', async () => {
+    const lan = new FakeLan()
+    const node = lan.node({ reserved: [PRINT] })
+    for (let count = 0; count < MAX_OF_ONE; count++)
+      node.providers.offer(`own${count}` as FunctionName, OFFER)
+    const tooMany = () => node.providers.offer('one-more' as FunctionName, OFFER)
+    assert.throws(tooMany, { code: 'OVERLOADED' })
+    for (let count = 0; count < 2 * MAX_FUNCTIONS; count++)
+      void node.providers.find(`asked${count}` as FunctionName)
+    assert.equal(node.providers.overview().length, MAX_FUNCTIONS)
+    node.offer(10)
+    await lan.passes(3000)
+    assert.equal(node.known()?.source, 'self')
+  })
+
+  test('lists nobody who was merely asked for, and takes their places for others', async () => {
+    const lan = new FakeLan()
+    const node = lan.node()
+    for (let count = 0; count < MAX_FUNCTIONS; count++)
+      void node.providers.find(`asked${count}` as FunctionName)
+    await lan.passes(5000)
+    assert.deepEqual(node.providers.overview(), [])
+    lan.node().offer(10)
+    await lan.passes(3000)
+    assert.equal(node.known()?.location, 'http://127.0.0.2:8080/')
   })
 })
 
