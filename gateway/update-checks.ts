@@ -23,7 +23,7 @@ import {
   type ChecksEvent,
   type ChecksState,
 } from './machines/checks.ts'
-import { CHECKER_FUNCTION, CHECKER_PATH, TARGET_FIELD } from './wire.ts'
+import { CHECKER_FUNCTION, CHECKER_PATH, REFUSALS, TARGET_FIELD, type Refusal } from './wire.ts'
 
 export interface UpdateChecksComponents extends FetchComponents {
   readonly clock: Clock
@@ -44,6 +44,8 @@ export interface UpdateChecksComponents extends FetchComponents {
   readonly say: (name: string, extras: readonly (readonly [string, string])[]) => void
   /** There may be something new of what this machine uses. */
   readonly onNews: (uri: TargetUri) => void
+  /** A wish that was not taken, because nobody of the site has signed it. */
+  readonly refused: (request: FileRequest, reason: Refusal) => void
   readonly log: (event: CheckEvent) => void
 }
 
@@ -172,7 +174,10 @@ export class UpdateChecks {
     if (method === 'HEAD' && target === '' && !hasField(fields, 'signature'))
       return { status: this.#state.isElected ? 204 : 503, fields: [] }
     const signer = this.#components.signatures.requestSigner({ method, authority, path, fields })
-    if (signer.kind === 'refused') return { status: 401, fields: [['Content-Length', '0']] }
+    if (signer.kind === 'refused') {
+      this.#components.refused(request, signer.reason)
+      return { status: REFUSALS[signer.reason], fields: [['Content-Length', '0']] }
+    }
     const uri = this.#allowed(target)
     if (uri !== undefined) this.#wish(uri)
     return { status: uri === undefined ? 403 : 204, fields: [] }

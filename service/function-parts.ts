@@ -49,6 +49,12 @@ function mustBeBelieved({ function: name, location }: FunctionPlace, address: st
   throw new Fault('CONFIG_INVALID', `functions.offers: ${name}=${location}: ${fault}`)
 }
 
+/** @throws Fault CONFIG_INVALID where every machine would be worth the same. */
+function mustCount(weights: Config['functions']['weights']): void {
+  if (weights === 'auto' || weights.some(([, counts]) => counts > 0)) return
+  throw new Fault('CONFIG_INVALID', 'functions.weights: expected one at least that counts, got none above 0')
+}
+
 /** The machine is looked at again after so long, in ms. */
 const LOOK_MS = 60_000
 
@@ -56,6 +62,7 @@ const LOOK_MS = 60_000
 export function functionParts(config: Config, components: FunctionPartsComponents): FunctionParts {
   const { node, site, log, peers, interfaceName, internet } = components
   const { functions, cache } = config
+  mustCount(functions.weights)
   for (const place of placesOf(functions.offers)) mustBeBelieved(place, components.address)
   const book = providerBook(join(cache.directory, 'functions.sqlite'))
   const signing = siteSigning(() => site.membership)

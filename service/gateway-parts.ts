@@ -14,8 +14,9 @@ import { Limits, type LimitSettings } from '../gateway/limits.ts'
 import { ReachingUpstream } from '../gateway/reaching-upstream.ts'
 import { rememberedRoute } from '../gateway/routes.ts'
 import { UpdateChecks, type CheckEvent, type UpdateChecksComponents } from '../gateway/update-checks.ts'
-import { CHECKER_FUNCTION, CHECKER_PATH, GATEWAY_PATH } from '../gateway/wire.ts'
+import { CHECKER_FUNCTION, CHECKER_PATH, GATEWAY_PATH, REFUSALS } from '../gateway/wire.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
+import type { FileRequest } from '../peering/peer-answer.ts'
 import type { Functions } from '../providers/functions.ts'
 import type { ResourceRequest } from '../retrieval/resource.ts'
 import type { Resources } from '../retrieval/resources.ts'
@@ -114,9 +115,9 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
   const running = { pseudonym: '', isOn: false, end: () => {} }
   const via = () => viaLine('1.1', running.pseudonym)
   const ways = { ...waysFor(components), confine, signatures, via }
-  const checks = checksOf(components, ways)
-  const isOffering = () => running.isOn && settings.offer && stands.isReady()
   const used = audit(clock, (use) => log({ kind: 'gateway', ...use }))
+  const checks = checksOf(components, { ...ways, refused: (...said) => used.note(refusedUse(...said)) })
+  const isOffering = () => running.isOn && settings.offer && stands.isReady()
   const limits = new Limits(limitsOf(settings), clock)
   const server = new GatewayServer({ ...ways, clock, limits, audit: used, isServing: isOffering })
   return {
@@ -195,7 +196,10 @@ function waysFor(components: GatewayPartsComponents) {
 
 function checksOf(
   components: GatewayPartsComponents,
-  ways: Pick<UpdateChecksComponents, 'permission' | 'guard' | 'confine' | 'get' | 'via' | 'signatures'>,
+  ways: Pick<
+    UpdateChecksComponents,
+    'permission' | 'guard' | 'confine' | 'get' | 'via' | 'signatures' | 'refused'
+  >,
 ): UpdateChecks {
   const { site, functions, checks, gateways } = components
   const isMember = () => site.membership?.isGood === true
@@ -208,6 +212,13 @@ function checksOf(
     namedBy: async (uri, content) => (await import('./named-packages.ts')).namedPackages(uri, content),
     nameOf: (uri) => (isMember() ? site.names.privateNameOf(uri) : undefined),
   })
+}
+
+/** What nobody of the site has signed, at the place where the checks are asked for. */
+function refusedUse({ peer: from, method, target }: FileRequest, reason: keyof typeof REFUSALS): GatewayUse {
+  const status = REFUSALS[reason]
+  const said = { outcome: 'refused', reason, status, bytes: 0, ms: 0 } as const
+  return { from, method: method.slice(0, 20), url: target.slice(0, 300), ...said }
 }
 
 function urlsOf({ urls }: Config['checks']): readonly string[] {

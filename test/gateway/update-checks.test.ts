@@ -52,6 +52,7 @@ function scene() {
     fetched: [] as string[],
     said: [] as (readonly [string, string])[],
     news: [] as string[],
+    refused: [] as string[],
     events: [] as CheckEvent[],
     wishes: [] as UpstreamRequest[],
     confined: new Set<string>(),
@@ -89,6 +90,7 @@ function scene() {
     nameOf: (uri) => `site:1.${uri.length}`,
     say: (name, extras) => seen.said.push([name, JSON.stringify(extras)]),
     onNews: (uri) => seen.news.push(uri),
+    refused: (_, reason) => void seen.refused.push(reason),
     log: (event) => seen.events.push(event),
   })
   const settle = async () => {
@@ -144,6 +146,7 @@ describe('the machine that checks for all', () => {
       return answer.status
     }
     assert.deepEqual([await ask(CATALOGUE, false), await ask(PAGE, true)], [401, 403])
+    assert.deepEqual(seen.refused, ['unsigned'])
     assert.deepEqual(seen.fetched, [])
     assert.equal(await ask(CATALOGUE, true), 204)
     assert.deepEqual(seen.fetched, [`${CATALOGUE} from the Internet`])
