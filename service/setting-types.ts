@@ -131,8 +131,8 @@ export const weight = (criteria: readonly string[]): SettingType<readonly [name:
   })
 
 /** A duration, written and meant in milliseconds. */
-export function duration(mostMs: number): SettingType<number> {
-  return { ...numberWithin(0, mostMs, `milliseconds from 0 to ${mostMs}`), unit: 'ms' }
+export function duration(mostMs: number, leastMs = 0): SettingType<number> {
+  return { ...numberWithin(leastMs, mostMs, `milliseconds from ${leastMs} to ${mostMs}`), unit: 'ms' }
 }
 
 function numberWithin(least: number, most: number, expected: string): SettingType<number> {

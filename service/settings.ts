@@ -371,7 +371,7 @@ const checks = {
     reason: 'One machine that asks often is enough; the others hear of news, and fetch and verify as always.',
   }),
   everyMs: setting({
-    type: duration(86_400_000),
+    type: duration(86_400_000, 1000),
     default: 900_000,
     meaning: 'How often each of them is checked, give or take a tenth.',
     reason: 'A question to the origin server in a quarter of an hour, for all machines of the site together.',
