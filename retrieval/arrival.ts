@@ -15,7 +15,15 @@ import type { Stored } from '../cache/semantics/freshness.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { Admission } from './admission.ts'
-import { believableSize, checkEnd, checkSize, checkWhole } from './body-length.ts'
+import {
+  checkEnd,
+  checkFits,
+  checkSize,
+  checkWhole,
+  provedSize,
+  roomAtFirst,
+  toldSize,
+} from './body-length.ts'
 import { ComingHead } from './coming-head.ts'
 import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
@@ -172,8 +180,8 @@ export class Arrival {
     if (attempt.source.kind === 'internet') this.#route = undefined
     this.#noteServers()
     this.report.source ??= attempt.source.kind
-    const room = this.#roomFor(opened, attempt)
-    const copy = this.#copy ?? (await this.#create(room, attempt.signal))
+    checkFits(opened.size, attempt.source, attempt.expectation, this.#components.store)
+    const copy = this.#copy ?? (await this.#create(opened, attempt))
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
     if (opened.size !== undefined) copy.setSize(opened.size)
@@ -225,13 +233,12 @@ export class Arrival {
     await this.#copy?.reset()
   }
 
-  #roomFor({ size }: OpenedSource, { source, expectation }: Attempt): number | undefined {
-    return believableSize(size, source, expectation, this.#settings.verifyFirstUpTo)
-  }
-
   /** A copy that nobody waits for any more when it is there is given back at once. */
-  async #create(size: number | undefined, signal: AbortSignal): Promise<GrowingCopy | undefined> {
-    const copy = await this.#components.store.create(size)
+  async #create(
+    { size }: OpenedSource,
+    { source, expectation, signal }: Attempt,
+  ): Promise<GrowingCopy | undefined> {
+    const copy = await this.#components.store.create(roomAtFirst(size, source, expectation), size)
     if (!signal.aborted) return (this.#copy = copy)
     await copy.discard()
     return undefined
@@ -324,7 +331,7 @@ export class Arrival {
     this.#route = route
     const opened = await route.open(from, signal)
     this.isConfirmed &&= opened.isUnconfirmed !== true
-    this.#checkSize(opened, expectation)
+    this.#checkSize(opened, source, expectation)
     if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
     return opened
   }
@@ -357,8 +364,8 @@ export class Arrival {
     return new PeerRoute(settings, { ...this.#components, onDetour })
   }
 
-  #checkSize({ size }: OpenedSource, expectation: Expectation): void {
-    checkSize(size, this.#copy?.size ?? (expectation.kind === 'digest' ? expectation.size : undefined))
+  #checkSize({ size }: OpenedSource, source: Source, expectation: Expectation): void {
+    checkSize(size, this.#copy?.size ?? provedSize(expectation) ?? toldSize(source))
   }
 
   /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
@@ -412,7 +419,7 @@ export class Arrival {
     this.isStated = ending === 'filled'
     if (ending !== 'unfinished' || this.#route === undefined) return
     const opened = await this.#route.open(this.heldBytes, attempt.signal)
-    this.#checkSize(opened, attempt.expectation)
+    this.#checkSize(opened, attempt.source, attempt.expectation)
     await this.#pump(copy, opened, attempt)
   }
 
