@@ -30,6 +30,7 @@ import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
+import { OriginLength } from './origin-length.ts'
 import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
@@ -102,6 +103,7 @@ export class Arrival {
   /** As long as the origin server alone fills the copy, others may want bytes of it too. */
   #opened: OpenedCopy | undefined
   readonly #head: ComingHead
+  readonly #originLength: OriginLength
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
   /** Whether applications were answered before the whole was verified. */
@@ -115,6 +117,7 @@ export class Arrival {
     this.#components = components
     this.#filling = { since: components.clock.monotonic(), heldBytes: 0 }
     this.#head = new ComingHead(request, components.clock)
+    this.#originLength = new OriginLength(request, components)
   }
 
   get copy(): GrowingCopy | undefined {
@@ -435,6 +438,7 @@ export class Arrival {
     let at = opened.from
     for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
       if (signal.aborted) return
+      this.#checkTold(copy)
       this.report.bytes[source.kind] += chunk.length
       checkEnd(at + chunk.length, copy.size, peer)
       await copy.write(at, chunk)
@@ -444,8 +448,24 @@ export class Arrival {
     if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
   }
 
+  /** @throws Fault PEER_FAILED where the origin server has a file of another length. */
+  #checkTold({ size }: GrowingCopy): void {
+    if (!this.#isStreaming && this.#originLength.isOther(size)) checkSize(size, this.#originLength.size)
+  }
+
+  /** Whether applications may be answered with what is only said to be so large. */
+  #mayStream(copy: GrowingCopy, attempt: Attempt): boolean {
+    const { source, expectation, signal } = attempt
+    const isOnlyTold =
+      source.kind === 'peer' && expectation.kind === 'digest' && expectation.size === undefined
+    if (!isOnlyTold || this.#isStreaming) return true
+    const onAnswer = () => void (!signal.aborted && this.#release(copy, attempt))
+    return this.#originLength.isSettled(onAnswer) && !this.#originLength.isOther(copy.size)
+  }
+
   /** Raises what applications may have, and says so as soon as they may be answered. */
-  #release(copy: GrowingCopy, { source, expectation }: Attempt): void {
+  #release(copy: GrowingCopy, attempt: Attempt): void {
+    const { source, expectation } = attempt
     const filling: Filling = {
       heldBytes: copy.heldUntil(0),
       size: copy.size,
@@ -456,6 +476,7 @@ export class Arrival {
       elapsedMs: this.#components.clock.monotonic() - this.#filling.since,
       verifyFirstUpTo: this.#settings.verifyFirstUpTo,
     }
+    if (mayAnswer(filling) && !this.#mayStream(copy, attempt)) return
     copy.release(releasedBytes(filling))
     if (!mayAnswer(filling)) return
     this.#isStreaming = true

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { memoryStore } from '../../cache/memory-store.ts'
-import type { Fields } from '../../core/fields.ts'
 import { bytesOf, put } from '../cache/store-fixtures.ts'
 import { Flow, type Reply } from './upstreams.ts'
 import { digestOf, download, offer, PEER, shunned, world, type Scene } from './world.ts'
@@ -17,12 +16,12 @@ const announcing = (length: number, body: Reply['body'] = new Flow().push(RIGHT)
   body,
 })
 
-const origin: Scene['origin'] = () => ({
+const origin = (): Reply => ({
   status: 200,
   fields: [
     ['Content-Length', String(SIZE)],
     ['Cache-Control', 'max-age=60'],
-  ] satisfies Fields,
+  ],
   body: RIGHT,
 })
 
@@ -88,4 +87,43 @@ test('a proved length that never fits is nobody’s fault: the origin server ans
   })
   const given = await node.get()
   assert.deepEqual([given.text.length, given.how, shunned(node)], [SIZE, 'internet', []])
+})
+
+describe('a copy that is said to be so large that it would be passed on before it is verified', () => {
+  const LARGE = 70_000_000
+  const scene = (head: Reply, peers: Reply) =>
+    world({
+      expectation: digestOf(RIGHT),
+      offers: [offer(LARGE)],
+      peers: () => peers,
+      origin: ({ method }) => (method === 'HEAD' ? head : origin()),
+    })
+  const head = (length?: number, coding = 'identity'): Reply => ({
+    status: 200,
+    fields: [
+      ['Content-Encoding', coding],
+      ...(length === undefined ? [] : [['Content-Length', String(length)] as const]),
+    ],
+  })
+  const junk = (bytes: number) => new Flow().push(Buffer.alloc(bytes, 'Z'), Buffer.alloc(bytes, 'Z'))
+
+  test('is left before a byte of it is passed on where the origin server has a file of another length', async () => {
+    const node = scene(head(SIZE), announcing(LARGE, junk(1_000_000)))
+    const given = await node.get()
+    assert.deepEqual(
+      [given.text === RIGHT.toString('latin1'), given.error, given.how],
+      [true, undefined, 'internet'],
+    )
+    assert.deepEqual(shunned(node), [[PEER, 'broke-off']])
+  })
+
+  test('is streamed where it has one of that length, or tells none', async () => {
+    for (const told of [head(LARGE), head(), head(SIZE, 'gzip'), { ...head(SIZE), status: 403 }]) {
+      const node = scene(told, announcing(LARGE, junk(1_000_000)))
+      const { answer } = await node.within(node.ask().resource)
+      const first = await node.within(answer.body?.[Symbol.asyncIterator]().next() ?? Promise.reject())
+      assert.equal(first.done, false)
+      assert.equal(node.origin.requests.length, 1)
+    }
+  })
 })
