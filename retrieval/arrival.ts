@@ -360,7 +360,8 @@ export class Arrival {
     onDetour = () => this.#noteServers(),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
-    const relayPace = growingPace(patienceMs, excuse)
+    const isStranger = source.kind === 'in-progress' && source.download.hasAsked !== true
+    const relayPace = growingPace(patienceMs, excuse, isStranger)
     const pace = source.kind === 'peer' ? wholePace(patienceMs) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
