@@ -392,7 +392,7 @@ export class Retrieval implements InquiryOwner {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#tolerance.uses(source.kind)
+    this.#tolerance.uses(source.kind, this.#inquiry?.takeVainMs())
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)

@@ -44,8 +44,9 @@ export class Tolerance {
     this.#slowLine = new SlowLine(components.clock)
   }
 
-  /** Another source is in use from now on. */
-  uses(kind: Source['kind']): void {
+  /** Another source is in use from now on. @param vainMs how long was waited before for a promise that was not kept. */
+  uses(kind: Source['kind'], vainMs = 0): void {
+    this.#patience.waited(vainMs)
     this.#patience.uses(kind)
     this.#usedFrom = this.#components.heldBytes()
   }

@@ -56,10 +56,10 @@ export const PLAIN_WAIT_MS = 2200
 export const MAX_PROMISES = 3
 
 /**
- * Those of them that were not heard to ask for it themselves are waited for until this long after the first of them, in ms, all
- * together: anybody may say "I am downloading" again and again.
+ * Those of them that were not heard to ask for it themselves are waited for until this long after the question's own wait, in ms,
+ * all together: anybody may say "I am downloading" again and again.
  */
-export const STRANGERS_PROMISE_MS = 800
+export const STRANGERS_PROMISE_MS = 600
 
 /**
  * So often a download that broke off in the middle is followed by another "I need". All who read it ask at once, and so
@@ -122,7 +122,7 @@ function ask<H extends Holder, D extends Downloader>(
     hasAskedAgain: false,
     takeOversLeft: MAX_TAKE_OVERS,
     promisesLeft: MAX_PROMISES,
-    strangersUntil: undefined,
+    strangersUntil: (event.at + event.settings.waitMs + STRANGERS_PROMISE_MS) as Monotonic,
     agreeUntil: undefined,
     hasAgreed: false,
   }
@@ -205,7 +205,7 @@ function silence<H extends Holder, D extends Downloader>(
   on: D,
   at: Monotonic,
 ): Monotonic {
-  const until = isStranger(on) ? (state.strangersUntil ?? Infinity) : Infinity
+  const until = isStranger(on) ? state.strangersUntil : Infinity
   return Math.min(at + (on.silenceMs ?? state.settings.silenceMs), until) as Monotonic
 }
 
@@ -384,20 +384,13 @@ function awaitDownload<H extends Holder, D extends Downloader>(
   on: D,
   at: Monotonic,
 ): Step<H, D> {
-  const strangersUntil = isStranger(on)
-    ? (state.strangersUntil ?? ((at + STRANGERS_PROMISE_MS) as Monotonic))
-    : state.strangersUntil
-  const patient = { ...state, strangersUntil }
-  const silentAt = Math.min(silence(patient, on, at), state.agreeUntil ?? Infinity) as Monotonic
+  const silentAt = Math.min(silence(state, on, at), state.agreeUntil ?? Infinity) as Monotonic
   const sources = withoutDownloader(state.sources, on.peer)
   const command = on.readable
     ? ({ kind: 'follow', downloader: on } as const)
     : ({ kind: 'wake', at: silentAt } as const)
   const promisesLeft = on.readable ? state.promisesLeft : state.promisesLeft - 1
-  return [
-    { ...bare(state), promisesLeft, strangersUntil, sources, kind: 'awaiting', on, silentAt },
-    [command],
-  ]
+  return [{ ...bare(state), promisesLeft, sources, kind: 'awaiting', on, silentAt }, [command]]
 }
 
 function retrieve<H extends Holder, D extends Downloader>(
@@ -425,12 +418,12 @@ function nextDownload<H extends Holder, D extends Downloader>(
     return likelyDownload(downloaders) ?? downloaders.find(({ isExpected }) => isExpected)
   const readable = downloaders.find((each) => each.readable)
   if (readable !== undefined || state.promisesLeft <= 0) return readable
-  const isTooLate = at >= (state.strangersUntil ?? Infinity)
+  const isTooLate = at >= state.strangersUntil
   return isTooLate ? downloaders.find((each) => !isStranger(each)) : downloaders[0]
 }
 
 /** Promises a copy, and was not heard to ask for one. Nodes of the patents promise nothing. */
-function isStranger({ readable, hasAsked, isExpected, silenceMs }: Downloader): boolean {
+export function isStranger({ readable, hasAsked, isExpected, silenceMs }: Downloader): boolean {
   return !readable && hasAsked !== true && isExpected !== true && silenceMs !== undefined
 }
 
