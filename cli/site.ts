@@ -91,7 +91,14 @@ export const siteRestore = siteCommand({
   about: 'takes on the authority from a backup',
   options: { ...COMMON, ...NAME },
   question: (operand, values) => ({ do: 'restore', record: recordFrom(operand), ...named(values) }),
-  text: ({ status }) => `this machine has the authority of the site "${status?.name}" now\n`,
+  details:
+    'Only where the old authority is gone for good: two that live would give out deny lists of the same number.\n' +
+    'Tokens from before the backup let nobody in any more; "ihave site invite" makes a new one.',
+  text: ({ status }) =>
+    `this machine has the authority of the site "${status?.name}" now\n` +
+    'tokens from before let nobody in any more: "ihave site invite" makes a new one\n' +
+    'the machine that had the authority must not use it again: there may be only one\n' +
+    'members admitted after the backup are listed by "ihave site status" when they have been heard, within a minute or so\n',
 })
 
 type Values = Readonly<Record<string, string | boolean | undefined>>
@@ -185,8 +192,8 @@ function statusText({ status }: SiteAnswer): string {
     `deny list  number ${status.denyList}, ${status.denied} members; secret ${status.epoch}`,
     ...(status.isAuthority ? ['authority  here'] : []),
     ...status.members.map(
-      ({ id, name, isRevoked, until: end }) =>
-        `  ${name} (${id.slice(0, 12)}) until ${new Date(end).toISOString().slice(0, 10)}${isRevoked ? ', revoked' : ''}`,
+      ({ id, name, isRevoked, isLearnt, until: end }) =>
+        `  ${name} (${id.slice(0, 12)}) until ${new Date(end).toISOString().slice(0, 10)}${isLearnt === true ? ', admitted after the backup' : ''}${isRevoked ? ', revoked' : ''}`,
     ),
   ]
   return `${lines.join('\n')}\n`

@@ -36,7 +36,7 @@ export interface SiteComponents {
 
 export type SiteEvent =
   | { readonly kind: 'site-joined' | 'site-left' | 'site-pass-renewed'; readonly site: string }
-  | { readonly kind: 'site-member-admitted'; readonly name: string }
+  | { readonly kind: 'site-member-admitted' | 'site-member-learnt'; readonly name: string }
   | { readonly kind: 'site-deny-list'; readonly number: number; readonly denied: number }
   | { readonly kind: 'site-revoked'; readonly site: string }
   | { readonly kind: 'site-failed'; readonly reason: string }
@@ -228,11 +228,31 @@ export class Site {
       if (own !== undefined && own.record.authority !== authority.key.publicKey)
         throw new Fault('BAD_REQUEST', 'this machine belongs to another site; "ihave site leave" first')
       mustBeName(memberName)
-      // What has been revoked since the backup was made stays revoked.
-      if (own !== undefined) authority.catchUp(own.record.secret, own.denyList)
+      authority.dropTokens()
+      if (own !== undefined) this.#catchUp(authority, own)
       this.#authority = authority
-      await this.#become(own === undefined ? this.#ownRecord(authority, memberName) : own.record)
+      const { secret, denyList } = authority.record
+      const became = own === undefined ? this.#ownRecord(authority, memberName) : own.record
+      await this.#become({ ...became, secret, denyList })
     })
+  }
+
+  /** What has been revoked since the backup was made stays revoked, and whoever was let in is known again. */
+  #catchUp(authority: Authority, own: Membership): void {
+    authority.catchUp(own.record.secret, own.denyList)
+    for (const pass of own.passes) authority.learn(pass)
+    for (const { id, name, issued, until } of this.#authority?.record.members ?? [])
+      authority.learn({ member: id as MemberId, name, from: issued, until })
+    if (authority.record.members.some(({ id, isRevoked }) => isRevoked && id === own.id))
+      throw new Fault('BAD_REQUEST', 'this machine was revoked; "ihave site leave" first, then restore')
+  }
+
+  /** A member that another copy of the authority let in is listed here, so that it can be revoked. */
+  async #noteMember(member: MemberId): Promise<void> {
+    const pass = this.#membership?.passOf(member)
+    if (pass === undefined || this.#authority?.learn(pass) !== true) return
+    await this.#change(() => this.#save())
+    this.#components.log({ kind: 'site-member-learnt', name: pass.name })
   }
 
   status(): SiteStatus | undefined {
@@ -284,6 +304,7 @@ export class Site {
       const number = Number(words.get(DENY_LIST) ?? 0)
       if (signer.kind !== 'member') return
       this.#notePlace(signer.member, `${from}:${packet.filePort}`)
+      await this.#noteMember(signer.member as MemberId)
       return this.#noteDenyList(number, {
         from,
         filePort: packet.filePort,

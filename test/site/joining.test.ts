@@ -241,6 +241,72 @@ describe('a site keeps itself in order', () => {
   })
 })
 
+describe('an authority that was restored from a backup', () => {
+  async function heirAmongLaterMembers() {
+    const { wire, first, token, second } = await home()
+    const backup = first.backup()
+    const third = await wire.machine(3)
+    await wire.joined(third, token, 'third')
+    await wire.joined(second, token, 'second')
+    await second.restore(backup, 'second')
+    return { wire, first, token, second, third }
+  }
+  const listed = (site: Site) =>
+    site.status()?.members.map(({ name, isLearnt }) => `${name}${isLearnt === true ? '+' : ''}`)
+
+  test('lists itself and those who were let in later, when they are heard', async () => {
+    const { wire, second } = await heirAmongLaterMembers()
+    assert.deepEqual(listed(second), ['first', 'second+'])
+    wire.presence('10.0.0.3' as Address)
+    await wire.settle(2, 10)
+    assert.deepEqual(listed(second), ['first', 'second+', 'third+'])
+  })
+
+  test('throws such a member out, by its name', async () => {
+    const { wire, second, third } = await heirAmongLaterMembers()
+    wire.presence('10.0.0.3' as Address)
+    await wire.settle(2, 10)
+    await second.revoke('third')
+    wire.clock.advance(ASK_AGAIN_MS)
+    wire.presence('10.0.0.2' as Address)
+    await wire.settle(5, 10)
+    assert.equal(third.status()?.isRevoked, true)
+  })
+
+  test('throws out a member that was never heard, by its whole ID and no less', async () => {
+    const { second, third } = await heirAmongLaterMembers()
+    const id = third.status()?.member ?? ''
+    await assert.rejects(second.revoke(id.slice(0, 31)), /all 32 digits of its ID/)
+    assert.equal((await second.revoke(id)).id, id)
+    await assert.rejects(second.revoke(id), /expected one member, 0/)
+    assert.equal(second.status()?.denied, 1)
+  })
+
+  test('lets nobody in by a token from before, used up or not, and by a new one again', async () => {
+    const { wire, first, second } = await heirAmongLaterMembers()
+    const open = await first.invite(HOUR_MS, 5)
+    await first.leave()
+    const fourth = await wire.machine(4)
+    const record = second.backup()
+    await second.restore({ ...record, tokens: [{ ...usesOf(open), uses: 5 }] }, 'second')
+    assert.match(String(await wire.joined(fourth, open, 'fourth')), /the token is unknown/)
+    assert.equal(await wire.joined(fourth, await second.invite(HOUR_MS, 1), 'fourth'), undefined)
+  })
+
+  test('is not taken on by a machine that was revoked', async () => {
+    const { wire, first, token, second } = await home()
+    await wire.joined(second, token, 'second')
+    await first.revoke('second')
+    await assert.rejects(second.restore(first.backup(), 'second'), /was revoked; "ihave site leave" first/)
+  })
+})
+
+function usesOf(token: string) {
+  const read = readToken(token)
+  assert.ok(read)
+  return read
+}
+
 describe('the files of a site', () => {
   test('are their owner’s alone, survive a restart, and damage is told with what to do', async (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'ihave-site-'))
