@@ -46,6 +46,8 @@ export interface SiteLan {
   readonly say: Say
   /** @param reply whether the others are to say theirs. */
   readonly sayPresence: (reply: boolean) => void
+  /** Takes the node's leave, signed as it is: as the next it may be another member. */
+  readonly sayLeaving: () => void
   /** A small text from a node's port for files; `undefined` when there is none. Never fails. */
   readonly fetch: (url: string) => Promise<string | undefined>
   /** What is told of the node's copies has other names now. */
@@ -196,11 +198,13 @@ export class Site {
   leave(): Promise<void> {
     return this.#change(async () => {
       const site = this.#mustHaveOne().record.name
+      this.#lan?.sayLeaving()
       this.#membership = undefined
       this.#authority = undefined
       await this.#save()
       this.#components.log({ kind: 'site-left', site })
       this.#lan?.onRenamed()
+      this.#lan?.sayPresence(false)
     })
   }
 
@@ -242,7 +246,7 @@ export class Site {
     authority.catchUp(own.record.secret, own.denyList)
     for (const pass of own.passes) authority.learn(pass)
     for (const { id, name, issued, until } of this.#authority?.record.members ?? [])
-      authority.learn({ member: id as MemberId, name, from: issued, until })
+      authority.learn({ member: id, name, from: issued, until })
     if (authority.record.members.some(({ id, isRevoked }) => isRevoked && id === own.id))
       throw new Fault('BAD_REQUEST', 'this machine was revoked; "ihave site leave" first, then restore')
   }

@@ -10,7 +10,7 @@ const at = (ms: number) => ms as Monotonic
 const by = (member: string, ms: number) => ({ member, address: '10.0.0.1' as Address, at: at(ms) })
 
 test('a node that has signed is its member’s, until it has not signed for a while', () => {
-  const words = new MemberWords()
+  const words = new MemberWords(() => true)
   assert.equal(words.memberOf(NODE, at(0)), undefined)
   assert.equal(words.signed(NODE, by('alice', 0)), true)
   assert.equal(words.memberOf(NODE, at(SIGNING_MS - 1)), 'alice')
@@ -18,7 +18,7 @@ test('a node that has signed is its member’s, until it has not signed for a wh
 })
 
 test('another member cannot take a node over while its own signs', () => {
-  const words = new MemberWords()
+  const words = new MemberWords(() => true)
   words.signed(NODE, by('alice', 0))
   assert.equal(words.signed(NODE, by('mallory', 1)), false)
   assert.equal(words.memberOf(NODE, at(1)), 'alice')
@@ -26,9 +26,20 @@ test('another member cannot take a node over while its own signs', () => {
 })
 
 test('the one unheard for longest is forgotten first', () => {
-  const words = new MemberWords()
+  const words = new MemberWords(() => true)
   const node = (number: number) => number.toString(16).padStart(32, '0') as NodeId
   for (let number = 0; number <= MAX_SIGNING; number++) words.signed(node(number), by('m', 0))
   assert.equal(words.memberOf(node(0), at(1)), undefined)
   assert.equal(words.memberOf(node(1), at(1)), 'm')
+})
+
+test('whose member’s word counts no more, or has taken its leave, may be another’s at once', () => {
+  const revoked = new Set<string>()
+  const words = new MemberWords((member) => !revoked.has(member))
+  words.signed(NODE, by('alice', 0))
+  revoked.add('alice')
+  assert.equal(words.memberOf(NODE, at(1)), undefined)
+  assert.equal(words.signed(NODE, by('bob', 1)), true)
+  words.left(NODE)
+  assert.equal(words.signed(NODE, by('carol', 2)), true)
 })

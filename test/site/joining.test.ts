@@ -34,6 +34,7 @@ class Wire {
     this.#sites.set(address, site)
     site.start({
       say: (name, extras, to) => this.#say(address, name, extras, to),
+      sayLeaving: () => {},
       sayPresence: () => this.presence(address),
       fetch: async (url) =>
         this.#sites.get(new URL(url).hostname as Address)?.document(new URL(url).pathname),
