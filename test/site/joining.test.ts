@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, statSync, writeFileSync, chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,11 +9,14 @@ import { seededRandom } from '../../core/random.ts'
 import type { Address } from '../../core/transport.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Extras, ApplicationPacket, PresencePacket } from '../../peering/packets.ts'
+import type { SiteWord } from '../../peering/peering.ts'
+import { MAX_EXCHANGES } from '../../site/admission.ts'
 import { newAuthorityKey } from '../../site/keys.ts'
+import { newBox } from '../../site/sealed.ts'
 import { siteFiles, siteMemory, type SiteFiles } from '../../site/site-files.ts'
 import { ASK_AGAIN_MS, LOOK_MS, Site } from '../../site/site.ts'
 import { PASS_MS } from '../../site/pass.ts'
-import { printToken, readToken } from '../../site/token.ts'
+import { printToken, readToken, type Token } from '../../site/token.ts'
 import { manualClock, type ManualClock } from '../manual-clock.ts'
 
 const HOUR_MS = 3_600_000
@@ -87,6 +91,18 @@ class Wire {
   }
 }
 
+/** A question by a token's number alone, with a nonce and a box of its own. */
+function overheard({ id, authority }: Token, from: Address): SiteWord {
+  const extras: Extras = [
+    ['n', randomBytes(16).toString('hex')],
+    ['site', authority.slice(0, 32)],
+    ['token', id],
+    ['box', newBox().publicKey],
+  ]
+  const packet = { type: 'application', name: 'site-join', extras } as ApplicationPacket
+  return { packet, from, signer: { kind: 'stranger', reason: 'unsigned' }, bytes: 1000 }
+}
+
 async function home() {
   const wire = new Wire()
   wire.clock.advance(1_000_000)
@@ -138,6 +154,44 @@ describe('joining a site', () => {
     const guessed = printToken({ ...read, secret: '00'.repeat(16) })
     assert.ok((await wire.joined(second, guessed, 'second')) instanceof Fault)
     assert.equal(first.status()?.members.length, 1)
+  })
+
+  for (const [whose, addresses] of [
+    ['one address', 1],
+    ['more addresses than there are places', MAX_EXCHANGES + 1],
+  ] as const)
+    test(`whoever floods it from ${whose} by a token’s number that was overheard keeps nobody out`, async () => {
+      const { wire, first, token, second } = await home()
+      const read = readToken(token)
+      assert.ok(read)
+      const flood = () => {
+        for (let place = 0; place <= MAX_EXCHANGES; place++)
+          first.hear(overheard(read, `10.0.1.${place % addresses}` as Address))
+      }
+      flood()
+      let exchanges = 0
+      // Of each exchange the first packet on each way is followed by a flood.
+      wire.tap = (name, extras) => {
+        if (name === 'site-join' && exchanges++ < 2) flood()
+        return extras
+      }
+      assert.equal(await wire.joined(second, token, 'second'), undefined)
+      assert.equal(second.status()?.name, 'home')
+    })
+
+  test('an exchange that a flood of many addresses has driven out is begun anew', async () => {
+    const { wire, first, token, second } = await home()
+    const read = readToken(token)
+    assert.ok(read)
+    let floods = 0
+    wire.tap = (name, extras) => {
+      if (name === 'site-proof' && floods++ === 0)
+        for (let place = 0; place <= MAX_EXCHANGES; place++)
+          first.hear(overheard(read, `10.0.1.${place}` as Address))
+      return extras
+    }
+    assert.equal(await wire.joined(second, token, 'second'), undefined)
+    assert.ok(wire.said.filter(({ name }) => name === 'site-join').length > 1, 'nothing was driven out')
   })
 
   test('another authority cannot answer for the one of the token', async () => {
