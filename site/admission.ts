@@ -222,7 +222,9 @@ export class Joining {
     }
     if (this.#record !== undefined) return this.#record
     const why =
-      this.#refusal === '' ? 'nobody who may let machines in has answered' : `the token is ${this.#refusal}`
+      this.#refusal === ''
+        ? 'nobody who may let machines in has answered'
+        : `the token is ${this.#refusal}; "ihave site invite" makes another`
     throw new Fault('UNREACHABLE', `could not join: ${why}`)
   }
 

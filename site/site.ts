@@ -194,10 +194,15 @@ export class Site {
     }
   }
 
-  /** Forgets the site, keys included; the authority too. @throws Fault BAD_REQUEST where there is none. */
-  leave(): Promise<void> {
+  /**
+   * Forgets the site, keys included; the authority too.
+   * @param isSure even where the authority is lost by it.
+   * @throws Fault BAD_REQUEST where there is none, or one is not sure.
+   */
+  leave(isSure = false): Promise<void> {
     return this.#change(async () => {
       const site = this.#mustHaveOne().record.name
+      if (this.#authority !== undefined && !isSure) throw losingAuthority(site)
       this.#lan?.sayLeaving()
       this.#membership = undefined
       this.#authority = undefined
@@ -208,10 +213,15 @@ export class Site {
     })
   }
 
-  /** Throws a member out, tells the others, and gives them another secret. @throws Fault BAD_REQUEST. */
-  revoke(who: string): Promise<IssuedPass> {
+  /**
+   * Throws a member out, tells the others, and gives them another secret.
+   * @param isSure even if it is this machine.
+   * @throws Fault BAD_REQUEST when nobody is called so, or one is not sure.
+   */
+  revoke(who: string, isSure = false): Promise<IssuedPass> {
     return this.#change(async () => {
       const authority = this.#mustHaveAuthority()
+      if (authority.called(who).id === this.#membership?.id && !isSure) throw revokingItself()
       const member = authority.revoke(who)
       const { secret, denyList } = authority.record
       await this.#become({ ...this.#mustHaveOne().record, secret, denyList })
@@ -498,6 +508,22 @@ export class Site {
       'this machine does not have the site’s authority: run this where "ihave site init" was run',
     )
   }
+}
+
+function losingAuthority(site: string): Fault {
+  return new Fault(
+    'BAD_REQUEST',
+    `this machine has the authority of the site "${site}": without it nobody can be let in, thrown out or given a new pass, ever. ` +
+      '"ihave site backup FILE" keeps it, "ihave site restore FILE" on another member moves it there; then "ihave site leave --yes"',
+  )
+}
+
+function revokingItself(): Fault {
+  return new Fault(
+    'BAD_REQUEST',
+    'this is the machine that has the authority: revoked, it is believed by no member, and nobody is let in any more. ' +
+      '"ihave site backup FILE" and "ihave site restore FILE" on another member move the authority there first; or say --yes',
+  )
 }
 
 /** @throws Fault BAD_REQUEST. */

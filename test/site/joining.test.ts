@@ -224,7 +224,9 @@ describe('joining a site', () => {
 
   test('a token with a slip of the hand is told as such', async () => {
     const { second, token } = await home()
-    await assert.rejects(second.join(`${token.slice(0, -9)}x${token.slice(-8)}`, 'second'), /unchanged/)
+    for (const changed of [`${token.slice(0, -9)}x${token.slice(-8)}`, `${token}A`, `${token}=`, `${token}.`])
+      await assert.rejects(second.join(changed, 'second'), /unchanged/)
+    assert.ok(readToken(` ${token}\n`), 'white space around it does not count')
   })
 })
 
@@ -268,7 +270,7 @@ describe('a site keeps itself in order', () => {
     await wire.joined(second, token, 'second')
     await wire.joined(third, token, 'third')
     const backup = first.backup()
-    await first.leave()
+    await first.leave(true)
     const heir = await wire.machine(4)
     await heir.restore(backup, 'heir')
     wire.tap = () => undefined
@@ -340,7 +342,7 @@ describe('an authority that was restored from a backup', () => {
   test('lets nobody in by a token from before, used up or not, and by a new one again', async () => {
     const { wire, first, second } = await heirAmongLaterMembers()
     const open = await first.invite(HOUR_MS, 5)
-    await first.leave()
+    await first.leave(true)
     const fourth = await wire.machine(4)
     const record = second.backup()
     await second.restore({ ...record, tokens: [{ ...usesOf(open), uses: 5 }] }, 'second')
@@ -362,6 +364,25 @@ function usesOf(token: string) {
   return read
 }
 
+describe('the machine that has the authority', () => {
+  test('leaves only when that is meant, and says what is lost and how it is kept', async () => {
+    const { first } = await home()
+    await assert.rejects(first.leave(), /nobody can be let in.*"ihave site backup FILE".*--yes/)
+    assert.equal(first.status()?.isAuthority, true)
+    await first.leave(true)
+    assert.equal(first.status(), undefined)
+  })
+
+  test('is revoked only when that is meant, whatever it is called', async () => {
+    const { first } = await home()
+    for (const who of ['first', first.status()?.member ?? ''])
+      await assert.rejects(first.revoke(who), /has the authority.*"ihave site backup FILE".*--yes/)
+    assert.equal(first.status()?.isRevoked, false)
+    await first.revoke('first', true)
+    assert.equal(first.status()?.isRevoked, true)
+  })
+})
+
 describe('the files of a site', () => {
   test('are their owner’s alone, survive a restart, and damage is told with what to do', async (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'ihave-site-'))
@@ -378,7 +399,7 @@ describe('the files of a site', () => {
     chmodSync(join(directory, 'member.json'), 0o600)
     writeFileSync(join(directory, 'member.json'), '{"name":')
     await assert.rejects(wire.machine(3, siteFiles(directory)), /member\.json is damaged/)
-    await site.leave()
+    await site.leave(true)
     assert.throws(() => statSync(join(directory, 'authority.json')), /ENOENT/)
   })
 })
