@@ -8,7 +8,7 @@ import type { Address } from '../core/transport.ts'
 import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
 import { Patience, STALL_MS } from './patience.ts'
-import { SlowLine } from './slow-line.ts'
+import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 
 export interface ToleranceComponents {
@@ -76,7 +76,9 @@ export class Tolerance {
     const isIts = source.kind === 'in-progress' && this.#teller === source.download.peer
     const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
     const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
-    return mayBe && this.#slowLine.isExcused(this.#components.heldBytes())
+    const isLikely = isIts && source.download.hasAsked === true
+    const mostMs = isLikely ? MOST_EXCUSED_MS : STRANGER_EXCUSED_MS
+    return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
   }
 
   /**
