@@ -10,7 +10,8 @@ import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { Allocate } from '../core/store.ts'
 import type { OpenFile, OpenFiles } from './open-files.ts'
-import { areComplete, type BodyDigests, isPiece, PIECE_BYTES, pieceSpan } from './piece-digests.ts'
+import { PIECE_BYTES, pieceSpan } from '../core/pieces.ts'
+import { areComplete, type BodyDigests, isPiece } from './piece-digests.ts'
 import type { Place, StoredBody } from './place.ts'
 
 /** Bodies of which is remembered which pieces were checked. */

@@ -11,7 +11,8 @@ import { ChangeSignal } from './change-signal.ts'
 import { CopyReader, type Followed } from './copy-reader.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { type BodyDigests, BodyDigester, type Digester, digestSmall, PIECE_BYTES } from './piece-digests.ts'
+import { PIECE_BYTES } from '../core/pieces.ts'
+import { type BodyDigests, BodyDigester, type Digester, digestSmall } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
 
 /** So many bytes from the first one are digested all at once when the body ends there, which costs least. */

@@ -5,7 +5,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { PIECE_BYTES } from './piece-digests.ts'
+import { PIECE_BYTES } from '../core/pieces.ts'
 import { RecentBytes } from './recent-bytes.ts'
 import { isMissing, storeFault } from './store-fault.ts'
 

@@ -7,7 +7,7 @@ import type { Sha256 } from '../core/digest.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { GrowingMemory } from './growing-memory.ts'
-import { PIECE_BYTES } from './piece-digests.ts'
+import { PIECE_BYTES } from '../core/pieces.ts'
 import type { Place } from './place.ts'
 
 /** Bytes of the largest copy that stays in memory until it is whole. */

@@ -1,7 +1,8 @@
 /** The tables of the index, and the form in which a response is written there. */
 import { hash } from 'node:crypto'
 import type { StoredResponse } from '../core/store.ts'
-import { PIECE_BYTES, type PieceDigests } from './piece-digests.ts'
+import { PIECE_BYTES } from '../core/pieces.ts'
+import type { PieceDigests } from './piece-digests.ts'
 import type { Place } from './place.ts'
 
 /** Raised with every change of the tables; an index of another version is upgraded or put aside. */

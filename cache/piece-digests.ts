@@ -4,10 +4,8 @@
  */
 import { createHash, hash, type Hash } from 'node:crypto'
 import type { Sha256 } from '../core/digest.ts'
-import { PIECE_BYTES } from '../core/pieces.ts'
+import { digestOfPiece, PIECE_BYTES, PIECE_DIGEST_BYTES, piecesIn } from '../core/pieces.ts'
 import type { ByteSpan } from '../core/ranges.ts'
-
-export { PIECE_BYTES } from '../core/pieces.ts'
 
 /** The SHA-256 digests of all pieces in order, 32 bytes each; none for a body of at most one piece. */
 export type PieceDigests = Uint8Array
@@ -20,7 +18,6 @@ export interface BodyDigests {
   readonly pieces: PieceDigests
 }
 
-const DIGEST_BYTES = 32
 const NO_PIECES: PieceDigests = new Uint8Array()
 
 /** The digests of a body that lies in memory and has at most one piece. */
@@ -88,17 +85,12 @@ export class BodyDigester implements Digester {
 
 /** Do the digests have one entry for each piece of a body of `size` bytes? */
 export function areComplete(pieces: PieceDigests, size: number): boolean {
-  return pieces.length === (size > PIECE_BYTES ? Math.ceil(size / PIECE_BYTES) * DIGEST_BYTES : 0)
-}
-
-/** The bytes of piece number `index` in a body of `size` bytes. */
-export function pieceSpan(index: number, size: number): ByteSpan {
-  return { start: index * PIECE_BYTES, end: Math.min((index + 1) * PIECE_BYTES, size) }
+  return pieces.length === (size > PIECE_BYTES ? piecesIn(size) * PIECE_DIGEST_BYTES : 0)
 }
 
 /** Are these bytes the piece number `index` of the body? */
 export function isPiece({ size, sha256, pieces }: BodyDigests, index: number, bytes: Uint8Array): boolean {
   if (size <= PIECE_BYTES) return index === 0 && hash('sha256', bytes) === sha256
-  const recorded = pieces.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES)
-  return recorded.length === DIGEST_BYTES && hash('sha256', bytes, 'buffer').equals(recorded)
+  const recorded = digestOfPiece(pieces, index)
+  return recorded.length === PIECE_DIGEST_BYTES && hash('sha256', bytes, 'buffer').equals(recorded)
 }

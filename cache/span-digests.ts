@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { Extents } from './extents.ts'
-import { PIECE_BYTES } from './piece-digests.ts'
+import { PIECE_BYTES } from '../core/pieces.ts'
 
 /** Some held bytes, within one piece, and their SHA-256. */
 export interface SpanDigest extends ByteSpan {

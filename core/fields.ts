@@ -34,6 +34,16 @@ export function hasField(fields: Fields, name: string): boolean {
   return false
 }
 
+/** Fields of a request that ask for a part, or only for a change (RFC 9110 13.1, 14.2). */
+export const SELECTING_A_PART = [
+  'range',
+  'if-range',
+  'if-match',
+  'if-none-match',
+  'if-modified-since',
+  'if-unmodified-since',
+]
+
 /** The same header section without the named fields. */
 export function withoutFields(fields: Fields, names: Iterable<string>): Fields {
   return without(fields, new Set(Array.from(names, (name) => name.toLowerCase())))

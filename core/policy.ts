@@ -28,7 +28,9 @@ export interface Policy {
   readonly speaksFor?: readonly string[]
   /** Files of certificates that signatures of these files must lead to; absent: those for all rules that say `signature`. */
   readonly signers?: readonly string[]
-  /** Where the signature is: in the file itself, or beside it at the URL with this at its end. Absent: in the file, if
-   * the rule names signers; else signatures prove nothing here. */
+  /**
+   * Where the signature is: in the file itself, or beside it at the URL with this at its end. Absent: in the file, if the rule
+   * names signers; else signatures prove nothing here.
+   */
   readonly signature?: 'embedded' | SignatureSuffix
 }

@@ -6,18 +6,12 @@ import { hash } from 'node:crypto'
 import { bodyOf, type Answer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldValue, fieldValues, hasField, type Fields } from '../core/fields.ts'
+import { piecesIn } from '../core/pieces.ts'
 import { contentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import type { Address } from '../core/transport.ts'
 import type { LocalAlias, NodeId } from './packets.ts'
 import { EDITION } from './attributes.ts'
-import {
-  aliasOfPieces,
-  MAX_PIECES,
-  nameOfPieces,
-  piecesIn,
-  PIECES_FIELD,
-  SPARE_FIELD,
-} from './piece-digests.ts'
+import { aliasOfPieces, MAX_PIECES, nameOfPieces, PIECES_FIELD, SPARE_FIELD } from './piece-digests.ts'
 import type { Edition } from './own-summary.ts'
 import { pathField, relayOfRequest, relaysField, type Relay } from './relay-fields.ts'
 import type { Reader, Slot } from './upload-slots.ts'

@@ -5,10 +5,8 @@
  * What is told is the sender's own word. It proves nothing of the whole; but who says so, and sends other bytes, has lied.
  */
 import { hash } from 'node:crypto'
-import { PIECE_BYTES } from '../core/pieces.ts'
+import { PIECE_DIGEST_BYTES, piecesIn } from '../core/pieces.ts'
 import type { LocalAlias } from './packets.ts'
-
-const DIGEST_BYTES = 32
 
 /** Of a body with more pieces nothing is told: 64 GiB, and 2 MiB of digests. */
 export const MAX_PIECES = 65_536
@@ -35,22 +33,12 @@ export function piecesLocation(location: string): string {
   return `${location}/pieces`
 }
 
-/** How many pieces a body of `size` bytes has. */
-export function piecesIn(size: number): number {
-  return Math.ceil(size / PIECE_BYTES)
-}
-
 /** Bytes of the digests of a body of `size` bytes. */
 export function digestsBytes(size: number): number {
-  return piecesIn(size) * DIGEST_BYTES
+  return piecesIn(size) * PIECE_DIGEST_BYTES
 }
 
 /** The name of these digests, hexadecimal. */
 export function nameOfPieces(digests: Uint8Array): string {
   return hash('sha256', digests)
-}
-
-/** The digest of one piece. */
-export function digestOfPiece(digests: Uint8Array, piece: number): Uint8Array {
-  return digests.subarray(piece * DIGEST_BYTES, (piece + 1) * DIGEST_BYTES)
 }

@@ -3,28 +3,38 @@
  * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
-import type { EpochMs, Monotonic } from '../core/clock.ts'
+import type { Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
-import { hasField, withField, type Fields } from '../core/fields.ts'
-import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import type { Fields } from '../core/fields.ts'
+import type { GrowingCopy, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
 import type { Candidate, Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
-import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
-import { admit, type Admission } from './admission.ts'
+import type { Admission } from './admission.ts'
+import {
+  checkEnd,
+  checkFits,
+  checkSize,
+  checkWhole,
+  provedSize,
+  roomAtFirst,
+  toldSize,
+} from './body-length.ts'
+import { ComingHead } from './coming-head.ts'
 import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
+import { OriginLength } from './origin-length.ts'
 import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
-import type { Pace } from './pace.ts'
+import { growingPace, wholePace } from './pace.ts'
 import { PeerRoute } from './peer-route.ts'
 import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
@@ -67,16 +77,14 @@ export type ArrivalOutcome =
 /** One use of one source. */
 export interface Attempt {
   readonly source: Source
+  /** What the bytes must show, should any of them come from a peer. */
+  readonly expectation: Expectation
   readonly signal: AbortSignal
   /** A peer may stay silent, or drip, for this long, in ms. */
   readonly patienceMs: number
   /** Whether a growing copy has a reason to be silent. */
   readonly excuse: () => boolean
 }
-
-/** A growing copy grows as its source does; less than this in a period is a stall. */
-const LEAST_GROWING_BYTES = 1024
-const LEAST_WHOLE_BYTES = 64 * 1024
 
 export class Arrival {
   readonly report: RetrievalReport = newReport()
@@ -94,12 +102,10 @@ export class Arrival {
   #route: PeerRoute | undefined
   /** As long as the origin server alone fills the copy, others may want bytes of it too. */
   #opened: OpenedCopy | undefined
-  #fields: Fields = []
-  #admission: Admission = { kind: 'refused', reason: 'nothing has come yet' }
+  readonly #head: ComingHead
+  readonly #originLength: OriginLength
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
-  #requestTime: EpochMs
-  #responseTime: EpochMs
   /** Whether applications were answered before the whole was verified. */
   #isStreaming = false
   /** Why nothing can be stored here now. */
@@ -110,8 +116,8 @@ export class Arrival {
     this.#settings = settings
     this.#components = components
     this.#filling = { since: components.clock.monotonic(), heldBytes: 0 }
-    this.#requestTime = components.clock.wall()
-    this.#responseTime = this.#requestTime
+    this.#head = new ComingHead(request, components.clock)
+    this.#originLength = new OriginLength(request, components)
   }
 
   get copy(): GrowingCopy | undefined {
@@ -125,18 +131,16 @@ export class Arrival {
 
   /** The fields that came with the first source. */
   get fields(): Fields {
-    return this.#opened?.of.head.fields ?? this.#fields
+    return this.#opened?.of.head.fields ?? this.#head.fields
   }
 
   /** What applications are answered with, as far as reuse depends on it. */
   get response(): Stored {
-    const times = { requestTime: this.#requestTime, responseTime: this.#responseTime }
-    // Peers have files and nothing else.
-    return this.#opened?.of.head ?? { status: 200, fields: this.#fields, ...times }
+    return this.#opened?.of.head ?? this.#head.response
   }
 
   get admission(): Admission {
-    return this.#opened?.of.head.admission ?? this.#admission
+    return this.#opened?.of.head.admission ?? this.#head.admission
   }
 
   /** Whether it comes from the origin server alone, and may be gone on with later, whoever asks. */
@@ -168,25 +172,25 @@ export class Arrival {
   }
 
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
-  async take(attempt: Attempt, expectation: Expectation): Promise<ArrivalOutcome> {
+  async take(attempt: Attempt): Promise<ArrivalOutcome> {
     const isOriginAlone = attempt.source.kind === 'internet' && this.contributors.size === 0
     if (isOriginAlone && !this.#isStreaming && !this.#isNamed) return this.#takeFromOrigin(attempt.signal)
     if (!this.detach())
       throw new Fault('RESPONSE_INCOMPLETE', 'others have bytes of what the origin server began')
-    const opened = await this.#open(attempt, expectation)
+    const opened = await this.#open(attempt)
     if ('kind' in opened) return opened
     // From here on the length is a peer's word, whether or not a byte follows.
     if (attempt.source.kind === 'internet') this.#route = undefined
     this.#noteServers()
     this.report.source ??= attempt.source.kind
-    const room = this.#believableSize(opened, attempt.source, expectation)
-    const copy = this.#copy ?? (await this.#create(room, attempt.signal))
+    checkFits(opened.size, attempt.source, attempt.expectation, this.#components.store)
+    const copy = this.#copy ?? (await this.#create(opened, attempt))
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
     if (opened.size !== undefined) copy.setSize(opened.size)
-    const several = this.#severalSources(copy, opened, attempt, expectation)
-    await this.#pump(copy, several?.watching(opened) ?? opened, attempt, expectation, several)
-    if (several?.hasTakenOver === true) await this.#takeFromAll(several, copy, attempt, expectation)
+    const several = this.#severalSources(copy, opened, attempt)
+    await this.#pump(copy, several?.watching(opened) ?? opened, attempt, several)
+    if (several?.hasTakenOver === true) await this.#takeFromAll(several, copy, attempt)
     if (attempt.signal.aborted) return { kind: 'aborted' }
     if (copy.size === undefined) copy.setSize(this.heldBytes)
     return { kind: 'filled' }
@@ -216,18 +220,8 @@ export class Arrival {
   async commit(): Promise<StoredResponse | undefined> {
     if (this.#opened !== undefined) return void (await this.#opened.of.commit())
     const copy = this.#copy
-    const admission = this.#admission
-    if (copy === undefined || admission.kind === 'refused') return undefined
-    const head: ResponseHead = {
-      uri: this.#request.uri,
-      selecting: admission.selecting,
-      status: 200,
-      fields: admission.fields,
-      requestTime: this.#requestTime,
-      responseTime: this.#responseTime,
-      source: this.contributors.size > 0 ? 'peer' : 'internet',
-      shareable: admission.isShareable,
-    }
+    const head = this.#head.toStore(this.contributors.size > 0 ? 'peer' : 'internet')
+    if (copy === undefined || head === undefined) return undefined
     const { store } = this.#components
     return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head)
   }
@@ -237,25 +231,17 @@ export class Arrival {
     this.contributors.clear()
     this.isConfirmed = true
     this.isStated = false
-    this.#fields = []
-    this.#admission = { kind: 'refused', reason: 'nothing has come yet' }
+    this.#head.forget()
     this.report.source = undefined
     await this.#copy?.reset()
   }
 
-  /**
-   * Room is made for what the origin server, a proof, or a rule that trusts the LAN announces; on one peer's word alone no more
-   * is evicted than a copy that is verified before anything else happens.
-   */
-  #believableSize({ size }: OpenedSource, source: Source, expectation: Expectation): number | undefined {
-    if (source.kind === 'internet' || expectation.kind === 'updater') return size
-    if (expectation.kind === 'digest' && expectation.size !== undefined) return expectation.size
-    return size !== undefined && size <= this.#settings.verifyFirstUpTo ? size : undefined
-  }
-
   /** A copy that nobody waits for any more when it is there is given back at once. */
-  async #create(size: number | undefined, signal: AbortSignal): Promise<GrowingCopy | undefined> {
-    const copy = await this.#components.store.create(size)
+  async #create(
+    { size }: OpenedSource,
+    { source, expectation, signal }: Attempt,
+  ): Promise<GrowingCopy | undefined> {
+    const copy = await this.#components.store.create(roomAtFirst(size, source, expectation), size)
     if (!signal.aborted) return (this.#copy = copy)
     await copy.discard()
     return undefined
@@ -279,8 +265,7 @@ export class Arrival {
     const opened = this.#opened
     this.#copy = undefined
     this.#opened = undefined
-    this.#fields = []
-    this.#admission = { kind: 'refused', reason }
+    this.#head.forget(reason)
     this.contributors.clear()
     this.#unstorable = reason
     opened?.use.leave()
@@ -322,24 +307,20 @@ export class Arrival {
     const opened = this.#opened
     if (opened === undefined) return true
     if (this.#components.origins.detach(opened.of) === undefined) return false
-    const { fields, admission, requestTime, responseTime } = opened.of.head
-    this.#fields = fields
-    this.#admission = admission
-    this.#requestTime = requestTime
-    this.#responseTime = responseTime
+    this.#head.takeOver(opened.of.head)
     this.#opened = undefined
     opened.use.leave()
     return true
   }
 
-  async #open(attempt: Attempt, expectation: Expectation): Promise<OpenedSource | ArrivalOutcome> {
+  async #open(attempt: Attempt): Promise<OpenedSource | ArrivalOutcome> {
     const from = this.heldBytes
-    const { source } = attempt
+    const { source, expectation } = attempt
     const isUnproved = expectation.kind === 'promised' && this.contributors.size > 0 && from > 0
     if (this.#copy && source.kind === 'internet' && isUnproved)
       return this.#openAgain(this.#copy, from, attempt.signal)
     if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
-    if (source.kind !== 'internet') return this.#openPeer(source, from, attempt, expectation)
+    if (source.kind !== 'internet') return this.#openPeer(source, from, attempt)
     // Who has been answered from the copy can be given nothing but the rest of it.
     return this.#openRest(from, attempt.signal)
   }
@@ -347,15 +328,14 @@ export class Arrival {
   async #openPeer(
     source: PeerSource,
     from: number,
-    { patienceMs, signal, excuse }: Attempt,
-    expectation: Expectation,
+    { expectation, patienceMs, signal, excuse }: Attempt,
   ): Promise<OpenedSource> {
     const route = this.#routeTo(source, patienceMs, excuse)
     this.#route = route
     const opened = await route.open(from, signal)
     this.isConfirmed &&= opened.isUnconfirmed !== true
-    this.#checkSize(opened.size, expectation)
-    if (this.#fields.length === 0) this.#keepHeadFromPeer(opened.fields)
+    this.#checkSize(opened, source, expectation)
+    if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
     return opened
   }
 
@@ -380,38 +360,21 @@ export class Arrival {
     onDetour = () => this.#noteServers(),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
-    const relayPace: Pace = {
-      periodMs: patienceMs,
-      leastBytes: LEAST_GROWING_BYTES,
-      code: 'PEER_STALLED',
-      excuse,
-    }
+    const relayPace = growingPace(patienceMs, excuse)
     const pace = source.kind === 'peer' ? wholePace(patienceMs) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, onDetour })
   }
 
-  /** A copy of another length, or of none, cannot be the right one: known before its first byte is read. */
-  #checkSize(size: number | undefined, expectation: Expectation): void {
-    if (size === undefined) throw new Fault('PEER_FAILED', 'expected a length, so that it has an end')
-    const expected = this.#copy?.size ?? (expectation.kind === 'digest' ? expectation.size : undefined)
-    if (expected !== undefined && size !== expected)
-      throw new Fault('PEER_FAILED', `expected ${expected} bytes, the peer offers ${size}`)
-  }
-
-  /** A peer's fields describe the bytes; when the response came is when it came here. */
-  #keepHeadFromPeer(fields: Fields): void {
-    this.#responseTime = this.#components.clock.wall()
-    const isDated = hasField(fields, 'date')
-    this.#fields = isDated ? fields : withField(fields, 'Date', formatHttpDate(this.#responseTime))
-    this.#admission = admit(this.#request, this.response)
+  #checkSize({ size }: OpenedSource, source: Source, expectation: Expectation): void {
+    checkSize(size, this.#copy?.size ?? provedSize(expectation) ?? toldSize(source))
   }
 
   /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
   async #openRest(from: number, signal: AbortSignal): Promise<OpenedSource> {
     const { target, fields } = this.#request
-    const known = this.contributors.size === 0 ? this.#fields : []
+    const known = this.contributors.size === 0 ? this.#head.fields : []
     const rest = { from, size: this.#copy?.size, fields: known }
     const { origin } = this.#components
     const upstream = this.#isNamed ? followingRedirects(origin) : origin
@@ -426,7 +389,7 @@ export class Arrival {
    */
   async #openAgain(copy: GrowingCopy, held: number, signal: AbortSignal): Promise<OpenedSource> {
     const { target, fields } = this.#request
-    const rest = { from: 0, size: copy.size, fields: this.#fields }
+    const rest = { from: 0, size: copy.size, fields: this.#head.fields }
     const opened = await openRest(this.#components.origin, target, fields, rest, signal)
     const before = copy.read({ start: 0, end: held }, signal, 'held')
     const body = behindTheSame(before, held, opened.body, () => this.#forgetPeers(opened))
@@ -436,24 +399,16 @@ export class Arrival {
   /** Not a byte here is only a peer's word: the origin server's alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
     this.contributors.clear()
-    if (this.#isNamed) {
-      this.#fields = fields
-      this.#responseTime = this.#components.clock.wall()
-    }
-    this.#admission = admit(this.#request, { ...this.response, fields })
+    this.#head.fromOrigin(fields, this.#isNamed)
   }
 
-  #severalSources(
-    copy: GrowingCopy,
-    opened: OpenedSource,
-    { source, signal, patienceMs }: Attempt,
-    expectation: Expectation,
-  ): SeveralSources | undefined {
+  #severalSources(copy: GrowingCopy, opened: OpenedSource, attempt: Attempt): SeveralSources | undefined {
+    const { source, expectation, signal, patienceMs } = attempt
     if (source.kind !== 'peer' || !mayBeHelped(opened, expectation)) return undefined
     const wrote: SupplyEvents['wrote'] = (peer, bytes, isStated) => {
       this.report.bytes[peer === undefined ? 'internet' : 'peer'] += bytes
       if (peer !== undefined && isStated) this.contributors.add(peer)
-      this.#release(copy, source, expectation)
+      this.#release(copy, attempt)
     }
     const failed: SupplyEvents['failed'] = (peer, fault) => this.#components.onHelperFailure(peer, fault)
     const { node } = this.#settings
@@ -462,45 +417,55 @@ export class Arrival {
   }
 
   /** Where the others are lost, the first one goes on alone. */
-  async #takeFromAll(
-    several: SeveralSources,
-    copy: GrowingCopy,
-    attempt: Attempt,
-    expectation: Expectation,
-  ): Promise<void> {
+  async #takeFromAll(several: SeveralSources, copy: GrowingCopy, attempt: Attempt): Promise<void> {
     const ending = await several.finish()
     this.isStated = ending === 'filled'
     if (ending !== 'unfinished' || this.#route === undefined) return
     const opened = await this.#route.open(this.heldBytes, attempt.signal)
-    this.#checkSize(opened.size, expectation)
-    await this.#pump(copy, opened, attempt, expectation)
+    this.#checkSize(opened, attempt.source, attempt.expectation)
+    await this.#pump(copy, opened, attempt)
   }
 
   async #pump(
     copy: GrowingCopy,
     opened: OpenedSource,
     attempt: Attempt,
-    expectation: Expectation,
     several?: SeveralSources,
   ): Promise<void> {
     const { source, signal } = attempt
     const peer = peerOf(source)
-    this.#release(copy, source, expectation)
+    this.#release(copy, attempt)
     let at = opened.from
     for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
       if (signal.aborted) return
+      this.#checkTold(copy)
       this.report.bytes[source.kind] += chunk.length
-      checkEnd(copy, at + chunk.length, peer)
+      checkEnd(at + chunk.length, copy.size, peer)
       await copy.write(at, chunk)
       at += chunk.length
-      this.#release(copy, source, expectation)
+      this.#release(copy, attempt)
     }
-    if (copy.size === undefined || at >= copy.size || signal.aborted || several?.hasTakenOver) return
-    throw new Fault(codeFor(peer), `expected ${copy.size} bytes, the body ended after ${at}`)
+    if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
+  }
+
+  /** @throws Fault PEER_FAILED where the origin server has a file of another length. */
+  #checkTold({ size }: GrowingCopy): void {
+    if (!this.#isStreaming && this.#originLength.isOther(size)) checkSize(size, this.#originLength.size)
+  }
+
+  /** Whether applications may be answered with what is only said to be so large. */
+  #mayStream(copy: GrowingCopy, attempt: Attempt): boolean {
+    const { source, expectation, signal } = attempt
+    const isOnlyTold =
+      source.kind === 'peer' && expectation.kind === 'digest' && expectation.size === undefined
+    if (!isOnlyTold || this.#isStreaming) return true
+    const onAnswer = () => void (!signal.aborted && this.#release(copy, attempt))
+    return this.#originLength.isSettled(onAnswer) && !this.#originLength.isOther(copy.size)
   }
 
   /** Raises what applications may have, and says so as soon as they may be answered. */
-  #release(copy: GrowingCopy, source: Source, expectation: Expectation): void {
+  #release(copy: GrowingCopy, attempt: Attempt): void {
+    const { source, expectation } = attempt
     const filling: Filling = {
       heldBytes: copy.heldUntil(0),
       size: copy.size,
@@ -511,23 +476,10 @@ export class Arrival {
       elapsedMs: this.#components.clock.monotonic() - this.#filling.since,
       verifyFirstUpTo: this.#settings.verifyFirstUpTo,
     }
+    if (mayAnswer(filling) && !this.#mayStream(copy, attempt)) return
     copy.release(releasedBytes(filling))
     if (!mayAnswer(filling)) return
     this.#isStreaming = true
     this.#components.onAnswerable()
   }
-}
-
-function wholePace(periodMs: number): Pace {
-  return { periodMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
-}
-
-/** An endless body is noticed at its first byte too many. */
-function checkEnd(copy: GrowingCopy, end: number, peer: Address | undefined): void {
-  if (copy.size !== undefined && end > copy.size)
-    throw new Fault(codeFor(peer), `expected ${copy.size} bytes, the body goes on after them`)
-}
-
-function codeFor(peer: Address | undefined): 'RESPONSE_INCOMPLETE' | 'PEER_FAILED' {
-  return peer === undefined ? 'RESPONSE_INCOMPLETE' : 'PEER_FAILED'
 }

@@ -5,7 +5,7 @@ import { mayAnswerWaiting } from '../cache/semantics/decision.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { Joined, ResourceRequest } from './resource.ts'
-import type { Head } from './retrieval.ts'
+import type { Head } from './answer.ts'
 import type { Retrievals } from './retrievals.ts'
 
 export interface JoiningComponents {

@@ -4,7 +4,14 @@
  */
 import type { Clock, EpochMs } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { fieldValue, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
+import {
+  fieldValue,
+  hasField,
+  SELECTING_A_PART,
+  withField,
+  withoutFields,
+  type Fields,
+} from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { PartialResponse } from '../core/store.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
@@ -13,7 +20,6 @@ import { conditionalFields, notModifiedApplies } from '../cache/semantics/valida
 import { admit } from './admission.ts'
 import { endingBody } from './body-end.ts'
 import { OriginCopy, type OriginHead } from './origin-copy.ts'
-import { SELECTING_A_PART } from './origin-source.ts'
 import {
   broughtBy,
   continuingValidator,

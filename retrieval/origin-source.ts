@@ -1,6 +1,6 @@
 /** Bytes from the origin server: the whole representation, or the rest of one that began elsewhere. */
 import { Fault } from '../core/fault.ts'
-import { fieldValue, withField, withoutFields, type Fields } from '../core/fields.ts'
+import { fieldValue, SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import { contentLength, skipping, type OpenedSource } from './peer-source.ts'
@@ -13,16 +13,6 @@ export interface Rest {
   /** The fields of the response that began it, for `If-Range`. */
   readonly fields: Fields
 }
-
-/** Fields of the application's request that ask for a part, or only for a change. */
-export const SELECTING_A_PART = [
-  'range',
-  'if-range',
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-]
 
 /** The bytes of `rest`, resumed with `Range` and, where there is a strong validator, `If-Range` (RFC 9110 13.1.5). */
 export async function openRest(

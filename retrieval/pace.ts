@@ -12,6 +12,20 @@ export interface Pace {
   readonly excuse?: () => boolean
 }
 
+/** What a copy that is whole at its sender, and one that grows there, must bring in a period at least. */
+const LEAST_WHOLE_BYTES = 64 * 1024
+const LEAST_GROWING_BYTES = 1024
+
+/** What a peer must keep up with whose copy is whole. */
+export function wholePace(periodMs: number): Pace {
+  return { periodMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
+}
+
+/** What a peer must keep up with whose copy grows as its source does. */
+export function growingPace(periodMs: number, excuse: () => boolean): Pace {
+  return { periodMs, leastBytes: LEAST_GROWING_BYTES, code: 'PEER_STALLED', excuse }
+}
+
 /** Who is excused is waited for so much longer, in ms. */
 export const EXCUSED_MS = 100
 

@@ -3,7 +3,14 @@
  * otherwise just these bytes from the origin server, joined with what is here of the same version.
  */
 import type { Clock } from '../core/clock.ts'
-import { endToEndFields, fieldValue, hasField, withField, withoutFields } from '../core/fields.ts'
+import {
+  endToEndFields,
+  fieldValue,
+  hasField,
+  SELECTING_A_PART,
+  withField,
+  withoutFields,
+} from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -13,7 +20,6 @@ import { openSpans } from './open-copy.ts'
 import type { Ask, Direct } from './leading.ts'
 import { isPersonal, type OpenedCopy } from './origin-copies.ts'
 import type { OriginCopy } from './origin-copy.ts'
-import { SELECTING_A_PART } from './origin-source.ts'
 import { firstRange } from './part-source.ts'
 import { answerWith, spansOf } from './representation.ts'
 import type { RetrievalRequest } from './request.ts'

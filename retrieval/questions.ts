@@ -1,11 +1,10 @@
 /** What is asked of others on behalf of one application's request. */
-import { hasField, withoutFields, type Fields } from '../core/fields.ts'
+import { hasField, SELECTING_A_PART, withoutFields, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { StoredResponse } from '../core/store.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { mayNameToLan } from '../cache/semantics/sharing-gate.ts'
-import { SELECTING_A_PART } from './origin-source.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { ResourceRequest } from './resource.ts'
 

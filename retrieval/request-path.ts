@@ -1,5 +1,5 @@
 /** The decisions on one request's path: what is stored, what is asked of others, and what stands in where nobody answers. */
-import { withoutFields, type Fields } from '../core/fields.ts'
+import { SELECTING_A_PART, withoutFields, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { StoredResponse } from '../core/store.ts'
@@ -12,7 +12,6 @@ import { isComplaint, type ComplaintsComponents } from './complaints.ts'
 import { askHead, fromHead, headOfPart } from './heads.ts'
 import type { HotResponses } from './hot-responses.ts'
 import { Joining } from './joining.ts'
-import { SELECTING_A_PART } from './origin-source.ts'
 import { isForPart, part, partHere } from './part-path.ts'
 import { Questions } from './questions.ts'
 import { heedHead, renew, type Update } from './renewal.ts'
@@ -25,7 +24,7 @@ import {
   type Resource,
   type ResourceRequest,
 } from './resource.ts'
-import type { Head } from './retrieval.ts'
+import type { Head } from './answer.ts'
 import { linkSameBody } from './same-body.ts'
 import { StoredAnswers } from './stored-answers.ts'
 

@@ -13,7 +13,8 @@ import { hasContent } from '../cache/semantics/statuses.ts'
 import type { Begun } from './begun.ts'
 import { endingBody } from './body-end.ts'
 import { answerWith, type RepresentationRequest } from './representation.ts'
-import type { Head, Retrieval } from './retrieval.ts'
+import type { Head } from './answer.ts'
+import type { Retrieval } from './retrieval.ts'
 import type { RetrievalReport, SourceKind } from './source.ts'
 
 export interface ResourceRequest {

@@ -13,41 +13,35 @@
 import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
-import { deferred } from '../core/deferred.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
-import type { UpstreamResponse } from '../core/upstream.ts'
 import type { Expectation } from '../core/verifier.ts'
 import { mayReuseUnasked } from '../cache/semantics/decision.ts'
-import type { Stored } from '../cache/semantics/freshness.ts'
 import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
 import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import { Answer, type Head } from './answer.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { Blame } from './blame.ts'
-import { endingBody } from './body-end.ts'
-import { isResumable } from './origin-source.ts'
-import { Patience, STALL_MS } from './patience.ts'
+import { toldSize } from './body-length.ts'
+import { Keeping, type UnverifiedCopy } from './keeping.ts'
+import { STALL_MS } from './patience.ts'
+import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
-import { NEAR_BYTES, SlowLine } from './slow-line.ts'
-import { peerOf, type RetrievalReport, type Source } from './source.ts'
+import { NEAR_BYTES } from './slow-line.ts'
+import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
+import { faultOf, Tolerance } from './tolerance.ts'
+import { whenUnread } from './unread.ts'
 import { Yielding, type YieldingOwner } from './yielding.ts'
-
-/** What an application can be answered with. */
-export type Head =
-  /** A 200 whose body is read from the growing copy. */
-  | { readonly kind: 'growing'; readonly response: Stored; readonly copy: GrowingCopy }
-  /** Whatever else the origin server said, or a 200 that is not stored: for one application, read once. */
-  | { readonly kind: 'direct'; readonly response: UpstreamResponse; readonly reason: string }
 
 export interface RetrievalSettings extends ArrivalSettings {
   /** What came is kept for this long when every application has gone, in ms. */
@@ -70,13 +64,6 @@ export interface RetrievalEvents {
   over(retrieval: Retrieval): void
 }
 
-/** A copy of which only the application can tell whether it is right (V5). */
-export interface UnverifiedCopy {
-  /** The one that it came from, or that began it. */
-  readonly peer: Address
-  readonly clients: readonly string[]
-}
-
 export interface RetrievalComponents extends Omit<
   ArrivalComponents,
   'onAnswerable' | 'onHelperFailure' | 'isReadAlong'
@@ -89,12 +76,6 @@ export interface RetrievalComponents extends Omit<
   readonly events: RetrievalEvents
 }
 
-/** Between "download failed" and the end of what peers read, in ms: the packet comes first. */
-const FAREWELL_MS = 5
-
-/** A retrieval that nobody waits for is finished all the same when no more than this is missing. */
-const WORTH_FINISHING_BYTES = 1024 * 1024
-
 /** In place of an attempt: to abort it changes nothing. */
 const NONE_YET = new AbortController()
 
@@ -103,63 +84,59 @@ export class Retrieval implements InquiryOwner {
   readonly #settings: RetrievalSettings
   readonly #components: RetrievalComponents
   readonly #arrival: Arrival
-  readonly #head = deferred<Head>()
-  readonly #storing = deferred<void>()
-  #isStoring = false
-  #isOutdated = false
+  readonly #answer = new Answer()
+  readonly #keeping: Keeping
   readonly #startedAt: Monotonic
-  readonly #clients = new Set<string>()
   readonly #proofs: Proofs
-  readonly #patience: Patience
   readonly #blame: Blame
-  readonly #slowLine: SlowLine
+  readonly #tolerance: Tolerance
   readonly #yielding: Yielding
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
   #attempt = NONE_YET
-  /** Aborted when peers that read along are to ask again: what was here is forgotten, or a peer feeds it from now on. */
-  #begunAnew = new AbortController()
   #lastFault: Fault | undefined
-  /** From which byte on the source in use is in use. */
-  #usedFrom = 0
   readonly #readers: Readers
-  /** Peers that read the copy now. */
-  #peersReading = 0
-  /** Aborted, with the reason, when nothing more comes for those who read. */
-  readonly #failed = new AbortController()
-  /** It was a fetcher, and those who read it do not know yet that it goes on from a peer. */
-  #isToCut = false
-  #isAnswered = false
+  readonly #peerReaders: PeerReaders
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
 
   constructor(request: RetrievalRequest, settings: RetrievalSettings, components: RetrievalComponents) {
     this.request = request
-    this.#isOutdated = request.begun?.isOutdated === true
     this.#settings = settings
     this.#components = components
     this.#startedAt = components.clock.monotonic()
     this.#proofs = new Proofs(request, components.verifier)
-    this.#patience = new Patience(components.clock)
-    this.#slowLine = new SlowLine(components.clock)
-    const onAnswerable = () => this.#answer()
+    const onAnswerable = () => this.#giveAnswer()
     const onHelperFailure = (peer: Address | undefined, fault: Fault) => this.#onHelperFailure(peer, fault)
-    const isReadAlong = () => this.#peersReading > 0
+    const isReadAlong = () => !this.#peerReaders.isEmpty
     this.#arrival = new Arrival(request, settings, {
       ...components,
       onAnswerable,
       onHelperFailure,
       isReadAlong,
     })
+    this.#peerReaders = new PeerReaders(components.clock, () => this.#forPeers())
+    this.#keeping = this.#keepingOf(request.begun?.isOutdated === true)
     const shun: RetrievalEvents['shun'] = (...shunned) => components.events.shun(...shunned)
     this.#blame = new Blame(request, { ...components, proofs: this.#proofs, shun })
+    this.#tolerance = new Tolerance({
+      ...components,
+      blame: this.#blame,
+      heldBytes: () => this.heldBytes,
+    })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
     this.#announcement = new Announcement(() => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
       came: () => this.#state === 'paused' && this.#resume(),
-      mayComeBack: () => this.#state === 'running' && this.#current?.kind !== 'internet' && this.#isAnswered,
+      mayComeBack: () =>
+        this.#state === 'running' && this.#current?.kind !== 'internet' && this.#answer.isGiven,
       gone: () => this.#onLastReaderGone(),
     })
+  }
+
+  #keepingOf(isOutdated: boolean): Keeping {
+    const { store, events } = this.#components
+    return new Keeping(this.#arrival, isOutdated, store, (...stored) => events.stored(...stored))
   }
 
   #yieldingOwner(): YieldingOwner {
@@ -167,7 +144,7 @@ export class Retrieval implements InquiryOwner {
       heldBytes: () => this.heldBytes,
       isFetcher: () => this.isFetcher,
       mayLeave: () => this.#mayLeaveInternet,
-      hasPatience: () => this.#patience.leftMs() > 0,
+      hasPatience: () => this.#tolerance.leftMs() > 0,
       progress: () => this.progress(),
       expectationFor: (source) => this.#proofs.of(source, () => this.heldBytes > 0),
       look: (source, signal) =>
@@ -179,7 +156,7 @@ export class Retrieval implements InquiryOwner {
 
   /** Resolves when applications can be answered. @throws Fault of the last source when every one failed. */
   head(): Promise<Head> {
-    return this.#head.promise
+    return this.#answer.head()
   }
 
   /** The head of a copy from a peer; `undefined` when none has it, so that a part is for the origin server to send. */
@@ -209,7 +186,7 @@ export class Retrieval implements InquiryOwner {
    */
   get isShareable(): boolean {
     const { admission, copy } = this.#arrival
-    const isComing = this.#state === 'running' && copy?.size !== undefined && !this.#isOutdated
+    const isComing = this.#state === 'running' && copy?.size !== undefined && !this.#keeping.isOutdated
     return isComing && admission.kind === 'admitted' && admission.isShareable
   }
 
@@ -235,22 +212,22 @@ export class Retrieval implements InquiryOwner {
 
   /** Whether the origin server has been asked, on behalf of the LAN too, and has not answered. */
   get isFetching(): boolean {
-    return this.isFetcher && this.#announcement.isMade && !this.#isAnswered
+    return this.isFetcher && this.#announcement.isMade && !this.#answer.isGiven
   }
 
   /** Whether the response will be stored when it is whole. */
   get willBeStored(): boolean {
-    return this.#arrival.admission.kind === 'admitted' && !this.#isOutdated
+    return this.#keeping.willBeStored
   }
 
   /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
   outdate(): void {
-    this.#isOutdated = true
+    this.#keeping.outdate()
   }
 
   /** Resolves when what is being stored now is stored, or is not; `undefined` when nothing is. */
   get storing(): Promise<void> | undefined {
-    return this.#isStoring ? this.#storing.promise : undefined
+    return this.#keeping.storing
   }
 
   /**
@@ -258,8 +235,8 @@ export class Retrieval implements InquiryOwner {
    * (RFC 9111 4); a paused one asks the origin server again before it goes on.
    */
   mayBeJoined(received: Fields): boolean {
-    if (this.#isOutdated) return false
-    if (!this.#isAnswered || this.#state === 'paused') return true
+    if (this.#keeping.isOutdated) return false
+    if (!this.#answer.isGiven || this.#state === 'paused') return true
     const now = this.#components.clock.wall()
     return mayReuseUnasked({ fields: received }, this.#arrival.response, this.request.policy, now)
   }
@@ -275,34 +252,16 @@ export class Retrieval implements InquiryOwner {
    * bytes turn out wrong.
    */
   openForPeers(): (span: ByteSpan, signal: AbortSignal) => AsyncIterable<Uint8Array> {
-    const begunAnew = this.#begunAnew.signal
-    return (span, signal) => this.#readForPeers(span, signal, begunAnew)
+    return this.#peerReaders.open()
   }
 
-  async *#readForPeers(
-    span: ByteSpan,
-    signal: AbortSignal,
-    begunAnew: AbortSignal,
-  ): AsyncIterable<Uint8Array> {
-    const { copy } = this.#arrival
-    if (copy !== undefined && this.isShareable) {
-      this.#peersReading++
-      try {
-        yield* copy.read(span, AbortSignal.any([signal, begunAnew]), 'held')
-      } finally {
-        this.#peersReading--
-      }
-    }
-    if (copy === undefined || begunAnew.aborted)
-      throw new Fault('STOPPING', 'the download has begun anew, or goes on from a peer')
+  #forPeers(): SharedCopy {
+    return { copy: this.#arrival.copy, isShareable: this.isShareable }
   }
 
   /** The bytes of `span` for an application, as they come. @throws Fault why they do not. */
   read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const failed = this.#failed.signal
-    return endingBody(copy.read(span, AbortSignal.any([signal, failed])), (how) => {
-      if (how === 'complete' && failed.aborted) throw failed.reason
-    })
+    return this.#answer.read(copy, span, signal)
   }
 
   /** Whether it comes from the origin server alone: then any part of it can be had there. */
@@ -357,7 +316,7 @@ export class Retrieval implements InquiryOwner {
 
   /** Notes who is given the bytes, for the watch that V5 asks for. */
   deliveredTo(client: string): void {
-    this.#clients.add(client)
+    this.#keeping.deliveredTo(client)
   }
 
   /** Ends it at once: the node stops. */
@@ -379,7 +338,7 @@ export class Retrieval implements InquiryOwner {
   retrieveFromInternet(): void {
     // A name, and no place where it would be.
     if (isContentName(this.request.target)) return this.#giveUp(new Fault('NOT_FOUND', 'no peer has it'))
-    if (this.#readers.wantWhole || this.#isAnswered) return this.#use({ kind: 'internet' })
+    if (this.#readers.wantWhole || this.#answer.isGiven) return this.#use({ kind: 'internet' })
     this.#components.events.absent(this.request.uri)
     this.#giveUp(new Fault('RESPONSE_INCOMPLETE', 'no peer has it'))
   }
@@ -396,7 +355,7 @@ export class Retrieval implements InquiryOwner {
 
   /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
   #giveWay({ isAhead, peer }: PeerDownload): void {
-    if (!isAhead || !this.isFetcher || this.#isAnswered) return
+    if (!isAhead || !this.isFetcher || this.#answer.isGiven) return
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#announcement.end()
     this.#current = undefined
@@ -410,7 +369,7 @@ export class Retrieval implements InquiryOwner {
 
   heardProgress(download: PeerDownload): void {
     this.report.peerProgress = download
-    this.#slowLine.told(download.receivedBytes)
+    this.#tolerance.heard(download)
   }
 
   failed(): void {
@@ -425,7 +384,7 @@ export class Retrieval implements InquiryOwner {
 
   #leaveInternet(to: Address, isTried: boolean): void {
     if (!this.#arrival.detach()) return
-    if (isTried) this.#patience.trust()
+    if (isTried) this.#tolerance.trust()
     this.#inquiry?.changeOver(to)
   }
 
@@ -433,8 +392,7 @@ export class Retrieval implements InquiryOwner {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#patience.uses(source.kind)
-    this.#usedFrom = this.heldBytes
+    this.#tolerance.uses(source.kind)
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -447,43 +405,24 @@ export class Retrieval implements InquiryOwner {
    */
   #leaveLan(): void {
     this.#announcement.end()
-    this.#isToCut ||= this.isFetcher
-  }
-
-  /** A moment after "download failed", which tells them that this is no failure. */
-  async #takeLeave(): Promise<void> {
-    if (!this.#isToCut) return
-    this.#isToCut = false
-    await sleep(this.#components.clock, FAREWELL_MS)
-    this.#cutPeers()
-  }
-
-  #cutPeers(): void {
-    this.#begunAnew.abort(NO_LONGER_NEEDED)
-    this.#begunAnew = new AbortController()
+    if (this.isFetcher) this.#peerReaders.owesFarewell()
   }
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
     let began = this.#components.clock.monotonic()
-    const patienceMs = this.#patience.leftMs()
+    const patienceMs = this.#tolerance.leftMs()
     try {
       const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
       began = this.#components.clock.monotonic()
-      const isVain = expectation.kind === 'none' || !this.#isFile || !this.#arrival.mayChangeOver
-      if (source.kind !== 'internet' && isVain) return this.#inquiry?.enough()
-      if (source.kind !== 'internet' && patienceMs <= 0) return this.#outOfPatience()
-      const peer = peerOf(source)
-      if (peer !== undefined && this.#components.isShunned(peer)) return this.#next()
-      await this.#takeLeave()
+      if (source.kind !== 'internet' && !this.#mayTakeFrom(source, expectation, patienceMs)) return
+      await this.#peerReaders.takeLeave()
       if (signal.aborted) return
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
-      const outcome = await this.#arrival.take(
-        { source, signal, patienceMs, excuse: () => this.#isExcused(source) },
-        expectation,
-      )
+      const excuse = () => this.#tolerance.isExcused(source)
+      const outcome = await this.#arrival.take({ source, expectation, signal, patienceMs, excuse })
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
       if (!signal.aborted && this.#state === 'running')
@@ -491,19 +430,27 @@ export class Retrieval implements InquiryOwner {
     }
   }
 
-  /** The application has waited nearly long enough for peers: the last of its patience is for finding one that fetches. */
-  #outOfPatience(): void {
-    const agreeingMs = this.#patience.beginAgreeing()
-    if (agreeingMs === undefined) this.#inquiry?.enough()
-    else this.#inquiry?.agree(agreeingMs)
+  /** Whether bytes of this peer are of use. Where they are not, the machine has been told, and names what is next. */
+  #mayTakeFrom(source: PeerSource, expectation: Expectation, patienceMs: number): boolean {
+    const isVain = expectation.kind === 'none' || !this.#isFile || !this.#arrival.mayChangeOver
+    if (isVain) this.#inquiry?.enough()
+    else if (patienceMs <= 0) this.#outOfPatience()
+    else if (this.#components.isShunned(peerOf(source)) || this.#isTooLarge(source)) this.#next()
+    else return true
+    return false
   }
 
-  /** Where peers have failed already there may be several that lie: only one that was agreed on is excused then. */
-  #isExcused(source: Source): boolean {
-    const isIts = source.kind === 'in-progress' && this.report.peerProgress?.peer === source.download.peer
-    const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
-    const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
-    return mayBe && this.#slowLine.isExcused(this.heldBytes)
+  /** It says so itself: who asks it nevertheless could only blame it for that. */
+  #isTooLarge(source: PeerSource): boolean {
+    const size = toldSize(source)
+    return size !== undefined && !this.#components.store.mayHold(size)
+  }
+
+  /** The application has waited nearly long enough for peers: the last of its patience is for finding one that fetches. */
+  #outOfPatience(): void {
+    const agreeingMs = this.#tolerance.beginAgreeing()
+    if (agreeingMs === undefined) this.#inquiry?.enough()
+    else this.#inquiry?.agree(agreeingMs)
   }
 
   /**
@@ -515,11 +462,11 @@ export class Retrieval implements InquiryOwner {
   }
 
   get #wouldStartAfresh(): boolean {
-    return !this.#isAnswered && this.#arrival.contributors.size > 0
+    return !this.#answer.isGiven && this.#arrival.contributors.size > 0
   }
 
   #beginAnew(): Promise<void> {
-    this.#cutPeers()
+    this.#peerReaders.cut()
     return this.#arrival.reset()
   }
 
@@ -535,7 +482,8 @@ export class Retrieval implements InquiryOwner {
       case 'aborted':
         return
       case 'direct':
-        if (this.#isAnswered) throw new Fault('RESPONSE_CHANGED', `expected the file, got ${outcome.reason}`)
+        if (this.#answer.isGiven)
+          throw new Fault('RESPONSE_CHANGED', `expected the file, got ${outcome.reason}`)
         await this.#arrival.abandonCopy(outcome.reason)
         return this.#handOver(outcome)
       case 'filled':
@@ -547,13 +495,10 @@ export class Retrieval implements InquiryOwner {
   /** Whole and verified: the applications have it all at once, the store and the LAN right after. */
   async #finish(expectation: Expectation): Promise<void> {
     this.#arrival.copy?.release(Infinity)
-    this.#answer()
+    this.#giveAnswer()
     this.#inquiry?.retrieved()
-    this.#isStoring = this.willBeStored
     try {
-      const response = this.#isOutdated ? undefined : await this.#arrival.commit()
-      if (response && this.#isOutdated) this.#components.store.remove(response.uri)
-      else if (response) this.#components.events.stored(response, this.#unverified(expectation))
+      await this.#keeping.keep(expectation)
     } catch (error) {
       const { uri } = this.request
       if (this.#isOver()) return
@@ -564,24 +509,13 @@ export class Retrieval implements InquiryOwner {
     if (this.#readers.isEmpty) this.#arrival.letGo()
   }
 
-  #unverified(expectation: Expectation): UnverifiedCopy | undefined {
-    const [peer] = this.#arrival.contributors
-    return peer !== undefined && expectation.kind === 'updater'
-      ? { peer, clients: [...this.#clients] }
-      : undefined
-  }
-
   #handOver({ response, reason }: Extract<ArrivalOutcome, { kind: 'direct' }>): void {
     this.report.source = 'internet'
-    this.#isAnswered = true
     this.#state = 'handed-over'
     this.#inquiry?.abandon()
     this.#announcement.end()
-    this.#head.resolve({
-      kind: 'direct',
-      response: { ...response, body: this.#counted(response.body) },
-      reason,
-    })
+    const counted = { ...response, body: this.#counted(response.body) }
+    this.#answer.give({ kind: 'direct', response: counted, reason })
     this.#leaveList()
   }
 
@@ -592,11 +526,10 @@ export class Retrieval implements InquiryOwner {
     }
   }
 
-  #answer(): void {
+  #giveAnswer(): void {
     const { copy, response } = this.#arrival
-    if (copy === undefined || this.#isAnswered) return
-    this.#isAnswered = true
-    this.#head.resolve({ kind: 'growing', response, copy })
+    if (copy === undefined || this.#answer.isGiven) return
+    this.#answer.give({ kind: 'growing', response, copy })
     this.#announceCopy()
     this.#yielding.answered()
   }
@@ -604,42 +537,30 @@ export class Retrieval implements InquiryOwner {
   async #onFailure(source: Source, error: unknown, began: Monotonic, patienceMs: number): Promise<void> {
     const attempt = this.#attempt
     attempt.abort(NO_LONGER_NEEDED)
-    const fault =
-      error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
+    const fault = faultOf(error)
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
-    if (peer === undefined) this.#lastFault = fault
-    else if (!this.#isOnlyLate(fault)) this.#patience.waste(began, fault)
+    const isLate = this.#judge(source, fault, began, patienceMs)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
-    else if (peer !== undefined && !this.#isBlameless(source, fault, patienceMs))
-      this.#blame.failed(peer, fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault)
+    if (this.#attempt === attempt) this.#next(fault, isLate)
   }
 
-  /** Nothing has come of it, to a node that is too busy itself to judge: it may be used again. */
-  #isOnlyLate({ code }: Fault): boolean {
-    return (
-      code === 'PEER_STALLED' && this.heldBytes === this.#usedFrom && this.#components.isBusy?.() === true
-    )
+  /** @returns whether the source may be used again. */
+  #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number): boolean {
+    if (source.kind !== 'internet') {
+      const isTakenBack = this.#inquiry?.state !== 'awaiting'
+      return this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack })
+    }
+    this.#lastFault = fault
+    return false
   }
 
-  /**
-   * Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off, nor one that was
-   * given little time because others had used up the rest: so could liars have honest peers shunned.
-   */
-  #isBlameless(source: Source, fault: Fault, patienceMs: number): boolean {
-    const isTakenBack = source.kind === 'in-progress' && this.#inquiry?.state !== 'awaiting'
-    const isHurried = fault.code === 'PEER_STALLED' && (patienceMs < STALL_MS || this.#isOnlyLate(fault))
-    return fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST' || isTakenBack || isHurried
-  }
-
-  #next(fault?: Fault): void {
+  #next(fault?: Fault, isLate = false): void {
     if (this.#state !== 'running') return
-    const isLost = fault !== undefined && (fault.code === 'PEER_LOST' || this.#isOnlyLate(fault))
     if (this.#inquiry === undefined) this.failed()
-    else if (isLost) this.#inquiry.sourceLost()
+    else if (isLate || fault?.code === 'PEER_LOST') this.#inquiry.sourceLost()
     else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED' || fault?.code === 'PEER_BUSY')
   }
 
@@ -648,7 +569,7 @@ export class Retrieval implements InquiryOwner {
     const { uri } = this.request
     this.#components.events.log('the cache failed', { uri, reason: fault.message })
     // What must be proved has to lie somewhere until it is.
-    if (this.#isAnswered || isContentName(uri)) return this.#giveUp(fault)
+    if (this.#answer.isGiven || isContentName(uri)) return this.#giveUp(fault)
     await this.#arrival.abandonCopy(fault.message)
     this.#inquiry?.abandon()
     this.#inquiry = undefined
@@ -657,7 +578,7 @@ export class Retrieval implements InquiryOwner {
 
   async #onWrongBytes(fault: Fault): Promise<void> {
     await this.#blame.wrongBytes(this.#arrival, fault)
-    if (!this.#isAnswered) return this.#beginAnew()
+    if (!this.#answer.isGiven) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)
   }
@@ -675,7 +596,7 @@ export class Retrieval implements InquiryOwner {
 
   /** Says to the LAN that this node is fetching it (FIG. 7, 216A); a resumed or taken-over copy can be read at once. */
   #announce(): void {
-    if (this.report.asked && this.#announcement.make() && this.#isAnswered) this.#announceCopy()
+    if (this.report.asked && this.#announcement.make() && this.#answer.isGiven) this.#announceCopy()
   }
 
   /** Now that the response is known, its growing copy can be read by peers, or never will be. */
@@ -689,24 +610,25 @@ export class Retrieval implements InquiryOwner {
       this.#attempt.abort(NO_LONGER_NEEDED)
       this.#components.events.ended(this.report)
     }
-    if (this.#state === 'running' && !this.#isWorthFinishing()) this.#pause()
+    if (this.#state === 'running') this.#onUnread()
     // What was stored stays; what was not has been read to its end.
     if (this.#state === 'over') this.#arrival.letGo()
   }
 
-  #isWorthFinishing(): boolean {
-    const { totalBytes, receivedBytes } = this.progress()
-    return totalBytes !== undefined && totalBytes - receivedBytes <= WORTH_FINISHING_BYTES
+  #onUnread(): void {
+    const { response, isFromOrigin } = this.#arrival
+    const isImmutable = this.request.policy.immutable
+    switch (whenUnread({ progress: this.progress(), response, isImmutable, isFromOrigin })) {
+      case 'finish':
+        return
+      case 'give-up':
+        return this.#giveUp(new Fault('ABORTED', 'every application has gone'))
+      case 'pause':
+        return this.#pause()
+    }
   }
 
-  /** Nobody reads: what is here stays for a while, and the uplink does not work for nobody (field note 12). */
   #pause(): void {
-    // A file that could have changed meanwhile is not continued later: two versions are never joined. And what the origin
-    // server alone has sent is kept for whoever comes, without this.
-    const { status, fields } = this.#arrival.response
-    const mayResume = status === 200 && (this.request.policy.immutable || isResumable(fields))
-    if (!mayResume || this.#arrival.isFromOrigin)
-      return this.#giveUp(new Fault('ABORTED', 'every application has gone'))
     this.#state = 'paused'
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#inquiry?.abandon()
@@ -715,7 +637,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   async #linger(): Promise<void> {
-    const isOverdue = !this.#isAnswered || (await this.#readers.nobodyFor(this.#settings.lingerMs))
+    const isOverdue = !this.#answer.isGiven || (await this.#readers.nobodyFor(this.#settings.lingerMs))
     if (this.#state === 'paused' && isOverdue)
       this.#giveUp(new Fault('ABORTED', 'every application has gone'))
   }
@@ -731,8 +653,7 @@ export class Retrieval implements InquiryOwner {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#announcement.end()
     this.#inquiry?.abandon()
-    this.#head.reject(fault)
-    this.#failed.abort(fault)
+    this.#answer.fail(fault)
     this.#arrival.fail(fault)
     if (this.#state !== 'handed-over') this.#end()
   }
@@ -744,8 +665,7 @@ export class Retrieval implements InquiryOwner {
   #end(): void {
     if (this.#state === 'over') return
     this.#state = 'over'
-    this.#isStoring = false
-    this.#storing.resolve()
+    this.#keeping.end()
     this.#components.events.ended(this.report)
     this.#leaveList()
   }

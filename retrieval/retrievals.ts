@@ -1,10 +1,9 @@
 /** The retrievals that run: requests for the same are collapsed into one (R4.6, RFC 9111 4), uncacheable ones are not. */
-import { fieldValue, hasField, type Fields } from '../core/fields.ts'
+import { fieldValue, hasField, SELECTING_A_PART, type Fields } from '../core/fields.ts'
 import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
 import { isPersonal, OriginCopies } from './origin-copies.ts'
-import { SELECTING_A_PART } from './origin-source.ts'
 import { PlainMisses } from './plain-misses.ts'
 import {
   Retrieval,

@@ -2,14 +2,14 @@
  * Asking origin servers for digests (V3): one HEAD, about 1 kB, when a peer has a file that nothing else proves. Answers are
  * remembered for as long as the response is fresh, and servers that publish none are not asked again for a while.
  */
-import { sleep, type Clock } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
-import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { withField, withoutFields, type Fields } from '../core/fields.ts'
+import type { Fields } from '../core/fields.ts'
 import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { OriginQuestion } from '../core/verifier.ts'
+import { askBriefly, forWhole, lengthIn, MAX_ASKING, MAX_REMEMBERED, NO_ANSWER_MS } from './asking.ts'
 import { Expiring } from './expiring.ts'
 import { publishedDigest } from './published-digest.ts'
 
@@ -23,7 +23,12 @@ export interface OriginDigestsComponents {
 type HeadResponse = Pick<StoredResponse, 'status' | 'fields' | 'requestTime' | 'responseTime'>
 
 /** What an origin server says of a file. */
-export type Published = Digest | 'none'
+export type Published = PublishedDigest | 'none'
+
+export interface PublishedDigest extends Digest {
+  /** Bytes of the body, where the server says so. */
+  readonly size?: number
+}
 
 export interface OriginDigests {
   /** What is remembered; `undefined`: it has not been asked, or too long ago. */
@@ -34,16 +39,8 @@ export interface OriginDigests {
   ask(question: OriginQuestion): Promise<Published>
 }
 
-/** Within the patience that applications have for peers. */
-export const MAX_ASKING_MS = 400
-/** Questions at once, to all servers together. */
-export const MAX_ASKING = 32
-/** Answers, and servers, that are remembered, about 300 bytes each. */
-export const MAX_REMEMBERED = 2_000
 /** An answer is not used for longer, however long the response is fresh. */
 export const MAX_ANSWER_MS = 3_600_000
-/** "There is none" and "no answer" are used for so long. */
-export const NO_ANSWER_MS = 60_000
 /** A server that had nothing to say so many times in a row is left alone for so long. */
 export const SILENT_AFTER = 3
 export const SILENT_MS = 3_600_000
@@ -54,15 +51,6 @@ export const noOriginDigests: OriginDigests = {
   mayAsk: () => false,
   ask: async () => 'none',
 }
-
-const CONDITIONS = [
-  'range',
-  'if-range',
-  'if-match',
-  'if-none-match',
-  'if-modified-since',
-  'if-unmodified-since',
-]
 
 export function originDigests(components: OriginDigestsComponents): OriginDigests {
   const { clock } = components
@@ -101,19 +89,21 @@ async function head(
   { target, fields, policy }: OriginQuestion,
   { clock, origin, freshForMs }: OriginDigestsComponents,
 ): Promise<{ readonly published: Published; readonly freshMs: number }> {
-  const ending = new AbortController()
   const requestTime = clock.wall()
-  const request = { method: 'HEAD', uri: target, fields: headFields(fields), signal: ending.signal } as const
-  try {
-    const asked = origin.request(request).catch(() => undefined)
-    const response = await Promise.race([asked, sleep(clock, MAX_ASKING_MS, ending.signal)])
-    if (response?.status !== 200) return { published: 'none', freshMs: 0 }
-    const published = publishedDigest(response.fields) ?? 'none'
+  const request = { method: 'HEAD', uri: target, fields: headFields(fields) } as const
+  const answer = await askBriefly(request, { clock, origin }, (response) => {
+    if (response.status !== 200) return undefined
     const times = { requestTime, responseTime: clock.wall() }
-    return { published, freshMs: freshForMs({ status: 200, fields: response.fields, ...times }, policy) }
-  } finally {
-    ending.abort(NO_LONGER_NEEDED)
-  }
+    const freshMs = freshForMs({ status: 200, fields: response.fields, ...times }, policy)
+    return { published: publishedIn(response.fields) ?? 'none', freshMs } as const
+  })
+  return answer ?? { published: 'none', freshMs: 0 }
+}
+
+function publishedIn(fields: Fields): PublishedDigest | undefined {
+  const digest = publishedDigest(fields)
+  const size = lengthIn(fields)
+  return digest === undefined || size === undefined ? digest : { ...digest, size }
 }
 
 /** Amazon's stores give their checksum only when asked so. */
@@ -123,11 +113,6 @@ function headFields(fields: Fields): Fields {
     ['Want-Repr-Digest', 'sha-256=10, sha-512=9'],
     ['x-amz-checksum-mode', 'ENABLED'],
   ]
-}
-
-/** As the application asks, but for the whole and uncoded. */
-export function forWhole(fields: Fields): Fields {
-  return withField(withoutFields(fields, CONDITIONS), 'Accept-Encoding', 'identity')
 }
 
 function serverOf(uri: TargetUri): string {

@@ -7,18 +7,18 @@ import { Fault } from '../../core/fault.ts'
 import {
   fieldValue,
   hasField,
+  SELECTING_A_PART,
   withField,
   withoutFields,
   type FieldLine,
   type Fields,
 } from '../../core/fields.ts'
-import { PIECE_BYTES } from '../../core/pieces.ts'
+import { digestOfPiece, PIECE_BYTES, pieceSpan } from '../../core/pieces.ts'
 import { contentRange, parseContentRange, type ByteSpan } from '../../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../../core/upstream.ts'
 import type { NodeId } from '../../peering/packets.ts'
 import { PEER_FIELD, RESOURCE_FIELD } from '../../peering/peer-answer.ts'
 import {
-  digestOfPiece,
   digestsBytes,
   nameOfPieces,
   piecesLocation,
@@ -26,7 +26,6 @@ import {
   SPARE_FIELD,
 } from '../../peering/piece-digests.ts'
 import { pathOf } from '../../peering/relay-fields.ts'
-import { SELECTING_A_PART } from '../origin-source.ts'
 import { contentLength } from '../peer-source.ts'
 
 /** What is the same in every question for one body. */
@@ -158,7 +157,8 @@ export interface Piece {
 }
 
 function newPiece(start: number, size: number) {
-  const span = { start, end: Math.min(start + PIECE_BYTES, size) }
+  const index = start / PIECE_BYTES
+  const span = pieceSpan(index, size)
   const chunks: Uint8Array[] = []
   const digest = createHash('sha256')
   let missing = span.end - span.start
@@ -173,7 +173,7 @@ function newPiece(start: number, size: number) {
       digest.update(part)
     },
     checked(digests: Uint8Array): Piece {
-      if (!digest.digest().equals(digestOfPiece(digests, start / PIECE_BYTES)))
+      if (!digest.digest().equals(digestOfPiece(digests, index)))
         throw new Fault('VERIFICATION_FAILED', `the piece from ${start} on is not what its digest says`)
       return { span, chunks }
     },

@@ -3,9 +3,8 @@ import type { Clock, Monotonic } from '../../core/clock.ts'
 import { deferred } from '../../core/deferred.ts'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
 import { describe, Fault } from '../../core/fault.ts'
-import { PIECE_BYTES } from '../../core/pieces.ts'
+import { PIECE_BYTES, piecesIn } from '../../core/pieces.ts'
 import type { GrowingCopy } from '../../core/store.ts'
-import { piecesIn } from '../../peering/piece-digests.ts'
 import { keepingPace, within } from '../pace.ts'
 import { checkedPieces, type Body, type Piece } from './block-source.ts'
 import { initialPieces, isHeld, stepPieces, type PiecesCommand, type PiecesEvent } from './plan.ts'
@@ -116,33 +115,35 @@ export class Feed {
     const signal = AbortSignal.any([controller.signal, this.#signal])
     this.#running.set(id, controller)
     const { body, clock } = this.#components
-    const happens = (kind: 'came' | 'refused' | 'failed') => {
-      if (signal.aborted) return
-      this.#happens({ kind, at: this.#now(), source: id })
-      if (this.#components.isReadAlong()) this.#leaveOthers()
-      else this.#considerReserve()
-    }
+    const span = { start: first * PIECE_BYTES, end: Math.min(end * PIECE_BYTES, body.size) }
     let isStated = false
     try {
-      const span = { start: first * PIECE_BYTES, end: Math.min(end * PIECE_BYTES, body.size) }
       const { code, periodMs } = supplier.pace
       const reply = await within(supplier.ask(span, signal), periodMs, clock, { code })
-      if (reply.kind === 'busy') return happens('refused')
+      if (reply.kind === 'busy') return this.#answered('refused', id, signal)
       isStated = reply.isStated
       for await (const piece of checkedPieces(keepingPace(reply.body, supplier.pace, clock), span, body)) {
         if (signal.aborted) return
         await this.#keep(supplier, piece, isStated)
         // The last one has come when the connection is free: what is asked next takes the same place.
-        if (piece.span.end < span.end) happens('came')
+        if (piece.span.end < span.end) this.#answered('came', id, signal)
       }
-      happens('came')
+      this.#answered('came', id, signal)
     } catch (error) {
       if (signal.aborted) return
       this.#onFault(supplier, faultOf(error, isStated))
-      happens('failed')
+      this.#answered('failed', id, signal)
     } finally {
       controller.abort(NO_LONGER_NEEDED)
     }
+  }
+
+  /** What came of a question, as long as it is of interest. */
+  #answered(kind: 'came' | 'refused' | 'failed', id: string, signal: AbortSignal): void {
+    if (signal.aborted) return
+    this.#happens({ kind, at: this.#now(), source: id })
+    if (this.#components.isReadAlong()) this.#leaveOthers()
+    else this.#considerReserve()
   }
 
   /** A piece that somebody else has brought meanwhile is here already. */

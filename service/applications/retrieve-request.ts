@@ -2,10 +2,9 @@
 import { contentName } from '../../core/content-name.ts'
 import type { Sha256 } from '../../core/digest.ts'
 import { Fault } from '../../core/fault.ts'
-import { endToEndFields, hasField, type FieldLine, type Fields } from '../../core/fields.ts'
+import { endToEndFields, hasField, SELECTING_A_PART, type FieldLine, type Fields } from '../../core/fields.ts'
 import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
 import { viaLine } from '../../proxy/via.ts'
-import { SELECTING_A_PART } from '../../retrieval/origin-source.ts'
 import { namedContent, sha256From } from './content-uri.ts'
 import { ORIGINS, type Origins, type RetrieveQuestion } from './retrieval-words.ts'
 

@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import {
-  areComplete,
-  BodyDigester,
-  digestSmall,
-  isPiece,
-  PIECE_BYTES,
-  pieceSpan,
-} from '../../cache/piece-digests.ts'
+import { PIECE_BYTES, pieceSpan } from '../../core/pieces.ts'
+import { areComplete, BodyDigester, digestSmall, isPiece } from '../../cache/piece-digests.ts'
 import { bytesOf, sha256 } from './store-fixtures.ts'
 
 describe('piece digests', () => {

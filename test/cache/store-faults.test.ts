@@ -212,13 +212,15 @@ describe('a flipped bit', () => {
   it('in the log of the index costs what came after it at most', async (test) => {
     const random = seeded(test)
     const directory = temporaryDirectory(test)
+    const { store: before } = await openDiskStore(test, { directory })
+    await putNamed(before, 'before', 500, 100)
+    await before.stop()
     const { store } = await openDiskStore(test, { directory })
     for (let number = 0; number < 40; number += 1) await putNamed(store, String(number % 25), 500, number + 1)
     const kept = temporaryDirectory(test)
     // As a kill would leave it.
     cpSync(directory, kept, { recursive: true })
     await store.stop()
-    let right = 0
     for (let round = 0; round < ROUNDS; round += 1) {
       for (const name of ['bodies', 'index.sqlite', 'index.sqlite-wal']) {
         rmSync(join(directory, name), { recursive: true, force: true })
@@ -228,9 +230,9 @@ describe('a flipped bit', () => {
       const at = random.uint32() % log.length
       log[at] = (log[at] ?? 0) ^ (1 << (random.uint32() % 8))
       writeFileSync(`${index(directory)}-wal`, log)
-      right += (await useAll(test, directory, `byte ${at}`)).length
+      const right = await useAll(test, directory, `byte ${at}`)
+      // How many transactions the log holds is a matter of time: a flip in the first one costs all of them.
+      assert.ok(right.includes('before'), `byte ${at}`)
     }
-    test.diagnostic(`${right} bodies were read`)
-    assert.ok(right > 0)
   })
 })

@@ -6,16 +6,8 @@ import type { Policy } from '../../core/policy.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
 import type { OriginQuestion } from '../../core/verifier.ts'
-import {
-  MAX_ANSWER_MS,
-  MAX_ASKING,
-  MAX_ASKING_MS,
-  MAX_REMEMBERED,
-  NO_ANSWER_MS,
-  originDigests,
-  SILENT_AFTER,
-  SILENT_MS,
-} from '../../verify/origin-digests.ts'
+import { MAX_ASKING, MAX_ASKING_MS, MAX_REMEMBERED, NO_ANSWER_MS } from '../../verify/asking.ts'
+import { MAX_ANSWER_MS, originDigests, SILENT_AFTER, SILENT_MS } from '../../verify/origin-digests.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const A = 'http://o.test/a' as TargetUri
@@ -39,6 +31,15 @@ test('one HEAD asks for the digest of the whole, uncoded', async () => {
     ['sha-256=10, sha-512=9', 'updater/1', 'identity', undefined, undefined],
   )
 })
+
+for (const [what, more, size] of [
+  ['its length', [['Content-Length', '12']], 12],
+  ['the length of nothing, because HEAD has no content', [['Content-Length', '0']], undefined],
+] as [string, Fields, number | undefined][])
+  test(`a server that tells ${what} with the digest is ${size === undefined ? 'not ' : ''}held to it`, async () => {
+    const { digests } = scene(() => response([...PUBLISHING, ...more]))
+    assert.deepEqual(await digests.ask(question(A)), size === undefined ? DIGEST : { ...DIGEST, size })
+  })
 
 test('an answer is remembered for as long as the response is fresh', async () => {
   const { digests, requests, clock } = scene(() => response(PUBLISHING), 10_000)

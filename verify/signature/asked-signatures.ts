@@ -1,13 +1,12 @@
 /** Asking origin servers for the signatures that lie beside files: one small GET, when a peer has such a file. */
-import { sleep, type Clock } from '../../core/clock.ts'
-import { NO_LONGER_NEEDED } from '../../core/ended.ts'
+import type { Clock } from '../../core/clock.ts'
 import { withField } from '../../core/fields.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import type { Upstream, UpstreamResponse } from '../../core/upstream.ts'
 import type { OriginQuestion } from '../../core/verifier.ts'
 import { pemBlocks } from '../../signing/pem.ts'
+import { askBriefly, forWhole, MAX_ASKING, MAX_REMEMBERED, NO_ANSWER_MS } from '../asking.ts'
 import { Expiring } from '../expiring.ts'
-import { forWhole, MAX_ASKING, MAX_ASKING_MS, MAX_REMEMBERED, NO_ANSWER_MS } from '../origin-digests.ts'
 
 export interface DetachedSignatures {
   /** Whether it is worth asking: not where there was none a moment ago. */
@@ -26,15 +25,15 @@ export const MAX_DETACHED_BYTES = 65_536
 /** A node that asks nobody. */
 export const noDetachedSignatures: DetachedSignatures = { mayAsk: () => false, ask: async () => undefined }
 
-export function detachedSignatures({ clock, origin }: DetachedSignaturesComponents): DetachedSignatures {
-  const absent = new Expiring<TargetUri, true>(clock, MAX_REMEMBERED)
+export function detachedSignatures(components: DetachedSignaturesComponents): DetachedSignatures {
+  const absent = new Expiring<TargetUri, true>(components.clock, MAX_REMEMBERED)
   let asking = 0
   return {
     mayAsk: (uri) => !uri.includes('?') && absent.get(uri) === undefined,
     async ask(question) {
       if (asking >= MAX_ASKING) return undefined
       asking++
-      const signature = await fetched(question, clock, origin).finally(() => asking--)
+      const signature = await fetched(question, components).finally(() => asking--)
       if (signature === undefined) absent.set(question.uri, true, NO_ANSWER_MS)
       return signature
     },
@@ -44,24 +43,11 @@ export function detachedSignatures({ clock, origin }: DetachedSignaturesComponen
 /** Not from a cache on the way: what is signed may be new. */
 async function fetched(
   { target, fields, policy }: OriginQuestion,
-  clock: Clock,
-  origin: Upstream,
+  components: DetachedSignaturesComponents,
 ): Promise<Uint8Array | undefined> {
-  const ending = new AbortController()
-  const { signal } = ending
   const uri = `${target}${policy.signature ?? ''}`
-  const request = {
-    method: 'GET',
-    uri,
-    fields: withField(forWhole(fields), 'Cache-Control', 'no-cache'),
-    signal,
-  } as const
-  try {
-    const asked = origin.request(request).then(body, () => undefined)
-    return await Promise.race([asked, sleep(clock, MAX_ASKING_MS, signal).then(() => undefined)])
-  } finally {
-    ending.abort(NO_LONGER_NEEDED)
-  }
+  const uncached = withField(forWhole(fields), 'Cache-Control', 'no-cache')
+  return askBriefly({ method: 'GET', uri, fields: uncached }, components, body)
 }
 
 async function body(response: UpstreamResponse): Promise<Uint8Array | undefined> {

@@ -1,0 +1,117 @@
+/**
+ * What is put up with from the peers of one retrieval: how long they may be silent (patience.ts), what excuses that (slow-line.ts),
+ * and who is left aside when a source has failed (blame.ts).
+ */
+import type { Clock, Monotonic } from '../core/clock.ts'
+import { describe, Fault } from '../core/fault.ts'
+import type { Address } from '../core/transport.ts'
+import type { PeerDownload } from '../peering/inquiry.ts'
+import type { Blame } from './blame.ts'
+import { Patience, STALL_MS } from './patience.ts'
+import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
+import { peerOf, type PeerSource, type Source } from './source.ts'
+
+export interface ToleranceComponents {
+  readonly clock: Clock
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
+  readonly blame: Blame
+  /** Bytes held without a gap from the start. */
+  readonly heldBytes: () => number
+}
+
+/** How a peer was used that failed. */
+export interface Use {
+  readonly began: Monotonic
+  /** How long it was allowed to be silent, in ms. */
+  readonly patienceMs: number
+  /** Whether a downloader said that its download ends here before it broke off. */
+  readonly isTakenBack: boolean
+}
+
+export class Tolerance {
+  readonly #components: ToleranceComponents
+  readonly #patience: Patience
+  readonly #slowLine: SlowLine
+  /** The downloader that said last how much it has. */
+  #teller: Address | undefined
+  /** From which byte on the source in use is in use. */
+  #usedFrom = 0
+
+  constructor(components: ToleranceComponents) {
+    this.#components = components
+    this.#patience = new Patience(components.clock)
+    this.#slowLine = new SlowLine(components.clock)
+  }
+
+  /** Another source is in use from now on. */
+  uses(kind: Source['kind']): void {
+    this.#patience.uses(kind)
+    this.#usedFrom = this.#components.heldBytes()
+  }
+
+  /** How long the next peer may be silent, in ms; 0: no peer is waited for any more. */
+  leftMs(): number {
+    return this.#patience.leftMs()
+  }
+
+  /** Patience is nearly used up. @returns how long agreeing may take, in ms; `undefined` when that has begun before. */
+  beginAgreeing(): number | undefined {
+    return this.#patience.beginAgreeing()
+  }
+
+  /** A peer has shown that it sends: it has the time that one may have. */
+  trust(): void {
+    this.#patience.trust()
+  }
+
+  /** A downloader says how much it has. */
+  heard({ peer, receivedBytes }: PeerDownload): void {
+    this.#teller = peer
+    this.#slowLine.told(receivedBytes)
+  }
+
+  /** Where peers have failed already there may be several that lie: only one that was agreed on is excused then. */
+  isExcused(source: Source): boolean {
+    const isIts = source.kind === 'in-progress' && this.#teller === source.download.peer
+    const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
+    const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
+    const isLikely = isIts && source.download.hasAsked === true
+    const mostMs = isLikely ? MOST_EXCUSED_MS : STRANGER_EXCUSED_MS
+    return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
+  }
+
+  /**
+   * Counts what a failure has cost, and leaves aside whoever is to blame for it; wrong bytes are judged elsewhere, by the whole.
+   * @returns whether the peer may be used again.
+   */
+  failed(source: PeerSource, fault: Fault, use: Use): boolean {
+    const isLate = this.#isOnlyLate(fault)
+    if (!isLate) this.#patience.waste(use.began, fault)
+    const isJudgedHere = fault.blame !== 'node' && fault.code !== 'VERIFICATION_FAILED'
+    if (isJudgedHere && !isBlameless(source, fault, use, isLate))
+      this.#components.blame.failed(peerOf(source), fault)
+    return isLate
+  }
+
+  /** Nothing has come of it, to a node that is too busy itself to judge: it has cost no patience. */
+  #isOnlyLate({ code }: Fault): boolean {
+    const { heldBytes, isBusy } = this.#components
+    return code === 'PEER_STALLED' && heldBytes() === this.#usedFrom && isBusy?.() === true
+  }
+}
+
+/** What went wrong, as a fault, whatever was thrown. */
+export function faultOf(error: unknown): Fault {
+  return error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
+}
+
+/**
+ * Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off, nor one that was
+ * given little time because others had used up the rest: so could liars have honest peers shunned.
+ */
+function isBlameless(source: PeerSource, { code }: Fault, use: Use, isLate: boolean): boolean {
+  const isTakenBack = source.kind === 'in-progress' && use.isTakenBack
+  const isHurried = code === 'PEER_STALLED' && (use.patienceMs < STALL_MS || isLate)
+  return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack || isHurried
+}
