@@ -160,6 +160,10 @@ export class ResponseStore implements Store {
     return copy
   }
 
+  mayHold(size: number): boolean {
+    return this.#room.mayHold(size)
+  }
+
   reserve(size: number): Reservation | undefined {
     const room = this.#room.openNow(size)
     const bytes = room && this.#bodies.reserve(size)

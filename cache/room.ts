@@ -65,6 +65,11 @@ export class Room<Victim extends { readonly size: number }> {
     return new AccountRoom(this, account)
   }
 
+  /** Whether a body of `size` bytes could be here at all, whatever else had to go. */
+  mayHold(size: number): boolean {
+    return size <= this.#maxObjectBytes
+  }
+
   /** Room for a body that comes at once, where nothing has to be evicted or asked first. */
   openNow(size: number): CopyRoom | undefined {
     if (size > this.#maxObjectBytes || this.#mustLook(size, BYTES_PER_FIRST_LOOK)) return undefined
@@ -168,7 +173,7 @@ export class Room<Victim extends { readonly size: number }> {
   }
 
   #mustFit(size: number): void {
-    if (size <= this.#maxObjectBytes) return
+    if (this.mayHold(size)) return
     throw new Fault('STORE_FULL', `a body of ${size} bytes, at most ${this.#maxObjectBytes} are stored`)
   }
 

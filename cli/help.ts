@@ -6,12 +6,9 @@ export type Commands = Readonly<Record<string, Command>>
 
 /** What there is. */
 export function help(commands: Commands): string {
-  const lines = Object.entries(commands).map(
-    ([name, { operands = '', about }]) => [`ihave ${name} ${operands}`.trimEnd(), about] as const,
-  )
   return `ihave ${VERSION}: every machine on a LAN downloads each update once
 
-${aligned(lines)}
+${listed(commands)}
 
 ihave COMMAND --help   its options
 ihave help settings    everything that can be configured
@@ -21,6 +18,22 @@ Without --config, ./proxy.config.yaml is used where there is one, else the defau
 in the environment: IHAVE_PROXY_LISTEN=127.0.0.1:3129. docs/configuration.md explains them all.
 
 exit codes: 0 done; 1 it failed; 2 wrong command line or configuration; 3 no node is running`
+}
+
+/** The commands of one group: `ihave site …`. */
+export function groupHelp(group: string, commands: Commands): string {
+  return `ihave ${group} …
+
+${listed(commands)}
+
+ihave ${group} COMMAND --help   its options`
+}
+
+function listed(commands: Commands): string {
+  const lines = Object.entries(commands).map(
+    ([name, { operands = '', about }]) => [`ihave ${name} ${operands}`.trimEnd(), about] as const,
+  )
+  return aligned(lines)
 }
 
 /** What one command is told and tells. */

@@ -39,6 +39,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 async function main(args: readonly string[]): Promise<number> {
   const page = PAGES.get(args.join(' '))
   if (page !== undefined) return say(await page())
+  const group = groupOf(args)
+  if (group !== undefined) return say(await groupPage(group))
   const name = [args.slice(0, 2).join(' '), args[0] ?? ''].find((each) => Object.hasOwn(COMMANDS, each))
   const load = COMMANDS[name ?? '']
   if (name === undefined || load === undefined)
@@ -56,15 +58,34 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+/** Of `ihave site --help`: `site`, which is no command by itself. */
+function groupOf(args: readonly string[]): string | undefined {
+  const [first = '', second = ''] = args[0] === 'help' ? [args[1], '--help'] : args
+  const isAsking = args.length === 2 && ['--help', '-h', 'help'].includes(second)
+  return isAsking && inGroup(first).length > 0 ? first : undefined
+}
+
+function inGroup(group: string): readonly string[] {
+  return Object.keys(COMMANDS).filter((each) => each.startsWith(`${group} `))
+}
+
 function unknown(first: string): string {
-  const longer = Object.keys(COMMANDS).filter((each) => each.startsWith(`${first} `))
+  const longer = inGroup(first)
   return longer.length > 0 ? `expected ${longer.join(', ')}` : `there is no command "${first}"`
 }
 
 const overview = async () => {
   const { help } = await import('./help.ts')
-  const loaded = Object.entries(COMMANDS).map(async ([name, load]) => [name, await load()] as const)
-  return help(Object.fromEntries(await Promise.all(loaded)))
+  return help(await loaded(Object.keys(COMMANDS)))
+}
+const groupPage = async (group: string) => {
+  const { groupHelp } = await import('./help.ts')
+  return groupHelp(group, await loaded(inGroup(group)))
+}
+async function loaded(names: readonly string[]): Promise<Readonly<Record<string, Command>>> {
+  const commands = names.map(async (name) => [name, await COMMANDS[name]?.()] as const)
+  const found = (await Promise.all(commands)).flatMap(([name, each]) => (each ? [[name, each] as const] : []))
+  return Object.fromEntries(found)
 }
 const settings = async () => (await import('../service/settings-reference.ts')).settingsHelp()
 const version = async () => (await import('../service/version.ts')).VERSION

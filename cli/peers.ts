@@ -9,6 +9,9 @@ import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
 
+/** Peers that are told one by one: whoever floods the LAN with false ones is not to fill the screen with them. */
+export const MAX_TOLD = 32
+
 const OPTIONS = { ...CONFIG_OPTION, ...JSON_OPTION } as const
 
 export const peers: Command = {
@@ -26,6 +29,13 @@ async function run(args: readonly string[]): Promise<number> {
   return EXIT.done
 }
 
+/** A line for each of the first, and how many more there are. */
+export function some<Each>(all: readonly Each[], line: (each: Each) => string): string[] {
+  const told = all.slice(0, MAX_TOLD).map(line)
+  const more = all.length - told.length
+  return more === 0 ? told : [...told, `… and ${more} more of ${all.length}; --json lists them all`]
+}
+
 /** @param now the calendar's time: what is left of a shunning is said, not only when it began. */
 export function peersText(
   { peering, shunned, cautions }: Pick<Status, 'peering' | 'shunned' | 'cautions'>,
@@ -33,9 +43,10 @@ export function peersText(
 ): string {
   const live = peering?.peers ?? []
   const lines = [
-    ...(live.length === 0 ? ['nobody else is here'] : live.map((peer) => peerLine(peer))),
-    ...shunned.map((peer) => shunnedLine(peer, now)),
-    ...cautions.map(
+    ...(live.length === 0 ? ['nobody else is here'] : some(live, peerLine)),
+    ...some(shunned, (peer) => shunnedLine(peer, now)),
+    ...some(
+      cautions,
       ({ peer, member, heardMsAgo }) =>
         `${peer}  asked last: member ${member.slice(0, 12)} caught it with wrong bytes, said ${formatDuration(heardMsAgo)} ago`,
     ),

@@ -28,6 +28,10 @@ const TOKEN = {
   uses: { type: 'string', value: 'N', meaning: 'how many machines it lets in; 1 unless given' },
 } as const satisfies Options
 
+const YES = {
+  yes: { type: 'boolean', meaning: 'even if the site loses its authority by it' },
+} as const satisfies Options
+
 export const siteInit = siteCommand({
   operands: 'SITE',
   about: 'makes a site and its authority on this machine, prints a token',
@@ -54,17 +58,19 @@ export const siteJoin = siteCommand({
 export const siteLeave = siteCommand({
   about: 'forgets the site, with all its keys on this machine',
   details:
-    'Others believe this machine until its pass runs out, or "ihave site revoke" is run where the authority is.',
-  options: COMMON,
-  question: () => ({ do: 'leave' }),
+    'Others believe this machine until its pass runs out, or "ihave site revoke" is run where the authority is.\n' +
+    'To join again it needs a token that lets somebody in ("ihave site invite"). Where the authority is, it wants --yes.',
+  options: { ...COMMON, ...YES },
+  question: (_, { yes }) => ({ do: 'leave', yes: yes === true }),
   text: () => 'left the site\n',
 })
 
 export const siteRevoke = siteCommand({
   operands: 'MEMBER',
   about: 'throws a member out, by its name or the beginning of its ID',
-  options: COMMON,
-  question: (operand) => ({ do: 'revoke', member: operand }),
+  details: 'One that "ihave site status" does not list is called by all of its ID.',
+  options: { ...COMMON, ...YES },
+  question: (operand, { yes }) => ({ do: 'revoke', member: operand, yes: yes === true }),
   text: ({ revoked }) => `revoked ${revoked?.name} (${revoked?.id}); the others are told as they are heard\n`,
 })
 
@@ -78,12 +84,16 @@ export const siteStatus = siteCommand({
 export const siteBackup = siteCommand({
   operands: 'FILE',
   about: 'writes the authority to a file, for a safe place',
-  details: 'Whoever has the file can let machines in and throw members out. Keep it off the network.',
+  details:
+    'Whoever has the file can let machines in and throw members out. Keep it off the network.\n' +
+    'What happens later is not in it: make another after each join and each revocation.',
   options: COMMON,
   question: () => ({ do: 'backup' }),
   after: ({ record }, file) =>
     writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' }),
-  text: () => 'written; keep it where no network reaches\n',
+  text: ({ status }) =>
+    `written, as the site is now (${new Date().toISOString()}, members: ${status?.members.length}); keep it where no network reaches\n` +
+    'with each machine that joins or is revoked it goes out of date: make another then\n',
 })
 
 export const siteRestore = siteCommand({
@@ -91,7 +101,14 @@ export const siteRestore = siteCommand({
   about: 'takes on the authority from a backup',
   options: { ...COMMON, ...NAME },
   question: (operand, values) => ({ do: 'restore', record: recordFrom(operand), ...named(values) }),
-  text: ({ status }) => `this machine has the authority of the site "${status?.name}" now\n`,
+  details:
+    'Only where the old authority is gone for good: two that live would give out deny lists of the same number.\n' +
+    'Tokens from before the backup let nobody in any more; "ihave site invite" makes a new one.',
+  text: ({ status }) =>
+    `this machine has the authority of the site "${status?.name}" now\n` +
+    'tokens from before let nobody in any more: "ihave site invite" makes a new one\n' +
+    'the machine that had the authority must not use it again: there may be only one\n' +
+    'members admitted after the backup are listed by "ihave site status" when they have been heard, within a minute or so\n',
 })
 
 type Values = Readonly<Record<string, string | boolean | undefined>>
@@ -151,8 +168,14 @@ function named({ name }: Values): { readonly name?: string } {
   return typeof name === 'string' ? { name } : {}
 }
 
+/** @throws Fault BAD_REQUEST for what is no number: it is told as it was written. */
+function numberFrom(option: string, text: string): number {
+  if (text.trim() !== '' && Number.isFinite(Number(text))) return Number(text)
+  throw new Fault('BAD_REQUEST', `expected a number for --${option}, got "${text}"`)
+}
+
 function forToken({ hours = '24', uses = '1' }: Values): { readonly hours: number; readonly uses: number } {
-  return { hours: Number(hours), uses: Number(uses) }
+  return { hours: numberFrom('hours', String(hours)), uses: numberFrom('uses', String(uses)) }
 }
 
 function recordFrom(file: string): AuthorityRecord {
@@ -185,8 +208,8 @@ function statusText({ status }: SiteAnswer): string {
     `deny list  number ${status.denyList}, ${status.denied} members; secret ${status.epoch}`,
     ...(status.isAuthority ? ['authority  here'] : []),
     ...status.members.map(
-      ({ id, name, isRevoked, until: end }) =>
-        `  ${name} (${id.slice(0, 12)}) until ${new Date(end).toISOString().slice(0, 10)}${isRevoked ? ', revoked' : ''}`,
+      ({ id, name, isRevoked, isLearnt, until: end }) =>
+        `  ${name} (${id.slice(0, 12)}) until ${new Date(end).toISOString().slice(0, 10)}${isLearnt === true ? ', admitted after the backup' : ''}${isRevoked ? ', revoked' : ''}`,
     ),
   ]
   return `${lines.join('\n')}\n`

@@ -9,6 +9,7 @@ import type { Status, TransferStatus } from '../service/status.ts'
 import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
+import { some } from './peers.ts'
 import { functionText } from './providers.ts'
 
 const OPTIONS = { ...CONFIG_OPTION, ...JSON_OPTION } as const
@@ -44,7 +45,7 @@ export function statusText(answer: Status): string {
     ...gatewayLines(answer.gateway),
     ...updates.map((product) => updateLine(product)),
     ...functions.map((each) => `function   ${functionText(each).trimEnd()}`),
-    ...shunned.map(({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
+    ...some(shunned, ({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -62,7 +63,7 @@ function peeringLines({ peering, whyAlone = 'peering is off' }: Status): string[
   const wait = waitMs === undefined ? 'nobody to ask' : `a question waits up to ${waitMs} ms`
   return [
     `peering    ${address}, packets ${packetPort}, files ${filePort}; ${peers.length} peers, ${wait}`,
-    ...peers.map((peer) => {
+    ...some(peers, (peer) => {
       const roundTrip = peer.roundTripMs === undefined ? '' : `, round trip ${peer.roundTripMs.toFixed(1)} ms`
       return `  peer     ${peer.address} (${peer.node?.slice(0, 12) ?? 'patent packets only'})${roundTrip}, heard ${formatDuration(peer.heardMsAgo)} ago`
     }),

@@ -165,6 +165,8 @@ export interface Store {
    * @throws Fault STORE_FULL when it can never fit.
    */
   create(expectedSize?: number, wholeSize?: number): Promise<GrowingCopy>
+  /** Whether a body of `size` bytes could be here at all, whatever else had to go. */
+  mayHold(size: number): boolean
   /**
    * Room for a small body of `size` bytes that needs no growing copy; `undefined` where it has to be made, looked for or
    * waited for, or where there can be none: `create` knows.

@@ -7,7 +7,7 @@ import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Hearing } from './asked-questions.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
-import { initialInquiry, isInquiryOver, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
+import { initialInquiry, isInquiryOver, isStranger, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
 import type {
   InquiryCommand,
   InquiryEvent,
@@ -76,6 +76,9 @@ export class Inquiry implements Hearing {
   #cancelWake: CancelTimer = () => {}
   #waitedUntil = Infinity
   #askedAt = 0 as Monotonic
+  /** Waited for nodes that promised a copy and were not heard to ask for one, without getting it: in ms, and since when. */
+  #vainMs = 0
+  #vainSince: Monotonic | undefined
   #rivals: (askedAt: Monotonic) => readonly PeerDownload[] = () => []
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
@@ -115,6 +118,13 @@ export class Inquiry implements Hearing {
   /** How long after the end of the wait it is now, in ms; 0 while it waits still, and where there was nobody to wait for. */
   lateMs(): number {
     return Math.max(0, this.#clock.monotonic() - this.#waitedUntil)
+  }
+
+  /** How long it has waited for strangers' promises that were not kept, in ms, since it was asked last. */
+  takeVainMs(): number {
+    const vainMs = this.#vainMs
+    this.#vainMs = 0
+    return vainMs
   }
 
   /** What is left of the wait, in ms. */
@@ -196,12 +206,21 @@ export class Inquiry implements Hearing {
 
   #dispatch(event: Event): void {
     const [state, commands] = stepInquiry(this.#state, event)
+    this.#countVain(state)
     this.#state = state
     for (const command of commands) this.#run(command)
     if (isInquiryOver(state)) {
       this.#cancelWake()
       this.#onOver()
     }
+  }
+
+  #countVain(next: InquiryState<PeerOffer, PeerDownload>): void {
+    const now = this.#clock.monotonic()
+    const isPromised = next.kind === 'awaiting' && isStranger(next.on)
+    const isKept = next.kind === 'awaiting' && next.on.readable
+    if (this.#vainSince !== undefined && !isPromised && !isKept) this.#vainMs += now - this.#vainSince
+    this.#vainSince = isPromised ? (this.#vainSince ?? now) : undefined
   }
 
   #run(command: InquiryCommand<PeerOffer, PeerDownload>): void {

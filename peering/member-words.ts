@@ -20,6 +20,12 @@ interface Signing {
 
 export class MemberWords {
   readonly #nodes = new Map<NodeId, Signing>()
+  readonly #isMember: (member: string) => boolean
+
+  /** @param isMember whether a member's word counts still: whoever was revoked, or this node has left, signs for nobody. */
+  constructor(isMember: (member: string) => boolean) {
+    this.#isMember = isMember
+  }
 
   /** A packet of this node was signed by this member. @returns `false` when another member signs for it. */
   signed(node: NodeId, signing: Signing): boolean {
@@ -37,13 +43,21 @@ export class MemberWords {
     return node === undefined ? undefined : this.#at(node, now)?.member
   }
 
+  /** This node signs no more: its member has taken its leave. */
+  left(node: NodeId): void {
+    this.#nodes.delete(node)
+  }
+
   /** Members that were heard, with where they are; the most recent last. */
   live(now: Monotonic): readonly Signing[] {
-    return [...this.#nodes.values()].filter(({ at }) => now - at < SIGNING_MS)
+    return [...this.#nodes.values()].filter(
+      ({ member, at }) => now - at < SIGNING_MS && this.#isMember(member),
+    )
   }
 
   #at(node: NodeId, now: Monotonic): Signing | undefined {
     const signing = this.#nodes.get(node)
-    return signing !== undefined && now - signing.at < SIGNING_MS ? signing : undefined
+    const isRecent = signing !== undefined && now - signing.at < SIGNING_MS
+    return isRecent && this.#isMember(signing.member) ? signing : undefined
   }
 }

@@ -27,6 +27,10 @@ export interface PacketSeal {
   /** What every presence says beside the rest. */
   presence(): Extras
   seal(document: Uint8Array): Uint8Array
+  /** Whether this member's word counts at present. */
+  isMember(member: string): boolean
+  /** Whether packets of this name are said by machines on their way in: those prove themselves otherwise. */
+  isEntry(name: string): boolean
   open(datagram: Uint8Array, from: Address): OpenedDatagram
 }
 
@@ -52,6 +56,8 @@ export const noSeal: PacketSeal = {
   overhead: 0,
   presence: () => [],
   seal: (document) => document,
+  isMember: () => false,
+  isEntry: () => false,
   open: (datagram) => unproven(datagram, trailerStart(datagram)),
 }
 

@@ -100,7 +100,7 @@ export class Peering {
   readonly #presence: Presence
   readonly #rivals: Rivals
   readonly #seal: PacketSeal
-  readonly #words = new MemberWords()
+  readonly #words = new MemberWords((member) => this.#seal.isMember(member))
   /** Peers that members warn of. */
   readonly cautions = new Cautions()
   readonly advertising: Advertising
@@ -192,6 +192,11 @@ export class Peering {
   /** What this node says of itself has changed. @param reply whether the others are to say the same of themselves. */
   sayPresence(reply: boolean): void {
     this.#presence.say(reply)
+  }
+
+  /** This node is about to sign as nobody, or as another member: what it says next is not to be held against its last word. */
+  sayLeaving(): void {
+    this.#presence.sayLeaving()
   }
 
   /** Whether a node that is alive now has said that it serves files there. */
@@ -343,6 +348,9 @@ export class Peering {
     }
     const signer = this.#signerOf(packet, opened, from)
     const refusal = this.#refusal(packet, from) ?? this.#forgery(packet, signer, datagram)
+    if (refusal === MEMBER_UNSIGNED && packet.type === 'application' && this.#seal.isEntry(packet.name))
+      // Whoever was a member and joins anew proves itself to the site: nothing else is made of its word.
+      return this.#components.onSiteWord?.({ packet, from, signer, bytes: bytes.length })
     if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
     this.#sender.count(HEARD[packet.type])
     this.#noteFirstPeer()
@@ -350,6 +358,7 @@ export class Peering {
     // A shunned peer is not believed; it is answered all the same.
     if (isClaim(packet) && this.#components.isShunned(from)) return
     this.#handle(packet, datagram, opened.isSigned)
+    if (packet.type === 'presence' && packet.leaving) this.#words.left(packet.node)
     if (packet.type === 'application' || packet.type === 'presence')
       this.#components.onSiteWord?.({ packet, from, signer, bytes: bytes.length })
   }
@@ -394,7 +403,7 @@ export class Peering {
       case 'stranger':
         if (signer.reason !== UNSIGNED.reason) this.#sender.count(`a stranger’s word: ${signer.reason}`)
         if (signer === UNREAD || packet.type === 'request') return undefined
-        return this.#words.memberOf(node, at) === undefined ? undefined : 'a member’s word unsigned'
+        return this.#words.memberOf(node, at) === undefined ? undefined : MEMBER_UNSIGNED
     }
   }
 
@@ -484,6 +493,7 @@ const HEARD = Object.fromEntries(Object.keys(SCHEMAS).map((type) => [type, `hear
   Record<ServicePacket['type'], string>
 >
 
+const MEMBER_UNSIGNED = 'a member’s word unsigned'
 const UNSIGNED = { kind: 'stranger', reason: 'unsigned' } as const
 /** Signed, but of no consequence here. */
 const UNREAD = { kind: 'stranger', reason: 'unsigned' } as const

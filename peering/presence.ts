@@ -102,6 +102,11 @@ export class Presence {
     if (this.#running) this.#broadcast({ ...SAY_ONLY, reply })
   }
 
+  /** Takes leave, although the node goes on. */
+  sayLeaving(): void {
+    if (this.#running) this.#broadcast({ reply: false, leaving: true })
+  }
+
   /** Asks a node of which others speak who it is: its own word was lost. Once in a while, whoever speaks of it. */
   meet(address: Address): void {
     const { clock, random, sender } = this.#components

@@ -43,8 +43,9 @@ const DEFAULT_CAPS: ConnectionCaps = { max: 4_096, maxPerAddress: 1_024 }
 
 /**
  * Closes connections beyond the caps as they come; those that are there stay.
- * @param makeRoom ends an idle connection, so that one that asks something has its place: on loopback all programs share an
- *   address, and one that holds a thousand connections must not shut out the others. @returns whether there was one.
+ * @param makeRoom ends a connection on which nobody waits for an answer, so that one that asks something has its place: on
+ *   loopback all programs share an address, and one that holds a thousand connections must not shut out the others.
+ *   @returns whether there was one.
  */
 export function capConnections(
   server: Server,

@@ -15,13 +15,22 @@ import type { Stored } from '../cache/semantics/freshness.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { Admission } from './admission.ts'
-import { believableSize, checkEnd, checkSize, checkWhole } from './body-length.ts'
+import {
+  checkEnd,
+  checkFits,
+  checkSize,
+  checkWhole,
+  provedSize,
+  roomAtFirst,
+  toldSize,
+} from './body-length.ts'
 import { ComingHead } from './coming-head.ts'
 import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
+import { OriginLength } from './origin-length.ts'
 import { followingRedirects } from './named-source.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
@@ -94,6 +103,7 @@ export class Arrival {
   /** As long as the origin server alone fills the copy, others may want bytes of it too. */
   #opened: OpenedCopy | undefined
   readonly #head: ComingHead
+  readonly #originLength: OriginLength
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
   /** Whether applications were answered before the whole was verified. */
@@ -107,6 +117,7 @@ export class Arrival {
     this.#components = components
     this.#filling = { since: components.clock.monotonic(), heldBytes: 0 }
     this.#head = new ComingHead(request, components.clock)
+    this.#originLength = new OriginLength(request, components)
   }
 
   get copy(): GrowingCopy | undefined {
@@ -172,8 +183,8 @@ export class Arrival {
     if (attempt.source.kind === 'internet') this.#route = undefined
     this.#noteServers()
     this.report.source ??= attempt.source.kind
-    const room = this.#roomFor(opened, attempt)
-    const copy = this.#copy ?? (await this.#create(room, attempt.signal))
+    checkFits(opened.size, attempt.source, attempt.expectation, this.#components.store)
+    const copy = this.#copy ?? (await this.#create(opened, attempt))
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
     if (opened.size !== undefined) copy.setSize(opened.size)
@@ -225,13 +236,12 @@ export class Arrival {
     await this.#copy?.reset()
   }
 
-  #roomFor({ size }: OpenedSource, { source, expectation }: Attempt): number | undefined {
-    return believableSize(size, source, expectation, this.#settings.verifyFirstUpTo)
-  }
-
   /** A copy that nobody waits for any more when it is there is given back at once. */
-  async #create(size: number | undefined, signal: AbortSignal): Promise<GrowingCopy | undefined> {
-    const copy = await this.#components.store.create(size)
+  async #create(
+    { size }: OpenedSource,
+    { source, expectation, signal }: Attempt,
+  ): Promise<GrowingCopy | undefined> {
+    const copy = await this.#components.store.create(roomAtFirst(size, source, expectation), size)
     if (!signal.aborted) return (this.#copy = copy)
     await copy.discard()
     return undefined
@@ -324,7 +334,7 @@ export class Arrival {
     this.#route = route
     const opened = await route.open(from, signal)
     this.isConfirmed &&= opened.isUnconfirmed !== true
-    this.#checkSize(opened, expectation)
+    this.#checkSize(opened, source, expectation)
     if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
     return opened
   }
@@ -350,15 +360,16 @@ export class Arrival {
     onDetour = () => this.#noteServers(),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
-    const relayPace = growingPace(patienceMs, excuse)
+    const isStranger = source.kind === 'in-progress' && source.download.hasAsked !== true
+    const relayPace = growingPace(patienceMs, excuse, isStranger)
     const pace = source.kind === 'peer' ? wholePace(patienceMs) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, onDetour })
   }
 
-  #checkSize({ size }: OpenedSource, expectation: Expectation): void {
-    checkSize(size, this.#copy?.size ?? (expectation.kind === 'digest' ? expectation.size : undefined))
+  #checkSize({ size }: OpenedSource, source: Source, expectation: Expectation): void {
+    checkSize(size, this.#copy?.size ?? provedSize(expectation) ?? toldSize(source))
   }
 
   /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
@@ -412,7 +423,7 @@ export class Arrival {
     this.isStated = ending === 'filled'
     if (ending !== 'unfinished' || this.#route === undefined) return
     const opened = await this.#route.open(this.heldBytes, attempt.signal)
-    this.#checkSize(opened, attempt.expectation)
+    this.#checkSize(opened, attempt.source, attempt.expectation)
     await this.#pump(copy, opened, attempt)
   }
 
@@ -428,6 +439,7 @@ export class Arrival {
     let at = opened.from
     for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
       if (signal.aborted) return
+      this.#checkTold(copy)
       this.report.bytes[source.kind] += chunk.length
       checkEnd(at + chunk.length, copy.size, peer)
       await copy.write(at, chunk)
@@ -437,8 +449,24 @@ export class Arrival {
     if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
   }
 
+  /** @throws Fault PEER_FAILED where the origin server has a file of another length. */
+  #checkTold({ size }: GrowingCopy): void {
+    if (!this.#isStreaming && this.#originLength.isOther(size)) checkSize(size, this.#originLength.size)
+  }
+
+  /** Whether applications may be answered with what is only said to be so large. */
+  #mayStream(copy: GrowingCopy, attempt: Attempt): boolean {
+    const { source, expectation, signal } = attempt
+    const isOnlyTold =
+      source.kind === 'peer' && expectation.kind === 'digest' && expectation.size === undefined
+    if (!isOnlyTold || this.#isStreaming) return true
+    const onAnswer = () => void (!signal.aborted && this.#release(copy, attempt))
+    return this.#originLength.isSettled(onAnswer) && !this.#originLength.isOther(copy.size)
+  }
+
   /** Raises what applications may have, and says so as soon as they may be answered. */
-  #release(copy: GrowingCopy, { source, expectation }: Attempt): void {
+  #release(copy: GrowingCopy, attempt: Attempt): void {
+    const { source, expectation } = attempt
     const filling: Filling = {
       heldBytes: copy.heldUntil(0),
       size: copy.size,
@@ -449,6 +477,7 @@ export class Arrival {
       elapsedMs: this.#components.clock.monotonic() - this.#filling.since,
       verifyFirstUpTo: this.#settings.verifyFirstUpTo,
     }
+    if (mayAnswer(filling) && !this.#mayStream(copy, attempt)) return
     copy.release(releasedBytes(filling))
     if (!mayAnswer(filling)) return
     this.#isStreaming = true

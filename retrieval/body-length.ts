@@ -1,24 +1,58 @@
 /** Whose word on the length of a body is believed, and what a body of another length is (V§2). */
 import { Fault, type FaultCode } from '../core/fault.ts'
+import type { Store } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { Expectation } from '../core/verifier.ts'
 import type { Source } from './source.ts'
 
+/** What is evicted on a peer's word alone at most, in bytes; for what it sends beyond that, room is made as it comes. */
+const ROOM_ON_WORD_BYTES = 256 * 1024
+
+/** The length that the proof is over; `undefined` where it tells none, so that a peer's length is only its word. */
+export function provedSize(expectation: Expectation): number | undefined {
+  return expectation.kind === 'digest' || expectation.kind === 'promised' ? expectation.size : undefined
+}
+
 /**
- * Room is made for what the origin server, a proof, or a rule that trusts the LAN announces; on one peer's word alone no more
- * is evicted than a copy that is verified before anything else happens.
+ * Room that is made before the first byte comes: for all that the origin server, or a proof, announces. Otherwise a peer would
+ * empty the store by a length, and send nothing.
  * @param size what the source announces, in bytes; `undefined`: nothing.
- * @param verifyFirstUpTo whole copies up to this are verified before their first byte is released, in bytes.
  */
-export function believableSize(
+export function roomAtFirst(
   size: number | undefined,
   source: Source,
   expectation: Expectation,
-  verifyFirstUpTo: number,
 ): number | undefined {
-  if (source.kind === 'internet' || expectation.kind === 'updater') return size
-  if (expectation.kind === 'digest' && expectation.size !== undefined) return expectation.size
-  return size !== undefined && size <= verifyFirstUpTo ? size : undefined
+  if (source.kind === 'internet') return size
+  return provedSize(expectation) ?? (size === undefined ? undefined : Math.min(size, ROOM_ON_WORD_BYTES))
+}
+
+/** What a peer said of the length before it was asked for the bytes; `undefined`: nothing. */
+export function toldSize(source: Source): number | undefined {
+  switch (source.kind) {
+    case 'peer':
+      return source.offer.size
+    case 'in-progress':
+      return source.download.totalBytes
+    case 'internet':
+      return undefined
+  }
+}
+
+/**
+ * A body that never fits into the store must not begin to be delivered. Where the length is only a peer's word, it is the peer
+ * that is of no use, and not the store.
+ * @throws Fault PEER_FAILED, STORE_FULL
+ */
+export function checkFits(
+  size: number | undefined,
+  source: Source,
+  expectation: Expectation,
+  store: Pick<Store, 'mayHold'>,
+): void {
+  if (size === undefined || store.mayHold(size)) return
+  const isOnlyTold = source.kind !== 'internet' && provedSize(expectation) === undefined
+  throw new Fault(isOnlyTold ? 'PEER_FAILED' : 'STORE_FULL', `a body of ${size} bytes does not fit`)
 }
 
 /**

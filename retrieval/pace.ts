@@ -15,6 +15,8 @@ export interface Pace {
 /** What a copy that is whole at its sender, and one that grows there, must bring in a period at least. */
 const LEAST_WHOLE_BYTES = 64 * 1024
 const LEAST_GROWING_BYTES = 1024
+/** The same of a downloader that was not heard to ask for the file: nothing but its word says that its line is to blame. */
+const LEAST_STRANGER_BYTES = 16 * 1024
 
 /** What a peer must keep up with whose copy is whole. */
 export function wholePace(periodMs: number): Pace {
@@ -22,8 +24,9 @@ export function wholePace(periodMs: number): Pace {
 }
 
 /** What a peer must keep up with whose copy grows as its source does. */
-export function growingPace(periodMs: number, excuse: () => boolean): Pace {
-  return { periodMs, leastBytes: LEAST_GROWING_BYTES, code: 'PEER_STALLED', excuse }
+export function growingPace(periodMs: number, excuse: () => boolean, isStranger = false): Pace {
+  const leastBytes = isStranger ? LEAST_STRANGER_BYTES : LEAST_GROWING_BYTES
+  return { periodMs, leastBytes, code: 'PEER_STALLED', excuse }
 }
 
 /** Who is excused is waited for so much longer, in ms. */

@@ -7,7 +7,7 @@ import type { Fault } from '../core/fault.ts'
 import type { Source } from './source.ts'
 
 /** All peers together may cost an application this much that leads nowhere, in ms. */
-export const PATIENCE_MS = 870
+export const PATIENCE_MS = 850
 
 /** The last of it is for agreeing with the others, who were lied to as well, on one that fetches, in ms. */
 export const AGREEING_MS = 230
@@ -19,7 +19,7 @@ export const STALL_MS = 410
 export const LEAST_MS = 100
 
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
-const BREAK_MS = 530
+const BREAK_MS = 510
 
 /** The share of the time of good service that is earned back. */
 const EARNED = 0.1
@@ -78,6 +78,11 @@ export class Patience {
     const stillMs = Math.max(0, this.#wastedMs - EARNED * (elapsedMs - wastedMs))
     // More than all cannot be lost: what is earned from then on makes peers possible again.
     this.#wastedMs = Math.min(PATIENCE_MS, stillMs + wastedMs)
+  }
+
+  /** So long was waited for copies that were promised, and not given. */
+  waited(vainMs: number): void {
+    this.#wastedMs = Math.min(PATIENCE_MS, this.#wastedMs + vainMs)
   }
 
   /** A peer has shown that it sends: it has the time that one may have. */

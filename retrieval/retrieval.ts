@@ -30,6 +30,7 @@ import { Answer, type Head } from './answer.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { Blame } from './blame.ts'
+import { toldSize } from './body-length.ts'
 import { Keeping, type UnverifiedCopy } from './keeping.ts'
 import { STALL_MS } from './patience.ts'
 import { PeerReaders, type SharedCopy } from './peer-readers.ts'
@@ -391,7 +392,7 @@ export class Retrieval implements InquiryOwner {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#tolerance.uses(source.kind)
+    this.#tolerance.uses(source.kind, this.#inquiry?.takeVainMs())
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -434,9 +435,15 @@ export class Retrieval implements InquiryOwner {
     const isVain = expectation.kind === 'none' || !this.#isFile || !this.#arrival.mayChangeOver
     if (isVain) this.#inquiry?.enough()
     else if (patienceMs <= 0) this.#outOfPatience()
-    else if (this.#components.isShunned(peerOf(source))) this.#next()
+    else if (this.#components.isShunned(peerOf(source)) || this.#isTooLarge(source)) this.#next()
     else return true
     return false
+  }
+
+  /** It says so itself: who asks it nevertheless could only blame it for that. */
+  #isTooLarge(source: PeerSource): boolean {
+    const size = toldSize(source)
+    return size !== undefined && !this.#components.store.mayHold(size)
   }
 
   /** The application has waited nearly long enough for peers: the last of its patience is for finding one that fetches. */

@@ -16,8 +16,12 @@ const FRESH_PROGRESS_MS = 600
 /** Within this it has said it once to each of its readers, in ms. */
 const FIRST_REPORT_MS = 560
 
-/** So long a downloader is waited for on its own word, in ms; again when it has sent more. */
+/**
+ * So long a downloader is waited for on its own word, in ms; again when it has sent more. One that was not heard to ask for the file,
+ * as whoever fetches does, is believed for a moment only.
+ */
 export const MOST_EXCUSED_MS = 2000
+export const STRANGER_EXCUSED_MS = 300
 
 /** What takes the origin server less than this is not left to a peer, in ms: to change over takes time too. */
 const LEAST_SAVED_MS = 500
@@ -59,7 +63,7 @@ export class SlowLine {
   }
 
   /** Whether there is a reason that nothing has come after `heldBytes`; asked again every `EXCUSED_MS`. */
-  isExcused(heldBytes: number): boolean {
+  isExcused(heldBytes: number, mostMs = MOST_EXCUSED_MS): boolean {
     const isFresh = this.#clock.monotonic() - this.#toldAt <= FRESH_PROGRESS_MS
     if (!isFresh || this.#toldBytes > heldBytes + NEAR_BYTES) return false
     if (heldBytes >= this.#excusedAt + NEAR_BYTES) {
@@ -67,6 +71,6 @@ export class SlowLine {
       this.#excusedMs = 0
     }
     this.#excusedMs += EXCUSED_MS
-    return this.#excusedMs <= MOST_EXCUSED_MS
+    return this.#excusedMs <= mostMs
   }
 }

@@ -8,7 +8,7 @@ import type { Address } from '../core/transport.ts'
 import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
 import { Patience, STALL_MS } from './patience.ts'
-import { SlowLine } from './slow-line.ts'
+import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 
 export interface ToleranceComponents {
@@ -44,8 +44,9 @@ export class Tolerance {
     this.#slowLine = new SlowLine(components.clock)
   }
 
-  /** Another source is in use from now on. */
-  uses(kind: Source['kind']): void {
+  /** Another source is in use from now on. @param vainMs how long was waited before for a promise that was not kept. */
+  uses(kind: Source['kind'], vainMs = 0): void {
+    this.#patience.waited(vainMs)
     this.#patience.uses(kind)
     this.#usedFrom = this.#components.heldBytes()
   }
@@ -76,7 +77,9 @@ export class Tolerance {
     const isIts = source.kind === 'in-progress' && this.#teller === source.download.peer
     const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
     const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
-    return mayBe && this.#slowLine.isExcused(this.#components.heldBytes())
+    const isLikely = isIts && source.download.hasAsked === true
+    const mostMs = isLikely ? MOST_EXCUSED_MS : STRANGER_EXCUSED_MS
+    return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
   }
 
   /**

@@ -330,6 +330,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       await peering.start()
       site?.start({
         say: (name, extras, to) => peering.say(name, extras, to),
+        sayLeaving: () => peering.sayLeaving(),
         sayPresence: (reply) => peering.sayPresence(reply),
         fetch: (url) => fetchText(seams.peers, url, settings.node, clock),
         onRenamed: () => summaries.renamed(),

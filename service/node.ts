@@ -112,6 +112,7 @@ export class Node {
   #starting: Promise<void> | undefined
   #isStopping = false
   #startedAt: Monotonic = systemClock.monotonic()
+  #hasStarted = false
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
   readonly #functionOperations = functionOperations({
@@ -192,6 +193,7 @@ export class Node {
       await this.stop()
       throw error
     }
+    this.#hasStarted = true
   }
 
   async #startParts(): Promise<void> {
@@ -265,11 +267,12 @@ export class Node {
     })
   }
 
-  /** Only where some are named. */
+  /** Only where some are named; a revocation list that cannot be read is an error even where nobody is. */
   async #loadSigners(): Promise<void> {
     const { verification } = this.#config
     const isAny =
       verification.signers !== 'none' ||
+      verification.revocations !== 'none' ||
       this.#rules.all.some(({ signers, signature }) => signers !== undefined || signature !== undefined)
     if (!isAny) return
     const onTrouble = (detail: string) => this.#log.warn({ detail }, 'signers were not read again')
@@ -361,7 +364,8 @@ export class Node {
     }
     const upstreams = [this.#origin, this.#publicOrigin, this.#gateways, this.#peers]
     await Promise.all(upstreams.map((each) => each.stop()))
-    this.#log.info('stopped')
+    // Whoever could not start says why, and nothing else.
+    if (this.#hasStarted) this.#log.info('stopped')
     this.#logs.flush()
   }
 

@@ -15,8 +15,8 @@ export type SiteQuestion =
     }
   | { readonly do: 'invite'; readonly hours: number; readonly uses: number }
   | { readonly do: 'join'; readonly token: string; readonly name?: string }
-  | { readonly do: 'leave' }
-  | { readonly do: 'revoke'; readonly member: string }
+  | { readonly do: 'leave'; readonly yes?: boolean }
+  | { readonly do: 'revoke'; readonly member: string; readonly yes?: boolean }
   | { readonly do: 'status' }
   | { readonly do: 'backup' }
   | { readonly do: 'restore'; readonly record: AuthorityRecord; readonly name?: string }
@@ -61,10 +61,10 @@ async function doIt(site: Site, question: SiteQuestion): Promise<Omit<SiteAnswer
       await site.join(question.token, nameFrom(question))
       return {}
     case 'leave':
-      await site.leave()
+      await site.leave(question.yes === true)
       return {}
     case 'revoke':
-      return { revoked: await site.revoke(question.member) }
+      return { revoked: await site.revoke(question.member, question.yes === true) }
     case 'status':
       return {}
     case 'backup':
@@ -88,10 +88,15 @@ function nameFrom({ name }: { readonly name?: string }): string {
 
 function hoursFrom({ hours }: { readonly hours: number }): number {
   if (hours > 0 && hours <= 24 * 30) return hours
-  throw new Fault('BAD_REQUEST', `expected --hours from 1 to ${24 * 30}, got ${hours}`)
+  throw new Fault('BAD_REQUEST', `expected --hours as a number from 1 to ${24 * 30}${got(hours)}`)
 }
 
 function usesFrom({ uses }: { readonly uses: number }): number {
   if (Number.isInteger(uses) && uses >= 1 && uses <= 1000) return uses
-  throw new Fault('BAD_REQUEST', `expected --uses from 1 to 1000, got ${uses}`)
+  throw new Fault('BAD_REQUEST', `expected --uses as a whole number from 1 to 1000${got(uses)}`)
+}
+
+/** What is no number has become NaN, or `null` on its way to the node: that is nothing that anybody has written. */
+function got(value: number): string {
+  return Number.isFinite(value) ? `, got ${value}` : ''
 }

@@ -3,7 +3,8 @@ import { readFileSync, statSync } from 'node:fs'
 import type { Clock, Monotonic } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
-import { readPemCertificates } from '../signing/certificate.ts'
+import { checkKey } from '../signing/algorithms.ts'
+import { readPemCertificates, type Certificate } from '../signing/certificate.ts'
 import type { Trust } from '../signing/chain.ts'
 import { readRevocationList } from '../signing/revocation.ts'
 import type { Signers } from '../verify/signature/signers.ts'
@@ -22,6 +23,9 @@ export interface TrustedSignersComponents {
 
 /** How often it is looked whether a file has changed, in ms: revocation lists do. */
 const LOOK_MS = 60_000
+
+const OF_NOBODY =
+  'it says where the signature is ("signature"), but neither its "signers" nor "verification.signers" name anybody whose signature counts'
 
 interface Loaded {
   readonly trust: Trust
@@ -47,11 +51,11 @@ export class TrustedSigners implements Signers {
     this.#settings = settings
     this.#components = components
     const own = policies.flatMap(({ signers }) => (signers === undefined ? [] : [signers]))
+    readLists(listed(settings.revocations))
     for (const paths of [listed(settings.signers), ...own]) if (paths.length > 0) this.#load(paths, '')
     for (const policy of policies) {
       const isVain = policy.signature !== undefined && this.#signersOf(policy).length === 0
-      if (isVain)
-        throw new Fault('CONFIG_INVALID', `rule ${policy.rule}: expected signers, got a signature of nobody`)
+      if (isVain) throw new Fault('CONFIG_INVALID', `rule ${policy.rule}: ${OF_NOBODY}`)
     }
   }
 
@@ -105,17 +109,43 @@ function readFiles(paths: readonly string[], lists: readonly string[]): Trust {
     named(path, 'signers', (bytes) => {
       const found = readPemCertificates(bytes.toString('latin1'))
       if (found.length === 0) throw new Error('expected a certificate in PEM, found none')
+      for (const each of found) mustCount(each)
       return found
     }),
   )
-  const revocations = lists.map((path) => named(path, 'revocations', (bytes) => readRevocationList(bytes)))
-  return { certificates, revocations }
+  return { certificates, revocations: readLists(lists) }
+}
+
+function readLists(lists: readonly string[]): Trust['revocations'] {
+  return lists.map((path) => named(path, 'revocations', (bytes) => readRevocationList(bytes)))
+}
+
+/** A key that is too weak would refuse every file later, one by one. */
+function mustCount({ name, key }: Certificate): void {
+  try {
+    checkKey(key)
+  } catch (cause) {
+    throw new Error(`the certificate of "${name}": ${describe(cause)}`, { cause })
+  }
 }
 
 function named<Value>(path: string, what: string, read: (bytes: Buffer) => Value): Value {
   try {
     return read(readFileSync(path))
   } catch (cause) {
-    throw new Fault('CONFIG_INVALID', `${what}: ${path}: ${describe(cause)}`, { cause })
+    throw new Fault('CONFIG_INVALID', `${what}: ${path}: ${plainly(cause)}`, { cause })
   }
+}
+
+/** What the operating system says of a file, in words. */
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'this user may not read it',
+  EISDIR: 'it is a directory',
+  ENOTDIR: 'it is in a file, not in a directory',
+}
+
+function plainly(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  return WORDS[code] ?? describe(error)
 }

@@ -4,7 +4,13 @@ import { seededRandom, type Random } from '../core/random.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type { FileRequest } from '../peering/file-server.ts'
-import type { NodeId, RequestId, RequestPacket, ServicePacket } from '../peering/packets.ts'
+import type {
+  DownloadingPacket,
+  NodeId,
+  RequestId,
+  RequestPacket,
+  ServicePacket,
+} from '../peering/packets.ts'
 import { NOT_FOUND, served, wanted } from './served-bytes.ts'
 import { speakPackets, type PacketSpeaker, type SpeakerWorld } from './packet-speaker.ts'
 import type { VirtualHost } from './virtual-host.ts'
@@ -34,6 +40,14 @@ export const HOSTILE_KINDS = [
   'lies-about-size',
   /** Has everything, until it is asked for it: 404. */
   'answers-everything',
+  /** Announces a body that no store takes. */
+  'huge-length',
+  /** Announces 40 MB, sends the beginning of the file and then nothing. */
+  'claims-more',
+  /** Is always about to have it, and says so again and again; as a holder it never answers. */
+  'promises',
+  /** A byte now and then, and its word that no more has come to it. */
+  'excuses',
 ] as const
 
 export type HostileKind = (typeof HOSTILE_KINDS)[number]
@@ -51,6 +65,12 @@ const ENDLESS_CHUNK_BYTES = 16 * 1024
 const ENDLESS_INTERVAL_MS = 10
 const DRIP_BYTES = 10
 const DRIP_INTERVAL_MS = 100
+const HUGE_BYTES = 99_999_999_999_999
+const MORE_BYTES = 40_000_000
+/** So often one that only promises, or excuses itself, says so again, in ms. */
+const WORD_INTERVAL_MS = 400
+const WORDS = 30
+const EXCUSE_INTERVAL_MS = 300
 
 export class HostilePeer {
   readonly host: VirtualHost
@@ -85,7 +105,17 @@ export class HostilePeer {
 
   #hear(packet: ServicePacket, from: Address): void {
     if (packet.type === 'presence' && packet.reply) this.#speaker?.send(from, this.#presence(packet.nonce))
-    if (packet.type === 'request') this.#speaker?.send(from, this.#offer(packet))
+    if (packet.type !== 'request') return
+    const offer = this.#offer(packet)
+    this.#speaker?.send(from, offer)
+    if (offer.type === 'downloading' && REPEATING.has(this.settings.kind)) void this.#repeat(offer, from)
+  }
+
+  async #repeat(offer: DownloadingPacket, to: Address): Promise<void> {
+    for (let receivedBytes = 1; receivedBytes <= WORDS; receivedBytes++) {
+      await this.#pause(WORD_INTERVAL_MS)
+      this.#speaker?.send(to, { ...offer, receivedBytes })
+    }
   }
 
   #presence(nonce: string | undefined): ServicePacket {
@@ -103,7 +133,9 @@ export class HostilePeer {
     const common = { id, nonce, node: this.#node, location, extras: [] }
     if (this.settings.role === 'downloader') {
       const progress = { receivedBytes: 0, totalBytes: size, bytesPerSecond: undefined }
-      return { ...common, ...progress, type: 'downloading', resource: href }
+      const isPromise = this.settings.kind === 'promises'
+      const place = isPromise ? undefined : location
+      return { ...common, ...progress, location: place, type: 'downloading', resource: href }
     }
     const untold = { digest: undefined, etag: undefined, lastModified: undefined, version: undefined }
     return { ...common, ...untold, type: 'response', size, ageSeconds: 0 }
@@ -131,7 +163,14 @@ export class HostilePeer {
         return { status: 200, fields: [], body: this.#endless() }
       case 'stalled':
         return { ...honest, body: this.#stalled(half) }
+      case 'huge-length':
+        return { ...announcing(honest, HUGE_BYTES), body: this.#stalled(part) }
+      case 'claims-more':
+        return { ...announcing(honest, MORE_BYTES), body: this.#stalled(part) }
+      case 'excuses':
+        return { ...honest, body: this.#dripping(part, 1, EXCUSE_INTERVAL_MS) }
       case 'silent':
+      case 'promises':
         return new Promise<Answer>(() => {})
       case 'wrong-length':
         return served(request, Buffer.concat([right, right.subarray(0, 1000)]))
@@ -172,10 +211,14 @@ export class HostilePeer {
     await new Promise(() => {})
   }
 
-  async *#dripping(part: Uint8Array): AsyncIterable<Uint8Array> {
-    for (let at = 0; at < part.length; at += DRIP_BYTES) {
-      yield part.subarray(at, at + DRIP_BYTES)
-      await this.#pause(DRIP_INTERVAL_MS)
+  async *#dripping(
+    part: Uint8Array,
+    bytes = DRIP_BYTES,
+    intervalMs = DRIP_INTERVAL_MS,
+  ): AsyncIterable<Uint8Array> {
+    for (let at = 0; at < part.length; at += bytes) {
+      yield part.subarray(at, at + bytes)
+      await this.#pause(intervalMs)
     }
   }
 
@@ -184,4 +227,11 @@ export class HostilePeer {
       this.host.life.clock.after(delayMs, resolve)
     })
   }
+}
+
+const REPEATING: ReadonlySet<HostileKind> = new Set<HostileKind>(['promises', 'excuses'])
+
+function announcing({ status, fields }: Answer, length: number): Answer {
+  const others = fields.filter(([name]) => name.toLowerCase() !== 'content-length')
+  return { status, fields: [...others, ['Content-Length', String(length)]] }
 }

@@ -41,16 +41,21 @@ export interface Heard {
 
 /** Exchanges at once; what is still open after half a minute is forgotten. */
 export const MAX_EXCHANGES = 64
+/** Of one address: whoever has overheard a token's number fills these, and no more. */
+export const MAX_EXCHANGES_OF_ADDRESS = 4
 export const EXCHANGE_MS = 30_000
 
 /** Every packet is said again until it is answered, in ms. */
 const AGAIN_MS = 400
 const TIMES = 12
+/** Proofs without an answer, after which the machine asks anew: its exchange may have lost its place. */
+const PROOFS = 3
 
 /** The longest answer's room: the machine's packets are filled to it, so that no answer is longer (V§4). */
 const FILLED = 620
 
 interface Exchange {
+  readonly from: Address
   readonly at: Monotonic
   readonly token: Token['id']
   readonly secret: string
@@ -88,7 +93,8 @@ export class Admission {
     const [nonce, site, id, box] = wordsOf(words, ['n', 'site', 'token', 'box'])
     if (nonce === undefined || site !== siteIdOf(authority.key.publicKey) || !/^[\da-f]{32}$/.test(nonce))
       return
-    const known = this.#exchanges.get(nonce)
+    const place = placeOf(from, nonce)
+    const known = this.#exchanges.get(place)
     if (known !== undefined) return this.#components.say(WELCOME, known.welcome, from)
     const token = authority.token(id ?? '')
     if (typeof token === 'string')
@@ -100,24 +106,23 @@ export class Admission {
         ],
         from,
       )
-    const exchange = this.#begin(authority, token, nonce, box ?? '')
+    const exchange = this.#begin(authority, token, { nonce, box: box ?? '', from })
     if (exchange === undefined) return
-    this.#exchanges.set(nonce, exchange)
+    this.#makeRoom(from)
+    this.#exchanges.set(place, exchange)
     this.#components.say(WELCOME, exchange.welcome, from)
   }
 
   #begin(
     authority: Authority,
     token: { readonly id: string; readonly secret: string },
-    nonce: string,
-    box: string,
+    { nonce, box, from }: { readonly nonce: string; readonly box: string; readonly from: Address },
   ): Exchange | undefined {
-    this.#forget()
     const own = newBox()
     const challenge = randomBytes(16).toString('hex')
     const transcript = transcriptOf([token.id, nonce, challenge, box, own.publicKey, authority.key.publicKey])
     const key = sharedKey(own, box, transcript + token.secret)
-    if (key === undefined || this.#exchanges.size >= MAX_EXCHANGES) return undefined
+    if (key === undefined) return undefined
     const signature = P256.sign(Buffer.from(transcript), authority.key.key).toString('base64url')
     const welcome: Extras = [
       ['n', nonce],
@@ -127,12 +132,12 @@ export class Admission {
       ['signature', signature],
     ]
     const at = this.#components.clock.monotonic()
-    return { at, token: token.id, secret: token.secret, transcript, key, welcome, answer: undefined }
+    return { from, at, token: token.id, secret: token.secret, transcript, key, welcome, answer: undefined }
   }
 
   async #proof(authority: Authority, words: Heard['words'], from: Address): Promise<void> {
     const [nonce = '', key = '', name = '', proof = ''] = wordsOf(words, ['n', 'key', 'name', 'proof'])
-    const exchange = this.#exchanges.get(nonce)
+    const exchange = this.#exchanges.get(placeOf(from, nonce))
     if (exchange === undefined) return
     if (!isProof(proof, exchange.secret, transcriptOf([exchange.transcript, key, name]))) return
     if (exchange.answer === undefined) {
@@ -160,9 +165,20 @@ export class Admission {
     this.#components.say(PASS_PACKET, exchange.answer, from)
   }
 
-  #forget(): void {
+  /** The newest of an address takes the place of its oldest, and of all addresses that of the oldest of them. */
+  #makeRoom(from: Address): void {
     const now = this.#components.clock.monotonic()
-    for (const [nonce, { at }] of this.#exchanges) if (now - at > EXCHANGE_MS) this.#exchanges.delete(nonce)
+    for (const [place, { at }] of this.#exchanges) if (now - at > EXCHANGE_MS) this.#exchanges.delete(place)
+    const all = [...this.#exchanges]
+    const own = all.filter(([, each]) => each.from === from)
+    if (own.length >= MAX_EXCHANGES_OF_ADDRESS) this.#drop(own)
+    else if (all.length >= MAX_EXCHANGES) this.#drop(all)
+  }
+
+  /** The oldest; one that was given its pass may have to be told again, and goes last. */
+  #drop(exchanges: readonly (readonly [string, Exchange])[]): void {
+    const [place] = exchanges.find(([, { answer }]) => answer === undefined) ?? exchanges[0] ?? []
+    if (place !== undefined) this.#exchanges.delete(place)
   }
 }
 
@@ -179,6 +195,8 @@ export class Joining {
     | { readonly authority: string; readonly key: Buffer; readonly proof: Extras; readonly at: Address }
     | undefined
   #record: MemberRecord | undefined
+  /** That were said since the last question. */
+  #proofs = 0
   #refusal = ''
   #wake = new AbortController()
 
@@ -199,14 +217,22 @@ export class Joining {
   async run(): Promise<MemberRecord> {
     for (let time = 0; time < TIMES && this.#record === undefined; time++) {
       this.#wake = new AbortController()
-      if (this.#shared === undefined) this.#say(JOIN, this.#question())
-      else this.#say(PROOF, this.#shared.proof, this.#shared.at)
+      this.#speak()
       await sleep(this.#clock, AGAIN_MS, this.#wake.signal)
     }
     if (this.#record !== undefined) return this.#record
     const why =
-      this.#refusal === '' ? 'nobody who may let machines in has answered' : `the token is ${this.#refusal}`
+      this.#refusal === ''
+        ? 'nobody who may let machines in has answered'
+        : `the token is ${this.#refusal}; "ihave site invite" makes another`
     throw new Fault('UNREACHABLE', `could not join: ${why}`)
+  }
+
+  #speak(): void {
+    if (this.#proofs === PROOFS) [this.#shared, this.#proofs] = [undefined, 0]
+    if (this.#shared === undefined) return this.#say(JOIN, this.#question())
+    this.#proofs++
+    this.#say(PROOF, this.#shared.proof, this.#shared.at)
   }
 
   hear({ name, words, from }: Heard): void {
@@ -269,6 +295,11 @@ export class Joining {
 
 function wordsOf(words: Heard['words'], names: readonly string[]): (string | undefined)[] {
   return names.map((name) => words.get(name))
+}
+
+/** Nobody takes another's place by saying the same nonce. */
+function placeOf(from: Address, nonce: string): string {
+  return `${from} ${nonce}`
 }
 
 /** Unambiguous: no part has a line feed. */

@@ -5,7 +5,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Clock, EpochMs } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
-import { makeDenyList, MAX_DENIED, type DenyList } from './deny-list.ts'
+import { isMemberId, makeDenyList, MAX_DENIED, type DenyList } from './deny-list.ts'
 import {
   fingerprintOf,
   memberIdOf,
@@ -31,7 +31,12 @@ export interface IssuedPass {
   readonly issued: EpochMs
   readonly until: EpochMs
   readonly isRevoked: boolean
+  /** Known by its pass alone: it was let in by another copy of the authority, after the backup was made. */
+  readonly isLearnt?: boolean
 }
+
+/** What the authority's record keeps of a pass. */
+type KnownPass = Pick<IssuedPass, 'name' | 'until'> & { readonly member: MemberId; readonly from: EpochMs }
 
 export interface IssuedToken {
   readonly id: string
@@ -109,6 +114,19 @@ export class Authority {
     }
   }
 
+  /** A member of which the record does not tell, by a pass that this authority's key has signed. @returns whether it is news. */
+  learn({ member, name, from, until }: KnownPass): boolean {
+    if (this.#record.members.some(({ id }) => id === member)) return false
+    const learnt: IssuedPass = { id: member, name, issued: from, until, isRevoked: false, isLearnt: true }
+    this.#record = { ...this.#record, members: [...this.#record.members, learnt] }
+    return true
+  }
+
+  /** No token lets anybody in any more: how often one was used since a backup, the backup does not tell. */
+  dropTokens(): void {
+    this.#record = { ...this.#record, tokens: [] }
+  }
+
   /** A token for so many machines. */
   invite(forMs: number, uses: number): string {
     const now = this.#clock.wall()
@@ -156,21 +174,14 @@ export class Authority {
 
   /**
    * Throws a member out: a new deny list, and a new secret for those who stay.
-   * @param who its name, or the beginning of its ID.
+   * @param who its name, or the beginning of its ID; of a member that the record does not know, all of its ID.
    * @throws Fault BAD_REQUEST when no member, or more than one, is called so.
    */
   revoke(who: string): IssuedPass {
-    const { members, secret, denyNumber } = this.#record
-    const called = members.filter(
-      ({ id, name, isRevoked }) => !isRevoked && (name === who || id.startsWith(who)),
-    )
-    const [member] = called
-    if (member === undefined || called.length > 1 || who === '')
-      throw new Fault(
-        'BAD_REQUEST',
-        `expected one member, ${called.length} are called "${who}"; "ihave site status" lists them`,
-      )
     const now = Math.round(this.#clock.wall()) as EpochMs
+    const member = this.called(who)
+    const { members: known, secret, denyNumber } = this.#record
+    const members = known.includes(member) ? known : [...known, member]
     const marked = members.map((each) => (each === member ? { ...each, isRevoked: true } : each))
     const denied = marked.filter(({ isRevoked, until }) => isRevoked && until > now).map(({ id }) => id)
     if (denied.length > MAX_DENIED)
@@ -181,6 +192,28 @@ export class Authority {
     const denyList = makeDenyList({ site, number, at: now, epoch: next.epoch, denied }, this.key)
     this.#record = { ...this.#record, members: marked, secret: next, denyNumber: number, denyList }
     return member
+  }
+
+  /** The member that is called so. @throws Fault BAD_REQUEST when there is none, or more than one. */
+  called(who: string): IssuedPass {
+    const { members } = this.#record
+    const called = members.filter(
+      ({ id, name, isRevoked }) => !isRevoked && (name === who || id.startsWith(who)),
+    )
+    const [member] = called
+    if (member !== undefined && called.length === 1 && who !== '') return member
+    if (isMemberId(who) && members.every(({ id }) => id !== who)) return this.#stranger(who)
+    throw new Fault(
+      'BAD_REQUEST',
+      `expected one member, ${called.length} are called "${who}"; "ihave site status" lists them, and whoever is not listed is called by all 32 digits of its ID`,
+    )
+  }
+
+  /** A member that was never heard: its pass may be as young as can be. */
+  #stranger(id: MemberId): IssuedPass {
+    const issued = Math.round(this.#clock.wall()) as EpochMs
+    const until = (issued + PASS_MS) as EpochMs
+    return { id, name: 'unknown', issued, until, isRevoked: false, isLearnt: true }
   }
 }
 

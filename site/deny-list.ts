@@ -40,6 +40,7 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0
 }
 
-function isMemberId(value: unknown): value is MemberId {
+/** Whether this is a whole ID. */
+export function isMemberId(value: unknown): value is MemberId {
   return typeof value === 'string' && /^[\da-f]{32}$/.test(value)
 }

@@ -98,6 +98,11 @@ export class Membership {
     return isGood ? pass : undefined
   }
 
+  /** All passes that are known, of members in good standing. */
+  get passes(): readonly Pass[] {
+    return [...this.#passes.keys()].flatMap((member) => this.passOf(member) ?? [])
+  }
+
   /** Whether this machine is a member in good standing itself: whoever was thrown out performs nothing for the others. */
   get isGood(): boolean {
     return this.passOf(this.id) !== undefined

@@ -17,6 +17,7 @@ import {
   type Signer,
 } from '../peering/packet-seal.ts'
 import type { Extras } from '../peering/packets.ts'
+import { JOIN, PASS_PACKET, PROOF, REFUSED, WELCOME } from './admission.ts'
 import { ED25519, type MemberId } from './keys.ts'
 import { CLOCK_SKEW_MS } from './pass.ts'
 import type { Membership } from './membership.ts'
@@ -28,6 +29,8 @@ export const MAX_NONCES = 480_000
 export const PASS = 'pass'
 /** The attribute of `presence` that tells which deny list a member has. */
 export const DENY_LIST = 'denylist'
+
+const ENTRY: ReadonlySet<string> = new Set([JOIN, WELCOME, PROOF, PASS_PACKET, REFUSED])
 
 export interface SealComponents {
   readonly clock: Clock
@@ -45,6 +48,8 @@ export function packetSeal(components: SealComponents): PacketSeal {
     },
     presence: () => wordsOf(components.membership()),
     seal: (document) => sealed(components, document),
+    isMember: (member) => components.membership()?.passOf(member as MemberId) !== undefined,
+    isEntry: (name) => ENTRY.has(name),
     open(datagram, from) {
       const membership = components.membership()
       const end = trailerStart(datagram)

@@ -36,7 +36,7 @@ export interface SiteComponents {
 
 export type SiteEvent =
   | { readonly kind: 'site-joined' | 'site-left' | 'site-pass-renewed'; readonly site: string }
-  | { readonly kind: 'site-member-admitted'; readonly name: string }
+  | { readonly kind: 'site-member-admitted' | 'site-member-learnt'; readonly name: string }
   | { readonly kind: 'site-deny-list'; readonly number: number; readonly denied: number }
   | { readonly kind: 'site-revoked'; readonly site: string }
   | { readonly kind: 'site-failed'; readonly reason: string }
@@ -46,6 +46,8 @@ export interface SiteLan {
   readonly say: Say
   /** @param reply whether the others are to say theirs. */
   readonly sayPresence: (reply: boolean) => void
+  /** Takes the node's leave, signed as it is: as the next it may be another member. */
+  readonly sayLeaving: () => void
   /** A small text from a node's port for files; `undefined` when there is none. Never fails. */
   readonly fetch: (url: string) => Promise<string | undefined>
   /** What is told of the node's copies has other names now. */
@@ -192,22 +194,34 @@ export class Site {
     }
   }
 
-  /** Forgets the site, keys included; the authority too. @throws Fault BAD_REQUEST where there is none. */
-  leave(): Promise<void> {
+  /**
+   * Forgets the site, keys included; the authority too.
+   * @param isSure even where the authority is lost by it.
+   * @throws Fault BAD_REQUEST where there is none, or one is not sure.
+   */
+  leave(isSure = false): Promise<void> {
     return this.#change(async () => {
       const site = this.#mustHaveOne().record.name
+      if (this.#authority !== undefined && !isSure) throw losingAuthority(site)
+      this.#lan?.sayLeaving()
       this.#membership = undefined
       this.#authority = undefined
       await this.#save()
       this.#components.log({ kind: 'site-left', site })
       this.#lan?.onRenamed()
+      this.#lan?.sayPresence(false)
     })
   }
 
-  /** Throws a member out, tells the others, and gives them another secret. @throws Fault BAD_REQUEST. */
-  revoke(who: string): Promise<IssuedPass> {
+  /**
+   * Throws a member out, tells the others, and gives them another secret.
+   * @param isSure even if it is this machine.
+   * @throws Fault BAD_REQUEST when nobody is called so, or one is not sure.
+   */
+  revoke(who: string, isSure = false): Promise<IssuedPass> {
     return this.#change(async () => {
       const authority = this.#mustHaveAuthority()
+      if (authority.called(who).id === this.#membership?.id && !isSure) throw revokingItself()
       const member = authority.revoke(who)
       const { secret, denyList } = authority.record
       await this.#become({ ...this.#mustHaveOne().record, secret, denyList })
@@ -228,11 +242,31 @@ export class Site {
       if (own !== undefined && own.record.authority !== authority.key.publicKey)
         throw new Fault('BAD_REQUEST', 'this machine belongs to another site; "ihave site leave" first')
       mustBeName(memberName)
-      // What has been revoked since the backup was made stays revoked.
-      if (own !== undefined) authority.catchUp(own.record.secret, own.denyList)
+      authority.dropTokens()
+      if (own !== undefined) this.#catchUp(authority, own)
       this.#authority = authority
-      await this.#become(own === undefined ? this.#ownRecord(authority, memberName) : own.record)
+      const { secret, denyList } = authority.record
+      const became = own === undefined ? this.#ownRecord(authority, memberName) : own.record
+      await this.#become({ ...became, secret, denyList })
     })
+  }
+
+  /** What has been revoked since the backup was made stays revoked, and whoever was let in is known again. */
+  #catchUp(authority: Authority, own: Membership): void {
+    authority.catchUp(own.record.secret, own.denyList)
+    for (const pass of own.passes) authority.learn(pass)
+    for (const { id, name, issued, until } of this.#authority?.record.members ?? [])
+      authority.learn({ member: id, name, from: issued, until })
+    if (authority.record.members.some(({ id, isRevoked }) => isRevoked && id === own.id))
+      throw new Fault('BAD_REQUEST', 'this machine was revoked; "ihave site leave" first, then restore')
+  }
+
+  /** A member that another copy of the authority let in is listed here, so that it can be revoked. */
+  async #noteMember(member: MemberId): Promise<void> {
+    const pass = this.#membership?.passOf(member)
+    if (pass === undefined || this.#authority?.learn(pass) !== true) return
+    await this.#change(() => this.#save())
+    this.#components.log({ kind: 'site-member-learnt', name: pass.name })
   }
 
   status(): SiteStatus | undefined {
@@ -284,6 +318,7 @@ export class Site {
       const number = Number(words.get(DENY_LIST) ?? 0)
       if (signer.kind !== 'member') return
       this.#notePlace(signer.member, `${from}:${packet.filePort}`)
+      await this.#noteMember(signer.member as MemberId)
       return this.#noteDenyList(number, {
         from,
         filePort: packet.filePort,
@@ -473,6 +508,22 @@ export class Site {
       'this machine does not have the site’s authority: run this where "ihave site init" was run',
     )
   }
+}
+
+function losingAuthority(site: string): Fault {
+  return new Fault(
+    'BAD_REQUEST',
+    `this machine has the authority of the site "${site}": without it nobody can be let in, thrown out or given a new pass, ever. ` +
+      '"ihave site backup FILE" keeps it, "ihave site restore FILE" on another member moves it there; then "ihave site leave --yes"',
+  )
+}
+
+function revokingItself(): Fault {
+  return new Fault(
+    'BAD_REQUEST',
+    'this is the machine that has the authority: revoked, it is believed by no member, and nobody is let in any more. ' +
+      '"ihave site backup FILE" and "ihave site restore FILE" on another member move the authority there first; or say --yes',
+  )
 }
 
 /** @throws Fault BAD_REQUEST. */

@@ -1,7 +1,7 @@
 /** One short question to an origin server, about what could prove a file that a peer has. */
 import { sleep, type Clock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
+import { fieldValue, SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
 
 /** So long it may take, in ms: within the patience that applications have for peers. */
@@ -27,6 +27,16 @@ export async function askBriefly<Answer>(
   } finally {
     ending.abort(NO_LONGER_NEEDED)
   }
+}
+
+/**
+ * Bytes of the uncoded body that a 200 to HEAD describes; `undefined` where it does not say. Some servers count nothing when they
+ * send nothing.
+ */
+export function lengthIn(fields: Fields): number | undefined {
+  const value = fieldValue(fields, 'content-length') ?? ''
+  const isCoded = (fieldValue(fields, 'content-encoding') ?? 'identity') !== 'identity'
+  return /^[1-9]\d{0,14}$/.test(value) && !isCoded ? Number(value) : undefined
 }
 
 /** As the application asks, but for the whole and uncoded. */

@@ -17,7 +17,12 @@ import type { Claim } from './digest-rows.ts'
 import type { ListedDigest } from './digest-table.ts'
 import { nothingGathered, type GatheredIndexes } from './gathered-indexes.ts'
 import { machineFiles, type ListsFiles } from './lists-files.ts'
-import { noOriginDigests, type OriginDigests, type Published } from './origin-digests.ts'
+import {
+  noOriginDigests,
+  type OriginDigests,
+  type Published,
+  type PublishedDigest,
+} from './origin-digests.ts'
 import { runOnMachine, type Run } from './run.ts'
 import { signatures, type SignatureMeans, type Signatures } from './signature/signatures.ts'
 import { noIndex, type TrustedIndex } from './trusted-index.ts'
@@ -160,7 +165,7 @@ function expectation(known: AtHand | undefined, knowledge: Knowledge): Expectati
     case 'verify':
       return known === undefined ? NO_PROOF : expectedAtHand(known)
     case 'verify-published':
-      return typeof published === 'object' ? { kind: 'digest', rung: 'V3', digest: published } : NO_PROOF
+      return typeof published === 'object' ? expectedAsPublished(published) : NO_PROOF
     case 'verify-signature': {
       const bySigner = { kind: 'signature', rung: 'signature', uri, policy } as const
       return typeof signed === 'object' ? { ...bySigner, detached: signed } : bySigner
@@ -174,6 +179,10 @@ function expectation(known: AtHand | undefined, knowledge: Knowledge): Expectati
     case 'internet-only':
       return NO_PROOF
   }
+}
+
+function expectedAsPublished({ size, ...digest }: PublishedDigest): Expectation {
+  return { kind: 'digest', rung: 'V3', digest, ...(size === undefined ? {} : { size }) }
 }
 
 function factsOf(known: AtHand | undefined, { policy, published, signed }: Knowledge): Facts {

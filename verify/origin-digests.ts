@@ -9,7 +9,7 @@ import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { OriginQuestion } from '../core/verifier.ts'
-import { askBriefly, forWhole, MAX_ASKING, MAX_REMEMBERED, NO_ANSWER_MS } from './asking.ts'
+import { askBriefly, forWhole, lengthIn, MAX_ASKING, MAX_REMEMBERED, NO_ANSWER_MS } from './asking.ts'
 import { Expiring } from './expiring.ts'
 import { publishedDigest } from './published-digest.ts'
 
@@ -23,7 +23,12 @@ export interface OriginDigestsComponents {
 type HeadResponse = Pick<StoredResponse, 'status' | 'fields' | 'requestTime' | 'responseTime'>
 
 /** What an origin server says of a file. */
-export type Published = Digest | 'none'
+export type Published = PublishedDigest | 'none'
+
+export interface PublishedDigest extends Digest {
+  /** Bytes of the body, where the server says so. */
+  readonly size?: number
+}
 
 export interface OriginDigests {
   /** What is remembered; `undefined`: it has not been asked, or too long ago. */
@@ -90,9 +95,15 @@ async function head(
     if (response.status !== 200) return undefined
     const times = { requestTime, responseTime: clock.wall() }
     const freshMs = freshForMs({ status: 200, fields: response.fields, ...times }, policy)
-    return { published: publishedDigest(response.fields) ?? 'none', freshMs } as const
+    return { published: publishedIn(response.fields) ?? 'none', freshMs } as const
   })
   return answer ?? { published: 'none', freshMs: 0 }
+}
+
+function publishedIn(fields: Fields): PublishedDigest | undefined {
+  const digest = publishedDigest(fields)
+  const size = lengthIn(fields)
+  return digest === undefined || size === undefined ? digest : { ...digest, size }
 }
 
 /** Amazon's stores give their checksum only when asked so. */

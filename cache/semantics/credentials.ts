@@ -4,11 +4,11 @@
 const CREDENTIAL_NAMES = new Set(
   [
     'sig sign mac md5 hash key keyid key-pair-id policy ticket code otp pin',
-    'expires expire expiry exp user username login pass pwd sid',
+    'expires expire expiry exp user username login pass pwd pw sid email license licence verify',
     // Azure shared access signatures.
     'se sp sv sr st ss srt spr sip ske skt sks skv skoid sktid',
     // Akamai edge tokens.
-    'hdnea hdnts hdntl',
+    'hdnea hdnts hdntl __gda__',
   ].flatMap((line) => line.split(' ')),
 )
 
@@ -37,6 +37,12 @@ export function credentialInQuery(query: string): string | undefined {
     if (isCredentialName(name.toLowerCase()) || isCredentialValue(value)) return name
   }
   return undefined
+}
+
+/** The same for parameters of path segments (RFC 3986 3.3): `/file;jsessionid=…`. */
+export function credentialInPath(path: string): string | undefined {
+  const parameters = path.split('/').flatMap((segment) => segment.split(';').slice(1))
+  return credentialInQuery(parameters.filter((each) => each.includes('=')).join('&'))
 }
 
 function isCredentialName(name: string): boolean {

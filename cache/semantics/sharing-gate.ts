@@ -7,7 +7,7 @@ import { fieldValues, hasField } from '../../core/fields.ts'
 import type { Policy } from '../../core/policy.ts'
 import { parseTargetUri } from '../../core/target-uri.ts'
 import { parseDirectives } from './cache-control.ts'
-import { credentialInQuery } from './credentials.ts'
+import { credentialInPath, credentialInQuery } from './credentials.ts'
 import { splitList } from './list.ts'
 
 /** The request as the user agent made it: the gate must see the fields that are stripped before forwarding. */
@@ -79,8 +79,12 @@ function withheldByRequest(
 function withheldByUri(uri: string, knownDigest: boolean): string | undefined {
   if (parseTargetUri(uri) === undefined) return 'the URL has userinfo or cannot be read'
   // The exception of V§3: bytes that a public index or the name itself gives the digest of are no secret.
-  const credential = knownDigest ? undefined : credentialInQuery(new URL(uri).search)
-  return credential === undefined ? undefined : `the query looks like a credential (${credential})`
+  if (knownDigest) return undefined
+  const { search, pathname } = new URL(uri)
+  const credential = credentialInQuery(search)
+  if (credential !== undefined) return `the query looks like a credential (${credential})`
+  const inPath = credentialInPath(pathname)
+  return inPath && `the path has a parameter that looks like a credential (${inPath})`
 }
 
 /** Responses to somebody in particular, or to a part of a request. */

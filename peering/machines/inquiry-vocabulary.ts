@@ -31,6 +31,8 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   readonly takeOversLeft: number
   /** Downloaders without a readable copy that may still be waited for: each may be silent, or lie. */
   readonly promisesLeft: number
+  /** Those of them that were not heard to ask for it are waited for until then, all together. */
+  readonly strangersUntil: Monotonic
   /** Peers have cost too much: until then this node agrees with the others on who fetches, and believes no "I have". */
   readonly agreeUntil: Monotonic | undefined
   /** It has done so; there is no second time. */

@@ -56,6 +56,12 @@ export const PLAIN_WAIT_MS = 2200
 export const MAX_PROMISES = 3
 
 /**
+ * Those of them that were not heard to ask for it themselves are waited for until this long after the question's own wait, in ms,
+ * all together: anybody may say "I am downloading" again and again.
+ */
+export const STRANGERS_PROMISE_MS = 600
+
+/**
  * So often a download that broke off in the middle is followed by another "I need". All who read it ask at once, and so
  * agree on who goes on with it (R5.4), instead of going to the Internet side by side.
  */
@@ -116,6 +122,7 @@ function ask<H extends Holder, D extends Downloader>(
     hasAskedAgain: false,
     takeOversLeft: MAX_TAKE_OVERS,
     promisesLeft: MAX_PROMISES,
+    strangersUntil: (event.at + event.settings.waitMs + STRANGERS_PROMISE_MS) as Monotonic,
     agreeUntil: undefined,
     hasAgreed: false,
   }
@@ -159,7 +166,7 @@ function onDownloading<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
     const noted = noting(state, withDownloader(state.sources, downloader))
-    if (noted.kind === 'retrieving' && noted !== state && (downloader.readable || nextDownload(noted)))
+    if (noted.kind === 'retrieving' && noted !== state && (downloader.readable || nextDownload(noted, at)))
       return [noted, [{ kind: 'second-fetcher', downloader }]]
     // Somebody's copy can be read, while another one has only promised to get one.
     if (noted.kind === 'awaiting' && !noted.on.readable && mayFollow(noted, downloader))
@@ -167,15 +174,17 @@ function onDownloading<H extends Holder, D extends Downloader>(
     if (noted.kind !== 'waiting' || noted.until <= noted.holdersUntil) return [noted, []]
     return mayFollow(noted, downloader) ? hurry(noted, at) : [noted, []]
   }
-  // Who promises a copy without ever giving it is not waited for by repeating the promise.
-  const isPromise = state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs
+  // Who promises a copy without ever giving it is not waited for by repeating the promise, in whatever words.
+  const isRepeated = isStranger(state.on) && downloader.hasAsked !== true
+  const isPromise =
+    isRepeated || (state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs)
   const isStuck =
     state.on.isExpected !== true &&
     !downloader.readable &&
     (downloader.receivedBytes ?? 0) <= (state.on.receivedBytes ?? -1)
   const silentAt = isPromise || isStuck ? state.silentAt : silence(state, downloader, at)
   if (state.on.readable || !downloader.readable)
-    return [{ ...state, silentAt, on: kept(state.on, downloader) }, []]
+    return [{ ...state, silentAt, on: isRepeated ? state.on : kept(state.on, downloader) }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
   return [{ ...state, silentAt, on: downloader }, [{ kind: 'follow', downloader }]]
 }
@@ -196,7 +205,8 @@ function silence<H extends Holder, D extends Downloader>(
   on: D,
   at: Monotonic,
 ): Monotonic {
-  return (at + (on.silenceMs ?? state.settings.silenceMs)) as Monotonic
+  const until = isStranger(on) ? state.strangersUntil : Infinity
+  return Math.min(at + (on.silenceMs ?? state.settings.silenceMs), until) as Monotonic
 }
 
 /** A copy that can be read is there: only the holders' own time is waited for, not that of the slowest machine. */
@@ -263,7 +273,7 @@ function onSourceFailed<H extends Holder, D extends Downloader>(
       if (!state.on.readable) return [state, []]
       return takeOver(noting(state, lost(state.sources, state.on.peer)), at)
     case 'retrieving': // the Internet failed: whoever answered meanwhile is the last hope
-      return hasPeer(state) ? nextSource(state, at) : [{ kind: 'failed' }, [{ kind: 'report-failure' }]]
+      return hasPeer(state, at) ? nextSource(state, at) : [{ kind: 'failed' }, [{ kind: 'report-failure' }]]
   }
 }
 
@@ -319,7 +329,7 @@ function changeOver<H extends Holder, D extends Downloader>(
   if (on && state.settings.waitForDownloads) return awaitDownload(state, on, at) // 150 → 156
   const holder = holders.find(({ peer }) => peer === to) ?? holders[0]
   if (holder) return retrieve(state, holder) // 150 → 158
-  const another = nextDownload(state)
+  const another = nextDownload(state, at)
   return another ? awaitDownload(state, another, at) : [state, [RETRIEVE_FROM_INTERNET]] // 150 → 156
 }
 
@@ -365,7 +375,7 @@ function nextSource<H extends Holder, D extends Downloader>(state: Active<H, D>,
   const { agreeUntil } = state
   const [holder] = state.sources.holders
   if (holder && agreeUntil === undefined) return retrieve(state, holder)
-  const on = at < (agreeUntil ?? Infinity) ? nextDownload(state) : undefined
+  const on = at < (agreeUntil ?? Infinity) ? nextDownload(state, at) : undefined
   return on ? awaitDownload(state, on, at) : toInternet(state)
 }
 
@@ -393,17 +403,28 @@ function retrieve<H extends Holder, D extends Downloader>(
   return [{ ...bare(state), sources, kind: 'found', from }, [...before, { kind: 'retrieve', holder: from }]]
 }
 
-function hasPeer<H extends Holder, D extends Downloader>(state: Active<H, D>): boolean {
-  return state.sources.holders.length > 0 || nextDownload(state) !== undefined
+function hasPeer<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): boolean {
+  return state.sources.holders.length > 0 || nextDownload(state, at) !== undefined
 }
 
 /** One that can be read before one that is only promised, and of those no more than are worth the wait. */
-function nextDownload<H extends Holder, D extends Downloader>(state: Active<H, D>): D | undefined {
+function nextDownload<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  at: Monotonic,
+): D | undefined {
   const { downloaders } = state.sources
   if (!state.settings.waitForDownloads) return undefined
   if (state.agreeUntil !== undefined)
     return likelyDownload(downloaders) ?? downloaders.find(({ isExpected }) => isExpected)
-  return downloaders.find(({ readable }) => readable) ?? (state.promisesLeft > 0 ? downloaders[0] : undefined)
+  const readable = downloaders.find((each) => each.readable)
+  if (readable !== undefined || state.promisesLeft <= 0) return readable
+  const isTooLate = at >= state.strangersUntil
+  return isTooLate ? downloaders.find((each) => !isStranger(each)) : downloaders[0]
+}
+
+/** Promises a copy, and was not heard to ask for one. Nodes of the patents promise nothing. */
+export function isStranger({ readable, hasAsked, isExpected, silenceMs }: Downloader): boolean {
+  return !readable && hasAsked !== true && isExpected !== true && silenceMs !== undefined
 }
 
 /** Of several the last to be told of: liars are the quickest. */
@@ -413,8 +434,10 @@ function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | un
 
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
-  const { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft, agreeUntil, hasAgreed } = asked
-  return { settings, sources, hasAskedAgain, takeOversLeft, promisesLeft, agreeUntil, hasAgreed }
+  const { settings, sources, hasAskedAgain, agreeUntil, hasAgreed } = asked
+  const { takeOversLeft, promisesLeft, strangersUntil } = asked
+  const left = { takeOversLeft, promisesLeft, strangersUntil }
+  return { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, ...left }
 }
 
 function noting<H extends Holder, D extends Downloader>(

@@ -80,6 +80,11 @@ export class Connection {
     return !isAsked && this.#socket.writableLength === 0 && !this.#socket.destroyed
   }
 
+  /** A request has begun to come, and nothing else is being asked or answered. */
+  get isHalfAsked(): boolean {
+    return this.#text !== '' && this.#isIdle && this.#socket.writableLength === 0 && !this.#socket.destroyed
+  }
+
   /** Closes it unless something is being asked or answered. */
   endIfIdle(): void {
     if (this.#isIdle && this.#text === '') this.#socket.destroySoon()

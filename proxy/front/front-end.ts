@@ -6,6 +6,7 @@ import { Connection, type ConnectionParts, type Patience } from './connection.ts
 import { HotAnswers } from './hot-answers.ts'
 import { PlainRequests, type PlainRequestSettings } from './plain-requests.ts'
 import { requestReader } from './request-reader.ts'
+import { HandedOver } from './handed-over.ts'
 import { SendMemory } from './send-memory.ts'
 
 export type FrontEndSettings = PlainRequestSettings & { readonly patience?: Partial<Patience> }
@@ -22,13 +23,20 @@ export class FrontEnd {
   readonly #parts: ConnectionParts
   readonly #patience: Patience
   readonly #connections = new Set<Connection>()
+  readonly #handedOver: HandedOver
   #isLooking = false
   #isStopping = false
 
   constructor(settings: FrontEndSettings, components: FrontEndComponents) {
     this.#patience = { ...PATIENCE, ...settings.patience }
+    this.#handedOver = new HandedOver(components.clock)
     this.#parts = {
       ...components,
+      handOver: (socket) => {
+        this.#handedOver.add(socket)
+        if (!this.#isLooking) this.#lookLater()
+        components.handOver(socket)
+      },
       pseudonym: settings.pseudonym,
       reader: requestReader(),
       requests: new PlainRequests(settings),
@@ -51,14 +59,15 @@ export class FrontEnd {
     for (const connection of this.#connections) connection.endIfIdle()
   }
 
-  /** Ends the connection that came first among those on which nothing is asked. @returns whether there was one. */
-  endOneIdle(): boolean {
-    for (const connection of this.#connections)
-      if (connection.isIdle) {
-        connection.destroy()
-        return true
-      }
-    return false
+  /**
+   * Ends a connection that costs nobody an answer: one on which nothing is asked, else the one whose request began to come first and
+   * is not there yet, else the one at node:http that has been silent longest. @returns whether there was one.
+   */
+  makeRoom(): boolean {
+    const connections = [...this.#connections]
+    const least = connections.find((each) => each.isIdle) ?? connections.find((each) => each.isHalfAsked)
+    least?.destroy()
+    return least !== undefined || this.#handedOver.endSilent()
   }
 
   closeAll(): void {
@@ -68,8 +77,9 @@ export class FrontEnd {
   readonly #look = (): void => {
     const now = this.#parts.clock.monotonic()
     for (const connection of this.#connections) connection.look(now, this.#patience)
+    this.#handedOver.look()
     this.#isLooking = false
-    if (this.#connections.size > 0) this.#lookLater()
+    if (this.#connections.size + this.#handedOver.size > 0) this.#lookLater()
   }
 
   #lookLater(): void {

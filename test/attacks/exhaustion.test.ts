@@ -1,6 +1,7 @@
 /** V§4 "exhaustion": connections that cost a node something and ask nothing, against both ports of a running one. */
 import assert from 'node:assert/strict'
-import type { Socket } from 'node:net'
+import { once } from 'node:events'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Node } from '../../service/node.ts'
@@ -86,6 +87,35 @@ describe('the port for applications', () => {
       clearInterval(drip)
     }
     await serves(proxy, page)
+  })
+
+  test('1,100 half-begun requests do not shut out another program', async () => {
+    const sockets = await many(1000, proxy)
+    for (const [at, socket] of sockets.entries()) socket.resume().write(`GET http://a/${at} HTTP/1.1\r\nX: `)
+    const more = await many(100, proxy)
+    for (const socket of more) socket.resume().write('GET http://a/ HTTP/1.1\r\nX: ')
+    await serves(proxy, page)
+    for (const socket of [...sockets, ...more]) socket.destroy()
+  })
+
+  test('nor do 1,024 that never send the content that they announce, once they have been silent for a moment', async () => {
+    const silent = createServer((socket) => socket.on('error', () => {}).resume())
+    silent.listen(0, origin.authority.split(':')[0])
+    await once(silent, 'listening')
+    scene.ending(() => void silent.close())
+    const authority = `${origin.authority.split(':')[0]}:${(silent.address() as AddressInfo).port}`
+    const head = `POST http://${authority}/page HTTP/1.1\r\nHost: ${authority}\r\nContent-Length: 10\r\n\r\n1`
+    const sockets: Socket[] = []
+    for (const count of [1020, 20]) {
+      const more = await many(count, proxy)
+      for (const socket of more) socket.resume().write(head)
+      sockets.push(...more)
+      await pause(200)
+    }
+    assert.equal(await exchange(proxy, page), '', 'no place yet: any of them may be answered')
+    const isServed = async () => (await exchange(proxy, page)).startsWith('HTTP/1.1 200')
+    await until('a place', isServed, 20_000)
+    for (const socket of sockets) socket.destroy()
   })
 
   test('a header section without an end is cut at its limit', async () => {

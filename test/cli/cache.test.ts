@@ -257,6 +257,16 @@ describe('the cache commands', () => {
       assert.match(text, new RegExp(`^ihave cache ${name} .*\\[--config FILE\\].*\\[--json\\]`))
       assert.match(text, /^ {2}-c, --config FILE +the configuration of the node$/m)
     }
+    for (const asked of [
+      ['site', '--help'],
+      ['site', '-h'],
+      ['help', 'site'],
+    ]) {
+      const ran = await run(process.execPath, [CLI, ...asked])
+      assert.equal(ran.code, 0)
+      assert.match(ran.stdout.toString(), /^ihave site restore FILE +takes on the authority/m)
+      assert.doesNotMatch(ran.stdout.toString(), /ihave cache/)
+    }
     const all = (await run(process.execPath, [CLI, 'help'])).stdout.toString()
     for (const name of ['start', 'status', 'cache ls', 'cache purge', 'cache verify'])
       assert.match(all, new RegExp(`^ihave ${name} `, 'm'))

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { peersText } from '../../cli/peers.ts'
+import { MAX_TOLD, peersText } from '../../cli/peers.ts'
 import type { EpochMs } from '../../core/clock.ts'
 import type { Address } from '../../core/transport.ts'
 
@@ -31,6 +31,18 @@ test('peers are told with what they are, who is left aside with why, since when 
     text,
     /^10\.0\.0\.4 {2}asked last: member fedcba987654 caught it with wrong bytes, said 1 min.* ago$/m,
   )
+})
+
+test('of thousands of peers, as a flood makes them, some are told and how many there are', () => {
+  const many = Array.from({ length: 3000 }, (_, at) => ({ ...PEER, address: `10.1.${at >> 8}.${at & 255}` }))
+  const text = peersText({ peering: { ...PEERING, peers: many }, shunned: [], cautions: [] }, 0)
+  assert.equal(text.trimEnd().split('\n').length, MAX_TOLD + 1)
+  assert.match(text, /and 2968 more of 3000; --json lists them all/)
+  const few = peersText(
+    { peering: { ...PEERING, peers: many.slice(0, MAX_TOLD) }, shunned: [], cautions: [] },
+    0,
+  )
+  assert.doesNotMatch(few, /more of/)
 })
 
 test('where nobody is, that is said', () => {

@@ -97,7 +97,7 @@ test('a busy proxy port, a busy port for files, a busy packet port: exit 1 and w
   const packetPort = await freePacketPort()
   const peering = { address: '127.0.0.2', packetPort }
   await fails(
-    { proxy: { listen: `127.0.0.1:${port}` }, ...ALONE },
+    { proxy: { listen: `127.0.0.1:${port}` }, ...ALONE, log: { level: 'info' } },
     `proxy.listen: cannot listen on 127.0.0.1:${port}`,
   )
   await fails(

@@ -127,5 +127,8 @@ test(
 
     await site(third, 'leave')
     assert.equal((await site(third, 'status')).status, null)
+    // Its node goes on, and may be another member at once.
+    const another = (await site(restarted, 'invite')).token ?? ''
+    assert.equal((await site(third, 'join', another, '--name', 'again')).status?.memberName, 'again')
   },
 )

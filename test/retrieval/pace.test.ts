@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { deferred } from '../../core/deferred.ts'
 import { Fault } from '../../core/fault.ts'
-import { EXCUSED_MS, keepingPace, within } from '../../retrieval/pace.ts'
+import { EXCUSED_MS, growingPace, keepingPace, within, type Pace } from '../../retrieval/pace.ts'
+import { STALL_MS } from '../../retrieval/patience.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const pace = { periodMs: 600, leastBytes: 10, code: 'PEER_STALLED' } as const
@@ -70,6 +71,13 @@ test('a body that drips is given up, though something always comes', async () =>
   }
   assert.ok(isStall(outcome.end))
   assert.equal(outcome.bytes, 6)
+})
+
+test('a growing copy of a node that was not heard to ask for the file must bring 40 kB/s', () => {
+  const never = () => false
+  const rate = ({ leastBytes, periodMs }: Pace) => leastBytes / (periodMs / 1000)
+  assert.ok(rate(growingPace(STALL_MS, never, true)) > 39_000)
+  assert.ok(rate(growingPace(STALL_MS, never)) < 3000)
 })
 
 test('within: a promise that settles in time keeps its value, and its timer is taken back', async () => {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { Policy } from '../../core/policy.ts'
 import { TrustedSigners, type TrustedSignersSettings } from '../../service/trusted-signers.ts'
-import { issueRevocationList } from '../../signing/issue.ts'
+import { issueCertificate, issueRevocationList } from '../../signing/issue.ts'
 import { toPem } from '../../signing/pem.ts'
 import { manualClock } from '../manual-clock.ts'
 import { DAY, NOW, publisher, type Publisher } from '../signing/signers.ts'
@@ -64,17 +65,44 @@ test('signers for all rules count only where a rule says where the signature is:
 
 test('a rule that wants signatures of nobody is an error', (t) => {
   const { make } = scene(t, () => ({}))
-  assert.throws(() => make([policy({ signature: '.p7s' })]), { code: 'CONFIG_INVALID', message: /of nobody/ })
+  assert.throws(() => make([policy({ signature: '.p7s' })]), {
+    code: 'CONFIG_INVALID',
+    message: /^rule test: .*\("signature"\), but neither its "signers" nor "verification\.signers" name/,
+  })
 })
 
 test('a file that is not there, or holds no certificate, ends the start with its name', (t) => {
   const missing = scene(t, (each) => ({ signers: [each('missing.pem')] }))
-  assert.throws(() => missing.make(), { code: 'CONFIG_INVALID', message: /signers: .*missing\.pem/ })
+  assert.throws(() => missing.make(), {
+    code: 'CONFIG_INVALID',
+    message: /signers: .*missing\.pem: there is no such file$/,
+  })
   const empty = scene(t, () => ({}))
   writeFileSync(empty.name('empty.pem'), 'nothing')
   assert.throws(() => empty.make([policy({ signers: [empty.name('empty.pem')] })]), /found none/)
   const lists = scene(t, (each) => ({ signers: [each('one.pem')], revocations: [each('one.pem')] }))
   assert.throws(() => lists.make(), { code: 'CONFIG_INVALID', message: /revocations: .*one\.pem/ })
+})
+
+test('a revocation list that is not there ends the start, also where nobody’s signature counts', () => {
+  const settings = { signers: 'none', revocations: ['/nowhere/lost.crl'] } as const
+  const components = { clock: manualClock(), onTrouble: () => {} }
+  assert.throws(() => new TrustedSigners(settings, [], components), {
+    code: 'CONFIG_INVALID',
+    message: 'revocations: /nowhere/lost.crl: there is no such file',
+  })
+})
+
+test('a certificate whose signatures would never count ends the start with the reason', (t) => {
+  const { privateKey: key } = generateKeyPairSync('rsa', { modulusLength: 1024 })
+  const valid = { notBefore: NOW - DAY, notAfter: NOW + DAY }
+  const weak = issueCertificate({ name: 'Weak', key, role: 'authority', ...valid })
+  const { name, make } = scene(t, (each) => ({ signers: [each('one.pem'), each('weak.pem')] }))
+  writeFileSync(name('weak.pem'), toPem('CERTIFICATE', weak.der))
+  assert.throws(() => make(), {
+    code: 'CONFIG_INVALID',
+    message: /weak\.pem: the certificate of "Weak": expected RSA with at least 2048 bits, got 1024/,
+  })
 })
 
 test('files that change are read again within a minute; one that cannot be read stays in force as it was', (t) => {

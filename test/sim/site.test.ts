@@ -79,6 +79,40 @@ testSeeds(
   },
 )
 
+testSeeds('who has left joins again at once, and is believed at once', NO_DIGESTS, async (scenario) => {
+  const [first, second] = await siteOf(scenario, 2)
+  assert.ok(first && second)
+  await second.site.leave()
+  await second.site.join(await first.site.invite(HOUR_MS, 1), 'again')
+  await scenario.settle()
+  const uri = scenario.file('/tool', MB)
+  assertRight(scenario, uri, await second.get(uri))
+  assertRight(scenario, uri, await first.get(uri))
+  assert.deepEqual(sources(first), ['peer'])
+})
+
+testSeeds(
+  'who was thrown out joins as another member by a new token at once, not as it was',
+  NO_DIGESTS,
+  async (scenario) => {
+    const [first, second] = await siteOf(scenario, 2)
+    assert.ok(first && second)
+    await first.site.revoke('member0')
+    await scenario.clock.sleep(10_000)
+    assert.equal(second.site.status()?.isRevoked, true)
+    const token = await first.site.invite(HOUR_MS, 1)
+    await assert.rejects(second.site.join(token, 'again'), /belongs to the site/)
+    await second.site.leave()
+    await second.site.join(token, 'again')
+    assert.deepEqual([second.site.secret?.epoch, second.site.status()?.isRevoked], [2, false])
+    await scenario.settle()
+    const uri = scenario.file('/tool', MB)
+    assertRight(scenario, uri, await second.get(uri))
+    assertRight(scenario, uri, await first.get(uri))
+    assert.deepEqual(sources(first), ['peer'])
+  },
+)
+
 testSeeds('a hostile peer with wrong bytes is not believed in a site', NO_DIGESTS, async (scenario) => {
   const [first, second] = await siteOf(scenario, 2)
   await scenario.hostilePeer({ kind: 'wrong-bytes' })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, statSync, writeFileSync, chmodSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,11 +9,14 @@ import { seededRandom } from '../../core/random.ts'
 import type { Address } from '../../core/transport.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Extras, ApplicationPacket, PresencePacket } from '../../peering/packets.ts'
+import type { SiteWord } from '../../peering/peering.ts'
+import { MAX_EXCHANGES } from '../../site/admission.ts'
 import { newAuthorityKey } from '../../site/keys.ts'
+import { newBox } from '../../site/sealed.ts'
 import { siteFiles, siteMemory, type SiteFiles } from '../../site/site-files.ts'
 import { ASK_AGAIN_MS, LOOK_MS, Site } from '../../site/site.ts'
 import { PASS_MS } from '../../site/pass.ts'
-import { printToken, readToken } from '../../site/token.ts'
+import { printToken, readToken, type Token } from '../../site/token.ts'
 import { manualClock, type ManualClock } from '../manual-clock.ts'
 
 const HOUR_MS = 3_600_000
@@ -34,6 +38,7 @@ class Wire {
     this.#sites.set(address, site)
     site.start({
       say: (name, extras, to) => this.#say(address, name, extras, to),
+      sayLeaving: () => {},
       sayPresence: () => this.presence(address),
       fetch: async (url) =>
         this.#sites.get(new URL(url).hostname as Address)?.document(new URL(url).pathname),
@@ -84,6 +89,18 @@ class Wire {
     await this.settle()
     return joining
   }
+}
+
+/** A question by a token's number alone, with a nonce and a box of its own. */
+function overheard({ id, authority }: Token, from: Address): SiteWord {
+  const extras: Extras = [
+    ['n', randomBytes(16).toString('hex')],
+    ['site', authority.slice(0, 32)],
+    ['token', id],
+    ['box', newBox().publicKey],
+  ]
+  const packet = { type: 'application', name: 'site-join', extras } as ApplicationPacket
+  return { packet, from, signer: { kind: 'stranger', reason: 'unsigned' }, bytes: 1000 }
 }
 
 async function home() {
@@ -139,6 +156,44 @@ describe('joining a site', () => {
     assert.equal(first.status()?.members.length, 1)
   })
 
+  for (const [whose, addresses] of [
+    ['one address', 1],
+    ['more addresses than there are places', MAX_EXCHANGES + 1],
+  ] as const)
+    test(`whoever floods it from ${whose} by a token’s number that was overheard keeps nobody out`, async () => {
+      const { wire, first, token, second } = await home()
+      const read = readToken(token)
+      assert.ok(read)
+      const flood = () => {
+        for (let place = 0; place <= MAX_EXCHANGES; place++)
+          first.hear(overheard(read, `10.0.1.${place % addresses}` as Address))
+      }
+      flood()
+      let exchanges = 0
+      // Of each exchange the first packet on each way is followed by a flood.
+      wire.tap = (name, extras) => {
+        if (name === 'site-join' && exchanges++ < 2) flood()
+        return extras
+      }
+      assert.equal(await wire.joined(second, token, 'second'), undefined)
+      assert.equal(second.status()?.name, 'home')
+    })
+
+  test('an exchange that a flood of many addresses has driven out is begun anew', async () => {
+    const { wire, first, token, second } = await home()
+    const read = readToken(token)
+    assert.ok(read)
+    let floods = 0
+    wire.tap = (name, extras) => {
+      if (name === 'site-proof' && floods++ === 0)
+        for (let place = 0; place <= MAX_EXCHANGES; place++)
+          first.hear(overheard(read, `10.0.1.${place}` as Address))
+      return extras
+    }
+    assert.equal(await wire.joined(second, token, 'second'), undefined)
+    assert.ok(wire.said.filter(({ name }) => name === 'site-join').length > 1, 'nothing was driven out')
+  })
+
   test('another authority cannot answer for the one of the token', async () => {
     const { wire, token, second } = await home()
     const other = newAuthorityKey().publicKey
@@ -169,7 +224,9 @@ describe('joining a site', () => {
 
   test('a token with a slip of the hand is told as such', async () => {
     const { second, token } = await home()
-    await assert.rejects(second.join(`${token.slice(0, -9)}x${token.slice(-8)}`, 'second'), /unchanged/)
+    for (const changed of [`${token.slice(0, -9)}x${token.slice(-8)}`, `${token}A`, `${token}=`, `${token}.`])
+      await assert.rejects(second.join(changed, 'second'), /unchanged/)
+    assert.ok(readToken(` ${token}\n`), 'white space around it does not count')
   })
 })
 
@@ -213,7 +270,7 @@ describe('a site keeps itself in order', () => {
     await wire.joined(second, token, 'second')
     await wire.joined(third, token, 'third')
     const backup = first.backup()
-    await first.leave()
+    await first.leave(true)
     const heir = await wire.machine(4)
     await heir.restore(backup, 'heir')
     wire.tap = () => undefined
@@ -241,6 +298,91 @@ describe('a site keeps itself in order', () => {
   })
 })
 
+describe('an authority that was restored from a backup', () => {
+  async function heirAmongLaterMembers() {
+    const { wire, first, token, second } = await home()
+    const backup = first.backup()
+    const third = await wire.machine(3)
+    await wire.joined(third, token, 'third')
+    await wire.joined(second, token, 'second')
+    await second.restore(backup, 'second')
+    return { wire, first, token, second, third }
+  }
+  const listed = (site: Site) =>
+    site.status()?.members.map(({ name, isLearnt }) => `${name}${isLearnt === true ? '+' : ''}`)
+
+  test('lists itself and those who were let in later, when they are heard', async () => {
+    const { wire, second } = await heirAmongLaterMembers()
+    assert.deepEqual(listed(second), ['first', 'second+'])
+    wire.presence('10.0.0.3' as Address)
+    await wire.settle(2, 10)
+    assert.deepEqual(listed(second), ['first', 'second+', 'third+'])
+  })
+
+  test('throws such a member out, by its name', async () => {
+    const { wire, second, third } = await heirAmongLaterMembers()
+    wire.presence('10.0.0.3' as Address)
+    await wire.settle(2, 10)
+    await second.revoke('third')
+    wire.clock.advance(ASK_AGAIN_MS)
+    wire.presence('10.0.0.2' as Address)
+    await wire.settle(5, 10)
+    assert.equal(third.status()?.isRevoked, true)
+  })
+
+  test('throws out a member that was never heard, by its whole ID and no less', async () => {
+    const { second, third } = await heirAmongLaterMembers()
+    const id = third.status()?.member ?? ''
+    await assert.rejects(second.revoke(id.slice(0, 31)), /all 32 digits of its ID/)
+    assert.equal((await second.revoke(id)).id, id)
+    await assert.rejects(second.revoke(id), /expected one member, 0/)
+    assert.equal(second.status()?.denied, 1)
+  })
+
+  test('lets nobody in by a token from before, used up or not, and by a new one again', async () => {
+    const { wire, first, second } = await heirAmongLaterMembers()
+    const open = await first.invite(HOUR_MS, 5)
+    await first.leave(true)
+    const fourth = await wire.machine(4)
+    const record = second.backup()
+    await second.restore({ ...record, tokens: [{ ...usesOf(open), uses: 5 }] }, 'second')
+    assert.match(String(await wire.joined(fourth, open, 'fourth')), /the token is unknown/)
+    assert.equal(await wire.joined(fourth, await second.invite(HOUR_MS, 1), 'fourth'), undefined)
+  })
+
+  test('is not taken on by a machine that was revoked', async () => {
+    const { wire, first, token, second } = await home()
+    await wire.joined(second, token, 'second')
+    await first.revoke('second')
+    await assert.rejects(second.restore(first.backup(), 'second'), /was revoked; "ihave site leave" first/)
+  })
+})
+
+function usesOf(token: string) {
+  const read = readToken(token)
+  assert.ok(read)
+  return read
+}
+
+describe('the machine that has the authority', () => {
+  test('leaves only when that is meant, and says what is lost and how it is kept', async () => {
+    const { first } = await home()
+    await assert.rejects(first.leave(), /nobody can be let in.*"ihave site backup FILE".*--yes/)
+    assert.equal(first.status()?.isAuthority, true)
+    await first.leave(true)
+    assert.equal(first.status(), undefined)
+  })
+
+  test('is revoked only when that is meant, whatever it is called', async () => {
+    const { first } = await home()
+    for (const who of ['first', first.status()?.member ?? ''])
+      await assert.rejects(first.revoke(who), /has the authority.*"ihave site backup FILE".*--yes/)
+    assert.equal(first.status()?.isRevoked, false)
+    await first.revoke('first', true)
+    assert.equal(first.status()?.isRevoked, true)
+  })
+})
+
 describe('the files of a site', () => {
   test('are their owner’s alone, survive a restart, and damage is told with what to do', async (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'ihave-site-'))
@@ -257,7 +399,7 @@ describe('the files of a site', () => {
     chmodSync(join(directory, 'member.json'), 0o600)
     writeFileSync(join(directory, 'member.json'), '{"name":')
     await assert.rejects(wire.machine(3, siteFiles(directory)), /member\.json is damaged/)
-    await site.leave()
+    await site.leave(true)
     assert.throws(() => statSync(join(directory, 'authority.json')), /ENOENT/)
   })
 })

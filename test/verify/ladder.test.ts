@@ -187,6 +187,7 @@ for (const [verify, known, mayAsk, expected] of [
 for (const [verify, answer, expected] of [
   ['auto', STRONG, { kind: 'digest', rung: 'V3', digest: STRONG }],
   ['auto', WEAK, { kind: 'digest', rung: 'V3', digest: WEAK }],
+  ['auto', { ...STRONG, size: 12 }, { kind: 'digest', rung: 'V3', digest: STRONG, size: 12 }],
   ['strict', WEAK, { kind: 'none', rung: 'V6' }],
   ['auto', 'none', { kind: 'none', rung: 'V6' }],
 ] as const)

@@ -32,6 +32,15 @@ test('one HEAD asks for the digest of the whole, uncoded', async () => {
   )
 })
 
+for (const [what, more, size] of [
+  ['its length', [['Content-Length', '12']], 12],
+  ['the length of nothing, because HEAD has no content', [['Content-Length', '0']], undefined],
+] as [string, Fields, number | undefined][])
+  test(`a server that tells ${what} with the digest is ${size === undefined ? 'not ' : ''}held to it`, async () => {
+    const { digests } = scene(() => response([...PUBLISHING, ...more]))
+    assert.deepEqual(await digests.ask(question(A)), size === undefined ? DIGEST : { ...DIGEST, size })
+  })
+
 test('an answer is remembered for as long as the response is fresh', async () => {
   const { digests, requests, clock } = scene(() => response(PUBLISHING), 10_000)
   await digests.ask(question(A))

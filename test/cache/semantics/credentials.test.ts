@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { credentialInQuery } from '../../../cache/semantics/credentials.ts'
+import { credentialInPath, credentialInQuery } from '../../../cache/semantics/credentials.ts'
 
 const HARMLESS = [
   '',
@@ -42,6 +42,11 @@ const SUSPICIOUS: readonly (readonly [query: string, found: string])[] = [
   ['?t=eyJhbGciOiJIUzI1NiJ9.e30.x', 't'],
   [`?${'0a'.repeat(16)}`, 'a bare word'],
   ['?eyJhbGciOiJIUzI1NiJ9.e30.x', 'a bare word'],
+  ['?pw=1', 'pw'],
+  ['?license=1', 'license'],
+  ['?v=1;EMAIL=a', 'EMAIL'],
+  ['?__gda__=1700000000_0', '__gda__'],
+  ['?verify=1', 'verify'],
   ['?a=%', 'unreadable'],
   ['?a=%ff', 'unreadable'],
 ]
@@ -51,6 +56,19 @@ for (const [query, found] of SUSPICIOUS) {
     assert.equal(credentialInQuery(query), found)
   })
 }
+
+for (const [path, found] of [
+  ['/file.zip;jsessionid=1', 'jsessionid'],
+  ['/a;v=1;JSESSIONID=0A/file.zip', 'JSESSIONID'],
+  ['/a;f=eyJhbGciOiJIUzI1NiJ9.e30.x/b', 'f'],
+  ['/a;b=%ff', 'unreadable'],
+  ['/file;v=1/token=1', undefined],
+  [`/by-hash/${'0a'.repeat(32)};v=2`, undefined],
+  ['/a;key', undefined],
+] as const)
+  test(`V§3: parameters of <${path}> ${found === undefined ? 'do not look' : 'look'} like a credential`, () => {
+    assert.equal(credentialInPath(path), found)
+  })
 
 test('a credential is found among any other parameters, in any case, wherever it stands', () => {
   const harmless = fc.array(fc.constantFrom('a=1', 'b', '', 'c=d=e'))

@@ -57,6 +57,11 @@ for (const query of [
   'se=1',
   'sp=1',
   'sv=1',
+  'pw=1',
+  'license=1',
+  'email=a',
+  '__gda__=1',
+  'verify=1',
 ]) {
   test(`V§3: a query with ${query} is named only when a digest vouches for the bytes`, () => {
     const request = { ...PLAIN, uri: `${PLAIN.uri}?v=1&${query}` }
@@ -66,6 +71,12 @@ for (const query of [
     assert.equal(gate(request, [], 200, 'known-digest'), 'share')
   })
 }
+
+test('V§3: a path with ;jsessionid= is named only when a digest vouches for the bytes', () => {
+  const request = { ...PLAIN, uri: `${PLAIN.uri};jsessionid=0A1B` }
+  assert.equal(mayNameToLan(request, { share: true }, false).kind, 'withhold')
+  assert.equal(mayNameToLan(request, { share: true }, true).kind, 'share')
+})
 
 test('V§3: nothing is named that no rule shares', () => {
   assert.equal(mayNameToLan(PLAIN, { share: false }, true).kind, 'withhold')

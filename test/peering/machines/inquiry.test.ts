@@ -50,6 +50,12 @@ const promising = (peer: string, ms: number, silenceMs: number): Event => ({
   at: at(ms),
   downloader: { peer, readable: false, silenceMs },
 })
+/** The same of a node that was heard to ask for it as well. */
+const askerPromising = (peer: string, ms: number, silenceMs: number): Event => ({
+  kind: 'downloading',
+  at: at(ms),
+  downloader: { peer, readable: false, silenceMs, hasAsked: true },
+})
 const expected = (peer: string, ms: number): Event => ({
   kind: 'downloading',
   at: at(ms),
@@ -207,16 +213,36 @@ testScripts(machine, {
     [wake(2200), 'awaiting', I_FOUND, wake(2500)],
     [promising('d', 2400, 300), 'awaiting'],
     [promising('d', 2450, 900), 'awaiting'],
-    [wake(2500), 'awaiting', wake(3350)],
-    [promising('d', 3300, 900), 'awaiting'],
-    [wake(3350), 'waiting', I_NEED, wake(3410)],
-    [wake(3410), 'retrieving', INTERNET],
+    [wake(2500), 'waiting', I_NEED, wake(2560)],
+    [wake(2560), 'retrieving', INTERNET],
+  ],
+  '156: all who promise a copy and were not heard to ask for it are waited for 600 ms together': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [promising('d', 10, 900), 'waiting'],
+    [promising('e', 10, 900), 'waiting'],
+    [wake(60), 'awaiting', I_FOUND, wake(660)],
+    [growing('d', 500, 1000), 'awaiting'],
+    [wake(660), 'waiting', I_NEED, wake(720)],
+    [promising('e', 670, 900), 'waiting'],
+    [promising('d', 670, 900), 'waiting'],
+    [wake(720), 'retrieving', INTERNET],
+    [promising('f', 1000, 900), 'retrieving'],
+  ],
+  '156: one that was heard to ask for it is waited for after them as well': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [promising('d', 10, 900), 'waiting'],
+    [wake(60), 'awaiting', I_FOUND, wake(660)],
+    [wake(660), 'waiting', I_NEED, wake(720)],
+    [promising('d', 670, 900), 'waiting'],
+    [askerPromising('e', 680, 900), 'waiting'],
+    [wake(720), 'awaiting', I_FOUND, wake(1620)],
+    [downloading('e', 1000), 'awaiting', follow('e')],
   ],
   '156: a rival that says it is downloading is waited for as long as one that said so at once (R5.4)': [
     [need(), 'waiting', I_NEED, wake(2200)],
     [expected('d', 2200), 'waiting'],
     [wake(2200), 'awaiting', I_FOUND, wake(2500)],
-    [promising('d', 2400, 900), 'awaiting'],
+    [askerPromising('d', 2400, 900), 'awaiting'],
     [wake(2500), 'awaiting', wake(3300)],
     [downloading('d', 3200), 'awaiting', follow('d')],
   ],
@@ -232,7 +258,7 @@ testScripts(machine, {
   '156: where one copy is promised and another can be read, that one is read': [
     [need(), 'waiting', I_NEED, wake(2200)],
     [promising('d', 100, 900), 'waiting'],
-    [wake(2200), 'awaiting', I_FOUND, wake(3100)],
+    [wake(2200), 'awaiting', I_FOUND, wake(2800)],
     [downloading('e', 2300), 'awaiting', follow('e')],
     [sourceFailed(2400), 'waiting', I_NEED, wake(2460)],
   ],
@@ -240,7 +266,7 @@ testScripts(machine, {
     [
       ...INTERNET_AFTER_TIME_OUT,
       [promising('d', 2250, 900), 'retrieving', secondFetcher('d', 900)],
-      [changeOver(2251), 'awaiting', wake(3151)],
+      [changeOver(2251), 'awaiting', wake(2800)],
     ],
   '156 → 150: no peer is of use now, and none has failed: later one may be': [
     ...FOLLOWING,

@@ -1,0 +1,129 @@
+/** What a peer says of a body's length is its word, and no more (V§2, V§4 "exhaustion"). */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { memoryStore } from '../../cache/memory-store.ts'
+import { bytesOf, put } from '../cache/store-fixtures.ts'
+import { Flow, type Reply } from './upstreams.ts'
+import { digestOf, download, offer, PEER, shunned, world, type Scene } from './world.ts'
+
+const SIZE = 300_000
+const RIGHT = Buffer.alloc(SIZE, 'A')
+const MOST = 50_000_000
+
+const announcing = (length: number, body: Reply['body'] = new Flow().push(RIGHT)): Reply => ({
+  status: 200,
+  fields: [['Content-Length', String(length)]],
+  body,
+})
+
+const origin = (): Reply => ({
+  status: 200,
+  fields: [
+    ['Content-Length', String(SIZE)],
+    ['Cache-Control', 'max-age=60'],
+  ],
+  body: RIGHT,
+})
+
+const small = (scene: Partial<Scene>) =>
+  world({
+    origin,
+    expectation: digestOf(RIGHT),
+    store: (clock) => memoryStore({ maxBytes: MOST, clock }),
+    ...scene,
+  })
+
+const untold = { ...offer(SIZE), size: undefined }
+const ROLES: readonly (readonly [string, Partial<Scene>])[] = [
+  ['that has it', { offers: [untold] }],
+  ['that is fetching it', { downloads: [{ ...download(SIZE), totalBytes: undefined }] }],
+]
+
+describe('a length that is only a peer’s word', () => {
+  for (const [role, scene] of ROLES)
+    for (const length of [99_999_999_999_999, MOST + 1])
+      test(`and never fits: a peer ${role} and announces ${length} bytes fails, and the next source answers`, async () => {
+        const node = small({ ...scene, peers: () => announcing(length) })
+        const given = await node.get()
+        assert.deepEqual([given.status, given.text.length, given.error], [200, SIZE, undefined])
+        assert.deepEqual(shunned(node), [[PEER, 'broke-off']])
+      })
+
+  test('and never fits is no reason to ask an honest peer that has said so, nor to blame it', async () => {
+    const node = small({ offers: [offer(MOST + 1)], peers: () => announcing(MOST + 1) })
+    const given = await node.get()
+    assert.deepEqual([given.text.length, shunned(node), node.peers.requests.length], [SIZE, [], 0])
+  })
+
+  test('evicts nothing before the bytes come', async () => {
+    const node = small({ offers: [untold], peers: () => announcing(40_000_000) })
+    for (let at = 0; at < 45; at++) await put(node.store, `${at}`, bytesOf(1_000_000, at))
+    const application = node.ask()
+    await node.pass(200)
+    assert.equal(node.peers.requests.length, 1)
+    assert.equal([...node.store.list()].length, 45)
+    application.leave()
+  })
+
+  test('is held against what the peer said when it offered the copy', async () => {
+    const node = small({ offers: [offer(SIZE)], peers: () => announcing(10_000_000) })
+    const given = await node.get()
+    assert.deepEqual([given.text.length, given.how, shunned(node)], [SIZE, 'internet', [[PEER, 'broke-off']]])
+  })
+
+  test('and of a copy that still grows as well', async () => {
+    const node = small({ downloads: [download(SIZE)], peers: () => announcing(10_000_000) })
+    const given = await node.get()
+    assert.deepEqual([given.text.length, given.how, shunned(node)], [SIZE, 'internet', [[PEER, 'broke-off']]])
+  })
+})
+
+test('a proved length that never fits is nobody’s fault: the origin server answers, without a copy', async () => {
+  const node = small({
+    expectation: digestOf(RIGHT, SIZE),
+    offers: [untold],
+    peers: () => announcing(SIZE),
+    store: (clock) => memoryStore({ maxBytes: SIZE - 1, clock }),
+  })
+  const given = await node.get()
+  assert.deepEqual([given.text.length, given.how, shunned(node)], [SIZE, 'internet', []])
+})
+
+describe('a copy that is said to be so large that it would be passed on before it is verified', () => {
+  const LARGE = 70_000_000
+  const scene = (head: Reply, peers: Reply) =>
+    world({
+      expectation: digestOf(RIGHT),
+      offers: [offer(LARGE)],
+      peers: () => peers,
+      origin: ({ method }) => (method === 'HEAD' ? head : origin()),
+    })
+  const head = (length?: number, coding = 'identity'): Reply => ({
+    status: 200,
+    fields: [
+      ['Content-Encoding', coding],
+      ...(length === undefined ? [] : [['Content-Length', String(length)] as const]),
+    ],
+  })
+  const junk = (bytes: number) => new Flow().push(Buffer.alloc(bytes, 'Z'), Buffer.alloc(bytes, 'Z'))
+
+  test('is left before a byte of it is passed on where the origin server has a file of another length', async () => {
+    const node = scene(head(SIZE), announcing(LARGE, junk(1_000_000)))
+    const given = await node.get()
+    assert.deepEqual(
+      [given.text === RIGHT.toString('latin1'), given.error, given.how],
+      [true, undefined, 'internet'],
+    )
+    assert.deepEqual(shunned(node), [[PEER, 'broke-off']])
+  })
+
+  test('is streamed where it has one of that length, or tells none', async () => {
+    for (const told of [head(LARGE), head(), head(SIZE, 'gzip'), { ...head(SIZE), status: 403 }]) {
+      const node = scene(told, announcing(LARGE, junk(1_000_000)))
+      const { answer } = await node.within(node.ask().resource)
+      const first = await node.within(answer.body?.[Symbol.asyncIterator]().next() ?? Promise.reject())
+      assert.equal(first.done, false)
+      assert.equal(node.origin.requests.length, 1)
+    }
+  })
+})
