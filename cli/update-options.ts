@@ -31,7 +31,7 @@ export const COMMAND_OPTIONS = {
 
 /** @throws Fault BAD_REQUEST */
 export function intoFrom(value: string | undefined): string {
-  if (value === undefined) throw new Fault('BAD_REQUEST', 'expected --into FOLDER')
+  if (value === undefined || value === '') throw new Fault('BAD_REQUEST', 'expected --into FOLDER')
   return resolve(value)
 }
 

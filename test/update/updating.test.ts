@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { rotate } from '../../update/publisher/rotate.ts'
@@ -106,6 +106,29 @@ test('rollback goes to the set before, which stays until there is a newer releas
   w.publish({ vsasap: ['3', 'newest'] })
   await w.update()
   assert.equal(w.installed('vsasap'), 'newest')
+})
+
+test('rollback does not go to a set that somebody has damaged', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  await w.update()
+  const [former = ''] = readdirSync(join(w.into, 'versions'))
+  w.publish({ vsasap: ['2', 'new'] })
+  await w.update()
+  rmSync(join(w.into, 'versions', former, 'vsasap'), { recursive: true })
+  await assert.rejects(w.rollback(), /is not what was installed any more \(vsasap\)/)
+  assert.equal(w.installed('vsasap'), 'new')
+})
+
+test('a damaged memory of the installation is put aside, and updates go on', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  await w.update()
+  writeFileSync(join(w.into, '.ihave/state.json'), '{')
+  w.publish({ vsasap: ['2', 'new'] })
+  assert.equal(outcomeOf(await w.update()), 'updated')
+  assert.equal(w.installed('vsasap'), 'new')
+  assert.equal(readFileSync(join(w.into, '.ihave/state.json.damaged'), 'utf8'), '{')
 })
 
 test('only so many former sets stay', async (t) => {

@@ -188,7 +188,22 @@ export class Installation {
   }
 }
 
-// Written by this program, whole or not at all (files.ts).
+/** Written by this program, whole or not at all (files.ts): what cannot be read was damaged by somebody else, and is put aside. */
 function readJson(path: string) {
-  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined
+  if (!existsSync(path)) return undefined
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'))
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    putAside(path)
+    return undefined
+  }
+}
+
+function putAside(path: string): void {
+  try {
+    renameSync(path, `${path}.damaged`)
+  } catch {
+    // Whoever only looks may not write here.
+  }
 }

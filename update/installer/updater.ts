@@ -97,6 +97,7 @@ export async function rollback(
       const from = installation.currentId()
       const id = to ?? previousOf(installation)
       const set = id === undefined ? undefined : installation.readSet(id)
+      if (set !== undefined) insistOnWhole(installation, set)
       if (from === undefined || id === undefined || set === undefined || id === from)
         throw new Fault(
           'NOT_FOUND',
@@ -324,6 +325,17 @@ function formerSets(installation: Installation): readonly string[] {
 }
 
 /** What was installed before the current set, not after it. */
+/** A set that was repaired leaves a broken one behind: to go back there would be no way back. @throws Fault NOT_FOUND */
+function insistOnWhole(installation: Installation, { id, components }: InstalledSet): void {
+  const broken = components.filter((each) => !isIntact(installation.set(id), each))
+  const names = broken.map(({ component }) => component).join(', ')
+  if (broken.length > 0)
+    throw new Fault(
+      'NOT_FOUND',
+      `the set ${id} is not what was installed any more (${names}); nothing was changed`,
+    )
+}
+
 function previousOf(installation: Installation): string | undefined {
   const current = installation.currentId()
   const entries = readHistory(installation.history)
@@ -385,14 +397,21 @@ function refusedResult(
   detail: string,
 ): RunResult {
   // Whoever runs beside us writes the same files.
-  if (reason !== 'busy' && existsSync(installation.versions)) {
+  if (reason !== 'busy' && existsSync(installation.versions)) noteRefusal(installation, clock, reason, detail)
+  const installed = existsSync(installation.versions) ? installation.current() : undefined
+  return { outcome: 'refused', reason, detail, ...described(installed), received: NOTHING }
+}
+
+/** Where the disk has no room even for that, it is told all the same. */
+function noteRefusal(installation: Installation, clock: Clock, reason: RefusalReason, detail: string): void {
+  try {
     const { refused } = installation.state()
     const lastCheck = { at: clock.wall(), outcome: 'refused', detail }
     installation.remember({ refused: { ...refused, [reason]: (refused[reason] ?? 0) + 1 }, lastCheck })
     appendHistory(installation.history, { at: clock.wall(), kind: 'refused', reason, detail })
+  } catch (error) {
+    if (fileSystemReason(error) === undefined) throw error
   }
-  const installed = existsSync(installation.versions) ? installation.current() : undefined
-  return { outcome: 'refused', reason, detail, ...described(installed), received: NOTHING }
 }
 
 /** A disk that is full or may not be written is no fault of this program. */
