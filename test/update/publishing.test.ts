@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { issueCertificate } from '../../signing/issue.ts'
 import { toPem } from '../../signing/pem.ts'
 import { addComponent } from '../../update/publisher/add.ts'
 import { initSite } from '../../update/publisher/init.ts'
+import { keyPath, makeKeyFolder, newTufKey, saveKey } from '../../update/publisher/key-folder.ts'
 import { refresh, release } from '../../update/publisher/release.ts'
 import { readTrust } from '../../update/trust-file.ts'
 import { patterned, temporaryFolder } from '../signing/fixtures.ts'
@@ -33,6 +43,26 @@ function everyFile(folder: string): Map<string, string> {
   const files = names.filter((name) => statSync(join(folder, name)).isFile())
   return new Map(files.toSorted().map((name) => [name, readFileSync(join(folder, name)).toString('hex')]))
 }
+
+test('a second product does not write over the keys of the first', (t) => {
+  const folder = temporaryFolder(t)
+  const keys = join(folder, 'keys')
+  initSite(join(folder, 'one'), { ...INIT, keys })
+  const root = readFileSync(join(keys, 'offline/root.key.pem'), 'utf8')
+  assert.throws(() => initSite(join(folder, 'two'), { ...INIT, keys }), /has keys of a product/)
+  assert.equal(readFileSync(join(keys, 'offline/root.key.pem'), 'utf8'), root)
+  assert.equal(existsSync(join(folder, 'two')), false)
+})
+
+test('the key that another one takes the place of can be put back', (t) => {
+  const folder = temporaryFolder(t)
+  makeKeyFolder(folder)
+  const [first, second] = [newTufKey(), newTufKey()]
+  saveKey(folder, 'root', first)
+  saveKey(folder, 'root', second)
+  const before = readFileSync(`${keyPath(folder, 'root')}.before`, 'utf8')
+  assert.equal(before, first.export({ format: 'pem', type: 'pkcs8' }))
+})
 
 test('the same files, keys and time give the same bytes, byte for byte', (t) => {
   const folder = temporaryFolder(t)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { rotate } from '../../update/publisher/rotate.ts'
@@ -118,6 +118,16 @@ test('rollback does not go to a set that somebody has damaged', async (t) => {
   rmSync(join(w.into, 'versions', former, 'vsasap'), { recursive: true })
   await assert.rejects(w.rollback(), /is not what was installed any more \(vsasap\)/)
   assert.equal(w.installed('vsasap'), 'new')
+})
+
+test('a folder whose versions are somebody else’s is left alone', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  mkdirSync(join(w.into, 'versions/2024'), { recursive: true })
+  writeFileSync(join(w.into, 'versions/2024/data'), 'precious')
+  assert.equal(outcomeOf(await w.update()), 'disk')
+  assert.equal(outcomeOf(await w.update()), 'disk')
+  assert.equal(readFileSync(join(w.into, 'versions/2024/data'), 'utf8'), 'precious')
 })
 
 test('a damaged memory of the installation is put aside, and updates go on', async (t) => {

@@ -18,6 +18,7 @@ import {
 } from 'node:fs'
 import { basename, join } from 'node:path'
 import { syncFolder, writeDurably } from '../files.ts'
+import { insist } from '../refused.ts'
 import type { RefusalReason } from '../refused.ts'
 import type { Remembered } from '../tuf/trusted.ts'
 
@@ -82,8 +83,15 @@ export class Installation {
     this.folder = folder
   }
 
-  /** Makes what is missing. */
+  /** Makes what is missing. @throws Refused disk where the folder is somebody else's: what lies in `versions` would be tidied away */
   prepare(): void {
+    const isForeign =
+      !existsSync(this.#private) && existsSync(this.versions) && readdirSync(this.versions).length > 0
+    insist(
+      !isForeign,
+      'disk',
+      `${this.versions} is not of an installation by ihave; expected another folder, or none`,
+    )
     mkdirSync(this.versions, { recursive: true })
     mkdirSync(this.downloads, { recursive: true, mode: 0o700 })
   }

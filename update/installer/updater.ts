@@ -397,7 +397,8 @@ function refusedResult(
   detail: string,
 ): RunResult {
   // Whoever runs beside us writes the same files.
-  if (reason !== 'busy' && existsSync(installation.versions)) noteRefusal(installation, clock, reason, detail)
+  if (reason !== 'busy' && existsSync(installation.downloads))
+    noteRefusal(installation, clock, reason, detail)
   const installed = existsSync(installation.versions) ? installation.current() : undefined
   return { outcome: 'refused', reason, detail, ...described(installed), received: NOTHING }
 }

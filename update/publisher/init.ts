@@ -9,6 +9,7 @@ import type { SigningIdentity } from '../../signing/sign.ts'
 import { rootKeyPem } from '../trust-file.ts'
 import { ROLES } from '../tuf/metadata.ts'
 import {
+  insistOnNoKeys,
   loadKey,
   makeKeyFolder,
   newCertificateKey,
@@ -48,6 +49,7 @@ export function initSite(folder: string, settings: InitSettings): void {
   const { product, keys, own, ownCatalog } = settings
   if (!/^[\p{L}\p{N}][^\p{Cc}]{0,79}$/u.test(product))
     throw new Fault('BAD_REQUEST', `--product: expected a name of up to 80 characters, got "${product}"`)
+  insistOnNoKeys(keys)
   mkdirSync(folder, { recursive: true })
   makeKeyFolder(keys)
   const trusted = own ? ownCertificates(keys, own, ownCatalog ?? own) : trialCertificates(settings)

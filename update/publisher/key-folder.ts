@@ -37,6 +37,16 @@ function certificatePath(folder: string, name: Signer): string {
   return join(folder, PLACES[name], `${name}.pem`)
 }
 
+/** Another product's keys are never written over: without its root key nothing is ever published for it again. @throws Fault BAD_REQUEST */
+export function insistOnNoKeys(folder: string): void {
+  const held = (Object.keys(PLACES) as KeyName[]).find((name) => existsSync(keyPath(folder, name)))
+  if (held !== undefined)
+    throw new Fault(
+      'BAD_REQUEST',
+      `${folder} has keys of a product (${held}); expected a folder without any (--keys)`,
+    )
+}
+
 /** Makes the folders, closed to others. */
 export function makeKeyFolder(folder: string): void {
   for (const place of ['offline', 'online']) mkdirSync(join(folder, place), { recursive: true, mode: 0o700 })
@@ -50,7 +60,10 @@ export function loadKey(folder: string, name: KeyName): KeyObject {
   return createPrivateKey(readFileSync(path, 'utf8'))
 }
 
+/** The key that it takes the place of stays beside it as `….before`, until the next one: whatever fails afterwards, it can be put back. */
 export function saveKey(folder: string, name: KeyName, key: KeyObject): void {
+  const path = keyPath(folder, name)
+  if (existsSync(path)) writeDurably(`${path}.before`, readFileSync(path), 0o600)
   writeDurably(keyPath(folder, name), key.export({ format: 'pem', type: 'pkcs8' }), 0o600)
 }
 
