@@ -1,7 +1,7 @@
 /**
  * One large body from several nodes of the LAN at once (R4.4).
  *
- * It begins as any copy from a peer does, in order from the one that said "I have". Only when that one is measured to be slow,
+ * It begins like every copy from a peer, in order from the one that said "I have". Only when that one is measured to be slow,
  * and much is missing, the others who have it are looked for; with the first of them the body goes on by blocks (feed.ts), each
  * piece of which is checked as it comes. Where nobody else is found, or all of them are lost, it goes on as it began.
  */

@@ -82,7 +82,7 @@ testScripts(machine, {
     [REQUEST, 'locating', LOCATE],
     [located('downloading'), 'answered', I_AM_DOWNLOADING],
   ],
-  '122: nothing but a question has any effect': [
+  '122: only a question changes something': [
     [I_FOUND, 'idle'],
     [WITHDRAWN, 'idle'],
     [located('complete'), 'idle'],
