@@ -15,6 +15,7 @@ import { readRevocationList } from '../../signing/revocation.ts'
 import { signCabinet, signCms } from '../../signing/sign.ts'
 import { missing, patterned, refusal, temporaryFolder, tool } from './fixtures.ts'
 import { DAY, NOW, publisher, type KeyKind, type Publisher } from './signers.ts'
+import { program as emptyProgram } from '../verify/signature/programs.ts'
 
 const LIMITS = { maxFiles: 100, maxUnpackedBytes: 10_000_000 }
 const KINDS: readonly KeyKind[] = ['rsa', 'p256']
@@ -216,7 +217,7 @@ test(
   (t) => {
     const who = publisher('rsa', 'Interoperation', VALID)
     const name = files(temporaryFolder(t), who)
-    writeFileSync(name('plain.exe'), smallProgram())
+    writeFileSync(name('plain.exe'), emptyProgram())
     const key = ['-certs', name('signer.pem'), '-key', name('signer.key'), '-h', 'sha256']
     tool('osslsigncode', 'sign', ...key, '-in', name('plain.exe'), '-out', name('signed.exe'))
     const program = readFileSync(name('signed.exe'))
@@ -228,7 +229,7 @@ test(
       'altered',
     )
     assert.equal(
-      refusal(() => checkAuthenticode(smallProgram(), who.trust, TODAY)),
+      refusal(() => checkAuthenticode(emptyProgram(), who.trust, TODAY)),
       'unsigned',
     )
   },
@@ -274,22 +275,4 @@ for (const [what, args, digest] of [
       'weak-signature',
     )
   })
-}
-
-/** A program of one empty section, just enough to be signed. */
-function smallProgram(): Buffer {
-  const file = Buffer.alloc(1024)
-  file.write('MZ', 0, 'latin1')
-  file.writeUInt32LE(0x80, 0x3c)
-  file.write('PE\0\0', 0x80, 'latin1')
-  file.writeUInt16LE(0x8664, 0x84)
-  file.writeUInt16LE(1, 0x86)
-  file.writeUInt16LE(240, 0x94)
-  file.writeUInt16LE(0x22, 0x96)
-  file.writeUInt16LE(0x20b, 0x98)
-  file.writeUInt32LE(0x200, 0x98 + 60)
-  file.writeUInt32LE(16, 0x98 + 108)
-  file.writeUInt32LE(0x200, 0x98 + 240 + 16)
-  file.writeUInt32LE(0x200, 0x98 + 240 + 20)
-  return file
 }
