@@ -1,10 +1,10 @@
 /** The packages that are needed, each in a transaction of its own; what is here and right is not fetched again. */
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cabinet, CabinetLimits } from '../../signing/cabinet/read.ts'
 import type { Catalogue, CataloguePackage } from '../catalogue.ts'
-import { writeDurably } from '../files.ts'
+import { readPlainFile, writeDurably } from '../files.ts'
 import { insist, reasonOf, Refused } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import type { UpdateEvent } from './events.ts'
@@ -89,7 +89,7 @@ async function download(
   )
   const open = (bytes: Buffer) => openPackage(bytes, wanted, catalogue, trust, limits, tools.now())
   const path = join(folder, `${wanted.sha256}.cab`)
-  const kept = existsSync(path) ? readFileSync(path) : undefined
+  const kept = readPlainFile(path)
   if (kept && createHash('sha256').update(kept).digest('hex') === wanted.sha256)
     return finish(wanted, { bytes: kept, source: 'kept' }, open(kept), tools)
   const { fetched, cabinet } = await fetchRight(wanted, settings, tools, open)

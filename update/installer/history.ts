@@ -1,5 +1,5 @@
 /** What happened, one line of JSON each, for people and programs. A line that a power cut left half is passed over. */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendSynced, readPlainFile } from '../files.ts'
 import type { RefusalReason } from '../refused.ts'
 import type { InstalledSet } from './installation.ts'
 
@@ -22,15 +22,13 @@ export type HistoryEntry = { /** Milliseconds since 1970. */ readonly at: number
 )
 
 export function appendHistory(path: string, entry: HistoryEntry): void {
-  appendFileSync(path, `${JSON.stringify(entry)}\n`, { flush: true })
+  appendSynced(path, `${JSON.stringify(entry)}\n`)
 }
 
 /** The oldest first. */
 export function readHistory(path: string): readonly HistoryEntry[] {
-  if (!existsSync(path)) return []
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .flatMap((line) => parsed(line))
+  const text = readPlainFile(path)?.toString('utf8') ?? ''
+  return text.split('\n').flatMap((line) => parsed(line))
 }
 
 function parsed(line: string): readonly HistoryEntry[] {

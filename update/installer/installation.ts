@@ -5,24 +5,18 @@
  *     versions/200101131511-7/               a whole set: every component's files, and set.json
  *     .ihave/                                what the updater remembers
  */
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { syncFolder, writeDurably } from '../files.ts'
-import { insist } from '../refused.ts'
+import { describe } from '../../core/fault.ts'
+import { makeFolder, readPlainFile, syncFolder, writeDurably } from '../files.ts'
+import { insist, Refused } from '../refused.ts'
 import type { RefusalReason } from '../refused.ts'
 import type { Remembered } from '../tuf/trusted.ts'
+import { insistOnPlainFiles, ownFolder } from './own-folder.ts'
 
 export const SET_FILE = 'set.json'
+/** Minute and number of the release; one that was installed again has a further number. */
+const SET_NAME = /^\d{12}-\d{1,15}(?:\.\d{1,9})?$/
 
 /** A whole set, as it was installed. */
 export interface InstalledSet {
@@ -83,17 +77,27 @@ export class Installation {
     this.folder = folder
   }
 
-  /** Makes what is missing. @throws Refused disk where the folder is somebody else's: what lies in `versions` would be tidied away */
+  /**
+   * Makes what is missing. @throws Refused disk where the folder cannot be made, or is somebody else's: what lies in `versions`
+   * would be tidied away; unsafe-place where a link lies where the updater would write
+   */
   prepare(): void {
-    const isForeign =
-      !existsSync(this.#private) && existsSync(this.versions) && readdirSync(this.versions).length > 0
+    try {
+      makeFolder(this.folder)
+    } catch (cause) {
+      throw new Refused('disk', `${this.folder} cannot be made: ${describe(cause)}`, { cause })
+    }
+    ownFolder(this.versions, 0o755)
+    const isForeign = !existsSync(this.#private) && readdirSync(this.versions).length > 0
     insist(
       !isForeign,
       'disk',
       `${this.versions} is not of an installation by ihave; expected another folder, or none`,
     )
-    mkdirSync(this.versions, { recursive: true })
-    mkdirSync(this.downloads, { recursive: true, mode: 0o700 })
+    ownFolder(this.#private, 0o755)
+    ownFolder(this.downloads, 0o700)
+    insistOnPlainFiles(this.#private, [basename(this.downloads)])
+    insistOnPlainFiles(this.downloads)
   }
 
   get versions(): string {
@@ -127,7 +131,8 @@ export class Installation {
   /** The name of the set that `current` points to. */
   currentId(): string | undefined {
     const isLink = lstatSync(this.#link, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
-    return isLink ? basename(readlinkSync(this.#link)) : undefined
+    const id = isLink ? basename(readlinkSync(this.#link)) : ''
+    return SET_NAME.test(id) ? id : undefined
   }
 
   current(): InstalledSet | undefined {
@@ -137,7 +142,8 @@ export class Installation {
 
   /** `undefined` where there is no whole set of that name. */
   readSet(id: string): InstalledSet | undefined {
-    return readJson(join(this.set(id), SET_FILE))
+    const isFolder = lstatSync(this.set(id), { throwIfNoEntry: false })?.isDirectory() ?? false
+    return SET_NAME.test(id) && isFolder ? readJson(join(this.set(id), SET_FILE)) : undefined
   }
 
   /** Names of the sets that are whole, the oldest first. */
@@ -198,9 +204,10 @@ export class Installation {
 
 /** Written by this program, whole or not at all (files.ts): what cannot be read was damaged by somebody else, and is put aside. */
 function readJson(path: string) {
-  if (!existsSync(path)) return undefined
+  const text = readPlainFile(path)?.toString('utf8')
+  if (text === undefined) return undefined
   try {
-    return JSON.parse(readFileSync(path, 'utf8'))
+    return JSON.parse(text)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     putAside(path)

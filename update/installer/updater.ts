@@ -4,8 +4,9 @@
  */
 import { existsSync } from 'node:fs'
 import { lockDirectory } from '../../cache/directory-lock.ts'
+import { sqliteCode } from '../../cache/store-fault.ts'
 import type { Clock } from '../../core/clock.ts'
-import { Fault } from '../../core/fault.ts'
+import { describe, Fault } from '../../core/fault.ts'
 import type { CabinetLimits } from '../../signing/cabinet/read.ts'
 import { reasonOf, Refused, type RefusalReason } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
@@ -351,6 +352,8 @@ function freeId(installation: Installation, wanted: string): string {
   }
 }
 
+const SQLITE_BUSY = 5
+
 /** One run at a time, whoever starts it. @throws Refused busy */
 async function locked<Value>(installation: Installation, work: () => Promise<Value>): Promise<Value> {
   installation.prepare()
@@ -365,8 +368,11 @@ async function locked<Value>(installation: Installation, work: () => Promise<Val
 function lockNow(installation: Installation) {
   try {
     return lockDirectory(installation.folder, installation.lock)
-  } catch (cause) {
-    throw new Refused('busy', `another update of ${installation.folder} is running`, { cause })
+  } catch (error) {
+    const isHeld = error instanceof Fault && sqliteCode(error.cause) === SQLITE_BUSY
+    if (isHeld)
+      throw new Refused('busy', `another update of ${installation.folder} is running`, { cause: error })
+    throw new Refused('disk', `${installation.lock}: ${describe(error)}`, { cause: error })
   }
 }
 
@@ -396,8 +402,8 @@ function refusedResult(
   reason: RefusalReason,
   detail: string,
 ): RunResult {
-  // Whoever runs beside us writes the same files.
-  if (reason !== 'busy' && existsSync(installation.downloads))
+  // Whoever runs beside us writes the same files; and where a link lies there, nothing is written at all.
+  if (reason !== 'busy' && reason !== 'unsafe-place' && existsSync(installation.downloads))
     noteRefusal(installation, clock, reason, detail)
   const installed = existsSync(installation.versions) ? installation.current() : undefined
   return { outcome: 'refused', reason, detail, ...described(installed), received: NOTHING }
@@ -415,12 +421,9 @@ function noteRefusal(installation: Installation, clock: Clock, reason: RefusalRe
   }
 }
 
-/** A disk that is full or may not be written is no fault of this program. */
+/** A disk that is full or may not be written is no fault of this program. Those of the network are refusals of the fetcher. */
 function fileSystemReason(error: unknown): RefusalReason | undefined {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return ['ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EROFS', 'EIO', 'ENOTDIR', 'EISDIR'].includes(code)
-    ? 'disk'
-    : undefined
+  return error instanceof Error && 'syscall' in error ? 'disk' : undefined
 }
 
 function checked(installation: Installation, { clock }: UpdaterTools, result: RunResult): RunResult {
