@@ -25,7 +25,8 @@ export const updateRollback: Command = {
 
 async function run(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
-  const [{ rollback, DEFAULT_LIMITS }, { commandRunner }] = await Promise.all([
+  const [{ rollback }, { DEFAULT_LIMITS }, { commandRunner }] = await Promise.all([
+    import('../update/installer/rollback.ts'),
     import('../update/installer/updater.ts'),
     import('../update/installer/command.ts'),
   ])

@@ -28,7 +28,7 @@ async function runStatus(args: readonly string[]): Promise<number> {
   const { Installation } = await import('../update/installer/installation.ts')
   const installation = new Installation(installedIn(values.into))
   const [state, set] = [installation.state(), installation.current()]
-  const isInterrupted = installation.journal() !== undefined
+  const isInterrupted = installation.isInterrupted()
   const { remembered: _, ...told } = state
   const answer = { ...told, installed: set ?? null, sets: installation.sets(), isInterrupted }
   process.stdout.write(

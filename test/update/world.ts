@@ -13,13 +13,9 @@ import type { CommandResult, OwnCommand } from '../../update/installer/command.t
 import type { RunResult, UpdateEvent } from '../../update/installer/events.ts'
 import type { Fetched, FetchRequest, Source } from '../../update/installer/fetcher.ts'
 import { Installation } from '../../update/installer/installation.ts'
-import {
-  DEFAULT_LIMITS,
-  rollback,
-  update,
-  type UpdaterSettings,
-  type VerifiedCatalogue,
-} from '../../update/installer/updater.ts'
+import type { VerifiedCatalogue } from '../../update/installer/believed-catalogue.ts'
+import { rollback, type RollbackSettings } from '../../update/installer/rollback.ts'
+import { DEFAULT_LIMITS, update, type UpdaterSettings } from '../../update/installer/updater.ts'
 
 export const AT = Date.UTC(2001, 0, 13, 15, 11)
 export const DAY = 86_400_000
@@ -47,7 +43,7 @@ export interface World {
   refresh(): void
   file(name: string): Buffer
   update(change?: Partial<UpdaterSettings>, mode?: 'run' | 'check'): Promise<RunResult>
-  rollback(to?: string): Promise<RunResult>
+  rollback(to?: string, change?: Partial<RollbackSettings>): Promise<RunResult>
   readonly installation: Installation
   /** What applications see: the content of a component's file. */
   installed(component: string): string | undefined
@@ -104,8 +100,12 @@ export function world(test: Pick<TestContext, 'after'>, at = AT): World {
         tools(made),
         mode,
       ),
-    rollback: (to) =>
-      rollback({ into, keep: 2, installCommand: undefined, checkCommand: undefined }, tools(made), to),
+    rollback: (to, change = {}) =>
+      rollback(
+        { into, keep: 2, installCommand: undefined, checkCommand: undefined, ...change },
+        tools(made),
+        to,
+      ),
     installed(component) {
       try {
         return readFileSync(join(into, 'current', component, `${component}.dat`), 'utf8')
@@ -137,14 +137,16 @@ const NO_TIMERS: Clock = {
 }
 
 /** As the real one: what is too long is refused, what is not there is not found. */
-function served(made: World, { url, maxBytes, isFresh }: FetchRequest): Fetched {
+function served(made: World, { url, maxBytes, isFresh, onReceived }: FetchRequest): Fetched {
   const name = new URL(url).pathname.slice(1)
   made.asked.push(isFresh ? `${name} fresh` : name)
   const bytes = made.tamper(name, isFresh) ?? fileOr(made, name)
   if (bytes === undefined) throw new Refused('not-found', `${url}: the server says 404`)
+  const source = isFresh ? 'internet' : made.source
+  onReceived?.(source, Math.min(bytes.length, maxBytes))
   if (bytes.length > maxBytes)
     throw new Refused('oversized', `${url}: expected at most ${maxBytes} bytes, more come`)
-  return { bytes, source: isFresh ? 'internet' : made.source }
+  return { bytes, source }
 }
 
 function fileOr(made: World, name: string): Buffer | undefined {

@@ -10,6 +10,7 @@ import type { PublisherTrust } from '../trust-file.ts'
 import type { UpdateEvent } from './events.ts'
 import type { Fetcher, Source } from './fetcher.ts'
 import { openPackage } from './open-package.ts'
+import type { Tally } from './tally.ts'
 
 export interface DownloadSettings {
   readonly catalog: string
@@ -23,16 +24,12 @@ export interface DownloadSettings {
 export interface DownloadTools {
   readonly fetcher: Fetcher
   readonly emit: (event: UpdateEvent) => void
+  /** Counts what comes. */
+  readonly tally: Tally
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** Each package as soon as it is here and right; not kept. @throws Refused, which ends all */
   readonly onPackage: (wanted: CataloguePackage, cabinet: Cabinet) => void
-}
-
-export interface Downloaded {
-  readonly wanted: CataloguePackage
-  readonly source: Source | 'kept'
-  readonly bytes: number
 }
 
 /** Transactions at once. */
@@ -44,13 +41,12 @@ export async function downloadAll(
   catalogue: Catalogue,
   settings: DownloadSettings,
   tools: DownloadTools,
-): Promise<readonly Downloaded[]> {
+): Promise<void> {
   const waiting = [...needed]
-  const done: Downloaded[] = []
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       try {
-        done.push(await download(next, catalogue, settings, tools))
+        await download(next, catalogue, settings, tools)
       } catch (error) {
         waiting.length = 0
         throw named(next, error)
@@ -60,7 +56,6 @@ export async function downloadAll(
   const results = await Promise.allSettled(Array.from({ length: PARALLEL }, work))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed) throw failed.reason
-  return done
 }
 
 /** Packages that nobody needs any more. */
@@ -80,7 +75,7 @@ async function download(
   catalogue: Catalogue,
   settings: DownloadSettings,
   tools: DownloadTools,
-): Promise<Downloaded> {
+): Promise<void> {
   const { maxPackageBytes, folder, trust, limits } = settings
   insist(
     wanted.size <= maxPackageBytes,
@@ -90,8 +85,10 @@ async function download(
   const open = (bytes: Buffer) => openPackage(bytes, wanted, catalogue, trust, limits, tools.now())
   const path = join(folder, `${wanted.sha256}.cab`)
   const kept = readPlainFile(path)
-  if (kept && createHash('sha256').update(kept).digest('hex') === wanted.sha256)
+  if (kept && createHash('sha256').update(kept).digest('hex') === wanted.sha256) {
+    tools.tally.kept += kept.length
     return finish(wanted, { bytes: kept, source: 'kept' }, open(kept), tools)
+  }
   const { fetched, cabinet } = await fetchRight(wanted, settings, tools, open)
   writeDurably(path, fetched.bytes)
   return finish(wanted, fetched, cabinet, tools)
@@ -102,24 +99,24 @@ function finish(
   { bytes, source }: { readonly bytes: Buffer; readonly source: Source | 'kept' },
   cabinet: Cabinet,
   { emit, onPackage }: DownloadTools,
-): Downloaded {
+): void {
   const { component, version, url } = wanted
   emit({ event: 'package', component, version, url, bytes: bytes.length, source, signature: 'verified' })
   onPackage(wanted, cabinet)
-  return { wanted, source, bytes: bytes.length }
 }
 
 /** A bad copy from a peer or a cache is no reason to go without: the origin server is asked once more. */
 async function fetchRight(
   wanted: CataloguePackage,
   { catalog }: DownloadSettings,
-  { fetcher, emit }: DownloadTools,
+  { fetcher, emit, tally }: DownloadTools,
   open: (bytes: Buffer) => Cabinet,
 ) {
   const { component, size } = wanted
   const request = {
     url: new URL(wanted.url, catalog).href,
     maxBytes: Math.max(2 * size, size + SLACK_BYTES),
+    onReceived: (source: Source, bytes: number) => void (tally[source] += bytes),
     onProgress: sparingly(size, (bytes) => emit({ event: 'progress', component, bytes, total: size })),
   }
   const first = await fetcher.fetch({ ...request, isFresh: false })

@@ -15,7 +15,10 @@ export interface FetchRequest {
   readonly maxBytes: number
   /** From the origin server, whatever caches and peers have: catalogues, and second tries. */
   readonly isFresh: boolean
+  /** Bytes so far. */
   readonly onProgress?: (bytes: number) => void
+  /** Each piece that comes, also of what is refused then. */
+  readonly onReceived?: (source: Source, bytes: number) => void
 }
 
 export interface Fetched {
@@ -87,7 +90,10 @@ async function followed(dispatcher: Dispatcher, wanted: FetchRequest, signal: Ab
     } as const
     const answer = await requestOn.call(dispatcher, asked)
     const { statusCode, headers, body } = answer
-    if (statusCode === 200) return { bytes: await read(body, headers, wanted), source: sourceOf(headers) }
+    if (statusCode === 200) {
+      const source = sourceOf(headers)
+      return { bytes: await read(body, headers, source, wanted), source }
+    }
     await body.dump()
     const location = headers['location']
     if (statusCode < 300 || statusCode > 399 || typeof location !== 'string') throw notOk(url, statusCode)
@@ -104,7 +110,8 @@ function fields({ isFresh }: FetchRequest): Record<string, string> {
 async function read(
   body: AsyncIterable<Buffer>,
   headers: Dispatcher.ResponseData['headers'],
-  { url, maxBytes, onProgress }: FetchRequest,
+  source: Source,
+  { url, maxBytes, onProgress, onReceived }: FetchRequest,
 ): Promise<Buffer> {
   const announced = Number(headers['content-length'] ?? 0)
   if (announced > maxBytes) throw oversized(url, maxBytes)
@@ -112,6 +119,7 @@ async function read(
   let bytes = 0
   for await (const chunk of body) {
     bytes += chunk.length
+    onReceived?.(source, chunk.length)
     if (bytes > maxBytes) throw oversized(url, maxBytes)
     chunks.push(chunk)
     onProgress?.(bytes)

@@ -3,7 +3,8 @@ import { appendSynced, readPlainFile } from '../files.ts'
 import type { RefusalReason } from '../refused.ts'
 import type { InstalledSet } from './installation.ts'
 
-export type HistoryEntry = { /** Milliseconds since 1970. */ readonly at: number } & (
+/** What is installed became another. */
+export type HistoryChange =
   | {
       readonly kind: 'installed'
       readonly id: string
@@ -18,6 +19,9 @@ export type HistoryEntry = { /** Milliseconds since 1970. */ readonly at: number
       readonly from: string
       readonly reason: string
     }
+
+export type HistoryEntry = { /** Milliseconds since 1970. */ readonly at: number } & (
+  | HistoryChange
   | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly detail: string }
 )
 

@@ -12,6 +12,8 @@ import { makeFolder, readPlainFile, syncFolder, writeDurably } from '../files.ts
 import { insist, Refused } from '../refused.ts'
 import type { RefusalReason } from '../refused.ts'
 import type { Remembered } from '../tuf/trusted.ts'
+import type { OwnCommand } from './command.ts'
+import type { Received } from './events.ts'
 import { insistOnPlainFiles, ownFolder } from './own-folder.ts'
 
 export const SET_FILE = 'set.json'
@@ -54,7 +56,7 @@ export interface UpdaterState {
   readonly expiresAt?: number
   readonly lastCheck?: { readonly at: number; readonly outcome: string; readonly detail: string }
   /** A release that was rolled back: not installed again by itself. */
-  readonly heldBack?: { readonly number: number; readonly reason: string }
+  readonly heldBack?: { readonly number: number; readonly reason: string } | undefined
   readonly refused: Readonly<Partial<Record<RefusalReason, number>>>
 }
 
@@ -68,6 +70,13 @@ export type Journal =
       readonly id: string
       readonly from: string | undefined
       readonly kind: 'update' | 'rollback'
+      /** What whoever ends it runs, as the one who began it would have. */
+      readonly commands?: {
+        readonly installCommand?: OwnCommand | undefined
+        readonly checkCommand?: OwnCommand | undefined
+      }
+      /** What has come for it. */
+      readonly received?: Received
     }
 
 export class Installation {
@@ -192,8 +201,14 @@ export class Installation {
     return readJson(join(this.#private, 'journal.json'))
   }
 
+  /** Whether a run has left a journal; everybody may ask. */
+  isInterrupted(): boolean {
+    return existsSync(join(this.#private, 'journal.json'))
+  }
+
+  /** For its owner alone: there may be words in the commands that nobody else is to read. */
   begin(journal: Journal): void {
-    writeDurably(join(this.#private, 'journal.json'), JSON.stringify(journal))
+    writeDurably(join(this.#private, 'journal.json'), JSON.stringify(journal), 0o600)
   }
 
   end(): void {
