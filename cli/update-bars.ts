@@ -44,6 +44,7 @@ export function updateBars(out: NodeJS.WriteStream): Bars {
         case 'catalogue':
         case 'recovered':
         case 'retry':
+        case 'proxy-failed':
         case 'installed':
         case 'rolled-back':
         case 'refused':
@@ -84,6 +85,8 @@ export function eventText(event: Told): string {
       return `an interrupted update (${event.phase} ${event.id}) was brought to its end`
     case 'retry':
       return `${event.component}: a bad copy (${event.reason}: ${event.detail}); asking the origin server`
+    case 'proxy-failed':
+      return `the proxy failed (${event.detail}); what is missing comes from the origin server directly`
     case 'installed':
       return `installed ${event.id}${event.from === undefined ? '' : ` in the place of ${event.from}`}`
     case 'rolled-back':

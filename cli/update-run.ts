@@ -40,6 +40,11 @@ const OPTIONS = {
     type: 'boolean',
     meaning: 'installs what is older than what is installed, if the publisher offers it',
   },
+  'least-rate': {
+    type: 'string',
+    value: 'BYTES',
+    meaning: 'that each download must bring in a second (if nothing is said, 5000; 0 for any)',
+  },
   again: { type: 'boolean', meaning: 'installs a release that was rolled back' },
   ...COMMAND_OPTIONS,
   ...JSON_OPTION,
@@ -86,6 +91,12 @@ async function run(args: readonly string[], mode: 'run' | 'check'): Promise<numb
     isAgain: values.again ?? false,
     installCommand: commandFrom('--install-command', values['install-command'], limit),
     checkCommand: commandFrom('--check-command', values['check-command'], limit),
+    leastBytesPerS: numberFrom(
+      '--least-rate',
+      values['least-rate'],
+      DEFAULT_LIMITS.leastBytesPerS,
+      100_000_000,
+    ),
     keep: numberFrom('--keep', values.keep, DEFAULT_LIMITS.keep, 100),
   }
   const proxy = values.proxy === undefined ? undefined : urlFrom('--proxy', values.proxy)

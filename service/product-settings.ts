@@ -12,7 +12,7 @@ export function productTrust({ trust, crl }: ProductConfig): UpdaterSettings['tr
 
 /** @throws as productTrust */
 export function productSettings(config: ProductConfig): UpdaterSettings {
-  const { catalog, into, components, productVersion, allowDowngrade, keep, timeLimitMs } = config
+  const { catalog, into, components, productVersion, allowDowngrade, keep, timeLimitMs, leastRate } = config
   const command = (words: readonly string[] | undefined): OwnCommand | undefined =>
     words && { words, limitMs: timeLimitMs }
   return {
@@ -22,6 +22,7 @@ export function productSettings(config: ProductConfig): UpdaterSettings {
     components,
     productVersion,
     keep,
+    leastBytesPerS: leastRate === 'off' ? 0 : leastRate,
     trust: productTrust(config),
     mayDowngrade: allowDowngrade,
     isAgain: false,

@@ -206,6 +206,17 @@ test('a refusal reports the bytes that have come', async (t) => {
   assert.equal((await w.update()).received.catalogue, 'no catalogue'.length)
 })
 
+test('that something came past the proxy is an event, and in the report', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  w.proxyFailed = 'it died'
+  const result = await w.update()
+  assert.equal(result.proxyFailed, 'it died')
+  assert.deepEqual(w.events[0], { event: 'proxy-failed', detail: 'it died' })
+  w.proxyFailed = undefined
+  assert.ok(!('proxyFailed' in (await w.update())))
+})
+
 test('a bad copy from a peer counts as what it cost, beside the good one', async (t) => {
   const w = world(t)
   const { packages } = w.publish({ vsasap: ['1', 'old'] })

@@ -11,7 +11,8 @@ import { Refused } from '../../update/refused.ts'
 import { readTrust } from '../../update/trust-file.ts'
 import type { CommandResult, OwnCommand } from '../../update/installer/command.ts'
 import type { RunResult, UpdateEvent } from '../../update/installer/events.ts'
-import type { Fetched, FetchRequest, Source } from '../../update/installer/fetcher.ts'
+import type { FetchRequest, Source } from '../../update/installer/fetch-request.ts'
+import type { Fetched } from '../../update/installer/fetcher.ts'
 import { Installation } from '../../update/installer/installation.ts'
 import type { VerifiedCatalogue } from '../../update/installer/believed-catalogue.ts'
 import { rollback, type RollbackSettings } from '../../update/installer/rollback.ts'
@@ -32,6 +33,8 @@ export interface World {
   now: number
   tamper: Tamper
   source: Source
+  /** What the fetcher says of the proxy, once for each file. */
+  proxyFailed: string | undefined
   /** What was asked for, in order. */
   readonly asked: string[]
   readonly events: UpdateEvent[]
@@ -66,6 +69,7 @@ export function world(test: Pick<TestContext, 'after'>, at = AT): World {
     now: at,
     tamper: () => undefined,
     source: 'internet',
+    proxyFailed: undefined,
     asked: [],
     events: [],
     verified: [],
@@ -137,8 +141,9 @@ const NO_TIMERS: Clock = {
 }
 
 /** As the real one: what is too long is refused, what is not there is not found. */
-function served(made: World, { url, maxBytes, isFresh, onReceived }: FetchRequest): Fetched {
+function served(made: World, { url, maxBytes, isFresh, onReceived, onProxyFailed }: FetchRequest): Fetched {
   const name = new URL(url).pathname.slice(1)
+  if (made.proxyFailed !== undefined) onProxyFailed?.(made.proxyFailed)
   made.asked.push(isFresh ? `${name} fresh` : name)
   const bytes = made.tamper(name, isFresh) ?? fileOr(made, name)
   if (bytes === undefined) throw new Refused('not-found', `${url}: the server says 404`)

@@ -1,10 +1,11 @@
 /** The catalogue, from the origin server or through a gateway, never from a peer; and what is remembered of it. */
 import type { Clock } from '../../core/clock.ts'
 import type { PublisherTrust } from '../trust-file.ts'
+import type { UpdateEvent } from './events.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { Installation } from './installation.ts'
 import { MAX_CATALOGUE_BYTES, openCatalogue, type OpenedCatalogue } from './open-catalogue.ts'
-import type { Tally } from './tally.ts'
+import { noteProxyFailure, type Report } from './report.ts'
 
 /** The packages of a catalogue that was verified, wanted here or not. */
 export interface VerifiedCatalogue {
@@ -22,25 +23,31 @@ export interface VerifiedCatalogue {
 export interface CatalogueSettings {
   readonly catalog: string
   readonly trust: PublisherTrust
+  readonly leastBytesPerS: number
 }
 
 export interface CatalogueTools {
   readonly clock: Pick<Clock, 'wall'>
   readonly fetcher: Fetcher
+  readonly emit: (event: UpdateEvent) => void
   readonly onVerified?: (verified: VerifiedCatalogue) => void
 }
 
 /** @throws Refused, Refusal */
 export async function believedCatalogue(
   installation: Installation,
-  { catalog, trust }: CatalogueSettings,
-  { fetcher, clock, onVerified }: CatalogueTools,
-  tally: Tally,
+  { catalog, trust, leastBytesPerS }: CatalogueSettings,
+  { fetcher, clock, emit, onVerified }: CatalogueTools,
+  report: Report,
 ): Promise<OpenedCatalogue> {
-  const onReceived = (_: unknown, bytes: number) => void (tally.catalogue += bytes)
-  const fetch = async (url: string) => {
-    return (await fetcher.fetch({ url, maxBytes: MAX_CATALOGUE_BYTES, isFresh: true, onReceived })).bytes
+  const question = {
+    maxBytes: MAX_CATALOGUE_BYTES,
+    leastBytesPerS,
+    isFresh: true,
+    onReceived: (_: unknown, bytes: number) => void (report.received.catalogue += bytes),
+    onProxyFailed: (detail: string) => noteProxyFailure(report, emit, detail),
   }
+  const fetch = async (url: string) => (await fetcher.fetch({ ...question, url })).bytes
   const { remembered, product } = installation.state()
   const opened = await openCatalogue(await fetch(catalog), {
     trust,

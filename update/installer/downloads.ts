@@ -8,15 +8,18 @@ import { readPlainFile, writeDurably } from '../files.ts'
 import { insist, reasonOf, Refused } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import type { UpdateEvent } from './events.ts'
-import type { Fetcher, Source } from './fetcher.ts'
+import type { Source } from './fetch-request.ts'
+import type { Fetcher } from './fetcher.ts'
 import { openPackage } from './open-package.ts'
-import type { Tally } from './tally.ts'
+import { noteProxyFailure, type Report } from './report.ts'
 
 export interface DownloadSettings {
   readonly catalog: string
   readonly trust: PublisherTrust
   readonly limits: CabinetLimits
   readonly maxPackageBytes: number
+  /** Less is refused; 0 for any. */
+  readonly leastBytesPerS: number
   /** Where packages stay until they are installed. */
   readonly folder: string
 }
@@ -25,7 +28,7 @@ export interface DownloadTools {
   readonly fetcher: Fetcher
   readonly emit: (event: UpdateEvent) => void
   /** Counts what comes. */
-  readonly tally: Tally
+  readonly report: Report
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** Each package as soon as it is here and right; not kept. @throws Refused, which ends all */
@@ -86,7 +89,7 @@ async function download(
   const path = join(folder, `${wanted.sha256}.cab`)
   const kept = readPlainFile(path)
   if (kept && createHash('sha256').update(kept).digest('hex') === wanted.sha256) {
-    tools.tally.kept += kept.length
+    tools.report.received.kept += kept.length
     return finish(wanted, { bytes: kept, source: 'kept' }, open(kept), tools)
   }
   const { fetched, cabinet } = await fetchRight(wanted, settings, tools, open)
@@ -108,15 +111,17 @@ function finish(
 /** A bad copy from a peer or a cache is no reason to go without: the origin server is asked once more. */
 async function fetchRight(
   wanted: CataloguePackage,
-  { catalog }: DownloadSettings,
-  { fetcher, emit, tally }: DownloadTools,
+  { catalog, leastBytesPerS }: DownloadSettings,
+  { fetcher, emit, report }: DownloadTools,
   open: (bytes: Buffer) => Cabinet,
 ) {
   const { component, size } = wanted
   const request = {
     url: new URL(wanted.url, catalog).href,
     maxBytes: Math.max(2 * size, size + SLACK_BYTES),
-    onReceived: (source: Source, bytes: number) => void (tally[source] += bytes),
+    leastBytesPerS,
+    onReceived: (source: Source, bytes: number) => void (report.received[source] += bytes),
+    onProxyFailed: (detail: string) => noteProxyFailure(report, emit, detail),
     onProgress: sparingly(size, (bytes) => emit({ event: 'progress', component, bytes, total: size })),
   }
   const first = await fetcher.fetch({ ...request, isFresh: false })

@@ -23,7 +23,7 @@ export async function makeSet(
   {
     clock,
     ...tools
-  }: Pick<DownloadTools, 'fetcher' | 'emit' | 'tally'> & { readonly clock: Pick<Clock, 'wall'> },
+  }: Pick<DownloadTools, 'fetcher' | 'emit' | 'report'> & { readonly clock: Pick<Clock, 'wall'> },
 ): Promise<InstalledSet> {
   const needed = plan.needed.map(({ wanted }) => wanted)
   const staging = new StagedSet(installation, id)

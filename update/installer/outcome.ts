@@ -2,48 +2,42 @@
 import { existsSync } from 'node:fs'
 import type { EpochMs } from '../../core/clock.ts'
 import { reasonOf, type RefusalReason } from '../refused.ts'
-import type { RunResult, UpdateEvent } from './events.ts'
+import type { Outcome, RunResult, UpdateEvent } from './events.ts'
 import { appendHistory, componentsOf } from './history.ts'
 import type { Installation, InstalledSet } from './installation.ts'
-import type { Tally } from './tally.ts'
+import type { Report } from './report.ts'
 
 interface Wall {
   wall(): EpochMs
 }
 
-/** @param tally what has come by then. @throws what is no refusal */
+/** @param report what the run has cost by then. @throws what is no refusal */
 export async function withRefusals(
   installation: Installation,
   { clock, emit }: { readonly clock: Wall; readonly emit: (event: UpdateEvent) => void },
-  tally: Tally,
-  work: () => Promise<RunResult>,
+  report: Report,
+  work: () => Promise<Outcome>,
 ): Promise<RunResult> {
   try {
-    const result = await work()
+    const result = { ...(await work()), ...report }
     emit({ event: 'done', ...result })
     return result
   } catch (error) {
     const reason = reasonOf(error) ?? fileSystemReason(error)
     if (reason === undefined || !(error instanceof Error)) throw error
-    const result = refusedResult(installation, clock, reason, error.message, tally)
+    const result = { ...refusal(installation, clock, reason, error.message), ...report }
     emit({ event: 'refused', reason, detail: error.message })
     emit({ event: 'done', ...result })
     return result
   }
 }
 
-function refusedResult(
-  installation: Installation,
-  clock: Wall,
-  reason: RefusalReason,
-  detail: string,
-  received: Tally,
-): RunResult {
+function refusal(installation: Installation, clock: Wall, reason: RefusalReason, detail: string): Outcome {
   // Whoever runs beside us writes the same files; and where a link lies there, nothing is written at all.
   if (reason !== 'busy' && reason !== 'unsafe-place' && existsSync(installation.downloads))
     noteRefusal(installation, clock, reason, detail)
   const installed = existsSync(installation.versions) ? installation.current() : undefined
-  return { outcome: 'refused', reason, detail, ...described(installed), received }
+  return { outcome: 'refused', reason, detail, ...described(installed) }
 }
 
 /** Where the disk has no room even for that, it is told all the same. */
@@ -72,8 +66,8 @@ function fileSystemReason(error: unknown): RefusalReason | undefined {
 export function checked(
   installation: Installation,
   { clock }: { readonly clock: Wall },
-  result: RunResult,
-): RunResult {
+  result: Outcome,
+): Outcome {
   const { outcome, detail } = result
   installation.remember({ lastCheck: { at: clock.wall(), outcome, detail } })
   return result

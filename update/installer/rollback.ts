@@ -8,7 +8,7 @@ import { locked } from './locked.ts'
 import { described, withRefusals } from './outcome.ts'
 import { recover } from './recovery.ts'
 import { brokenParts, previousOf } from './sets.ts'
-import { newTally } from './tally.ts'
+import { newReport } from './report.ts'
 
 export interface RollbackSettings extends ConfirmSettings {
   readonly into: string
@@ -25,8 +25,7 @@ export async function rollback(
   to?: string,
 ): Promise<RunResult> {
   const installation = new Installation(settings.into)
-  const tally = newTally()
-  return withRefusals(installation, tools, tally, () =>
+  return withRefusals(installation, tools, newReport(), () =>
     locked(installation, async () => {
       const failed = await recover(installation, settings, tools)
       const from = installation.currentId()
@@ -36,7 +35,6 @@ export async function rollback(
           outcome: 'rolled-back',
           detail: failed.detail,
           ...described(installation.current()),
-          received: tally,
         }
       const set = targetOf(installation, from, to)
       const { installCommand, checkCommand } = settings
@@ -54,7 +52,7 @@ export async function rollback(
       installation.end()
       if (confirmed.kind === 'failed') throw new Refused(confirmed.reason, confirmed.detail)
       const detail = `back from ${from ?? 'nothing'} to ${set.id}`
-      return { outcome: 'rolled-back', detail, ...described(set), received: tally }
+      return { outcome: 'rolled-back', detail, ...described(set) }
     }),
   )
 }

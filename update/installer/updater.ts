@@ -9,7 +9,7 @@ import type { PublisherTrust } from '../trust-file.ts'
 import { believedCatalogue, type VerifiedCatalogue } from './believed-catalogue.ts'
 import type { RunCommand } from './command.ts'
 import { confirm, type ConfirmSettings } from './confirm.ts'
-import type { RunResult, UpdateEvent } from './events.ts'
+import type { Outcome, RunResult, UpdateEvent } from './events.ts'
 import type { Fetcher } from './fetcher.ts'
 import { Installation, type InstalledSet } from './installation.ts'
 import { locked } from './locked.ts'
@@ -20,7 +20,7 @@ import { planOf, type Plan, type PlanSettings } from './plan.ts'
 import { finishRun, leaveStaging, recover } from './recovery.ts'
 import { freeId, keptSet } from './sets.ts'
 import { isIntact } from './stage.ts'
-import { newTally, type Tally } from './tally.ts'
+import { newReport, type Report } from './report.ts'
 
 export interface UpdaterSettings extends ConfirmSettings, Omit<PlanSettings, 'hasInstallCommand'> {
   /** The absolute URL of `myupdate.cab`. */
@@ -29,6 +29,8 @@ export interface UpdaterSettings extends ConfirmSettings, Omit<PlanSettings, 'ha
   readonly into: string
   readonly limits: CabinetLimits
   readonly maxPackageBytes: number
+  /** Downloads that bring less, a minute at a time, are refused; 0 for none. */
+  readonly leastBytesPerS: number
   /** Former sets that stay for going back. */
   readonly keep: number
   /** Installs a release again that was rolled back. */
@@ -47,6 +49,7 @@ export interface UpdaterTools {
 export const DEFAULT_LIMITS = {
   limits: { maxFiles: 10_000, maxUnpackedBytes: 2_000_000_000 },
   maxPackageBytes: 500_000_000,
+  leastBytesPerS: 5_000,
   keep: 2,
 } as const
 
@@ -55,7 +58,7 @@ interface Run {
   readonly installation: Installation
   readonly settings: UpdaterSettings
   readonly tools: UpdaterTools
-  readonly tally: Tally
+  readonly report: Report
 }
 
 /** Brings what is installed up to date, or only says what is needed. Refusals are results, counted and remembered. */
@@ -65,15 +68,15 @@ export async function update(
   mode: 'run' | 'check' = 'run',
 ): Promise<RunResult> {
   const installation = new Installation(settings.into)
-  const tally = newTally()
-  return withRefusals(installation, tools, tally, () =>
+  const report = newReport()
+  return withRefusals(installation, tools, report, () =>
     locked(installation, async () => {
       await recover(installation, settings, tools)
-      const opened = await believedCatalogue(installation, settings, tools, tally)
+      const opened = await believedCatalogue(installation, settings, tools, report)
       const before = installation.current()
       const plan = planNow(opened, before, installation, settings)
-      emitCatalogue(opened, plan, tally.catalogue, tools)
-      return decide({ installation, settings, tools, tally }, mode, opened, plan, before)
+      emitCatalogue(opened, plan, report.received.catalogue, tools)
+      return decide({ installation, settings, tools, report }, mode, opened, plan, before)
     }),
   )
 }
@@ -84,10 +87,10 @@ async function decide(
   opened: OpenedCatalogue,
   plan: Plan,
   before: InstalledSet | undefined,
-): Promise<RunResult> {
-  const { installation, settings, tools, tally } = run
+): Promise<Outcome> {
+  const { installation, settings, tools } = run
   const { product, number } = opened.catalogue
-  const told = { ...described(before), product, received: tally }
+  const told = { ...described(before), product }
   if (plan.needed.length === 0 && !plan.isShrinking)
     return checked(installation, tools, {
       outcome: 'up-to-date',
@@ -108,14 +111,14 @@ async function decide(
 }
 
 async function install(
-  { installation, settings, tools, tally }: Run,
+  { installation, settings, tools, report }: Run,
   { catalogue }: OpenedCatalogue,
   plan: Plan,
   before: InstalledSet | undefined,
-): Promise<RunResult> {
+): Promise<Outcome> {
   const from = installation.currentId()
   const kept = keptSet(installation, catalogue, plan.wanted)
-  const set = kept ?? (await madeSet({ installation, settings, tools, tally }, catalogue, plan, before))
+  const set = kept ?? (await madeSet({ installation, settings, tools, report }, catalogue, plan, before))
   const { installCommand, checkCommand } = settings
   const confirmed = await confirm(
     installation,
@@ -125,7 +128,7 @@ async function install(
       from,
       kind: 'update',
       commands: { installCommand, checkCommand },
-      received: { ...tally },
+      received: { ...report.received },
     },
     tools,
   )
@@ -133,11 +136,11 @@ async function install(
   if (confirmed.kind === 'failed') throw new Refused(confirmed.reason, confirmed.detail)
   const what = `${plan.needed.length} of ${plan.wanted.length} components were updated`
   const detail = kept ? `${what}, by the set that was still here` : what
-  return checked(installation, tools, { outcome: 'updated', detail, ...described(set), received: tally })
+  return checked(installation, tools, { outcome: 'updated', detail, ...described(set) })
 }
 
 async function madeSet(
-  { installation, settings, tools, tally }: Run,
+  { installation, settings, tools, report }: Run,
   catalogue: OpenedCatalogue['catalogue'],
   plan: Plan,
   before: InstalledSet | undefined,
@@ -145,7 +148,7 @@ async function madeSet(
   const id = freeId(installation, `${catalogue.released}-${catalogue.number}`)
   installation.begin({ phase: 'staging', id })
   try {
-    return await makeSet({ installation, id, catalogue, plan, before }, settings, { ...tools, tally })
+    return await makeSet({ installation, id, catalogue, plan, before }, settings, { ...tools, report })
   } catch (error) {
     leaveStaging(installation, settings)
     throw error
