@@ -1,6 +1,7 @@
 /** `ihave update status` and `history`: what is installed, what was refused, what happened. */
 import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
+import { printableLines } from '../core/printable.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { HistoryEntry } from '../update/installer/history.ts'
 import type { InstalledSet, UpdaterState } from '../update/installer/installation.ts'
@@ -37,7 +38,11 @@ async function runStatus(args: readonly string[]): Promise<number> {
   return EXIT.done
 }
 
-function statusText(state: UpdaterState, set: InstalledSet | undefined, isInterrupted: boolean): string {
+export function statusText(
+  state: UpdaterState,
+  set: InstalledSet | undefined,
+  isInterrupted: boolean,
+): string {
   const { lastCheck, heldBack, refused, expiresAt, catalog } = state
   const now = systemClock.wall()
   const lines = [
@@ -56,7 +61,7 @@ function statusText(state: UpdaterState, set: InstalledSet | undefined, isInterr
     ...(isInterrupted ? ['interrupted: the next run brings it to its end'] : []),
     ...Object.entries(refused).map(([reason, count]) => `refused    ${count} times: ${reason}`),
   ]
-  return `${lines.join('\n')}\n`
+  return printableLines(lines)
 }
 
 async function runHistory(args: readonly string[]): Promise<number> {
@@ -66,12 +71,14 @@ async function runHistory(args: readonly string[]): Promise<number> {
     import('../update/installer/history.ts'),
   ])
   const entries = readHistory(new Installation(installedIn(values.into)).history)
-  const lines = entries.map((entry) => (values.json ? JSON.stringify(entry) : entryText(entry)))
-  process.stdout.write(lines.map((line) => `${line}\n`).join(''))
+  const text = values.json
+    ? entries.map((entry) => `${JSON.stringify(entry)}\n`).join('')
+    : printableLines(entries.map((entry) => entryText(entry)))
+  process.stdout.write(text)
   return EXIT.done
 }
 
-function entryText(entry: HistoryEntry): string {
+export function entryText(entry: HistoryEntry): string {
   const at = dateText(entry.at)
   switch (entry.kind) {
     case 'installed': {
