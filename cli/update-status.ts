@@ -24,30 +24,36 @@ export const updateHistory: Command = {
   run: runHistory,
 }
 
+interface UpdateStatus extends Omit<UpdaterState, 'remembered'> {
+  readonly installed: InstalledSet | null
+  /** All that are there, also the installed one. */
+  readonly sets: readonly string[]
+  readonly isInterrupted: boolean
+}
+
 async function runStatus(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
   const { Installation } = await import('../update/installer/installation.ts')
   const installation = new Installation(installedIn(values.into))
-  const [state, set] = [installation.state(), installation.current()]
-  const isInterrupted = installation.isInterrupted()
-  const { remembered: _, ...told } = state
-  const answer = { ...told, installed: set ?? null, sets: installation.sets(), isInterrupted }
-  process.stdout.write(
-    values.json ? `${JSON.stringify(answer, undefined, 2)}\n` : statusText(state, set, isInterrupted),
-  )
+  const { remembered: _, ...told } = installation.state()
+  const answer = {
+    ...told,
+    installed: installation.current() ?? null,
+    sets: installation.sets(),
+    isInterrupted: installation.isInterrupted(),
+  }
+  process.stdout.write(values.json ? `${JSON.stringify(answer, undefined, 2)}\n` : statusText(answer))
   return EXIT.done
 }
 
-export function statusText(
-  state: UpdaterState,
-  set: InstalledSet | undefined,
-  isInterrupted: boolean,
-): string {
-  const { lastCheck, heldBack, refused, expiresAt, catalog } = state
+export function statusText(answer: UpdateStatus): string {
+  const { lastCheck, heldBack, refused, expiresAt, catalog, installed: set, sets, isInterrupted } = answer
+  const former = sets.filter((id) => id !== set?.id)
   const now = systemClock.wall()
   const lines = [
     set ? `${set.product} ${set.id} is installed` : 'nothing is installed',
     ...(set?.components ?? []).map(({ component, version }) => `  ${component} ${version}`),
+    ...(former.length > 0 ? [`former     ${former.join(', ')} (ihave update rollback --to …)`] : []),
     ...(catalog === undefined ? [] : [`catalogue  ${catalog}`]),
     ...(lastCheck
       ? [`checked    ${formatDuration(now - lastCheck.at)} ago: ${lastCheck.outcome}, ${lastCheck.detail}`]
@@ -59,7 +65,9 @@ export function statusText(
       : []),
     ...(heldBack ? [`held back  release ${heldBack.number}: ${heldBack.reason}`] : []),
     ...(isInterrupted ? ['interrupted: the next run brings it to its end'] : []),
-    ...Object.entries(refused).map(([reason, count]) => `refused    ${count} times: ${reason}`),
+    ...Object.entries(refused).map(
+      ([reason, count]) => `refused    ${count} ${count === 1 ? 'time' : 'times'}: ${reason}`,
+    ),
   ]
   return printableLines(lines)
 }

@@ -1,13 +1,12 @@
 /** From a product of the configuration to the settings of its updater. */
-import { readFileSync } from 'node:fs'
 import type { OwnCommand } from '../update/installer/command.ts'
 import { DEFAULT_LIMITS, type UpdaterSettings } from '../update/installer/updater.ts'
-import { readTrust } from '../update/trust-file.ts'
+import { readTrustFiles } from '../update/trust-file.ts'
 import type { ProductConfig } from './config-updates.ts'
 
 /** Read anew for each run: lists of revocation change. @throws Error where a file cannot be read, Refused, Refusal */
 export function productTrust({ trust, crl }: ProductConfig): UpdaterSettings['trust'] {
-  return readTrust(readFileSync(trust, 'utf8'), crl === undefined ? [] : [readFileSync(crl)])
+  return readTrustFiles(trust, crl)
 }
 
 /** @throws as productTrust */

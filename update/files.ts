@@ -72,8 +72,10 @@ export function makeFolder(path: string, mode = 0o755): void {
     mkdirSync(path, mode)
   } catch (error) {
     const above = dirname(path)
-    const isThere = codeOf(error) === 'EEXIST' && statSync(path).isDirectory()
-    if (isThere) return
+    if (codeOf(error) === 'EEXIST') {
+      if (statSync(path).isDirectory()) return
+      throw new Error(`${path} is there already, and no folder`, { cause: error })
+    }
     if (codeOf(error) !== 'ENOENT' || isFolder(above)) throw error
     makeFolder(above)
     makeFolder(path, mode)

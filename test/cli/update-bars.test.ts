@@ -106,6 +106,7 @@ test('no name, URL or word of a command is a command to the terminal, or a line 
     { event: 'done', outcome: 'held-back', detail: EVIL, installed: EVIL, received },
   ]
   const state = { format: 1, refused: {}, catalog: EVIL, heldBack: { number: 1, reason: EVIL } } as const
+  const place = { installed: null, sets: [EVIL], isInterrupted: false }
   for (const text of [
     shown(false, evil),
     // What the bars themselves say to the terminal.
@@ -113,7 +114,7 @@ test('no name, URL or word of a command is a command to the terminal, or a line 
       .replaceAll('\u001B', '␛')
       .replace(/␛\[(?:\d+F|2K)/g, ''),
     resultLine({ name: EVIL, result: { outcome: 'refused', detail: EVIL, received } }),
-    statusText(state, undefined, false),
+    statusText({ ...state, ...place }),
     printableLines([entryText({ at: 0, kind: 'refused', reason: 'check-failed', detail: EVIL })]),
   ]) {
     assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}␛]/u)
