@@ -1,12 +1,11 @@
 /**
  * The products that the node keeps up to date (R9): one schedule for each. Failing updates never disturb the node.
  */
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CancelTimer, Clock } from '../core/clock.ts'
 import { describe } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
-import { writeDurably } from '../update/files.ts'
+import { readPlainFile, writeDurably } from '../update/files.ts'
 import { reasonOf } from '../update/refused.ts'
 import type { RunResult, UpdateEvent } from '../update/installer/events.ts'
 import { Installation } from '../update/installer/installation.ts'
@@ -189,7 +188,7 @@ export class ProductUpdates {
 
   #remembered(): ScheduleMemory {
     try {
-      return existsSync(this.#memoryFile) ? JSON.parse(readFileSync(this.#memoryFile, 'utf8')) : {}
+      return JSON.parse(readPlainFile(this.#memoryFile)?.toString('utf8') ?? '{}')
     } catch {
       return {} // One check more than needed.
     }

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -89,6 +90,23 @@ test('a link in the place of a former set is no set, and goes without what it le
   await w.update({ keep: 0 })
   assert.deepEqual(readdirSync(w.installation.versions), [w.installation.currentId()])
   assert.equal(readFileSync(target.file, 'utf8'), 'precious')
+})
+
+test('a planted link in the place of current is no installation, and is replaced without touching what it leads to', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['1', 'old'] })
+  await w.update()
+  const { folder, file } = elsewhere(w)
+  const current = join(w.into, 'current')
+  const id = w.installation.currentId() ?? ''
+  mkdirSync(join(folder, id))
+  rmSync(current)
+  symlinkSync(join(folder, id), current)
+  assert.equal(w.installation.currentId(), undefined)
+  assert.equal(outcomeOf(await w.update()), 'updated')
+  assert.equal(readlinkSync(current), join('versions', id))
+  assert.equal(w.installed('vsasap'), 'old')
+  assert.deepEqual([readdirSync(join(folder, id)), readFileSync(file, 'utf8')], [[], 'precious'])
 })
 
 test('a set that is asked for by a name that leads elsewhere is none', async (t) => {

@@ -137,11 +137,12 @@ export class Installation {
     return join(this.versions, id)
   }
 
-  /** The name of the set that `current` points to. */
+  /** The name of the set that `current` points to; a link that leads elsewhere is not ours, and the next switch replaces it. */
   currentId(): string | undefined {
     const isLink = lstatSync(this.#link, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
-    const id = isLink ? basename(readlinkSync(this.#link)) : ''
-    return SET_NAME.test(id) ? id : undefined
+    const target = isLink ? readlinkSync(this.#link) : ''
+    const id = basename(target)
+    return SET_NAME.test(id) && target === join('versions', id) ? id : undefined
   }
 
   current(): InstalledSet | undefined {
