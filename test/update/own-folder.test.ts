@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -139,11 +140,29 @@ test('a folder that everybody may write is not trusted', async (t) => {
   assert.match(detail, /\.ihave may be written by everybody/)
 })
 
-for (const place of ['/proc/nope', '/proc/nope/deeper', '/dev/null/product'])
-  test(`installing into ${place}, which cannot be made, fails at once`, async (t) => {
+test(
+  'a folder that belongs to another user is not trusted',
+  { skip: process.geteuid?.() !== 0 },
+  async (t) => {
     const w = world(t)
     w.publish({ vsasap: ['1', 'old'] })
-    const { reason, detail } = await w.update({ into: place })
-    assert.equal(reason, 'disk')
-    assert.match(detail, new RegExp(`^${place} cannot be made: E`))
-  })
+    await w.update()
+    chownSync(join(w.into, '.ihave/downloads'), 12_345, 12_345)
+    const { reason, detail } = await w.update()
+    assert.equal(reason, 'unsafe-place')
+    assert.match(detail, /downloads belongs to user 12345, and this is run by user 0; run it as that user/)
+  },
+)
+
+for (const place of ['/proc/nope', '/proc/nope/deeper', '/dev/null/product'])
+  test(
+    `installing into ${place}, which cannot be made, fails at once`,
+    { skip: process.platform !== 'linux' },
+    async (t) => {
+      const w = world(t)
+      w.publish({ vsasap: ['1', 'old'] })
+      const { reason, detail } = await w.update({ into: place })
+      assert.equal(reason, 'disk')
+      assert.match(detail, new RegExp(`^${place} cannot be made: E`))
+    },
+  )
