@@ -20,9 +20,8 @@ import { basename, join } from 'node:path'
 import { syncFolder, writeDurably } from '../files.ts'
 import { insist } from '../refused.ts'
 import type { RefusalReason } from '../refused.ts'
+import { SET_FILE } from '../set-names.ts'
 import type { Remembered } from '../tuf/trusted.ts'
-
-export const SET_FILE = 'set.json'
 
 /** A whole set, as it was installed. */
 export interface InstalledSet {

@@ -7,6 +7,7 @@ import { lockDirectory } from '../../cache/directory-lock.ts'
 import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { CabinetLimits } from '../../signing/cabinet/read.ts'
+import { MAX_CATALOGUE_BYTES, MAX_PACKAGE_BYTES, PACKAGE_LIMITS } from '../limits.ts'
 import { reasonOf, Refused, type RefusalReason } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import type { RunCommand } from './command.ts'
@@ -17,7 +18,7 @@ import type { Fetcher } from './fetcher.ts'
 import { appendHistory, componentsOf, readHistory } from './history.ts'
 import { Installation, type InstalledSet } from './installation.ts'
 import { makeSet } from './make-set.ts'
-import { MAX_CATALOGUE_BYTES, openCatalogue, type OpenedCatalogue } from './open-catalogue.ts'
+import { openCatalogue, type OpenedCatalogue } from './open-catalogue.ts'
 import { planOf, type Plan, type PlanSettings } from './plan.ts'
 import { isIntact } from './stage.ts'
 
@@ -57,8 +58,8 @@ export interface VerifiedCatalogue {
 }
 
 export const DEFAULT_LIMITS = {
-  limits: { maxFiles: 10_000, maxUnpackedBytes: 2_000_000_000 },
-  maxPackageBytes: 500_000_000,
+  limits: PACKAGE_LIMITS,
+  maxPackageBytes: MAX_PACKAGE_BYTES,
   keep: 2,
 } as const
 

@@ -7,7 +7,7 @@ import { checkKey } from '../../signing/algorithms.ts'
 import { issueCertificate } from '../../signing/issue.ts'
 import type { SigningIdentity } from '../../signing/sign.ts'
 import { rootKeyPem } from '../trust-file.ts'
-import { ROLES } from '../tuf/metadata.ts'
+import { ROLES, type Role } from '../tuf/metadata.ts'
 import {
   insistOnNoKeys,
   loadKey,
@@ -20,8 +20,9 @@ import {
   type CertificateKeyKind,
   type Signer,
 } from './key-folder.ts'
-import { writeRoot } from './root.ts'
-import { hasSite, saveSite } from './site.ts'
+import { publish } from './publication.ts'
+import { makeRoot, rootFiles } from './root.ts'
+import { hasSite, type Site } from './site.ts'
 
 /** Files of a certificate and its private key, in PEM. The certificate's file may hold those above it, too. */
 export interface OwnCertificate {
@@ -55,17 +56,20 @@ export function initSite(folder: string, settings: InitSettings): void {
   const trusted = own ? ownCertificates(keys, own, ownCatalog ?? own) : trialCertificates(settings)
   for (const role of ROLES) saveKey(keys, role, newTufKey())
   saveTrust(keys, trusted, rootKeyPem(loadKey(keys, 'root')))
-  const versions = { root: 1, targets: 0, snapshot: 0, timestamp: 0 }
-  saveSite(folder, {
-    format: 1,
-    product,
-    versions,
-    released: undefined,
-    expiresAt: undefined,
-    packages: [],
-    staged: [],
+  const root = loadKey(keys, 'root')
+  const role = (name: Role) => loadKey(keys, name)
+  const roles = { root, targets: role('targets'), snapshot: role('snapshot'), timestamp: role('timestamp') }
+  publish(folder, {
+    site: newSite(product),
+    made: [],
+    files: rootFiles(1, makeRoot(1, settings.at, roles, [root])),
   })
-  writeRoot(folder, keys, 1, settings.at, [loadKey(keys, 'root')])
+}
+
+function newSite(product: string): Site {
+  const versions = { root: 1, targets: 0, snapshot: 0, timestamp: 0 }
+  const nothing = { released: undefined, expiresAt: undefined, packages: [], staged: [] }
+  return { format: 1, product, versions, ...nothing }
 }
 
 /** An authority of its own, and one certificate each for packages and catalogue. @returns what is to be trusted */
