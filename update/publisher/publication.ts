@@ -76,10 +76,8 @@ export function finishPublication(folder: string): readonly CataloguePackage[] |
   for (const [at, path] of decided.paths.entries()) show(join(next, String(at)), join(folder, path))
   saveSite(folder, decided.site)
   removeStaged(folder, decided.site)
-  // First what says that there is something to do: a half-removed folder is nothing.
   rmSync(join(next, DECIDED))
-  syncFolder(next)
-  rmSync(next, { recursive: true, force: true })
+  tidy(next)
   return decided.made
 }
 
@@ -103,6 +101,16 @@ function show(aside: string, path: string): void {
   mkdirSync(dirname(path), { recursive: true })
   renameSync(aside, path)
   syncFolder(dirname(path))
+}
+
+/** All is public: what cannot be removed now is removed by the next command. */
+function tidy(next: string): void {
+  try {
+    syncFolder(next)
+    rmSync(next, { recursive: true, force: true })
+  } catch {
+    // Nothing is to be gone on with in it.
+  }
 }
 
 function removeStaged(folder: string, { staged }: Site): void {
