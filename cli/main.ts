@@ -3,6 +3,7 @@
 import { describe, Fault } from '../core/fault.ts'
 import type { Command } from './command.ts'
 import { EXIT } from './exit.ts'
+import { printable } from './printable.ts'
 
 /** Each is loaded when it is wanted: a node starts without the others. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
@@ -118,7 +119,7 @@ function say(text: string): number {
 }
 
 function complain(text: string, code: number = EXIT.usage): number {
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(`${printable(text)}\n`)
   return code
 }
 

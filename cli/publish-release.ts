@@ -109,6 +109,6 @@ function compressionFrom(value = 'mszip') {
 }
 
 function baseUrlFrom(value: string | undefined): string | undefined {
-  if (value === undefined || /^https?:\/\/[!-~]+\/$/.test(value)) return value
+  if (value === undefined || /^https?:\/\/[!-~]{1,1500}\/$/.test(value)) return value
   throw new Fault('BAD_REQUEST', `--base-url: expected an http URL that ends in "/", got "${value}"`)
 }

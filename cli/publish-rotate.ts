@@ -8,6 +8,7 @@ import { expiryJson, expiryLines } from './publish-expiries.ts'
 import {
   AT_OPTION,
   daysFrom,
+  pair,
   KEYS_OPTION,
   keysFrom,
   siteFrom,
@@ -20,8 +21,14 @@ const OPTIONS = {
   key: {
     type: 'string',
     value: 'NAME',
-    meaning: 'root, targets, snapshot, timestamp; or packages, catalog: a trial’s certificates',
+    meaning: 'root, targets, snapshot, timestamp; or packages, catalog: with a certificate',
   },
+  certificate: {
+    type: 'string',
+    value: 'FILE',
+    meaning: 'with packages or catalog: the new one in PEM, followed by those above it (a trial’s is made)',
+  },
+  'private-key': { type: 'string', value: 'FILE', meaning: 'its private key in PEM' },
   ...VALID_OPTION,
   ...AT_OPTION,
   ...JSON_OPTION,
@@ -52,7 +59,8 @@ async function run(args: readonly string[]): Promise<number> {
       'BAD_REQUEST',
       `--key: expected one of ${ROTATABLE.join(', ')}, got "${values.key ?? ''}"`,
     )
-  rotate(site, keys, what, at, daysFrom(values['valid-days']))
+  const own = pair(values.certificate, values['private-key'], '--certificate and --private-key')
+  rotate(site, what, { keys, at, validDays: daysFrom(values['valid-days']), own })
   const expiries = expiriesOf(site, at)
   const lines = [
     `${what} has a new key.`,

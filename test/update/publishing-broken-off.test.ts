@@ -156,14 +156,16 @@ for (const breaking of ['once', 'from then on'] as const satisfies readonly Brea
         const known = join(temporaryFolder(t), 'machine')
         assert.equal(outcomeOf(await w.update({ into: known })), 'updated')
         const before = keysIn(w.keys)
-        const { isBroken } = breakOff(t, nth, breaking, () => rotate(w.site, w.keys, what, w.now))
+        const { isBroken } = breakOff(t, nth, breaking, () =>
+          rotate(w.site, what, { keys: w.keys, at: w.now, validDays: 14 }),
+        )
         if (!isBroken) break
         const after = keysIn(w.keys)
         for (const key of before) assert.ok(after.has(key), `change ${nth} lost a key`)
         assert.equal(await installed(w), 'old, old rules')
         // The commands that go on with it, in turn.
         if (nth % 3 === 0) w.refresh()
-        else if (nth % 3 === 1) rotate(w.site, w.keys, what, w.now)
+        else if (nth % 3 === 1) rotate(w.site, what, { keys: w.keys, at: w.now, validDays: 14 })
         else release(w.site, { ...RELEASE, keys: w.keys })
         assertKeys(w)
         assertWhole(w)
@@ -184,7 +186,12 @@ test('the online keys alone end a rotation that was broken off after it was deci
   let ended = 0
   for (let nth = 1; ; nth++) {
     again()
-    if (!breakOff(t, nth, 'from then on', () => rotate(w.site, w.keys, 'timestamp', w.now)).isBroken) break
+    if (
+      !breakOff(t, nth, 'from then on', () =>
+        rotate(w.site, 'timestamp', { keys: w.keys, at: w.now, validDays: 14 }),
+      ).isBroken
+    )
+      break
     if (!existsSync(join(w.site, '.publish/next/publication.json'))) continue
     const online = join(temporaryFolder(t), 'online only')
     cpSync(join(w.keys, 'online'), join(online, 'online'), { recursive: true })

@@ -291,7 +291,7 @@ test('a catalogue of which a role has expired is not published; a rotation of th
   const before = everyFile(w.site)
   assert.throws(() => w.refresh(), /its root was valid until.*rotate --key root/)
   assert.deepEqual(everyFile(w.site), before)
-  rotate(w.site, w.keys, 'root', w.now)
+  rotate(w.site, 'root', { keys: w.keys, at: w.now, validDays: 14 })
   assert.equal(outcomeOf(await w.update()), 'updated')
   const left = expiriesOf(w.site, w.now).map(({ what, daysLeft, state }) => `${what} ${daysLeft} ${state}`)
   assert.deepEqual(left, [
@@ -311,7 +311,8 @@ test('packages whose certificate expires are named until they are released again
   assert.equal(expiry('packages')?.state, 'valid')
   w.now = AT + 3 * 365 * DAY - 10 * DAY
   assert.deepEqual([expiry('packages')?.state, expiry('packages')?.components], ['soon', ['rules', 'vsasap']])
-  for (const each of ['root', 'packages', 'catalog'] as const) rotate(w.site, w.keys, each, w.now)
+  for (const each of ['root', 'packages', 'catalog'] as const)
+    rotate(w.site, each, { keys: w.keys, at: w.now, validDays: 14 })
   assert.equal(expiry('catalog')?.state, 'valid')
   w.publish({ vsasap: ['1', 'x'] })
   assert.deepEqual([expiry('packages')?.state, expiry('packages')?.components], ['soon', ['rules']])
@@ -319,6 +320,59 @@ test('packages whose certificate expires are named until they are released again
   assert.equal(expiry('packages')?.state, 'expired')
   w.publish({ rules: ['1', 'y'] })
   assert.equal(expiry('packages')?.state, 'valid')
+})
+
+test('a new certificate of one’s own takes the place of one that expires; a stranger’s does not', async (t) => {
+  const folder = temporaryFolder(t)
+  const [site, keys] = [join(folder, 'site'), join(folder, 'keys')]
+  const times = { notBefore: AT - 1000, notAfter: AT + 400 * DAY }
+  const authority = (name: string) => {
+    const key = keyOf('p256', name)
+    return { key, certificate: issueCertificate({ name, key, ...times, role: 'authority' }) }
+  }
+  const [ours, stranger] = [authority('Authority'), authority('Stranger')]
+  const signer = (issuer: typeof ours, days: number, from = AT - 1000) => {
+    const name = `signer-${issuer === ours ? 'ours' : 'stranger'}-${days}`
+    const key = keyOf('p256', name)
+    const request = { name, key, notBefore: from, notAfter: AT + days * DAY, role: 'codeSigning' } as const
+    const issued = issueCertificate(request, issuer)
+    const own = { certificate: join(folder, `${name}.pem`), privateKey: join(folder, `${name}.key`) }
+    writeFileSync(
+      own.certificate,
+      [issued, issuer.certificate].map(({ der }) => toPem('CERTIFICATE', der)).join(''),
+    )
+    writeFileSync(own.privateKey, key.export({ format: 'pem', type: 'pkcs8' }))
+    return own
+  }
+  initSite(site, { ...INIT, keys, own: signer(ours, 20) })
+  const add = () =>
+    addComponent(site, {
+      component: 'x',
+      version: '1',
+      minProduct: undefined,
+      install: UNPACK,
+      paths: [signer(ours, 20).certificate],
+    })
+  add()
+  release(site, { ...RELEASE, keys })
+  const w = world(t)
+  w.tamper = (name) => readFileSync(join(site, name))
+  const trust = readTrust(readFileSync(join(keys, 'publisher.pem'), 'utf8'))
+  const settings = { keys, at: AT + 19 * DAY, validDays: 14 }
+  for (const what of ['packages', 'catalog'] as const) {
+    assert.throws(() => rotate(site, what, settings), /the certificate is your own: expected the new one/)
+    assert.throws(
+      () => rotate(site, what, { ...settings, own: signer(stranger, 300) }),
+      /no trusted certificate leads/,
+    )
+    assert.throws(() => rotate(site, what, { ...settings, own: signer(ours, 10) }), /was valid until/)
+    rotate(site, what, { ...settings, own: signer(ours, 300) })
+  }
+  w.now = AT + 30 * DAY
+  assert.equal(outcomeOf(await w.update({ trust })), 'certificate-expired', 'of the package')
+  add()
+  release(site, { ...RELEASE, keys, at: w.now })
+  assert.equal(outcomeOf(await w.update({ trust })), 'updated')
 })
 
 test('two commands at once do not write into one folder', (t) => {

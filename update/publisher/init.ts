@@ -1,10 +1,11 @@
 /** `ihave publish init`: keys, certificates, the first root, an empty folder for a web server. */
-import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { Fault } from '../../core/fault.ts'
 import { isIssuedBy, readPemCertificates, type Certificate } from '../../signing/certificate.ts'
 import { checkKey } from '../../signing/algorithms.ts'
 import { issueCertificate } from '../../signing/issue.ts'
+import { Refusal } from '../../signing/refusal.ts'
 import type { SigningIdentity } from '../../signing/sign.ts'
 import { rootKeyPem } from '../trust-file.ts'
 import { ROLES, type Role } from '../tuf/metadata.ts'
@@ -48,7 +49,7 @@ const YEAR_MS = 365 * 86_400_000
 export function initSite(folder: string, settings: InitSettings): void {
   if (hasSite(folder)) throw new Fault('BAD_REQUEST', `${folder} is a publisher's folder already`)
   const { product, keys, own, ownCatalog } = settings
-  if (!/^[\p{L}\p{N}][^\p{Cc}]{0,79}$/u.test(product))
+  if (!/^[\p{L}\p{N}][^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{0,79}$/u.test(product))
     throw new Fault('BAD_REQUEST', `--product: expected a name of up to 80 characters, got "${product}"`)
   insistOnNoKeys(keys)
   mkdirSync(folder, { recursive: true })
@@ -104,28 +105,53 @@ function ownCertificates(
   own: OwnCertificate,
   ownCatalog: OwnCertificate,
 ): readonly Certificate[] {
-  const packages = readOwn(own)
-  const catalog = readOwn(ownCatalog)
-  saveIdentity(keys, 'packages', packages.identity)
-  saveIdentity(keys, 'catalog', catalog.identity)
-  const isSame = packages.top.fingerprint === catalog.top.fingerprint
-  return isSame ? [packages.top] : [packages.top, catalog.top]
+  const [packages, catalog] = [readOwn(own), readOwn(ownCatalog)]
+  for (const [signer, each] of [
+    ['packages', packages],
+    ['catalog', catalog],
+  ] as const) {
+    const { key, certificates } = each
+    saveIdentity(keys, signer, { key, certificate: certificates[0], chain: certificates.slice(1, -1) })
+  }
+  const tops = [topOf(packages), topOf(catalog)] as const
+  return tops[0].fingerprint === tops[1].fingerprint ? [tops[0]] : tops
 }
 
-/** @returns the topmost certificate of the file apart: it is what updaters trust */
-function readOwn({ certificate: file, privateKey }: OwnCertificate) {
-  const certificates = readPemCertificates(readFileSync(file, 'utf8'))
-  const [certificate] = certificates
+/** What updaters trust. */
+function topOf({ certificates }: ReturnType<typeof readOwn>): Certificate {
+  return certificates.at(-1) ?? certificates[0]
+}
+
+/** Certificates from the signer's upwards, and the signer's key. @throws Fault BAD_REQUEST where they do not belong together */
+export function readOwn({ certificate: file, privateKey }: OwnCertificate) {
+  const [certificate, ...above] = readPemCertificates(readText(file))
   if (certificate === undefined) throw new Fault('BAD_REQUEST', `${file}: expected a certificate in PEM`)
-  const key = createPrivateKey(readFileSync(privateKey, 'utf8'))
-  checkKey(key)
+  const key = readPrivateKey(privateKey)
   if (!createPublicKey(key).equals(certificate.key))
     throw new Fault('BAD_REQUEST', `${privateKey} is not the key of the certificate in ${file}`)
-  const top = certificates.at(-1) ?? certificate
-  const isChain = certificates
-    .slice(1)
-    .every((issuer, at) => isIssuedBy(certificates[at] ?? certificate, issuer))
+  const certificates = [certificate, ...above] as const
+  const isChain = above.every((issuer, at) => isIssuedBy(certificates[at] ?? certificate, issuer))
   if (!isChain)
     throw new Fault('BAD_REQUEST', `${file}: expected each certificate to be issued by the next one`)
-  return { top, identity: { key, certificate, chain: certificates.slice(1, -1) } }
+  return { key, certificates }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new Fault('BAD_REQUEST', `${file} cannot be read: ${String(cause)}`, { cause })
+  }
+}
+
+function readPrivateKey(file: string): KeyObject {
+  const text = readText(file)
+  try {
+    const key = createPrivateKey(text)
+    checkKey(key)
+    return key
+  } catch (cause) {
+    if (cause instanceof Refusal) throw cause
+    throw new Fault('BAD_REQUEST', `${file}: expected a private key in PEM without a passphrase`, { cause })
+  }
 }

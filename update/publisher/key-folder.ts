@@ -52,6 +52,10 @@ export function makeKeyFolder(folder: string): void {
   for (const place of ['offline', 'online']) mkdirSync(join(folder, place), { recursive: true, mode: 0o700 })
 }
 
+export function hasKey(folder: string, name: KeyName): boolean {
+  return existsSync(keyPath(folder, name))
+}
+
 /** @throws Fault BAD_REQUEST where the key is not there, with what to do about it */
 export function loadKey(folder: string, name: KeyName): KeyObject {
   const path = keyPath(folder, name)
