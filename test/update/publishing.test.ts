@@ -55,6 +55,13 @@ test('a second product does not write over the keys of the first', (t) => {
   assert.equal(existsSync(join(folder, 'two')), false)
 })
 
+test('a folder of other files does not become a publisher’s folder', (t) => {
+  const folder = temporaryFolder(t)
+  writeFileSync(join(folder, 'source.ts'), 'x')
+  assert.throws(() => initSite(folder, { ...INIT, keys: join(folder, 'keys') }), /has other files already/)
+  assert.deepEqual(readdirSync(folder), ['source.ts'])
+})
+
 test('the key that another one takes the place of can be put back', (t) => {
   const folder = temporaryFolder(t)
   makeKeyFolder(folder)

@@ -1,6 +1,6 @@
 /** `ihave publish init`: keys, certificates, the first root, an empty folder for a web server. */
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { Fault } from '../../core/fault.ts'
 import { isIssuedBy, readPemCertificates, type Certificate } from '../../signing/certificate.ts'
 import { checkKey } from '../../signing/algorithms.ts'
@@ -48,6 +48,7 @@ const YEAR_MS = 365 * 86_400_000
 /** @throws Fault BAD_REQUEST where the folder is one already, or a certificate does not do */
 export function initSite(folder: string, settings: InitSettings): void {
   if (hasSite(folder)) throw new Fault('BAD_REQUEST', `${folder} is a publisher's folder already`)
+  insistOnNothingElse(folder)
   const { product, keys, own, ownCatalog } = settings
   if (!/^[\p{L}\p{N}][^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{0,79}$/u.test(product))
     throw new Fault('BAD_REQUEST', `--product: expected a name of up to 80 characters, got "${product}"`)
@@ -65,6 +66,16 @@ export function initSite(folder: string, settings: InitSettings): void {
     made: [],
     files: rootFiles(1, makeRoot(1, settings.at, roles, [root])),
   })
+}
+
+/** A web server will show all of it. @throws Fault BAD_REQUEST */
+function insistOnNothingElse(folder: string): void {
+  const other = existsSync(folder) ? readdirSync(folder).find((name) => !name.startsWith('.')) : undefined
+  if (other !== undefined)
+    throw new Fault(
+      'BAD_REQUEST',
+      `${folder} has other files already (${other}), and a web server will show all of it; expected a new folder`,
+    )
 }
 
 function newSite(product: string): Site {
