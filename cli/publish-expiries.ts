@@ -34,7 +34,8 @@ function left({ daysLeft, state }: Expiry): string {
 function warning({ state, renewal, components }: Expiry, site: string): string {
   if (state === 'valid') return ''
   const [command = '', ...options] = renewal.split(' ')
-  const again = components.length === 0 ? '' : `, then add and release ${components.join(', ')} again`
+  const again =
+    components.length === 0 ? '' : ` (unless you did), then add and release ${components.join(', ')} again`
   const what = `ihave publish ${[command, site, ...options].join(' ')}${again}`
   return state === 'soon' ? `  SOON: ${what}` : `  EXPIRED, updaters refuse it: ${what}`
 }

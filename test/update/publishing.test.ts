@@ -8,6 +8,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -36,10 +37,12 @@ const RELEASE = { at: AT, compression: 'mszip', validDays: 14, baseUrl: undefine
 /** The patents' reference workload: the six packages of [0058], in kB. */
 const REFERENCE = { myavdat: 910, myxtrdat: 16, mycioagt: 370, vsasap: 360, vseng9x: 240, vsengine: 340 }
 
-function addReference(site: string, folder: string): void {
-  for (const [component, kilobytes] of Object.entries(REFERENCE)) {
+function addReference(site: string, folder: string, order: 'as named' | 'backwards' = 'as named'): void {
+  const components = Object.entries(REFERENCE)
+  for (const [component, kilobytes] of order === 'as named' ? components : components.toReversed()) {
     const file = join(folder, `${component}.dat`)
     writeFileSync(file, patterned(kilobytes * 1000))
+    if (order === 'backwards') utimesSync(file, 1, 1)
     const install = { kind: 'unpack', into: component } as const
     addComponent(site, { component, version: '4.5.1', minProduct: '4.0', install, paths: [file] })
   }
@@ -72,17 +75,28 @@ test('the key that another one takes the place of can be put back', (t) => {
   assert.equal(before, first.export({ format: 'pem', type: 'pkcs8' }))
 })
 
-test('the same files, keys and time give the same bytes, byte for byte', (t) => {
+test('the same files, keys and time give the same bytes, byte for byte, in whatever order and on whatever day', (t) => {
   const folder = temporaryFolder(t)
   const [site, copy, keys] = [join(folder, 'site'), join(folder, 'copy'), join(folder, 'keys')]
+  const [here, there] = [join(folder, 'here'), join(folder, 'there')]
   initSite(site, { ...INIT, keys })
-  addReference(site, folder)
   cpSync(site, copy, { recursive: true })
+  for (const each of [here, there]) mkdirSync(each)
+  addReference(site, here)
+  addReference(copy, there, 'backwards')
   for (const each of [site, copy]) release(each, { ...RELEASE, keys })
-  assert.deepEqual(everyFile(site), everyFile(copy))
+  assert.deepEqual(publicFiles(site), publicFiles(copy))
+  assert.ok(publicFiles(site).has('myupdate.cab') && publicFiles(site).has('vsasap.200101131511.cab'))
   for (const each of [site, copy]) refresh(each, { ...RELEASE, keys, at: AT + 1000 })
-  assert.deepEqual(everyFile(site), everyFile(copy))
+  assert.deepEqual(publicFiles(site), publicFiles(copy))
+  refresh(copy, { ...RELEASE, keys, at: AT + 2000 })
+  assert.notDeepEqual(publicFiles(site), publicFiles(copy))
 })
+
+/** What a web server shows, in hexadecimal. */
+function publicFiles(site: string): ReadonlyMap<string, string> {
+  return new Map([...everyFile(site)].filter(([name]) => !name.startsWith('.publish')))
+}
 
 for (const kind of ['rsa', 'p256'] as const)
   test(`the catalogue of the reference workload takes at most 8 kB, signed by ${kind} (R9.4)`, (t) => {
@@ -394,6 +408,6 @@ test('two commands at once do not write into one folder', (t) => {
 test('a release whose certificate updaters would refuse is not published', (t) => {
   const w = world(t)
   w.now += 4 * 365 * 86_400_000
-  assert.throws(() => w.publish({ vsasap: ['1', 'x'] }), /was valid until/)
+  assert.throws(() => w.publish({ vsasap: ['1', 'x'] }), /was valid until.*rotate --key packages/)
   assert.ok(!readdirSync(w.site).includes('myupdate.cab'))
 })

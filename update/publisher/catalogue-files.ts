@@ -23,7 +23,7 @@ import {
 } from '../tuf/metadata.ts'
 import { trustedTargets } from '../tuf/trusted.ts'
 import { stampTime } from '../version.ts'
-import { certificateUntil } from './certificate-until.ts'
+import { usableUntil } from './certificate-until.ts'
 import type { PublicFile } from './publication.ts'
 import { DAY_MS, OFFLINE_DAYS } from './root.ts'
 import { METADATA, type Site } from './site.ts'
@@ -96,10 +96,11 @@ export function makeCatalogueFiles(
   const expires = expiryTime(at + validDays * DAY_MS)
   const snapshot = makeSnapshot(site, offline.targets, keys.snapshot, expires)
   const timestamp = makeTimestamp(site, snapshot, keys.timestamp, expires)
-  const expiresAt = believedUntil(offline, { snapshot, timestamp }, at)
+  const catalogueCertificateUntil = usableUntil('catalog', keys.catalog, keys.trust, at)
+  const rolesUntil = believedUntil(offline, { snapshot, timestamp }, at)
+  const expiresAt = Math.min(rolesUntil, catalogueCertificateUntil)
   const cabinet = makeCabinet(site, offline, { snapshot, timestamp }, keys.catalog)
   checkCabinet(cabinet, offline.catalogue, keys.trust, at)
-  const catalogueCertificateUntil = certificateUntil(keys.catalog, keys.trust, at)
   const files = [
     { path: `${METADATA}/targets.json`, bytes: offline.targets },
     { path: CATALOGUE, bytes: offline.catalogue },

@@ -12,7 +12,7 @@ import { MAX_PACKAGE_BYTES, PACKAGE_LIMITS } from '../limits.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import { nextStamp, stampOf, stampTime } from '../version.ts'
 import { placed } from '../set-names.ts'
-import { certificateUntil } from './certificate-until.ts'
+import { usableUntil } from './certificate-until.ts'
 import { stagedFolder, type Published, type Site, type StagedComponent } from './site.ts'
 
 export interface PackageSettings {
@@ -60,6 +60,7 @@ export function makePackage(
     compression,
     stampTime(released),
   )
+  const certificateUntil = usableUntil('packages', identity, trust, at)
   const bytes = signCabinet(plain, identity)
   if (bytes.length > MAX_PACKAGE_BYTES)
     throw new Fault(
@@ -78,5 +79,5 @@ export function makePackage(
   }
   openPackage(bytes, wanted, { product, number: 1, released, packages: [wanted] }, trust, PACKAGE_LIMITS, at)
   const names = files.map((file) => placed(install, file.name))
-  return { wanted, bytes, published: { names, certificateUntil: certificateUntil(identity, trust, at) } }
+  return { wanted, bytes, published: { names, certificateUntil } }
 }

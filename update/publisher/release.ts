@@ -40,7 +40,7 @@ export interface Release {
   /** Made by this release; others stay as they were. */
   readonly packages: readonly CataloguePackage[]
   readonly catalogueBytes: number
-  /** Of the role that expires first, in milliseconds since 1970. */
+  /** When updaters stop believing the catalogue, in milliseconds since 1970. */
   readonly expiresAt: number
 }
 

@@ -30,7 +30,7 @@ export interface Site {
   readonly versions: Readonly<Record<Role, number>>
   /** The stamp of the latest release. */
   readonly released: string | undefined
-  /** When updaters stop believing the catalogue, unless it is renewed: the first of all roles. Milliseconds since 1970. */
+  /** When updaters stop believing the catalogue, unless it is renewed: the first of all roles and its certificate. Milliseconds since 1970. */
   readonly expiresAt: number | undefined
   readonly packages: readonly CataloguePackage[]
   /** More about each package that is public, by component; absent: released before this was kept. */
