@@ -48,6 +48,7 @@ export interface World {
   publish(components: Readonly<Record<string, readonly [version: string, content: string]>>): Release
   refresh(): void
   file(name: string): Buffer
+  settings(change?: Partial<UpdaterSettings>): UpdaterSettings
   update(change?: Partial<UpdaterSettings>, mode?: 'run' | 'check'): Promise<RunResult>
   rollback(to?: string): Promise<RunResult>
   readonly installation: Installation
@@ -91,24 +92,20 @@ export function world(test: Pick<TestContext, 'after'>, at = AT): World {
     },
     refresh: () => void refresh(site, { keys, at: made.now, validDays: 14 }),
     file: (name) => readFileSync(join(site, name)),
-    update: (change = {}, mode = 'run') =>
-      update(
-        {
-          ...DEFAULT_LIMITS,
-          catalog: CATALOG,
-          trust: readTrust(readFileSync(join(keys, 'publisher.pem'), 'utf8')),
-          into,
-          components: undefined,
-          productVersion: undefined,
-          mayDowngrade: false,
-          isAgain: false,
-          installCommand: undefined,
-          checkCommand: undefined,
-          ...change,
-        },
-        tools(made),
-        mode,
-      ),
+    settings: (change = {}) => ({
+      ...DEFAULT_LIMITS,
+      catalog: CATALOG,
+      trust: readTrust(readFileSync(join(keys, 'publisher.pem'), 'utf8')),
+      into,
+      components: undefined,
+      productVersion: undefined,
+      mayDowngrade: false,
+      isAgain: false,
+      installCommand: undefined,
+      checkCommand: undefined,
+      ...change,
+    }),
+    update: (change, mode = 'run') => update(made.settings(change), tools(made), mode),
     rollback: (to) =>
       rollback({ into, keep: 2, installCommand: undefined, checkCommand: undefined }, tools(made), to),
     installed(component) {

@@ -36,7 +36,12 @@ export interface Downloaded {
 }
 
 /** Transactions at once. */
-const PARALLEL = 3
+export const PARALLEL = 3
+
+/** Where a package stays until it is installed. @param sha256 of the package, lower-case hexadecimal */
+export function keptPackage(folder: string, sha256: string): string {
+  return join(folder, `${sha256}.cab`)
+}
 
 /** @throws Refused, Refusal: the first refusal ends all */
 export async function downloadAll(
@@ -88,7 +93,7 @@ async function download(
     `${wanted.size} bytes, at most ${maxPackageBytes} are allowed`,
   )
   const open = (bytes: Buffer) => openPackage(bytes, wanted, catalogue, trust, limits, tools.now())
-  const path = join(folder, `${wanted.sha256}.cab`)
+  const path = keptPackage(folder, wanted.sha256)
   const kept = existsSync(path) ? readFileSync(path) : undefined
   if (kept && createHash('sha256').update(kept).digest('hex') === wanted.sha256)
     return finish(wanted, { bytes: kept, source: 'kept' }, open(kept), tools)
