@@ -12,7 +12,7 @@ import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { Resource, ResourceRequest } from '../retrieval/resource.ts'
 import { PARALLEL } from '../update/installer/downloads.ts'
 import type { Source } from '../update/installer/fetch-request.ts'
-import { MAX_CATALOGUE_BYTES } from '../update/installer/open-catalogue.ts'
+import { MAX_CATALOGUE_BYTES } from '../update/limits.ts'
 import { packagesAhead } from '../update/installer/packages-ahead.ts'
 import type { UpdaterSettings } from '../update/installer/updater.ts'
 

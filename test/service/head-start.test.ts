@@ -5,7 +5,7 @@ import { seededRandom } from '../../core/random.ts'
 import { DEFAULT_POLICY } from '../../retrieval/rules.ts'
 import type { Resource, ResourceRequest } from '../../retrieval/resource.ts'
 import { headStart, MOST_MS, SPREAD_MS, type Came } from '../../service/head-start.ts'
-import { MAX_CATALOGUE_BYTES } from '../../update/installer/open-catalogue.ts'
+import { MAX_CATALOGUE_BYTES } from '../../update/limits.ts'
 import { manualClock } from '../manual-clock.ts'
 import { DAY, world, type World } from '../update/world.ts'
 

@@ -41,7 +41,9 @@ export interface World {
   /** Catalogues that were believed. */
   readonly verified: VerifiedCatalogue[]
   commands: (command: OwnCommand, folder: string) => CommandResult
-  /** Adds a component with one file of these bytes, and releases. */
+  /** Adds components with one file of these bytes each. */
+  stage(components: Readonly<Record<string, readonly [version: string, content: string]>>): void
+  /** The same, and releases. */
   publish(components: Readonly<Record<string, readonly [version: string, content: string]>>): Release
   refresh(): void
   file(name: string): Buffer
@@ -76,13 +78,16 @@ export function world(test: Pick<TestContext, 'after'>, at = AT): World {
     verified: [],
     commands: () => ({ kind: 'done' }),
     installation,
-    publish(components) {
+    stage(components) {
       for (const [component, [version, content]] of Object.entries(components)) {
         const file = join(folder, `${component}.dat`)
         writeFileSync(file, content)
         const install = { kind: 'unpack', into: component } as const
         addComponent(site, { component, version, minProduct: undefined, install, paths: [file] })
       }
+    },
+    publish(components) {
+      made.stage(components)
       return release(site, { keys, at: made.now, compression: 'mszip', validDays: 14, baseUrl: undefined })
     },
     refresh: () => void refresh(site, { keys, at: made.now, validDays: 14 }),

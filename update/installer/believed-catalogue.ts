@@ -4,7 +4,8 @@ import type { PublisherTrust } from '../trust-file.ts'
 import type { UpdateEvent } from './events.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { Installation } from './installation.ts'
-import { MAX_CATALOGUE_BYTES, openCatalogue, type OpenedCatalogue } from './open-catalogue.ts'
+import { MAX_CATALOGUE_BYTES } from '../limits.ts'
+import { openCatalogue, type OpenedCatalogue } from './open-catalogue.ts'
 import { noteProxyFailure, type Report } from './report.ts'
 
 /** The packages of a catalogue that was verified, wanted here or not. */

@@ -11,12 +11,12 @@ import { describe } from '../../core/fault.ts'
 import { makeFolder, readPlainFile, syncFolder, writeDurably } from '../files.ts'
 import { insist, Refused } from '../refused.ts'
 import type { RefusalReason } from '../refused.ts'
+import { SET_FILE } from '../set-names.ts'
 import type { Remembered } from '../tuf/trusted.ts'
 import type { OwnCommand } from './command.ts'
 import type { Received } from './events.ts'
 import { insistOnPlainFiles, ownFolder } from './own-folder.ts'
 
-export const SET_FILE = 'set.json'
 /** Minute and number of the release; one that was installed again has a further number. */
 const SET_NAME = /^\d{12}-\d{1,15}(?:\.\d{1,9})?$/
 

@@ -18,14 +18,9 @@ import { CABINET_INFO } from '../../signing/cabinet-info.ts'
 import type { Catalogue, CataloguePackage } from '../catalogue.ts'
 import { readPlainFile, syncFolder, writeSynced } from '../files.ts'
 import { insist, Refused } from '../refused.ts'
+import { placed, SET_FILE, SetNames } from '../set-names.ts'
+import type { InstalledComponent, InstalledFile, InstalledSet, Installation } from './installation.ts'
 import { payload } from './open-package.ts'
-import {
-  SET_FILE,
-  type InstalledComponent,
-  type InstalledFile,
-  type InstalledSet,
-  type Installation,
-} from './installation.ts'
 
 /** Where a component of the new set comes from. */
 export type Part =
@@ -94,32 +89,10 @@ export function isIntact(folder: string, { files }: InstalledComponent): boolean
   })
 }
 
-/** Where a package's file lies in the set. */
-function placed({ install }: CataloguePackage, name: string): string {
-  return install.into === '.' ? name : `${install.into}/${name}`
-}
-
 function namesOf(part: Part): readonly string[] {
   return part.kind === 'package'
-    ? payload(part.cabinet).map(({ name }) => placed(part.wanted, name))
+    ? payload(part.cabinet).map(({ name }) => placed(part.wanted.install, name))
     : part.installed.files.map(({ name }) => name)
-}
-
-/** Compared as systems do that do not know upper case. A name that is another's folder is one, too. */
-class SetNames {
-  readonly #files = new Set([SET_FILE])
-  readonly #folders = new Set<string>()
-
-  /** @throws Refused unsafe-name */
-  add(given: string): void {
-    const name = given.toLowerCase()
-    const parents = name.split('/').map((_, at, all) => all.slice(0, at).join('/'))
-    const isFree =
-      !this.#files.has(name) && !this.#folders.has(name) && !parents.some((parent) => this.#files.has(parent))
-    insist(isFree, 'unsafe-name', `two files of the set have the name ${name}`)
-    this.#files.add(name)
-    for (const parent of parents) this.#folders.add(parent)
-  }
 }
 
 function stagePart(aside: string, installation: Installation, part: Part): InstalledComponent {
@@ -158,7 +131,7 @@ function unpackInto(aside: string, wanted: CataloguePackage, cabinet: Cabinet): 
     if (file !== current) {
       finish()
       current = file
-      writing = beginFile(aside, placed(wanted, file.name), file.isExecutable)
+      writing = beginFile(aside, placed(wanted.install, file.name), file.isExecutable)
     }
     if (writing) addBytes(writing, bytes)
   }

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../core/clock.ts'
 import type { CabinetLimits } from '../../signing/cabinet/read.ts'
+import { MAX_PACKAGE_BYTES, PACKAGE_LIMITS } from '../limits.ts'
 import { Refused } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import { believedCatalogue, type VerifiedCatalogue } from './believed-catalogue.ts'
@@ -47,8 +48,8 @@ export interface UpdaterTools {
 }
 
 export const DEFAULT_LIMITS = {
-  limits: { maxFiles: 10_000, maxUnpackedBytes: 2_000_000_000 },
-  maxPackageBytes: 500_000_000,
+  limits: PACKAGE_LIMITS,
+  maxPackageBytes: MAX_PACKAGE_BYTES,
   leastBytesPerS: 5_000,
   keep: 2,
 } as const
