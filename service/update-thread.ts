@@ -7,7 +7,7 @@ import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { RunResult, UpdateEvent } from '../update/installer/events.ts'
-import type { VerifiedCatalogue } from '../update/installer/updater.ts'
+import type { VerifiedCatalogue } from '../update/installer/believed-catalogue.ts'
 import type { ProductConfig } from './config-updates.ts'
 import type { HeadStart } from './head-start.ts'
 

@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { begunFetcher } from '../../update/installer/begun-fetcher.ts'
 import { keptPackage } from '../../update/installer/downloads.ts'
-import type { Fetched, Fetcher, Source } from '../../update/installer/fetcher.ts'
+import type { Source } from '../../update/installer/fetch-request.ts'
+import type { Fetched, Fetcher } from '../../update/installer/fetcher.ts'
 import { packagesAhead } from '../../update/installer/packages-ahead.ts'
 import type { UpdaterSettings } from '../../update/installer/updater.ts'
 import { AT, CATALOG, DAY, world, type World } from './world.ts'
@@ -64,8 +65,9 @@ test('a release that was rolled back is asked for only when it is wanted again',
 test('the catalogue that came before is given once; packages are from where the node got them', async () => {
   const asked: string[] = []
   const fetcher: Fetcher = {
-    async fetch({ url }): Promise<Fetched> {
+    async fetch({ url, onReceived }): Promise<Fetched> {
       asked.push(url)
+      onReceived?.('cache', 7)
       return { bytes: Buffer.from('fetched'), source: 'cache' }
     },
     close: async () => {},
@@ -77,12 +79,20 @@ test('the catalogue that came before is given once; packages are from where the 
     cameFrom: (url) => from[url],
   })
   const get = async (url: string) => {
-    const { bytes, source } = await begun.fetch({ url, maxBytes: 100, isFresh: false })
-    return `${bytes.toString()} ${source}`
+    const received: string[] = []
+    const onReceived = (source: Source, count: number) => received.push(`${count} from ${source}`)
+    const { bytes, source } = await begun.fetch({
+      url,
+      maxBytes: 100,
+      leastBytesPerS: 0,
+      isFresh: false,
+      onReceived,
+    })
+    return `${bytes.toString()} ${source}: ${received.join(', ')}`
   }
-  assert.equal(await get(CATALOG), 'before internet')
-  assert.equal(await get(CATALOG), 'fetched cache')
-  assert.equal(await get('http://x/a.cab'), 'fetched peer')
-  assert.equal(await get('http://x/b.cab'), 'fetched cache')
+  assert.equal(await get(CATALOG), 'before internet: 6 from internet')
+  assert.equal(await get(CATALOG), 'fetched cache: 7 from cache')
+  assert.equal(await get('http://x/a.cab'), 'fetched peer: 7 from peer')
+  assert.equal(await get('http://x/b.cab'), 'fetched cache: 7 from cache')
   assert.deepEqual(asked, [CATALOG, 'http://x/a.cab', 'http://x/b.cab'])
 })

@@ -1,5 +1,6 @@
 /** What was fetched for an update before it ran: its catalogue, and packages that the node's cache holds because of that. */
-import type { Fetched, Fetcher, FetchRequest, Source } from './fetcher.ts'
+import type { FetchRequest, Source } from './fetch-request.ts'
+import type { Fetched, Fetcher } from './fetcher.ts'
 
 export interface Begun {
   /** The catalogue's absolute URL. */
@@ -18,10 +19,20 @@ export function begunFetcher(fetcher: Fetcher, { catalog, bytes, cameFrom }: Beg
       if (first !== undefined && request.url === catalog) {
         const fetched = { bytes: first, source: 'internet' } as const
         first = undefined
+        request.onReceived?.(fetched.source, fetched.bytes.length)
         return fetched
       }
-      const fetched = await fetcher.fetch(request)
-      return fetched.source === 'cache' ? { ...fetched, source: cameFrom(request.url) ?? 'cache' } : fetched
+      let cached = 0
+      const onReceived = (source: Source, count: number) =>
+        source === 'cache' ? void (cached += count) : request.onReceived?.(source, count)
+      const origin = () => cameFrom(request.url) ?? 'cache'
+      try {
+        const fetched = await fetcher.fetch({ ...request, onReceived })
+        return fetched.source === 'cache' ? { ...fetched, source: origin() } : fetched
+      } finally {
+        // Known when it has come, not before.
+        if (cached > 0) request.onReceived?.(origin(), cached)
+      }
     },
     close: () => fetcher.close(),
   }
