@@ -1,6 +1,7 @@
 /** `ihave publish list`: what is public, what is put aside, when it expires. */
 import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
+import { printableLines } from '../core/printable.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Site } from '../update/publisher/site.ts'
 import { JSON_OPTION, type Command } from './command.ts'
@@ -28,7 +29,7 @@ async function run(args: readonly string[]): Promise<number> {
   const isBrokenOff = isUnfinished(folder)
   const lines = [...siteLines(site), ...(isBrokenOff ? [BROKEN_OFF] : []), ...expiryLines(expiries, folder)]
   const json = { ...site, published: undefined, isBrokenOff, expiries: expiryJson(expiries) }
-  process.stdout.write(values.json ? `${JSON.stringify(json, undefined, 2)}\n` : `${lines.join('\n')}\n`)
+  process.stdout.write(values.json ? `${JSON.stringify(json, undefined, 2)}\n` : printableLines(lines))
   return EXIT.done
 }
 

@@ -1,6 +1,7 @@
 /** `ihave publish release` and `refresh`: what was added becomes public; what would expire is renewed. */
 import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
+import { printableLines } from '../core/printable.ts'
 import { Fault } from '../core/fault.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Release } from '../update/publisher/release.ts'
@@ -99,7 +100,7 @@ async function tell(made: Release, site: string, at: number, isJson: boolean | u
     ...expiryLines(expiries, site),
   ]
   const json = { ...made, expiries: expiryJson(expiries) }
-  process.stdout.write(isJson ? `${JSON.stringify(json, undefined, 2)}\n` : `${lines.join('\n')}\n`)
+  process.stdout.write(isJson ? `${JSON.stringify(json, undefined, 2)}\n` : printableLines(lines))
   return EXIT.done
 }
 

@@ -1,6 +1,7 @@
 /** `ihave publish rotate`: a new key in the place of one. */
 import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
+import { printableLines } from '../core/printable.ts'
 import { Fault } from '../core/fault.ts'
 import { JSON_OPTION, type Command, type Options } from './command.ts'
 import { EXIT } from './exit.ts'
@@ -68,7 +69,7 @@ async function run(args: readonly string[]): Promise<number> {
     ...expiryLines(expiries, site),
   ]
   const json = { rotated: what, expiries: expiryJson(expiries) }
-  process.stdout.write(values.json ? `${JSON.stringify(json, undefined, 2)}\n` : `${lines.join('\n')}\n`)
+  process.stdout.write(values.json ? `${JSON.stringify(json, undefined, 2)}\n` : printableLines(lines))
   return EXIT.done
 }
 

@@ -1,10 +1,10 @@
 /** The catalogue, from the origin server or through a gateway, never from a peer; and what is remembered of it. */
 import type { Clock } from '../../core/clock.ts'
+import { MAX_CATALOGUE_BYTES } from '../limits.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import type { UpdateEvent } from './events.ts'
 import type { Fetcher } from './fetcher.ts'
 import type { Installation } from './installation.ts'
-import { MAX_CATALOGUE_BYTES } from '../limits.ts'
 import { openCatalogue, type OpenedCatalogue } from './open-catalogue.ts'
 import { noteProxyFailure, type Report } from './report.ts'
 
