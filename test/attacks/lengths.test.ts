@@ -160,13 +160,13 @@ describe('a length that is another than', () => {
 
   /** What the peer sends is not taken: the origin server answers at once, and alone. */
   async function isLeft(peer: Liar, url: string, right: Buffer): Promise<void> {
-    const before = node.status().totals.receivedBytes
+    const soFar = node.status().totals.receivedBytes
     const got = await fetched(node, url)
     assert.deepEqual([got.status, got.source, sha256(got.body)], [200, 'internet', sha256(right)])
     assert.ok(got.ms < ALONE_MS + ADDED_MS, `${got.ms} ms`)
     await settled(node)
     const { receivedBytes } = node.status().totals
-    assert.equal(receivedBytes.peer - before.peer + receivedBytes['in-progress'] - before['in-progress'], 0)
+    assert.equal(receivedBytes.peer - soFar.peer + receivedBytes['in-progress'] - soFar['in-progress'], 0)
     assert.ok(peer.requests() >= 1)
     assert.equal(peer.shunnedFor(), 'broke-off')
     await peer.stop()
