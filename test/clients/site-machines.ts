@@ -19,7 +19,7 @@ export interface Lan {
   readonly origin: Origin
   readonly packetPort: number
   /** A machine that runs, at 127.0.0.NUMBER. */
-  machine(number: number): Promise<Machine>
+  readonly machine: (number: number) => Promise<Machine>
 }
 
 /** A LAN of its own, with an origin server whose files are shared if somebody vouches for them. */
