@@ -8,7 +8,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeSync,
@@ -17,7 +16,7 @@ import { dirname, join } from 'node:path'
 import { unpack, type Cabinet, type CabinetFile } from '../../signing/cabinet/read.ts'
 import { CABINET_INFO } from '../../signing/cabinet-info.ts'
 import type { Catalogue, CataloguePackage } from '../catalogue.ts'
-import { syncFolder, writeSynced } from '../files.ts'
+import { readPlainFile, syncFolder, writeSynced } from '../files.ts'
 import { insist, Refused } from '../refused.ts'
 import { payload } from './open-package.ts'
 import {
@@ -87,11 +86,8 @@ export class StagedSet {
 export function isIntact(folder: string, { files }: InstalledComponent): boolean {
   return files.every(({ name, sha256 }) => {
     try {
-      return (
-        createHash('sha256')
-          .update(readFileSync(join(folder, name)))
-          .digest('hex') === sha256
-      )
+      const bytes = readPlainFile(join(folder, name))
+      return bytes !== undefined && createHash('sha256').update(bytes).digest('hex') === sha256
     } catch {
       return false
     }
@@ -142,7 +138,7 @@ function copyInto(
 ): readonly InstalledFile[] {
   for (const file of part.installed.files) {
     const writing = beginFile(aside, file.name, file.isExecutable)
-    addBytes(writing, readFileSync(join(installation.set(part.from), file.name)))
+    addBytes(writing, readPlainFile(join(installation.set(part.from), file.name)) ?? Buffer.alloc(0))
     const { sha256 } = endFile(writing)
     insist(sha256 === file.sha256, 'disk', `${file.name} changed while it was copied`)
   }
