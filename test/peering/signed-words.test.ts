@@ -112,7 +112,7 @@ test('signatures that come to nothing are verified 20 times a second from one ad
   for (let number = 0; number < 100; number++)
     for (const who of [2, 3]) {
       const said = { id: number as RequestId, node: nodeId(who), nonce: undefined, name: 'x', extras: [] }
-      lan.say(address(who), { type: 'application', ...said } as ApplicationPacket, one.address)
+      lan.say(address(who), { type: 'application', ...said }, one.address)
     }
   clock.advance(10)
   const of = (number: number) => judged.filter((from) => from === address(number)).length
