@@ -33,6 +33,7 @@ import type {
 } from './packets.ts'
 import { Cautions } from './cautions.ts'
 import { claimsForeignPlace, downloadByRival, downloadOf, offerOf } from './peer-claims.ts'
+import { VainSignatures } from './vain-signatures.ts'
 import type { SummaryPlace } from './peer-summaries.ts'
 import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-table.ts'
 import { Presence } from './presence.ts'
@@ -99,6 +100,7 @@ export class Peering {
   readonly #answers: Answers
   readonly #presence: Presence
   readonly #rivals: Rivals
+  readonly #vainSignatures = new VainSignatures()
   readonly #seal: PacketSeal
   readonly #words = new MemberWords((member) => this.#seal.isMember(member))
   /** Peers that members warn of. */
@@ -346,7 +348,7 @@ export class Peering {
       if (from !== this.#components.transport.address) this.#sender.count('dropped: own ID from elsewhere')
       return
     }
-    const signer = this.#signerOf(packet, opened, from)
+    const signer = this.#signerOf(packet, opened, datagram)
     const refusal = this.#refusal(packet, from) ?? this.#forgery(packet, signer, datagram)
     if (refusal === MEMBER_UNSIGNED && packet.type === 'application' && this.#seal.isEntry(packet.name))
       // Whoever was a member and joins anew proves itself to the site: nothing else is made of its word.
@@ -364,9 +366,15 @@ export class Peering {
   }
 
   /** Verifying takes six times as long as reading, so it is done only where the word matters. */
-  #signerOf(packet: ServicePacket, opened: OpenedDatagram, from: Address): Signer {
+  #signerOf(packet: ServicePacket, opened: OpenedDatagram, { from, at }: Datagram): Signer {
     if (!opened.isSigned) return UNSIGNED
-    return this.#matters(packet, from) ? opened.signer(packet.extras) : UNREAD
+    if (!this.#matters(packet, from)) return UNREAD
+    if (!this.#vainSignatures.mayVerify(from, at)) return TOO_MANY
+    const signer = opened.signer(packet.extras)
+    // An unknown key is found out without a calculation, unless the packet brings what would make it known.
+    const isCostly = signer.kind !== 'stranger' || packet.extras.length > 0
+    if (isCostly) this.#vainSignatures.verified(from, at, signer.kind === 'member')
+    return signer
   }
 
   #matters(packet: ServicePacket, from: Address): boolean {
@@ -498,6 +506,8 @@ const HEARD = Object.fromEntries(Object.keys(SCHEMAS).map((type) => [type, `hear
 
 const MEMBER_UNSIGNED = 'a member’s word unsigned'
 const UNSIGNED = { kind: 'stranger', reason: 'unsigned' } as const
+/** Too much has come from there, or from everywhere, that was no member's. */
+const TOO_MANY = { kind: 'stranger', reason: 'too many signatures' } as const
 /** Signed, but of no consequence here. */
 const UNREAD = { kind: 'stranger', reason: 'unsigned' } as const
 

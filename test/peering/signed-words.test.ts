@@ -89,3 +89,32 @@ test('a node that signed and speaks unsigned is dropped, but for words of the wa
   assert.equal(one.peering.counters.get('dropped: a member’s word unsigned'), 1)
   assert.equal(one.peering.counters.get('heard: application'), 1)
 })
+
+test('signatures that come to nothing are verified 20 times a second from one address, and those of a member each time', async () => {
+  const { clock, lan, node } = world()
+  const judged: string[] = []
+  const seal: PacketSeal = {
+    ...noSeal,
+    open: (document, from) => ({
+      document,
+      isSigned: true,
+      signer() {
+        judged.push(from)
+        const isMember = from === address(2)
+        return isMember
+          ? { kind: 'member', member: 'alice' }
+          : { kind: 'refused', reason: 'a wrong signature' }
+      },
+    }),
+  }
+  const one = node(1, {}, { seal })
+  await one.peering.start()
+  for (let number = 0; number < 100; number++)
+    for (const who of [2, 3]) {
+      const said = { id: number as RequestId, node: nodeId(who), nonce: undefined, name: 'x', extras: [] }
+      lan.say(address(who), { type: 'application', ...said }, one.address)
+    }
+  clock.advance(10)
+  const of = (number: number) => judged.filter((from) => from === address(number)).length
+  assert.deepEqual([of(2), of(3)], [100, 20])
+})
