@@ -304,6 +304,7 @@ const REASONS: Partial<Record<Refusal, string>> = {
   'unknown-member': 'it does not know this machine as a member of its site',
   'another-time': 'the clocks of the two machines differ by more than two minutes',
   'internal-address': 'the address is not one of the Internet',
+  'internal-redirect': 'the server redirects to an address that is not one of the Internet',
   port: 'the port is not among those that it connects to',
   credentials: 'the request may be somebody’s own',
   https: 'it cannot get https',

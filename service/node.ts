@@ -14,6 +14,7 @@ import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
+import { abuses, type Abuse } from '../peering/abuses.ts'
 import { FileServer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
@@ -85,6 +86,7 @@ export class Node {
   readonly #logs: Log
   readonly #place: Place | undefined
   readonly #tally = tally()
+  readonly #abuses = abuses(systemClock)
   readonly #shunned = shunnedPeers({ clock: systemClock })
   readonly #own: Endpoint[] = []
   readonly #speed = new SpeedMeter(systemClock)
@@ -408,6 +410,7 @@ export class Node {
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: this.#transfers(),
       totals: this.#tally.totals(),
+      filePort: this.#abuses.totals(),
       packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
       indexes: this.#gathered.counts(),
       shunned: this.#shunned.list(),
@@ -444,6 +447,7 @@ export class Node {
             this.#log.debug({ peer, alias: alias.slice(0, 9), bytes }, 'uploaded')
           },
           refused: (peer, status) => this.#log.debug({ peer, status }, 'refused on the port for files'),
+          abused: this.#logAbuse,
         },
       )
       const fileServer = this.#fileServer
@@ -717,6 +721,13 @@ export class Node {
       return this.#log[event.kind === 'gateway-used' ? 'debug' : 'info'](fields, kind)
     const level = event.member === undefined ? 'debug' : event.outcome === 'refused' ? 'warn' : 'info'
     this.#log[level](fields, `gateway: ${event.outcome}`)
+  }
+
+  /** Whoever abuses the port can do so as often as he likes: the 1st, 10th, 100th… of a kind is a line of the log that is seen. */
+  readonly #logAbuse = (abuse: Abuse): void => {
+    const count = this.#abuses.note(abuse)
+    const isTold = /^10*$/.test(String(count))
+    this.#log[isTold ? 'warn' : 'debug']({ ...abuse, count }, 'refused on the port for files')
   }
 
   readonly #logUpdate = (event: ProductEvent): void => {

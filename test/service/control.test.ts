@@ -25,6 +25,7 @@ const STATUS: Status = {
   cache: { bytes: 1, partialBytes: 0, maxBytes: 2, responses: 1, directory: '/cache' },
   transfers: [],
   totals: tally().totals(),
+  filePort: { refused: {}, lastRefused: [] },
   packets: {},
   indexes: { read: 0, failed: 0 },
   shunned: [],
