@@ -41,7 +41,7 @@ export const elect: Command = {
       process.stdout.write(values.json ? `${JSON.stringify(won, undefined, 2)}\n` : functionText(won))
       return won.provider === null ? EXIT.failed : EXIT.done
     }
-    throw new Fault('UNREACHABLE', `the node at ${path} gave no answer`)
+    throw new Fault('NODE_UNREACHABLE', `the node at ${path} gave no answer`)
   },
 }
 
