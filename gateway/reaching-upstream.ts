@@ -136,7 +136,7 @@ export class ReachingUpstream implements CallingUpstream {
     const allowed = permission(request.uri, request.fields)
     if (allowed.kind === 'refused') {
       if (this.#state.kind === 'direct') throw error
-      const why = `${error.message}; this machine seems to have no Internet access, and the site’s gateway gets updates only: ${allowed.detail}`
+      const why = `the site’s gateway gets updates only, and ${allowed.detail}; this machine itself seems to have no Internet access: ${error.message}`
       throw new Fault('GATEWAY_REFUSED', why, { cause: error })
     }
     const response = await this.#through(request)
@@ -144,7 +144,7 @@ export class ReachingUpstream implements CallingUpstream {
     if (this.#state.kind === 'direct') throw error
     throw new Fault(
       error.code,
-      `${error.message}; no machine of the site offers to get it from the Internet`,
+      `no machine of the site offers to get it from the Internet, and this one cannot: ${error.message}`,
       {
         cause: error,
       },

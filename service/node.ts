@@ -48,8 +48,9 @@ import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
 import { startControl, startLoopbackControl, type Operations } from './control-server.ts'
 import { functionOperations } from './function-operations.ts'
-import { functionParts, type FunctionParts } from './function-parts.ts'
+import { functionParts, offersOf, type FunctionParts } from './function-parts.ts'
 import { controlPath, tokenPath } from './control.ts'
+import { functionNote } from './gateway-status.ts'
 import { gatewayParts, type GatewayParts, type GatewayPartsComponents } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
 import { nearHosts } from './near-hosts.ts'
@@ -121,6 +122,11 @@ export class Node {
     providers: () => this.#functions?.providers,
     whyNone: () =>
       this.#config.functions.enabled ? this.#whyAlone() : 'functions.enabled is false on this node',
+    noteOf: (name, provider) =>
+      functionNote(name, provider, {
+        isMember: this.#site.membership?.isGood === true,
+        checks: this.#gateway.status().checks,
+      }),
   })
 
   /**
@@ -488,7 +494,12 @@ export class Node {
 
   /** Where there is no LAN, nobody else could perform anything. */
   #functionParts(place: Place | undefined): FunctionParts | undefined {
-    if (!this.#config.functions.enabled || place === undefined) return undefined
+    if (!this.#config.functions.enabled) return undefined
+    if (place === undefined) {
+      for (const { function: name, location } of offersOf(this.#config))
+        this.#log.warn(`functions.offers: ${name}=${location} is not offered to anybody: ${this.#whyAlone()}`)
+      return undefined
+    }
     const parts = functionParts(this.#config, {
       node: this.#id,
       site: this.#site,

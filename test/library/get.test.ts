@@ -327,6 +327,32 @@ test('where no node runs, that is said', async () => {
   await assert.rejects(connect({ url }), fault('BAD_REQUEST', /a token/, 'configuration'))
 })
 
+test('an offer whose node is killed is no provider any more, and says so once', async () => {
+  const scene = new Scene()
+  try {
+    const directory = scene.directory()
+    const peering = { address: '127.0.0.9', packetPort: await freePacketPort() }
+    const node = scene.ihave(scene.configFile({ peering, functions: { maxDelayMs: 50 } }, directory))
+    await node.ready()
+    const session = await connect({ socket: join(directory, 'cache', 'control.sock') })
+    const changes: boolean[] = []
+    const offer = await session.offer('spelling.example.org', {
+      location: 'http://127.0.0.9:8080/',
+      onChange: (isProvider) => void changes.push(isProvider),
+    })
+    assert.ok(await session.provider('spelling.example.org'))
+    await until('its election', () => offer.isProvider)
+    const ended = assert.rejects(offer.ended, fault('NODE_UNREACHABLE', /broke off/, 'daemon'))
+    await node.kill('SIGKILL')
+    await ended
+    assert.deepEqual([offer.isProvider, changes], [false, [true, false]])
+    await offer.withdraw()
+    await session.close()
+  } finally {
+    await scene.close()
+  }
+})
+
 test('a node that is killed meanwhile is to blame, and not the origin server', async () => {
   const scene = new Scene()
   try {
