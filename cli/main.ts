@@ -106,7 +106,7 @@ const PAGES = new Map([
 function exitCodeOf(error: unknown): number {
   if (error instanceof Fault) {
     if (error.code === 'CONFIG_INVALID' || error.code === 'BAD_REQUEST') return EXIT.usage
-    return error.code === 'UNREACHABLE' ? EXIT.notRunning : EXIT.failed
+    return error.code === 'NODE_UNREACHABLE' ? EXIT.notRunning : EXIT.failed
   }
   const isUsage =
     error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')

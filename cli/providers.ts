@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { Fault } from '../core/fault.ts'
 import { formatDuration } from '../core/units.ts'
-import { ask, controlPath, OPERATIONS } from '../service/control.ts'
+import { ask, askStatus, controlPath, OPERATIONS } from '../service/control.ts'
 import type { FunctionStatus, ProviderStatus } from '../service/function-operations.ts'
 import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
@@ -20,9 +20,16 @@ export const providers: Command = {
       known.push(each as FunctionStatus)
     if (values.json) process.stdout.write(`${JSON.stringify(known, undefined, 2)}\n`)
     else
-      process.stdout.write(known.length === 0 ? 'no functions are known\n' : known.map(functionText).join(''))
+      process.stdout.write(
+        known.length === 0 ? await whyNone(values.config) : known.map(functionText).join(''),
+      )
     return EXIT.done
   },
+}
+
+async function whyNone(config: string | undefined): Promise<string> {
+  const { whyAlone } = await askStatus(controlPath(configFrom(config)))
+  return `no functions are known${whyAlone === undefined ? '' : `: ${whyAlone}`}\n`
 }
 
 export const elect: Command = {
@@ -41,15 +48,16 @@ export const elect: Command = {
       process.stdout.write(values.json ? `${JSON.stringify(won, undefined, 2)}\n` : functionText(won))
       return won.provider === null ? EXIT.failed : EXIT.done
     }
-    throw new Fault('UNREACHABLE', `the node at ${path} gave no answer`)
+    throw new Fault('NODE_UNREACHABLE', `the node at ${path} gave no answer`)
   },
 }
 
 /** Who, where, why, since when. */
-export function functionText({ function: name, provider, phase, ownValue }: FunctionStatus): string {
+export function functionText({ function: name, provider, phase, ownValue, note }: FunctionStatus): string {
   const own = ownValue === null ? '' : `; this node would stand with ${ownValue}`
+  const more = note === null ? '' : `: ${note}`
   if (provider === null)
-    return `${name.padEnd(NAME)} nobody${phase === 'idle' ? '' : `, but that is being found out (${phase})`}${own}\n`
+    return `${name.padEnd(NAME)} nobody${phase === 'idle' ? more : `, but that is being found out (${phase})`}${own}\n`
   const { node, isThisNode, location, sinceMs } = provider
   const who = isThisNode
     ? 'this node'
@@ -57,7 +65,7 @@ export function functionText({ function: name, provider, phase, ownValue }: Func
       ? 'a configured one'
       : node.slice(0, 12)
   const since = sinceMs === null ? '' : `, for ${formatDuration(sinceMs)}`
-  return `${name.padEnd(NAME)} ${who} at ${location}, ${whyText(provider)}${since}${own}\n`
+  return `${name.padEnd(NAME)} ${who} at ${location}, ${whyText(provider)}${since}${isThisNode ? '' : own}${more}\n`
 }
 
 /** Cells of a name. */

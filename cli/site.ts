@@ -152,10 +152,11 @@ async function withSite(config: Config, question: SiteQuestion): Promise<SiteAns
   const who = await whoListens(socket)
   if (who === 'somebody') {
     for await (const answer of ask(socket, OPERATIONS.site, question)) return answer as SiteAnswer
-    throw new Fault('UNREACHABLE', `the node at ${socket} gave no answer`)
+    throw new Fault('NODE_UNREACHABLE', `the node at ${socket} gave no answer`)
   }
   if (who !== 'nobody') throw new Fault('STORE_FAILED', `cannot reach ${socket}: ${who.error}`)
-  if (question.do === 'join') throw new Fault('UNREACHABLE', 'no node is running: "ihave start", then join')
+  if (question.do === 'join')
+    throw new Fault('NODE_UNREACHABLE', 'no node is running: "ihave start", then join')
   const site = new Site(
     { ...config.site, address: noTransport.address },
     { clock: systemClock, random: systemRandom, files: siteFiles(config.site.directory), log: () => {} },

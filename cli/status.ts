@@ -12,6 +12,7 @@ import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
 import { some } from './peers.ts'
 import { functionText } from './providers.ts'
+import { reasonText, refusedText } from './refusals.ts'
 
 const OPTIONS = { ...CONFIG_OPTION, ...JSON_OPTION } as const
 
@@ -44,6 +45,7 @@ export function statusText(answer: Status): string {
     ...signatureLines(answer.signatures),
     ...transfers.map((transfer) => transferLine(transfer)),
     ...gatewayLines(answer.gateway),
+    ...filePortLines(answer.filePort),
     ...updates.map((product) => updateLine(product)),
     ...functions.map((each) => `function   ${functionText(each).trimEnd()}`),
     ...some(shunned, ({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
@@ -74,19 +76,30 @@ function peeringLines({ peering, whyAlone = 'peering is off' }: Status): string[
 function gatewayLines(gateway: GatewayStatus | undefined): string[] {
   if (gateway === undefined) return []
   const { reach, forMs, asked, isOffering, served } = gateway
-  const refused = Object.entries(served.refused).map(([reason, count]) => `${count} ${reason}`)
   const since = forMs === undefined ? '' : ` for ${formatDuration(forMs)}`
   return [
     `internet   ${REACH[reach]}${since}${asked.requests === 0 ? '' : `; ${asked.requests} requests, ${formatBytes(asked.bytes)} by way of a gateway`}${asked.gateway === undefined ? '' : ` (${asked.gateway})`}`,
-    `gateway    ${isOffering ? 'offered to members' : 'not offered'}; ${served.served} requests served, ${formatBytes(served.bytes)}, ${served.failed} failed; refused: ${refused.join(', ') || 'none'}`,
+    `gateway    ${isOffering ? 'offered to members' : 'not offered'}; ${served.served} requests served, ${formatBytes(served.bytes)}, ${served.failed} failed; refused: ${refusedText(served.refused) || 'none'}`,
     ...checkLines(gateway.checks),
     ...served.members.map(
       (member) =>
         `  member   ${member.name}: ${member.requests} requests, ${formatBytes(member.bytes)}, ${member.refused} refused`,
     ),
     ...served.lastRefused.map(
-      ({ at, member, from, method, url, reason }) =>
-        `  refused  ${new Date(at).toISOString()} ${member ?? 'a stranger'} at ${from}: ${method} ${url} (${reason})`,
+      ({ at, member, from, method, url, reason = '', detail }) =>
+        `  refused  ${new Date(at).toISOString()} ${member ?? 'a stranger'} at ${from}: ${method} ${url}: ${reasonText(reason)}${detail === undefined ? '' : `: ${detail}`}`,
+    ),
+  ]
+}
+
+/** Nothing where nobody has tried anything. */
+function filePortLines({ refused, lastRefused }: Status['filePort']): string[] {
+  if (lastRefused.length === 0) return []
+  return [
+    `files      refused on the port for files: ${refusedText(refused)}`,
+    ...lastRefused.map(
+      ({ at, from, request, kind }) =>
+        `  refused  ${new Date(at).toISOString()} ${from}: ${request === '' ? '' : `${request}: `}${reasonText(kind)}`,
     ),
   ]
 }

@@ -1,7 +1,15 @@
 /** Faults: what goes wrong beyond the expected outcomes, each with a stable code and whose fault it is. */
 
 /** Whose fault it is; the HTTP status follows from it (docs/errors.md). */
-export type Blame = 'user-agent' | 'peer' | 'origin-server' | 'node'
+export type Blame =
+  | 'user-agent'
+  | 'peer'
+  | 'origin-server'
+  | 'node'
+  /** An application finds no node that answers, or it has gone: the daemon is to be started. */
+  | 'daemon'
+  /** What somebody has written there is to be changed. */
+  | 'configuration'
 
 /**
  * Every fault of the product: its HTTP status, RFC 9209 error type, and blame.
@@ -13,7 +21,7 @@ export const FAULTS = {
   LOOP_DETECTED: { blame: 'user-agent', status: 508, proxyStatus: 'proxy_loop_detected' },
   EXPECTATION_FAILED: { blame: 'user-agent', status: 417, proxyStatus: 'http_request_error' },
   NOT_A_PROXY_REQUEST: { blame: 'user-agent', status: 421, proxyStatus: 'http_request_error' },
-  NOT_ALLOWED: { blame: 'user-agent', status: 403, proxyStatus: 'http_request_denied' },
+  NOT_ALLOWED: { blame: 'configuration', status: 403, proxyStatus: 'http_request_denied' },
   NOT_FOUND: { blame: 'user-agent', status: 404, proxyStatus: 'http_request_error' },
   ABORTED: { blame: 'user-agent', status: 499, proxyStatus: 'http_request_error' },
   GATEWAY_REFUSED: { blame: 'user-agent', status: 403, proxyStatus: 'http_request_denied' },
@@ -36,8 +44,9 @@ export const FAULTS = {
   STORE_FULL: { blame: 'node', status: 507, proxyStatus: 'proxy_internal_error' },
   STORE_CORRUPT: { blame: 'node', status: 500, proxyStatus: 'proxy_internal_error' },
   ADDRESS_IN_USE: { blame: 'node', status: 500, proxyStatus: 'proxy_internal_error' },
-  CONFIG_INVALID: { blame: 'node', status: 500, proxyStatus: 'proxy_configuration_error' },
+  CONFIG_INVALID: { blame: 'configuration', status: 500, proxyStatus: 'proxy_configuration_error' },
   STOPPING: { blame: 'node', status: 503, proxyStatus: 'proxy_internal_error' },
+  NODE_UNREACHABLE: { blame: 'daemon', status: 503, proxyStatus: 'proxy_internal_error' },
   OVERLOADED: { blame: 'node', status: 503, proxyStatus: 'connection_limit_reached' },
 } as const satisfies Record<string, { blame: Blame; status: number; proxyStatus: string }>
 
@@ -46,15 +55,14 @@ export type FaultCode = keyof typeof FAULTS
 /** `message` says what was expected, what came, and from whom; it never holds credentials. */
 export class Fault extends Error {
   readonly code: FaultCode
+  /** Whose fault it is: as the code says, unless it is known better. */
+  readonly blame: Blame
 
-  constructor(code: FaultCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: FaultCode, message: string, options?: { cause?: unknown; blame?: Blame | undefined }) {
     super(message, options)
     this.name = 'Fault'
     this.code = code
-  }
-
-  get blame(): Blame {
-    return FAULTS[this.code].blame
+    this.blame = options?.blame ?? FAULTS[code].blame
   }
 }
 

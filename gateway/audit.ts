@@ -13,6 +13,8 @@ export interface GatewayUse {
   readonly outcome: 'served' | 'failed' | 'refused'
   /** Of the refusal or the failure. */
   readonly reason?: string
+  /** The same for people, where there is more to say. */
+  readonly detail?: string
   readonly status: number
   readonly bytes: number
   readonly ms: number

@@ -300,13 +300,14 @@ function incomplete({ location }: Provider, error: unknown): Fault {
 }
 
 const REASONS: Partial<Record<Refusal, string>> = {
-  'not-shared': 'none of its rules calls this an update',
-  'unknown-member': 'it does not know this machine as a member of its site',
+  'not-shared': 'none of the gateway’s rules calls this an update',
+  'unknown-member': 'the gateway does not know this machine as a member of its site',
   'another-time': 'the clocks of the two machines differ by more than two minutes',
   'internal-address': 'the address is not one of the Internet',
-  port: 'the port is not among those that it connects to',
+  'internal-redirect': 'the server redirects to an address that is not one of the Internet',
+  port: 'the port is not among those that a gateway connects to',
   credentials: 'the request may be somebody’s own',
-  https: 'it cannot get https',
+  https: 'a gateway cannot get https',
   'too-many-requests': 'this machine has asked too often in this minute',
   'too-many-bytes': 'this machine has had its share of this hour',
   'too-many-at-once': 'this machine asks for too much at once',
@@ -314,8 +315,5 @@ const REASONS: Partial<Record<Refusal, string>> = {
 
 function refusal({ location }: Provider, reason: Refusal): Fault {
   const why = REASONS[reason] ?? reason
-  return new Fault(
-    'GATEWAY_REFUSED',
-    `the gateway ${new URL(location).host} does not get this: ${why} (${reason})`,
-  )
+  return new Fault('GATEWAY_REFUSED', `${why} (${reason}), so ${new URL(location).host} does not get it`)
 }

@@ -3,7 +3,8 @@
  *
  * Never a general proxy. The ancestor of this product was switched off because its port relayed for anybody; each step below
  * names what it stops. What is allowed goes the node's own way of a resource (cache, growing copies), so that many wishes cost
- * one copy, and comes as it is downloaded. Redirects are the answer; nobody follows them here.
+ * one copy, and comes as it is downloaded. Redirects are the answer; nobody follows them here, and one that leads into a private
+ * network is not passed on.
  */
 import { bodyOf, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
@@ -109,11 +110,28 @@ export class GatewayServer {
         // Who asks has asked them, and waits for this answer: it would be waited for in a circle.
         mayAskPeers: false,
       })
-      return this.#served(visit, resource, permit, release)
+      // A redirect into the network of whoever asks: that program would be this one's hand there.
+      const trap = await this.#internalRedirect(allowed.url, resource)
+      if (trap === undefined) return this.#served(visit, resource, permit, release)
+      giveUp(resource)
+      release()
+      return refuse('internal-redirect', trap)
     } catch (error) {
       release()
       throw error
     }
+  }
+
+  /** Where it leads, and why that is refused; a redirect to another port is judged when it is followed. */
+  async #internalRedirect(from: URL, { answer }: Resource): Promise<string | undefined> {
+    const to = redirectTarget(from, answer)
+    if (to === undefined) return undefined
+    const place = new URL(to)
+    place.port = ''
+    const fault = await this.#components.guard(place)
+    return fault === undefined || refusalOf(place, fault) === 'port'
+      ? undefined
+      : `it redirects to ${to.host}: ${fault.message}`
   }
 
   #served(visit: Visit, { answer }: Resource, permit: Permit, release: () => void): Answer {
@@ -130,7 +148,7 @@ export class GatewayServer {
     }
     const length = contentLength(answer.fields) ?? 0
     if (answer.body !== undefined && !permit.reserve(length)) {
-      void answer.body[Symbol.asyncIterator]().return?.()
+      giveUp({ answer })
       release()
       permit.end()
       return this.#refuse(visit, 'too-many-bytes')
@@ -167,7 +185,8 @@ export class GatewayServer {
 
   #refuse(visit: Visit, reason: Refusal, detail: string = reason): Answer {
     const status = REFUSALS[reason]
-    this.#note(visit, { outcome: 'refused', reason, status, bytes: 0 })
+    const more = detail === reason ? {} : { detail }
+    this.#note(visit, { outcome: 'refused', reason, ...more, status, bytes: 0 })
     return this.#plain(visit, status, printOutcome({ kind: 'refused', reason }), detail)
   }
 
@@ -194,7 +213,7 @@ export class GatewayServer {
 
   #note(
     { request, startedAt, target, pass }: Visit,
-    said: Pick<GatewayUse, 'outcome' | 'status' | 'bytes' | 'reason'>,
+    said: Pick<GatewayUse, 'outcome' | 'status' | 'bytes' | 'reason' | 'detail'>,
   ): void {
     const { audit, clock } = this.#components
     audit.note({
@@ -206,6 +225,18 @@ export class GatewayServer {
       ...said,
     })
   }
+}
+
+/** Where a redirect leads by http or https. */
+function redirectTarget(from: URL, { status, fields }: Answer): URL | undefined {
+  const location = status >= 300 && status < 400 ? fieldValue(fields, 'location') : undefined
+  const to =
+    location !== undefined && URL.canParse(location, from.href) ? new URL(location, from.href) : undefined
+  return to !== undefined && /^https?:$/.test(to.protocol) ? to : undefined
+}
+
+function giveUp({ answer }: Pick<Resource, 'answer'>): void {
+  void answer.body?.[Symbol.asyncIterator]().return?.()
 }
 
 /** A port is told apart from an address: whoever configured it can change that. */

@@ -30,6 +30,12 @@ export interface ReachingComponents {
 /** The direct way is waited for so long where it is not known to work, in ms; it may still win after that. */
 export const TRY_MS = 2000
 
+/**
+ * The same where it is known that it did not work, in ms. Its try is not to cost an application a head start: who begins two
+ * seconds after the others, when their gateway has just died, has all fetched once more.
+ */
+export const TRY_AGAIN_MS = 300
+
 /** URLs that are remembered as come by way of a gateway. */
 const MAX_REMEMBERED = 4096
 
@@ -130,7 +136,7 @@ export class ReachingUpstream implements CallingUpstream {
     const allowed = permission(request.uri, request.fields)
     if (allowed.kind === 'refused') {
       if (this.#state.kind === 'direct') throw error
-      const why = `${error.message}; this machine seems to have no Internet access, and the site’s gateway gets updates only: ${allowed.detail}`
+      const why = `the site’s gateway gets updates only, and ${allowed.detail}; this machine itself seems to have no Internet access: ${error.message}`
       throw new Fault('GATEWAY_REFUSED', why, { cause: error })
     }
     const response = await this.#through(request)
@@ -138,7 +144,7 @@ export class ReachingUpstream implements CallingUpstream {
     if (this.#state.kind === 'direct') throw error
     throw new Fault(
       error.code,
-      `${error.message}; no machine of the site offers to get it from the Internet`,
+      `no machine of the site offers to get it from the Internet, and this one cannot: ${error.message}`,
       {
         cause: error,
       },
@@ -156,6 +162,7 @@ export class ReachingUpstream implements CallingUpstream {
   /** Direct, but a gateway is asked when that takes long. Whoever answers first is taken, and a late success still counts. */
   async #try(request: UpstreamRequest): Promise<UpstreamResponse> {
     const { clock, direct, permission, isNear } = this.#components
+    const waitMs = this.#state.kind === 'isolated' ? TRY_AGAIN_MS : TRY_MS
     const end = new AbortController()
     const signal = AbortSignal.any([request.signal, end.signal])
     const attempt = direct.request({ ...request, signal })
@@ -164,7 +171,7 @@ export class ReachingUpstream implements CallingUpstream {
       () => true,
       () => true,
     )
-    const isSettled = await Promise.race([settled, sleep(clock, TRY_MS, signal).then(() => false)])
+    const isSettled = await Promise.race([settled, sleep(clock, waitMs, signal).then(() => false)])
     const mayHelp = permission(request.uri, request.fields).kind === 'allowed'
     if (isSettled || !mayHelp || (await isNear(hostOf(request)))) return this.#outcome(request, attempt)
     // What a gateway has got meanwhile is out of reach here, until the direct way shows that it was only slow.

@@ -34,6 +34,7 @@ export type Refusal =
   | 'credentials'
   | 'port'
   | 'internal-address'
+  | 'internal-redirect'
   | 'too-many-requests'
   | 'too-many-bytes'
   | 'too-many-at-once'
@@ -54,6 +55,7 @@ export const REFUSALS: Readonly<Record<Refusal, number>> = {
   credentials: 403,
   port: 403,
   'internal-address': 403,
+  'internal-redirect': 403,
   'too-many-requests': 429,
   'too-many-bytes': 429,
   'too-many-at-once': 429,

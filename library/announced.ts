@@ -40,7 +40,7 @@ export async function announced(
   } catch (error) {
     throw failed.signal.aborted ? failed.signal.reason : error
   }
-  throw new Fault('UNREACHABLE', 'the node ended its answer early')
+  throw new Fault('NODE_UNREACHABLE', 'the node ended its answer early')
 }
 
 /** The bytes of `source`; what it throws is what the application is told. */

@@ -4,7 +4,7 @@ import type { OperationName } from '../service/control.ts'
 export interface Channel {
   /**
    * The lines of an answer as they come. Whoever stops reading ends the node's work.
-   * @throws Fault of the node; UNREACHABLE when it has gone, ABORTED when `signal` aborts.
+   * @throws Fault of the node; NODE_UNREACHABLE when it has gone, ABORTED when `signal` aborts.
    */
   ask(operation: OperationName, question: unknown, signal: AbortSignal): AsyncIterable<unknown>
   /** The bytes of a retrieval. @throws Fault as above. */

@@ -31,7 +31,7 @@ const OPTION_KINDS = {
 
 const USUAL_FILE = 'proxy.config.yaml'
 
-/** @throws Fault UNREACHABLE when no node answers; NOT_ALLOWED for a wrong token; CONFIG_INVALID, BAD_REQUEST. */
+/** @throws Fault NODE_UNREACHABLE when no node answers; NOT_ALLOWED for a wrong token; CONFIG_INVALID, BAD_REQUEST. */
 export async function connect(options: ConnectOptions = {}): Promise<Session> {
   mustBeOptions('options', options, OPTION_KINDS)
   const place = await placeOf(options)
@@ -52,7 +52,8 @@ async function loopbackPlace(url: string, { token, tokenFile }: ConnectOptions):
   if (protocol !== 'http:' || port === '')
     throw new Fault('BAD_REQUEST', 'url: expected http://address:port of the node')
   const word = token ?? (tokenFile === undefined ? undefined : await readToken(tokenFile))
-  if (word === undefined) throw new Fault('BAD_REQUEST', 'expected a token, or the file that has it')
+  if (word === undefined)
+    throw new Fault('BAD_REQUEST', 'expected a token, or the file that has it', { blame: 'configuration' })
   return { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), token: word }
 }
 
@@ -62,6 +63,8 @@ async function readToken(file: string): Promise<string> {
   try {
     return (await readFile(file, 'utf8')).trim()
   } catch (cause) {
-    throw new Fault('UNREACHABLE', `no node has left its token at ${file}: ${describe(cause)}`, { cause })
+    throw new Fault('NODE_UNREACHABLE', `no node has left its token at ${file}: ${describe(cause)}`, {
+      cause,
+    })
   }
 }

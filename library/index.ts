@@ -1,5 +1,5 @@
 /** The client library (R11): what `import … from 'ihave'` gives (docs/library.md). */
-export { Fault, type FaultCode } from '../core/fault.ts'
+export { Fault, type Blame, type FaultCode } from '../core/fault.ts'
 export type { Fields } from '../core/fields.ts'
 export type {
   ByteSource,

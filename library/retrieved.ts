@@ -80,7 +80,7 @@ export async function retrieved({
           return outcome.resolve(without(line))
       }
     }
-    throw new Fault('UNREACHABLE', 'the node ended its answer early')
+    throw new Fault('NODE_UNREACHABLE', 'the node ended its answer early')
   }
   void follow().catch((error: unknown) => {
     head.reject(error)

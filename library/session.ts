@@ -1,11 +1,11 @@
 /** What a service-enabled application can do with its node (R11.1), wherever the node runs. */
 import { randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { rename, rm } from 'node:fs/promises'
+import { open, rename, rm, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { systemClock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { Fault } from '../core/fault.ts'
+import { describe, Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import type { AnnouncedCopy, AnnounceQuestion } from '../service/applications/copies.ts'
 import type { EventsQuestion, NodeEvent } from '../service/applications/events.ts'
@@ -70,7 +70,10 @@ const OPTION_KINDS = {
   onChange: 'a function',
 } as const
 
-/** Every call rejects with a TypeError that names an argument of the wrong type, beside the faults that it tells. */
+/**
+ * Every call rejects with a TypeError that names an argument of the wrong type, beside the faults that it tells; after `close`,
+ * with a Fault ABORTED that says so.
+ */
 export class Session implements AsyncDisposable {
   readonly #channel: Channel
   readonly #ended = new AbortController()
@@ -89,6 +92,7 @@ export class Session implements AsyncDisposable {
   async get(uri: string, options: GetOptions = {}): Promise<Retrieved> {
     mustBe('a string', 'uri', uri)
     mustBeOptions('options', options, OPTION_KINDS)
+    this.#mustBeOpen()
     const { signal, onProgress, ...more } = options
     const question = { uri, ...more }
     return retrieved({ channel: this.#channel, ended: this.#ended.signal, question, signal, onProgress })
@@ -96,17 +100,21 @@ export class Session implements AsyncDisposable {
 
   /**
    * Gets a file into `path`, which is there whole or not at all.
-   * @throws Fault as `get`; the file system's own errors.
+   * @throws Fault as `get`; BAD_REQUEST, before anything is got, where `path` is a directory or nothing can be written there; the
+   *   file system's own errors later.
    */
   async download(uri: string, path: string, options: GetOptions = {}): Promise<RetrievalOutcome> {
     mustBe('a string', 'path', path)
+    this.#mustBeOpen()
     const part = `${path}.${randomUUID()}.part`
+    const writing = await created(part, path)
     try {
       const file = await this.get(uri, options)
-      await pipeline(file.body, createWriteStream(part, { flags: 'wx' }))
+      await pipeline(file.body, writing.createWriteStream())
       await rename(part, path)
       return await file.outcome
     } catch (error) {
+      await writing.close().catch(() => {}) // the pipeline may have closed it
       await rm(part, { force: true })
       throw error
     }
@@ -126,7 +134,7 @@ export class Session implements AsyncDisposable {
       if (kind === 'done') return told as FindOutcome
       yield told as Holder
     }
-    throw new Fault('UNREACHABLE', 'the node ended its answer early')
+    throw new Fault('NODE_UNREACHABLE', 'the node ended its answer early')
   }
 
   /**
@@ -138,6 +146,7 @@ export class Session implements AsyncDisposable {
   async announce(source: CopySource, options: AnnounceOptions = {}): Promise<AnnouncedCopy> {
     mustBe('a path, bytes, or what gives them', 'source', source)
     mustBeOptions('options', options, OPTION_KINDS)
+    this.#mustBeOpen()
     const { signal, ...question } = options
     return announced(this.#channel, source, question, this.#until(signal))
   }
@@ -170,7 +179,7 @@ export class Session implements AsyncDisposable {
   /**
    * What happens on the node and its LAN, from the first call of `next` on, until you stop reading. Whoever is slow is told
    * how much is lost (`lost`).
-   * @throws Fault BAD_REQUEST, ABORTED, UNREACHABLE when the node has gone.
+   * @throws Fault BAD_REQUEST, ABORTED, NODE_UNREACHABLE when the node has gone.
    */
   async *events(options: EventOptions = {}): AsyncGenerator<NodeEvent> {
     mustBeOptions('options', options, OPTION_KINDS)
@@ -192,6 +201,7 @@ export class Session implements AsyncDisposable {
     mustBeOptions('terms', terms, OPTION_KINDS)
     mustBe('a string', 'terms.location', terms.location)
     if (signal !== undefined) mustBe('an AbortSignal', 'signal', signal)
+    this.#mustBeOpen()
     return offered(this.#channel, name, terms, this.#until(signal))
   }
 
@@ -235,6 +245,7 @@ export class Session implements AsyncDisposable {
     mustBe('a function', 'use', use)
     const more: RequestOptions = options instanceof AbortSignal ? { signal: options } : options
     mustBeOptions('options', more, OPTION_KINDS)
+    this.#mustBeOpen()
     const { signal, waitMs } = more
     return used(name, {
       find: (fresh) => this.provider(name, { fresh, ...(signal === undefined ? {} : { signal }) }),
@@ -249,7 +260,7 @@ export class Session implements AsyncDisposable {
   /** How the node is. */
   async status(): Promise<Status> {
     for await (const status of this.#ask(OPERATIONS.status, undefined)) return status as Status
-    throw new Fault('UNREACHABLE', 'the node does not say how it is')
+    throw new Fault('NODE_UNREACHABLE', 'the node does not say how it is')
   }
 
   /** Gives up whatever is open; an embedded node stops. Safe at any moment, and more than once. */
@@ -258,7 +269,13 @@ export class Session implements AsyncDisposable {
     await this.#channel.close()
   }
 
+  /** @throws Fault ABORTED: what is asked after `close` is the program's own mistake, and no failure of the node. */
+  #mustBeOpen(): void {
+    if (this.#ended.signal.aborted) throw new Fault('ABORTED', 'the session is closed')
+  }
+
   #ask(operation: OperationName, question: unknown, signal?: AbortSignal): AsyncIterable<unknown> {
+    this.#mustBeOpen()
     return this.#channel.ask(operation, question, this.#until(signal))
   }
 
@@ -270,4 +287,24 @@ export class Session implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** The file that is written before it has its name. @throws Fault BAD_REQUEST that names `path`. */
+async function created(part: string, path: string): Promise<Awaited<ReturnType<typeof open>>> {
+  const folder = dirname(path)
+  if ((await kindOf(folder)) !== 'folder')
+    throw new Fault('BAD_REQUEST', `path: there is no folder ${folder} for ${path}`)
+  if ((await kindOf(path)) === 'folder')
+    throw new Fault('BAD_REQUEST', `path: ${path} is a folder, expected the name of a file`)
+  try {
+    return await open(part, 'wx')
+  } catch (cause) {
+    throw new Fault('BAD_REQUEST', `path: cannot write ${path}: ${describe(cause)}`, { cause })
+  }
+}
+
+async function kindOf(path: string): Promise<'folder' | 'other' | undefined> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) return undefined
+  return found.isDirectory() ? 'folder' : 'other'
 }

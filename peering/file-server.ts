@@ -9,12 +9,15 @@ import { writeAnswer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
+import { withoutSecrets } from '../core/redaction.ts'
 import type { Address } from '../core/transport.ts'
+import type { Abuse, AbuseKind } from './abuses.ts'
 import {
   answerFunction,
   answerPeer,
   HEALTH,
   isDocument,
+  peerRefusal,
   SUMMARY_PATH,
   type FileRequest,
   type SharedFiles,
@@ -55,6 +58,8 @@ export interface FileServerEvents {
   uploaded(peer: string, target: string, bytes: number): void
   /** `status` 0: the connection was closed without an answer. */
   refused(peer: string, status: number): void
+  /** Somebody tried what no peer does. It was refused. */
+  abused(abuse: Abuse): void
 }
 
 /** A busy updater asks for some thirty files at once; this leaves room for the next peer. */
@@ -86,8 +91,10 @@ export class FileServer {
     this.#server = newServer(settings)
     this.#server.on('connection', (socket) => this.#onConnection(socket))
     this.#server.on('request', (request, response) => void this.#serve(request, response))
-    for (const refused of ['connect', 'upgrade'] as const)
-      this.#server.on(refused, (_request, socket: Socket) => this.#refuse(socket))
+    for (const kind of ['connect', 'upgrade'] as const)
+      this.#server.on(kind, (request, socket: Socket) => this.#abused(socket, kind, request))
+    this.#server.on('clientError', (error, socket: Socket) => this.#onMalformed(error, socket))
+    this.#server.on('drop', (dropped) => this.#onDrop(dropped?.remoteAddress ?? ''))
   }
 
   /** Transfers of files that run now. */
@@ -129,7 +136,8 @@ export class FileServer {
     const peer = socket.remoteAddress ?? ''
     const open = this.#connections.get(peer) ?? 0
     const limit = this.#settings.maxConnectionsPerPeer ?? MAX_CONNECTIONS_PER_PEER
-    if (!this.#settings.isOnLink(peer) || open >= limit) return this.#refuse(socket)
+    if (!this.#settings.isOnLink(peer)) return this.#abused(socket, 'off-link')
+    if (open >= limit) return this.#abused(socket, 'too-many-connections')
     this.#connections.set(peer, open + 1)
     socket.once('close', () => this.#onClose(peer))
   }
@@ -145,6 +153,27 @@ export class FileServer {
     socket.destroy()
   }
 
+  /** Cut without a word. */
+  #abused(socket: Socket, kind: AbuseKind, request?: IncomingMessage): void {
+    this.#events.abused({ kind, from: socket.remoteAddress ?? '', request: lineOf(request) })
+    this.#refuse(socket)
+  }
+
+  #onDrop(from: string): void {
+    this.#events.abused({ kind: 'too-many-connections', from, request: '' })
+  }
+
+  /** Who breaks off, or is too slow, has not spoken wrongly. */
+  #onMalformed({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
+    const from = socket.remoteAddress ?? ''
+    if (code.startsWith('HPE_')) this.#events.abused({ kind: 'malformed', from, request: '' })
+    const status = REFUSED_UNREAD[code] ?? '400 Bad Request'
+    // In the middle of an answer it would be taken for bytes of that.
+    if (socket.writable && socket.bytesWritten === 0)
+      socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
+    socket.destroy()
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { url = '', socket } = request
     const peer = socket.remoteAddress ?? ''
@@ -153,6 +182,8 @@ export class FileServer {
       const authorities = authoritiesOf(socket)
       const performed = answerFunction(this.#files, asked, authorities)
       if (performed !== undefined) return void (await writeAnswer(response, await performed))
+      const kind = peerRefusal(asked, authorities)
+      if (kind !== undefined) this.#events.abused({ kind, from: peer, request: lineOf(request) })
       const answer = answerPeer(this.#files, asked, authorities)
       const isFile =
         url !== HEALTH && url !== SUMMARY_PATH && !isDocument(url) && aliasOfPieces(url) === undefined
@@ -166,6 +197,17 @@ export class FileServer {
       this.#refuse(socket) // the file could not be opened: this node's fault, and its store has reported it
     }
   }
+}
+
+/** What is answered to what cannot be read, by Node's code; anything else is 400. */
+const REFUSED_UNREAD: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+}
+
+/** What is shown of a request. */
+function lineOf(request: IncomingMessage | undefined): string {
+  return request === undefined ? '' : `${request.method ?? ''} ${withoutSecrets(request.url ?? '')}`
 }
 
 function newServer({ maxConnections, timeouts = FILE_SERVER_TIMEOUTS }: FileServerSettings): Server {

@@ -92,21 +92,54 @@ export function resourceDigest(name: string): string {
 /** Where the summary stands that comes with it. */
 export const SUMMARY_FIELD = 'Ihave-Summary'
 
+/** What no node asks of another one: each is refused before anything is looked up. Append-only. */
+export type PeerRefusal =
+  /** A proxy's form of request: in 2012 the ancestor's port got such URLs for anybody. */
+  | 'other-url'
+  /** Browsers mark what a page causes. */
+  | 'page'
+  /** By another name: a page that has rebound one, or somebody who takes this for another server. */
+  | 'other-host'
+  | 'method'
+  | 'content'
+  /** Neither an alias nor one of the few other paths. */
+  | 'path'
+
+/** Why a request is refused, whatever is held here; `undefined`: it is not. @param authorities as of `answerPeer`. */
+export function peerRefusal(
+  { method, target, fields }: Pick<FileRequest, 'method' | 'target' | 'fields'>,
+  authorities: readonly string[],
+): PeerRefusal | undefined {
+  if (/^[a-z][a-z\d+.-]*:/i.test(target)) return 'other-url'
+  if (isFromPage(fields)) return 'page'
+  if (!isForUs(fields, authorities)) return 'other-host'
+  if (method !== 'GET' && method !== 'HEAD') return 'method'
+  if (hasContent(fields)) return 'content'
+  return isPath(target) ? undefined : 'path'
+}
+
+function isPath(target: string): boolean {
+  const isOther = target === HEALTH || target === SUMMARY_PATH || target.startsWith(FUNCTION_PATHS)
+  return isOther || isDocument(target) || aliasOfPieces(target) !== undefined || aliasOf(target) !== undefined
+}
+
+function aliasOf(target: string): LocalAlias | undefined {
+  return /^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined
+}
+
 /**
  * The answer to one request; pure but for reading the file.
  * @param authorities what `Host` may say: this server's own addresses, so that no page reaches it by rebinding a name.
  */
 export function answerPeer(files: SharedFiles, request: FileRequest, authorities: readonly string[]): Answer {
   const { method, target, fields } = request
-  if (isFromPage(fields) || !isForUs(fields, authorities)) return plain(403, 'not for browsers', LAST, method)
-  if (method !== 'GET' && method !== 'HEAD')
-    return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD'], ...LAST])
-  if (hasContent(fields)) return plain(400, 'no content is expected', LAST, method)
+  const refusal = peerRefusal(request, authorities)
+  if (refusal !== undefined) return refused(refusal, method)
   if (target === HEALTH) return plain(200, 'ok', [], method)
   if (target === SUMMARY_PATH && hasField(fields, PEER_FIELD)) return summaryAnswer(files, method)
   if (isDocument(target) && hasField(fields, PEER_FIELD)) return documentAnswer(files, target, method)
   const ofPieces = aliasOfPieces(target)
-  const alias = ofPieces ?? (/^\/([0-9a-f]{64})$/.exec(target)?.[1] as LocalAlias | undefined)
+  const alias = ofPieces ?? aliasOf(target)
   const file = alias === undefined ? undefined : files.open(alias)
   if (file === undefined) return plain(404, 'no such alias', [], method)
   const wanted = fieldValue(fields, RESOURCE_FIELD)
@@ -119,6 +152,22 @@ export function answerPeer(files: SharedFiles, request: FileRequest, authorities
   return wanted === undefined || file.isFor === undefined
     ? answer
     : { ...answer, fields: [...answer.fields, [RESOURCE_FIELD, wanted]] }
+}
+
+function refused(refusal: PeerRefusal, method: string): Answer {
+  switch (refusal) {
+    case 'other-url':
+      return plain(403, 'this is no proxy: nothing is fetched for anybody', LAST, method)
+    case 'page':
+    case 'other-host':
+      return plain(403, 'not for browsers', LAST, method)
+    case 'method':
+      return plain(405, 'only GET and HEAD', [['Allow', 'GET, HEAD'], ...LAST])
+    case 'content':
+      return plain(400, 'no content is expected', LAST, method)
+    case 'path':
+      return plain(404, 'no such alias', [], method)
+  }
 }
 
 /** The digests of a copy's pieces: a few bytes, for which nobody needs a place. */

@@ -6,32 +6,35 @@
 import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
 import type { OneFunction } from './one-function.ts'
 
+/** An offer of this node. */
+export type Doubted = Pick<OneFunction, 'ownLocation' | 'isSilent' | 'doubt' | 'silence'>
+
 /** Whoever was reported stands behind all others for so long; a silent service is looked at again after the same time, in ms. */
 export const DOUBTED_MS = 300_000
 
 /** Whoever was reported once, and answers at its place, stands behind others for so long only: the reporter may be wrong, in ms. */
 export const ONCE_DOUBTED_MS = 20_000
 
-export interface DoubtsComponents {
+export interface DoubtsComponents<One> {
   readonly clock: Clock
   /** Whether anything answers there. Never fails. */
   readonly contact: (location: string) => Promise<boolean>
   /** It is not offered to anybody while its own node does not reach it. */
-  readonly silent: (one: OneFunction) => void
+  readonly silent: (one: One) => void
 }
 
-export class Doubts {
-  readonly #components: DoubtsComponents
-  readonly #looking = new Map<OneFunction, CancelTimer>()
+export class Doubts<One extends Doubted = OneFunction> {
+  readonly #components: DoubtsComponents<One>
+  readonly #looking = new Map<One, CancelTimer>()
   /** When each was reported last. */
-  readonly #reportedAt = new Map<OneFunction, Monotonic>()
+  readonly #reportedAt = new Map<One, Monotonic>()
 
-  constructor(components: DoubtsComponents) {
+  constructor(components: DoubtsComponents<One>) {
     this.#components = components
   }
 
   /** This node was reported as provider. */
-  report(one: OneFunction): void {
+  report(one: One): void {
     const now = this.#components.clock.monotonic()
     const isAgain = now - (this.#reportedAt.get(one) ?? -Infinity) < DOUBTED_MS
     this.#reportedAt.set(one, now)
@@ -45,7 +48,7 @@ export class Doubts {
   }
 
   /** @param mayBeWrong the report is the first. */
-  async #look(one: OneFunction, mayBeWrong = false): Promise<void> {
+  async #look(one: One, mayBeWrong = false): Promise<void> {
     const { clock, contact, silent } = this.#components
     const place = one.ownLocation
     this.#looking.set(one, () => {})

@@ -66,6 +66,8 @@ const WHOSE: Readonly<Record<Blame, string>> = {
   'origin-server': 'The server that was asked, or the way to it, failed. This proxy passes the news on.',
   peer: 'Another machine of this network gave a copy that cannot be used.',
   node: 'This proxy itself failed.',
+  daemon: 'The proxy of this machine does not run.',
+  configuration: 'What is configured on this machine is wrong.',
 }
 
 const ADVICE: Readonly<Record<Blame, string>> = {
@@ -73,6 +75,8 @@ const ADVICE: Readonly<Record<Blame, string>> = {
   'origin-server': 'Try again later. If other pages fail too, check the connection to the Internet.',
   peer: 'Try again: the copy will come from somewhere else.',
   node: 'Look into the log of ihave on this machine, then try again.',
+  daemon: 'Start it: ihave start.',
+  configuration: 'Mend it, as the message says, then try again.',
 }
 
 /** Where the general words do not say enough. */
@@ -112,6 +116,8 @@ const TITLES: Readonly<Record<Blame, string>> = {
   'origin-server': 'The server did not give a usable answer',
   peer: 'A copy from this network cannot be used',
   node: 'The proxy failed',
+  daemon: 'The proxy does not run',
+  configuration: 'The configuration is wrong',
 }
 
 function explain(fault: Fault): Explanation {

@@ -205,7 +205,9 @@ export class Arrival {
     const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest, read }
     const verdict = await this.#components.verifier.verify(expectation, candidate)
     if (verdict.kind === 'verified') return
-    throw new Fault(verdict.isUnproved === true ? 'PEER_FAILED' : 'VERIFICATION_FAILED', verdict.reason)
+    if (verdict.isUnproved === true) throw new Fault('PEER_FAILED', verdict.reason)
+    const blame = this.contributors.size === 0 ? 'origin-server' : 'peer'
+    throw new Fault('VERIFICATION_FAILED', verdict.reason, { blame })
   }
 
   /** The SHA-256 of the whole body. */

@@ -223,7 +223,8 @@ function begin(response: ServerResponse, status: number): void {
 function refuse(response: ServerResponse, error: unknown): void {
   // A fault of the program itself has no code; it is told all the same.
   const code = error instanceof Fault ? error.code : 'STORE_FAILED'
-  const line: FaultLine = { fault: { code, message: describe(error) } }
+  const blame = error instanceof Fault ? error.blame : FAULTS[code].blame
+  const line: FaultLine = { fault: { code, message: describe(error), blame } }
   begin(response, FAULTS[code].status)
   response.end(`${JSON.stringify(line)}\n`)
 }

@@ -8,7 +8,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { describe, Fault, FAULTS, type FaultCode } from '../core/fault.ts'
+import { describe, Fault, FAULTS, type Blame, type FaultCode } from '../core/fault.ts'
 import { request } from '../core/node-http.ts'
 import type { Config } from './config.ts'
 import type { Status } from './status.ts'
@@ -44,7 +44,12 @@ export type OperationName = (typeof OPERATIONS)[keyof typeof OPERATIONS]
 
 /** The last line of an answer that could not be completed. */
 export interface FaultLine {
-  readonly fault: { readonly code: FaultCode; readonly message: string }
+  readonly fault: {
+    readonly code: FaultCode
+    readonly message: string
+    /** Whose fault it is; a node of before did not say. */
+    readonly blame?: Blame
+  }
 }
 
 /** Where a node listens for commands: the path of its socket, or a port on loopback with the word that opens it. */
@@ -95,7 +100,7 @@ export function whoListens(path: string): Promise<'somebody' | 'nobody' | { read
 /** A node that says nothing for so long, in ms, is not well. */
 const SILENCE_MS = { status: 5000, work: 60_000 }
 
-/** Asks a running node how it is. @throws Fault UNREACHABLE when none listens there. */
+/** Asks a running node how it is. @throws Fault NODE_UNREACHABLE when none listens there. */
 export async function askStatus(place: ControlPlace): Promise<Status> {
   for await (const status of ask(place, OPERATIONS.status)) return status as Status
   throw noNode(place)
@@ -103,7 +108,7 @@ export async function askStatus(place: ControlPlace): Promise<Status> {
 
 /**
  * Asks a running node, and gives the lines of its answer as they come. Whoever stops reading, or aborts, ends the node's work.
- * @throws Fault UNREACHABLE when none listens there or the answer breaks off, ABORTED, and what the node itself throws.
+ * @throws Fault NODE_UNREACHABLE when none listens there or the answer breaks off, ABORTED, and what the node itself throws.
  */
 export async function* ask(
   place: ControlPlace,
@@ -118,7 +123,7 @@ export async function* ask(
   try {
     if (response.statusCode !== 200) throw await refusal(place, response)
     for await (const line of linesOf(response, place, signal)) {
-      if (isFaultLine(line)) throw new Fault(line.fault.code, line.fault.message)
+      if (isFaultLine(line)) throw faultOf(line)
       yield line
     }
   } finally {
@@ -128,7 +133,7 @@ export async function* ask(
 
 /**
  * The bytes of a retrieval, at the pace of whoever reads them.
- * @throws Fault UNREACHABLE, ABORTED, RESPONSE_INCOMPLETE when they break off: why, the lines of the retrieval say.
+ * @throws Fault NODE_UNREACHABLE, ABORTED, RESPONSE_INCOMPLETE when they break off: why, the lines of the retrieval say.
  */
 export async function* readRetrieval(
   place: ControlPlace,
@@ -151,7 +156,7 @@ export async function* readRetrieval(
 
 /**
  * Sends the bytes of an announced copy, at the pace of the node.
- * @throws Fault UNREACHABLE, ABORTED, and what the node says against them; whatever `bytes` throws.
+ * @throws Fault NODE_UNREACHABLE, ABORTED, and what the node says against them; whatever `bytes` throws.
  */
 export async function sendCopy(
   place: ControlPlace,
@@ -198,7 +203,7 @@ function reaching(place: ControlPlace): RequestOptions {
 }
 
 function unreached(place: ControlPlace, cause: unknown): Fault {
-  return new Fault('UNREACHABLE', `no node answers at ${nameOf(place)}: ${describe(cause)}`, { cause })
+  return new Fault('NODE_UNREACHABLE', `no node answers at ${nameOf(place)}: ${describe(cause)}`, { cause })
 }
 
 /** What whoever aborts is told in place of what broke off thereby. */
@@ -224,14 +229,13 @@ async function* linesOf(
     }
   } catch (cause) {
     if (cause instanceof Fault) throw cause
-    throw gone(signal) ?? new Fault('UNREACHABLE', `${nameOf(place)}: the answer broke off`, { cause })
+    throw gone(signal) ?? new Fault('NODE_UNREACHABLE', `${nameOf(place)}: the answer broke off`, { cause })
   }
   if (rest !== '') yield parsed(rest, place)
 }
 
 async function refusal(place: ControlPlace, response: IncomingMessage): Promise<Fault> {
-  for await (const line of linesOf(response, place, undefined))
-    if (isFaultLine(line)) return new Fault(line.fault.code, line.fault.message)
+  for await (const line of linesOf(response, place, undefined)) if (isFaultLine(line)) return faultOf(line)
   return noNode(place)
 }
 
@@ -248,6 +252,13 @@ function isFaultLine(line: unknown): line is FaultLine {
   return typeof fault?.message === 'string' && fault.code in FAULTS
 }
 
+function faultOf({ fault: { code, message, blame } }: FaultLine): Fault {
+  return new Fault(code, message, { blame })
+}
+
 function noNode(place: ControlPlace): Fault {
-  return new Fault('UNREACHABLE', `what answers at ${nameOf(place)} is no node, or one of another version`)
+  return new Fault(
+    'NODE_UNREACHABLE',
+    `what answers at ${nameOf(place)} is no node, or one of another version`,
+  )
 }

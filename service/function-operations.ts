@@ -13,6 +13,8 @@ export interface FunctionStatus {
   readonly phase: string
   /** With what this node would stand now; `null`: it cannot perform the function. */
   readonly ownValue: number | null
+  /** What else people should know of it: why nobody performs it, or how far this node is with it. */
+  readonly note: string | null
 }
 
 export interface ProviderStatus extends Omit<Provider, 'function' | 'member' | 'expires' | 'since'> {
@@ -31,13 +33,24 @@ export interface FunctionOperations {
 
 export interface FunctionOperationsComponents {
   /** `undefined`: functions are off on this node, or it has no LAN. */
-  readonly providers: () => Providers | undefined
+  readonly providers: () => Pick<Providers, 'overview' | 'callElection'> | undefined
   /** Why they are, in words for people. */
   readonly whyNone: () => string
+  /** What the parts of this node that perform functions, or use them, have to say; `undefined`: nothing. */
+  readonly noteOf?: (name: string, provider: Provider | undefined) => string | undefined
 }
 
-export function functionOperations({ providers, whyNone }: FunctionOperationsComponents): FunctionOperations {
-  const list = () => providers()?.overview().map(statusOf) ?? []
+export function functionOperations({
+  providers,
+  whyNone,
+  noteOf = () => undefined,
+}: FunctionOperationsComponents): FunctionOperations {
+  const noted = (overview: Overview): FunctionStatus => {
+    const { name, provider } = overview
+    const why = provider === undefined ? NOBODY_OFFERS : null
+    return { ...statusOf(overview), note: noteOf(name, provider) ?? why }
+  }
+  const list = () => providers()?.overview().map(noted) ?? []
   return {
     list,
     async elect(question) {
@@ -59,9 +72,11 @@ const TOO_OFTEN = (name: FunctionName) =>
   `this node has called too many elections of ${name} lately: ${OWN_CALLS.burst} at once, then one each ${OWN_CALLS.refillMs / 1000} s; ` +
   'the provider stays the one that it is (ihave providers)'
 
+const NOBODY_OFFERS = 'no machine has offered it yet'
+
 type Overview = ReturnType<Providers['overview']>[number]
 
-function statusOf({ name, provider, phase, heardMsAgo, ownValue }: Overview): FunctionStatus {
+function statusOf({ name, provider, phase, heardMsAgo, ownValue }: Overview): Omit<FunctionStatus, 'note'> {
   if (provider === undefined) return { ...nobody(name), phase, ownValue: ownValue ?? null }
   const { function: _, member, expires: __, since, ...told } = provider
   const isConfigured = provider.source === 'configured'
@@ -80,5 +95,5 @@ function statusOf({ name, provider, phase, heardMsAgo, ownValue }: Overview): Fu
 }
 
 function nobody(name: string): FunctionStatus {
-  return { function: name, provider: null, phase: 'idle', ownValue: null }
+  return { function: name, provider: null, phase: 'idle', ownValue: null, note: NOBODY_OFFERS }
 }

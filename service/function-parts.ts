@@ -63,7 +63,7 @@ export function functionParts(config: Config, components: FunctionPartsComponent
   const { node, site, log, peers, interfaceName, internet } = components
   const { functions, cache } = config
   mustCount(functions.weights)
-  for (const place of placesOf(functions.offers)) mustBeBelieved(place, components.address)
+  for (const place of offersOf(config)) mustBeBelieved(place, components.address)
   const book = providerBook(join(cache.directory, 'functions.sqlite'))
   const signing = siteSigning(() => site.membership)
   const providers = new Providers(
@@ -92,7 +92,7 @@ export function functionParts(config: Config, components: FunctionPartsComponent
     value,
     async start() {
       await look()
-      for (const { function: name, location } of placesOf(functions.offers))
+      for (const { function: name, location } of offersOf(config))
         offerings.push(providers.offer(name, { location: () => location, value }))
     },
     stop() {
@@ -112,6 +112,11 @@ function timingFor(maxDelayMs: number | 'auto', peers: number): ElectionTiming {
   const { least, perPeer, most } = DELAY
   const delayMs = maxDelayMs === 'auto' ? Math.min(most, least + perPeer * peers) : maxDelayMs
   return { delayMs, roundTripMs: 200, heartbeatMs: 5000, silenceMs: 21_000, doubtMs: 60_000 }
+}
+
+/** What the configuration offers. */
+export function offersOf({ functions }: Pick<Config, 'functions'>): readonly FunctionPlace[] {
+  return placesOf(functions.offers)
 }
 
 function placesOf(places: 'none' | readonly FunctionPlace[]): readonly FunctionPlace[] {

@@ -14,6 +14,7 @@ import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
+import { abuses, type Abuse } from '../peering/abuses.ts'
 import { FileServer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
@@ -49,8 +50,9 @@ import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
 import { startControl, startLoopbackControl, type Operations } from './control-server.ts'
 import { functionOperations } from './function-operations.ts'
-import { functionParts, type FunctionParts } from './function-parts.ts'
+import { functionParts, offersOf, type FunctionParts } from './function-parts.ts'
 import { controlPath, tokenPath } from './control.ts'
+import { functionNote } from './gateway-status.ts'
 import { gatewayParts, type GatewayParts, type GatewayPartsComponents } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
 import { nearHosts } from './near-hosts.ts'
@@ -87,6 +89,7 @@ export class Node {
   readonly #logs: Log
   readonly #place: Place | undefined
   readonly #tally = tally()
+  readonly #abuses = abuses(systemClock)
   readonly #shunned = shunnedPeers({ clock: systemClock })
   readonly #own: Endpoint[] = []
   readonly #speed = new SpeedMeter(systemClock)
@@ -121,6 +124,11 @@ export class Node {
     providers: () => this.#functions?.providers,
     whyNone: () =>
       this.#config.functions.enabled ? this.#whyAlone() : 'functions.enabled is false on this node',
+    noteOf: (name, provider) =>
+      functionNote(name, provider, {
+        isMember: this.#site.membership?.isGood === true,
+        checks: this.#gateway.status().checks,
+      }),
   })
 
   /**
@@ -421,6 +429,7 @@ export class Node {
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: this.#transfers(),
       totals: this.#tally.totals(),
+      filePort: this.#abuses.totals(),
       packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
       indexes: this.#gathered.counts(),
       shunned: this.#shunned.list(),
@@ -457,6 +466,7 @@ export class Node {
             this.#log.debug({ peer, alias: alias.slice(0, 9), bytes }, 'uploaded')
           },
           refused: (peer, status) => this.#log.debug({ peer, status }, 'refused on the port for files'),
+          abused: this.#logAbuse,
         },
       )
       const fileServer = this.#fileServer
@@ -497,7 +507,12 @@ export class Node {
 
   /** Where there is no LAN, nobody else could perform anything. */
   #functionParts(place: Place | undefined): FunctionParts | undefined {
-    if (!this.#config.functions.enabled || place === undefined) return undefined
+    if (!this.#config.functions.enabled) return undefined
+    if (place === undefined) {
+      for (const { function: name, location } of offersOf(this.#config))
+        this.#log.warn(`functions.offers: ${name}=${location} is not offered to anybody: ${this.#whyAlone()}`)
+      return undefined
+    }
     const parts = functionParts(this.#config, {
       node: this.#id,
       site: this.#site,
@@ -730,6 +745,13 @@ export class Node {
       return this.#log[event.kind === 'gateway-used' ? 'debug' : 'info'](fields, kind)
     const level = event.member === undefined ? 'debug' : event.outcome === 'refused' ? 'warn' : 'info'
     this.#log[level](fields, `gateway: ${event.outcome}`)
+  }
+
+  /** Whoever abuses the port can do so as often as he likes: the 1st, 10th, 100th… of a kind is a line of the log that is seen. */
+  readonly #logAbuse = (abuse: Abuse): void => {
+    const count = this.#abuses.note(abuse)
+    const isTold = /^10*$/.test(String(count))
+    this.#log[isTold ? 'warn' : 'debug']({ ...abuse, count }, 'refused on the port for files')
   }
 
   readonly #logUpdate = (event: ProductEvent): void => {

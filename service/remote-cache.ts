@@ -17,7 +17,7 @@ import { ask, OPERATIONS } from './control.ts'
 import type { ProductResult } from './product-updates.ts'
 import type { Status } from './status.ts'
 
-/** The cache of the node that listens at `path`. @throws Fault UNREACHABLE, and what the node's own operations throw. */
+/** The cache of the node that listens at `path`. @throws Fault NODE_UNREACHABLE, and what the node's own operations throw. */
 export function remoteCache(path: string): CacheOperations {
   return {
     list: (question) => ask(path, OPERATIONS.listCache, question) as AsyncIterable<CacheEntry>,
@@ -51,7 +51,7 @@ export function nodeOperations(
   }
 }
 
-/** Makes the node that listens at `path` check its products now. @throws Fault UNREACHABLE */
+/** Makes the node that listens at `path` check its products now. @throws Fault NODE_UNREACHABLE */
 export async function* checkUpdates(path: string): AsyncGenerator<ProductResult> {
   for await (const line of ask(path, OPERATIONS.checkUpdates)) if (line !== null) yield line as ProductResult
 }

@@ -1,5 +1,6 @@
 /** What a running node says of itself (`ihave status`, the control API). */
 import type { StoreUsage } from '../core/store.ts'
+import type { AbuseTotals } from '../peering/abuses.ts'
 import type { IndexTotals } from '../verify/gathered-indexes.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
 import type { SignatureCounts } from '../verify/signature/signatures.ts'
@@ -25,6 +26,8 @@ export interface Status {
   readonly cache: StoreUsage & { readonly directory: string }
   readonly transfers: readonly TransferStatus[]
   readonly totals: Totals
+  /** What was refused on the port for files: what strangers tried there. */
+  readonly filePort: AbuseTotals
   /** Service packets by what became of them. */
   readonly packets: Record<string, number>
   /** Indexes that passed through, by what became of them (docs/verification.md, V2). */

@@ -176,7 +176,9 @@ async function filled(
   copy.setSize(at)
   const sha256 = (await copy.digest('sha-256')) as Sha256
   if (expected === undefined || expected === sha256) return sha256
-  throw new Fault('VERIFICATION_FAILED', `expected sha-256 ${expected}, got ${sha256}`)
+  throw new Fault('VERIFICATION_FAILED', `expected sha-256 ${expected}, got ${sha256}`, {
+    blame: 'user-agent',
+  })
 }
 
 function wrongSize(expected: number, got: number): Fault {

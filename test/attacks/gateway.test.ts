@@ -138,8 +138,8 @@ test('internal addresses: in any spelling, behind a name, and this node itself',
   }
 })
 
-test('a redirect to an internal address is the answer, and not followed', async (t) => {
-  const location = 'http://127.0.0.1/pool/x_1.0_amd64.deb'
+test('a redirect is the answer, and not followed', async (t) => {
+  const location = 'http://mirror.test:8080/pool/x_1.0_amd64.deb'
   const at = await scene(t, { get: answering('', [['Location', location]], 302) })
   const answer = await request(`http://${at.authority}/functions/internet-gateway`, {
     headers: fieldsToRaw(at.fields(UPDATE)),
@@ -149,7 +149,45 @@ test('a redirect to an internal address is the answer, and not followed', async 
   assert.equal(at.asked.length, 1)
   // The program follows it through its own proxy, which asks anew.
   const said = await ask(at, at.fields(location))
-  assert.equal(said.outcome, 'refused; internal-address')
+  assert.equal(said.outcome, 'refused; port')
+})
+
+test('a redirect to an internal address, in any spelling and behind a name, is not passed on', async (t) => {
+  const hosts = [
+    '127.0.0.1',
+    '10.0.0.1:8080',
+    '2130706433',
+    '169.254.169.254',
+    '[::1]',
+    'router.test',
+    ADDRESS,
+  ]
+  for (const host of hosts)
+    for (const location of [`http://${host}/x`, `https://${host}/x`, `//${host}/x`]) {
+      const at = await scene(t, {
+        get: answering('a body', [['Location', location]], 302),
+        addresses: { 'router.test': '192.168.1.1' },
+      })
+      const said = await ask(at, at.fields(UPDATE))
+      assert.deepEqual([said.status, said.outcome], [403, 'refused; internal-redirect'], location)
+      const { refused, lastRefused } = at.audit.totals()
+      assert.deepEqual(refused, { 'internal-redirect': 1 }, location)
+      assert.match(lastRefused[0]?.detail ?? '', /^it redirects to /)
+      assert.equal(at.confined.size, 0, 'nothing stays confined')
+    }
+})
+
+test('what only looks like a redirect into the network is passed on', async (t) => {
+  const cases: readonly (readonly [string, number])[] = [
+    ['http://127.0.0.1/x', 200],
+    ['ftp://127.0.0.1/x', 302],
+    ['http://', 302],
+    ['/other/x_1.0_amd64.deb', 302],
+  ]
+  for (const [location, status] of cases) {
+    const at = await scene(t, { get: answering('', [['Location', location]], status) })
+    assert.equal((await ask(at, at.fields(UPDATE))).outcome, 'served', location)
+  }
 })
 
 test('strangers, members who were thrown out, and other members’ names', async (t) => {

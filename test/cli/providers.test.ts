@@ -17,7 +17,7 @@ const PROVIDER: ProviderStatus = {
 }
 
 const text = (provider: ProviderStatus | null, more: Partial<FunctionStatus> = {}) =>
-  functionText({ function: 'print', provider, phase: 'following', ownValue: null, ...more })
+  functionText({ function: 'print', provider, phase: 'following', ownValue: null, note: null, ...more })
 
 test('a provider is shown with why, and since when', () => {
   assert.equal(
@@ -36,6 +36,11 @@ test('strangers, third parties, this node and designated ones are told apart', (
 
 test('nobody is shown as nobody, or as being found out', () => {
   assert.equal(text(null, { phase: 'idle' }), 'print              nobody\n')
+  assert.equal(
+    text(null, { phase: 'idle', note: 'nothing to check yet', ownValue: 5 }),
+    'print              nobody: nothing to check yet; this node would stand with 5\n',
+  )
+  assert.match(text(PROVIDER, { note: 'nothing to check yet' }), /, for 1 h 0 min: nothing to check yet\n$/)
   assert.match(
     text(null, { phase: 'claiming', ownValue: 5 }),
     /found out \(claiming\); this node would stand with 5/,

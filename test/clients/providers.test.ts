@@ -86,6 +86,23 @@ test('a node does not start with an offer that nobody would believe, and says wh
   assert.match(stderr, /functions\.offers: print=.*expected http:\/\/127\.0\.0\.35:PORT/)
 })
 
+test('where there is no LAN an offer is held back, whatever its place, and both the log and `ihave providers` say so', async () => {
+  const offers = ['print=http://192.0.2.77:8000/']
+  const config = scene.configFile({
+    peering: { enabled: false },
+    functions: { offers },
+    log: { level: 'warn' },
+  })
+  const node = scene.ihave(config)
+  const said = [
+    'functions.offers: print=http://192.0.2.77:8000/ is not offered to anybody: peering is off',
+    'is ready',
+  ]
+  await until('the word and the ready line', () => said.every((each) => node.stdout.includes(each)), 10_000)
+  const { stdout } = await run(process.execPath, [CLI, 'providers', '--config', config])
+  assert.equal(stdout.toString(), 'no functions are known: peering is off\n')
+})
+
 test('members elect a provider, show it, replace it when it leaves or is killed; a stranger has no say', async () => {
   const first = await machine(31, 10)
   const token = (JSON.parse((await ihave(first, 'site', 'init', 'home')).said) as SiteAnswer).token ?? ''

@@ -12,7 +12,14 @@ test('docs/errors.md explains every fault, with its status and error type', () =
       .map((cell) => cell.trim())
       .slice(1, 5),
   )
-  const whose = { 'user-agent': 'application', 'origin-server': 'origin server', peer: 'peer', node: 'node' }
+  const whose = {
+    'user-agent': 'application',
+    'origin-server': 'origin server',
+    peer: 'peer',
+    node: 'node',
+    daemon: 'daemon',
+    configuration: 'configuration',
+  }
   const expected = Object.entries(FAULTS).map(([code, fault]) => [
     code,
     whose[fault.blame],

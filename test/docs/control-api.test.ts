@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { parse } from 'yaml'
+import { systemClock } from '../../core/clock.ts'
 import { EVENT_KINDS } from '../../service/applications/events.ts'
+import { audit } from '../../gateway/audit.ts'
+import { abuses } from '../../peering/abuses.ts'
 import { COPIES_PATH, OPERATIONS, RETRIEVALS_PATH } from '../../service/control.ts'
+import type { Status } from '../../service/status.ts'
 import type { Session } from '../../library/session.ts'
 import { Scene } from '../clients/harness.ts'
 import { Origin, uniqueBody } from '../clients/origin.ts'
@@ -40,6 +45,10 @@ const described = Object.entries(page.paths).flatMap(([path, item]) =>
 
 const SERVED = [...Object.values(OPERATIONS), `GET ${RETRIEVALS_PATH}{id}`, `PUT ${COPIES_PATH}{id}`]
 
+function schemaOf(name: string): Schema {
+  return referred(`#/components/schemas/${name}`, page)
+}
+
 /** The lines of an operation's answer, as described. */
 function lineSchema(name: string): Schema {
   const operation = described.find((each) => each.name === name)?.operation
@@ -54,6 +63,17 @@ describe('the description of the control API', () => {
   test('says in what kinds events come', () => {
     const kinds = referred('#/components/schemas/EventKind', page)['enum']
     assert.deepEqual(kinds, [...EVENT_KINDS])
+  })
+
+  test('says what was refused at the gateway and on the port for files', () => {
+    const used = audit(systemClock, () => {})
+    const use = { from: '10.0.0.5', method: 'GET', url: 'http://x/', status: 403, bytes: 0, ms: 1 } as const
+    used.note({ ...use, outcome: 'refused', reason: 'port', detail: 'port 25', member: 'attic' })
+    assert.deepEqual(violations(used.totals(), schemaOf('GatewayTotals'), page), [])
+    const book = abuses(systemClock)
+    book.note({ kind: 'connect', from: '10.0.0.5', request: 'CONNECT x:25' })
+    const { filePort } = schemaOf('Status')['properties'] as Record<string, Schema>
+    assert.deepEqual(violations(book.totals(), filePort ?? {}, page), [])
   })
 
   test('says for each operation what a fault looks like', () => {
@@ -88,7 +108,8 @@ describe('a running node', () => {
   let origin: Origin
 
   before(async () => {
-    const node = await scene.node({ peering: { enabled: false } })
+    const site = { directory: join(scene.directory(), 'site') }
+    const node = await scene.node({ peering: { enabled: false }, site })
     origin = await Origin.start(scene)
     session = await connected(scene, node)
     socketPath = socketOf(node)
@@ -150,6 +171,13 @@ describe('a running node', () => {
       for (const line of told.lines)
         assert.deepEqual(violations(line, schema, page), [], JSON.stringify(line))
     })
+
+  test('tells of the gateway as described, once the machine belongs to a site', async () => {
+    await asked(OPERATIONS.site, { do: 'init', site: 'home', hours: 1, uses: 1 })
+    const [status] = (await asked(OPERATIONS.status)).lines
+    assert.ok((status as Status).gateway, 'no gateway')
+    assert.deepEqual(violations(status, lineSchema(OPERATIONS.status), page), [])
+  })
 
   test('tells of a file as described', async () => {
     const url = origin.put('/file', { body: uniqueBody(100_000) })

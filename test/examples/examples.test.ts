@@ -158,7 +158,7 @@ console.log(JSON.stringify([isFault, typeof connect, code, Object.keys(all).toSo
     for (const [args, expected] of [
       [['nonsense', got], /^nonsense: .+ \(BAD_REQUEST\)$/],
       [['http://127.0.0.1:1/', got], /\((CONNECT_REFUSED|FORBIDDEN_TARGET)\)$/],
-      [[url, join(project, 'no/such/folder')], /ENOENT: no such file or directory/],
+      [[url, join(project, 'no/such/folder')], /there is no folder/],
       [[url, got, `sha-256:${sha256(Buffer.from('other bytes'))}`], /\(VERIFICATION_FAILED\)$/],
       [[url, got, 'md5'], /\(BAD_REQUEST\)$/],
     ] as const)
@@ -173,13 +173,35 @@ console.log(JSON.stringify([isFault, typeof connect, code, Object.keys(all).toSo
     const run = (IHAVE_SOCKET: string, ...args: string[]) =>
       new Program(scene, [file, ...args], project, { IHAVE_SOCKET })
     for (const args of [['serve'], ['ask', 'word']])
-      await complains(run(join(project, 'no.sock'), ...args), /\(UNREACHABLE\)$/)
+      await complains(run(join(project, 'no.sock'), ...args), /\(NODE_UNREACHABLE\)$/)
     const alone = await scene.node({ peering: { enabled: false } })
     await complains(run(socketOf(alone), 'serve'), /no LAN/)
     await complains(run(socketOf(alone), 'ask', 'word'), /no LAN/)
     const usage = run(join(project, 'no.sock'), 'ask')
     assert.equal(await usage.exit, 2)
     assert.match(usage.stderr, /^usage: .*\n$/)
+  })
+
+  test('spelling.ts ends clean when it is told to, and in one line when its node is killed', async () => {
+    const file = copied(project, 'spelling.ts')
+    const peering = { address: '127.0.0.5', packetPort: await freePacketPort() }
+    const directory = scene.directory()
+    const node = scene.ihave(scene.configFile({ peering, functions: { maxDelayMs: 50 } }, directory))
+    await node.ready()
+    const serve = async () => {
+      const env = { IHAVE_SOCKET: join(directory, 'cache', 'control.sock') }
+      const program = new Program(scene, [file, 'serve'], project, env)
+      await until('its election', () => /^elected$/m.test(program.stdout), 20_000)
+      return program
+    }
+    const told = await serve()
+    told.kill('SIGTERM')
+    assert.deepEqual([await told.exit, told.stderr], [0, ''])
+    const left = await serve()
+    await node.kill('SIGKILL')
+    assert.equal(await left.exit, 1)
+    assert.match(left.stderr, /^serve: .* \(NODE_UNREACHABLE\)\n$/)
+    assert.equal(left.stdout, 'serving\nelected\nnot elected any more\n')
   })
 
   test('spelling.ts is elected, is found by others, and is followed by the next one', async () => {

@@ -162,7 +162,8 @@ describe('a machine that asks the gateway', () => {
     const { ask, functions } = clientOf(t, at, [provider(at.authority, at.gateway.id)])
     await assert.rejects(ask('http://updates.test/page.html'), {
       code: 'GATEWAY_REFUSED',
-      message: /none of its rules calls this an update \(not-shared\)/,
+      message:
+        /^none of the gateway’s rules calls this an update \(not-shared\), so 127\.0\.0\.72:\d+ does not get it$/,
     })
     assert.deepEqual(functions.reported, [])
   })

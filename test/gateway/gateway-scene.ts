@@ -100,7 +100,7 @@ export async function gatewayScene(context: TestContext, settings: SceneSettings
       perform: (request, authority) =>
         request.target === GATEWAY_PATH ? functions.answer(request, authority) : undefined,
     },
-    { uploaded: () => {}, refused: () => {} },
+    { uploaded: () => {}, refused: () => {}, abused: () => {} },
   )
   await server.start()
   own.push({ address, port: server.port })

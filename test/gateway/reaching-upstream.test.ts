@@ -7,7 +7,7 @@ import type { TargetUri } from '../../core/target-uri.ts'
 import type { CallingUpstream, UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
 import { permission } from '../../gateway/allowed.ts'
 import { FIRST_TRY_MS } from '../../gateway/machines/reach.ts'
-import { ReachingUpstream, TRY_MS } from '../../gateway/reaching-upstream.ts'
+import { ReachingUpstream, TRY_AGAIN_MS, TRY_MS } from '../../gateway/reaching-upstream.ts'
 import { PRESET_NAMES } from '../../retrieval/presets.ts'
 import { compileRules } from '../../retrieval/rules.ts'
 import { manualClock } from '../manual-clock.ts'
@@ -195,7 +195,10 @@ describe('a machine without Internet access', () => {
     await assert.rejects(ask(PAGE), (error) => {
       assert.ok(error instanceof Fault)
       assert.equal(error.code, 'GATEWAY_REFUSED')
-      assert.match(error.message, /no Internet access.*updates only.*does not share it/)
+      assert.match(
+        error.message,
+        /^the site’s gateway gets updates only, and the rule .* does not share it; .*no Internet access/,
+      )
       return true
     })
     assert.deepEqual(state.ways, ['direct'])
@@ -204,7 +207,7 @@ describe('a machine without Internet access', () => {
   test('where nobody is a gateway, the failure is the one of the direct way, and says so', async () => {
     const { ask, state } = await isolatedScene()
     state.gateway = async () => undefined
-    await assert.rejects(ask(A), { code: 'UNREACHABLE', message: /no machine of the site offers/ })
+    await assert.rejects(ask(A), { code: 'UNREACHABLE', message: /^no machine of the site offers/ })
   })
 
   test('what the gateway refuses is passed on', async () => {
@@ -229,6 +232,22 @@ describe('a machine without Internet access', () => {
     assert.equal(await ask(A), 'gateway')
   })
 
+  test('a try that nobody answers costs it 0.3 s, so that it stays beside those who have begun', async () => {
+    const { ask, state, clock } = await isolatedScene()
+    state.direct = ({ signal }) =>
+      new Promise((_, reject) =>
+        signal.addEventListener('abort', () => reject(new Fault('ABORTED', 'given up'))),
+      )
+    clock.advance(FIRST_TRY_MS)
+    const asking = ask(A)
+    await setImmediate()
+    clock.advance(TRY_AGAIN_MS - 1)
+    await setImmediate()
+    assert.deepEqual(state.ways, ['direct'])
+    clock.advance(1)
+    assert.equal(await asking, 'gateway')
+  })
+
   test('does not vouch for what came by way of a gateway, and does again for what it got itself', async () => {
     const { ask, state, clock, upstream } = await isolatedScene()
     assert.equal(upstream.relayedBy(A as TargetUri), 'gateway:6515')
@@ -245,7 +264,7 @@ describe('a machine without Internet access', () => {
     state.direct = () => late.promise
     const asking = ask(A)
     await setImmediate()
-    clock.advance(TRY_MS)
+    clock.advance(TRY_AGAIN_MS)
     assert.equal(await asking, 'gateway')
     late.resolve(response('late'))
     await setImmediate()

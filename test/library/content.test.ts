@@ -81,7 +81,10 @@ for (const way of WAYS)
         body: uniqueBody(100_000),
         fields: { 'Cache-Control': 'max-age=60' },
       })
-      await assert.rejects(first.get(url, { digest }), fault('VERIFICATION_FAILED', /expected sha-256/))
+      await assert.rejects(
+        first.get(url, { digest }),
+        fault('VERIFICATION_FAILED', /expected sha-256/, 'origin-server'),
+      )
       await settledSession(first)
       await assert.rejects(first.get(url, { digest, from: 'cache' }), fault('NOT_FOUND', /not here/))
       assert.equal((await first.status()).shunned.length, 0)
@@ -97,7 +100,7 @@ for (const way of WAYS)
       const reading = async () => {
         for await (const chunk of file.body) read += chunk.length
       }
-      await assert.rejects(reading(), fault('VERIFICATION_FAILED', /expected sha-256/))
+      await assert.rejects(reading(), fault('VERIFICATION_FAILED', /expected sha-256/, 'origin-server'))
       assert.ok(read <= 4 * MEGABYTE - 256 * 1024, `${read} bytes were given`)
     })
 

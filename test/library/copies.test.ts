@@ -102,7 +102,7 @@ for (const way of WAYS)
         const digest = digestOf(uniqueBody(1))
         await assert.rejects(
           first.announce(body, { digest }),
-          fault('VERIFICATION_FAILED', /expected sha-256/),
+          fault('VERIFICATION_FAILED', /expected sha-256/, 'user-agent'),
         )
         await assert.rejects(first.get(nameOf(body), { from: 'cache' }), fault('NOT_FOUND', /not here/))
       })

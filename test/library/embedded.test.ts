@@ -111,7 +111,7 @@ console.log(JSON.stringify([bytes.length, peering.address, cache.directory, awai
   test('is a session only until it is closed', async () => {
     const session = await embed({ settings: { peering: { enabled: false } } })
     await session.close()
-    await assert.rejects(session.get('http://127.0.0.1/'), fault('ABORTED', /given up/))
-    await assert.rejects(session.status(), fault('ABORTED', /given up/))
+    await assert.rejects(session.get('http://127.0.0.1/'), fault('ABORTED', /the session is closed/))
+    await assert.rejects(session.status(), fault('ABORTED', /the session is closed/))
   })
 })

@@ -254,6 +254,54 @@ for (const way of WAYS)
       assert.deepEqual(readdirSync(directory), ['file'])
     })
 
+    test('has nowhere to lie: that is said before anything is got', async () => {
+      const directory = scene.directory()
+      const url = origin.put('/nowhere', { body: uniqueBody(1000) })
+      const missing = join(directory, 'missing', 'file')
+      await assert.rejects(
+        first.download(url, missing),
+        fault(
+          'BAD_REQUEST',
+          new RegExp(`no folder ${join(directory, 'missing')} for ${missing}`),
+          'user-agent',
+        ),
+      )
+      await assert.rejects(
+        first.download(url, directory),
+        fault('BAD_REQUEST', new RegExp(`${directory} is a folder`), 'user-agent'),
+      )
+      await assert.rejects(
+        first.download(url, join(directory, 'x'.repeat(250))),
+        fault('BAD_REQUEST', /cannot write .*x: ENAMETOOLONG/),
+      )
+      assert.deepEqual([origin.count(url), readdirSync(directory)], [0, []])
+    })
+
+    test('is not to be had of a closed session, nor is anything else', async () => {
+      const session = await sessionWith(scene, way, { peering: { enabled: false } })
+      await session.close()
+      const url = origin.put('/closed', { body: uniqueBody(10) })
+      const provider = { function: 'x', node: '0', location: 'http://x/', value: 1, term: 1 } as const
+      const calls: (() => Promise<unknown>)[] = [
+        () => session.get(url),
+        () => session.download(url, join(scene.directory(), 'file')),
+        () => session.find(url).next(),
+        () => session.announce(Buffer.from('x')),
+        () => session.withdraw(`sha-256:${'0'.repeat(64)}`),
+        () => session.say('chat.example.org', {}),
+        () => session.events().next(),
+        () => session.offer('x', { location: 'http://127.0.0.1:1/' }),
+        () => session.provider('x'),
+        () => session.report({ ...provider, source: 'election' }, 'why'),
+        () => session.request('x', async () => 1),
+        () => session.status(),
+      ]
+      for (const call of calls)
+        await assert.rejects(call, fault('ABORTED', /the session is closed/, 'user-agent'), String(call))
+      await session.close()
+      assert.equal(origin.count(url), 0)
+    })
+
     test('is given up with its session', async () => {
       const session = await sessionWith(scene, way, { peering: { enabled: false } })
       const asked = deferred<void>()
@@ -267,5 +315,64 @@ for (const way of WAYS)
   })
 
 test('where no node runs, that is said', async () => {
-  await assert.rejects(connect({ socket: '/nowhere/control.sock' }), fault('UNREACHABLE', /no node answers/))
+  await assert.rejects(
+    connect({ socket: '/nowhere/control.sock' }),
+    fault('NODE_UNREACHABLE', /no node answers/, 'daemon'),
+  )
+  const url = 'http://127.0.0.1:9'
+  await assert.rejects(
+    connect({ url, tokenFile: '/nowhere/control.token' }),
+    fault('NODE_UNREACHABLE', /no node has left its token at \/nowhere\/control\.token/, 'daemon'),
+  )
+  await assert.rejects(connect({ url }), fault('BAD_REQUEST', /a token/, 'configuration'))
+})
+
+test('an offer whose node is killed is no provider any more, and says so once', async () => {
+  const scene = new Scene()
+  try {
+    const directory = scene.directory()
+    const peering = { address: '127.0.0.9', packetPort: await freePacketPort() }
+    const node = scene.ihave(scene.configFile({ peering, functions: { maxDelayMs: 50 } }, directory))
+    await node.ready()
+    const session = await connect({ socket: join(directory, 'cache', 'control.sock') })
+    const changes: boolean[] = []
+    const offer = await session.offer('spelling.example.org', {
+      location: 'http://127.0.0.9:8080/',
+      onChange: (isProvider) => void changes.push(isProvider),
+    })
+    assert.ok(await session.provider('spelling.example.org'))
+    await until('its election', () => offer.isProvider)
+    const ended = assert.rejects(offer.ended, fault('NODE_UNREACHABLE', /broke off/, 'daemon'))
+    await node.kill('SIGKILL')
+    await ended
+    assert.deepEqual([offer.isProvider, changes], [false, [true, false]])
+    await offer.withdraw()
+    await session.close()
+  } finally {
+    await scene.close()
+  }
+})
+
+test('a node that is killed meanwhile is to blame, and not the origin server', async () => {
+  const scene = new Scene()
+  try {
+    const directory = scene.directory()
+    const node = scene.ihave(scene.configFile({ peering: { enabled: false } }, directory))
+    await node.ready()
+    const session = await connect({ socket: join(directory, 'cache', 'control.sock') })
+    const origin = await Origin.start(scene)
+    const asked = deferred<void>()
+    const getting = session.get(origin.put('/waits', () => asked.resolve()))
+    const listening = deferred<void>()
+    const events = session.events({ onListening: () => listening.resolve() }).next()
+    await Promise.all([asked.promise, listening.promise])
+    const refused = [getting, events].map((each) =>
+      assert.rejects(each, fault('NODE_UNREACHABLE', /broke off|no node answers/, 'daemon')),
+    )
+    await node.kill('SIGKILL')
+    await Promise.all(refused)
+    await assert.rejects(session.status(), fault('NODE_UNREACHABLE', /no node answers/, 'daemon'))
+  } finally {
+    await scene.close()
+  }
 })

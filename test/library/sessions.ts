@@ -55,11 +55,16 @@ export async function settledSession(session: Session): Promise<void> {
 }
 
 /** For `assert.rejects`. */
-export function fault(code: Fault['code'], message: RegExp): (error: unknown) => boolean {
+export function fault(
+  code: Fault['code'],
+  message: RegExp,
+  blame?: Fault['blame'],
+): (error: unknown) => boolean {
   return (error) => {
     assert.ok(error instanceof Fault, String(error))
     assert.equal(error.code, code, error.message)
     assert.match(error.message, message)
+    if (blame !== undefined) assert.equal(error.blame, blame, error.message)
     return true
   }
 }

@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { request } from 'undici'
 import type { Fields } from '../../core/fields.ts'
+import type { Abuse } from '../../peering/abuses.ts'
 import type { LocalAlias, NodeId } from '../../peering/packets.ts'
 import { UploadSlots } from '../../peering/upload-slots.ts'
 import { FileServer, type FileServerSettings, type SharedFile } from '../../peering/file-server.ts'
@@ -65,6 +66,7 @@ interface Scene {
   /** What the server told its node. */
   readonly uploaded: (readonly [target: string, bytes: number])[]
   readonly refused: number[]
+  readonly abuses: Abuse[]
   /** Files opened and not closed. */
   readonly open: () => number
   readonly url: (path: string) => string
@@ -89,6 +91,7 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
   const slots = new UploadSlots({ perFile: 1, inAll: 2 })
   const uploaded: [string, number][] = []
   const refused: number[] = []
+  const seen: Abuse[] = []
   const whole = {
     size: BODY.length,
     read: ({ start, end }: { start: number; end: number }) => slice(start, end),
@@ -114,6 +117,7 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
     {
       uploaded: (_peer, target, bytes) => void uploaded.push([target, bytes]),
       refused: (_peer, status) => void refused.push(status),
+      abused: (abuse) => void seen.push(abuse),
     },
   )
   await server.start()
@@ -123,6 +127,7 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
     growing,
     uploaded,
     refused,
+    abuses: seen,
     open: () => open,
     url: (path) => `http://${HOST}:${server.port}${path}`,
   }
@@ -302,7 +307,7 @@ test('nothing but aliases and health exists: no path, no other host, no redirect
   ]
   for (const target of targets) {
     const answer = await raw(t, scene, `GET ${target} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n`)
-    assert.match(answer, /^HTTP\/1\.1 40[04] /, target)
+    assert.match(answer, /^HTTP\/1\.1 40[034] /, target)
     assert.doesNotMatch(answer, /\r\nlocation:/i)
   }
   assert.equal(scene.open(), 0)
@@ -352,6 +357,60 @@ test(
     assert.equal(scene.open(), 0)
   },
 )
+
+test('what no peer does is told by its kind, and what peers do is not', OPTIONS, async (t) => {
+  const scene = await served(t)
+  const own = 'Host: HOST\r\nConnection: close\r\n'
+  const tried: readonly (readonly [string, Abuse['kind'], string])[] = [
+    [
+      'GET http://example.org/?key=secret HTTP/1.1\r\nHost: example.org',
+      'other-url',
+      'GET http://example.org/?…',
+    ],
+    [`PUT http://example.org/ HTTP/1.1\r\n${own}`, 'other-url', 'PUT http://example.org/'],
+    ['CONNECT example.org:25 HTTP/1.1\r\nHost: example.org', 'connect', 'CONNECT example.org:25'],
+    [`GET / HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket`, 'upgrade', 'GET /'],
+    [`POST /health HTTP/1.1\r\n${own}`, 'method', 'POST /health'],
+    [`GET /health HTTP/1.1\r\n${own}Content-Length: 1`, 'content', 'GET /health'],
+    [`GET /health HTTP/1.1\r\n${own}Sec-Fetch-Site: none`, 'page', 'GET /health'],
+    ['GET /health HTTP/1.1\r\nHost: rebound.example', 'other-host', 'GET /health'],
+    [`GET /../etc/passwd HTTP/1.1\r\n${own}`, 'path', 'GET /../etc/passwd'],
+    ['NONSENSE / HTTP/1.1\r\nHost: HOST', 'malformed', ''],
+  ]
+  for (const [head, kind, told] of tried) {
+    const { request: line, ...abuse } = await onlyAbuse(t, scene, `${head.trimEnd()}\r\n\r\n`)
+    assert.deepEqual([abuse.kind, line, abuse.from], [kind, told, '127.0.0.1'], head)
+  }
+  for (const path of ['/health', `/${'0'.repeat(64)}`, '/summary', '/functions/none', '/site/none'])
+    await raw(t, scene, `GET ${path} HTTP/1.1\r\n${own}\r\n`)
+  dial(t, scene).socket.destroy()
+  assert.deepEqual(scene.abuses, [])
+})
+
+async function onlyAbuse(t: TestContext, scene: Scene, bytes: string): Promise<Abuse> {
+  await raw(t, scene, bytes)
+  const [abuse, ...more] = scene.abuses.splice(0)
+  assert.deepEqual(more, [])
+  assert.ok(abuse, bytes)
+  return abuse
+}
+
+test('connections from beyond the LAN, and too many of them, are told', OPTIONS, async (t) => {
+  const scene = await served(t, {
+    isOnLink: (address) => address !== '127.0.0.43',
+    maxConnectionsPerPeer: 1,
+    maxConnections: 2,
+  })
+  await dial(t, scene, '127.0.0.43').all
+  dial(t, scene, '127.0.0.44')
+  await dial(t, scene, '127.0.0.44').all
+  dial(t, scene, '127.0.0.45')
+  await dial(t, scene, '127.0.0.46').all
+  assert.deepEqual(
+    scene.abuses.map(({ kind, from }) => `${kind} ${from}`),
+    ['off-link 127.0.0.43', 'too-many-connections 127.0.0.44', 'too-many-connections 127.0.0.46'],
+  )
+})
 
 test('a source that is not on link gets no answer, not even to a connection', OPTIONS, async (t) => {
   const scene = await served(t, { isOnLink: (address) => address === '127.0.0.42' })
@@ -499,7 +558,7 @@ test('a busy port is a fault that names the setting', OPTIONS, async (t) => {
   const other = new FileServer(
     { address: HOST, port: scene.server.port, maxConnections: 1, isOnLink: () => true },
     { open: () => undefined },
-    { uploaded: () => {}, refused: () => {} },
+    { uploaded: () => {}, refused: () => {}, abused: () => {} },
   )
   await assert.rejects(other.start(), { code: 'ADDRESS_IN_USE', message: /peering\.filePort.*127\.0\.0\.41/ })
   await other.stop()

@@ -190,7 +190,7 @@ describe('connecting over loopback', () => {
     for (const way of [{ token }, { tokenFile }]) await (await connect({ url, ...way })).close()
     await assert.rejects(
       connect({ url, token: 'x' }),
-      (error) => error instanceof Fault && error.code === 'NOT_ALLOWED',
+      (error) => error instanceof Fault && error.code === 'NOT_ALLOWED' && error.blame === 'configuration',
     )
     await assert.rejects(connect({ url }), /expected a token/)
     await assert.rejects(connect({ url: 'https://127.0.0.1:1', token }), /expected http:/)
@@ -204,7 +204,7 @@ describe('connecting over loopback', () => {
     await new Promise((resolve) => server.close(resolve))
     await assert.rejects(
       connect({ url: `http://127.0.0.1:${port}`, token: 'x' }),
-      (error) => error instanceof Fault && error.code === 'UNREACHABLE',
+      (error) => error instanceof Fault && error.code === 'NODE_UNREACHABLE',
     )
   })
 })

@@ -25,6 +25,7 @@ const STATUS: Status = {
   cache: { bytes: 1, partialBytes: 0, maxBytes: 2, responses: 1, directory: '/cache' },
   transfers: [],
   totals: tally().totals(),
+  filePort: { refused: {}, lastRefused: [] },
   packets: {},
   indexes: { read: 0, failed: 0 },
   shunned: [],
@@ -117,7 +118,7 @@ describe('the control API', () => {
     const control = await startControl(path, SILENT)
     await control.stop()
     assert.equal(existsSync(path), false)
-    await assert.rejects(askStatus(path), fault('UNREACHABLE', /no node answers/))
+    await assert.rejects(askStatus(path), fault('NODE_UNREACHABLE', /no node answers/))
   })
 
   test('takes the place of a socket that a killed node left behind', async (t) => {
@@ -172,13 +173,13 @@ describe('the control API', () => {
 describe('asking a node how it is', () => {
   test('where none is names the path', async (t) => {
     const path = join(directory(t), 'control.sock')
-    await assert.rejects(askStatus(path), fault('UNREACHABLE', /no node answers at .*control\.sock/))
+    await assert.rejects(askStatus(path), fault('NODE_UNREACHABLE', /no node answers at .*control\.sock/))
   })
 
   test('where one was killed says so as well', async (t) => {
     const path = join(directory(t), 'control.sock')
     await leaveSocket(path)
-    await assert.rejects(askStatus(path), fault('UNREACHABLE', /no node answers at .*control\.sock/))
+    await assert.rejects(askStatus(path), fault('NODE_UNREACHABLE', /no node answers at .*control\.sock/))
   })
 
   for (const [name, status, text] of [
@@ -197,7 +198,7 @@ describe('asking a node how it is', () => {
           createServer((_, response) => response.writeHead(status).end(text)),
           path,
         )
-        await assert.rejects(askStatus(path), fault('UNREACHABLE', /other\.sock/))
+        await assert.rejects(askStatus(path), fault('NODE_UNREACHABLE', /other\.sock/))
       },
     )
 
@@ -207,7 +208,7 @@ describe('asking a node how it is', () => {
       response.writeHead(200, { 'Content-Length': 100 }).write('{', () => response.destroy())
     })
     await listening(t, other, path)
-    await assert.rejects(askStatus(path), fault('UNREACHABLE', /other\.sock/))
+    await assert.rejects(askStatus(path), fault('NODE_UNREACHABLE', /other\.sock/))
   })
 })
 
@@ -282,7 +283,7 @@ describe('what takes longer', () => {
       await second.next()
       await control.stop()
       assert.deepEqual(ended.toSorted(), ['left', 'stopped'])
-      await assert.rejects(all(second), fault('UNREACHABLE', /the answer broke off/))
+      await assert.rejects(all(second), fault('NODE_UNREACHABLE', /the answer broke off/))
     },
   )
 

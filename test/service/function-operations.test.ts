@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { OWN_CALLS } from '../../providers/election-limits.ts'
+import { functionName, type FunctionName } from '../../providers/functions.ts'
 import { functionOperations } from '../../service/function-operations.ts'
 import { FakeLan, PRINT } from '../providers/fake-lan.ts'
 
@@ -38,4 +39,26 @@ test('elections above the rate limit are not called, and whoever asks is told so
   for (let times = 0; times < OWN_CALLS.burst; times++) assert.equal((await elect()).function, PRINT)
   await assert.rejects(elect(), { code: 'OVERLOADED', message: /too many elections of print .*one each 5 s/ })
   assert.equal(node.known()?.source, 'self')
+})
+
+test('why nobody performs a function, and how far this node is with one, is told beside it', () => {
+  const overview = (name: string) => ({
+    name: functionName(name) as FunctionName,
+    provider: undefined,
+    phase: 'idle',
+    heardMsAgo: 0,
+    ownValue: undefined,
+  })
+  const operations = functionOperations({
+    providers: () => ({
+      overview: () => [overview('update-checker'), overview('print')],
+      callElection: () => undefined,
+    }),
+    whyNone: () => '',
+    noteOf: (name) => (name === 'update-checker' ? 'nothing to check yet' : undefined),
+  })
+  assert.deepEqual(
+    operations.list().map((each) => each.note),
+    ['nothing to check yet', 'no machine has offered it yet'],
+  )
 })

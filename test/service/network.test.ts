@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Fault } from '../../core/fault.ts'
-import { broadcastOf, placeOf, type InterfaceAddress } from '../../service/network.ts'
+import { broadcastOf, isLinkUp, placeOf, type InterfaceAddress } from '../../service/network.ts'
 
 const at = (
   interfaceName: string,
@@ -11,6 +11,14 @@ const at = (
 ): InterfaceAddress => ({ interfaceName, address, netmask, isInternal })
 const LO = at('lo', '127.0.0.1', '255.0.0.0', true)
 const AUTO = { address: 'auto', broadcast: 'auto', allowedNetworks: 'auto' } as const
+
+test('a link is up while the machine has its address, and loopback always is', () => {
+  const addresses = [LO, at('eth0', '192.168.7.20')]
+  assert.equal(isLinkUp('192.168.7.20', addresses), true)
+  assert.equal(isLinkUp('192.168.7.20', [LO, at('eth0', '192.168.7.2')]), false)
+  assert.equal(isLinkUp('192.168.7.20', []), false)
+  assert.equal(isLinkUp('127.0.0.7', []), true)
+})
 
 describe('the place on the LAN', () => {
   test('auto: the first interface to a LAN, its broadcast address, its subnet', () => {

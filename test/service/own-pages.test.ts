@@ -19,6 +19,7 @@ const STATUS: Status = {
   cache: { bytes: 1_500_000, partialBytes: 0, maxBytes: 2_000_000_000, responses: 7, directory: '/cache' },
   transfers: [],
   totals: { ...tally().totals(), receivedBytes: { peer: 1000, 'in-progress': 2000, internet: 500 } },
+  filePort: { refused: {}, lastRefused: [] },
   packets: {},
   indexes: { read: 0, failed: 0 },
   shunned: [],
