@@ -135,10 +135,10 @@ export class HostilePeer {
       const progress = { receivedBytes: 0, totalBytes: size, bytesPerSecond: undefined }
       const isPromise = this.settings.kind === 'promises'
       const place = isPromise ? undefined : location
-      return { ...common, ...progress, location: place, type: 'downloading', resource: href }
+      return { ...common, ...progress, location: place, type: 'downloading', more: [], resource: href }
     }
     const untold = { digest: undefined, etag: undefined, lastModified: undefined, version: undefined }
-    return { ...common, ...untold, type: 'response', size, ageSeconds: 0 }
+    return { ...common, ...untold, type: 'response', more: [], size, ageSeconds: 0 }
   }
 
   #claimedSize(uri: TargetUri): number | undefined {

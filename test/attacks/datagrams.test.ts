@@ -59,7 +59,15 @@ const NODE = sha256(Buffer.from(ATTACKER)).slice(0, 32) as NodeId
 
 function question(href: string): RequestPacket {
   const asked = { href, method: 'get', acceptProtocol: 'http', cachedOnly: true, maxDelayMs: 4 } as const
-  return { type: 'request', id: 7 as RequestId, node: NODE, nonce: '0'.repeat(32), extras: [], ...asked }
+  return {
+    type: 'request',
+    more: [],
+    id: 7 as RequestId,
+    node: NODE,
+    nonce: '0'.repeat(32),
+    extras: [],
+    ...asked,
+  }
 }
 
 /** What the LAN has asked last. */
@@ -76,7 +84,7 @@ function iHave(to: RequestPacket, address: string, port: number): ServicePacket 
   const unsaid = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
   const location = `http://${address}:${port}/${'a'.repeat(64)}`
   const common = { id: to.id, nonce: to.nonce, node: NODE, location, ageSeconds: undefined }
-  return { type: 'response', ...common, ...unsaid, version: undefined, extras: [] }
+  return { type: 'response', more: [], ...common, ...unsaid, version: undefined, extras: [] }
 }
 
 describe('what is no packet', () => {

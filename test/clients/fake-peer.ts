@@ -100,5 +100,5 @@ const PRESENCE: Omit<PresencePacket, 'node' | 'filePort'> = {
 function iHave({ id, nonce }: RequestPacket, node: NodeId, location: string): ServicePacket {
   const unsaid = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
   const answer = { id, nonce, node, location, ageSeconds: undefined, version: undefined, extras: [] }
-  return { type: 'response', ...unsaid, ...answer }
+  return { type: 'response', more: [], ...unsaid, ...answer }
 }
