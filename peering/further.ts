@@ -47,12 +47,10 @@ export const FURTHER_OFFERS: Syntax<readonly FurtherOffer[]> = {
 }
 
 function offerIn(text: string): Omit<FurtherOffer, 'id'> | undefined {
-  const [short = '', size = '', ...others] = text.split('.')
-  const alias = longAlias(short)
-  const offer = { alias, size: countIn(size) }
-  return alias !== undefined && offer.size !== 'none' && others.length === 0
-    ? (offer as Omit<FurtherOffer, 'id'>)
-    : undefined
+  const [short = '', sizeText, ...others] = text.split('.')
+  if (sizeText === undefined || others.length > 0) return undefined
+  const [alias, size] = [longAlias(short), countIn(sizeText)]
+  return alias === undefined || size === 'none' ? undefined : { alias, size }
 }
 
 /** `ID.RECEIVED.TOTAL.RATE.ALIAS`, of which the last three may be empty. */

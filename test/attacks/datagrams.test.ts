@@ -123,6 +123,20 @@ describe('what is no packet', () => {
     ],
     ['65,000 bytes', Buffer.alloc(65_000, '<service '), 'too-long'],
     [
+      'hundreds of names in one question',
+      Buffer.from(
+        `<service type="request" version="1.0" ID="1" href="http://a/" more="http://a/${Array.from({ length: 200 }, (_, at) => ` ${at}.`).join('')}"/>`,
+      ),
+      'bad-attribute',
+    ],
+    [
+      'ten thousand names in one question',
+      Buffer.from(
+        `<service type="request" version="1.0" ID="1" href="http://a/" more="http://a/${' 1.b'.repeat(10_000)}"/>`,
+      ),
+      'too-long',
+    ],
+    [
       'an attribute of Object.prototype',
       Buffer.from('<service type="__proto__" version="1.0" __proto__="x"/>'),
       'bad-attribute',
