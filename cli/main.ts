@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command line. One file per command; each returns the process's exit code (exit.ts). */
 import { describe, Fault } from '../core/fault.ts'
+import { printableLines } from '../core/printable.ts'
 import type { Command } from './command.ts'
 import { EXIT } from './exit.ts'
 
@@ -118,7 +119,7 @@ function say(text: string): number {
 }
 
 function complain(text: string, code: number = EXIT.usage): number {
-  process.stderr.write(`${text}\n`)
+  process.stderr.write(printableLines(text.split('\n')))
   return code
 }
 

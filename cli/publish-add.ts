@@ -48,13 +48,10 @@ async function run(args: readonly string[]): Promise<number> {
   if (site === undefined) throw new Fault('BAD_REQUEST', 'expected the folder: SITE')
   if (component === undefined || version === undefined)
     throw new Fault('BAD_REQUEST', 'expected --component NAME and --version N')
-  const [{ addComponent }, { readInstall }, { loadIdentity }] = await Promise.all([
+  const [{ addComponent }, { readInstall }] = await Promise.all([
     import('../update/publisher/add.ts'),
     import('../update/catalogue.ts'),
-    import('../update/publisher/key-folder.ts'),
   ])
-  // Said here rather than at the release: the files are fine, and the keys are not.
-  loadIdentity(keysFrom(values.keys), 'packages')
   const how = readInstall(`${install} ${values.to ?? component}`)
   const added = addComponent(site, {
     component,
@@ -62,6 +59,7 @@ async function run(args: readonly string[]): Promise<number> {
     minProduct: values['min-product'],
     install: how,
     paths,
+    keys: keysFrom(values.keys),
   })
   process.stdout.write(
     values.json

@@ -5,7 +5,7 @@ import { systemClock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { JSON_OPTION, type Command, type Options } from './command.ts'
 import { EXIT } from './exit.ts'
-import { AT_OPTION, KEYS_OPTION, keysFrom, siteFrom, timeFrom } from './publish-options.ts'
+import { AT_OPTION, KEYS_OPTION, keysFrom, pair, siteFrom, timeFrom } from './publish-options.ts'
 
 const OPTIONS = {
   product: { type: 'string', value: 'NAME', meaning: 'the product that is published' },
@@ -71,12 +71,6 @@ async function run(args: readonly string[]): Promise<number> {
       : `${site} is ready for ${product}. Updaters trust ${trust}.\nNext: ihave publish add ${site} --keys ${keys} --component NAME --version N FILE...\n`,
   )
   return EXIT.done
-}
-
-function pair(certificate: string | undefined, privateKey: string | undefined, names: string) {
-  if (certificate === undefined && privateKey === undefined) return undefined
-  if (certificate !== undefined && privateKey !== undefined) return { certificate, privateKey }
-  throw new Fault('BAD_REQUEST', `expected both or none of ${names}`)
 }
 
 function kindFrom(value = 'rsa') {

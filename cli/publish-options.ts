@@ -55,6 +55,13 @@ export function daysFrom(value: string | undefined): number {
   throw new Fault('BAD_REQUEST', `--valid-days: expected a number of days, got "${value}"`)
 }
 
+/** A certificate and its key, or neither. @param names for people. @throws Fault BAD_REQUEST */
+export function pair(certificate: string | undefined, privateKey: string | undefined, names: string) {
+  if (certificate === undefined && privateKey === undefined) return undefined
+  if (certificate !== undefined && privateKey !== undefined) return { certificate, privateKey }
+  throw new Fault('BAD_REQUEST', `expected both or none of ${names}`)
+}
+
 /** `2026-01-27 15:11 UTC` */
 export function dateText(epochMs: number): string {
   return `${new Date(epochMs).toISOString().slice(0, 16).replace('T', ' ')} UTC`

@@ -1,11 +1,13 @@
 /** `ihave publish release` and `refresh`: what was added becomes public; what would expire is renewed. */
 import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
+import { printableLines } from '../core/printable.ts'
 import { Fault } from '../core/fault.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Release } from '../update/publisher/release.ts'
 import { JSON_OPTION, type Command, type Options } from './command.ts'
 import { EXIT } from './exit.ts'
+import { expiryJson, expiryLines } from './publish-expiries.ts'
 import {
   AT_OPTION,
   dateText,
@@ -65,14 +67,15 @@ async function runRelease(args: readonly string[]): Promise<number> {
     allowPositionals: true,
   })
   const { release } = await import('../update/publisher/release.ts')
-  const made = release(siteFrom(positionals), {
+  const [site, at] = [siteFrom(positionals), timeFrom(values.at, process.env, systemClock.wall())]
+  const made = release(site, {
     keys: keysFrom(values.keys),
-    at: timeFrom(values.at, process.env, systemClock.wall()),
+    at,
     compression: compressionFrom(values.compression),
     validDays: daysFrom(values['valid-days']),
     baseUrl: baseUrlFrom(values['base-url']),
   })
-  return tell(made, values.json)
+  return tell(made, site, at, values.json)
 }
 
 async function runRefresh(args: readonly string[]): Promise<number> {
@@ -82,21 +85,22 @@ async function runRefresh(args: readonly string[]): Promise<number> {
     allowPositionals: true,
   })
   const { refresh } = await import('../update/publisher/release.ts')
-  const made = refresh(siteFrom(positionals), {
-    keys: keysFrom(values.keys),
-    at: timeFrom(values.at, process.env, systemClock.wall()),
-    validDays: daysFrom(values['valid-days']),
-  })
-  return tell(made, values.json)
+  const [site, at] = [siteFrom(positionals), timeFrom(values.at, process.env, systemClock.wall())]
+  const made = refresh(site, { keys: keysFrom(values.keys), at, validDays: daysFrom(values['valid-days']) })
+  return tell(made, site, at, values.json)
 }
 
-function tell(made: Release, isJson: boolean | undefined): number {
+async function tell(made: Release, site: string, at: number, isJson: boolean | undefined): Promise<number> {
+  const { expiriesOf } = await import('../update/publisher/expiries.ts')
+  const expiries = expiriesOf(site, at)
   const lines = [
     ...made.packages.map(({ url, version, size }) => `${url}  ${version}  ${formatBytes(size)}`),
     `myupdate.cab  release ${made.released} of ${made.product}, ${made.catalogueBytes} bytes`,
     `Updaters believe it until ${dateText(made.expiresAt)}: "ihave publish refresh" before that.`,
+    ...expiryLines(expiries, site),
   ]
-  process.stdout.write(isJson ? `${JSON.stringify(made, undefined, 2)}\n` : `${lines.join('\n')}\n`)
+  const json = { ...made, expiries: expiryJson(expiries) }
+  process.stdout.write(isJson ? `${JSON.stringify(json, undefined, 2)}\n` : printableLines(lines))
   return EXIT.done
 }
 
@@ -106,6 +110,6 @@ function compressionFrom(value = 'mszip') {
 }
 
 function baseUrlFrom(value: string | undefined): string | undefined {
-  if (value === undefined || /^https?:\/\/[!-~]+\/$/.test(value)) return value
+  if (value === undefined || /^https?:\/\/[!-~]{1,1500}\/$/.test(value)) return value
   throw new Fault('BAD_REQUEST', `--base-url: expected an http URL that ends in "/", got "${value}"`)
 }

@@ -1,6 +1,7 @@
 /** `ihave status`: what the running node is doing. */
 import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
+import { printableLines } from '../core/printable.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { askStatus, controlPath } from '../service/control.ts'
 import type { GatewayStatus } from '../service/gateway-status.ts'
@@ -47,7 +48,7 @@ export function statusText(answer: Status): string {
     ...functions.map((each) => `function   ${functionText(each).trimEnd()}`),
     ...some(shunned, ({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
   ]
-  return `${lines.join('\n')}\n`
+  return printableLines(lines)
 }
 
 /** Nothing where no signature was judged. */
@@ -85,7 +86,7 @@ function gatewayLines(gateway: GatewayStatus | undefined): string[] {
     ),
     ...served.lastRefused.map(
       ({ at, member, from, method, url, reason }) =>
-        `  refused  ${new Date(at).toISOString()} ${member ?? 'a stranger'} at ${from}: ${method} ${printable(url)} (${reason})`,
+        `  refused  ${new Date(at).toISOString()} ${member ?? 'a stranger'} at ${from}: ${method} ${url} (${reason})`,
     ),
   ]
 }
@@ -101,11 +102,6 @@ const REACH = {
   isolated: 'not reached by this machine itself',
   unknown: 'not tried yet',
 } as const
-
-/** What a stranger wrote is not to reach the terminal as it is. */
-function printable(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?')
-}
 
 /** Cells of a progress bar. */
 const BAR = 20

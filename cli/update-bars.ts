@@ -1,4 +1,5 @@
 /** Progress bars of an update on a terminal, one line for each package; plain lines elsewhere. */
+import { printable, printableLines } from '../core/printable.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Received, RunResult, UpdateEvent } from '../update/installer/events.ts'
 
@@ -14,7 +15,7 @@ export function updateBars(out: NodeJS.WriteStream): Bars {
   const print = (component: string, text: string) => {
     const at = places.get(component) ?? rows.length
     places.set(component, at)
-    rows[at] = text
+    rows[at] = printable(text)
     if (!out.isTTY) return
     // Up to the first row, and every row anew: nothing else writes meanwhile.
     const up = rows.length - (at === rows.length - 1 && !drawn.has(component) ? 1 : 0)
@@ -38,22 +39,23 @@ export function updateBars(out: NodeJS.WriteStream): Bars {
             `${event.version} from ${PLACES[event.source]}`,
           )
           print(event.component, line)
-          if (!out.isTTY) out.write(`${line}\n`)
+          if (!out.isTTY) out.write(printableLines([line]))
           return
         }
         case 'catalogue':
         case 'recovered':
         case 'retry':
+        case 'proxy-failed':
         case 'installed':
         case 'rolled-back':
         case 'refused':
-          out.write(`${eventText(event)}\n`)
+          out.write(printableLines([eventText(event)]))
           rows.length = 0
           places.clear()
           drawn.clear()
           return
         case 'done':
-          out.write(doneText(event))
+          out.write(printableLines(doneLines(event)))
       }
     },
   }
@@ -81,9 +83,11 @@ export function eventText(event: Told): string {
       return `${product} release ${number} of ${released}, signed by ${signer}: ${needed} of ${components} components are needed`
     }
     case 'recovered':
-      return `an interrupted update (${event.phase} ${event.id}) was brought to its end`
+      return `an update was interrupted (${event.phase} ${event.id}); it is brought to its end first`
     case 'retry':
       return `${event.component}: a bad copy (${event.reason}: ${event.detail}); asking the origin server`
+    case 'proxy-failed':
+      return `the proxy failed (${event.detail}); what is missing comes from the origin server directly`
     case 'installed':
       return `installed ${event.id}${event.from === undefined ? '' : ` in the place of ${event.from}`}`
     case 'rolled-back':
@@ -93,19 +97,22 @@ export function eventText(event: Told): string {
   }
 }
 
-function doneText({ outcome, detail, received, installed }: RunResult): string {
+function doneLines({ outcome, reason, detail, received, installed, proxyFailed }: RunResult): string[] {
   const set = installed === undefined ? 'nothing is installed' : `installed: ${installed}`
-  return `${outcome}: ${outcome === 'refused' ? 'what was installed stays' : detail}; ${set}\n${receivedText(received)}`
+  // Why is on the line before.
+  const told = outcome === 'refused' ? `refused (${reason ?? ''})` : `${outcome}: ${detail}`
+  const past = proxyFailed === undefined ? '' : '; past the proxy, which failed'
+  return [`${told}; ${set}`, ...receivedLines(received).map((line) => `${line}${past}`)]
 }
 
 /** What came over the WAN and what from peers. */
-function receivedText({ catalogue, internet, peer, cache, kept }: Received): string {
-  if (internet + peer + cache + kept === 0) return ''
+function receivedLines({ catalogue, internet, peer, cache, kept }: Received): string[] {
+  if (catalogue + internet + peer + cache + kept === 0) return []
   const parts = [
     `${formatBytes(internet + catalogue)} over the WAN (catalogue ${formatBytes(catalogue)})`,
     `${formatBytes(peer)} from peers`,
     ...(cache > 0 ? [`${formatBytes(cache)} from this machine’s cache`] : []),
     ...(kept > 0 ? [`${formatBytes(kept)} kept from an interrupted run`] : []),
   ]
-  return `received: ${parts.join(', ')}\n`
+  return [`received: ${parts.join(', ')}`]
 }

@@ -1,5 +1,6 @@
 /** `ihave update now`: the running node checks its products at once. */
 import { parseArgs } from 'node:util'
+import { printableLines } from '../core/printable.ts'
 import { controlPath } from '../service/control.ts'
 import type { ProductResult } from '../service/product-updates.ts'
 import { checkUpdates } from '../service/remote-cache.ts'
@@ -26,8 +27,9 @@ async function run(args: readonly string[]): Promise<number> {
   return isRefused ? EXIT.failed : EXIT.done
 }
 
-function resultLine({ name, result }: ProductResult): string {
-  if (result === undefined) return `${name}: it could not be checked; the node’s log says why\n`
+export function resultLine({ name, result }: ProductResult): string {
+  if (result === undefined)
+    return printableLines([`${name}: it could not be checked; the node’s log says why`])
   const reason = result.reason === undefined ? '' : ` (${result.reason})`
-  return `${name}: ${result.outcome}${reason}: ${result.detail}\n`
+  return printableLines([`${name}: ${result.outcome}${reason}: ${result.detail}`])
 }

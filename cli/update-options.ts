@@ -1,5 +1,5 @@
 /** What the commands of `ihave update` have in common, and how their options become settings. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Fault } from '../core/fault.ts'
 import type { OwnCommand } from '../update/installer/command.ts'
@@ -81,7 +81,7 @@ export function numberFrom(name: string, text: string | undefined, otherwise: nu
 }
 
 /** @throws Fault BAD_REQUEST */
-export function fileFrom(name: string, path: string): Buffer {
-  if (!existsSync(path)) throw new Fault('BAD_REQUEST', `${name}: there is no ${path}`)
-  return readFileSync(path)
+export function fileFrom(name: string, path: string): string {
+  if (existsSync(path)) return path
+  throw new Fault('BAD_REQUEST', `${name}: there is no ${path}`)
 }

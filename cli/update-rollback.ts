@@ -18,14 +18,16 @@ const OPTIONS = {
 
 export const updateRollback: Command = {
   about: 'puts the former set back',
-  details: `The release that is left is not installed again by itself; the next one is. "ihave update run --again" takes it all the same.`,
+  details: `The release that is left is not installed again by itself; the next one is. "ihave update run --again" takes it all the same.
+Where the former set does not pass --check-command, what was installed is put back, and the exit code is 1.`,
   options: OPTIONS,
   run,
 }
 
 async function run(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
-  const [{ rollback, DEFAULT_LIMITS }, { commandRunner }] = await Promise.all([
+  const [{ rollback }, { DEFAULT_LIMITS }, { commandRunner }] = await Promise.all([
+    import('../update/installer/rollback.ts'),
     import('../update/installer/updater.ts'),
     import('../update/installer/command.ts'),
   ])

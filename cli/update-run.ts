@@ -40,6 +40,11 @@ const OPTIONS = {
     type: 'boolean',
     meaning: 'installs what is older than what is installed, if the publisher offers it',
   },
+  'least-rate': {
+    type: 'string',
+    value: 'BYTES',
+    meaning: 'that each download must bring in a second (if nothing is said, 5000; 0 for any)',
+  },
   again: { type: 'boolean', meaning: 'installs a release that was rolled back' },
   ...COMMAND_OPTIONS,
   ...JSON_OPTION,
@@ -64,28 +69,32 @@ export const updateCheck: Command = {
 
 async function run(args: readonly string[], mode: 'run' | 'check'): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
-  const [{ update, DEFAULT_LIMITS }, { httpFetcher }, { commandRunner }, { readTrust }] = await Promise.all([
-    import('../update/installer/updater.ts'),
-    import('../update/installer/fetcher.ts'),
-    import('../update/installer/command.ts'),
-    import('../update/trust-file.ts'),
-  ])
+  const [{ update, DEFAULT_LIMITS }, { httpFetcher }, { commandRunner }, { readTrustFiles }] =
+    await Promise.all([
+      import('../update/installer/updater.ts'),
+      import('../update/installer/fetcher.ts'),
+      import('../update/installer/command.ts'),
+      import('../update/trust-file.ts'),
+    ])
   if (values.trust === undefined) throw new Fault('BAD_REQUEST', 'expected --trust FILE')
   const limit = values['time-limit']
   const settings: UpdaterSettings = {
     ...DEFAULT_LIMITS,
     catalog: urlFrom('--catalog', values.catalog),
-    trust: readTrust(
-      fileFrom('--trust', values.trust).toString('utf8'),
-      values.crl === undefined ? [] : [fileFrom('--crl', values.crl)],
-    ),
+    trust: readTrustFiles(fileFrom('--trust', values.trust), values.crl && fileFrom('--crl', values.crl)),
     into: intoFrom(values.into),
-    components: values.components?.split(','),
+    components: componentsFrom(values.components),
     productVersion: values['product-version'],
     mayDowngrade: values['allow-downgrade'] ?? false,
     isAgain: values.again ?? false,
     installCommand: commandFrom('--install-command', values['install-command'], limit),
     checkCommand: commandFrom('--check-command', values['check-command'], limit),
+    leastBytesPerS: numberFrom(
+      '--least-rate',
+      values['least-rate'],
+      DEFAULT_LIMITS.leastBytesPerS,
+      100_000_000,
+    ),
     keep: numberFrom('--keep', values.keep, DEFAULT_LIMITS.keep, 100),
   }
   const proxy = values.proxy === undefined ? undefined : urlFrom('--proxy', values.proxy)
@@ -111,6 +120,14 @@ export function emitter(isJson: boolean): (event: UpdateEvent) => void {
 
 export function exitCode({ outcome }: RunResult): number {
   return outcome === 'refused' ? EXIT.failed : EXIT.done
+}
+
+/** @throws Fault BAD_REQUEST */
+function componentsFrom(value: string | undefined): readonly string[] | undefined {
+  const names = value?.split(',').map((name) => name.trim())
+  if (names?.includes(''))
+    throw new Fault('BAD_REQUEST', `--components: expected names such as engine,data, got "${value}"`)
+  return names
 }
 
 function urlFrom(name: string, value: string | undefined): string {

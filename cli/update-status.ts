@@ -1,6 +1,7 @@
 /** `ihave update status` and `history`: what is installed, what was refused, what happened. */
 import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
+import { printableLines } from '../core/printable.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import type { HistoryEntry } from '../update/installer/history.ts'
 import type { InstalledSet, UpdaterState } from '../update/installer/installation.ts'
@@ -23,26 +24,36 @@ export const updateHistory: Command = {
   run: runHistory,
 }
 
+interface UpdateStatus extends Omit<UpdaterState, 'remembered'> {
+  readonly installed: InstalledSet | null
+  /** All that are there, also the installed one. */
+  readonly sets: readonly string[]
+  readonly isInterrupted: boolean
+}
+
 async function runStatus(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
   const { Installation } = await import('../update/installer/installation.ts')
   const installation = new Installation(installedIn(values.into))
-  const [state, set] = [installation.state(), installation.current()]
-  const isInterrupted = installation.journal() !== undefined
-  const { remembered: _, ...told } = state
-  const answer = { ...told, installed: set ?? null, sets: installation.sets(), isInterrupted }
-  process.stdout.write(
-    values.json ? `${JSON.stringify(answer, undefined, 2)}\n` : statusText(state, set, isInterrupted),
-  )
+  const { remembered: _, ...told } = installation.state()
+  const answer = {
+    ...told,
+    installed: installation.current() ?? null,
+    sets: installation.sets(),
+    isInterrupted: installation.isInterrupted(),
+  }
+  process.stdout.write(values.json ? `${JSON.stringify(answer, undefined, 2)}\n` : statusText(answer))
   return EXIT.done
 }
 
-function statusText(state: UpdaterState, set: InstalledSet | undefined, isInterrupted: boolean): string {
-  const { lastCheck, heldBack, refused, expiresAt, catalog } = state
+export function statusText(answer: UpdateStatus): string {
+  const { lastCheck, heldBack, refused, expiresAt, catalog, installed: set, sets, isInterrupted } = answer
+  const former = sets.filter((id) => id !== set?.id)
   const now = systemClock.wall()
   const lines = [
     set ? `${set.product} ${set.id} is installed` : 'nothing is installed',
     ...(set?.components ?? []).map(({ component, version }) => `  ${component} ${version}`),
+    ...(former.length > 0 ? [`former     ${former.join(', ')} (ihave update rollback --to …)`] : []),
     ...(catalog === undefined ? [] : [`catalogue  ${catalog}`]),
     ...(lastCheck
       ? [`checked    ${formatDuration(now - lastCheck.at)} ago: ${lastCheck.outcome}, ${lastCheck.detail}`]
@@ -54,9 +65,11 @@ function statusText(state: UpdaterState, set: InstalledSet | undefined, isInterr
       : []),
     ...(heldBack ? [`held back  release ${heldBack.number}: ${heldBack.reason}`] : []),
     ...(isInterrupted ? ['interrupted: the next run brings it to its end'] : []),
-    ...Object.entries(refused).map(([reason, count]) => `refused    ${count} times: ${reason}`),
+    ...Object.entries(refused).map(
+      ([reason, count]) => `refused    ${count} ${count === 1 ? 'time' : 'times'}: ${reason}`,
+    ),
   ]
-  return `${lines.join('\n')}\n`
+  return printableLines(lines)
 }
 
 async function runHistory(args: readonly string[]): Promise<number> {
@@ -66,12 +79,14 @@ async function runHistory(args: readonly string[]): Promise<number> {
     import('../update/installer/history.ts'),
   ])
   const entries = readHistory(new Installation(installedIn(values.into)).history)
-  const lines = entries.map((entry) => (values.json ? JSON.stringify(entry) : entryText(entry)))
-  process.stdout.write(lines.map((line) => `${line}\n`).join(''))
+  const text = values.json
+    ? entries.map((entry) => `${JSON.stringify(entry)}\n`).join('')
+    : printableLines(entries.map((entry) => entryText(entry)))
+  process.stdout.write(text)
   return EXIT.done
 }
 
-function entryText(entry: HistoryEntry): string {
+export function entryText(entry: HistoryEntry): string {
   const at = dateText(entry.at)
   switch (entry.kind) {
     case 'installed': {

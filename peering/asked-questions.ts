@@ -58,10 +58,15 @@ export class AskedQuestions {
    * The question that an "I have" answers: by its number, and by the nonce unless the sender is a node of the patents,
    * which knows none. `undefined`: none that is open.
    */
-  answeredBy({ id, node, nonce }: Extract<ServicePacket, { type: 'response' }>): Hearing | undefined {
+  answeredBy({
+    id,
+    node,
+    nonce,
+  }: Extract<ServicePacket, { type: 'response' }>): { inquiry: Hearing; resource: string } | undefined {
     const asked = this.#byId.get(id)
     const isPlain = node === undefined && nonce === undefined
-    return isPlain || nonce === asked?.packet.nonce ? asked?.inquiry : undefined
+    if (asked === undefined || !(isPlain || nonce === asked.packet.nonce)) return undefined
+    return { inquiry: asked.inquiry, resource: asked.packet.href }
   }
 
   /**

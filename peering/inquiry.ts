@@ -153,14 +153,19 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'download-failed', at: this.#clock.monotonic(), peer })
   }
 
-  /** The source in use failed, or fell silent; the machine names the next one. */
-  sourceFailed(isSilence = false): void {
-    this.#dispatch({ kind: 'source-failed', at: this.#clock.monotonic(), isSilence })
+  /**
+   * The source in use failed, or fell silent; the machine names the next one.
+   * @param patientMs how long peers may go on giving nothing.
+   */
+  sourceFailed(isSilence = false, patientMs = Infinity): void {
+    const at = this.#clock.monotonic()
+    this.#dispatch({ kind: 'source-failed', at, isSilence, patientUntil: (at + patientMs) as Monotonic })
   }
 
-  /** The way to the source in use is lost, by no fault of its own. */
-  sourceLost(): void {
-    this.#dispatch({ kind: 'source-lost', at: this.#clock.monotonic() })
+  /** The way to the source in use is lost, by no fault of its own. @param patientMs how long peers may go on giving nothing. */
+  sourceLost(patientMs = Infinity): void {
+    const at = this.#clock.monotonic()
+    this.#dispatch({ kind: 'source-lost', at, patientUntil: (at + patientMs) as Monotonic })
   }
 
   /** No peer is of use now. */

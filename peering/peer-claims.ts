@@ -18,10 +18,12 @@ export function offerOf(
     readonly location: string
   },
   from: Address,
+  hasAsked: boolean,
 ): PeerOffer {
   return {
     peer: from,
     node: packet.node,
+    hasAsked,
     location: packet.location,
     size: packet.size,
     digest: packet.digest,

@@ -422,12 +422,14 @@ export class Peering {
   }
 
   #heardResponse(packet: ResponsePacket, from: Address): void {
-    const inquiry = this.#known(this.#asked.answeredBy(packet))
-    if (!inquiry) return
+    const asked = this.#known(this.#asked.answeredBy(packet))
+    if (!asked) return
+    const { inquiry, resource } = asked
     // Who speaks only the patents' packets is late by its nature, and says nothing of how busy the LAN is.
     if (packet.node !== undefined)
       this.peers.answeredLate(inquiry.lateMs(), this.#components.clock.monotonic())
-    this.#unhurried(from, inquiry, () => inquiry.heardResponse(offerOf(packet, from)))
+    const { hasAsked } = this.#rivals.standing({ resource, node: packet.node })
+    this.#unhurried(from, inquiry, () => inquiry.heardResponse(offerOf(packet, from, hasAsked)))
   }
 
   /** Whom members warn of is believed last, when the others have had most of the time that the question waits. */
@@ -454,7 +456,8 @@ export class Peering {
         return this.#downloadsIn(packet).forEach((download) => this.#heardDownloading(download, from))
       case 'download-complete': {
         const { location } = packet
-        const offer = location === undefined ? undefined : offerOf({ ...packet, location }, from)
+        const { hasAsked } = this.#rivals.standing(packet)
+        const offer = location === undefined ? undefined : offerOf({ ...packet, location }, from, hasAsked)
         return this.#concerned(packet, (inquiry) => inquiry.heardComplete(from, offer))
       }
       case 'download-failed':

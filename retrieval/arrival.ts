@@ -457,8 +457,8 @@ export class Arrival {
   /** Whether applications may be answered with what is only said to be so large. */
   #mayStream(copy: GrowingCopy, attempt: Attempt): boolean {
     const { source, expectation, signal } = attempt
-    const isOnlyTold =
-      source.kind === 'peer' && expectation.kind === 'digest' && expectation.size === undefined
+    const isUnproved = expectation.kind === 'digest' && expectation.size === undefined
+    const isOnlyTold = isUnproved && isAnybodysWord(source)
     if (!isOnlyTold || this.#isStreaming) return true
     const onAnswer = () => void (!signal.aborted && this.#release(copy, attempt))
     return this.#originLength.isSettled(onAnswer) && !this.#originLength.isOther(copy.size)
@@ -483,4 +483,9 @@ export class Arrival {
     this.#isStreaming = true
     this.#components.onAnswerable()
   }
+}
+
+/** Who was heard to ask for the file fetches it, most likely: a crowd does not ask the origin server once more each. */
+function isAnybodysWord(source: Source): boolean {
+  return source.kind === 'peer' || (source.kind === 'in-progress' && source.download.hasAsked !== true)
 }

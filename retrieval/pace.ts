@@ -1,6 +1,7 @@
 /** No source may keep an application waiting: bodies that stop, or come drop by drop, are given up. */
 import type { CancelTimer, Clock } from '../core/clock.ts'
 import { Fault, type FaultCode } from '../core/fault.ts'
+import { formatBytes } from '../core/units.ts'
 
 export interface Pace {
   /** In every period of this many ms … */
@@ -99,11 +100,17 @@ class Watch {
     })
   }
 
+  #tooLittle(): Fault {
+    const { code, periodMs, leastBytes } = this.#pace
+    const [least, came] = [formatBytes(leastBytes), formatBytes(this.#bytes)]
+    return new Fault(code, `expected ${least} within ${Math.round(periodMs)} ms, got ${came}`)
+  }
+
   #onPeriodEnd(giveUp: (fault: Fault) => void): void {
     const now = this.#clock.monotonic()
     if (now < this.#periodEnd) this.#wakeAt(this.#periodEnd)
     else if (this.#pace.excuse?.() === true) this.#wakeAt(now + EXCUSED_MS)
-    else giveUp(late(this.#pace.code, this.#pace.periodMs))
+    else giveUp(this.#tooLittle())
   }
 }
 
@@ -115,11 +122,8 @@ export function within<T>(
   { code }: Pick<Pace, 'code'>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const cancel = clock.after(ms, () => reject(late(code, ms)))
+    const late = () => new Fault(code, `expected an answer within ${Math.round(ms)} ms, none came`)
+    const cancel = clock.after(ms, () => reject(late()))
     promise.finally(cancel).then(resolve, reject)
   })
-}
-
-function late(code: FaultCode, ms: number): Fault {
-  return new Fault(code, `expected bytes within ${Math.round(ms)} ms, none came`)
 }

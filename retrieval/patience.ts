@@ -29,7 +29,7 @@ export class Patience {
   #wastedMs = 0
   #isOrigin = false
   /** Whether agreeing has begun, because peers have cost too much; since when, until it is over. */
-  #agreement: 'not begun' | 'over' | Monotonic = 'not begun'
+  #agreement: 'not begun' | 'over' | 'in vain' | Monotonic = 'not begun'
   /** Since when the source in use is in use. */
   #usedAt = 0 as Monotonic
 
@@ -41,9 +41,9 @@ export class Patience {
   uses(kind: Source['kind']): void {
     const now = this.#clock.monotonic()
     this.#wastedMs = this.#wasted()
-    if (typeof this.#agreement === 'number' && kind === 'in-progress') {
-      this.#wastedMs += now - this.#agreement
-      this.#agreement = 'over'
+    if (typeof this.#agreement === 'number') {
+      this.#wastedMs = Math.min(PATIENCE_MS, this.#wastedMs + now - this.#agreement)
+      this.#agreement = kind === 'internet' ? 'in vain' : 'over'
     }
     this.#usedAt = now
     this.#isOrigin = kind === 'internet'
@@ -96,6 +96,11 @@ export class Patience {
     const inAllMs = PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)
     const leftMs = Math.min(STALL_MS, inAllMs - this.#wasted())
     return leftMs < LEAST_MS ? 0 : leftMs
+  }
+
+  /** How long peers may go on giving nothing, in ms, the time for agreeing included. */
+  leftInAllMs(): number {
+    return Math.max(0, PATIENCE_MS - this.#wasted())
   }
 
   /** While the origin server sends, patience with peers comes back too: a slow one is no better than they are. */

@@ -560,8 +560,8 @@ export class Retrieval implements InquiryOwner {
   #next(fault?: Fault, isLate = false): void {
     if (this.#state !== 'running') return
     if (this.#inquiry === undefined) this.failed()
-    else if (isLate || fault?.code === 'PEER_LOST') this.#inquiry.sourceLost()
-    else this.#inquiry.sourceFailed(fault?.code === 'PEER_STALLED' || fault?.code === 'PEER_BUSY')
+    else if (isLate || fault?.code === 'PEER_LOST') this.#inquiry.sourceLost(this.#tolerance.leftInAllMs())
+    else this.#inquiry.sourceFailed(isSilence(fault), this.#tolerance.leftInAllMs())
   }
 
   /** Without a place for a copy the application is answered straight from the origin server, if that still can be. */
@@ -673,4 +673,9 @@ export class Retrieval implements InquiryOwner {
   #leaveList(): void {
     this.#components.events.over(this)
   }
+}
+
+/** Nothing came, which may pass. */
+function isSilence(fault: Fault | undefined): boolean {
+  return fault?.code === 'PEER_STALLED' || fault?.code === 'PEER_BUSY'
 }

@@ -56,6 +56,11 @@ export class Tolerance {
     return this.#patience.leftMs()
   }
 
+  /** How long peers may go on giving nothing, in ms, now that one has failed; endless where that has cost nothing. */
+  leftInAllMs(): number {
+    return this.#patience.isWhole ? Infinity : this.#patience.leftInAllMs()
+  }
+
   /** Patience is nearly used up. @returns how long agreeing may take, in ms; `undefined` when that has begun before. */
   beginAgreeing(): number | undefined {
     return this.#patience.beginAgreeing()

@@ -22,8 +22,10 @@ import { passThrough } from '../proxy/pass-through.ts'
 import { ProxyServer, type RequestLine } from '../proxy/proxy-server.ts'
 import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
+import { viaLine } from '../proxy/via.ts'
 import { posted } from '../retrieval/posted.ts'
 import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
+import type { Resource, ResourceRequest } from '../retrieval/resource.ts'
 import { compileRules, type Rules } from '../retrieval/rules.ts'
 import { attestationBook } from '../site/attestation-book.ts'
 import { withAttestations } from '../site/attested.ts'
@@ -343,9 +345,20 @@ export class Node {
     this.#updates = productUpdates(
       updates,
       () => `http://${this.proxyAddress}`,
+      {
+        get: (request) => this.#get(request),
+        policyFor: (uri) => this.#rules.policyFor(uri),
+        via: () => viaLine('1.1', this.#pseudonym),
+      },
       this.#logUpdate,
       (verified) => this.#gathered.learn(verified),
     )
+  }
+
+  /** @throws Fault STOPPING while the node does not run; as `Resources.get` */
+  async #get(request: ResourceRequest): Promise<Resource> {
+    if (this.#assembly === undefined) throw new Fault('STOPPING', 'the node does not run')
+    return this.#assembly.resources.get(request)
   }
 
   async #startUpdates(): Promise<void> {

@@ -1,5 +1,6 @@
 /** The log for a terminal: one plain line per event instead of JSON. */
 import type { Writable } from 'node:stream'
+import { printable } from '../core/printable.ts'
 import { formatBytes } from '../core/units.ts'
 import type { BatchedLines } from './batched-lines.ts'
 
@@ -17,11 +18,6 @@ interface Entry {
 export function prettyStream(out: Writable): Pick<BatchedLines, 'write' | 'add' | 'flush'> {
   const write = (line: string) => void out.write(`${printable(prettyLine(JSON.parse(line) as Entry))}\n`)
   return { write, add: write, flush: () => {} }
-}
-
-/** A stranger's word may be in it: it is neither a command to the terminal nor a line of its own. */
-function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '?')
 }
 
 function prettyLine(entry: Entry): string {

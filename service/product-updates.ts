@@ -1,12 +1,12 @@
 /**
  * The products that the node keeps up to date (R9): one schedule for each. Failing updates never disturb the node.
  */
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CancelTimer, Clock } from '../core/clock.ts'
 import { describe } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
-import { writeDurably } from '../update/files.ts'
+import { readPlainFile, writeDurably } from '../update/files.ts'
+import { reasonOf } from '../update/refused.ts'
 import type { RunResult, UpdateEvent } from '../update/installer/events.ts'
 import { Installation } from '../update/installer/installation.ts'
 import {
@@ -71,6 +71,7 @@ export class ProductUpdates {
   #cancel: CancelTimer = () => {}
   #running: Promise<RunResult | undefined> | undefined
   #isStopped = false
+  #lastCheck: ProductStatus['lastCheck']
   readonly #ending = new AbortController()
 
   constructor(config: ProductConfig, tools: ProductTools) {
@@ -118,7 +119,8 @@ export class ProductUpdates {
       catalog,
       isChecking: this.#running !== undefined,
       nextCheck: this.#state && nextCheck(this.#state),
-      lastCheck: state.lastCheck,
+      // A place that is not trusted is not written to either.
+      lastCheck: this.#lastCheck ?? state.lastCheck,
       expiresAt: state.expiresAt,
       installed: set?.id,
       components: (set?.components ?? []).map(({ component, version }) => ({ component, version })),
@@ -156,6 +158,8 @@ export class ProductUpdates {
   async #check(occasion: Occasion): Promise<RunResult | undefined> {
     const result = await this.#update(occasion)
     this.#running = undefined
+    if (result)
+      this.#lastCheck = { at: this.#tools.clock.wall(), outcome: result.outcome, detail: result.detail }
     const isSuccess = result !== undefined && result.outcome !== 'refused'
     this.#take({ kind: 'checked', now: this.#now(), isSuccess, fraction: this.#tools.random.fraction() })
     return result
@@ -168,7 +172,7 @@ export class ProductUpdates {
     try {
       return await this.#tools.update(this.#config, emit, this.#ending.signal)
     } catch (error) {
-      emit({ event: 'refused', reason: 'disk', detail: `${occasion}: ${describe(error)}` })
+      emit({ event: 'refused', reason: reasonOf(error) ?? 'disk', detail: `${occasion}: ${describe(error)}` })
       return undefined
     }
   }
@@ -184,7 +188,7 @@ export class ProductUpdates {
 
   #remembered(): ScheduleMemory {
     try {
-      return existsSync(this.#memoryFile) ? JSON.parse(readFileSync(this.#memoryFile, 'utf8')) : {}
+      return JSON.parse(readPlainFile(this.#memoryFile)?.toString('utf8') ?? '{}')
     } catch {
       return {} // One check more than needed.
     }
@@ -195,7 +199,8 @@ export class ProductUpdates {
       this.#installation.prepare()
       writeDurably(this.#memoryFile, JSON.stringify(memory))
     } catch (error) {
-      this.#tools.emit({ event: 'refused', reason: 'disk', detail: describe(error), name: this.#config.name })
+      const reason = reasonOf(error) ?? 'disk'
+      this.#tools.emit({ event: 'refused', reason, detail: describe(error), name: this.#config.name })
     }
   }
 }

@@ -10,6 +10,7 @@ import {
   listOf,
   oneOf,
   path,
+  size,
   text,
   timeOfDay,
   word,
@@ -75,6 +76,13 @@ export const UPDATE_SETTINGS = {
     default: 60_000,
     meaning: 'How long each command may take.',
     reason: 'A command that hangs must not hold up updates for good.',
+  }),
+  leastRate: setting({
+    type: either(oneOf('off'), size('1 kB')),
+    default: 5_000,
+    meaning:
+      'Bytes that each download must bring in a second, a minute at a time; less is refused (too-slow).',
+    reason: 'A byte now and then would hold up updates for days. Less for a line that is slower than that.',
   }),
   keep: setting({
     type: integer(0, 100),

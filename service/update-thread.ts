@@ -7,13 +7,16 @@ import { getCompileCacheDir } from 'node:module'
 import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { RunResult, UpdateEvent } from '../update/installer/events.ts'
-import type { VerifiedCatalogue } from '../update/installer/updater.ts'
+import type { VerifiedCatalogue } from '../update/installer/believed-catalogue.ts'
 import type { ProductConfig } from './config-updates.ts'
+import type { HeadStart } from './head-start.ts'
 
 /** What the thread is given (update-worker.ts). */
 export interface ThreadTask {
   readonly config: ProductConfig
   readonly proxy: string
+  /** What came of the head start (head-start.ts); what it brings later is sent after it, as `Came`. */
+  readonly catalogue: Uint8Array | undefined
 }
 
 /** What it says. */
@@ -38,13 +41,17 @@ export interface Listening {
 export async function updateInThread(
   config: ProductConfig,
   proxy: string,
+  begun: HeadStart,
   { emit, onVerified }: Listening,
   signal: AbortSignal,
 ): Promise<RunResult> {
-  const task: ThreadTask = { config, proxy }
+  const task: ThreadTask = { config, proxy, catalogue: begun.catalogue }
   const worker = new Worker(PROGRAM, { workerData: task, env: environment() })
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+  begun.listen((came) => worker.postMessage(came))
   const end = () => void worker.terminate()
   signal.addEventListener('abort', end, { once: true })
+  if (signal.aborted) end()
   let result: RunResult | undefined
   worker.on('message', (message: ThreadMessage) => {
     switch (message.kind) {
@@ -60,6 +67,7 @@ export async function updateInThread(
     await once(worker, 'exit')
   } finally {
     signal.removeEventListener('abort', end)
+    begun.end()
   }
   if (result === undefined) throw new Error('the update was ended before it was done')
   return result

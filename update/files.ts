@@ -1,18 +1,36 @@
-/** Files that are there entirely or not at all, whatever happens: written aside, synced, renamed. */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs'
+/** Files that are there entirely or not at all, whatever happens: written aside, synced, renamed. No link is followed. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
+
+/** Windows has neither (`undefined`, which adds nothing); there a link needs a right of its own. */
+const { O_NOFOLLOW, O_NONBLOCK } = constants
 
 /** @param mode of a new file. @throws Error of the file system */
 export function writeDurably(path: string, bytes: Uint8Array | string, mode = 0o644): void {
   const aside = `${path}.new`
+  // What an interrupted run left; where it is a link, the link.
+  rmSync(aside, { force: true })
   writeSynced(aside, bytes, mode)
   renameSync(aside, path)
   syncFolder(dirname(path))
 }
 
-/** Resolves what is written to the disk before it returns. */
+/** Resolves what is written to the disk before it returns. The file is a new one. @throws Error of the file system */
 export function writeSynced(path: string, bytes: Uint8Array | string, mode = 0o644): void {
-  const file = openSync(path, 'w', mode)
+  const { O_WRONLY, O_CREAT, O_EXCL } = constants
+  const file = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode)
   try {
     const content = typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes
     for (let at = 0; at < content.length;) at += writeSync(file, content, at)
@@ -20,6 +38,56 @@ export function writeSynced(path: string, bytes: Uint8Array | string, mode = 0o6
   } finally {
     closeSync(file)
   }
+}
+
+/** One line more, on the disk before it returns. @throws Error of the file system, ELOOP where `path` is a link */
+export function appendSynced(path: string, line: string): void {
+  const { O_WRONLY, O_CREAT, O_APPEND } = constants
+  const file = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK, 0o644)
+  try {
+    writeSync(file, line)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** `undefined` where there is no plain file of that name: nothing, a link, a pipe. @throws Error of the file system */
+export function readPlainFile(path: string): Buffer | undefined {
+  let file: number | undefined
+  try {
+    file = openSync(path, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    return fstatSync(file).isFile() ? readFileSync(file) : undefined
+  } catch (error) {
+    if (['ENOENT', 'ELOOP', 'ENXIO'].includes(codeOf(error))) return undefined
+    throw error
+  } finally {
+    if (file !== undefined) closeSync(file)
+  }
+}
+
+/** With those above it. Node's own (`recursive`) never returns where the parent can hold none, as /proc. @throws Error of the file system */
+export function makeFolder(path: string, mode = 0o755): void {
+  try {
+    mkdirSync(path, mode)
+  } catch (error) {
+    const above = dirname(path)
+    if (codeOf(error) === 'EEXIST') {
+      if (statSync(path).isDirectory()) return
+      throw new Error(`${path} is there already, and no folder`, { cause: error })
+    }
+    if (codeOf(error) !== 'ENOENT' || isFolder(above)) throw error
+    makeFolder(above)
+    makeFolder(path, mode)
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** Names in a folder are on the disk after this. Where folders cannot be synced (Windows), nothing happens. */

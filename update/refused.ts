@@ -19,6 +19,8 @@ const OWN_REASONS = [
   'install-failed',
   'disk',
   'busy',
+  'unsafe-place',
+  'too-slow',
 ] as const
 
 export type RefusalReason = SignatureRefusal | (typeof OWN_REASONS)[number]

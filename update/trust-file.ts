@@ -1,5 +1,7 @@
 /** What an updater trusts: certificates, revocation lists, and the keys of the first root, from PEM files. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { describe } from '../core/fault.ts'
 import { readPemCertificates } from '../signing/certificate.ts'
 import type { Trust } from '../signing/chain.ts'
 import { pemBlocks, toPem } from '../signing/pem.ts'
@@ -29,6 +31,17 @@ export function readTrust(pem: string, revocations: readonly Buffer[] = []): Pub
     rootKeys: keys
       .filter((key) => key.asymmetricKeyType === 'ed25519')
       .map((key) => tufKey(key).keyval.public),
+  }
+}
+
+/** @throws Refused malformed, which names the file; Error of the file system */
+export function readTrustFiles(trust: string, crl: string | undefined): PublisherTrust {
+  const text = readFileSync(trust, 'utf8')
+  const files = crl === undefined ? trust : `${trust} with ${crl}`
+  try {
+    return readTrust(text, crl === undefined ? [] : [readFileSync(crl)])
+  } catch (error) {
+    throw new Refused('malformed', `${files}: ${describe(error)}`, { cause: error })
   }
 }
 

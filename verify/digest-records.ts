@@ -8,7 +8,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 import type { Digest, Sha256 } from '../core/digest.ts'
 import { describe } from '../core/fault.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import { claimRow, type Claim, nameOf, otherOf, readClaim, SCHEMA, VERSION } from './digest-rows.ts'
+import { type Claim, type ClaimRow, nameOf, otherOf, readClaim, SCHEMA, VERSION } from './digest-rows.ts'
 
 export interface DigestRecords {
   open(): void
@@ -33,7 +33,7 @@ export interface DigestRecords {
 
 /** One index on its way into the records. */
 export interface IndexRecording {
-  add(claims: readonly (readonly [TargetUri, Claim])[]): void
+  add(rows: readonly ClaimRow[]): void
   /** From now on this is what the index says, and nothing that it said before. */
   finish(): void
   /** Nothing of it counts. */
@@ -128,7 +128,7 @@ class Records implements DigestRecords {
     const sql = "INSERT INTO indexes (uri, version, state, digests) VALUES (?, ?, 'begun', 0)"
     const id = this.#guarded(() => Number(this.#run(sql, index, version).lastInsertRowid), undefined)
     return {
-      add: (claims) => this.#guarded(() => this.#atomically(() => this.#add(id, claims)), undefined),
+      add: (rows) => this.#guarded(() => this.#atomically(() => this.#add(id, rows)), undefined),
       finish: () => this.#guarded(() => this.#atomically(() => this.#finish(id, index)), undefined),
       giveUp: () => this.#guarded(() => this.#retire('id = ?', id ?? 0), undefined),
     }
@@ -164,11 +164,12 @@ class Records implements DigestRecords {
     return Number(this.#all(sql)[0]?.['n'] ?? 0)
   }
 
-  #add(id: number | undefined, claims: readonly (readonly [TargetUri, Claim])[]): void {
+  #add(id: number | undefined, rows: readonly ClaimRow[]): void {
     if (id === undefined) return
     const sql = 'INSERT INTO claims (source, name, algorithm, digest, size, seal) VALUES (?, ?, ?, ?, ?, ?)'
-    for (const [uri, claim] of claims) this.#run(sql, id, ...claimRow(uri, claim))
-    this.#run('UPDATE indexes SET digests = digests + ? WHERE id = ?', claims.length, id)
+    const statement = this.#statement(sql)
+    for (const row of rows) statement.run(id, ...row)
+    this.#run('UPDATE indexes SET digests = digests + ? WHERE id = ?', rows.length, id)
     this.#makeRoom(id)
   }
 

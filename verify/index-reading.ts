@@ -5,7 +5,7 @@ import type { Store, StoredResponse } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { oneSpelling } from './apt-uri.ts'
 import type { DigestRecords, IndexRecording } from './digest-records.ts'
-import type { Claim } from './digest-rows.ts'
+import { claimRow, inOrder, type ClaimRow } from './digest-rows.ts'
 import { decodedText, type Decoding } from './metadata/decoding.ts'
 import type { FoundIndex } from './metadata/index-kinds.ts'
 import type { Mention } from './metadata/mention.ts'
@@ -45,7 +45,9 @@ export interface IndexCounts {
 
 /** Characters parsed, and digests written, before the event loop gets its turn: a few milliseconds of work. */
 const SLICE_CHARACTERS = 65_536
-const CLAIMS_PER_WRITE = 250
+const ROWS_PER_WRITE = 250
+/** Rows that are put in order before they are written: half a megabyte of memory. */
+const ROWS_IN_ORDER = 2000
 const MAX_CONFIG_BYTES = 65_536
 
 /** @throws UnreadableIndex, or what the store throws, when it cannot be read to its end; then nothing of it counts. */
@@ -85,7 +87,7 @@ async function parse(
   for await (const text of textIn(response, decoding)) {
     for (let at = 0; at < text.length; at += SLICE_CHARACTERS) {
       reader.push(text.slice(at, at + SLICE_CHARACTERS))
-      await claims.write(CLAIMS_PER_WRITE)
+      await claims.write(ROWS_IN_ORDER)
       await nextTurn()
       signal.throwIfAborted()
     }
@@ -107,12 +109,12 @@ function claimOf(
   { base, scope }: FoundIndex,
   { reference, digest, size }: Mention,
   grant: Grant,
-): readonly [TargetUri, Claim] | undefined {
+): ClaimRow | undefined {
   const href = URL.parse(reference, base)?.href
   const uri = href === undefined ? undefined : parseTargetUri(href)
   if (uri === undefined) return undefined
   if (!uri.startsWith(scope) && !grant.includes(uri)) return undefined
-  return [oneSpelling(uri), size === undefined ? { digest } : { digest, size }]
+  return claimRow(oneSpelling(uri), size === undefined ? { digest } : { digest, size })
 }
 
 /** The text of a small stored response that came from the origin server. */
@@ -137,35 +139,32 @@ function isUsableText({ status, source, size }: StoredResponse): boolean {
 /** Claims on their way into the records, a bounded number at a time. */
 class ClaimBuffer {
   readonly #recording: IndexRecording
-  readonly #understand: (mention: Mention) => readonly [TargetUri, Claim] | undefined
-  #claims: (readonly [TargetUri, Claim])[] = []
+  readonly #understand: (mention: Mention) => ClaimRow | undefined
+  #rows: ClaimRow[] = []
   digests = 0
   outside = 0
 
-  constructor(
-    recording: IndexRecording,
-    understand: (mention: Mention) => readonly [TargetUri, Claim] | undefined,
-  ) {
+  constructor(recording: IndexRecording, understand: (mention: Mention) => ClaimRow | undefined) {
     this.#recording = recording
     this.#understand = understand
   }
 
   add(mention: Mention): void {
-    const claim = this.#understand(mention)
-    if (claim === undefined) this.outside += 1
+    const row = this.#understand(mention)
+    if (row === undefined) this.outside += 1
     else {
       this.digests += 1
-      this.#claims.push(claim)
+      this.#rows.push(row)
     }
   }
 
   /** Writes what has come, where it is more than `most`, and lets others work in between. */
   async write(most: number): Promise<void> {
-    if (this.#claims.length <= most) return
-    const claims = this.#claims
-    this.#claims = []
-    for (let at = 0; at < claims.length; at += CLAIMS_PER_WRITE) {
-      this.#recording.add(claims.slice(at, at + CLAIMS_PER_WRITE))
+    if (this.#rows.length <= most) return
+    const rows = inOrder(this.#rows)
+    this.#rows = []
+    for (let at = 0; at < rows.length; at += ROWS_PER_WRITE) {
+      this.#recording.add(rows.slice(at, at + ROWS_PER_WRITE))
       await nextTurn()
     }
   }

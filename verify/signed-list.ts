@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { oneSpelling } from './apt-uri.ts'
 import type { DigestRecords } from './digest-records.ts'
-import type { Claim } from './digest-rows.ts'
+import { claimRow, type Claim } from './digest-rows.ts'
 import type { Grant, IndexCounts } from './index-reading.ts'
 
 /** What a verified catalogue says of files. */
@@ -58,7 +58,7 @@ export function recordSignedList(
   if (records.versionOf(index) === version) return undefined
   const recording = records.begin(index, version)
   try {
-    recording.add(claims)
+    recording.add(claims.map(([file, claim]) => claimRow(file, claim)))
   } catch (error) {
     recording.giveUp()
     throw error

@@ -33,6 +33,11 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   readonly promisesLeft: number
   /** Those of them that were not heard to ask for it are waited for until then, all together. */
   readonly strangersUntil: Monotonic
+  /**
+   * Those that are only expected to fetch are waited for until then: once peers have failed, that is a part of what all
+   * of them may cost.
+   */
+  readonly expectedUntil: Monotonic
   /** Peers have cost too much: until then this node agrees with the others on who fetches, and believes no "I have". */
   readonly agreeUntil: Monotonic | undefined
   /** It has done so; there is no second time. */
@@ -69,10 +74,18 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
       readonly holder: H | undefined
     }
   | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
-  /** The source in use is of no use any more: it failed, or sent wrong bytes; `isSilence`: nothing came, which may pass. */
-  | { readonly kind: 'source-failed'; readonly at: Monotonic; readonly isSilence?: boolean }
+  /**
+   * The source in use is of no use any more: it failed, or sent wrong bytes; `isSilence`: nothing came, which may pass.
+   * `patientUntil`: when patience with peers ends that give nothing.
+   */
+  | {
+      readonly kind: 'source-failed'
+      readonly at: Monotonic
+      readonly isSilence?: boolean
+      readonly patientUntil?: Monotonic
+    }
   /** The way to the source in use is lost, by no fault of the source: it may be used again when it answers again. */
-  | { readonly kind: 'source-lost'; readonly at: Monotonic }
+  | { readonly kind: 'source-lost'; readonly at: Monotonic; readonly patientUntil?: Monotonic }
   /** No peer is of use now, whoever it is: the owner has lost patience, or has no proof. Nobody has failed. */
   | { readonly kind: 'enough' }
   /** Peers have failed for so long that the Internet is next; who fetches is still worth agreeing on, until then. */

@@ -94,9 +94,9 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
     case 'download-failed':
       return onDownloadFailed(state, event.peer, event.at)
     case 'source-failed':
-      return onSourceFailed(state, event.at, event.isSilence ?? false)
+      return onSourceFailed(patient(state, event), event.at, event.isSilence ?? false)
     case 'source-lost':
-      return onSourceLost(state, event.at)
+      return onSourceLost(patient(state, event), event.at)
     case 'enough':
       return onEnough(state)
     case 'agree':
@@ -123,6 +123,7 @@ function ask<H extends Holder, D extends Downloader>(
     takeOversLeft: MAX_TAKE_OVERS,
     promisesLeft: MAX_PROMISES,
     strangersUntil: (event.at + event.settings.waitMs + STRANGERS_PROMISE_MS) as Monotonic,
+    expectedUntil: NO_END,
     agreeUntil: undefined,
     hasAgreed: false,
   }
@@ -143,7 +144,8 @@ function waitForAnswers<H extends Holder, D extends Downloader>(
 
 function onHolder<H extends Holder, D extends Downloader>(state: Active<H, D>, holder: H): Step<H, D> {
   if (!isUsable(state.sources, holder.peer)) return [state, []]
-  if (state.agreeUntil !== undefined) return [noting(state, withHolder(state.sources, holder)), []]
+  const isBelieved = state.agreeUntil === undefined || holder.hasAsked === true
+  if (!isBelieved) return [noting(state, withHolder(state.sources, holder)), []]
   switch (state.kind) {
     case 'waiting': // 144 → 146 → 158: the first "I have" wins (R4.2)
       return retrieve(state, holder, [END_REQUEST])
@@ -205,8 +207,13 @@ function silence<H extends Holder, D extends Downloader>(
   on: D,
   at: Monotonic,
 ): Monotonic {
-  const until = isStranger(on) ? state.strangersUntil : Infinity
-  return Math.min(at + (on.silenceMs ?? state.settings.silenceMs), until) as Monotonic
+  return Math.min(at + (on.silenceMs ?? state.settings.silenceMs), waitedForUntil(state, on)) as Monotonic
+}
+
+/** Anybody may promise a copy, and who is expected to fetch it may be waiting for a liar itself. */
+function waitedForUntil<H extends Holder, D extends Downloader>(state: Active<H, D>, on: D): Monotonic {
+  if (isStranger(on)) return state.strangersUntil
+  return on.isExpected === true ? state.expectedUntil : NO_END
 }
 
 /** A copy that can be read is there: only the holders' own time is waited for, not that of the slowest machine. */
@@ -252,7 +259,8 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
  */
 function takeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   const { settings, takeOversLeft, sources, agreeUntil } = state
-  const mayAsk = takeOversLeft > 0 && settings.waitMs > 0 && agreeUntil === undefined
+  const isTime = agreeUntil === undefined && at < state.expectedUntil
+  const mayAsk = takeOversLeft > 0 && settings.waitMs > 0 && isTime
   if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
   const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft: takeOversLeft - 1 }
   return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
@@ -315,7 +323,8 @@ function onAgree<H extends Holder, D extends Downloader>(
 
 function toInternet<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
   const sources = withSilentForgiven(state.sources)
-  return [{ ...bare(state), sources, agreeUntil: undefined, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
+  const forgotten = { agreeUntil: undefined, expectedUntil: NO_END }
+  return [{ ...bare(state), ...forgotten, sources, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
 }
 
 /** The owner has left the Internet for this peer. Should its offer be gone by now, another one's may do, or it has to go back there. */
@@ -390,7 +399,8 @@ function awaitDownload<H extends Holder, D extends Downloader>(
     ? ({ kind: 'follow', downloader: on } as const)
     : ({ kind: 'wake', at: silentAt } as const)
   const promisesLeft = on.readable ? state.promisesLeft : state.promisesLeft - 1
-  return [{ ...bare(state), promisesLeft, sources, kind: 'awaiting', on, silentAt }, [command]]
+  const expectedUntil = on.readable ? NO_END : state.expectedUntil
+  return [{ ...bare(state), promisesLeft, expectedUntil, sources, kind: 'awaiting', on, silentAt }, [command]]
 }
 
 function retrieve<H extends Holder, D extends Downloader>(
@@ -400,7 +410,8 @@ function retrieve<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   const { holders, ...others } = withoutDownloader(state.sources, from.peer)
   const sources = { ...others, holders: holders.filter((each) => each.peer !== from.peer) }
-  return [{ ...bare(state), sources, kind: 'found', from }, [...before, { kind: 'retrieve', holder: from }]]
+  const asked = { ...bare(state), sources, expectedUntil: NO_END }
+  return [{ ...asked, kind: 'found', from }, [...before, { kind: 'retrieve', holder: from }]]
 }
 
 function hasPeer<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): boolean {
@@ -418,8 +429,7 @@ function nextDownload<H extends Holder, D extends Downloader>(
     return likelyDownload(downloaders) ?? downloaders.find(({ isExpected }) => isExpected)
   const readable = downloaders.find((each) => each.readable)
   if (readable !== undefined || state.promisesLeft <= 0) return readable
-  const isTooLate = at >= state.strangersUntil
-  return isTooLate ? downloaders.find((each) => !isStranger(each)) : downloaders[0]
+  return downloaders.find((each) => at < waitedForUntil(state, each))
 }
 
 /** Promises a copy, and was not heard to ask for one. Nodes of the patents promise nothing. */
@@ -435,9 +445,17 @@ function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | un
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
   const { settings, sources, hasAskedAgain, agreeUntil, hasAgreed } = asked
-  const { takeOversLeft, promisesLeft, strangersUntil } = asked
-  const left = { takeOversLeft, promisesLeft, strangersUntil }
+  const { takeOversLeft, promisesLeft, strangersUntil, expectedUntil } = asked
+  const left = { takeOversLeft, promisesLeft, strangersUntil, expectedUntil }
   return { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, ...left }
+}
+
+/** What was in use has cost what it has: what is left of the patience with peers is for those that are expected, too. */
+function patient<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  { patientUntil = NO_END }: { readonly patientUntil?: Monotonic },
+): Active<H, D> {
+  return isInUse(state) ? { ...state, expectedUntil: patientUntil } : state
 }
 
 function noting<H extends Holder, D extends Downloader>(
@@ -446,6 +464,8 @@ function noting<H extends Holder, D extends Downloader>(
 ): Active<H, D> {
   return sources === state.sources ? state : { ...state, sources }
 }
+
+const NO_END = Infinity as Monotonic
 
 const REQUEST = { kind: 'broadcast-request' } as const
 const END_REQUEST = { kind: 'broadcast-end-request' } as const

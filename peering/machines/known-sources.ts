@@ -6,6 +6,8 @@
 /** A peer that holds the resource complete ("I have"). */
 export interface Holder {
   readonly peer: string
+  /** It has asked for the resource itself before: whoever got it since has it, and its word is the more likely. */
+  readonly hasAsked?: boolean
 }
 
 /** A peer that is fetching the resource ("I am downloading"). */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { resultLine } from '../../cli/update-now.ts'
+import { entryText, statusText } from '../../cli/update-status.ts'
 import { updateBars } from '../../cli/update-bars.ts'
+import { printable, printableLines } from '../../core/printable.ts'
 import type { UpdateEvent } from '../../update/installer/events.ts'
 
 const EVENTS: readonly UpdateEvent[] = [
@@ -45,11 +48,11 @@ const EVENTS: readonly UpdateEvent[] = [
   },
 ]
 
-function shown(isTTY: boolean): string {
+function shown(isTTY: boolean, events = EVENTS): string {
   let text = ''
   const out = { isTTY, columns: 80, write: (more: string) => (text += more) !== '' }
   const bars = updateBars(out as unknown as NodeJS.WriteStream)
-  for (const event of EVENTS) bars.show(event)
+  for (const event of events) bars.show(event)
   return text
 }
 
@@ -83,4 +86,57 @@ test('elsewhere there are lines without bars in the making, and the report of wh
   assert.ok(!text.includes('\u001B'))
   assert.match(text, /^received: 103 kB over the WAN \(catalogue 3\.0 kB\), 10\.0 kB from peers$/m)
   assert.match(text, /^updated: 2 of 2 components were updated; installed: 200101131511-7$/m)
+})
+
+/** Clears the screen, sets the title, turns text round, and begins a line that says what is not so. */
+const EVIL = 'x\u001B[2J\u009B2J\u001B]0;title\u0007\u202E\r\nupdated: all is well'
+
+test('no name, URL or word of a command is a command to the terminal, or a line of its own', () => {
+  const received = { catalogue: 1, internet: 0, peer: 0, cache: 0, kept: 0 }
+  const evil: readonly UpdateEvent[] = [
+    { ...EVENTS[0], event: 'catalogue', signer: EVIL, product: EVIL } as UpdateEvent,
+    { event: 'progress', component: EVIL, bytes: 1, total: 2 },
+    { ...EVENTS[3], event: 'package', component: EVIL, version: EVIL } as UpdateEvent,
+    { event: 'retry', component: EVIL, reason: 'altered', detail: EVIL },
+    { event: 'proxy-failed', detail: EVIL },
+    { event: 'recovered', phase: 'staging', id: EVIL },
+    { event: 'installed', id: EVIL, from: EVIL },
+    { event: 'rolled-back', id: EVIL, from: EVIL, reason: EVIL },
+    { event: 'refused', reason: 'check-failed', detail: EVIL },
+    { event: 'done', outcome: 'held-back', detail: EVIL, installed: EVIL, received },
+  ]
+  const state = { format: 1, refused: {}, catalog: EVIL, heldBack: { number: 1, reason: EVIL } } as const
+  const place = { installed: null, sets: [EVIL], isInterrupted: false }
+  for (const text of [
+    shown(false, evil),
+    // What the bars themselves say to the terminal.
+    shown(true, evil)
+      .replaceAll('\u001B', '␛')
+      .replace(/␛\[(?:\d+F|2K)/g, ''),
+    resultLine({ name: EVIL, result: { outcome: 'refused', detail: EVIL, received } }),
+    statusText({ ...state, ...place }),
+    printableLines([entryText({ at: 0, kind: 'refused', reason: 'check-failed', detail: EVIL })]),
+  ]) {
+    assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\p{Cf}␛]/u)
+    assert.doesNotMatch(text, /^updated: all is well/m)
+  }
+})
+
+test('what is made visible can be told', () => {
+  assert.equal(printable('a\u001B[2Jb\nc é'), String.raw`a\u{1b}[2Jb\nc é`)
+})
+
+test('the report of a refusal says what came, why it was refused once, and that the proxy failed', () => {
+  const done = {
+    event: 'done',
+    outcome: 'refused',
+    reason: 'altered',
+    detail: 'a byte',
+    proxyFailed: 'it died',
+    received: { catalogue: 3000, internet: 0, peer: 0, cache: 0, kept: 0 },
+  } as const
+  assert.equal(
+    shown(false, [done]),
+    'refused (altered); nothing is installed\nreceived: 3.0 kB over the WAN (catalogue 3.0 kB), 0 B from peers; past the proxy, which failed\n',
+  )
 })

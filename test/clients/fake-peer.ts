@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { decode, encode } from '../../peering/codec.ts'
+import { questionsIn } from '../../peering/further.ts'
 import type {
   NodeId,
   PresencePacket,
@@ -24,10 +25,19 @@ export interface FakePeerSettings {
   readonly isLateComer?: boolean
   /** Does not confirm what it serves. */
   readonly isVague?: boolean
+  /** What it answers to every question; absent: "I have", of an untold size. */
+  readonly says?: Said
 }
 
+export type Said =
+  | { readonly kind: 'has'; readonly size?: number }
+  /** "I am downloading", of a copy that can be read. */
+  | { readonly kind: 'fetches'; readonly size?: number }
+  /** "I am downloading", with a little more each time, and never where: once, and then every so many ms. */
+  | { readonly kind: 'promises'; readonly everyMs: number }
+
 export interface FakePeer {
-  /** Questions that were answered with "I have". */
+  /** Questions that were answered. */
   readonly asked: readonly string[]
   /** Requests for the copy that came. */
   readonly requests: () => number
@@ -63,12 +73,24 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
     if (packet.type === 'presence' && packet.reply) send({ ...presence, nonce: packet.nonce }, from)
     if (packet.type !== 'request') return
     if (settings.isLateComer === true && !packet.extras.some(([name]) => name === SURVEY_NAME)) return
-    asked.push(packet.href)
-    send(iHave(packet, node, location), from)
+    for (const each of questionsIn(packet)) {
+      asked.push(each.href)
+      say(each, from)
+    }
+  }
+  const says = settings.says ?? { kind: 'has' }
+  const timers = new Set<NodeJS.Timeout>()
+  const say = (packet: RequestPacket, from: string) => {
+    if (says.kind !== 'promises') return send(answer(says, packet, node, location), from)
+    let receivedBytes = 0
+    const promise = () => send(downloading(packet, node, { receivedBytes: receivedBytes++ }), from)
+    promise()
+    timers.add(setInterval(promise, says.everyMs))
   }
   for (const socket of sockets) socket.on('message', hear)
   send({ ...presence, reply: true }, BROADCAST)
   const stop = async () => {
+    for (const timer of timers) clearInterval(timer)
     if (sockets.length > 0) await new Promise((said) => send({ ...presence, leaving: true }, BROADCAST, said))
     server.close()
     server.closeAllConnections()
@@ -97,8 +119,28 @@ const PRESENCE: Omit<PresencePacket, 'node' | 'filePort'> = {
   extras: [],
 }
 
-function iHave({ id, nonce }: RequestPacket, node: NodeId, location: string): ServicePacket {
-  const unsaid = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
-  const answer = { id, nonce, node, location, ageSeconds: undefined, version: undefined, extras: [] }
-  return { type: 'response', more: [], ...unsaid, ...answer }
+function answer(
+  { kind, size }: Exclude<Said, { readonly kind: 'promises' }>,
+  asked: RequestPacket,
+  node: NodeId,
+  location: string,
+): ServicePacket {
+  if (kind === 'fetches') return downloading(asked, node, { location, totalBytes: size, receivedBytes: 0 })
+  const { id, nonce } = asked
+  const unsaid = { digest: undefined, etag: undefined, lastModified: undefined }
+  const said = { id, nonce, node, location, size, ageSeconds: undefined, version: undefined, extras: [] }
+  return { type: 'response', more: [], ...unsaid, ...said }
+}
+
+function downloading(
+  { id, nonce, href }: RequestPacket,
+  node: NodeId,
+  told: {
+    readonly location?: string
+    readonly totalBytes?: number | undefined
+    readonly receivedBytes: number
+  },
+): ServicePacket {
+  const common = { id, nonce, node, resource: href, bytesPerSecond: undefined, extras: [] }
+  return { type: 'downloading', more: [], ...common, location: undefined, totalBytes: undefined, ...told }
 }

@@ -5,6 +5,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { statusText } from '../../cli/status.ts'
+import { systemClock } from '../../core/clock.ts'
 import type { Node } from '../../service/node.ts'
 import { acquainted, CLI, freePacketPort, missing, Scene, settled, until } from './harness.ts'
 import { uniqueBody } from './origin.ts'
@@ -135,6 +137,15 @@ async function collect(node: Node) {
   for await (const each of node.checkUpdates()) results.push(each)
   return results
 }
+
+test('status of the daemon raises an alarm when the catalogue has expired, and not before (a freeze)', () => {
+  const now = systemClock.wall()
+  const status = third.status()
+  assert.ok((status.updates[0]?.expiresAt ?? 0) > now)
+  assert.doesNotMatch(statusText(status), /EXPIRED/)
+  const later = { ...status, updates: status.updates.map((each) => ({ ...each, expiresAt: now - 1 })) }
+  assert.match(statusText(later), /^update +ViruScan: .*; ITS CATALOGUE HAS EXPIRED$/m)
+})
 
 test('status, history and rollback tell people what happened', async () => {
   await publish('engine', '1.1', uniqueBody(10_000))

@@ -4,65 +4,29 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { deferred } from '../../core/deferred.ts'
-import type { SiteAnswer } from '../../service/site-operations.ts'
-import type { Status } from '../../service/status.ts'
 import { bind } from './fake-peer.ts'
-import { BROADCAST, CLI, freePacketPort, missing, type NodeProcess, Scene, until } from './harness.ts'
-import { Origin, sha256, uniqueBody } from './origin.ts'
-import { curl, run, sourceOf } from './programs.ts'
+import { BROADCAST, missing, Scene, until } from './harness.ts'
+import { type Origin, sha256, uniqueBody } from './origin.ts'
+import { curl, sourceOf } from './programs.ts'
+import { ihave, lan, packets, site, type Lan, type Machine } from './site-machines.ts'
 
 const skip = missing('curl')
 const scene = new Scene()
+let machine: Lan['machine']
 let origin: Origin
-let packetPort = 0
 /** All that was said to everybody. */
 let said = ''
 
-interface Machine {
-  readonly config: string
-  readonly directory: string
-  readonly proxy: string
-  readonly node: NodeProcess
-}
-
 before(async () => {
-  origin = await Origin.start(scene)
-  packetPort = await freePacketPort()
-  const ear = await bind(packetPort, BROADCAST)
+  const made = await lan(scene)
+  origin = made.origin
+  machine = made.machine
+  const ear = await bind(made.packetPort, BROADCAST)
   scene.ending(() => ear.close())
   ear.on('message', (bytes: Buffer) => (said += bytes.toString('latin1')))
 })
 
 after(() => scene.close())
-
-async function machine(number: number): Promise<Machine> {
-  const directory = join(scene.directory(), 'site')
-  const config = scene.configFile({
-    peering: { address: `127.0.0.${number}`, packetPort },
-    site: { directory },
-    rules: [{ match: `http://${origin.authority}/**`, share: true, immutable: true }],
-  })
-  const node = scene.ihave(config)
-  return { config, directory, node, proxy: await node.ready() }
-}
-
-async function ihave(
-  ...args: readonly string[]
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const { code, stdout, stderr } = await run(process.execPath, [CLI, ...args])
-  return { code, stdout: stdout.toString(), stderr }
-}
-
-async function site(at: Machine, ...args: readonly string[]): Promise<SiteAnswer> {
-  const { code, stdout, stderr } = await ihave('site', ...args, '--config', at.config, '--json')
-  assert.equal(code, 0, stderr)
-  return JSON.parse(stdout) as SiteAnswer
-}
-
-async function packets(at: Machine): Promise<Record<string, number>> {
-  const { stdout } = await ihave('status', '--config', at.config, '--json')
-  return (JSON.parse(stdout) as Status).packets
-}
 
 test(
   'three machines become a site, share what only a member vouches for, and throw one out',

@@ -74,6 +74,25 @@ describe('patience with peers', () => {
     assert.deepEqual([patience.leftMs(), patience.hasAgreed], [LEAST_MS, true])
     assert.equal(patience.beginAgreeing(), undefined)
   })
+
+  test('agreeing in vain costs what it takes, and not the time of the origin server’s service after it', () => {
+    const { clock, patience } = failing([STALL_MS, 'PEER_STALLED'])
+    patience.beginAgreeing()
+    clock.advance(200)
+    patience.uses('internet')
+    assert.equal(patience.hasAgreed, false)
+    assert.equal(patience.leftInAllMs(), PATIENCE_MS - STALL_MS - 200)
+    clock.advance(10_000)
+    patience.uses('in-progress')
+    assert.equal(patience.leftMs(), STALL_MS)
+  })
+
+  test('what is left in all is for silent peers, and for those that are waited for without a word', () => {
+    const { patience } = failing([STALL_MS, 'PEER_STALLED'])
+    assert.equal(patience.leftInAllMs(), PATIENCE_MS - STALL_MS)
+    patience.waited(10_000)
+    assert.equal(patience.leftInAllMs(), 0)
+  })
 })
 
 describe('a slow line', () => {

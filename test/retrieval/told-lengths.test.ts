@@ -91,10 +91,10 @@ test('a proved length that never fits is nobody’s fault: the origin server ans
 
 describe('a copy that is said to be so large that it would be passed on before it is verified', () => {
   const LARGE = 70_000_000
-  const scene = (head: Reply, peers: Reply) =>
+  const scene = (head: Reply, peers: Reply, from: Partial<Scene> = { offers: [offer(LARGE)] }) =>
     world({
       expectation: digestOf(RIGHT),
-      offers: [offer(LARGE)],
+      ...from,
       peers: () => peers,
       origin: ({ method }) => (method === 'HEAD' ? head : origin()),
     })
@@ -107,14 +107,29 @@ describe('a copy that is said to be so large that it would be passed on before i
   })
   const junk = (bytes: number) => new Flow().push(Buffer.alloc(bytes, 'Z'), Buffer.alloc(bytes, 'Z'))
 
-  test('is left before a byte of it is passed on where the origin server has a file of another length', async () => {
-    const node = scene(head(SIZE), announcing(LARGE, junk(1_000_000)))
-    const given = await node.get()
-    assert.deepEqual(
-      [given.text === RIGHT.toString('latin1'), given.error, given.how],
-      [true, undefined, 'internet'],
-    )
-    assert.deepEqual(shunned(node), [[PEER, 'broke-off']])
+  for (const [role, from] of [
+    ['that has it', { offers: [offer(LARGE)] }],
+    [
+      'that says it fetches it, and was not heard to ask for it',
+      { downloads: [{ ...download(LARGE), hasAsked: false }] },
+    ],
+  ] as const)
+    test(`by a peer ${role}, is left before a byte of it is passed on where the origin server’s has another length`, async () => {
+      const node = scene(head(SIZE), announcing(LARGE, junk(1_000_000)), from)
+      const given = await node.get()
+      assert.deepEqual(
+        [given.text === RIGHT.toString('latin1'), given.error, given.how],
+        [true, undefined, 'internet'],
+      )
+      assert.deepEqual(shunned(node), [[PEER, 'broke-off']])
+    })
+
+  test('by one that was heard to ask for it, as whoever fetches does, is streamed unasked', async () => {
+    const from = { downloads: [download(LARGE)] }
+    const node = scene(head(SIZE), announcing(LARGE, junk(1_000_000)), from)
+    const { answer } = await node.within(node.ask().resource)
+    const first = await node.within(answer.body?.[Symbol.asyncIterator]().next() ?? Promise.reject())
+    assert.deepEqual([first.done, node.origin.requests.length], [false, 0])
   })
 
   test('is streamed where it has one of that length, or tells none', async () => {

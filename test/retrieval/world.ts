@@ -288,8 +288,10 @@ export function offer(size: number, peer: Address = PEER): PeerOffer {
 }
 
 /** A peer's "I am downloading", with a growing copy that can be read. */
+/** Of one that was heard to ask for it before, as whoever fetches is. */
 export function download(size: number, peer: Address = PEER): PeerDownload {
   return {
+    hasAsked: true,
     peer,
     node: undefined,
     location: LOCATION,

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -111,4 +111,17 @@ test('stopping gives an update its time, then ends it', async (t) => {
   clock.advance(1)
   await stopped
   assert.equal(signal.aborted, true)
+})
+
+test('a place that is not trusted is in the status although nothing is written there, and in the log by its reason', async (t) => {
+  const detail = 'a link lies there'
+  const { updates, events, folder } = product(t, async () => {
+    return { outcome: 'refused', reason: 'unsafe-place', detail, received: NOTHING }
+  })
+  updates.start()
+  symlinkSync(tmpdir(), join(folder, '.ihave'))
+  await updates.checkNow()
+  assert.equal(updates.status().lastCheck?.detail, detail)
+  const refused = events.find(({ event }) => event === 'refused')
+  assert.ok(refused?.event === 'refused' && refused.reason === 'unsafe-place', JSON.stringify(events))
 })

@@ -1,6 +1,6 @@
 /** What tests of signed files share. */
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -31,6 +31,13 @@ export function temporaryFolder(test: Pick<TestContext, 'after'>): string {
   const folder = mkdtempSync(join(tmpdir(), 'ihave-signing-'))
   test.after(() => rmSync(folder, { recursive: true, force: true }))
   return folder
+}
+
+/** What lies in a folder, in hexadecimal by name. */
+export function everyFile(folder: string): Map<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const files = names.filter((name) => statSync(join(folder, name)).isFile())
+  return new Map(files.toSorted().map((name) => [name, readFileSync(join(folder, name)).toString('hex')]))
 }
 
 /** Says why a test that needs `programs` cannot run here. */

@@ -18,6 +18,11 @@ describe('among one to three hostile peers', () => {
       }
     })
 
+  test('nor where others are waited for that wait for a hostile one themselves (seeds that were a second or more late)', async () => {
+    for (const seed of [553, 622, 659, 739])
+      assert.deepEqual(failuresAmongHostile(await hostileRun(seed)), [])
+  })
+
   test('who were asked for copies in most runs', () => {
     assert.ok(asked > RUNS / 2, `in ${asked} of ${RUNS} runs`)
   })

@@ -3,8 +3,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { systemClock, type Clock } from '../../core/clock.ts'
+import type { FetchRequest } from '../../update/installer/fetch-request.ts'
 import { httpFetcher } from '../../update/installer/fetcher.ts'
+import { WINDOW_MS } from '../../update/installer/pace.ts'
 import { Refused } from '../../update/refused.ts'
+import { manualClock } from '../manual-clock.ts'
 
 type Answer = (response: ServerResponse, request: IncomingMessage) => void
 
@@ -24,11 +27,14 @@ async function fetched(
   path = '/file',
   clock: Clock = systemClock,
   proxy?: string,
+  more: Partial<FetchRequest> = {},
 ) {
   const fetcher = httpFetcher(proxy, clock)
   t.after(() => fetcher.close())
-  return fetcher.fetch({ url: base + path, maxBytes: 1000, isFresh: true })
+  return fetcher.fetch({ ...ASKED, url: base + path, ...more })
 }
+
+const ASKED = { maxBytes: 1000, leastBytesPerS: 5, isFresh: true } as const
 
 async function reason(work: Promise<unknown>): Promise<string> {
   try {
@@ -75,20 +81,49 @@ for (const [what, [expected, answer]] of Object.entries(SENDS))
     assert.equal(await reason(fetched(t, await serve(t, answer))), expected)
   })
 
-test('a server that drips and never ends is stalled', async (t) => {
-  let ring = () => {}
-  const clock: Clock = {
-    ...systemClock,
-    after: (_, wake) => {
-      ring = wake
-      return () => {}
-    },
+/** A server that sends `bytes`, and again so many each time that they have come and the clock went on by `pauseMs`. */
+async function drip(t: TestContext, bytes: number, pauseMs: number, total: number, leastBytesPerS: number) {
+  const clock = manualClock()
+  let sending: ServerResponse | undefined
+  let sent = 0
+  const send = () => {
+    sent += bytes
+    if (sent >= total) sending?.end(Buffer.alloc(bytes))
+    else sending?.write(Buffer.alloc(bytes))
   }
   const base = await serve(t, (response) => {
-    response.writeHead(200).write('x')
-    setImmediate(() => ring())
+    sending = response.writeHead(200)
+    send()
   })
-  assert.equal(await reason(fetched(t, base, '/file', clock)), 'stalled')
+  const onReceived = () => {
+    clock.advance(pauseMs)
+    send()
+  }
+  const came = await reason(fetched(t, base, '/file', clock, undefined, { leastBytesPerS, onReceived }))
+  return { came, sent, ms: clock.monotonic(), timers: clock.pending() }
+}
+
+test('a server that drips a byte now and then is too slow within a minute or two', async (t) => {
+  const { came, ms, timers } = await drip(t, 1, 29_000, 1000, 5)
+  assert.equal(came, 'too-slow')
+  assert.ok(ms <= 2 * WINDOW_MS, String(ms))
+  assert.equal(timers, 0)
+})
+
+test('a server that is slow but fast enough is waited for', async (t) => {
+  const { came, ms } = await drip(t, 100, 19_000, 1000, 5)
+  assert.equal(came, 'fetched')
+  assert.ok(ms > 2 * WINDOW_MS, String(ms))
+})
+
+test('where no rate is demanded, a drip is waited for', async (t) => {
+  assert.equal((await drip(t, 10, 29_000, 100, 0)).came, 'fetched')
+})
+
+test('a server that says nothing at all is too slow as well', async (t) => {
+  const clock = manualClock()
+  const base = await serve(t, () => setImmediate(() => clock.advance(WINDOW_MS)))
+  assert.equal(await reason(fetched(t, base, '/file', clock)), 'too-slow')
 })
 
 test('a redirect is followed, and no content coding is asked for', async (t) => {
@@ -134,4 +169,100 @@ test('through a proxy the whole URL is asked for; one that is away is passed by'
     (await fetched(t, direct, '/file', systemClock, 'http://127.0.0.1:9')).bytes.toString(),
     'direct',
   )
+})
+
+const FILE = Buffer.from('0123456789'.repeat(50))
+
+/** A proxy that begins with the file, from a peer, and is killed at byte 200. */
+const dies =
+  (fields: Record<string, string>): Answer =>
+  (response) => {
+    response.writeHead(200, {
+      'Content-Length': FILE.length,
+      'Cache-Status': 'ihave; detail=peer',
+      ...fields,
+    })
+    response.write(FILE.subarray(0, 200), () => setImmediate(() => response.destroy()))
+  }
+
+/** What is asked of the origin server in its place, and what comes. */
+async function afterwards(t: TestContext, proxy: Answer, origin: Answer) {
+  const asked: IncomingMessage['headers'][] = []
+  const base = await serve(t, (response, request) => {
+    asked.push(request.headers)
+    origin(response, request)
+  })
+  const received: Record<string, number> = {}
+  const failures: string[] = []
+  const work = fetched(t, base, '/file', systemClock, await serve(t, proxy), {
+    onReceived: (source, bytes) => (received[source] = (received[source] ?? 0) + bytes),
+    onProxyFailed: (detail) => failures.push(detail),
+  })
+  return { came: await reason(work), work, asked, received, failures }
+}
+
+const rest: Answer = (response) =>
+  void response
+    .writeHead(206, { 'Content-Range': `bytes 200-499/${FILE.length}`, ETag: '"1"' })
+    .end(FILE.subarray(200))
+const whole: Answer = (response) => void response.writeHead(200, { ETag: '"2"' }).end(FILE)
+
+test('when the proxy dies in the middle of a file, the rest comes from the origin server, and that is told', async (t) => {
+  const { work, asked, received, failures } = await afterwards(t, dies({ ETag: '"1"' }), rest)
+  assert.deepEqual((await work).bytes, FILE)
+  assert.deepEqual([asked.length, asked[0]?.range, asked[0]?.['if-range']], [1, 'bytes=200-', '"1"'])
+  assert.deepEqual(received, { peer: 200, internet: 300 })
+  // A bad digest may be the peer's doing, so that the whole is asked for again.
+  assert.equal((await work).source, 'peer')
+  assert.equal(failures.length, 1)
+})
+
+for (const [what, fields, origin, range] of [
+  ['of which the origin server has another', { ETag: '"1"' }, whole, 'bytes=200-'],
+  ['without an entity tag', {}, whole, undefined],
+  ['with a weak entity tag', { ETag: 'W/"1"' }, whole, undefined],
+] as const)
+  test(`a file ${what} comes whole when the proxy dies in its middle`, async (t) => {
+    const { work, asked, received } = await afterwards(t, dies(fields), origin)
+    assert.deepEqual((await work).bytes, FILE)
+    assert.equal(asked[0]?.range, range)
+    assert.deepEqual(received, { peer: 200, internet: 500 })
+  })
+
+test('a file of which everything had come is asked for anew where the server has no more of it', async (t) => {
+  let answers = 0
+  const { work } = await afterwards(t, dies({ ETag: '"1"' }), (response, request) => {
+    if (answers++ === 0) response.writeHead(416).end()
+    else whole(response, request)
+  })
+  assert.deepEqual((await work).bytes, FILE)
+})
+
+test('another part than was asked for is refused', async (t) => {
+  const { came } = await afterwards(t, dies({ ETag: '"1"' }), (response) => {
+    response.writeHead(206, { 'Content-Range': `bytes 100-499/${FILE.length}` }).end(FILE.subarray(100))
+  })
+  assert.equal(came, 'unreachable')
+})
+
+const NODE_SAYS = { 'Proxy-Status': 'ihave; error=proxy_internal_error; details="STOPPING: x"' }
+const SAYS_NOT_FOUND: Answer = (response) => void response.writeHead(404).end()
+
+test('a node that is stopping is passed by; what the origin server says through it is believed', async (t) => {
+  const stopping = await afterwards(t, (response) => void response.writeHead(503, NODE_SAYS).end(), whole)
+  assert.deepEqual([stopping.came, stopping.asked.length], ['fetched', 1])
+  const absent = await afterwards(t, SAYS_NOT_FOUND, whole)
+  assert.deepEqual([absent.came, absent.asked.length, absent.failures], ['not-found', 0, []])
+})
+
+test('several files at once all pass by a proxy that is away, which is tried once', async (t) => {
+  const base = await serve(t, (response) => void response.end('direct'))
+  const fetcher = httpFetcher('http://127.0.0.1:9', systemClock)
+  t.after(() => fetcher.close())
+  const one = () => fetcher.fetch({ ...ASKED, url: `${base}/file` })
+  const all = await Promise.all([one(), one(), one()])
+  assert.deepEqual(new Set(all.map(({ bytes }) => bytes.toString())), new Set(['direct']))
+  const failures: string[] = []
+  await fetcher.fetch({ ...ASKED, url: `${base}/file`, onProxyFailed: (detail) => failures.push(detail) })
+  assert.deepEqual(failures, [])
 })

@@ -11,6 +11,7 @@ import { readRevocationList } from '../../signing/revocation.ts'
 import { signCabinet } from '../../signing/sign.ts'
 import { loadIdentity, loadKey } from '../../update/publisher/key-folder.ts'
 import { release } from '../../update/publisher/release.ts'
+import { loadSite, saveSite } from '../../update/publisher/site.ts'
 import { addComponent } from '../../update/publisher/add.ts'
 import { readHistory } from '../../update/installer/history.ts'
 import { commandRunner } from '../../update/installer/command.ts'
@@ -431,7 +432,7 @@ test('a bad copy from a peer is fetched again from the origin server, and the up
   assert.ok(w.events.some((event) => event.event === 'retry' && event.reason === 'altered'))
 })
 
-test('two files of one set with one name are refused', async (t) => {
+test('two files of one set with one name are refused, where a publisher did not', async (t) => {
   const w = world(t)
   const file = join(w.site, '../same.dat')
   writeFileSync(file, 'x')
@@ -440,9 +441,12 @@ test('two files of one set with one name are refused', async (t) => {
       component,
       version: '1',
       minProduct: undefined,
-      install: { kind: 'unpack', into: '.' },
+      install: { kind: 'unpack', into: component },
       paths: [file],
     })
+  const site = loadSite(w.site)
+  const install = { kind: 'unpack', into: '.' } as const
+  saveSite(w.site, { ...site, staged: site.staged.map((each) => ({ ...each, install })) })
   republish(w)
   assert.equal(outcomeOf(await w.update()), 'unsafe-name')
 })

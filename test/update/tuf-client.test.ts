@@ -39,7 +39,7 @@ test('tuf-js follows new keys, finds a package and verifies it', async (t) => {
   const w = world(t, TODAY)
   w.publish({ vsasap: ['4.5.1', 'content'] })
   for (const role of ['root', 'timestamp', 'snapshot', 'targets'] as const)
-    rotate(w.site, w.keys, role, w.now)
+    rotate(w.site, role, { keys: w.keys, at: w.now, validDays: 14 })
   w.refresh()
   const base = await serve(t, () => w.site)
   const updater = client(w.site, base, temporaryFolder(t))

@@ -156,7 +156,7 @@ for (const role of ['timestamp', 'snapshot', 'targets', 'root', 'catalog', 'pack
     w.publish({ vsasap: ['1', 'old'] })
     await w.update()
     const early = w.installation.state()
-    for (let times = 0; times < 3; times++) rotate(w.site, w.keys, role, AT)
+    for (let times = 0; times < 3; times++) rotate(w.site, role, { keys: w.keys, at: AT, validDays: 14 })
     w.publish({ vsasap: ['2', 'new'] })
     assert.equal(outcomeOf(await w.update()), 'updated', JSON.stringify(early.refused))
     assert.equal(w.installed('vsasap'), 'new')

@@ -7,7 +7,7 @@ import { after, test } from 'node:test'
 import type { Sha256 } from '../../core/digest.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import { digestRecords, MAX_NOTED_BODIES, type DigestRecords } from '../../verify/digest-records.ts'
-import type { Claim } from '../../verify/digest-rows.ts'
+import { claimRow, inOrder, nameOf, type Claim } from '../../verify/digest-rows.ts'
 
 const INDEX = 'http://a.test/index' as TargetUri
 const OTHER = 'http://a.test/other' as TargetUri
@@ -30,9 +30,12 @@ function claim(digit: string, size?: number): Claim {
   return size === undefined ? { digest } : { digest, size }
 }
 
+const rows = (claims: readonly (readonly [TargetUri, Claim])[]) =>
+  claims.map(([uri, each]) => claimRow(uri, each))
+
 function record(records: DigestRecords, index: TargetUri, claims: [TargetUri, Claim][], version = 'v'): void {
   const recording = records.begin(index, version)
-  recording.add(claims)
+  recording.add(rows(claims))
   recording.finish()
 }
 
@@ -43,7 +46,7 @@ function many(count: number): [TargetUri, Claim][] {
 test('what an index says counts once it has been read to its end', () => {
   const { records } = open()
   const recording = records.begin(INDEX, 'v')
-  recording.add([[X, claim('a', 7)]])
+  recording.add(rows([[X, claim('a', 7)]]))
   assert.deepEqual([records.find(X), records.versionOf(INDEX)], [[], undefined])
   recording.finish()
   assert.deepEqual([records.find(X), records.versionOf(INDEX)], [[claim('a', 7)], 'v'])
@@ -65,7 +68,7 @@ test('a reading that is given up leaves what was known', () => {
   const { records } = open()
   record(records, INDEX, [[X, claim('a')]])
   const recording = records.begin(INDEX, 'w')
-  recording.add([[X, claim('b')]])
+  recording.add(rows([[X, claim('b')]]))
   recording.giveUp()
   assert.deepEqual([records.find(X), records.versionOf(INDEX), records.count()], [[claim('a')], 'v', 1])
 })
@@ -91,7 +94,7 @@ test('beyond the bound the index that was read first makes room', () => {
 test('an index that is larger than the bound is not kept at all', () => {
   const { records } = open(':memory:', 10)
   const recording = records.begin(INDEX, 'v')
-  assert.throws(() => recording.add(many(11)), RangeError)
+  assert.throws(() => recording.add(rows(many(11))), RangeError)
   recording.giveUp()
   assert.equal(records.count(), 0)
 })
@@ -101,7 +104,7 @@ test('all of it is there after a restart, but what was half read', () => {
   const first = open(path)
   record(first.records, INDEX, [[X, claim('a', 7)]])
   first.records.noteBody({ algorithm: 'sha-512', hex: 'c'.repeat(128) }, 'd'.repeat(64) as Sha256)
-  first.records.begin(OTHER, 'v').add([[OTHER, claim('b')]])
+  first.records.begin(OTHER, 'v').add(rows([[OTHER, claim('b')]]))
   first.records.close()
   const { records } = open(path)
   assert.deepEqual([records.find(X), records.find(OTHER), records.count()], [[claim('a', 7)], [], 1])
@@ -162,4 +165,13 @@ test('bodies that are noted by another digest are bounded: the first go', () => 
     ({ algorithm: 'sha-512', hex: at.toString(16).padStart(128, '0') }) as const
   for (let at = 0; at <= MAX_NOTED_BODIES; at++) records.noteBody(digestOf(at), 'b' as Sha256)
   assert.deepEqual([records.bodyOf(digestOf(0)), records.bodyOf(digestOf(1))], [undefined, 'b'])
+})
+
+test('rows are put in the order of their names, none lost and none doubled', () => {
+  const some = rows(many(500))
+  const ordered = inOrder(some)
+  const first = (name: Buffer) => name.readUInt32BE()
+  assert.ok(ordered.every(([name], at) => at === 0 || first(name) >= first(ordered[at - 1]?.[0] ?? name)))
+  assert.deepEqual(new Set(ordered), new Set(some))
+  assert.ok(first(nameOf(X)) !== first(nameOf(OTHER)))
 })

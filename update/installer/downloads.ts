@@ -1,21 +1,25 @@
 /** The packages that are needed, each in a transaction of its own; what is here and right is not fetched again. */
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Cabinet, CabinetLimits } from '../../signing/cabinet/read.ts'
 import type { Catalogue, CataloguePackage } from '../catalogue.ts'
-import { writeDurably } from '../files.ts'
+import { readPlainFile, writeDurably } from '../files.ts'
 import { insist, reasonOf, Refused } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import type { UpdateEvent } from './events.ts'
-import type { Fetcher, Source } from './fetcher.ts'
+import type { Source } from './fetch-request.ts'
+import type { Fetcher } from './fetcher.ts'
 import { openPackage } from './open-package.ts'
+import { noteProxyFailure, type Report } from './report.ts'
 
 export interface DownloadSettings {
   readonly catalog: string
   readonly trust: PublisherTrust
   readonly limits: CabinetLimits
   readonly maxPackageBytes: number
+  /** Less is refused; 0 for any. */
+  readonly leastBytesPerS: number
   /** Where packages stay until they are installed. */
   readonly folder: string
 }
@@ -23,20 +27,21 @@ export interface DownloadSettings {
 export interface DownloadTools {
   readonly fetcher: Fetcher
   readonly emit: (event: UpdateEvent) => void
+  /** Counts what comes. */
+  readonly report: Report
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** Each package as soon as it is here and right; not kept. @throws Refused, which ends all */
   readonly onPackage: (wanted: CataloguePackage, cabinet: Cabinet) => void
 }
 
-export interface Downloaded {
-  readonly wanted: CataloguePackage
-  readonly source: Source | 'kept'
-  readonly bytes: number
-}
-
 /** Transactions at once. */
-const PARALLEL = 3
+export const PARALLEL = 3
+
+/** Where a package stays until it is installed. @param sha256 of the package, lower-case hexadecimal */
+export function keptPackage(folder: string, sha256: string): string {
+  return join(folder, `${sha256}.cab`)
+}
 
 /** @throws Refused, Refusal: the first refusal ends all */
 export async function downloadAll(
@@ -44,13 +49,12 @@ export async function downloadAll(
   catalogue: Catalogue,
   settings: DownloadSettings,
   tools: DownloadTools,
-): Promise<readonly Downloaded[]> {
+): Promise<void> {
   const waiting = [...needed]
-  const done: Downloaded[] = []
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       try {
-        done.push(await download(next, catalogue, settings, tools))
+        await download(next, catalogue, settings, tools)
       } catch (error) {
         waiting.length = 0
         throw named(next, error)
@@ -60,7 +64,6 @@ export async function downloadAll(
   const results = await Promise.allSettled(Array.from({ length: PARALLEL }, work))
   const failed = results.find((result) => result.status === 'rejected')
   if (failed) throw failed.reason
-  return done
 }
 
 /** Packages that nobody needs any more. */
@@ -80,7 +83,7 @@ async function download(
   catalogue: Catalogue,
   settings: DownloadSettings,
   tools: DownloadTools,
-): Promise<Downloaded> {
+): Promise<void> {
   const { maxPackageBytes, folder, trust, limits } = settings
   insist(
     wanted.size <= maxPackageBytes,
@@ -88,10 +91,12 @@ async function download(
     `${wanted.size} bytes, at most ${maxPackageBytes} are allowed`,
   )
   const open = (bytes: Buffer) => openPackage(bytes, wanted, catalogue, trust, limits, tools.now())
-  const path = join(folder, `${wanted.sha256}.cab`)
-  const kept = existsSync(path) ? readFileSync(path) : undefined
-  if (kept && createHash('sha256').update(kept).digest('hex') === wanted.sha256)
+  const path = keptPackage(folder, wanted.sha256)
+  const kept = readPlainFile(path)
+  if (kept && createHash('sha256').update(kept).digest('hex') === wanted.sha256) {
+    tools.report.received.kept += kept.length
     return finish(wanted, { bytes: kept, source: 'kept' }, open(kept), tools)
+  }
   const { fetched, cabinet } = await fetchRight(wanted, settings, tools, open)
   writeDurably(path, fetched.bytes)
   return finish(wanted, fetched, cabinet, tools)
@@ -102,24 +107,26 @@ function finish(
   { bytes, source }: { readonly bytes: Buffer; readonly source: Source | 'kept' },
   cabinet: Cabinet,
   { emit, onPackage }: DownloadTools,
-): Downloaded {
+): void {
   const { component, version, url } = wanted
   emit({ event: 'package', component, version, url, bytes: bytes.length, source, signature: 'verified' })
   onPackage(wanted, cabinet)
-  return { wanted, source, bytes: bytes.length }
 }
 
 /** A bad copy from a peer or a cache is no reason to go without: the origin server is asked once more. */
 async function fetchRight(
   wanted: CataloguePackage,
-  { catalog }: DownloadSettings,
-  { fetcher, emit }: DownloadTools,
+  { catalog, leastBytesPerS }: DownloadSettings,
+  { fetcher, emit, report }: DownloadTools,
   open: (bytes: Buffer) => Cabinet,
 ) {
   const { component, size } = wanted
   const request = {
     url: new URL(wanted.url, catalog).href,
     maxBytes: Math.max(2 * size, size + SLACK_BYTES),
+    leastBytesPerS,
+    onReceived: (source: Source, bytes: number) => void (report.received[source] += bytes),
+    onProxyFailed: (detail: string) => noteProxyFailure(report, emit, detail),
     onProgress: sparingly(size, (bytes) => emit({ event: 'progress', component, bytes, total: size })),
   }
   const first = await fetcher.fetch({ ...request, isFresh: false })

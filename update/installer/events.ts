@@ -1,6 +1,6 @@
 /** What happens during a run, for progress bars, for programs (one line of JSON each) and for the log. */
 import type { RefusalReason } from '../refused.ts'
-import type { Source } from './fetcher.ts'
+import type { Source } from './fetch-request.ts'
 
 export type UpdateEvent =
   /** A former run was interrupted; it has been brought to its end. */
@@ -27,6 +27,8 @@ export type UpdateEvent =
       readonly source: Source | 'kept'
       readonly signature: 'verified'
     }
+  /** What was to come through the proxy, or the rest of it, comes from the origin server directly. */
+  | { readonly event: 'proxy-failed'; readonly detail: string }
   /** A copy was bad; it is fetched once more, from the origin server. */
   | {
       readonly event: 'retry'
@@ -60,7 +62,12 @@ export interface RunResult {
     readonly installed: string | undefined
   }[]
   readonly received: Received
+  /** Why something came past the proxy; absent where nothing did. */
+  readonly proxyFailed?: string
 }
+
+/** What a run comes to; what it cost is in its report. */
+export type Outcome = Omit<RunResult, 'received' | 'proxyFailed'>
 
 /** Bytes by where they came from; `internet` is what the WAN carried. */
 export interface Received {

@@ -1,9 +1,10 @@
 /** What happened, one line of JSON each, for people and programs. A line that a power cut left half is passed over. */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { appendSynced, readPlainFile } from '../files.ts'
 import type { RefusalReason } from '../refused.ts'
 import type { InstalledSet } from './installation.ts'
 
-export type HistoryEntry = { /** Milliseconds since 1970. */ readonly at: number } & (
+/** What is installed became another. */
+export type HistoryChange =
   | {
       readonly kind: 'installed'
       readonly id: string
@@ -18,19 +19,20 @@ export type HistoryEntry = { /** Milliseconds since 1970. */ readonly at: number
       readonly from: string
       readonly reason: string
     }
+
+export type HistoryEntry = { /** Milliseconds since 1970. */ readonly at: number } & (
+  | HistoryChange
   | { readonly kind: 'refused'; readonly reason: RefusalReason; readonly detail: string }
 )
 
 export function appendHistory(path: string, entry: HistoryEntry): void {
-  appendFileSync(path, `${JSON.stringify(entry)}\n`, { flush: true })
+  appendSynced(path, `${JSON.stringify(entry)}\n`)
 }
 
 /** The oldest first. */
 export function readHistory(path: string): readonly HistoryEntry[] {
-  if (!existsSync(path)) return []
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .flatMap((line) => parsed(line))
+  const text = readPlainFile(path)?.toString('utf8') ?? ''
+  return text.split('\n').flatMap((line) => parsed(line))
 }
 
 function parsed(line: string): readonly HistoryEntry[] {

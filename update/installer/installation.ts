@@ -5,24 +5,20 @@
  *     versions/200101131511-7/               a whole set: every component's files, and set.json
  *     .ihave/                                what the updater remembers
  */
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs'
+import { existsSync, lstatSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { syncFolder, writeDurably } from '../files.ts'
-import { insist } from '../refused.ts'
+import { describe } from '../../core/fault.ts'
+import { makeFolder, readPlainFile, syncFolder, writeDurably } from '../files.ts'
+import { insist, Refused } from '../refused.ts'
 import type { RefusalReason } from '../refused.ts'
+import { SET_FILE } from '../set-names.ts'
 import type { Remembered } from '../tuf/trusted.ts'
+import type { OwnCommand } from './command.ts'
+import type { Received } from './events.ts'
+import { insistOnPlainFiles, ownFolder } from './own-folder.ts'
 
-export const SET_FILE = 'set.json'
+/** Minute and number of the release; one that was installed again has a further number. */
+const SET_NAME = /^\d{12}-\d{1,15}(?:\.\d{1,9})?$/
 
 /** A whole set, as it was installed. */
 export interface InstalledSet {
@@ -60,7 +56,7 @@ export interface UpdaterState {
   readonly expiresAt?: number
   readonly lastCheck?: { readonly at: number; readonly outcome: string; readonly detail: string }
   /** A release that was rolled back: not installed again by itself. */
-  readonly heldBack?: { readonly number: number; readonly reason: string }
+  readonly heldBack?: { readonly number: number; readonly reason: string } | undefined
   readonly refused: Readonly<Partial<Record<RefusalReason, number>>>
 }
 
@@ -74,6 +70,13 @@ export type Journal =
       readonly id: string
       readonly from: string | undefined
       readonly kind: 'update' | 'rollback'
+      /** What whoever ends it runs, as the one who began it would have. */
+      readonly commands?: {
+        readonly installCommand?: OwnCommand | undefined
+        readonly checkCommand?: OwnCommand | undefined
+      }
+      /** What has come for it. */
+      readonly received?: Received
     }
 
 export class Installation {
@@ -83,17 +86,27 @@ export class Installation {
     this.folder = folder
   }
 
-  /** Makes what is missing. @throws Refused disk where the folder is somebody else's: what lies in `versions` would be tidied away */
+  /**
+   * Makes what is missing. @throws Refused disk where the folder cannot be made, or is somebody else's: what lies in `versions`
+   * would be tidied away; unsafe-place where a link lies where the updater would write
+   */
   prepare(): void {
-    const isForeign =
-      !existsSync(this.#private) && existsSync(this.versions) && readdirSync(this.versions).length > 0
+    try {
+      makeFolder(this.folder)
+    } catch (cause) {
+      throw new Refused('disk', `${this.folder} cannot be made: ${describe(cause)}`, { cause })
+    }
+    ownFolder(this.versions, 0o755)
+    const isForeign = !existsSync(this.#private) && readdirSync(this.versions).length > 0
     insist(
       !isForeign,
       'disk',
       `${this.versions} is not of an installation by ihave; expected another folder, or none`,
     )
-    mkdirSync(this.versions, { recursive: true })
-    mkdirSync(this.downloads, { recursive: true, mode: 0o700 })
+    ownFolder(this.#private, 0o755)
+    ownFolder(this.downloads, 0o700)
+    insistOnPlainFiles(this.#private, [basename(this.downloads)])
+    insistOnPlainFiles(this.downloads)
   }
 
   get versions(): string {
@@ -124,10 +137,12 @@ export class Installation {
     return join(this.versions, id)
   }
 
-  /** The name of the set that `current` points to. */
+  /** The name of the set that `current` points to; a link that leads elsewhere is not ours, and the next switch replaces it. */
   currentId(): string | undefined {
     const isLink = lstatSync(this.#link, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
-    return isLink ? basename(readlinkSync(this.#link)) : undefined
+    const target = isLink ? readlinkSync(this.#link) : ''
+    const id = basename(target)
+    return SET_NAME.test(id) && target === join('versions', id) ? id : undefined
   }
 
   current(): InstalledSet | undefined {
@@ -137,7 +152,8 @@ export class Installation {
 
   /** `undefined` where there is no whole set of that name. */
   readSet(id: string): InstalledSet | undefined {
-    return readJson(join(this.set(id), SET_FILE))
+    const isFolder = lstatSync(this.set(id), { throwIfNoEntry: false })?.isDirectory() ?? false
+    return SET_NAME.test(id) && isFolder ? readJson(join(this.set(id), SET_FILE)) : undefined
   }
 
   /** Names of the sets that are whole, the oldest first. */
@@ -186,8 +202,14 @@ export class Installation {
     return readJson(join(this.#private, 'journal.json'))
   }
 
+  /** Whether a run has left a journal; everybody may ask. */
+  isInterrupted(): boolean {
+    return existsSync(join(this.#private, 'journal.json'))
+  }
+
+  /** For its owner alone: there may be words in the commands that nobody else is to read. */
   begin(journal: Journal): void {
-    writeDurably(join(this.#private, 'journal.json'), JSON.stringify(journal))
+    writeDurably(join(this.#private, 'journal.json'), JSON.stringify(journal), 0o600)
   }
 
   end(): void {
@@ -198,9 +220,10 @@ export class Installation {
 
 /** Written by this program, whole or not at all (files.ts): what cannot be read was damaged by somebody else, and is put aside. */
 function readJson(path: string) {
-  if (!existsSync(path)) return undefined
+  const text = readPlainFile(path)?.toString('utf8')
+  if (text === undefined) return undefined
   try {
-    return JSON.parse(readFileSync(path, 'utf8'))
+    return JSON.parse(text)
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     putAside(path)

@@ -1,7 +1,7 @@
 /** A release as a set on the disk: what is needed is fetched and unpacked as it comes, so that little is left to do after the last byte. */
 import type { Clock } from '../../core/clock.ts'
 import type { Catalogue, CataloguePackage } from '../catalogue.ts'
-import { downloadAll, type Downloaded, type DownloadSettings, type DownloadTools } from './downloads.ts'
+import { downloadAll, type DownloadSettings, type DownloadTools } from './downloads.ts'
 import type { InstalledSet, Installation } from './installation.ts'
 import type { Plan } from './plan.ts'
 import { StagedSet, type Part } from './stage.ts'
@@ -16,32 +16,29 @@ export interface SetToMake {
   readonly before: InstalledSet | undefined
 }
 
-export interface MadeSet {
-  readonly set: InstalledSet
-  readonly downloaded: readonly Downloaded[]
-}
-
 /** @throws Refused, Refusal: the first refusal ends all */
 export async function makeSet(
   { installation, id, catalogue, plan, before }: SetToMake,
   settings: Omit<DownloadSettings, 'folder'>,
-  { fetcher, emit, clock }: Pick<DownloadTools, 'fetcher' | 'emit'> & { readonly clock: Pick<Clock, 'wall'> },
-): Promise<MadeSet> {
+  {
+    clock,
+    ...tools
+  }: Pick<DownloadTools, 'fetcher' | 'emit' | 'report'> & { readonly clock: Pick<Clock, 'wall'> },
+): Promise<InstalledSet> {
   const needed = plan.needed.map(({ wanted }) => wanted)
   const staging = new StagedSet(installation, id)
   for (const part of unchangedParts(plan, needed, before)) staging.add(part)
-  const downloaded = await downloadAll(
+  await downloadAll(
     needed,
     catalogue,
     { ...settings, folder: installation.downloads },
     {
-      fetcher,
-      emit,
+      ...tools,
       now: () => clock.wall(),
       onPackage: (wanted, cabinet) => staging.add({ kind: 'package', wanted, cabinet }),
     },
   )
-  return { set: staging.finish(catalogue, plan.wanted), downloaded }
+  return staging.finish(catalogue, plan.wanted)
 }
 
 function unchangedParts(

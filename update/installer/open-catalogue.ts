@@ -3,13 +3,11 @@ import { checkAuthenticode } from '../../signing/authenticode.ts'
 import { readCabinetInfo } from '../../signing/cabinet-info.ts'
 import { readCabinet, unpackFile, type Cabinet } from '../../signing/cabinet/read.ts'
 import { CATALOGUE, CATALOGUE_CABINET, packageName, readCatalogue, type Catalogue } from '../catalogue.ts'
+import { CATALOGUE_LIMITS } from '../limits.ts'
 import { insist, Refused } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import { fileMeta, type FileMeta } from '../tuf/metadata.ts'
 import { trustedRoot, trustedTargets, type FetchRoot, type Remembered } from '../tuf/trusted.ts'
-
-export const MAX_CATALOGUE_BYTES = 512_000
-const LIMITS = { maxFiles: 20, maxUnpackedBytes: 4_000_000 }
 
 export interface CatalogueQuestion {
   readonly trust: PublisherTrust
@@ -33,7 +31,7 @@ export interface OpenedCatalogue {
 export async function openCatalogue(bytes: Buffer, question: CatalogueQuestion): Promise<OpenedCatalogue> {
   const { trust, remembered, now, fetchRoot, product } = question
   const { signer } = checkAuthenticode(bytes, trust, now)
-  const cabinet = readCabinet(bytes, LIMITS)
+  const cabinet = readCabinet(bytes, CATALOGUE_LIMITS)
   const info = readCabinetInfo(cabinet)
   const isCatalogue = info.name === CATALOGUE_CABINET
   insist(

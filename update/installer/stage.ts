@@ -8,7 +8,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   writeSync,
@@ -17,16 +16,11 @@ import { dirname, join } from 'node:path'
 import { unpack, type Cabinet, type CabinetFile } from '../../signing/cabinet/read.ts'
 import { CABINET_INFO } from '../../signing/cabinet-info.ts'
 import type { Catalogue, CataloguePackage } from '../catalogue.ts'
-import { syncFolder, writeSynced } from '../files.ts'
+import { readPlainFile, syncFolder, writeSynced } from '../files.ts'
 import { insist, Refused } from '../refused.ts'
+import { placed, SET_FILE, SetNames } from '../set-names.ts'
+import type { InstalledComponent, InstalledFile, InstalledSet, Installation } from './installation.ts'
 import { payload } from './open-package.ts'
-import {
-  SET_FILE,
-  type InstalledComponent,
-  type InstalledFile,
-  type InstalledSet,
-  type Installation,
-} from './installation.ts'
 
 /** Where a component of the new set comes from. */
 export type Part =
@@ -87,43 +81,18 @@ export class StagedSet {
 export function isIntact(folder: string, { files }: InstalledComponent): boolean {
   return files.every(({ name, sha256 }) => {
     try {
-      return (
-        createHash('sha256')
-          .update(readFileSync(join(folder, name)))
-          .digest('hex') === sha256
-      )
+      const bytes = readPlainFile(join(folder, name))
+      return bytes !== undefined && createHash('sha256').update(bytes).digest('hex') === sha256
     } catch {
       return false
     }
   })
 }
 
-/** Where a package's file lies in the set. */
-function placed({ install }: CataloguePackage, name: string): string {
-  return install.into === '.' ? name : `${install.into}/${name}`
-}
-
 function namesOf(part: Part): readonly string[] {
   return part.kind === 'package'
-    ? payload(part.cabinet).map(({ name }) => placed(part.wanted, name))
+    ? payload(part.cabinet).map(({ name }) => placed(part.wanted.install, name))
     : part.installed.files.map(({ name }) => name)
-}
-
-/** Compared as systems do that do not know upper case. A name that is another's folder is one, too. */
-class SetNames {
-  readonly #files = new Set([SET_FILE])
-  readonly #folders = new Set<string>()
-
-  /** @throws Refused unsafe-name */
-  add(given: string): void {
-    const name = given.toLowerCase()
-    const parents = name.split('/').map((_, at, all) => all.slice(0, at).join('/'))
-    const isFree =
-      !this.#files.has(name) && !this.#folders.has(name) && !parents.some((parent) => this.#files.has(parent))
-    insist(isFree, 'unsafe-name', `two files of the set have the name ${name}`)
-    this.#files.add(name)
-    for (const parent of parents) this.#folders.add(parent)
-  }
 }
 
 function stagePart(aside: string, installation: Installation, part: Part): InstalledComponent {
@@ -142,7 +111,7 @@ function copyInto(
 ): readonly InstalledFile[] {
   for (const file of part.installed.files) {
     const writing = beginFile(aside, file.name, file.isExecutable)
-    addBytes(writing, readFileSync(join(installation.set(part.from), file.name)))
+    addBytes(writing, readPlainFile(join(installation.set(part.from), file.name)) ?? Buffer.alloc(0))
     const { sha256 } = endFile(writing)
     insist(sha256 === file.sha256, 'disk', `${file.name} changed while it was copied`)
   }
@@ -162,7 +131,7 @@ function unpackInto(aside: string, wanted: CataloguePackage, cabinet: Cabinet): 
     if (file !== current) {
       finish()
       current = file
-      writing = beginFile(aside, placed(wanted, file.name), file.isExecutable)
+      writing = beginFile(aside, placed(wanted.install, file.name), file.isExecutable)
     }
     if (writing) addBytes(writing, bytes)
   }

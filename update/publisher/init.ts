@@ -1,13 +1,14 @@
 /** `ihave publish init`: keys, certificates, the first root, an empty folder for a web server. */
-import { createPrivateKey, createPublicKey } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { Fault } from '../../core/fault.ts'
 import { isIssuedBy, readPemCertificates, type Certificate } from '../../signing/certificate.ts'
 import { checkKey } from '../../signing/algorithms.ts'
 import { issueCertificate } from '../../signing/issue.ts'
+import { Refusal } from '../../signing/refusal.ts'
 import type { SigningIdentity } from '../../signing/sign.ts'
 import { rootKeyPem } from '../trust-file.ts'
-import { ROLES } from '../tuf/metadata.ts'
+import { ROLES, type Role } from '../tuf/metadata.ts'
 import {
   insistOnNoKeys,
   loadKey,
@@ -20,8 +21,9 @@ import {
   type CertificateKeyKind,
   type Signer,
 } from './key-folder.ts'
-import { writeRoot } from './root.ts'
-import { hasSite, saveSite } from './site.ts'
+import { publish } from './publication.ts'
+import { makeRoot, rootFiles } from './root.ts'
+import { hasSite, type Site } from './site.ts'
 
 /** Files of a certificate and its private key, in PEM. The certificate's file may hold those above it, too. */
 export interface OwnCertificate {
@@ -46,8 +48,9 @@ const YEAR_MS = 365 * 86_400_000
 /** @throws Fault BAD_REQUEST where the folder is one already, or a certificate does not do */
 export function initSite(folder: string, settings: InitSettings): void {
   if (hasSite(folder)) throw new Fault('BAD_REQUEST', `${folder} is a publisher's folder already`)
+  insistOnNothingElse(folder)
   const { product, keys, own, ownCatalog } = settings
-  if (!/^[\p{L}\p{N}][^\p{Cc}]{0,79}$/u.test(product))
+  if (!/^[\p{L}\p{N}][^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]{0,79}$/u.test(product))
     throw new Fault('BAD_REQUEST', `--product: expected a name of up to 80 characters, got "${product}"`)
   insistOnNoKeys(keys)
   mkdirSync(folder, { recursive: true })
@@ -55,17 +58,30 @@ export function initSite(folder: string, settings: InitSettings): void {
   const trusted = own ? ownCertificates(keys, own, ownCatalog ?? own) : trialCertificates(settings)
   for (const role of ROLES) saveKey(keys, role, newTufKey())
   saveTrust(keys, trusted, rootKeyPem(loadKey(keys, 'root')))
-  const versions = { root: 1, targets: 0, snapshot: 0, timestamp: 0 }
-  saveSite(folder, {
-    format: 1,
-    product,
-    versions,
-    released: undefined,
-    expiresAt: undefined,
-    packages: [],
-    staged: [],
+  const root = loadKey(keys, 'root')
+  const role = (name: Role) => loadKey(keys, name)
+  const roles = { root, targets: role('targets'), snapshot: role('snapshot'), timestamp: role('timestamp') }
+  publish(folder, {
+    site: newSite(product),
+    made: [],
+    files: rootFiles(1, makeRoot(1, settings.at, roles, [root])),
   })
-  writeRoot(folder, keys, 1, settings.at, [loadKey(keys, 'root')])
+}
+
+/** A web server will show all of it. @throws Fault BAD_REQUEST */
+function insistOnNothingElse(folder: string): void {
+  const other = existsSync(folder) ? readdirSync(folder).find((name) => !name.startsWith('.')) : undefined
+  if (other !== undefined)
+    throw new Fault(
+      'BAD_REQUEST',
+      `${folder} has other files already (${other}), and a web server will show all of it; expected a new folder`,
+    )
+}
+
+function newSite(product: string): Site {
+  const versions = { root: 1, targets: 0, snapshot: 0, timestamp: 0 }
+  const nothing = { released: undefined, expiresAt: undefined, packages: [], staged: [] }
+  return { format: 1, product, versions, ...nothing }
 }
 
 /** An authority of its own, and one certificate each for packages and catalogue. @returns what is to be trusted */
@@ -100,28 +116,53 @@ function ownCertificates(
   own: OwnCertificate,
   ownCatalog: OwnCertificate,
 ): readonly Certificate[] {
-  const packages = readOwn(own)
-  const catalog = readOwn(ownCatalog)
-  saveIdentity(keys, 'packages', packages.identity)
-  saveIdentity(keys, 'catalog', catalog.identity)
-  const isSame = packages.top.fingerprint === catalog.top.fingerprint
-  return isSame ? [packages.top] : [packages.top, catalog.top]
+  const [packages, catalog] = [readOwn(own), readOwn(ownCatalog)]
+  for (const [signer, each] of [
+    ['packages', packages],
+    ['catalog', catalog],
+  ] as const) {
+    const { key, certificates } = each
+    saveIdentity(keys, signer, { key, certificate: certificates[0], chain: certificates.slice(1, -1) })
+  }
+  const tops = [topOf(packages), topOf(catalog)] as const
+  return tops[0].fingerprint === tops[1].fingerprint ? [tops[0]] : tops
 }
 
-/** @returns the topmost certificate of the file apart: it is what updaters trust */
-function readOwn({ certificate: file, privateKey }: OwnCertificate) {
-  const certificates = readPemCertificates(readFileSync(file, 'utf8'))
-  const [certificate] = certificates
+/** What updaters trust. */
+function topOf({ certificates }: ReturnType<typeof readOwn>): Certificate {
+  return certificates.at(-1) ?? certificates[0]
+}
+
+/** Certificates from the signer's upwards, and the signer's key. @throws Fault BAD_REQUEST where they do not belong together */
+export function readOwn({ certificate: file, privateKey }: OwnCertificate) {
+  const [certificate, ...above] = readPemCertificates(readText(file))
   if (certificate === undefined) throw new Fault('BAD_REQUEST', `${file}: expected a certificate in PEM`)
-  const key = createPrivateKey(readFileSync(privateKey, 'utf8'))
-  checkKey(key)
+  const key = readPrivateKey(privateKey)
   if (!createPublicKey(key).equals(certificate.key))
     throw new Fault('BAD_REQUEST', `${privateKey} is not the key of the certificate in ${file}`)
-  const top = certificates.at(-1) ?? certificate
-  const isChain = certificates
-    .slice(1)
-    .every((issuer, at) => isIssuedBy(certificates[at] ?? certificate, issuer))
+  const certificates = [certificate, ...above] as const
+  const isChain = above.every((issuer, at) => isIssuedBy(certificates[at] ?? certificate, issuer))
   if (!isChain)
     throw new Fault('BAD_REQUEST', `${file}: expected each certificate to be issued by the next one`)
-  return { top, identity: { key, certificate, chain: certificates.slice(1, -1) } }
+  return { key, certificates }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new Fault('BAD_REQUEST', `${file} cannot be read: ${String(cause)}`, { cause })
+  }
+}
+
+function readPrivateKey(file: string): KeyObject {
+  const text = readText(file)
+  try {
+    const key = createPrivateKey(text)
+    checkKey(key)
+    return key
+  } catch (cause) {
+    if (cause instanceof Refusal) throw cause
+    throw new Fault('BAD_REQUEST', `${file}: expected a private key in PEM without a passphrase`, { cause })
+  }
 }

@@ -1,7 +1,5 @@
 /** The root of trust: which keys may sign what. Renewed when a key changes, or before it expires. */
 import type { KeyObject } from 'node:crypto'
-import { join } from 'node:path'
-import { writeDurably } from '../files.ts'
 import {
   expiryTime,
   keyId,
@@ -12,36 +10,30 @@ import {
   type Role,
   type Root,
 } from '../tuf/metadata.ts'
-import { loadKey } from './key-folder.ts'
+import type { PublicFile } from './publication.ts'
 import { METADATA } from './site.ts'
 
 /** Root and targets are signed by hand: they last. */
 export const OFFLINE_DAYS = 365
 export const DAY_MS = 86_400_000
 
+export type RoleKeys = Readonly<Record<Role, KeyObject>>
+
 /**
- * Writes root number `version` for the keys that are in the folder now.
+ * The bytes of root number `version`.
+ * @param at milliseconds since 1970
  * @param signers the root keys of before and of now
  */
-export function writeRoot(
-  site: string,
-  keys: string,
-  version: number,
-  at: number,
-  signers: readonly KeyObject[],
-): void {
-  const ofRoles = ROLES.map((role) => [role, tufKey(loadKey(keys, role))] as const)
-  const roleOf = (role: Role) => ({
-    keyids: ofRoles.filter(([each]) => each === role).map(([, key]) => keyId(key)),
-    threshold: 1,
-  })
+export function makeRoot(version: number, at: number, keys: RoleKeys, signers: readonly KeyObject[]): Buffer {
+  const publicKeys = ROLES.map((role) => tufKey(keys[role]))
+  const roleOf = (role: Role) => ({ keyids: [keyId(tufKey(keys[role]))], threshold: 1 })
   const root: Root = {
     _type: 'root',
     spec_version: SPEC_VERSION,
     version,
     expires: expiryTime(at + OFFLINE_DAYS * DAY_MS),
     consistent_snapshot: false,
-    keys: Object.fromEntries(ofRoles.map(([, key]) => [keyId(key), key])),
+    keys: Object.fromEntries(publicKeys.map((key) => [keyId(key), key])),
     roles: {
       root: roleOf('root'),
       targets: roleOf('targets'),
@@ -49,7 +41,13 @@ export function writeRoot(
       timestamp: roleOf('timestamp'),
     },
   }
-  const bytes = signMetadata(root, signers)
-  writeDurably(join(site, METADATA, `${version}.root.json`), bytes)
-  writeDurably(join(site, METADATA, 'root.json'), bytes)
+  return signMetadata(root, signers)
+}
+
+/** Under its number it stays for ever: a machine that was away follows root by root. */
+export function rootFiles(version: number, bytes: Buffer): readonly PublicFile[] {
+  return [
+    { path: `${METADATA}/${version}.root.json`, bytes },
+    { path: `${METADATA}/root.json`, bytes },
+  ]
 }

@@ -16,6 +16,13 @@ export interface StagedComponent {
   readonly files: readonly { readonly name: string; readonly isExecutable: boolean }[]
 }
 
+export interface Published {
+  /** Of its files, as they lie in a set. */
+  readonly names: readonly string[]
+  /** When the first certificate expires that its signature needs; milliseconds since 1970. */
+  readonly certificateUntil: number
+}
+
 export interface Site {
   readonly format: 1
   readonly product: string
@@ -23,17 +30,22 @@ export interface Site {
   readonly versions: Readonly<Record<Role, number>>
   /** The stamp of the latest release. */
   readonly released: string | undefined
-  /** In milliseconds since 1970: when updaters stop believing the catalogue, unless it is refreshed. */
+  /** When updaters stop believing the catalogue, unless it is renewed: the first of all roles and its certificate. Milliseconds since 1970. */
   readonly expiresAt: number | undefined
   readonly packages: readonly CataloguePackage[]
+  /** More about each package that is public, by component; absent: released before this was kept. */
+  readonly published?: Readonly<Record<string, Published>>
+  /** When the first certificate expires that the catalogue's signature needs; milliseconds since 1970. */
+  readonly catalogueCertificateUntil?: number
   readonly staged: readonly StagedComponent[]
 }
 
 export const PREPARED = '.publish'
 export const METADATA = 'metadata'
+export const STAGED = 'staged'
 
 export function stagedFolder(site: string, component: string): string {
-  return join(site, PREPARED, 'staged', component)
+  return join(site, PREPARED, STAGED, component)
 }
 
 export function hasSite(folder: string): boolean {

@@ -68,7 +68,7 @@ const complete = (peer: string, ms: number, isLocated = true): Event => ({
   holder: isLocated ? { peer } : undefined,
 })
 const downloadFailed = (peer: string, ms: number): Event => ({ kind: 'download-failed', at: at(ms), peer })
-const sourceFailed = (ms: number): Event => ({ kind: 'source-failed', at: at(ms) })
+const sourceFailed = (ms: number) => ({ kind: 'source-failed', at: at(ms) }) as const
 const sourceSilent = (ms: number): Event => ({ kind: 'source-failed', at: at(ms), isSilence: true })
 const sourceLost = (ms: number): Event => ({ kind: 'source-lost', at: at(ms) })
 const changeOver = (ms: number, to = 'd'): Event => ({ kind: 'change-over', at: at(ms), to })
@@ -86,6 +86,12 @@ const followFetching = (peer: string): Command => ({
   kind: 'follow',
   downloader: { peer, readable: true, hasAsked: true },
 })
+const askerHas = (peer: string, ms: number): Event => ({
+  kind: 'response',
+  at: at(ms),
+  holder: { peer, hasAsked: true },
+})
+const retrieveFromAsker = (peer: string): Command => ({ kind: 'retrieve', holder: { peer, hasAsked: true } })
 const ABANDONED: Event = { kind: 'abandoned' }
 
 const I_NEED: Command = { kind: 'broadcast-request' }
@@ -140,6 +146,44 @@ testScripts(machine, {
     [expected('r', 560), 'waiting'],
     [wake(560), 'awaiting', I_FOUND, wake(750)],
     [wake(750), 'retrieving', INTERNET],
+  ],
+  'liars: 158 → 144 → 158: "I have" of one that was heard to ask for it as well is believed': [
+    ...FOUND,
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [iHave('another liar', 510), 'waiting'],
+    [askerHas('a', 520), 'found', I_FOUND, retrieveFromAsker('a')],
+    [sourceFailed(600), 'retrieving', INTERNET],
+  ],
+  'liars: 156 → 158: the same, while one is waited for that is about to fetch': [
+    ...FOUND,
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [expected('r', 560), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, wake(750)],
+    [askerHas('a', 600), 'found', retrieveFromAsker('a')],
+  ],
+  'liars: who is about to fetch may wait for one itself: after a failure it costs no more than what patience is left':
+    [
+      ...FOUND,
+      [{ kind: 'source-failed', at: at(500), patientUntil: at(700) }, 'waiting', I_NEED, wake(560)],
+      [expected('r', 560), 'waiting'],
+      [expected('s', 560), 'waiting'],
+      [wake(560), 'awaiting', I_FOUND, wake(700)],
+      [wake(700), 'retrieving', INTERNET],
+    ],
+  'liars: who says itself that it fetches, and was heard to ask for it, is waited for beyond that': [
+    ...FOUND,
+    [{ kind: 'source-failed', at: at(500), patientUntil: at(700) }, 'waiting', I_NEED, wake(560)],
+    [askerPromising('r', 550, 900), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, wake(1460)],
+  ],
+  'a download that was followed after that and broke off is taken over by agreement, as any other': [
+    ...FOUND,
+    [{ kind: 'source-failed', at: at(500), patientUntil: at(700) }, 'waiting', I_NEED, wake(560)],
+    [downloading('d', 550), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, follow('d')],
+    [downloadFailed('d', 9000), 'waiting', I_NEED, wake(9060)],
+    [expected('r', 9060), 'waiting'],
+    [wake(9060), 'awaiting', I_FOUND, wake(9360)],
   ],
   'liars: 158 → 156: the copy that is being fetched already, the last that was told of': [
     ...FOUND,
@@ -603,7 +647,8 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
       arbitrary: fc.tuple(peer, fc.boolean()).map(([each, isLocated]) => complete(each, now, isLocated)),
     },
     { weight: 2, arbitrary: peer.map((each) => downloadFailed(each, now)) },
-    { weight: 4, arbitrary: fc.constant(sourceFailed(now)) },
+    { weight: 3, arbitrary: fc.constant(sourceFailed(now)) },
+    { weight: 1, arbitrary: fc.constant<Event>({ ...sourceFailed(now), patientUntil: at(now + 200) }) },
     { weight: 2, arbitrary: fc.constant(sourceLost(now)) },
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
     { weight: 1, arbitrary: fc.constant(agree(now)) },

@@ -1,0 +1,68 @@
+/** Machines of a site as processes of their own, and what people say to them on the command line. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import type { SiteAnswer } from '../../service/site-operations.ts'
+import type { Status } from '../../service/status.ts'
+import { CLI, freePacketPort, type NodeProcess, type Scene } from './harness.ts'
+import { Origin } from './origin.ts'
+import { run } from './programs.ts'
+
+export interface Machine {
+  readonly config: string
+  /** Where it keeps what it has of a site. */
+  readonly directory: string
+  readonly proxy: string
+  readonly node: NodeProcess
+}
+
+export interface Lan {
+  readonly origin: Origin
+  readonly packetPort: number
+  /** A machine that runs, at 127.0.0.NUMBER. */
+  readonly machine: (number: number) => Promise<Machine>
+}
+
+/** A LAN of its own, with an origin server whose files are shared if somebody vouches for them. */
+export async function lan(scene: Scene): Promise<Lan> {
+  const origin = await Origin.start(scene)
+  const packetPort = await freePacketPort()
+  const machine = async (number: number) => {
+    const directory = join(scene.directory(), 'site')
+    const config = scene.configFile({
+      peering: { address: `127.0.0.${number}`, packetPort },
+      site: { directory },
+      rules: [{ match: `http://${origin.authority}/**`, share: true, immutable: true }],
+    })
+    const node = scene.ihave(config)
+    return { config, directory, node, proxy: await node.ready() }
+  }
+  return { origin, packetPort, machine }
+}
+
+export interface Said {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export async function ihave(...args: readonly string[]): Promise<Said> {
+  const { code, stdout, stderr } = await run(process.execPath, [CLI, ...args])
+  return { code, stdout: stdout.toString(), stderr }
+}
+
+/** `ihave site …`, which must work. */
+export async function site(at: Machine, ...args: readonly string[]): Promise<SiteAnswer> {
+  const { code, stdout, stderr } = await trySite(at, ...args)
+  assert.equal(code, 0, stderr)
+  return JSON.parse(stdout) as SiteAnswer
+}
+
+export function trySite(at: Machine, ...args: readonly string[]): Promise<Said> {
+  return ihave('site', ...args, '--config', at.config, '--json')
+}
+
+/** What its node has heard, by kind. */
+export async function packets(at: Machine): Promise<Record<string, number>> {
+  const { stdout } = await ihave('status', '--config', at.config, '--json')
+  return (JSON.parse(stdout) as Status).packets
+}
