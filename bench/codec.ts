@@ -19,6 +19,7 @@ const common = { id: 2864434397 as RequestId, node: hex(32) as NodeId, nonce: he
 const request: RequestPacket = padded({
   ...common,
   type: 'request',
+  more: [],
   href: 'http://deb.example.org/pool/main/c/curl/curl_7.88.1-10_amd64.deb',
   method: 'get',
   acceptProtocol: 'http',
@@ -29,6 +30,7 @@ const request: RequestPacket = padded({
 const response: ResponsePacket = {
   ...common,
   type: 'response',
+  more: [],
   location: `http://192.168.1.7:6515/${hex(64)}`,
   size: 315_204,
   digest: { algorithm: 'sha-256', hex: hex(64) },

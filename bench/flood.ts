@@ -143,7 +143,7 @@ function question(): Uint8Array {
   const asked = { method: 'get', acceptProtocol: 'http', cachedOnly: true, maxDelayMs: 15 } as const
   const href = `http://updates.test/pool/main/a/absent/absent_${id % 1000}_all.deb`
   const common = { id, node: hex(id % 50) as NodeId, nonce: hex(id), extras: [] }
-  return encode(padded({ type: 'request', href, ...common, ...asked })) ?? new Uint8Array()
+  return encode(padded({ type: 'request', more: [], href, ...common, ...asked })) ?? new Uint8Array()
 }
 
 function presence(at: number): Uint8Array {

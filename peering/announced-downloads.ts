@@ -80,7 +80,13 @@ export class AnnouncedDownloads {
     const common = { ...rest, nonce: undefined, extras: [] }
     return new DownloadReport(clock, {
       downloading: (to) => {
-        const packet = { ...common, ...progress(), type: 'downloading', location: location() } as const
+        const packet = {
+          ...common,
+          ...progress(),
+          type: 'downloading',
+          more: [],
+          location: location(),
+        } as const
         return to === 'everybody' ? sender.broadcast(packet) : sender.send(to, packet)
       },
       complete: (to) => {

@@ -2,8 +2,9 @@
 import type { CancelTimer, Clock } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
 import type { Address } from '../core/transport.ts'
-import { encode, fit } from './codec.ts'
-import type { DownloadProgress, LocalCopies, LocalOffer } from './local-copies.ts'
+import { AnswerPackets, type AnswerPacketsComponents } from './answer-packets.ts'
+import { questionsIn } from './further.ts'
+import type { LocalCopies, LocalOffer } from './local-copies.ts'
 import {
   initialAnswer,
   isAnswerOver,
@@ -12,8 +13,7 @@ import {
   type AnswerEvent,
   type AnswerState,
 } from './machines/answer.ts'
-import type { PacketSender } from './packet-sender.ts'
-import type { EndRequestPacket, LocalAlias, NodeId, RequestPacket } from './packets.ts'
+import type { EndRequestPacket, NodeId, RequestPacket } from './packets.ts'
 
 /** The delay response period of an asker that names none: the patents' figure, in ms. */
 export const PLAIN_MAX_DELAY_MS = 2000
@@ -32,27 +32,25 @@ export interface AnswersSettings {
   readonly serve: boolean
 }
 
-export interface AnswersComponents {
+export interface AnswersComponents extends Omit<AnswerPacketsComponents, 'later'> {
   readonly clock: Clock
   readonly random: Random
   readonly copies: LocalCopies
-  readonly sender: Pick<PacketSender, 'sendBytes' | 'count' | 'overhead'>
-  /** The URL by which peers reach a local alias of this node. */
-  readonly locationOf: (alias: LocalAlias | undefined) => string | undefined
-  /** A peer was told that this node is downloading what it asked for. */
-  readonly onAsked: (resource: string, peer: Address) => void
-  readonly progressOf: (resource: string) => DownloadProgress
 }
 
 interface Answer {
   readonly packet: RequestPacket
   readonly from: Address
-  /** Bytes that the answer may take: never more than the question took. */
-  readonly limitBytes: number
-  /** Who signed the question can read a signature. */
-  readonly isSealed: boolean
+  /** Shared by the questions of one datagram. */
+  readonly together: Together
   state: AnswerState<LocalOffer>
   cancelWake: CancelTimer
+}
+
+interface Together {
+  readonly packets: AnswerPackets
+  /** Drawn once, so that all that is here is told in one packet. */
+  readonly fraction: number
 }
 
 type Event = AnswerEvent<LocalOffer>
@@ -61,6 +59,7 @@ export class Answers {
   readonly #settings: AnswersSettings
   readonly #components: AnswersComponents
   readonly #open = new Map<string, Answer>()
+  readonly #later = new Set<CancelTimer>()
 
   constructor(settings: AnswersSettings, components: AnswersComponents) {
     this.#settings = settings
@@ -70,17 +69,32 @@ export class Answers {
   stop(): void {
     for (const answer of this.#open.values()) answer.cancelWake()
     this.#open.clear()
+    for (const cancel of this.#later) cancel()
+    this.#later.clear()
   }
 
-  /** "I need" was heard in a datagram of `bytes` bytes, signed or not. */
+  /** "I need" was heard in a datagram of `bytes` bytes, signed or not; it may ask for many things. */
   request(packet: RequestPacket, from: Address, bytes: number, isSigned: boolean): void {
+    if (!this.#settings.serve) return
+    const together = this.#together(packet, from, bytes, isSigned)
+    for (const each of questionsIn(packet)) this.#hear(each, from, together)
+    together.packets.sendDownloads()
+  }
+
+  #together(packet: RequestPacket, from: Address, bytes: number, isSealed: boolean): Together {
+    const { node } = this.#settings
+    const roomBytes = Math.max(bytes, PLAIN_ANSWER_BYTES)
+    const terms = { node, from, roomBytes, isSealed, isShared: packet.more.length > 0 }
+    const later = (then: () => void) => this.#afterAll(then)
+    const packets = new AnswerPackets(terms, { ...this.#components, later })
+    return { packets, fraction: this.#components.random.fraction() }
+  }
+
+  #hear(packet: RequestPacket, from: Address, together: Together): void {
     const key = keyOf(packet, from)
-    if (!this.#settings.serve || this.#open.has(key)) return
-    const { sender } = this.#components
-    if (this.#open.size >= MAX_ANSWERS) return sender.count('dropped: too many questions')
-    const limitBytes = Math.max(bytes, PLAIN_ANSWER_BYTES) - (isSigned ? sender.overhead : 0)
-    const terms = { packet, from, limitBytes, isSealed: isSigned }
-    const answer: Answer = { ...terms, state: initialAnswer, cancelWake: () => {} }
+    if (this.#open.has(key)) return
+    if (this.#open.size >= MAX_ANSWERS) return this.#components.sender.count('dropped: too many questions')
+    const answer: Answer = { packet, from, together, state: initialAnswer, cancelWake: () => {} }
     this.#open.set(key, answer)
     const maxDelayMs = Math.min(packet.maxDelayMs ?? PLAIN_MAX_DELAY_MS, LONGEST_DELAY_MS)
     this.#dispatch(answer, { kind: 'request', maxDelayMs })
@@ -115,17 +129,17 @@ export class Answers {
         answer.cancelWake = clock.after(command.at - clock.monotonic(), () => this.#wake(answer))
         return
       case 'send-response':
-        return this.#sendResponse(answer, command.offer)
+        return answer.together.packets.have(answer.packet, command.offer)
       case 'send-downloading':
-        return this.#sendDownloading(answer, command.offer)
+        return answer.together.packets.downloading(answer.packet, command.offer)
     }
   }
 
   #locate(answer: Answer): void {
-    const { clock, random, copies } = this.#components
+    const { clock, copies } = this.#components
     const located = copies.locate(answer.packet.href)
     const sent = located.kind === 'absent' ? 0 : located.offer.sentCopies
-    const fraction = lateness(random.fraction(), sent)
+    const fraction = lateness(answer.together.fraction, sent)
     this.#dispatch(answer, { kind: 'located', at: clock.monotonic(), located, fraction })
   }
 
@@ -137,32 +151,13 @@ export class Answers {
     } else this.#dispatch(answer, { kind: 'withdrawn' })
   }
 
-  #sendResponse(answer: Answer, offer: LocalOffer): void {
-    const { sender, locationOf } = this.#components
-    const { alias, sentCopies: _, ...told } = offer
-    const common = this.#common(answer.packet)
-    const location = locationOf(alias)
-    if (location === undefined) return
-    const packet = { ...common, ...told, type: 'response', location, version: undefined } as const
-    const bytes = fit(packet, answer.limitBytes)
-    if (bytes) sender.sendBytes('response', answer.from, bytes, answer.isSealed)
-  }
-
-  #sendDownloading(answer: Answer, offer: LocalOffer): void {
-    const { sender, onAsked, progressOf, locationOf } = this.#components
-    const resource = answer.packet.href
-    const common = { ...this.#common(answer.packet), ...progressOf(resource), resource }
-    // Where there is no room for a location, the first progress report brings it.
-    const bytes = [locationOf(offer.alias), undefined]
-      .map((location) => encode({ ...common, type: 'downloading', location }))
-      .find((each) => each !== undefined && each.length <= answer.limitBytes)
-    if (!bytes) return
-    sender.sendBytes('downloading', answer.from, bytes, answer.isSealed)
-    onAsked(resource, answer.from)
-  }
-
-  #common(question: RequestPacket) {
-    return { id: question.id, node: this.#settings.node, nonce: question.nonce, extras: [] }
+  /** What is due at the same moment has been dispatched by then. */
+  #afterAll(then: () => void): void {
+    const cancel = this.#components.clock.after(0, () => {
+      this.#later.delete(cancel)
+      then()
+    })
+    this.#later.add(cancel)
   }
 }
 

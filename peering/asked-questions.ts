@@ -79,7 +79,14 @@ export class AskedQuestions {
   }): Hearing[] | undefined {
     const asked = [...(this.#byResource.get(packet.resource) ?? [])]
     if (packet.nonce === undefined) return asked.map(({ inquiry }) => inquiry)
-    const answered = asked.find(({ packet: { nonce } }) => nonce === packet.nonce)
-    return answered && [answered.inquiry]
+    // Questions that began at the same moment share it.
+    const answered = asked.filter(({ packet: { nonce } }) => nonce === packet.nonce)
+    return answered.length === 0 ? undefined : answered.map(({ inquiry }) => inquiry)
+  }
+
+  /** What is asked by this number, for whoever knows the nonce. */
+  resourceOf(id: RequestId, nonce: string | undefined): string | undefined {
+    const asked = this.#byId.get(id)?.packet
+    return asked !== undefined && asked.nonce === nonce ? asked.href : undefined
   }
 }

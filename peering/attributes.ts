@@ -49,6 +49,15 @@ export function optional<V>(wire: string, syntax: Syntax<V>): Attribute<V | unde
   }
 }
 
+/** None when the attribute is left out. */
+export function several<V>(wire: string, syntax: Syntax<readonly V[]>): Attribute<readonly V[]> {
+  return {
+    wire,
+    read: (text) => (text === undefined ? NONE : reading(syntax.parse(text))),
+    print: (values) => (values.length === 0 ? undefined : syntax.print(values)),
+  }
+}
+
 /** True when the attribute is there, always with this word. */
 export function flag(wire: string, word: string): Attribute<boolean> {
   return {
@@ -71,6 +80,7 @@ const MISSING = { kind: 'refused', reason: 'missing-attribute' } as const
 const BAD = { kind: 'refused', reason: 'bad-attribute' } as const
 const UNSUPPORTED = { kind: 'refused', reason: 'unsupported' } as const
 const ABSENT = { kind: 'value', value: undefined } as const
+const NONE = { kind: 'value', value: [] } as const
 
 function reading<V>(value: V | undefined): Reading<V> {
   return value === undefined ? BAD : { kind: 'value', value }

@@ -66,6 +66,8 @@ function* shortenings(packet: ResponsePacket): Generator<ResponsePacket> {
   yield shorter
   for (const field of DISPENSABLE) {
     shorter = { ...shorter, [field]: field === 'extras' ? [] : undefined }
+    if (field === 'size')
+      shorter = { ...shorter, more: shorter.more.map(({ id, alias }) => ({ id, alias, size: undefined })) }
     yield shorter
   }
 }

@@ -17,9 +17,11 @@ import {
   only,
   optional,
   required,
+  several,
   URI,
   whole,
 } from './attributes.ts'
+import { FURTHER_DOWNLOADS, FURTHER_ENDS, FURTHER_OFFERS, FURTHER_QUESTIONS } from './further.ts'
 import type { NodeId, RequestId, ServicePacket } from './packets.ts'
 
 /** Every packet begins with these two. */
@@ -65,8 +67,14 @@ export const SCHEMAS: { readonly [T in ServicePacket['type']]: PacketSchema } = 
     ...sender,
     cachedOnly: flag('cached', 'only'),
     maxDelayMs: optional('delay', whole(0, 60_000)),
+    more: several('more', FURTHER_QUESTIONS),
   }),
-  'end-request': schema<'end-request'>({ id, href: optional('href', URI), ...sender }),
+  'end-request': schema<'end-request'>({
+    id,
+    href: optional('href', URI),
+    ...sender,
+    more: several('more', FURTHER_ENDS),
+  }),
   response: schema<'response'>({
     id,
     location: required('href', LOCATION),
@@ -77,6 +85,7 @@ export const SCHEMAS: { readonly [T in ServicePacket['type']]: PacketSchema } = 
     etag: optional('etag', ENTITY_TAG),
     lastModified: optional('modified', HTTP_DATE),
     version: optional('release', characters(/^[!-~]{1,64}$/)),
+    more: several('more', FURTHER_OFFERS),
   }),
   downloading: schema<'downloading'>({
     id,
@@ -86,6 +95,7 @@ export const SCHEMAS: { readonly [T in ServicePacket['type']]: PacketSchema } = 
     receivedBytes: required('received', COUNT),
     totalBytes: optional('total', COUNT),
     bytesPerSecond: optional('rate', COUNT),
+    more: several('more', FURTHER_DOWNLOADS),
   }),
   'download-complete': schema<'download-complete'>({
     id,

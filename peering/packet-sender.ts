@@ -53,7 +53,7 @@ export class PacketSender {
     this.#transport.broadcast(this.#seal.seal(bytes))
   }
 
-  count(what: string): void {
-    this.#counters.set(what, (this.#counters.get(what) ?? 0) + 1)
+  count(what: string, by = 1): void {
+    this.#counters.set(what, (this.#counters.get(what) ?? 0) + by)
   }
 }

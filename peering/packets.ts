@@ -50,12 +50,22 @@ export interface RequestPacket extends Common {
   readonly cachedOnly: boolean
   /** The longest delay response period that the asker waits for; absent: the patents' 2000. */
   readonly maxDelayMs: number | undefined
+  /** What the same node asks at the same moment. */
+  readonly more: readonly FurtherQuestion[]
+}
+
+/** A question in the packet of another one, with which it shares all but this. */
+export interface FurtherQuestion {
+  readonly id: RequestId
+  readonly href: string
 }
 
 /** "I found": the asker needs no further answers (FIG. 4A, 146). Broadcast. */
 export interface EndRequestPacket extends Common {
   readonly type: 'end-request'
   readonly href: string | undefined
+  /** Questions that are over as well. */
+  readonly more: readonly RequestId[]
 }
 
 /** "I have": a peering server offers its copy (FIG. 3, 130). Unicast to the asker. */
@@ -73,6 +83,15 @@ export interface ResponsePacket extends Common {
   readonly ageSeconds: number | undefined
   /** The version identifier of the content, in its publisher's words (R2.3). */
   readonly version: string | undefined
+  /** Answers to other questions of the same packet. */
+  readonly more: readonly FurtherOffer[]
+}
+
+/** A copy on the same port, for another question. */
+export interface FurtherOffer {
+  readonly id: RequestId
+  readonly alias: LocalAlias
+  readonly size: number | undefined
 }
 
 /** "I am downloading", and every progress report after it (FIG. 7, 216B and 216C). Unicast to those who wait. */
@@ -82,6 +101,17 @@ export interface DownloadingPacket extends Common {
   readonly resource: string
   /** `http` URL of the growing copy, where it can be read (R5.4). */
   readonly location: string | undefined
+  readonly receivedBytes: number
+  readonly totalBytes: number | undefined
+  readonly bytesPerSecond: number | undefined
+  /** Answers to other questions of the same packet. */
+  readonly more: readonly FurtherDownload[]
+}
+
+/** Another download of the same node; it can be read only where the first one can. */
+export interface FurtherDownload {
+  readonly id: RequestId
+  readonly alias: LocalAlias | undefined
   readonly receivedBytes: number
   readonly totalBytes: number | undefined
   readonly bytesPerSecond: number | undefined

@@ -11,7 +11,9 @@ import { Advertising } from './advertising.ts'
 import { AnnouncedDownloads, type AnnouncedDownload } from './announced-downloads.ts'
 import { Answers } from './answers.ts'
 import { AskedQuestions, type Hearing } from './asked-questions.ts'
-import { decode, encode, padded, type Decoded } from './codec.ts'
+import { Asking } from './asking.ts'
+import { decode, encode, type Decoded } from './codec.ts'
+import { downloadsIn, endsIn, offersIn, questionsIn } from './further.ts'
 import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
@@ -19,9 +21,9 @@ import { MemberWords } from './member-words.ts'
 import { noSeal, type OpenedDatagram, type PacketSeal, type Signer } from './packet-seal.ts'
 import { PacketSender, type Counters } from './packet-sender.ts'
 import { SCHEMAS } from './packet-schema.ts'
-import { MAX_PADDED_BYTES, MIN_REQUEST_BYTES } from './packets.ts'
 import type {
   ApplicationPacket,
+  DownloadingPacket,
   Extras,
   LocalAlias,
   NodeId,
@@ -96,6 +98,7 @@ export class Peering {
   readonly #decode: (bytes: Uint8Array) => Decoded
   readonly #sender: PacketSender
   readonly #asked = new AskedQuestions()
+  readonly #asking: Asking
   readonly #downloads: AnnouncedDownloads
   readonly #answers: Answers
   readonly #presence: Presence
@@ -126,6 +129,14 @@ export class Peering {
     const summary = () => (settings.serve ? this.advertising.own.standing : undefined)
     const siteWords = () => this.#seal.presence()
     this.#presence = new Presence(settings, { ...components, peers: this.peers, sender, summary, siteWords })
+    this.#asking = new Asking(settings.node, {
+      clock,
+      random,
+      sender,
+      newId: () => this.#newId(),
+      isOpen: (id) => this.#asked.has(id),
+      hearsPlainNodes: () => this.#hearsPlainNodes(),
+    })
     this.#downloads = new AnnouncedDownloads({ clock: components.clock, sender })
     this.#answers = new Answers(settings, {
       ...components,
@@ -154,6 +165,7 @@ export class Peering {
     this.#answers.stop()
     this.#downloads.stop()
     for (const inquiry of this.#asked.all()) inquiry.abandon()
+    this.#asking.stop()
     await this.#components.transport.stop()
   }
 
@@ -225,8 +237,8 @@ export class Peering {
     const mayBeFound = !isListed || this.#mayBeFound(resource)
     // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
     const timing = mayBeFound ? this.timing() : this.#presence.briefTiming()
-    const packet = this.#settings.ask ? this.#question(resource, timing) : undefined
-    const sender = packet === undefined ? UNASKED : this.#sendingFor(packet)
+    const packet = this.#settings.ask ? this.#asking.question(resource, timing?.maxDelayMs) : undefined
+    const sender = packet === undefined ? UNASKED : this.#asking.sendingFor(packet)
     const inquiry = new Inquiry(
       this.#components.clock,
       sender,
@@ -235,8 +247,9 @@ export class Peering {
       mayBeFound,
     )
     if (packet !== undefined) this.#asked.add(packet, inquiry)
-    const waitMs = packet && timing ? timing.maxDelayMs + timing.transmissionMs : 0
-    const holdersMs = timing?.holdersMs ?? 0
+    const { heldMs } = this.#asking
+    const waitMs = packet && timing ? heldMs + timing.maxDelayMs + timing.transmissionMs : 0
+    const holdersMs = timing ? heldMs + timing.holdersMs : 0
     const rivals = (askedAt: Monotonic) => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
     inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
     return inquiry
@@ -253,15 +266,17 @@ export class Peering {
     waitMs?: number,
   ): Survey | undefined {
     const timing = this.timing()
-    const packet = this.#settings.ask ? this.#question(resource, timing, SURVEY) : undefined
+    const packet = this.#settings.ask
+      ? this.#asking.question(resource, timing?.maxDelayMs, SURVEY)
+      : undefined
     if (packet === undefined) return undefined
     const over = () => {
       this.#asked.remove(packet)
       hearing.onOver()
     }
-    const survey = new Survey(this.#components.clock, this.#sendingFor(packet), hearing.onFound, over)
+    const survey = new Survey(this.#components.clock, this.#asking.sendingFor(packet), hearing.onFound, over)
     this.#asked.add(packet, survey)
-    survey.start(waitMs ?? (timing ? timing.maxDelayMs + timing.transmissionMs : 0))
+    survey.start(this.#asking.heldMs + (waitMs ?? (timing ? timing.maxDelayMs + timing.transmissionMs : 0)))
     return survey
   }
 
@@ -289,38 +304,6 @@ export class Peering {
     return this.advertising.peers.mayHave(resource, resourceKey(resource), nodes, now)
   }
 
-  /** `undefined` when the resource is too long for a packet. */
-  #question(resource: string, timing: Timing | undefined, extras: Extras = []): RequestPacket | undefined {
-    const question: RequestPacket = {
-      type: 'request',
-      id: this.#newId(),
-      node: this.#settings.node,
-      nonce: this.#components.random.hex(16),
-      extras,
-      href: resource,
-      method: 'get',
-      acceptProtocol: 'http',
-      cachedOnly: true,
-      maxDelayMs: timing?.maxDelayMs,
-    }
-    const answerBytes = clampBytes(resource.length + DOWNLOADING_BYTES)
-    const packet = padded(question, answerBytes)
-    return encode(packet) === undefined ? undefined : packet
-  }
-
-  #sendingFor(question: RequestPacket): InquirySender {
-    const { id, node, nonce, href } = question
-    const end = { type: 'end-request', id, node, nonce, href, extras: [] } as const
-    return {
-      request: () => this.#sender.broadcast(question),
-      endRequest: (downloader) => {
-        // Nobody's answer is left to be cancelled, unless somebody takes the patents' 2000 ms: then it is for one to know.
-        if (downloader === undefined || this.#hearsPlainNodes()) this.#sender.broadcast(end)
-        else this.#sender.send(downloader, end)
-      },
-    }
-  }
-
   #hearsPlainNodes(): boolean {
     return this.livePeers().some(({ node }) => node === undefined)
   }
@@ -338,7 +321,7 @@ export class Peering {
   readonly #receive = (datagram: Datagram): void => {
     if (!this.#isRunning) return
     const { from, bytes, at } = datagram
-    if (!this.#admit(from, at)) return this.#sender.count('dropped: too many')
+    if (!this.#admits(from, at)) return
     const opened = this.#seal.open(bytes, from)
     const decoded = this.#decode(opened.document)
     if (decoded.kind === 'malformed') return this.#sender.count(`dropped: ${decoded.reason}`)
@@ -383,10 +366,11 @@ export class Peering {
       case 'request':
         return false
       case 'end-request':
-        return this.#answers.isOpen(packet, from)
+        return endsIn(packet).some((each) => this.#answers.isOpen(each, from))
       case 'response':
-        return this.#asked.has(packet.id)
+        return offersIn(packet).some(({ id }) => this.#asked.has(id))
       case 'downloading':
+        return this.#downloadsIn(packet).some((each) => (this.#asked.concerning(each)?.length ?? 0) > 0)
       case 'download-complete':
       case 'download-failed':
         return (this.#asked.concerning(packet)?.length ?? 0) > 0
@@ -426,13 +410,23 @@ export class Peering {
     return claimsForeignPlace(packet, from) ? 'foreign location' : undefined
   }
 
-  #heardRequest(packet: RequestPacket, from: Address, bytes: number, isSigned: boolean): void {
-    const { node, href, extras } = packet
+  #heardRequest(packet: RequestPacket, { from, at, bytes }: Datagram, isSigned: boolean): void {
+    const more = packet.more.filter(() => this.#admits(from, at))
+    const question = more.length === packet.more.length ? packet : { ...packet, more }
+    const { node, extras } = question
     const isBelieved = node !== undefined && !this.#components.isShunned(from)
     const isSurvey = extras.some(([name]) => name === SURVEY_NAME)
     if (isBelieved && !isSurvey)
-      this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
-    this.#answers.request(packet, from, bytes, isSigned)
+      for (const { href } of questionsIn(question))
+        this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
+    this.#answers.request(question, from, bytes.length, isSigned)
+  }
+
+  /** Whoever asks for many things in one packet has no more answers for it than by many packets. */
+  #admits(from: Address, at: Monotonic): boolean {
+    const isAdmitted = this.#admit(from, at)
+    if (!isAdmitted) this.#sender.count('dropped: too many')
+    return isAdmitted
   }
 
   #heardResponse(packet: ResponsePacket, from: Address): void {
@@ -454,20 +448,20 @@ export class Peering {
     else clock.after(restMs * LAST_SHARE, tell)
   }
 
-  #handle(packet: ServicePacket, { from, bytes, at }: Datagram, isSigned: boolean): void {
+  #handle(packet: ServicePacket, datagram: Datagram, isSigned: boolean): void {
+    const { from, at } = datagram
     switch (packet.type) {
       case 'request':
-        return this.#heardRequest(packet, from, bytes.length, isSigned)
+        return this.#heardRequest(packet, datagram, isSigned)
       case 'end-request':
-        return this.#answers.endRequest(packet, from)
+        return endsIn(packet).forEach((end) => this.#answers.endRequest(end, from))
       case 'response':
-        return this.#heardResponse(packet, from)
+        if (packet.more.length === 0) return this.#heardResponse(packet, from)
+        return this.#asking.endingTogether(() =>
+          offersIn(packet).forEach((offer) => this.#heardResponse(offer, from)),
+        )
       case 'downloading':
-        this.advertising.peers.downloading(packet.resource, this.#components.clock.monotonic())
-        return this.#concerned(packet, (inquiry) => {
-          const download = downloadOf(packet, from, this.#rivals.standing(packet))
-          this.#unhurried(from, inquiry, () => inquiry.heardDownloading(download))
-        })
+        return this.#downloadsIn(packet).forEach((download) => this.#heardDownloading(download, from))
       case 'download-complete': {
         const { location } = packet
         const { hasAsked } = this.#rivals.standing(packet)
@@ -483,6 +477,18 @@ export class Peering {
       case 'application':
         return
     }
+  }
+
+  #downloadsIn(packet: DownloadingPacket): readonly DownloadingPacket[] {
+    return downloadsIn(packet, (id) => this.#asked.resourceOf(id, packet.nonce))
+  }
+
+  #heardDownloading(packet: DownloadingPacket, from: Address): void {
+    this.advertising.peers.downloading(packet.resource, this.#components.clock.monotonic())
+    this.#concerned(packet, (inquiry) => {
+      const download = downloadOf(packet, from, this.#rivals.standing(packet))
+      this.#unhurried(from, inquiry, () => inquiry.heardDownloading(download))
+    })
   }
 
   #concerned(
@@ -520,11 +526,4 @@ const LAST_SHARE = 0.8
 /** Whether the packet says what its sender has. */
 function isClaim({ type }: ServicePacket): boolean {
   return type === 'response' || type === 'downloading' || type === 'download-complete'
-}
-
-/** "I am downloading" takes this and the resource's own length, in bytes; a question leaves as much room for its answer. */
-const DOWNLOADING_BYTES = 360
-
-function clampBytes(bytes: number): number {
-  return Math.min(MAX_PADDED_BYTES, Math.max(MIN_REQUEST_BYTES, bytes))
 }

@@ -1,6 +1,7 @@
 /** A peer that speaks the protocol well and means ill: it offers whatever is asked for, and misbehaves when it is taken. */
 import { bodyOf, type Answer } from '../core/answer.ts'
 import { seededRandom, type Random } from '../core/random.ts'
+import { questionsIn } from '../peering/further.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type { FileRequest } from '../peering/file-server.ts'
@@ -105,8 +106,11 @@ export class HostilePeer {
 
   #hear(packet: ServicePacket, from: Address): void {
     if (packet.type === 'presence' && packet.reply) this.#speaker?.send(from, this.#presence(packet.nonce))
-    if (packet.type !== 'request') return
-    const offer = this.#offer(packet)
+    if (packet.type === 'request') for (const each of questionsIn(packet)) this.#answer(each, from)
+  }
+
+  #answer(question: RequestPacket, from: Address): void {
+    const offer = this.#offer(question)
     this.#speaker?.send(from, offer)
     if (offer.type === 'downloading' && REPEATING.has(this.settings.kind)) void this.#repeat(offer, from)
   }
@@ -135,10 +139,10 @@ export class HostilePeer {
       const progress = { receivedBytes: 0, totalBytes: size, bytesPerSecond: undefined }
       const isPromise = this.settings.kind === 'promises'
       const place = isPromise ? undefined : location
-      return { ...common, ...progress, location: place, type: 'downloading', resource: href }
+      return { ...common, ...progress, location: place, type: 'downloading', more: [], resource: href }
     }
     const untold = { digest: undefined, etag: undefined, lastModified: undefined, version: undefined }
-    return { ...common, ...untold, type: 'response', size, ageSeconds: 0 }
+    return { ...common, ...untold, type: 'response', more: [], size, ageSeconds: 0 }
   }
 
   #claimedSize(uri: TargetUri): number | undefined {

@@ -79,12 +79,12 @@ export class PatentNode {
   need(uri: TargetUri): Promise<string | undefined> {
     const id = this.#random.uint32() as RequestId
     const question = { href: uri, method: 'get', acceptProtocol: 'http', cachedOnly: false } as const
-    this.#speaker?.broadcast({ ...plain(id), ...question, type: 'request', maxDelayMs: undefined })
+    this.#speaker?.broadcast({ ...plain(id), ...question, type: 'request', more: [], maxDelayMs: undefined })
     return new Promise((resolve) => {
       this.#after(MAX_DELAY_MS + TRANSMISSION_MS, () => resolve(undefined))
       this.#heard.set(id, (location) => {
         this.#heard.delete(id)
-        this.#speaker?.broadcast({ ...plain(id), type: 'end-request', href: uri })
+        this.#speaker?.broadcast({ ...plain(id), type: 'end-request', more: [], href: uri })
         resolve(location)
       })
     })
@@ -146,12 +146,20 @@ export class PatentNode {
   #have(id: RequestId, alias: string): ServicePacket {
     const untold = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
     const location = this.#location(alias)
-    return { ...plain(id), ...untold, type: 'response', location, ageSeconds: undefined, version: undefined }
+    return {
+      ...plain(id),
+      ...untold,
+      type: 'response',
+      more: [],
+      location,
+      ageSeconds: undefined,
+      version: undefined,
+    }
   }
 
   #progress(resource: string, id: RequestId): ServicePacket {
     const progress = { receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }
-    return { ...plain(id), ...progress, type: 'downloading', resource, location: undefined }
+    return { ...plain(id), ...progress, type: 'downloading', more: [], resource, location: undefined }
   }
 
   #report(uri: TargetUri): void {

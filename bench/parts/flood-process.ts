@@ -12,6 +12,7 @@ const question =
   encode(
     padded({
       type: 'request',
+      more: [],
       id: 1 as RequestId,
       node: '9'.repeat(32) as NodeId,
       nonce: '8'.repeat(32),

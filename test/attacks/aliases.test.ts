@@ -44,7 +44,7 @@ async function aliasOf(href: string, packetPort: number): Promise<string> {
   })
   const common = { id: 1 as RequestId, node: '6'.repeat(32) as NodeId, nonce: '7'.repeat(32), extras: [] }
   const asked = { method: 'get', acceptProtocol: 'http', cachedOnly: true, maxDelayMs: 4 } as const
-  const question = encode(padded({ type: 'request', href, ...common, ...asked })) ?? ''
+  const question = encode(padded({ type: 'request', more: [], href, ...common, ...asked })) ?? ''
   socket.send(question, packetPort, '127.0.0.8')
   await until('the answer', () => location !== '')
   return new URL(location).pathname.slice(1)

@@ -8,6 +8,7 @@ import type { Socket } from 'node:dgram'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { decode, encode, padded } from '../../peering/codec.ts'
+import { questionsIn } from '../../peering/further.ts'
 import type { NodeId, RequestId, RequestPacket, ServicePacket } from '../../peering/packets.ts'
 import type { Node } from '../../service/node.ts'
 import { bind, startFakePeer } from '../clients/fake-peer.ts'
@@ -60,15 +61,24 @@ const NODE = sha256(Buffer.from(ATTACKER)).slice(0, 32) as NodeId
 
 function question(href: string): RequestPacket {
   const asked = { href, method: 'get', acceptProtocol: 'http', cachedOnly: true, maxDelayMs: 4 } as const
-  return { type: 'request', id: 7 as RequestId, node: NODE, nonce: '0'.repeat(32), extras: [], ...asked }
+  return {
+    type: 'request',
+    more: [],
+    id: 7 as RequestId,
+    node: NODE,
+    nonce: '0'.repeat(32),
+    extras: [],
+    ...asked,
+  }
 }
 
 /** What the LAN has asked last. */
 function lastQuestion(href: string): RequestPacket {
   for (const bytes of broadcasts.toReversed()) {
     const decoded = decode(bytes)
-    if (decoded.kind === 'packet' && decoded.packet.type === 'request' && decoded.packet.href === href)
-      return decoded.packet
+    if (decoded.kind !== 'packet' || decoded.packet.type !== 'request') continue
+    const asked = questionsIn(decoded.packet).find((each) => each.href === href)
+    if (asked !== undefined) return asked
   }
   throw new Error(`nobody has asked for ${href}`)
 }
@@ -77,7 +87,7 @@ function iHave(to: RequestPacket, address: string, port: number): ServicePacket 
   const unsaid = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
   const location = `http://${address}:${port}/${'a'.repeat(64)}`
   const common = { id: to.id, nonce: to.nonce, node: NODE, location, ageSeconds: undefined }
-  return { type: 'response', ...common, ...unsaid, version: undefined, extras: [] }
+  return { type: 'response', more: [], ...common, ...unsaid, version: undefined, extras: [] }
 }
 
 describe('what is no packet', () => {
@@ -115,6 +125,20 @@ describe('what is no packet', () => {
       'too-long',
     ],
     ['65,000 bytes', Buffer.alloc(65_000, '<service '), 'too-long'],
+    [
+      'hundreds of names in one question',
+      Buffer.from(
+        `<service type="request" version="1.0" ID="1" href="http://a/" more="http://a/${Array.from({ length: 200 }, (_, at) => ` ${at}.`).join('')}"/>`,
+      ),
+      'bad-attribute',
+    ],
+    [
+      'ten thousand names in one question',
+      Buffer.from(
+        `<service type="request" version="1.0" ID="1" href="http://a/" more="http://a/${' 1.b'.repeat(10_000)}"/>`,
+      ),
+      'too-long',
+    ],
     [
       'an attribute of Object.prototype',
       Buffer.from('<service type="__proto__" version="1.0" __proto__="x"/>'),

@@ -47,7 +47,15 @@ const packet = (of: ServicePacket): Uint8Array => encode(of) ?? new Uint8Array()
 function iHave(asked: RequestPacket, location: string): Uint8Array {
   const unsaid = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
   const common = { id: asked.id, nonce: asked.nonce, node: honest.status().node as NodeId, location }
-  return packet({ type: 'response', ...common, ...unsaid, ageSeconds: 0, version: undefined, extras: [] })
+  return packet({
+    type: 'response',
+    more: [],
+    ...common,
+    ...unsaid,
+    ageSeconds: 0,
+    version: undefined,
+    extras: [],
+  })
 }
 
 /** While it is open, every question gets this answer in the honest machine's name. */
@@ -71,7 +79,7 @@ async function placeOf(href: string): Promise<string> {
   })
   const common = { id: 9 as RequestId, node: '7'.repeat(32) as NodeId, nonce: '7'.repeat(32), extras: [] }
   const asked = { method: 'get', acceptProtocol: 'http', cachedOnly: true, maxDelayMs: 4 } as const
-  socket.send(packet(padded({ type: 'request', href, ...common, ...asked })), packetPort, HONEST)
+  socket.send(packet(padded({ type: 'request', more: [], href, ...common, ...asked })), packetPort, HONEST)
   await until('the place', () => location !== '')
   socket.close()
   return location

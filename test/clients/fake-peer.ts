@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { decode, encode } from '../../peering/codec.ts'
+import { questionsIn } from '../../peering/further.ts'
 import type {
   NodeId,
   PresencePacket,
@@ -72,8 +73,10 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
     if (packet.type === 'presence' && packet.reply) send({ ...presence, nonce: packet.nonce }, from)
     if (packet.type !== 'request') return
     if (settings.isLateComer === true && !packet.extras.some(([name]) => name === SURVEY_NAME)) return
-    asked.push(packet.href)
-    say(packet, from)
+    for (const each of questionsIn(packet)) {
+      asked.push(each.href)
+      say(each, from)
+    }
   }
   const says = settings.says ?? { kind: 'has' }
   const timers = new Set<NodeJS.Timeout>()
@@ -126,7 +129,7 @@ function answer(
   const { id, nonce } = asked
   const unsaid = { digest: undefined, etag: undefined, lastModified: undefined }
   const said = { id, nonce, node, location, size, ageSeconds: undefined, version: undefined, extras: [] }
-  return { type: 'response', ...unsaid, ...said }
+  return { type: 'response', more: [], ...unsaid, ...said }
 }
 
 function downloading(
@@ -139,5 +142,5 @@ function downloading(
   },
 ): ServicePacket {
   const common = { id, nonce, node, resource: href, bytesPerSecond: undefined, extras: [] }
-  return { type: 'downloading', ...common, location: undefined, totalBytes: undefined, ...told }
+  return { type: 'downloading', more: [], ...common, location: undefined, totalBytes: undefined, ...told }
 }

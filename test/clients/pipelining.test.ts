@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { decode } from '../../peering/codec.ts'
+import { questionsIn } from '../../peering/further.ts'
 import type { Node } from '../../service/node.ts'
 import { bind } from './fake-peer.ts'
 import { acquainted, BROADCAST, freePacketPort, Scene } from './harness.ts'
@@ -24,7 +25,8 @@ before(async () => {
   scene.ending(() => listener.close())
   listener.on('message', (bytes) => {
     const decoded = decode(bytes)
-    if (decoded.kind === 'packet' && decoded.packet.type === 'request') asked.push(performance.now())
+    if (decoded.kind !== 'packet' || decoded.packet.type !== 'request') return
+    for (const _ of questionsIn(decoded.packet)) asked.push(performance.now())
   })
   origin = await Origin.start(scene)
   const timing = { packetPort, maxDelayMs: WAIT_MS - 100, transmissionMs: 100 }

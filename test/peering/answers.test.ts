@@ -28,7 +28,8 @@ function holder(number: number, clock: ManualClock, onSent: (to: Address) => voi
 }
 
 const ASKER = address(99)
-const found = (id: number) => ({ ...plainRequest(id), type: 'end-request', href: RESOURCE }) as const
+const found = (id: number) =>
+  ({ ...plainRequest(id), type: 'end-request', more: [], href: RESOURCE }) as const
 
 test('the load spreads: of 20 holders and 2000 questions, each answers its twentieth (R3.5)', () => {
   const clock = manualClock()

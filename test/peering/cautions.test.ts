@@ -55,7 +55,7 @@ describe('a peer that a member warns of', () => {
   function response(id: number, from: Address): ResponsePacket {
     const unsaid = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
     const plain = { node: undefined, nonce: undefined, ageSeconds: undefined, version: undefined, extras: [] }
-    return { type: 'response', id: id as RequestId, location: placeAt(from), ...unsaid, ...plain }
+    return { type: 'response', more: [], id: id as RequestId, location: placeAt(from), ...unsaid, ...plain }
   }
 
   test('is taken when nobody else has it, before the Internet is asked', async () => {

@@ -5,8 +5,9 @@ import * as fc from 'fast-check'
 import { decode, DECODE_FAILURES, encode } from '../../peering/codec.ts'
 import type { Decoded } from '../../peering/codec.ts'
 import { readElement } from '../../peering/service-element.ts'
+import { MAX_FURTHER } from '../../peering/further.ts'
 import { MAX_PACKET_BYTES } from '../../peering/packets.ts'
-import type { NodeId, RequestId, ServicePacket } from '../../peering/packets.ts'
+import type { LocalAlias, NodeId, RequestId, ServicePacket } from '../../peering/packets.ts'
 import type { ResourceKey } from '../../peering/summary.ts'
 
 const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined })
@@ -45,6 +46,18 @@ const shared = {
   extras,
 }
 const size = maybe(count)
+const id = fc.integer({ min: 0, max: 2 ** 32 - 1 }) as fc.Arbitrary<RequestId>
+const alias = digits(64) as fc.Arbitrary<LocalAlias>
+const byId = { selector: ({ id: number }: { id: RequestId }) => number, maxLength: MAX_FURTHER }
+const furtherQuestions = fc
+  .uniqueArray(fc.record({ id, href: uri }), byId)
+  .filter((list) => new Set(list.map(({ href }) => href)).size === list.length)
+const furtherOffers = fc.uniqueArray(fc.record({ id, alias, size }), byId)
+const furtherDownloads = fc.uniqueArray(
+  fc.record({ id, alias: maybe(alias), receivedBytes: count, totalBytes: size, bytesPerSecond: size }),
+  { ...byId, maxLength: 6 },
+)
+const furtherEnds = fc.uniqueArray(id, { maxLength: MAX_FURTHER })
 const edition = fc.record({ edition: fc.integer({ min: 0, max: 2 ** 32 - 1 }), number: count, keys: count })
 
 const records: fc.Arbitrary<ServicePacket> = fc.oneof(
@@ -56,8 +69,9 @@ const records: fc.Arbitrary<ServicePacket> = fc.oneof(
     acceptProtocol: fc.constant('http' as const),
     cachedOnly: fc.boolean(),
     maxDelayMs: maybe(fc.nat(60_000)),
+    more: furtherQuestions,
   }),
-  fc.record({ ...shared, type: fc.constant('end-request' as const), href: maybe(uri) }),
+  fc.record({ ...shared, type: fc.constant('end-request' as const), href: maybe(uri), more: furtherEnds }),
   fc.record({
     ...shared,
     type: fc.constant('response' as const),
@@ -68,6 +82,7 @@ const records: fc.Arbitrary<ServicePacket> = fc.oneof(
     lastModified: maybe(fc.constant('Sun, 06 Nov 1994 08:49:37 GMT')),
     ageSeconds: maybe(count),
     version: maybe(visible(20)),
+    more: fc.oneof(fc.constant([]), furtherOffers),
   }),
   fc.record({
     ...shared,
@@ -77,6 +92,7 @@ const records: fc.Arbitrary<ServicePacket> = fc.oneof(
     receivedBytes: count,
     totalBytes: size,
     bytesPerSecond: maybe(count),
+    more: fc.oneof(fc.constant([]), furtherDownloads),
   }),
   fc.record({
     ...shared,

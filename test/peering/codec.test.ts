@@ -68,6 +68,7 @@ const location = `http://192.168.100.100:6515/${hex(64)}`
 const request: RequestPacket = {
   ...common,
   type: 'request',
+  more: [],
   href: url,
   method: 'get',
   acceptProtocol: 'http',
@@ -78,6 +79,7 @@ const request: RequestPacket = {
 const response: ResponsePacket = {
   ...common,
   type: 'response',
+  more: [],
   location,
   size: 315_204,
   digest: { algorithm: 'sha-256', hex: hex(64) },
@@ -94,10 +96,17 @@ test('typical packets are about as long as the patents say, in bytes', () => {
   const typical: readonly (readonly [ServicePacket, number])[] = [
     [request, 268],
     [padded(request), 420],
-    [{ ...common, type: 'end-request', href: url }, 212],
+    [{ ...common, type: 'end-request', more: [], href: url }, 212],
     [response, 415],
     [
-      { ...copy, type: 'downloading', receivedBytes: 131_072, totalBytes: 315_204, bytesPerSecond: 262_144 },
+      {
+        ...copy,
+        type: 'downloading',
+        more: [],
+        receivedBytes: 131_072,
+        totalBytes: 315_204,
+        bytesPerSecond: 262_144,
+      },
       363,
     ],
     [{ ...copy, type: 'download-complete', size: 315_204, digest: undefined }, 336],

@@ -136,6 +136,7 @@ export function world(): World {
 export function plainRequest(id: number, more: Partial<RequestPacket> = {}): RequestPacket {
   return {
     type: 'request',
+    more: [],
     id: id as RequestId,
     node: undefined,
     nonce: undefined,

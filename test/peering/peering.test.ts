@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../core/random.ts'
 import { PLAIN_ANSWER_BYTES, PLAIN_MAX_DELAY_MS } from '../../peering/answers.ts'
+import { HOLD_MS } from '../../peering/asking.ts'
 import { encode } from '../../peering/codec.ts'
+import { questionsIn } from '../../peering/further.ts'
 import { MAX_NOTED } from '../../peering/inquiry.ts'
 import { MAX_REPORTS, REPORT_INTERVAL_MS } from '../../peering/machines/download.ts'
 import { TAKE_OVER_WAIT_MS } from '../../peering/machines/inquiry.ts'
@@ -20,6 +22,7 @@ const progress = () => ({ receivedBytes: 10, totalBytes: 1000, bytesPerSecond: 5
 function plainResponse(id: number, more: Partial<ResponsePacket> = {}): ResponsePacket {
   return {
     type: 'response',
+    more: [],
     id: id as RequestId,
     node: undefined,
     nonce: undefined,
@@ -38,6 +41,7 @@ function plainResponse(id: number, more: Partial<ResponsePacket> = {}): Response
 function downloading(more: Partial<DownloadingPacket> = {}): DownloadingPacket {
   return {
     type: 'downloading',
+    more: [],
     id: 1 as RequestId,
     node: nodeId(99),
     nonce: undefined,
@@ -134,6 +138,7 @@ test('"I found" counts only from the address that asked', async () => {
   lan.say(STRANGER, plainRequest(5, { maxDelayMs: 1000 }))
   lan.say(address(98), {
     type: 'end-request',
+    more: [],
     id: 5 as RequestId,
     node: undefined,
     nonce: undefined,
@@ -557,8 +562,9 @@ test('each question has a number of its own, even if chance repeats itself', asy
   const one = node(1, {}, { random })
   await one.peering.start()
   for (let each = 0; each < 20; each++) one.peering.inquire(`${RESOURCE}${each}`, true, new FakeOwner())
-  clock.advance(1)
-  assert.equal(new Set(lan.heard('request').map(({ packet }) => packet.id)).size, 20)
+  clock.advance(2 * HOLD_MS)
+  const asked = lan.heard('request').flatMap(({ packet }) => questionsIn(packet))
+  assert.equal(new Set(asked.map(({ id }) => id)).size, 20)
 })
 
 test('peers are counted by their node, those of the patents by their address', async () => {

@@ -7,6 +7,7 @@ import { address, FakeOwner, nodeId, placeAt, RESOURCE, world } from './fixtures
 /** "I have", without who says it. */
 const HAVE = {
   type: 'response',
+  more: [],
   extras: [],
   size: undefined,
   digest: undefined,

@@ -57,7 +57,7 @@ describe('the simulation', () => {
   })
 
   test('says what does not hold, and a run that comes to no end', async () => {
-    const impatient: Play = { ...boot, limits: { copies: 0.5, packets: 0.1, busiest: 0.1 } }
+    const impatient: Play = { ...boot, limits: { copies: 0.5, packets: -1, busiest: 0.1 } }
     const { failures } = await simulate(impatient, { seed: 1, nodes: 4, subnets: 1 })
     assert.equal(failures.length, 3, failures.join('\n'))
     const endless: Play = { ...boot, act: () => new Promise(() => {}), world: { patienceMs: 1000 } }

@@ -1,0 +1,185 @@
+/**
+ * The way out of this node's questions and their ends. A question leaves at once; those that follow within `HOLD_MS` leave
+ * together, as many in one packet as it holds (docs/protocol.md, "Many questions at once").
+ *
+ * Nodes of the patents read the first of them only: while one is heard, each has a packet of its own.
+ */
+import type { CancelTimer, Clock } from '../core/clock.ts'
+import type { Random } from '../core/random.ts'
+import type { Address } from '../core/transport.ts'
+import { encode, padded } from './codec.ts'
+import { MAX_FURTHER } from './further.ts'
+import type { InquirySender } from './inquiry.ts'
+import type { PacketSender } from './packet-sender.ts'
+import { MAX_PADDED_BYTES, MIN_REQUEST_BYTES } from './packets.ts'
+import type { EndRequestPacket, Extras, NodeId, RequestId, RequestPacket } from './packets.ts'
+
+/** Between two packets of questions, in ms: less than the grain of the timers by which holders answer. */
+export const HOLD_MS = 2
+
+/** Questions that begin within this have one nonce, in ms, so that they can share packets. */
+export const NONCE_MS = 100
+
+export interface AskingComponents {
+  readonly clock: Clock
+  readonly random: Random
+  readonly sender: Pick<PacketSender, 'send' | 'broadcast' | 'count'>
+  /** A number that no open question has. */
+  readonly newId: () => RequestId
+  /** Whether the question still waits for answers, or its source for its end. */
+  readonly isOpen: (id: RequestId) => boolean
+  /** Whether nodes of the patents were heard of late. */
+  readonly hearsPlainNodes: () => boolean
+}
+
+export class Asking {
+  readonly #node: NodeId
+  readonly #components: AskingComponents
+  readonly #held: RequestPacket[] = []
+  #cancel: CancelTimer | undefined
+  #cancelEnds: CancelTimer = () => {}
+  #sentAt = -Infinity
+  #nonce = { text: '', since: -Infinity }
+  /** "I found" to everybody, of one packet of answers. */
+  #ends: EndRequestPacket[] | undefined
+  /** "I found" to one downloader each; it cancels nothing, and has time. */
+  readonly #heldEnds = new Map<Address, EndRequestPacket[]>()
+
+  constructor(node: NodeId, components: AskingComponents) {
+    this.#node = node
+    this.#components = components
+  }
+
+  stop(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    this.#held.length = 0
+    this.#cancelEnds()
+    this.#heldEnds.clear()
+  }
+
+  /** How long a question asked now is held, in ms. */
+  get heldMs(): number {
+    return Math.max(0, this.#sentAt + HOLD_MS - this.#components.clock.monotonic())
+  }
+
+  /** `undefined` when the resource is too long for a packet. */
+  question(resource: string, maxDelayMs: number | undefined, extras: Extras = []): RequestPacket | undefined {
+    const question: RequestPacket = {
+      type: 'request',
+      id: this.#components.newId(),
+      node: this.#node,
+      nonce: this.#currentNonce(),
+      extras,
+      href: resource,
+      method: 'get',
+      acceptProtocol: 'http',
+      cachedOnly: true,
+      maxDelayMs,
+      more: [],
+    }
+    return encode(question) === undefined ? undefined : question
+  }
+
+  sendingFor(question: RequestPacket): InquirySender {
+    const { id, node, nonce, href } = question
+    const end: EndRequestPacket = { type: 'end-request', id, node, nonce, href, extras: [], more: [] }
+    return {
+      request: () => this.#ask(question),
+      endRequest: (downloader) => this.#end(end, downloader),
+    }
+  }
+
+  /** Whatever questions end by it say so in one packet. */
+  endingTogether(tell: () => void): void {
+    const ends: EndRequestPacket[] = []
+    this.#ends = this.#components.hearsPlainNodes() ? undefined : ends
+    tell()
+    this.#ends = undefined
+    for (const packet of endsTogether(ends)) this.#components.sender.broadcast(packet)
+  }
+
+  #ask(question: RequestPacket): void {
+    if (this.#held.length === 0 && this.heldMs === 0) return this.#send([question])
+    if (!this.#mayJoin(question)) this.#sendHeld()
+    this.#held.push(question)
+    this.#cancel ??= this.#components.clock.after(this.heldMs, () => this.#sendHeld())
+  }
+
+  #mayJoin(question: RequestPacket): boolean {
+    const [first] = this.#held
+    if (first === undefined) return true
+    const isAlike = first.nonce === question.nonce && first.maxDelayMs === question.maxDelayMs
+    const isPlain = first.extras.length + question.extras.length === 0
+    const isNew = this.#held.every(({ href }) => href !== question.href)
+    const list = [...this.#held, question]
+    const mayBe = isAlike && isPlain && isNew && list.length <= MAX_FURTHER + 1
+    return mayBe && roomFor(list) <= MAX_PADDED_BYTES && encode(together(list)) !== undefined
+  }
+
+  #sendHeld(): void {
+    this.#cancel?.()
+    this.#cancel = undefined
+    const open = this.#held.splice(0).filter(({ id }) => this.#components.isOpen(id))
+    if (this.#components.hearsPlainNodes()) for (const each of open) this.#send([each])
+    else if (open.length > 0) this.#send(open)
+  }
+
+  #send(questions: readonly RequestPacket[]): void {
+    const { sender, clock } = this.#components
+    this.#sentAt = clock.monotonic()
+    if (questions.length > 1) sender.count('sent: further questions', questions.length - 1)
+    sender.broadcast(padded(together(questions), Math.min(MAX_PADDED_BYTES, roomFor(questions))))
+  }
+
+  #end(end: EndRequestPacket, downloader: Address | undefined): void {
+    const { sender, hearsPlainNodes } = this.#components
+    // Nobody's answer is left to be cancelled, unless somebody takes the patents' 2000 ms: then it is for one to know.
+    if (downloader !== undefined && !hearsPlainNodes()) this.#endLater(end, downloader)
+    else if (this.#ends === undefined) sender.broadcast(end)
+    else this.#ends.push(end)
+  }
+
+  #endLater(end: EndRequestPacket, downloader: Address): void {
+    if (this.#heldEnds.size === 0)
+      this.#cancelEnds = this.#components.clock.after(HOLD_MS, () => this.#sendEnds())
+    this.#heldEnds.set(downloader, [...(this.#heldEnds.get(downloader) ?? []), end])
+  }
+
+  #sendEnds(): void {
+    for (const [downloader, ends] of this.#heldEnds)
+      for (const packet of endsTogether(ends)) this.#components.sender.send(downloader, packet)
+    this.#heldEnds.clear()
+  }
+
+  #currentNonce(): string {
+    const { clock, random } = this.#components
+    const now = clock.monotonic()
+    if (now - this.#nonce.since >= NONCE_MS) this.#nonce = { text: random.hex(16), since: now }
+    return this.#nonce.text
+  }
+}
+
+function together(questions: readonly RequestPacket[]): RequestPacket {
+  const [first, ...others] = questions as readonly [RequestPacket, ...RequestPacket[]]
+  return { ...first, more: others.map(({ id, href }) => ({ id, href })) }
+}
+
+function endsTogether(ends: readonly EndRequestPacket[]): EndRequestPacket[] {
+  const packets: EndRequestPacket[] = []
+  for (let at = 0; at < ends.length; at += MAX_FURTHER + 1) {
+    const [first, ...others] = ends.slice(at, at + MAX_FURTHER + 1)
+    if (first !== undefined) packets.push({ ...first, more: others.map(({ id }) => id) })
+  }
+  return packets
+}
+
+/** "I am downloading" takes this and the resource's own length, in bytes, and this for each further name. */
+const DOWNLOADING_BYTES = 360
+const FURTHER_DOWNLOADING_BYTES = 76
+
+/** As many bytes as the answers may take: no answer is longer than its question (V§4). */
+function roomFor([first, ...others]: readonly RequestPacket[]): number {
+  const forFirst = Math.max(MIN_REQUEST_BYTES, (first?.href.length ?? 0) + DOWNLOADING_BYTES)
+  return forFirst + others.length * FURTHER_DOWNLOADING_BYTES
+}
