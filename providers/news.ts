@@ -1,5 +1,6 @@
 /** What happens to functions: told to whoever listens, and counted. */
 import type { Clock } from '../core/clock.ts'
+import { Listeners } from '../core/listeners.ts'
 import type { FunctionEvent } from './functions.ts'
 import { Recollection } from './recollection.ts'
 
@@ -7,7 +8,7 @@ import { Recollection } from './recollection.ts'
 const TELL_AGAIN_MS = 60_000
 
 export class News {
-  readonly #listeners = new Set<(event: FunctionEvent) => void>()
+  readonly #listeners = new Listeners<FunctionEvent>()
   readonly #told: Recollection
   /** What was said, heard and refused, by kind and reason. */
   readonly counters = new Map<string, number>()
@@ -18,12 +19,11 @@ export class News {
 
   /** @returns takes the listener away. */
   subscribe(listener: (event: FunctionEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return this.#listeners.subscribe(listener)
   }
 
   tell(event: FunctionEvent): void {
-    for (const listener of this.#listeners) listener(event)
+    this.#listeners.tell(event)
   }
 
   count(what: string): void {

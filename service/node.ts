@@ -8,6 +8,7 @@ import { attentive } from '../core/attentive-clock.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
+import { Listeners } from '../core/listeners.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Store } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
@@ -106,6 +107,7 @@ export class Node {
   readonly #signatures: Signatures
   #signers: Signers = noSigners
   #updates: readonly ProductUpdates[] = []
+  readonly #updateEvents = new Listeners<ProductEvent>()
   #rules: Rules
   #id = '' as NodeId
   #assembly: Assembly | undefined
@@ -309,6 +311,7 @@ export class Node {
         rules: () => this.#rules,
         functions: () => this.#functions?.providers,
         ownValue: () => this.#functions?.value() ?? 1,
+        updates: this.#updateEvents,
         address: () => this.#place?.address,
         log: this.#logRequest,
       },
@@ -349,6 +352,7 @@ export class Node {
   async #loadUpdates(): Promise<void> {
     const { updates } = this.#config
     if (updates.length === 0) return
+    this.#updateEvents.subscribe(this.#logUpdate)
     const { productUpdates } = await import('./product-parts.ts')
     this.#updates = productUpdates(
       updates,
@@ -358,7 +362,7 @@ export class Node {
         policyFor: (uri) => this.#rules.policyFor(uri),
         via: () => viaLine('1.1', this.#pseudonym),
       },
-      this.#logUpdate,
+      (event) => this.#updateEvents.tell(event),
       (verified) => this.#gathered.learn(verified),
     )
   }

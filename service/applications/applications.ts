@@ -2,7 +2,7 @@
 import type { Bytes, Operation } from '../control-server.ts'
 import { OPERATIONS } from '../control.ts'
 import { copies, type CopiesComponents } from './copies.ts'
-import { events } from './events.ts'
+import { events, type EventsComponents } from './events.ts'
 import { files, type FilesComponents, type FilesSettings } from './files.ts'
 import { find, type FindingComponents } from './finding.ts'
 import { keptAlive } from './kept-alive.ts'
@@ -30,6 +30,7 @@ export interface Applications extends Bytes {
 export interface ApplicationsComponents
   extends FilesComponents, FindingComponents, CopiesComponents, ProvidingComponents {
   readonly store: CopiesComponents['store']
+  readonly updates: EventsComponents['updates']
 }
 
 export function applications(settings: FilesSettings, components: ApplicationsComponents): Applications {

@@ -1,12 +1,15 @@
 /** What happens on a node and its LAN, for applications that listen (R11.1). */
 import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
+import type { Listeners } from '../../core/listeners.ts'
 import { withoutSecrets } from '../../core/redaction.ts'
 import type { Store } from '../../core/store.ts'
 import type { SiteWord } from '../../peering/peering.ts'
 import type { Peer } from '../../peering/peer-table.ts'
 import type { FunctionEvent, Functions } from '../../providers/functions.ts'
+import type { UpdateEvent } from '../../update/installer/events.ts'
 import type { Lan } from '../assembly.ts'
+import type { ProductEvent } from '../product-updates.ts'
 import { digestText } from './content-uri.ts'
 import { LineQueue } from './line-queue.ts'
 import { toldProvider, type ToldProvider } from './told-provider.ts'
@@ -35,6 +38,8 @@ export type NodeEvent =
   | { readonly kind: 'function-won' | 'function-learnt'; readonly provider: ToldProvider }
   | { readonly kind: 'function-dead'; readonly provider: ToldProvider; readonly reason: string }
   | { readonly kind: 'function-lost'; readonly function: string; readonly reason: string }
+  /** What happens to a product that the node keeps up to date: what `ihave update run --json` says of a run. */
+  | { readonly kind: 'update'; readonly name: string; readonly update: UpdateEvent }
   /** Whoever listens was too slow: so many events were not told. */
   | { readonly kind: 'lost'; readonly events: number }
 
@@ -48,6 +53,7 @@ export const EVENT_KINDS = [
   'function-learnt',
   'function-dead',
   'function-lost',
+  'update',
 ] as const
 
 export interface EventsQuestion {
@@ -62,6 +68,7 @@ export interface EventsComponents {
   readonly store: Pick<Store, 'subscribe'>
   readonly lan: Lan
   readonly functions: () => Functions | undefined
+  readonly updates: Pick<Listeners<ProductEvent>, 'subscribe'>
 }
 
 /** Who is alive is looked at so often, in ms. */
@@ -94,7 +101,7 @@ export async function* events(
 
 /** @returns what ends it. */
 function listening(
-  { clock, store, lan, functions }: EventsComponents,
+  { clock, store, lan, functions, updates }: EventsComponents,
   tell: (event: NodeEvent) => void,
 ): readonly (() => void)[] {
   return [
@@ -109,6 +116,7 @@ function listening(
       const told = functionEvent(event)
       if (told !== undefined) tell(told)
     }) ?? (() => {}),
+    updates.subscribe(({ name, ...update }) => tell({ kind: 'update', name, update })),
     watchPeers(clock, () => lan.peers(), tell),
   ]
 }

@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { statusText } from '../../cli/status.ts'
 import { systemClock } from '../../core/clock.ts'
+import { deferred } from '../../core/deferred.ts'
 import type { Node } from '../../service/node.ts'
+import { connected } from '../library/sessions.ts'
 import { acquainted, CLI, freePacketPort, missing, Scene, settled, until } from './harness.ts'
 import { uniqueBody } from './origin.ts'
 import { run } from './programs.ts'
@@ -122,8 +124,28 @@ test('without a proxy everything comes from the Internet, and a proxy that is aw
   assert.equal(away.done.outcome, 'updated', away.text)
 })
 
-test('the daemon keeps a product up to date, and checks when it is told to', async () => {
+test('the daemon keeps a product up to date, checks when it is told to, and tells applications', async () => {
+  const listening = deferred<void>()
+  const told: string[] = []
+  const session = await connected(scene, third)
+  const hearing = (async () => {
+    const options = { kinds: ['update'], onListening: () => listening.resolve() } as const
+    for await (const event of session.events(options)) {
+      if (event.kind !== 'update') continue
+      const { name, update } = event
+      told.push(`${name} ${update.event}`)
+      if (update.event === 'done') return update.outcome
+    }
+    return undefined
+  })()
+  await listening.promise
   const [result] = await collect(third)
+  assert.equal(await hearing, 'updated')
+  const expected = ['catalogue', 'progress', 'package', 'installed', 'done']
+  assert.deepEqual(
+    [...new Set(told)],
+    expected.map((each) => `ViruScan ${each}`),
+  )
   assert.deepEqual([result?.name, result?.result?.outcome], ['ViruScan', 'updated'], JSON.stringify(result))
   assert.ok(existsSync(join(home, 'third/current/engine/engine.dat')))
   const status = third.status().updates[0]
