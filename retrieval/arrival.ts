@@ -84,6 +84,8 @@ export interface Attempt {
   readonly patienceMs: number
   /** Whether a growing copy has a reason to be silent. */
   readonly excuse: () => boolean
+  /** Whether this node has to wait for its turn at the processor, and nobody else is to blame. */
+  readonly isLate: () => boolean
 }
 
 export class Arrival {
@@ -330,9 +332,9 @@ export class Arrival {
   async #openPeer(
     source: PeerSource,
     from: number,
-    { expectation, patienceMs, signal, excuse }: Attempt,
+    { expectation, patienceMs, signal, ...excuses }: Attempt,
   ): Promise<OpenedSource> {
-    const route = this.#routeTo(source, patienceMs, excuse)
+    const route = this.#routeTo(source, patienceMs, excuses)
     this.#route = route
     const opened = await route.open(from, signal)
     this.isConfirmed &&= opened.isUnconfirmed !== true
@@ -343,12 +345,10 @@ export class Arrival {
 
   /** What a peer would send from the first missing byte on; nothing of it is taken. @throws Fault of that peer */
   look(source: PeerSource, patienceMs: number, signal: AbortSignal): Promise<OpenedSource> {
-    return this.#routeTo(
-      source,
-      patienceMs,
-      () => false,
-      () => {},
-    ).open(this.heldBytes, signal)
+    return this.#routeTo(source, patienceMs, { excuse: () => false, isLate: () => false }, () => {}).open(
+      this.heldBytes,
+      signal,
+    )
   }
 
   #noteServers(): void {
@@ -358,13 +358,13 @@ export class Arrival {
   #routeTo(
     source: PeerSource,
     patienceMs: number,
-    excuse: () => boolean,
+    { excuse, isLate }: Pick<Attempt, 'excuse' | 'isLate'>,
     onDetour = () => this.#noteServers(),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
     const isStranger = source.kind === 'in-progress' && source.download.hasAsked !== true
     const relayPace = growingPace(patienceMs, excuse, isStranger)
-    const pace = source.kind === 'peer' ? wholePace(patienceMs) : relayPace
+    const pace = source.kind === 'peer' ? wholePace(patienceMs, isLate) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, onDetour })

@@ -20,8 +20,8 @@ const LEAST_GROWING_BYTES = 1024
 const LEAST_STRANGER_BYTES = 16 * 1024
 
 /** What a peer must keep up with whose copy is whole. */
-export function wholePace(periodMs: number): Pace {
-  return { periodMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED' }
+export function wholePace(periodMs: number, excuse = () => false): Pace {
+  return { periodMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED', excuse }
 }
 
 /** What a peer must keep up with whose copy grows as its source does. */
@@ -114,16 +114,19 @@ class Watch {
   }
 }
 
-/** @throws Fault `pace.code` when `promise` does not settle within `ms`. */
+/** @throws Fault `code` when `promise` does not settle within `ms`, and nothing excuses that. */
 export function within<T>(
   promise: Promise<T>,
   ms: number,
   clock: Clock,
-  { code }: Pick<Pace, 'code'>,
+  { code, excuse }: Pick<Pace, 'code' | 'excuse'>,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = () => new Fault(code, `expected an answer within ${Math.round(ms)} ms, none came`)
-    const cancel = clock.after(ms, () => reject(late()))
-    promise.finally(cancel).then(resolve, reject)
+    const late = () => {
+      if (excuse?.() === true) cancel = clock.after(EXCUSED_MS, late)
+      else reject(new Fault(code, `expected an answer within ${Math.round(ms)} ms, none came`))
+    }
+    let cancel = clock.after(ms, late)
+    promise.finally(() => cancel()).then(resolve, reject)
   })
 }

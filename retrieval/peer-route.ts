@@ -206,7 +206,7 @@ export class PeerRoute {
     { server, location, isRelay }: Candidate,
     { from, patienceMs, signal }: Wanted,
   ): Promise<Place | Relay[]> {
-    const { node, relay } = this.#settings
+    const { node, relay, pace, relayPace } = this.#settings
     const end = new AbortController()
     const close = () => end.abort(NO_LONGER_NEEDED)
     const asking = askPeer(this.#components.peers, {
@@ -217,7 +217,7 @@ export class PeerRoute {
       signal: AbortSignal.any([signal, end.signal]),
     })
     try {
-      const answer = await within(asking, patienceMs, this.#components.clock, { code: 'PEER_STALLED' })
+      const answer = await within(asking, patienceMs, this.#components.clock, isRelay ? relayPace : pace)
       if (answer.kind === 'opened' && !answer.source.path?.includes(node))
         return { server, isRelay, opened: answer.source, close }
       close()

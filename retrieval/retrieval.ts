@@ -422,7 +422,9 @@ export class Retrieval implements InquiryOwner {
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
       const excuse = () => this.#tolerance.isExcused(source)
-      const outcome = await this.#arrival.take({ source, expectation, signal, patienceMs, excuse })
+      const isLate = () => this.#tolerance.isLate()
+      const attempt = { source, expectation, signal, patienceMs, excuse, isLate }
+      const outcome = await this.#arrival.take(attempt)
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
       if (!signal.aborted && this.#state === 'running')
@@ -540,27 +542,23 @@ export class Retrieval implements InquiryOwner {
     const fault = faultOf(error)
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
-    const isLate = this.#judge(source, fault, began, patienceMs)
+    this.#judge(source, fault, began, patienceMs)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault, isLate)
+    if (this.#attempt === attempt) this.#next(fault)
   }
 
-  /** @returns whether the source may be used again. */
-  #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number): boolean {
-    if (source.kind !== 'internet') {
-      const isTakenBack = this.#inquiry?.state !== 'awaiting'
-      return this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack })
-    }
-    this.#lastFault = fault
-    return false
+  #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number): void {
+    if (source.kind === 'internet') return void (this.#lastFault = fault)
+    const isTakenBack = this.#inquiry?.state !== 'awaiting'
+    this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack })
   }
 
-  #next(fault?: Fault, isLate = false): void {
+  #next(fault?: Fault): void {
     if (this.#state !== 'running') return
     if (this.#inquiry === undefined) this.failed()
-    else if (isLate || fault?.code === 'PEER_LOST') this.#inquiry.sourceLost(this.#tolerance.leftInAllMs())
+    else if (fault?.code === 'PEER_LOST') this.#inquiry.sourceLost(this.#tolerance.leftInAllMs())
     else this.#inquiry.sourceFailed(isSilence(fault), this.#tolerance.leftInAllMs())
   }
 

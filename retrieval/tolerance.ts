@@ -7,6 +7,7 @@ import { describe, Fault } from '../core/fault.ts'
 import type { Address } from '../core/transport.ts'
 import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
+import { EXCUSED_MS } from './pace.ts'
 import { Patience, STALL_MS } from './patience.ts'
 import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
@@ -29,6 +30,9 @@ export interface Use {
   readonly isTakenBack: boolean
 }
 
+/** So long a node that is late itself waits for peers, in ms; again when bytes have come. */
+export const MOST_LATE_MS = 1200
+
 export class Tolerance {
   readonly #components: ToleranceComponents
   readonly #patience: Patience
@@ -37,6 +41,9 @@ export class Tolerance {
   #teller: Address | undefined
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
+  #lateMs = 0
+  /** Bytes that were held when it began to count. */
+  #lateFrom = 0
 
   constructor(components: ToleranceComponents) {
     this.#components = components
@@ -77,8 +84,22 @@ export class Tolerance {
     this.#slowLine.told(receivedBytes)
   }
 
+  /**
+   * Whether this node has to wait for its turn at the processor, asked every `EXCUSED_MS` while a peer is silent: then its peers
+   * may have to, as well. To leave one and ask everybody again would be more work for them all, at the worst moment.
+   */
+  isLate(): boolean {
+    if (this.#components.isBusy?.() !== true) return false
+    const held = this.#components.heldBytes()
+    if (held > this.#lateFrom) this.#lateMs = 0
+    this.#lateFrom = held
+    this.#lateMs += EXCUSED_MS
+    return this.#lateMs <= MOST_LATE_MS
+  }
+
   /** Where peers have failed already there may be several that lie: only one that was agreed on is excused then. */
   isExcused(source: Source): boolean {
+    if (this.isLate()) return true
     const isIts = source.kind === 'in-progress' && this.#teller === source.download.peer
     const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
     const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
@@ -87,23 +108,14 @@ export class Tolerance {
     return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
   }
 
-  /**
-   * Counts what a failure has cost, and leaves aside whoever is to blame for it; wrong bytes are judged elsewhere, by the whole.
-   * @returns whether the peer may be used again.
-   */
-  failed(source: PeerSource, fault: Fault, use: Use): boolean {
-    const isLate = this.#isOnlyLate(fault)
-    if (!isLate) this.#patience.waste(use.began, fault)
+  /** Counts what a failure has cost, and leaves aside whoever is to blame for it; wrong bytes are judged elsewhere, by the whole. */
+  failed(source: PeerSource, fault: Fault, use: Use): void {
+    this.#patience.waste(use.began, fault)
     const isJudgedHere = fault.blame !== 'node' && fault.code !== 'VERIFICATION_FAILED'
-    if (isJudgedHere && !isBlameless(source, fault, use, isLate))
+    // Nothing has come of it, to a node that was too busy itself to judge.
+    const isBusy = this.#components.heldBytes() === this.#usedFrom && this.#components.isBusy?.() === true
+    if (isJudgedHere && !isBlameless(source, fault, use, isBusy))
       this.#components.blame.failed(peerOf(source), fault)
-    return isLate
-  }
-
-  /** Nothing has come of it, to a node that is too busy itself to judge: it has cost no patience. */
-  #isOnlyLate({ code }: Fault): boolean {
-    const { heldBytes, isBusy } = this.#components
-    return code === 'PEER_STALLED' && heldBytes() === this.#usedFrom && isBusy?.() === true
   }
 }
 
@@ -116,8 +128,8 @@ export function faultOf(error: unknown): Fault {
  * Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off, nor one that was
  * given little time because others had used up the rest: so could liars have honest peers shunned.
  */
-function isBlameless(source: PeerSource, { code }: Fault, use: Use, isLate: boolean): boolean {
+function isBlameless(source: PeerSource, { code }: Fault, use: Use, isBusy: boolean): boolean {
   const isTakenBack = source.kind === 'in-progress' && use.isTakenBack
-  const isHurried = code === 'PEER_STALLED' && (use.patienceMs < STALL_MS || isLate)
+  const isHurried = code === 'PEER_STALLED' && (use.patienceMs < STALL_MS || isBusy)
   return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack || isHurried
 }

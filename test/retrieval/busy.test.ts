@@ -1,70 +1,58 @@
 /** A node that had to wait for its turn at the processor does not judge others' silence. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { BY_UPDATER, download, offer, PEER, shunned, world } from './world.ts'
+import { deferred } from '../../core/deferred.ts'
+import { EXCUSED_MS } from '../../retrieval/pace.ts'
+import { STALL_MS } from '../../retrieval/patience.ts'
+import { MOST_LATE_MS } from '../../retrieval/tolerance.ts'
+import type { Reply } from './upstreams.ts'
+import { BY_UPDATER, download, PEER, shunned, world } from './world.ts'
 
 const BODY = Buffer.alloc(1000, 'x')
 
-/** A downloader that does not answer the first time, and then has it whole. */
-function silentAtFirst(isBusy: boolean) {
-  let asked = 0
+/** A downloader that never answers. */
+function silent(isBusy: boolean) {
   return world({
     expectation: BY_UPDATER,
     downloads: [download(BODY.length)],
     isBusy,
-    peers: () => {
-      asked += 1
-      if (asked === 1) return new Promise(() => {})
-      return { status: 200, fields: [['Content-Length', `${BODY.length}`]], body: BODY }
-    },
+    peers: () => new Promise(() => {}),
     origin: () => ({ status: 200, fields: [['Content-Length', `${BODY.length}`]], body: BODY }),
   })
 }
 
 describe('a peer that sends nothing for too long', () => {
-  test('is left for good by a node that could listen all the time', async () => {
-    const node = silentAtFirst(false)
-    const application = node.ask()
-    await node.pass(440)
-    node.inquiries[0]?.heardResponse(offer(BODY.length))
-    const given = await node.read(application)
-    assert.deepEqual([given.text.length, given.error], [BODY.length, undefined])
-    assert.deepEqual(shunned(node), [[PEER, 'stalled']])
-    assert.equal(node.origin.requests.length, 1)
-  })
+  for (const [isBusy, ms, blamed] of [
+    [false, STALL_MS + EXCUSED_MS, [[PEER, 'stalled']]],
+    [true, STALL_MS + MOST_LATE_MS + EXCUSED_MS, []],
+  ] as const)
+    test(`is left after ${ms - EXCUSED_MS} ms by a node that ${isBusy ? 'was busy itself, and blames nobody' : 'could listen all the time'}`, async () => {
+      const node = silent(isBusy)
+      const application = node.ask()
+      await node.pass(ms)
+      node.inquiries[0]?.heardDownloading(download(BODY.length))
+      await node.pass(STALL_MS)
+      const given = await node.read(application)
+      assert.deepEqual([given.text.length, given.error], [BODY.length, undefined])
+      assert.deepEqual(shunned(node), blamed)
+      assert.equal(node.origin.requests.length, 1)
+    })
 
-  test('may be used again by a node that was busy itself', async () => {
-    const node = silentAtFirst(true)
-    const application = node.ask()
-    await node.pass(440)
-    node.inquiries[0]?.heardResponse(offer(BODY.length))
-    const given = await node.read(application)
-    assert.deepEqual([given.text.length, given.error], [BODY.length, undefined])
-    assert.deepEqual(shunned(node), [])
-    assert.equal(node.origin.requests.length, 0)
-  })
-
-  test('is waited for four times at most, however busy the node is', async () => {
-    let asked = 0
+  test('is waited for where the node was busy itself, and nobody is asked again meanwhile', async () => {
+    const answering = deferred<Reply>()
     const node = world({
       expectation: BY_UPDATER,
       downloads: [download(BODY.length)],
       isBusy: true,
-      peers: () => {
-        asked += 1
-        return new Promise(() => {})
-      },
-      origin: () => ({ status: 200, fields: [['Content-Length', `${BODY.length}`]], body: BODY }),
+      peers: () => answering.promise,
+      origin: () => assert.fail('nobody else is to be asked'),
     })
     const application = node.ask()
-    // Each time that the LAN is asked again, it says again that it is downloading.
-    await node.pass(10)
-    for (let time = 0; time < 10; time += 1) {
-      await node.pass(430)
-      node.inquiries[0]?.heardDownloading(download(BODY.length))
-    }
+    await node.pass(STALL_MS + MOST_LATE_MS - EXCUSED_MS)
+    answering.resolve({ status: 200, fields: [['Content-Length', `${BODY.length}`]], body: BODY })
     const given = await node.read(application)
     assert.deepEqual([given.text.length, given.error], [BODY.length, undefined])
-    assert.equal(asked, 4)
+    assert.equal(node.peers.requests.length, 1)
+    assert.equal(node.origin.requests.length, 0)
   })
 })
