@@ -108,6 +108,24 @@ test('rollback goes to the set before, which stays until there is a newer releas
   assert.equal(w.installed('vsasap'), 'newest')
 })
 
+test('a set that was repaired does not push out the one before it, and rollback goes there', async (t) => {
+  const w = world(t)
+  w.publish({ vsasap: ['4.5.0', 'old'] })
+  await w.update()
+  const old = w.installation.currentId()
+  w.now += DAY
+  w.publish({ vsasap: ['4.5.1', 'new'] })
+  await w.update()
+  for (const damage of ['once', 'twice', 'three times']) {
+    writeFileSync(join(w.into, 'current/vsasap/vsasap.dat'), damage)
+    assert.equal(outcomeOf(await w.update()), 'updated')
+    assert.equal(w.installed('vsasap'), 'new')
+  }
+  assert.equal(readdirSync(join(w.into, 'versions')).length, 2)
+  await w.rollback()
+  assert.equal(w.installation.currentId(), old)
+})
+
 test('rollback does not go to a set that somebody has damaged', async (t) => {
   const w = world(t)
   w.publish({ vsasap: ['1', 'old'] })

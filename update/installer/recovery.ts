@@ -3,7 +3,7 @@ import { clearDownloads } from './downloads.ts'
 import { confirm, type ConfirmSettings, type ConfirmTools, type Failed } from './confirm.ts'
 import type { Installation } from './installation.ts'
 import { noteRefusal } from './outcome.ts'
-import { formerSets } from './sets.ts'
+import { formerSets, isReplaced } from './sets.ts'
 
 interface KeepSettings {
   /** Former sets that stay for going back. */
@@ -47,7 +47,8 @@ export function leaveStaging(installation: Installation, settings: KeepSettings)
 
 export function finishRun(installation: Installation, { keep }: KeepSettings, hasJournal = true): void {
   const current = installation.currentId()
-  const kept = [...(current === undefined ? [] : [current]), ...formerSets(installation).slice(0, keep)]
+  const former = formerSets(installation).filter((id) => !isReplaced(installation, id))
+  const kept = [...(current === undefined ? [] : [current]), ...former.slice(0, keep)]
   installation.tidy(new Set(kept))
   if (!hasJournal) return
   if (current !== undefined && installation.journal()?.phase !== 'staging')

@@ -23,13 +23,35 @@ export function formerSets(installation: Installation): readonly string[] {
   return latestFirst.filter((id) => id !== current && existsSync(installation.set(id)))
 }
 
-/** What was installed before the current set, not after it. */
+/** What was installed before the current set, not after it; not the broken set in whose place it came. */
 export function previousOf(installation: Installation): string | undefined {
   const current = installation.currentId()
-  const entries = readHistory(installation.history)
-  const last = entries.findLast((entry) => entry.kind === 'installed' && entry.id === current)
-  const from = last?.kind === 'installed' ? last.from : undefined
-  return from !== undefined && existsSync(installation.set(from)) ? from : undefined
+  let earlier = readHistory(installation.history)
+  for (let id = current; id !== undefined;) {
+    const at = earlier.findLastIndex((entry) => entry.kind === 'installed' && entry.id === id)
+    const entry = earlier[at]
+    const from = entry?.kind === 'installed' ? entry.from : undefined
+    const isStep = from !== undefined && (from === current || isReplaced(installation, from))
+    if (!isStep) return from !== undefined && existsSync(installation.set(from)) ? from : undefined
+    earlier = earlier.slice(0, at)
+    id = from
+  }
+  return undefined
+}
+
+/** Whether the current set was installed because this one, of the same release, is broken: nobody would go back to it. */
+export function isReplaced(installation: Installation, id: string): boolean {
+  const current = installation.currentId()
+  return id !== current && isSameRelease(id, current) && !isWhole(installation, id)
+}
+
+/** The second set of one release has the first one's name, and a number. */
+function isSameRelease(id: string, other: string | undefined): boolean {
+  return id.split('.')[0] === other?.split('.')[0]
+}
+
+function isWhole(installation: Installation, id: string): boolean {
+  return brokenParts(installation, id).length === 0
 }
 
 /** A set that was left and is still here, whole, and just what this release consists of: nothing need be fetched. */
@@ -46,7 +68,7 @@ export function keptSet(
       set.product === product &&
       set.components.length === wanted.length &&
       wanted.every((each) => set.components.some((one) => isOf(one, each)))
-    if (isSame && brokenParts(installation, id).length === 0) return set
+    if (isSame && isWhole(installation, id)) return set
   }
   return undefined
 }
