@@ -44,9 +44,9 @@ async function installed(w: World): Promise<string> {
 /** The separate files, as a TUF client reads them one after the other. */
 function assertWhole(w: World): void {
   const file = (name: string) => w.file(`metadata/${name}.json`)
-  const root = { root: parseMetadata<Root>(file('root'), 'root').signed, bytes: file('root') }
+  const root = parseMetadata<Root>(file('root'), 'root').signed
   const files = { timestamp: file('timestamp'), snapshot: file('snapshot'), targets: file('targets') }
-  const { targets } = trustedTargets(files, root, undefined, w.now)
+  const { targets } = trustedTargets(files, { root, bytes: file('root'), seen: undefined }, w.now)
   for (const [name, { hashes }] of Object.entries(targets))
     assert.equal(createHash('sha256').update(w.file(name)).digest('hex'), hashes.sha256, name)
 }

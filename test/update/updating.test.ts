@@ -159,6 +159,24 @@ test('a damaged memory of the installation is put aside, and updates go on', asy
   assert.equal(readFileSync(join(w.into, '.ihave/state.json.damaged'), 'utf8'), '{')
 })
 
+for (const [name, shapes] of [
+  ['.ihave/state.json', ['5', 'null', '[]', '{"refused":5}', '{"refused":{},"remembered":7}']],
+  ['.ihave/journal.json', ['5', 'null', '{"phase":"confirming"}', '{"phase":"asleep","id":"x"}']],
+  ['.ihave/history.jsonl', ['5', 'null', '{"kind":"installed","at":1}', '{"kind":"none","at":1}']],
+  ['current/set.json', ['5', 'null', '[]', '{"components":5}', '{"components":[null]}']],
+] as const)
+  for (const shape of shapes)
+    test(`${name} that has become ${shape} is put aside or passed over, and updates go on`, async (t) => {
+      const w = world(t)
+      w.publish({ vsasap: ['1', 'old'] })
+      await w.update()
+      writeFileSync(join(w.into, name), shape)
+      w.publish({ vsasap: ['2', 'new'] })
+      assert.equal(outcomeOf(await w.update()), 'updated')
+      assert.equal(w.installed('vsasap'), 'new')
+      assert.equal(outcomeOf(await w.update()), 'up-to-date')
+    })
+
 test('only so many former sets stay', async (t) => {
   const w = world(t)
   for (const version of ['1', '2', '3', '4', '5']) {

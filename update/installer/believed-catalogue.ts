@@ -56,6 +56,7 @@ export async function believedCatalogue(
     product,
     now: clock.wall(),
     fetchRoot: (version) => fetch(new URL(`metadata/${version}.root.json`, catalog).href),
+    onRoot: (known) => installation.remember({ remembered: known }),
   })
   // From here on nothing older is believed, whatever becomes of this run.
   installation.remember({

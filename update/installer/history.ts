@@ -2,6 +2,7 @@
 import { appendSynced, readPlainFile } from '../files.ts'
 import type { RefusalReason } from '../refused.ts'
 import type { InstalledSet } from './installation.ts'
+import { isHistoryEntry } from './shapes.ts'
 
 /** What is installed became another. */
 export type HistoryChange =
@@ -37,7 +38,7 @@ export function readHistory(path: string): readonly HistoryEntry[] {
 
 function parsed(line: string): readonly HistoryEntry[] {
   try {
-    return line === '' ? [] : [JSON.parse(line)]
+    return [JSON.parse(line)].filter((each) => isHistoryEntry(each))
   } catch {
     return []
   }

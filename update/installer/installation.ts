@@ -16,6 +16,7 @@ import type { Remembered } from '../tuf/trusted.ts'
 import type { OwnCommand } from './command.ts'
 import type { Received } from './events.ts'
 import { insistOnPlainFiles, ownFolder } from './own-folder.ts'
+import { isJournal, isSet, isState } from './shapes.ts'
 
 /** Minute and number of the release; one that was installed again has a further number. */
 const SET_NAME = /^\d{12}-\d{1,15}(?:\.\d{1,9})?$/
@@ -153,7 +154,7 @@ export class Installation {
   /** `undefined` where there is no whole set of that name. */
   readSet(id: string): InstalledSet | undefined {
     const isFolder = lstatSync(this.set(id), { throwIfNoEntry: false })?.isDirectory() ?? false
-    return SET_NAME.test(id) && isFolder ? readJson(join(this.set(id), SET_FILE)) : undefined
+    return SET_NAME.test(id) && isFolder ? readJson(join(this.set(id), SET_FILE), isSet) : undefined
   }
 
   /** Names of the sets that are whole, the oldest first. */
@@ -188,7 +189,7 @@ export class Installation {
   }
 
   state(): UpdaterState {
-    return readJson(join(this.#private, 'state.json')) ?? { format: 1, refused: {} }
+    return readJson(join(this.#private, 'state.json'), isState) ?? { format: 1, refused: {} }
   }
 
   remember(change: Partial<UpdaterState>): void {
@@ -199,7 +200,7 @@ export class Installation {
   }
 
   journal(): Journal | undefined {
-    return readJson(join(this.#private, 'journal.json'))
+    return readJson(join(this.#private, 'journal.json'), isJournal)
   }
 
   /** Whether a run has left a journal; everybody may ask. */
@@ -219,14 +220,19 @@ export class Installation {
 }
 
 /** Written by this program, whole or not at all (files.ts): what cannot be read was damaged by somebody else, and is put aside. */
-function readJson(path: string) {
+function readJson<Wanted>(path: string, isWanted: (value: unknown) => value is Wanted): Wanted | undefined {
   const text = readPlainFile(path)?.toString('utf8')
   if (text === undefined) return undefined
+  const value = parsed(text)
+  if (isWanted(value)) return value
+  putAside(path)
+  return undefined
+}
+
+function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    putAside(path)
+  } catch {
     return undefined
   }
 }

@@ -17,6 +17,8 @@ export interface CatalogueQuestion {
   /** Milliseconds since 1970. */
   readonly now: number
   readonly fetchRoot: FetchRoot
+  /** Each root on the way that is believed, to be remembered whatever becomes of the rest. */
+  readonly onRoot?: (remembered: Remembered) => void
 }
 
 export interface OpenedCatalogue {
@@ -29,7 +31,7 @@ export interface OpenedCatalogue {
 
 /** @throws Refused, Refusal */
 export async function openCatalogue(bytes: Buffer, question: CatalogueQuestion): Promise<OpenedCatalogue> {
-  const { trust, remembered, now, fetchRoot, product } = question
+  const { trust, remembered, now, product } = question
   const { signer } = checkAuthenticode(bytes, trust, now)
   const cabinet = readCabinet(bytes, CATALOGUE_LIMITS)
   const info = readCabinetInfo(cabinet)
@@ -41,13 +43,14 @@ export async function openCatalogue(bytes: Buffer, question: CatalogueQuestion):
   )
   const isOurs = product === undefined || info.product === product
   insist(isOurs, 'wrong-product', `expected updates of ${product}, got a catalogue of ${info.product}`)
-  const root = await trustedRoot(part(cabinet, 'root.json'), remembered, trust.rootKeys, fetchRoot)
+  const first = trust.rootKeys
+  const root = await trustedRoot(part(cabinet, 'root.json'), remembered, { ...question, first })
   const files = {
     timestamp: part(cabinet, 'timestamp.json'),
     snapshot: part(cabinet, 'snapshot.json'),
     targets: part(cabinet, 'targets.json'),
   }
-  const trusted = trustedTargets(files, root, remembered, now)
+  const trusted = trustedTargets(files, root, now)
   const content = part(cabinet, CATALOGUE)
   belongs(CATALOGUE, fileMeta(content), trusted.targets)
   const catalogue = readCatalogue(content)

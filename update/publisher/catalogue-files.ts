@@ -163,7 +163,8 @@ function makeCabinet(
 function believedUntil({ root, targets }: OfflineFiles, online: OnlineFiles, at: number): number {
   const { signed } = parseMetadata<Root>(root, 'root')
   try {
-    return trustedTargets({ targets, ...online }, { root: signed, bytes: root }, undefined, at).expiresAt
+    const believed = { root: signed, bytes: root, seen: undefined }
+    return trustedTargets({ targets, ...online }, believed, at).expiresAt
   } catch (error) {
     if (!(error instanceof Refused) || error.reason !== 'expired-catalogue') throw error
     const renewal = '"ihave publish rotate --key root" renews root and targets'

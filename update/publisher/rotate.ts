@@ -1,10 +1,11 @@
 /** `ihave publish rotate`: a new key in the place of one, told to every updater by a new root. */
+import type { KeyObject } from 'node:crypto'
 import { Fault } from '../../core/fault.ts'
 import type { Certificate } from '../../signing/certificate.ts'
 import type { SigningIdentity } from '../../signing/sign.ts'
 import { readTrust, type PublisherTrust } from '../trust-file.ts'
-import { ROLES, type Role } from '../tuf/metadata.ts'
-import { makeCatalogueFiles, makeTargets } from './catalogue-files.ts'
+import { parseMetadata, ROLES, type Role } from '../tuf/metadata.ts'
+import { makeCatalogueFiles, makeTargets, type OfflineFiles } from './catalogue-files.ts'
 import { certificateUntil } from './certificate-until.ts'
 import { readOwn, trialSigner, type OwnCertificate } from './init.ts'
 import {
@@ -19,10 +20,11 @@ import {
   type Signer,
 } from './key-folder.ts'
 import { withSite, type OpenSite } from './open-site.ts'
-import { publish } from './publication.ts'
+import { publish, type PublicFile } from './publication.ts'
 import { loadOnlineKeys, publicFiles } from './release.ts'
 import { makeRoot, rootFiles, type RoleKeys } from './root.ts'
 import { loadRoleKey } from './settle-keys.ts'
+import type { Site } from './site.ts'
 
 export const ROTATABLE: readonly (Role | Signer)[] = [...ROLES, 'packages', 'catalog']
 
@@ -55,30 +57,49 @@ function rotateRole(
   folder: string,
   role: Role,
   { keys, at, validDays }: RotateSettings,
-  { site, root }: OpenSite,
+  open: OpenSite,
 ): void {
+  const { root } = open
   const online = loadOnlineKeys(keys, root)
   const before = roleKeys(keys, root)
   const fresh = newTufKey()
   const now: RoleKeys = { ...before, [role]: fresh }
-  const isReleased = site.released !== undefined
-  const { versions } = site
-  const next = {
-    ...site,
-    versions: { ...versions, root: versions.root + 1, targets: versions.targets + (isReleased ? 1 : 0) },
-  }
   const signers = role === 'root' ? [before.root, fresh] : [before.root]
-  const newRoot = makeRoot(next.versions.root, at, now, signers)
-  const files = rootFiles(next.versions.root, newRoot)
+  const { next, files, offline } = renewed(folder, open, now, signers, at)
   stageKey(keys, role, fresh)
-  if (isReleased) {
-    const { catalogue } = publicFiles(folder, root)
-    const offline = { root: newRoot, catalogue, targets: makeTargets(next, catalogue, now.targets, at) }
+  if (offline) {
     const { snapshot, timestamp } = now
     const made = makeCatalogueFiles(next, offline, { ...online, snapshot, timestamp }, at, validDays)
     publish(folder, { site: made.site, made: [], files: [...files, ...made.files] })
   } else publish(folder, { site: next, made: [], files })
   useStagedKey(keys, role)
+}
+
+interface Renewed {
+  readonly next: Site
+  readonly files: readonly PublicFile[]
+  /** Absent where nothing was released yet. */
+  readonly offline: OfflineFiles | undefined
+}
+
+/** A new root and, once there are packages, new targets: both last a year from now. @param signers of the root, before and now */
+function renewed(
+  folder: string,
+  { site, root }: OpenSite,
+  keys: RoleKeys,
+  signers: readonly KeyObject[],
+  at: number,
+): Renewed {
+  const { versions } = site
+  const isReleased = site.released !== undefined
+  const targets = versions.targets + (isReleased ? 1 : 0)
+  const next = { ...site, versions: { ...versions, root: versions.root + 1, targets } }
+  const newRoot = makeRoot(next.versions.root, at, keys, signers)
+  const files = rootFiles(next.versions.root, newRoot)
+  if (!isReleased) return { next, files, offline: undefined }
+  const { catalogue } = publicFiles(folder, root)
+  const offline = { root: newRoot, catalogue, targets: makeTargets(next, catalogue, keys.targets, at) }
+  return { next, files, offline }
 }
 
 function roleKeys(keys: string, root: Buffer): RoleKeys {
@@ -95,16 +116,38 @@ function rotateCertificate(
   folder: string,
   signer: Signer,
   { keys, at, validDays, own }: RotateSettings,
-  { site, root }: OpenSite,
+  open: OpenSite,
 ): void {
+  const { site, root } = open
   const trust = readTrust(trustText(keys))
   const identity = own ? ownIdentity(own, trust, at) : trialIdentity(keys, signer, site.product, at, trust)
   if (signer === 'catalog' && site.released !== undefined) {
     const online = { ...loadOnlineKeys(keys, root), catalog: identity }
-    const made = makeCatalogueFiles(site, publicFiles(folder, root), online, at, validDays)
+    const { next, files, offline } = withValidRoles(folder, open, keys, at)
+    const made = makeCatalogueFiles(next, offline, online, at, validDays)
     saveIdentity(keys, signer, identity)
-    publish(folder, { ...made, made: [] })
+    publish(folder, { site: made.site, made: [], files: [...files, ...made.files] })
   } else saveIdentity(keys, signer, identity)
+}
+
+/**
+ * As they are; where root or targets have expired as well, renewed with the same keys: one of them cannot be published without
+ * the other. @throws Fault BAD_REQUEST where the offline keys are wanted and not there
+ */
+function withValidRoles(
+  folder: string,
+  open: OpenSite,
+  keys: string,
+  at: number,
+): Renewed & { readonly offline: OfflineFiles } {
+  const offline = publicFiles(folder, open.root)
+  const hasExpired = (['root', 'targets'] as const).some(
+    (role) => Date.parse(parseMetadata(offline[role], role).signed.expires) <= at,
+  )
+  if (!hasExpired) return { next: open.site, files: [], offline }
+  const same = roleKeys(keys, open.root)
+  const fresh = renewed(folder, open, same, [same.root], at)
+  return { ...fresh, offline: fresh.offline ?? offline }
 }
 
 /** @throws Refusal where what updaters trust does not lead to it: it would be another publisher's */
