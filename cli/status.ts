@@ -80,7 +80,6 @@ function gatewayLines(gateway: GatewayStatus | undefined): string[] {
   return [
     `internet   ${REACH[reach]}${since}${asked.requests === 0 ? '' : `; ${asked.requests} requests, ${formatBytes(asked.bytes)} by way of a gateway`}${asked.gateway === undefined ? '' : ` (${asked.gateway})`}`,
     `gateway    ${isOffering ? 'offered to members' : 'not offered'}; ${served.served} requests served, ${formatBytes(served.bytes)}, ${served.failed} failed; refused: ${refusedText(served.refused) || 'none'}`,
-    ...checkLines(gateway.checks),
     ...served.members.map(
       (member) =>
         `  member   ${member.name}: ${member.requests} requests, ${formatBytes(member.bytes)}, ${member.refused} refused`,
@@ -89,6 +88,7 @@ function gatewayLines(gateway: GatewayStatus | undefined): string[] {
       ({ at, member, from, method, url, reason = '', detail }) =>
         `  refused  ${new Date(at).toISOString()} ${member ?? 'a stranger'} at ${from}: ${method} ${url}: ${reasonText(reason)}${detail === undefined ? '' : `: ${detail}`}`,
     ),
+    ...checkLines(gateway.checks),
   ]
 }
 

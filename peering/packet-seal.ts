@@ -61,6 +61,9 @@ export const noSeal: PacketSeal = {
   open: (datagram) => unproven(datagram, trailerStart(datagram)),
 }
 
+/** What a stranger's word is that a member may have signed whom this node does not know yet. */
+export const UNKNOWN_KEY = 'an unknown key'
+
 const UNPROVEN: Signer = { kind: 'stranger', reason: 'no site here' }
 
 function unproven(datagram: Uint8Array, end: number): OpenedDatagram {

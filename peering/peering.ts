@@ -18,7 +18,7 @@ import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
 import { MemberWords } from './member-words.ts'
-import { noSeal, type OpenedDatagram, type PacketSeal, type Signer } from './packet-seal.ts'
+import { noSeal, UNKNOWN_KEY, type OpenedDatagram, type PacketSeal, type Signer } from './packet-seal.ts'
 import { PacketSender, type Counters } from './packet-sender.ts'
 import { SCHEMAS } from './packet-schema.ts'
 import type {
@@ -340,6 +340,7 @@ export class Peering {
     this.#sender.count(HEARD[packet.type])
     this.#noteFirstPeer()
     this.#presence.heard(from, packet, at, signer.kind === 'member')
+    if (signer.kind === 'stranger' && signer.reason === UNKNOWN_KEY) this.#presence.meetSigner(from)
     // A shunned peer is not believed; it is answered all the same.
     if (isClaim(packet) && this.#components.isShunned(from)) return
     this.#handle(packet, datagram, opened.isSigned)

@@ -74,6 +74,9 @@ export class Presence {
   readonly #timers = new Set<CancelTimer>()
   /** Who was asked who it is, and when. */
   readonly #met = new Map<Address, Monotonic>()
+  #metSignerAt = -Infinity
+  /** Presences to everybody so far. */
+  #said = 0
   #graceUntil = 0
   #running = false
 
@@ -117,6 +120,17 @@ export class Presence {
     if (oldest !== undefined && this.#met.size >= MAX_MET) this.#met.delete(oldest)
     this.#met.set(address, now)
     sender.send(address, this.#packet({ reply: true, leaving: false, nonce: random.hex(16) }))
+  }
+
+  /**
+   * Asks who it is whoever has signed with a key that is not known here: a member whose presence was lost, or who was one before
+   * this node. Anybody can sign so in another's name, so it is done ten times a second, whoever they are.
+   */
+  meetSigner(address: Address): void {
+    const now = this.#components.clock.monotonic()
+    if (now - this.#metSignerAt < MEET_PAUSE_MS) return
+    this.#metSignerAt = now
+    this.meet(address)
   }
 
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */
@@ -169,15 +183,15 @@ export class Presence {
     if (!packet.reply) return
     const reply = () => this.#reply(from, packet.nonce, isMember)
     if (packet.nonce !== undefined) reply()
-    else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, this.#unlessHeard(reply))
+    else this.#later(this.#components.random.fraction() * REPLY_SPREAD_MS, this.#unlessHeard(reply, isMember))
   }
 
-  /** Whoever says something to everybody meanwhile need not answer. */
-  #unlessHeard(reply: () => void): () => void {
-    const { sender } = this.#components
-    const before = sender.broadcasts
+  /** Whoever says something to everybody meanwhile need not answer; a member wants to hear the pass, which presence alone brings. */
+  #unlessHeard(reply: () => void, isMember: boolean): () => void {
+    const said = () => (isMember ? this.#said : this.#components.sender.broadcasts)
+    const before = said()
     return () => {
-      if (sender.broadcasts === before) reply()
+      if (said() === before) reply()
     }
   }
 
@@ -225,6 +239,7 @@ export class Presence {
   }
 
   #broadcast(what: { readonly reply: boolean; readonly leaving: boolean }): void {
+    this.#said++
     this.#components.sender.broadcast(this.#packet({ ...what, nonce: undefined }))
   }
 

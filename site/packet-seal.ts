@@ -12,6 +12,7 @@ import {
   noSeal,
   TRAILER_BYTES,
   trailerStart,
+  UNKNOWN_KEY,
   type OpenedDatagram,
   type PacketSeal,
   type Signer,
@@ -104,7 +105,7 @@ function signerOf(
   const [, id = '', time = '', nonce = '', signature = ''] = trailer ?? []
   if (trailer === null) return { kind: 'refused', reason: 'no such signature' }
   const pass = membership.passOf(id as MemberId)
-  if (pass === undefined) return { kind: 'stranger', reason: 'an unknown key' }
+  if (pass === undefined) return { kind: 'stranger', reason: UNKNOWN_KEY }
   if (Math.abs(clock.wall() - Number(time)) > CLOCK_SKEW_MS)
     return { kind: 'stranger', reason: 'signed at another time' }
   if (heard.has(id + nonce)) return { kind: 'refused', reason: 'heard before' }

@@ -3,9 +3,10 @@ import { test } from 'node:test'
 import type { Monotonic } from '../../core/clock.ts'
 import type { Address } from '../../core/transport.ts'
 import { MAX_SIGNING, MemberWords, SIGNING_MS } from '../../peering/member-words.ts'
-import { noSeal, type PacketSeal } from '../../peering/packet-seal.ts'
+import { noSeal, UNKNOWN_KEY, type PacketSeal } from '../../peering/packet-seal.ts'
 import type { ApplicationPacket, NodeId, RequestId } from '../../peering/packets.ts'
 import type { SiteWord } from '../../peering/peering.ts'
+import { MEASURED_PEERS } from '../../peering/presence.ts'
 import { address, nodeId, world } from './fixtures.ts'
 
 const NODE = 'a'.repeat(32) as NodeId
@@ -117,4 +118,31 @@ test('signatures that come to nothing are verified 20 times a second from one ad
   clock.advance(10)
   const of = (number: number) => judged.filter((from) => from === address(number)).length
   assert.deepEqual([of(2), of(3)], [100, 20])
+})
+
+test('whoever signs with a key that is not known is asked who it is, ten times a second whoever they are', async () => {
+  const { clock, lan, node } = world()
+  const seal: PacketSeal = {
+    ...noSeal,
+    open: (document) => ({
+      document,
+      isSigned: true,
+      signer: () => ({ kind: 'stranger', reason: UNKNOWN_KEY }),
+    }),
+  }
+  const one = node(1, {}, { seal })
+  await one.peering.start()
+  clock.advance(1000)
+  const before = lan.heard('presence', one.address).length
+  for (let number = 0; number < 100; number++) {
+    const who = 2 + (number % 50)
+    const said = { id: number as RequestId, node: nodeId(who), nonce: undefined, name: 'x', extras: [] }
+    lan.say(address(who), { type: 'application', ...said }, one.address)
+    clock.advance(10)
+  }
+  const asked = lan
+    .heard('presence', one.address)
+    .slice(before)
+    .filter(({ packet }) => packet.reply)
+  assert.ok(asked.length >= 9 && asked.length <= 10 + MEASURED_PEERS * 3, `${asked.length}`)
 })

@@ -91,6 +91,21 @@ testSeeds('who has left joins again at once, and is believed at once', NO_DIGEST
   assert.deepEqual(sources(first), ['peer'])
 })
 
+testSeeds('who joins while the others talk knows them within a second', NO_DIGESTS, async (scenario) => {
+  const [first, second] = await scenario.nodes(2)
+  assert.ok(first && second)
+  const token = await first.site.init('home', 'first', HOUR_MS, 1)
+  await second.site.join(token, 'second')
+  // What is said to everybody meanwhile spares nobody the answer that brings the pass.
+  for (let time = 0; time < 20; time++) {
+    void first.get(scenario.file(`/tool${time}`, KB))
+    await scenario.clock.sleep(20)
+  }
+  await scenario.clock.sleep(600)
+  const known = second.site.membership?.passes.map(({ name }) => name)
+  assert.deepEqual(known?.toSorted(), ['first', 'second'])
+})
+
 testSeeds(
   'who was thrown out joins as another member by a new token at once, not as it was',
   NO_DIGESTS,
