@@ -6,6 +6,7 @@
  * evenly; it asks there, and is told further. So nobody sends more than a few copies, whoever holds the file and however
  * many want it, and no packet is needed for it.
  */
+import type { Clock } from '../core/clock.ts'
 import type { Address } from '../core/transport.ts'
 import type { LocalAlias } from './packets.ts'
 import type { Relay } from './relay-fields.ts'
@@ -35,19 +36,31 @@ export type Slot =
 /** Files of which is remembered how often they were read; the one that was read longest ago is forgotten first. */
 export const MAX_COUNTED_FILES = 4096
 
+/** Where all places were taken within this, in ms, one becomes free before whoever asks has lost patience: files are small mostly. */
+export const TURNOVER_MS = 100
+
 export class UploadSlots {
   readonly #limits: UploadLimits
+  readonly #clock: Pick<Clock, 'monotonic'>
   readonly #readers = new Map<LocalAlias, Reader[]>()
   readonly #begun = new Map<LocalAlias, number>()
   #inAll = 0
+  /** Since when all places are taken. */
+  #fullSince = Infinity
 
-  constructor(limits: UploadLimits) {
+  constructor(limits: UploadLimits, clock: Pick<Clock, 'monotonic'>) {
     this.#limits = limits
+    this.#clock = clock
   }
 
   /** Whether nobody else can be served, whatever they ask for. */
   get areTaken(): boolean {
     return this.#inAll >= this.#limits.inAll
+  }
+
+  /** Whether that is so for longer than small files take, which make room for each other all the time. */
+  get areTakenForLong(): boolean {
+    return this.areTaken && this.#clock.monotonic() - this.#fullSince > TURNOVER_MS
   }
 
   /** How often this file was read so far, parts counting as such, as far as is remembered. */
@@ -68,6 +81,7 @@ export class UploadSlots {
     if (isFull) return { kind: 'full', relays: relaysInTurn(readers, reader.peer) }
     this.#readers.set(alias, [...readers, reader])
     this.#inAll++
+    if (this.areTaken) this.#fullSince = this.#clock.monotonic()
     this.#count(alias, reader.share ?? 1)
     let isTaken = true
     const leave = () => {

@@ -46,7 +46,9 @@ export function sharedCopies(components: SharedCopiesComponents): LocalCopies & 
       const response = (isShared ? offeredAs(components, uri) : undefined) ?? announced(components, resource)
       // Others have it too, or will be told by whoever reads it here: at its limit the node stays silent (R3.5).
       if (response)
-        return components.slots.areTaken ? ABSENT : { kind: 'complete', offer: offerOf(components, response) }
+        return components.slots.areTakenForLong
+          ? ABSENT
+          : { kind: 'complete', offer: offerOf(components, response) }
       if (!isShared) return ABSENT
       const retrieval = readable(components, uri)
       // Who only passes it on is found by way of the fetcher.

@@ -193,7 +193,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
     const own = site?.membership
     if (own !== undefined && !own.isDenied(own.id)) peering.say(CAUTION, [['peer', peer]])
   }
-  const slots = new UploadSlots({ perFile: settings.maxReaders, inAll: settings.maxUploads })
+  const slots = new UploadSlots({ perFile: settings.maxReaders, inAll: settings.maxUploads }, clock)
   const copies = sharedCopies({
     clock,
     store,

@@ -147,7 +147,8 @@ const peering = {
   maxUploads: setting({
     type: integer(1, 1000),
     default: 16,
-    meaning: 'Files that the node sends to peers at the same time; at the limit it stays silent.',
+    meaning:
+      'Files that the node sends to peers at the same time; at the limit it stays silent, unless places become free all the time.',
     reason: 'Leaves the machine usable by the one who sits at it (R3.5).',
   }),
   maxUploadRate: setting({

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { request } from 'undici'
+import { systemClock } from '../../core/clock.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { Abuse } from '../../peering/abuses.ts'
 import type { LocalAlias, NodeId } from '../../peering/packets.ts'
@@ -88,7 +89,7 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
     open++
     return { fields, ...more, close: () => void open-- }
   }
-  const slots = new UploadSlots({ perFile: 1, inAll: 2 })
+  const slots = new UploadSlots({ perFile: 1, inAll: 2 }, systemClock)
   const uploaded: [string, number][] = []
   const refused: number[] = []
   const seen: Abuse[] = []

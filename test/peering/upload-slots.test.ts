@@ -2,8 +2,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { LocalAlias } from '../../peering/packets.ts'
 import type { Relay } from '../../peering/relay-fields.ts'
-import { MAX_COUNTED_FILES, UploadSlots, type Reader, type Slot } from '../../peering/upload-slots.ts'
+import {
+  MAX_COUNTED_FILES,
+  TURNOVER_MS,
+  UploadSlots,
+  type Reader,
+  type Slot,
+} from '../../peering/upload-slots.ts'
+import { manualClock } from '../manual-clock.ts'
 import { address, ALIAS } from './fixtures.ts'
+
+const clock = manualClock()
 
 const reader = (number: number): Reader => ({ peer: address(number), relay: relay(number) })
 const relay = (number: number) => `${address(number)}:6515/${ALIAS}` as Relay
@@ -16,7 +25,7 @@ function aliasOf(number: number): LocalAlias {
 }
 
 test('a file has so many places; who finds none is told the readers, each of them first in turn', () => {
-  const slots = new UploadSlots({ perFile: 2, inAll: 10 })
+  const slots = new UploadSlots({ perFile: 2, inAll: 10 }, clock)
   const taken = [slots.take(ALIAS, reader(1)), slots.take(ALIAS, reader(2))]
   assert.deepEqual(
     taken.map(({ kind }) => kind),
@@ -33,7 +42,7 @@ test('a file has so many places; who finds none is told the readers, each of the
 })
 
 test('a place that is left is free, once', () => {
-  const slots = new UploadSlots({ perFile: 1, inAll: 10 })
+  const slots = new UploadSlots({ perFile: 1, inAll: 10 }, clock)
   const first = slots.take(ALIAS, reader(1))
   leave(first)
   leave(first)
@@ -42,13 +51,13 @@ test('a place that is left is free, once', () => {
 })
 
 test('nobody is sent on to itself, nor to one that passes nothing on', () => {
-  const slots = new UploadSlots({ perFile: 3, inAll: 10 })
+  const slots = new UploadSlots({ perFile: 3, inAll: 10 }, clock)
   for (const each of [reader(1), plain(2), reader(3)]) slots.take(ALIAS, each)
   assert.deepEqual(relays(slots.take(ALIAS, reader(1))), [relay(3)])
 })
 
 test('all files together have a limit, which the first reader of what can be had nowhere else does not know', () => {
-  const slots = new UploadSlots({ perFile: 3, inAll: 2 })
+  const slots = new UploadSlots({ perFile: 3, inAll: 2 }, clock)
   for (const number of [1, 2]) slots.take(aliasOf(number), reader(number))
   assert.equal(slots.areTaken, true)
   assert.deepEqual(slots.take(aliasOf(3), reader(3)), { kind: 'full', relays: [] })
@@ -56,14 +65,28 @@ test('all files together have a limit, which the first reader of what can be had
   assert.deepEqual(slots.take(aliasOf(3), reader(4), true), { kind: 'full', relays: [relay(3)] })
 })
 
+test('places that become free all the time are not taken for long', () => {
+  const slots = new UploadSlots({ perFile: 1, inAll: 1 }, clock)
+  const first = slots.take(aliasOf(1), reader(1))
+  assert.ok(first.kind === 'taken')
+  clock.advance(TURNOVER_MS)
+  assert.deepEqual([slots.areTaken, slots.areTakenForLong], [true, false])
+  clock.advance(1)
+  assert.equal(slots.areTakenForLong, true)
+  first.leave()
+  assert.equal(slots.areTakenForLong, false)
+  slots.take(aliasOf(2), reader(2))
+  assert.deepEqual([slots.areTaken, slots.areTakenForLong], [true, false])
+})
+
 test('who cannot be sent elsewhere has only the limit of all', () => {
-  const slots = new UploadSlots({ perFile: 1, inAll: 3 })
+  const slots = new UploadSlots({ perFile: 1, inAll: 3 }, clock)
   const kinds = [1, 2, 3, 4].map((number) => slots.take(ALIAS, plain(number)).kind)
   assert.deepEqual(kinds, ['taken', 'taken', 'taken', 'full'])
 })
 
 test('how often a file was read is remembered for so many files', () => {
-  const slots = new UploadSlots({ perFile: 1, inAll: 10 })
+  const slots = new UploadSlots({ perFile: 1, inAll: 10 }, clock)
   for (const _ of [1, 2]) leave(slots.take(aliasOf(0), reader(1)))
   assert.equal(slots.begun(aliasOf(0)), 2)
   for (let number = 1; number <= MAX_COUNTED_FILES; number++) leave(slots.take(aliasOf(number), reader(1)))
@@ -72,7 +95,7 @@ test('how often a file was read is remembered for so many files', () => {
 
 test('who has another place takes neither the last one of a file nor more than half of all', () => {
   const spare = (number: number): Reader => ({ ...reader(number), isSpare: true })
-  const slots = new UploadSlots({ perFile: 3, inAll: 8 })
+  const slots = new UploadSlots({ perFile: 3, inAll: 8 }, clock)
   const kinds = [spare(1), spare(2), spare(3), reader(4)].map((each) => slots.take(ALIAS, each).kind)
   assert.deepEqual(kinds, ['taken', 'taken', 'full', 'taken'])
   for (const number of [5, 6]) slots.take(aliasOf(number), reader(number))
@@ -81,12 +104,12 @@ test('who has another place takes neither the last one of a file nor more than h
 })
 
 test('where a file has one place only, who has another one gets none', () => {
-  const slots = new UploadSlots({ perFile: 1, inAll: 8 })
+  const slots = new UploadSlots({ perFile: 1, inAll: 8 }, clock)
   assert.equal(slots.take(ALIAS, { ...reader(1), isSpare: true }).kind, 'full')
 })
 
 test('what was read in part counts as a part', () => {
-  const slots = new UploadSlots({ perFile: 3, inAll: 8 })
+  const slots = new UploadSlots({ perFile: 3, inAll: 8 }, clock)
   for (const share of [0.25, 0.5]) slots.take(ALIAS, { ...reader(1), share })
   assert.equal(slots.begun(ALIAS), 0.75)
 })

@@ -225,7 +225,7 @@ export function world(scene: Scene): World {
     running: (uri) => running.running(uri),
     isFetching: (uri) => running.isFetching(uri),
     isRelayed: (uri) => running.isRelayed(uri),
-    slots: new UploadSlots({ perFile: 3, inAll: 16 }),
+    slots: new UploadSlots({ perFile: 3, inAll: 16 }, clock),
     rate: new UploadRate(clock, Infinity),
   })
 
