@@ -104,6 +104,32 @@ test('a rollback to a set whose check fails is refused, and what was installed i
   assert.deepEqual(w.events.at(-1), { event: 'done', ...result })
 })
 
+test('a rollback that was interrupted, and is asked for again, goes back once', async (t) => {
+  const w = world(t)
+  await releases(w, 'oldest', 'old', 'new')
+  w.commands = () => {
+    throw new Error('power cut')
+  }
+  await assert.rejects(w.rollback(undefined, { checkCommand: COMMAND }), /power cut/)
+  w.commands = () => ({ kind: 'done' })
+  const result = await w.rollback()
+  assert.equal(outcomeOf(result), 'rolled-back')
+  assert.match(result.detail, /back from .*-3 to .*-2, which an interrupted rollback had begun/)
+  assert.equal(w.installed('vsasap'), 'old')
+})
+
+test('one that was interrupted, and fails when it is asked for again, is refused', async (t) => {
+  const w = world(t)
+  await releases(w, 'old', 'new')
+  w.commands = () => {
+    throw new Error('power cut')
+  }
+  await assert.rejects(w.rollback(undefined, { checkCommand: COMMAND }), /power cut/)
+  w.commands = failsFor('old')
+  assert.equal(outcomeOf(await w.rollback()), 'check-failed')
+  assert.equal(w.installed('vsasap'), 'new')
+})
+
 test('a rollback that was interrupted is ended by the next run, as a rollback', async (t) => {
   const w = world(t)
   await releases(w, 'old', 'new')

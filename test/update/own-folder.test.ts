@@ -110,6 +110,27 @@ test('a planted link in the place of current is no installation, and is replaced
   assert.deepEqual([readdirSync(join(folder, id)), readFileSync(file, 'utf8')], [[], 'precious'])
 })
 
+for (const name of ['current', '.current.new'])
+  for (const kind of ['folder', 'file'] as const)
+    test(`a ${kind} of somebody’s in the place of ${name} is seen before anything is fetched, and stays`, async (t) => {
+      const w = world(t)
+      w.publish({ vsasap: ['1', 'new'] })
+      const path = join(w.into, name)
+      mkdirSync(kind === 'folder' ? path : w.into, { recursive: true })
+      const precious = kind === 'folder' ? join(path, 'precious') : path
+      writeFileSync(precious, 'precious')
+      const result = await w.update()
+      assert.equal(outcomeOf(result), 'unsafe-place')
+      assert.match(
+        result.detail,
+        new RegExp(`${name}: expected a link, or nothing, there is a ${kind}; move it away`),
+      )
+      assert.deepEqual(w.asked, [])
+      assert.equal(readFileSync(precious, 'utf8'), 'precious')
+      rmSync(path, { recursive: true })
+      assert.equal(outcomeOf(await w.update()), 'updated')
+    })
+
 test('a set that is asked for by a name that leads elsewhere is none', async (t) => {
   const w = world(t)
   w.publish({ vsasap: ['1', 'old'] })

@@ -15,7 +15,7 @@ import { SET_FILE } from '../set-names.ts'
 import type { Remembered } from '../tuf/trusted.ts'
 import type { OwnCommand } from './command.ts'
 import type { Received } from './events.ts'
-import { insistOnPlainFiles, ownFolder } from './own-folder.ts'
+import { insistOnLink, insistOnPlainFiles, ownFolder } from './own-folder.ts'
 import { isJournal, isSet, isState } from './shapes.ts'
 
 /** Minute and number of the release; one that was installed again has a further number. */
@@ -97,6 +97,7 @@ export class Installation {
     } catch (cause) {
       throw new Refused('disk', `${this.folder} cannot be made: ${describe(cause)}`, { cause })
     }
+    for (const link of [this.#link, this.#nextLink]) insistOnLink(link)
     ownFolder(this.versions, 0o755)
     const isForeign = !existsSync(this.#private) && readdirSync(this.versions).length > 0
     insist(
@@ -134,6 +135,11 @@ export class Installation {
     return join(this.folder, 'current')
   }
 
+  /** Becomes `current`. */
+  get #nextLink(): string {
+    return join(this.folder, '.current.new')
+  }
+
   set(id: string): string {
     return join(this.versions, id)
   }
@@ -168,7 +174,7 @@ export class Installation {
 
   /** One rename: whoever looks sees the old set or the new one. */
   switchTo(id: string): void {
-    const aside = join(this.folder, '.current.new')
+    const aside = this.#nextLink
     rmSync(aside, { force: true })
     symlinkSync(join('versions', id), aside)
     renameSync(aside, this.#link)

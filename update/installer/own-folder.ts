@@ -24,6 +24,16 @@ export function insistOnPlainFiles(folder: string, folders: readonly string[] = 
   }
 }
 
+/** A link, or nothing: what else lies there is somebody's, and would be in the way only after everything was fetched. @throws Refused unsafe-place */
+export function insistOnLink(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  if (found === undefined || found.isSymbolicLink()) return
+  throw new Refused(
+    'unsafe-place',
+    `${path}: expected a link, or nothing, there is ${kindOf(found)}; move it away, or choose another folder`,
+  )
+}
+
 function insistOnFolder(path: string, found: Stats): void {
   if (!found.isDirectory()) throw unsafe(path, found, 'a folder')
   insistOnOwner(path, found)
@@ -46,9 +56,14 @@ function insistOnOwner(path: string, { uid, mode }: Stats): void {
 }
 
 function unsafe(path: string, found: Stats, expected: string): Refused {
-  const got = found.isSymbolicLink() ? 'a symbolic link' : found.isDirectory() ? 'a folder' : 'something else'
   return new Refused(
     'unsafe-place',
-    `${path}: expected ${expected}, there is ${got}, which is not followed; nothing was changed`,
+    `${path}: expected ${expected}, there is ${kindOf(found)}, which is not followed; nothing was changed`,
   )
+}
+
+function kindOf(found: Stats): string {
+  if (found.isSymbolicLink()) return 'a symbolic link'
+  if (found.isDirectory()) return 'a folder'
+  return found.isFile() ? 'a file' : 'something else'
 }

@@ -1,8 +1,8 @@
 /** Back to a former set, by hand. */
 import { Fault } from '../../core/fault.ts'
 import { Refused } from '../refused.ts'
-import { confirm, type ConfirmSettings, type ConfirmTools } from './confirm.ts'
-import type { RunResult } from './events.ts'
+import { confirm, type ConfirmSettings, type ConfirmTools, type Failed } from './confirm.ts'
+import type { Outcome, RunResult } from './events.ts'
 import { Installation, type InstalledSet } from './installation.ts'
 import { locked } from './locked.ts'
 import { described, withRefusals } from './outcome.ts'
@@ -27,8 +27,11 @@ export async function rollback(
   const installation = new Installation(settings.into)
   return withRefusals(installation, tools, newReport(), () =>
     locked(installation, async () => {
+      const begun = installation.journal()
       const failed = await recover(installation, settings, tools)
       const from = installation.currentId()
+      if (begun?.phase === 'confirming' && begun.kind === 'rollback' && (to ?? begun.id) === begun.id)
+        return endOfBegun(begun, failed, installation)
       // The update that was interrupted is what was to be taken back.
       if (failed && to === undefined)
         return {
@@ -55,6 +58,17 @@ export async function rollback(
       return { outcome: 'rolled-back', detail, ...described(set) }
     }),
   )
+}
+
+/** What was asked for has been done, or has failed, by bringing to its end what was interrupted: it is not done twice. */
+function endOfBegun(
+  { id, from }: { readonly id: string; readonly from: string | undefined },
+  failed: Failed | undefined,
+  installation: Installation,
+): Outcome {
+  if (failed) throw new Refused(failed.reason, failed.detail)
+  const detail = `back from ${from ?? 'nothing'} to ${id}, which an interrupted rollback had begun`
+  return { outcome: 'rolled-back', detail, ...described(installation.current()) }
 }
 
 function targetOf(
