@@ -473,7 +473,7 @@ export class Arrival {
       heldBytes: copy.heldUntil(0),
       size: copy.size,
       mustBeProved: this.contributors.size > 0 || source.kind !== 'internet' || this.#isNamed,
-      isGrowing: source.kind === 'in-progress',
+      isGrowing: source.kind === 'in-progress' && !isAnybodysWord(source),
       isStreaming: this.#isStreaming,
       expectation,
       elapsedMs: this.#components.clock.monotonic() - this.#filling.since,

@@ -20,7 +20,7 @@ export interface Filling {
    * is released at once.
    */
   readonly mustBeProved: boolean
-  /** Whether the peer's copy is itself still growing. */
+  /** Whether the peer's copy is still growing, at one that was heard to ask for the file. */
   readonly isGrowing: boolean
   /** Whether applications were answered already: a stream that has begun goes on, whichever source continues it. */
   readonly isStreaming: boolean

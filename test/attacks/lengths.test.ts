@@ -200,6 +200,21 @@ describe('a length above which copies are passed on before they are verified, of
   }
 })
 
+describe('wrong bytes of the right length, of a file that is large enough to be passed on while it comes', () => {
+  test('by one that says it is fetching it, and was not heard to ask: the application gets the right ones', async () => {
+    const large = await scene.node({ peering: { address: '127.0.0.10', packetPort } })
+    const right = uniqueBody(2_500_000)
+    const serve: Handler = (_request, response) =>
+      void response.writeHead(200, { 'Content-Length': right.length }).end(uniqueBody(right.length))
+    const peer = await liar({ kind: 'fetches' }, serve)
+    await until('it', () => large.status().peering?.peers.some(({ address }) => address === peer.address))
+    const got = await fetched(large, origin.putByHash(right))
+    assert.deepEqual([got.status, got.source, sha256(got.body)], [200, 'internet', sha256(right)])
+    assert.equal(large.status().shunned.find((each) => each.peer === peer.address)?.reason, 'bad-bytes')
+    await peer.stop()
+  })
+})
+
 describe('a copy that is promised, and never given', () => {
   for (const everyMs of [50, 400])
     test(`by a word every ${everyMs} ms costs less than a second, however often it is said`, async () => {
