@@ -31,7 +31,7 @@ export interface Use {
 }
 
 /** So long a node that is late itself waits for peers, in ms; again when bytes have come. */
-export const MOST_LATE_MS = 1200
+export const MOST_LATE_MS = 400
 
 export class Tolerance {
   readonly #components: ToleranceComponents
