@@ -116,6 +116,14 @@ describe('"I have" in an honest machine’s name', () => {
     assert.equal((await fetched(node, theirs)).source, 'peer')
   })
 
+  test('at a closed port of that machine costs it nothing', async () => {
+    const stop = await forging(() => `http://${HONEST}:1/${'e'.repeat(64)}`)
+    const body = uniqueBody(30_000)
+    assert.equal(sha256((await fetched(node, origin.putByHash(body))).body), sha256(body))
+    stop()
+    assert.equal(leftAsideMs(), 0)
+  })
+
   test('at another server of that machine, whose bytes are others: half a minute at most, never a day', async () => {
     const other = await Origin.start(scene, HONEST)
     const alias = 'f'.repeat(64)
