@@ -17,14 +17,28 @@ import { dirname } from 'node:path'
 /** Windows has neither (`undefined`, which adds nothing); there a link needs a right of its own. */
 const { O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** @param mode of a new file. @throws Error of the file system */
+/** @param mode of a new file. @throws Error of the file system, and nothing of the new file is left */
 export function writeDurably(path: string, bytes: Uint8Array | string, mode = 0o644): void {
   const aside = `${path}.new`
   // What an interrupted run left; where it is a link, the link.
   rmSync(aside, { force: true })
-  writeSynced(aside, bytes, mode)
-  renameSync(aside, path)
+  try {
+    writeSynced(aside, bytes, mode)
+    renameSync(aside, path)
+  } catch (error) {
+    removeQuietly(aside)
+    throw error
+  }
   syncFolder(dirname(path))
+}
+
+/** On a disk that is full, half of a file would stay in the way of everything else. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // Why it could not be written is thrown already.
+  }
 }
 
 /** Resolves what is written to the disk before it returns. The file is a new one. @throws Error of the file system */
