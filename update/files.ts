@@ -2,6 +2,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -80,10 +81,29 @@ export function readPlainFile(path: string): Buffer | undefined {
   }
 }
 
-/** With those above it. Node's own (`recursive`) never returns where the parent can hold none, as /proc. @throws Error of the file system */
+/**
+ * A folder that is not there yet, with just this mode: a umask of 0 would let everybody write, one of 077 nobody read.
+ * @throws Error of the file system
+ */
+export function newFolder(path: string, mode = 0o755): void {
+  mkdirSync(path, mode)
+  // Windows has no modes, and opens no folders.
+  if (process.platform === 'win32') return
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | O_NOFOLLOW)
+  try {
+    fchmodSync(folder, mode)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/**
+ * With those above it; modes as newFolder. Node's own (`recursive`) never returns where the parent can hold none, as /proc.
+ * @throws Error of the file system
+ */
 export function makeFolder(path: string, mode = 0o755): void {
   try {
-    mkdirSync(path, mode)
+    newFolder(path, mode)
   } catch (error) {
     const above = dirname(path)
     if (codeOf(error) === 'EEXIST') {
