@@ -124,8 +124,8 @@ export function faultOf(error: unknown): Fault {
 const HARMLESS: ReadonlySet<FaultCode> = new Set(['PEER_BUSY', 'PEER_LOST', 'CONNECT_REFUSED'])
 
 /**
- * Nobody is to blame for a lost way, or one that leads nowhere, nor one that said that its download ends here before it broke off, nor one that was
- * given little time because others had used up the rest: so could liars have honest peers shunned.
+ * Nobody is to blame for a lost way, or one that leads nowhere, nor one that said that its download ends here before it broke
+ * off, nor one that was given little time because others had used up the rest: so could liars have honest peers shunned.
  */
 function isBlameless(source: PeerSource, { code }: Fault, use: Use, isBusy: boolean): boolean {
   const isTakenBack = source.kind === 'in-progress' && use.isTakenBack

@@ -20,7 +20,8 @@ export interface ConfirmTools {
   readonly clock: { wall(): EpochMs }
 }
 
-type Confirming = Extract<Journal, { phase: 'confirming' }>
+/** What is written down while a set comes into use. */
+export type Confirming = Extract<Journal, { phase: 'confirming' }>
 
 export type Confirmed = { readonly kind: 'confirmed' } | Failed
 

@@ -1,6 +1,13 @@
 /** The end of a run, and of one that was interrupted. */
 import { clearDownloads } from './downloads.ts'
-import { confirm, type Confirmed, type ConfirmSettings, type ConfirmTools, type Failed } from './confirm.ts'
+import {
+  confirm,
+  type Confirmed,
+  type Confirming,
+  type ConfirmSettings,
+  type ConfirmTools,
+  type Failed,
+} from './confirm.ts'
 import type { Installation, Journal } from './installation.ts'
 import { noteRefusal } from './outcome.ts'
 import { formerSets, isReplaced } from './sets.ts'
@@ -44,8 +51,23 @@ async function confirmedNow(
   return switchedOrGivenUp(installation, settings, journal.id, () => confirm(installation, known, tools))
 }
 
+/** Switches to a set that is ready, and writes down before that how whoever finds it half done is to end it. @returns whether it stays */
+export function bringIntoUse(
+  installation: Installation,
+  settings: ConfirmSettings & KeepSettings,
+  tools: ConfirmTools,
+  what: Omit<Confirming, 'phase' | 'commands'>,
+): Promise<Confirmed> {
+  const { installCommand, checkCommand } = settings
+  const journal: Confirming = { phase: 'confirming', ...what, commands: { installCommand, checkCommand } }
+  return switchedOrGivenUp(installation, settings, what.id, async () => {
+    installation.begin(journal)
+    return confirm(installation, journal, tools)
+  })
+}
+
 /** Where the set did not come into use, because the disk is full, say, it goes: the disk is not left full for everybody else. */
-export async function switchedOrGivenUp<Value>(
+async function switchedOrGivenUp<Value>(
   installation: Installation,
   settings: KeepSettings,
   id: string,

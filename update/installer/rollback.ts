@@ -1,11 +1,11 @@
 /** Back to a former set, by hand. */
 import { insist, Refused } from '../refused.ts'
-import { confirm, type ConfirmSettings, type ConfirmTools, type Failed } from './confirm.ts'
+import type { ConfirmSettings, ConfirmTools, Failed } from './confirm.ts'
 import type { Outcome, RunResult } from './events.ts'
 import { Installation, type InstalledSet } from './installation.ts'
 import { locked } from './locked.ts'
 import { described, withRefusals } from './outcome.ts'
-import { recover, switchedOrGivenUp } from './recovery.ts'
+import { bringIntoUse, recover } from './recovery.ts'
 import { brokenParts, previousOf } from './sets.ts'
 import { newReport } from './report.ts'
 
@@ -36,22 +36,11 @@ async function goBack(
   tools: ConfirmTools,
   set: InstalledSet,
 ): Promise<Outcome> {
-  const { installCommand, checkCommand } = settings
-  const from = installation.currentId()
-  const journal = {
-    phase: 'confirming',
-    id: set.id,
-    from,
-    kind: 'rollback',
-    commands: { installCommand, checkCommand },
-  } as const
-  const confirmed = await switchedOrGivenUp(installation, settings, set.id, async () => {
-    installation.begin(journal)
-    return confirm(installation, journal, tools)
-  })
+  const what = { id: set.id, from: installation.currentId(), kind: 'rollback' } as const
+  const confirmed = await bringIntoUse(installation, settings, tools, what)
   installation.end()
   if (confirmed.kind === 'failed') throw new Refused(confirmed.reason, confirmed.detail)
-  return { outcome: 'rolled-back', detail: backFrom(journal), ...described(set) }
+  return { outcome: 'rolled-back', detail: backFrom(what), ...described(set) }
 }
 
 /** Brings what was interrupted to its end. @returns what came of it where that is what was asked for: it is not done twice */

@@ -9,7 +9,7 @@ import { Refused } from '../refused.ts'
 import type { PublisherTrust } from '../trust-file.ts'
 import { believedCatalogue, type VerifiedCatalogue } from './believed-catalogue.ts'
 import type { RunCommand } from './command.ts'
-import { confirm, type ConfirmSettings } from './confirm.ts'
+import type { ConfirmSettings } from './confirm.ts'
 import type { Outcome, RunResult, UpdateEvent } from './events.ts'
 import type { Fetcher } from './fetcher.ts'
 import { Installation, type InstalledSet } from './installation.ts'
@@ -18,7 +18,7 @@ import { makeSet } from './make-set.ts'
 import type { OpenedCatalogue } from './open-catalogue.ts'
 import { checked, described, withRefusals } from './outcome.ts'
 import { planOf, type Plan, type PlanSettings } from './plan.ts'
-import { finishRun, giveUp, recover, switchedOrGivenUp } from './recovery.ts'
+import { bringIntoUse, finishRun, giveUp, recover } from './recovery.ts'
 import { freeId, keptSet } from './sets.ts'
 import { isIntact } from './stage.ts'
 import { newReport, type Report } from './report.ts'
@@ -120,23 +120,13 @@ async function install(
   const from = installation.currentId()
   const kept = keptSet(installation, catalogue, plan.wanted)
   const set = kept ?? (await madeSet({ installation, settings, tools, report }, catalogue, plan, before))
-  const { installCommand, checkCommand } = settings
-  const journal = {
-    phase: 'confirming',
-    id: set.id,
-    from,
-    kind: 'update',
-    commands: { installCommand, checkCommand },
-    received: { ...report.received },
-  } as const
-  const confirmed = await switchedOrGivenUp(installation, settings, set.id, async () => {
-    installation.begin(journal)
-    return confirm(installation, journal, tools)
-  })
+  const received = { ...report.received }
+  const what = { id: set.id, from, kind: 'update', received } as const
+  const confirmed = await bringIntoUse(installation, settings, tools, what)
   finishRun(installation, settings)
   if (confirmed.kind === 'failed') throw new Refused(confirmed.reason, confirmed.detail)
-  const what = `${plan.needed.length} of ${plan.wanted.length} components were updated`
-  const detail = kept ? `${what}, by the set that was still here` : what
+  const updated = `${plan.needed.length} of ${plan.wanted.length} components were updated`
+  const detail = kept ? `${updated}, by the set that was still here` : updated
   return checked(installation, tools, { outcome: 'updated', detail, ...described(set) })
 }
 
