@@ -148,7 +148,7 @@ export class Answers {
 
   /** What is due at the same moment leaves together. */
   #wakeAll({ answers, packets }: Together): void {
-    for (const answer of [...answers]) this.#wake(answer)
+    for (const answer of answers) this.#wake(answer)
     packets.sendOffers()
   }
 

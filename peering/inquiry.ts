@@ -64,6 +64,9 @@ type Event = InquiryEvent<PeerOffer, PeerDownload>
 /** Where nodes of the patents are waited for, in ms, they would take the second question for another one. */
 const MAX_TWICE_MS = 500
 
+/** Timers have a grain, in ms: one that is later shows that this node had to wait for its turn. */
+const GRAIN_MS = 8
+
 /** More peers than this are not noted as having answered. */
 export const MAX_NOTED = 256
 
@@ -275,8 +278,18 @@ export class Inquiry implements Hearing {
     this.#cancelWake()
     const wake = () => this.#wake(this.#clock.monotonic())
     // On a busy machine answers may lie unread when the time is over: they are read before the next timer runs.
-    const afterReading = () => (this.#cancelWake = this.#clock.after(0, wake))
+    const afterReading = () => (this.#cancelWake = this.#clock.after(this.#lostMs(at), wake))
     this.#cancelWake = this.#clock.after(at - this.#clock.monotonic(), afterReading)
+  }
+
+  /**
+   * Where this node has waited for its turn at the processor, so has a holder that shares it, or was sent the question late:
+   * what was lost of the time for answers is given to them again, as much as they had at most.
+   */
+  #lostMs(at: number): number {
+    if (this.#state.kind !== 'waiting') return 0
+    const lateMs = this.#clock.monotonic() - at
+    return lateMs > GRAIN_MS ? Math.min(lateMs, at - this.#askedAt) : 0
   }
 
   #wake(at: Monotonic): void {
