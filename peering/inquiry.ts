@@ -59,7 +59,12 @@ export interface InquirySender {
   endRequest(downloader?: Address): void
 }
 
+/** Whether somebody has it, as far as the peers have told what they have. */
+export type Prospect = 'none' | 'possible' | 'likely'
+
 type Event = InquiryEvent<PeerOffer, PeerDownload>
+
+type Waiting = Extract<InquiryState<PeerOffer, PeerDownload>, { kind: 'waiting' }>
 
 /** Where nodes of the patents are waited for, in ms, they would take the second question for another one. */
 const MAX_TWICE_MS = 500
@@ -86,21 +91,26 @@ export class Inquiry implements Hearing {
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
-  /** Whether somebody may have it, as far as the summaries of the peers tell. */
-  readonly mayBeFound: boolean
+  readonly #prospect: Prospect
+  #timesAsked = 0
 
   constructor(
     clock: Clock,
     sender: InquirySender,
     owner: InquiryOwner,
     onOver: () => void,
-    mayBeFound = true,
+    prospect: Prospect = 'possible',
   ) {
-    this.mayBeFound = mayBeFound
+    this.#prospect = prospect
     this.#clock = clock
     this.#sender = sender
     this.#owner = owner
     this.#onOver = onOver
+  }
+
+  /** Whether somebody may have it, as far as the peers have told. */
+  get mayBeFound(): boolean {
+    return this.#prospect !== 'none'
   }
 
   get state(): InquiryState<PeerOffer, PeerDownload>['kind'] {
@@ -235,6 +245,7 @@ export class Inquiry implements Hearing {
     switch (command.kind) {
       case 'broadcast-request':
         this.#askedAt = this.#clock.monotonic()
+        this.#timesAsked++
         this.#sender.request()
         return this.#askTwice()
       case 'broadcast-end-request':
@@ -268,15 +279,33 @@ export class Inquiry implements Hearing {
     const { until } = this.#state
     this.#clock.after((until - askedAt) / 2, () => {
       if (this.#state.kind !== 'waiting' || this.#state.until !== until) return
-      const { holders, downloaders } = this.#state.sources
-      const isUnanswered = holders.length + downloaders.length === 0
-      if (isUnanswered && this.#rivals(askedAt).length === 0) this.#sender.request()
+      if (this.#isAlone(this.#state)) this.#sender.request()
     })
+  }
+
+  /**
+   * Somebody has told the LAN that it has it, or fetches it, and nobody answers: packets were lost, or a machine is busy. It is
+   * asked once more, and waited for as long again, before it comes over the WAN a second time. @returns whether it is.
+   */
+  #asksAgain(): boolean {
+    if (this.#state.kind !== 'waiting' || this.#prospect !== 'likely' || this.#timesAsked > 1) return false
+    const { until } = this.#state
+    const waitMs = until - this.#askedAt
+    if (this.#clock.monotonic() < until || !this.#isAlone(this.#state) || waitMs > MAX_TWICE_MS) return false
+    this.#timesAsked++
+    this.#sender.request()
+    this.#wakeAt(this.#clock.monotonic() + waitMs)
+    return true
+  }
+
+  /** Nobody has answered, and nobody who asks for the same comes first. */
+  #isAlone({ sources: { holders, downloaders } }: Waiting): boolean {
+    return holders.length + downloaders.length === 0 && this.#rivals(this.#askedAt).length === 0
   }
 
   #wakeAt(at: number): void {
     this.#cancelWake()
-    const wake = () => this.#wake(this.#clock.monotonic())
+    const wake = () => void (this.#asksAgain() || this.#wake(this.#clock.monotonic()))
     // On a busy machine answers may lie unread when the time is over: they are read before the next timer runs.
     const afterReading = () => (this.#cancelWake = this.#clock.after(this.#lostMs(at), wake))
     this.#cancelWake = this.#clock.after(at - this.#clock.monotonic(), afterReading)
