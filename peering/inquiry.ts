@@ -66,8 +66,8 @@ type Event = InquiryEvent<PeerOffer, PeerDownload>
 
 type Waiting = Extract<InquiryState<PeerOffer, PeerDownload>, { kind: 'waiting' }>
 
-/** Where nodes of the patents are waited for, in ms, they would take the second question for another one. */
-const MAX_TWICE_MS = 500
+/** Where nodes of the patents are waited for, in ms, they would take the question, asked again, for another one. */
+const MAX_REPEATED_MS = 500
 
 /** Timers have a grain, in ms: one that is later shows that this node had to wait for its turn. */
 const GRAIN_MS = 8
@@ -247,7 +247,7 @@ export class Inquiry implements Hearing {
         this.#askedAt = this.#clock.monotonic()
         this.#timesAsked++
         this.#sender.request()
-        return this.#askTwice()
+        return this.#askOnward()
       case 'broadcast-end-request':
         return this.#sender.endRequest(this.#state.kind === 'awaiting' ? this.#state.on.peer : undefined)
       case 'wake':
@@ -270,17 +270,19 @@ export class Inquiry implements Hearing {
   }
 
   /**
-   * Who is about to go to the Internet, because nobody has answered and nobody comes first, asks once more in the middle of
-   * the wait: a lost packet must not cost a copy. Whoever heard the question only answers it once (docs/protocol.md).
+   * Who is about to go to the Internet, because nobody has answered and nobody comes first, asks twice more within the wait:
+   * lost packets, which may be those of many names, must not cost a copy. Whoever heard the question before only answers it
+   * once (docs/protocol.md).
    */
-  #askTwice(): void {
+  #askOnward(): void {
     const askedAt = this.#askedAt
-    if (this.#state.kind !== 'waiting' || this.#state.until - askedAt > MAX_TWICE_MS) return
+    if (this.#state.kind !== 'waiting' || this.#state.until - askedAt > MAX_REPEATED_MS) return
     const { until } = this.#state
-    this.#clock.after((until - askedAt) / 2, () => {
-      if (this.#state.kind !== 'waiting' || this.#state.until !== until) return
-      if (this.#isAlone(this.#state)) this.#sender.request()
-    })
+    for (const part of [1 / 3, 2 / 3])
+      this.#clock.after((until - askedAt) * part, () => {
+        if (this.#state.kind !== 'waiting' || this.#state.until !== until) return
+        if (this.#isAlone(this.#state)) this.#sender.request()
+      })
   }
 
   /**
@@ -291,7 +293,8 @@ export class Inquiry implements Hearing {
     if (this.#state.kind !== 'waiting' || this.#prospect !== 'likely' || this.#timesAsked > 1) return false
     const { until } = this.#state
     const waitMs = until - this.#askedAt
-    if (this.#clock.monotonic() < until || !this.#isAlone(this.#state) || waitMs > MAX_TWICE_MS) return false
+    if (this.#clock.monotonic() < until || !this.#isAlone(this.#state) || waitMs > MAX_REPEATED_MS)
+      return false
     this.#timesAsked++
     this.#sender.request()
     this.#wakeAt(this.#clock.monotonic() + waitMs)

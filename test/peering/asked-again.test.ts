@@ -61,7 +61,7 @@ for (const [what, tell] of WORDS)
     assert.deepEqual(owner.told, [])
     clock.advance(DELAY_MS + 1)
     assert.deepEqual(owner.told, [`retrieve ${holder.address}`])
-    assert.equal(lan.heard('request').length, 3)
+    assert.equal(lan.heard('request').length, 4)
   })
 
 test('it is waited for no longer than twice, and only once where nobody has said a word of it', async () => {
