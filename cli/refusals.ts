@@ -1,4 +1,5 @@
 /** What was refused, in words for people: at the gateway, and on the port for files. The code stands behind it, for the log. */
+import type { LastCheck } from '../update/installer/installation.ts'
 import type { Refusal } from '../gateway/wire.ts'
 import type { AbuseKind } from '../peering/abuses.ts'
 
@@ -46,4 +47,9 @@ export function refusedText(refused: Readonly<Record<string, number>>): string {
   return Object.entries(refused)
     .map(([reason, count]) => `${count} × ${reasonText(reason)}`)
     .join(', ')
+}
+
+/** How a check ended, in a word or two. */
+export function checkText({ outcome, reason }: LastCheck): string {
+  return reason === undefined ? outcome : `${outcome} (${reason})`
 }

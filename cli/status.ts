@@ -12,7 +12,7 @@ import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
 import { some } from './peers.ts'
 import { functionText } from './providers.ts'
-import { reasonText, refusedText } from './refusals.ts'
+import { checkText, reasonText, refusedText } from './refusals.ts'
 
 const OPTIONS = { ...CONFIG_OPTION, ...JSON_OPTION } as const
 
@@ -131,7 +131,7 @@ function updateLine({ name, installed, lastCheck, nextCheck, isChecking, expires
   const now = systemClock.wall()
   const what = installed ?? 'nothing installed'
   const last = lastCheck
-    ? `${lastCheck.outcome} ${formatDuration(now - lastCheck.at)} ago`
+    ? `${checkText(lastCheck)} ${formatDuration(now - lastCheck.at)} ago`
     : 'not checked yet'
   const next = isChecking
     ? 'checking now'

@@ -1,8 +1,9 @@
 /** What the commands of `ihave update` have in common, and how their options become settings. */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Fault } from '../core/fault.ts'
 import type { OwnCommand } from '../update/installer/command.ts'
+import type { ConfirmSettings } from '../update/installer/confirm.ts'
 import type { Options } from './command.ts'
 
 export const INTO_OPTION = {
@@ -43,15 +44,24 @@ export function installedIn(value: string | undefined): string {
   return into
 }
 
-/** @throws Fault BAD_REQUEST */
-export function commandFrom(
-  name: string,
-  text: string | undefined,
-  limit: string | undefined,
-): OwnCommand | undefined {
+interface CommandValues {
+  readonly 'install-command'?: string | undefined
+  readonly 'check-command'?: string | undefined
+  readonly 'time-limit'?: string | undefined
+}
+
+/** A time limit that is none is refused, also where there is no command. @throws Fault BAD_REQUEST */
+export function commandsFrom(values: CommandValues): ConfirmSettings {
+  const limitMs = numberFrom('--time-limit', values['time-limit'], 60, 86_400) * 1000
+  return {
+    installCommand: commandFrom('--install-command', values['install-command'], limitMs),
+    checkCommand: commandFrom('--check-command', values['check-command'], limitMs),
+  }
+}
+
+function commandFrom(name: string, text: string | undefined, limitMs: number): OwnCommand | undefined {
   if (text === undefined) return undefined
-  const words = text.startsWith('[') ? wordsOf(name, text) : [text]
-  return { words, limitMs: numberFrom('--time-limit', limit, 60, 86_400) * 1000 }
+  return { words: text.startsWith('[') ? wordsOf(name, text) : [text], limitMs }
 }
 
 function wordsOf(name: string, text: string): readonly string[] {
@@ -82,6 +92,8 @@ export function numberFrom(name: string, text: string | undefined, otherwise: nu
 
 /** @throws Fault BAD_REQUEST */
 export function fileFrom(name: string, path: string): string {
-  if (existsSync(path)) return path
-  throw new Fault('BAD_REQUEST', `${name}: there is no ${path}`)
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) throw new Fault('BAD_REQUEST', `${name}: there is no ${path}`)
+  if (found.isDirectory()) throw new Fault('BAD_REQUEST', `${name}: expected a file, ${path} is a folder`)
+  return path
 }

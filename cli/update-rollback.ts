@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util'
 import { systemClock } from '../core/clock.ts'
 import { JSON_OPTION, type Command, type Options } from './command.ts'
-import { COMMAND_OPTIONS, commandFrom, installedIn, INTO_OPTION, numberFrom } from './update-options.ts'
+import { COMMAND_OPTIONS, commandsFrom, installedIn, INTO_OPTION, numberFrom } from './update-options.ts'
 import { emitter, exitCode } from './update-run.ts'
 
 const OPTIONS = {
@@ -31,12 +31,10 @@ async function run(args: readonly string[]): Promise<number> {
     import('../update/installer/updater.ts'),
     import('../update/installer/command.ts'),
   ])
-  const limit = values['time-limit']
   const settings = {
     into: installedIn(values.into),
     keep: numberFrom('--keep', values.keep, DEFAULT_LIMITS.keep, 100),
-    installCommand: commandFrom('--install-command', values['install-command'], limit),
-    checkCommand: commandFrom('--check-command', values['check-command'], limit),
+    ...commandsFrom(values),
   }
   const tools = { clock: systemClock, run: commandRunner(systemClock), emit: emitter(values.json ?? false) }
   return exitCode(await rollback(settings, tools, values.to))

@@ -9,7 +9,7 @@ import { EXIT } from './exit.ts'
 import { updateBars } from './update-bars.ts'
 import {
   COMMAND_OPTIONS,
-  commandFrom,
+  commandsFrom,
   fileFrom,
   INTO_OPTION,
   intoFrom,
@@ -77,7 +77,6 @@ async function run(args: readonly string[], mode: 'run' | 'check'): Promise<numb
       import('../update/trust-file.ts'),
     ])
   if (values.trust === undefined) throw new Fault('BAD_REQUEST', 'expected --trust FILE')
-  const limit = values['time-limit']
   const settings: UpdaterSettings = {
     ...DEFAULT_LIMITS,
     catalog: urlFrom('--catalog', values.catalog),
@@ -87,8 +86,7 @@ async function run(args: readonly string[], mode: 'run' | 'check'): Promise<numb
     productVersion: values['product-version'],
     mayDowngrade: values['allow-downgrade'] ?? false,
     isAgain: values.again ?? false,
-    installCommand: commandFrom('--install-command', values['install-command'], limit),
-    checkCommand: commandFrom('--check-command', values['check-command'], limit),
+    ...commandsFrom(values),
     leastBytesPerS: numberFrom(
       '--least-rate',
       values['least-rate'],

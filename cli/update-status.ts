@@ -8,6 +8,7 @@ import type { InstalledSet, UpdaterState } from '../update/installer/installatio
 import { JSON_OPTION, type Command, type Options } from './command.ts'
 import { EXIT } from './exit.ts'
 import { dateText } from './publish-options.ts'
+import { checkText } from './refusals.ts'
 import { INTO_OPTION, installedIn } from './update-options.ts'
 
 const OPTIONS = { ...INTO_OPTION, ...JSON_OPTION } as const satisfies Options
@@ -56,7 +57,7 @@ export function statusText(answer: UpdateStatus): string {
     ...(former.length > 0 ? [`former     ${former.join(', ')} (ihave update rollback --to …)`] : []),
     ...(catalog === undefined ? [] : [`catalogue  ${catalog}`]),
     ...(lastCheck
-      ? [`checked    ${formatDuration(now - lastCheck.at)} ago: ${lastCheck.outcome}, ${lastCheck.detail}`]
+      ? [`checked    ${formatDuration(now - lastCheck.at)} ago: ${checkText(lastCheck)}, ${lastCheck.detail}`]
       : []),
     ...(expiresAt !== undefined && expiresAt < now
       ? [

@@ -56,8 +56,9 @@ export async function askPeer(upstream: Upstream, question: PeerQuestion): Promi
   if (from > 0) fields.push(['Range', `bytes=${from}-`])
   const response = await upstream.request({ method: 'GET', uri: location, fields, signal })
   if (response.status === 503) return { kind: 'busy', relays: relaysOf(response.fields) }
-  if (response.status === 421)
-    throw new Fault('PEER_LOST', 'the alias is for another file: a forged "I have"')
+  // "I have" may have been said in its name by somebody else: to say so is no fault of the peer.
+  if (response.status === 421 || response.status === 404)
+    throw new Fault('PEER_LOST', 'the alias is for no file there, or for another: a forged "I have"')
   const asked = fieldValue(more, RESOURCE_FIELD)
   const isUnconfirmed = asked !== undefined && fieldValue(response.fields, RESOURCE_FIELD) !== asked
   const source = openedFrom(response, from)

@@ -3,7 +3,7 @@
  * and who is left aside when a source has failed (blame.ts).
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { describe, Fault, type FaultCode } from '../core/fault.ts'
 import type { Address } from '../core/transport.ts'
 import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
@@ -30,8 +30,8 @@ export interface Use {
   readonly isTakenBack: boolean
 }
 
-/** So long a node that is late itself waits for peers, in ms; again when bytes have come. */
-export const MOST_LATE_MS = 1200
+/** So long a node that is late itself waits for a peer in all, in ms. */
+export const MOST_LATE_MS = 400
 
 export class Tolerance {
   readonly #components: ToleranceComponents
@@ -42,8 +42,6 @@ export class Tolerance {
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   #lateMs = 0
-  /** Bytes that were held when it began to count. */
-  #lateFrom = 0
 
   constructor(components: ToleranceComponents) {
     this.#components = components
@@ -56,6 +54,7 @@ export class Tolerance {
     this.#patience.waited(vainMs)
     this.#patience.uses(kind)
     this.#usedFrom = this.#components.heldBytes()
+    this.#lateMs = 0
   }
 
   /** How long the next peer may be silent, in ms; 0: no peer is waited for any more. */
@@ -90,9 +89,6 @@ export class Tolerance {
    */
   isLate(): boolean {
     if (this.#components.isBusy?.() !== true) return false
-    const held = this.#components.heldBytes()
-    if (held > this.#lateFrom) this.#lateMs = 0
-    this.#lateFrom = held
     this.#lateMs += EXCUSED_MS
     return this.#lateMs <= MOST_LATE_MS
   }
@@ -124,12 +120,15 @@ export function faultOf(error: unknown): Fault {
   return error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
 }
 
+/** A closed port is found at once, and anybody could have named it. */
+const HARMLESS: ReadonlySet<FaultCode> = new Set(['PEER_BUSY', 'PEER_LOST', 'CONNECT_REFUSED'])
+
 /**
- * Nobody is to blame for a lost way, nor one that said that its download ends here before it broke off, nor one that was
+ * Nobody is to blame for a lost way, or one that leads nowhere, nor one that said that its download ends here before it broke off, nor one that was
  * given little time because others had used up the rest: so could liars have honest peers shunned.
  */
 function isBlameless(source: PeerSource, { code }: Fault, use: Use, isBusy: boolean): boolean {
   const isTakenBack = source.kind === 'in-progress' && use.isTakenBack
   const isHurried = code === 'PEER_STALLED' && (use.patienceMs < STALL_MS || isBusy)
-  return code === 'PEER_BUSY' || code === 'PEER_LOST' || isTakenBack || isHurried
+  return HARMLESS.has(code) || isTakenBack || isHurried
 }

@@ -8,7 +8,7 @@ import type { Random } from '../core/random.ts'
 import { readPlainFile, writeDurably } from '../update/files.ts'
 import { reasonOf } from '../update/refused.ts'
 import type { RunResult, UpdateEvent } from '../update/installer/events.ts'
-import { Installation } from '../update/installer/installation.ts'
+import { Installation, type LastCheck } from '../update/installer/installation.ts'
 import {
   nextCheck,
   step,
@@ -32,7 +32,7 @@ export interface ProductStatus {
   readonly isChecking: boolean
   /** Milliseconds since 1970. */
   readonly nextCheck: number | undefined
-  readonly lastCheck: { readonly at: number; readonly outcome: string; readonly detail: string } | undefined
+  readonly lastCheck: LastCheck | undefined
   /** When updaters stop believing the catalogue; the past means that it has expired. */
   readonly expiresAt: number | undefined
   readonly installed: string | undefined
@@ -158,8 +158,10 @@ export class ProductUpdates {
   async #check(occasion: Occasion): Promise<RunResult | undefined> {
     const result = await this.#update(occasion)
     this.#running = undefined
-    if (result)
-      this.#lastCheck = { at: this.#tools.clock.wall(), outcome: result.outcome, detail: result.detail }
+    if (result) {
+      const { outcome, detail, reason } = result
+      this.#lastCheck = { at: this.#tools.clock.wall(), outcome, detail, reason }
+    }
     const isSuccess = result !== undefined && result.outcome !== 'refused'
     this.#take({ kind: 'checked', now: this.#now(), isSuccess, fraction: this.#tools.random.fraction() })
     return result

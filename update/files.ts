@@ -2,6 +2,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -17,14 +18,28 @@ import { dirname } from 'node:path'
 /** Windows has neither (`undefined`, which adds nothing); there a link needs a right of its own. */
 const { O_NOFOLLOW, O_NONBLOCK } = constants
 
-/** @param mode of a new file. @throws Error of the file system */
+/** @param mode of a new file. @throws Error of the file system, and nothing of the new file is left */
 export function writeDurably(path: string, bytes: Uint8Array | string, mode = 0o644): void {
   const aside = `${path}.new`
   // What an interrupted run left; where it is a link, the link.
   rmSync(aside, { force: true })
-  writeSynced(aside, bytes, mode)
-  renameSync(aside, path)
+  try {
+    writeSynced(aside, bytes, mode)
+    renameSync(aside, path)
+  } catch (error) {
+    removeQuietly(aside)
+    throw error
+  }
   syncFolder(dirname(path))
+}
+
+/** On a disk that is full, half of a file would stay in the way of everything else. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true })
+  } catch {
+    // Why it could not be written is thrown already.
+  }
 }
 
 /** Resolves what is written to the disk before it returns. The file is a new one. @throws Error of the file system */
@@ -66,10 +81,29 @@ export function readPlainFile(path: string): Buffer | undefined {
   }
 }
 
-/** With those above it. Node's own (`recursive`) never returns where the parent can hold none, as /proc. @throws Error of the file system */
+/**
+ * A folder that is not there yet, with just this mode: a umask of 0 would let everybody write, one of 077 nobody read.
+ * @throws Error of the file system
+ */
+export function newFolder(path: string, mode = 0o755): void {
+  mkdirSync(path, mode)
+  // Windows has no modes, and opens no folders.
+  if (process.platform === 'win32') return
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | O_NOFOLLOW)
+  try {
+    fchmodSync(folder, mode)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/**
+ * With those above it; modes as newFolder. Node's own (`recursive`) never returns where the parent can hold none, as /proc.
+ * @throws Error of the file system
+ */
 export function makeFolder(path: string, mode = 0o755): void {
   try {
-    mkdirSync(path, mode)
+    newFolder(path, mode)
   } catch (error) {
     const above = dirname(path)
     if (codeOf(error) === 'EEXIST') {

@@ -21,6 +21,8 @@ const OWN_REASONS = [
   'busy',
   'unsafe-place',
   'too-slow',
+  'no-such-set',
+  'damaged-set',
 ] as const
 
 export type RefusalReason = SignatureRefusal | (typeof OWN_REASONS)[number]

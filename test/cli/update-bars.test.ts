@@ -122,6 +122,13 @@ test('no name, URL or word of a command is a command to the terminal, or a line 
   }
 })
 
+test('the status of an installation says why the last check was refused', () => {
+  const lastCheck = { at: Date.now(), outcome: 'refused', reason: 'disk', detail: 'it is full' } as const
+  const place = { installed: null, sets: [], isInterrupted: false }
+  const text = statusText({ format: 1, refused: { disk: 1 }, lastCheck, ...place })
+  assert.match(text, /^checked {4}\S+ m?s ago: refused \(disk\), it is full$/m)
+})
+
 test('what is made visible can be told', () => {
   assert.equal(printable('a\u001B[2Jb\nc é'), String.raw`a\u{1b}[2Jb\nc é`)
 })

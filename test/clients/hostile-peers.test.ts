@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { after, before, test } from 'node:test'
+import { EXCUSED_MS } from '../../retrieval/pace.ts'
+import { STALL_MS } from '../../retrieval/patience.ts'
 import type { Node } from '../../service/node.ts'
 import { startFakePeer, type FakePeer } from './fake-peer.ts'
 import { freePacketPort, missing, Scene, settled, until } from './harness.ts'
@@ -98,7 +100,8 @@ const ATTACKS: readonly Attack[] = [
     reason: /^stalled$/,
   },
   { name: 'no answer at all', serve: () => () => {}, reason: /./ },
-  { name: 'a closed port', reason: /^broke-off$/ },
+  // Anybody can name a closed port of an honest machine, and it is found at once.
+  { name: 'a closed port', reason: /^not shunned$/ },
   {
     name: 'a redirect to somewhere else',
     serve: (right) => (_request, response) => {
@@ -136,27 +139,33 @@ const ATTACKS: readonly Attack[] = [
 const told: string[] = []
 
 for (const [at, { name, serve, reason }] of ATTACKS.entries()) {
-  test(`a peer that serves ${name} costs less than a second and is shunned`, { skip }, async () => {
-    const right = uniqueBody(SIZE)
-    const url = origin.putByHash(right)
-    const address = `127.0.0.${20 + at}`
-    const peer = await lyingPeer(address, serve?.(right))
-    try {
-      const reply = await curl(node.proxyAddress, '--max-time', '4', url)
-      assert.deepEqual([reply.code, reply.status, sha256(reply.body)], [0, 200, sha256(right)])
-      assert.deepEqual([...new Set(peer.asked)], [url])
-      assert.ok(reply.ms < aloneMs + 1000, `${reply.ms} ms with it, ${aloneMs} ms without`)
-      const shunned = node.status().shunned.find((each) => each.peer === address)
-      assert.match(shunned?.reason ?? 'not shunned', reason)
-      assert.equal(elsewhere.requests.length, 0)
-      await settled(node)
-      const hit = await curl(node.proxyAddress, url)
-      assert.deepEqual([sourceOf(hit), sha256(hit.body)], ['hit', sha256(right)])
-      told.push(sourceOf(reply))
-    } finally {
-      await leaves(peer, address)
-    }
-  })
+  test(
+    `a peer that serves ${name} costs less than a second and is shunned where it has cost something`,
+    { skip },
+    async () => {
+      const right = uniqueBody(SIZE)
+      const url = origin.putByHash(right)
+      const address = `127.0.0.${20 + at}`
+      const peer = await lyingPeer(address, serve?.(right))
+      try {
+        const reply = await curl(node.proxyAddress, '--max-time', '4', url)
+        assert.deepEqual([reply.code, reply.status, sha256(reply.body)], [0, 200, sha256(right)])
+        assert.deepEqual([...new Set(peer.asked)], [url])
+        assert.ok(reply.ms < aloneMs + 1000, `${reply.ms} ms with it, ${aloneMs} ms without`)
+        const shunned = node.status().shunned.find((each) => each.peer === address)
+        // A node that had to wait for its turn at the processor waits longer, and blames nobody.
+        const wasBusy = reply.ms > aloneMs + STALL_MS + EXCUSED_MS && shunned === undefined
+        if (!wasBusy) assert.match(shunned?.reason ?? 'not shunned', reason)
+        assert.equal(elsewhere.requests.length, 0)
+        await settled(node)
+        const hit = await curl(node.proxyAddress, url)
+        assert.deepEqual([sourceOf(hit), sha256(hit.body)], ['hit', sha256(right)])
+        told.push(sourceOf(reply))
+      } finally {
+        await leaves(peer, address)
+      }
+    },
+  )
 }
 
 test('Cache-Status names the origin server when the bytes of a peer were thrown away', { skip }, () => {

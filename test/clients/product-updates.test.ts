@@ -169,6 +169,18 @@ test('status of the daemon raises an alarm when the catalogue has expired, and n
   assert.match(statusText(later), /^update +ViruScan: .*; ITS CATALOGUE HAS EXPIRED$/m)
 })
 
+test('status of the daemon says why a product was refused', () => {
+  const status = third.status()
+  const lastCheck = {
+    at: systemClock.wall(),
+    outcome: 'refused',
+    reason: 'disk',
+    detail: 'it is full',
+  } as const
+  const refused = { ...status, updates: status.updates.map((each) => ({ ...each, lastCheck })) }
+  assert.match(statusText(refused), /^update +ViruScan: \S+, refused \(disk\) \S+ m?s ago, next check in /m)
+})
+
 test('status, history and rollback tell people what happened', async () => {
   await publish('engine', '1.1', uniqueBody(10_000))
   await release()

@@ -122,6 +122,7 @@ test('a place that is not trusted is in the status although nothing is written t
   symlinkSync(tmpdir(), join(folder, '.ihave'))
   await updates.checkNow()
   assert.equal(updates.status().lastCheck?.detail, detail)
+  assert.equal(updates.status().lastCheck?.reason, 'unsafe-place')
   const refused = events.find(({ event }) => event === 'refused')
   assert.ok(refused?.event === 'refused' && refused.reason === 'unsafe-place', JSON.stringify(events))
 })

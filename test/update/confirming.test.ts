@@ -126,8 +126,45 @@ test('one that was interrupted, and fails when it is asked for again, is refused
   }
   await assert.rejects(w.rollback(undefined, { checkCommand: COMMAND }), /power cut/)
   w.commands = failsFor('old')
-  assert.equal(outcomeOf(await w.rollback()), 'check-failed')
+  const result = await w.rollback()
+  assert.equal(outcomeOf(result), 'check-failed')
   assert.equal(w.installed('vsasap'), 'new')
+  // Once, and not as a check.
+  assert.equal(w.installation.state().refused['check-failed'], 1)
+  assert.equal(w.installation.state().lastCheck?.outcome, 'updated')
+  assert.deepEqual(w.events.slice(-2), [
+    { event: 'refused', reason: 'check-failed', detail: result.detail },
+    { event: 'done', ...result },
+  ])
+})
+
+test('an interrupted rollback is ended, and then another set is gone to, where that is named', async (t) => {
+  const w = world(t)
+  await releases(w, 'oldest', 'old', 'new')
+  const [oldest] = w.installation.sets()
+  w.commands = () => {
+    throw new Error('power cut')
+  }
+  await assert.rejects(w.rollback(undefined, { checkCommand: COMMAND }), /power cut/)
+  w.commands = () => ({ kind: 'done' })
+  assert.equal(outcomeOf(await w.rollback(oldest)), 'rolled-back')
+  assert.equal(w.installed('vsasap'), 'oldest')
+})
+
+test('a rollback that comes to nothing says why in its last event, is counted, and is no check', async (t) => {
+  const w = world(t)
+  await releases(w, 'only')
+  const { lastCheck } = w.installation.state()
+  w.now += 60_000
+  for (const to of [undefined, '200101131511-9']) {
+    const result = await w.rollback(to)
+    assert.equal(result.reason, 'no-such-set')
+    assert.equal(w.installed('vsasap'), 'only')
+    assert.deepEqual(w.events.at(-1), { event: 'done', ...result })
+  }
+  assert.equal(w.installation.state().refused['no-such-set'], 2)
+  assert.equal(readHistory(w.installation.history).at(-1)?.kind, 'refused')
+  assert.deepEqual(w.installation.state().lastCheck, lastCheck)
 })
 
 test('a rollback that was interrupted is ended by the next run, as a rollback', async (t) => {

@@ -470,3 +470,19 @@ test('a command has no shell, a time limit, and leaves nothing running', async (
   const late = await run({ words: ['sh', '-c', 'sleep 60 & sleep 60'], limitMs: 200 }, w.site, {})
   assert.match(JSON.stringify(late), /longer than 200 ms/)
 })
+
+test(
+  'what a command starts outside of its group goes on, as the documentation says, and holds nothing up',
+  { skip: process.platform !== 'linux' },
+  async (t) => {
+    const w = world(t)
+    const script = `setsid sh -c 'echo $$ >pid.new; mv pid.new pid; exec sleep 60' & while [ ! -e pid ]; do :; done`
+    const run = commandRunner(systemClock)
+    assert.deepEqual(await run({ words: ['sh', '-c', script], limitMs: 20_000 }, w.site, {}), {
+      kind: 'done',
+    })
+    const pid = Number(readFileSync(join(w.site, 'pid'), 'utf8'))
+    // Throws where it has gone.
+    assert.equal(process.kill(pid, 'SIGKILL'), true)
+  },
+)

@@ -108,6 +108,28 @@ test('numbers that a thief of online keys has driven up count no more once these
   assert.equal(outcomeOf(await w.update()), 'replayed')
 })
 
+for (const [what, rotated, expected] of [
+  ['the timestamp key', ['timestamp'], [0, 0, 5]],
+  ['the snapshot key', ['snapshot'], [0, 0, 5]],
+  ['the targets key', ['targets'], [5, 5, 0]],
+  ['every online key and the targets key', ['timestamp', 'snapshot', 'targets'], [0, 0, 0]],
+  ['the root key', ['root'], [5, 5, 5]],
+] as const)
+  test(`a rotation of ${what} forgets the numbers that this key can have driven up, and no others`, async () => {
+    const before = { root: ed25519(), targets: ed25519(), snapshot: ed25519(), timestamp: ed25519() }
+    const after = { ...before, ...Object.fromEntries(rotated.map((role) => [role, ed25519()])) }
+    const seen = {
+      root: makeRoot(1, AT, before, [before.root]).toString(),
+      timestamp: 5,
+      snapshot: 5,
+      targets: 5,
+    }
+    const next = makeRoot(2, AT, after, [before.root, after.root])
+    const question = { first: [], fetchRoot: async () => assert.fail('no other root is asked for') }
+    const trusted = (await trustedRoot(next, seen, question)).seen
+    assert.deepEqual([trusted?.timestamp, trusted?.snapshot, trusted?.targets], expected)
+  })
+
 test('a machine that was away for 70 rotations, and one that has nothing yet, follow root by root', async (t) => {
   const w = world(t)
   w.publish({ vsasap: ['1', 'old'] })

@@ -1,4 +1,4 @@
-/** Commands of the machine's owner: run without a shell, with a time limit, in a group of their own that ends with them. */
+/** Commands of the machine's owner: run without a shell, with a time limit, in a group of their own that ends with them; not what leaves that group. */
 import { spawn } from 'node:child_process'
 import type { Clock } from '../../core/clock.ts'
 

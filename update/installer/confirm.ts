@@ -1,6 +1,7 @@
 /** The last step of an installation: switch, run the owner's commands, and go back where they fail. */
 import type { EpochMs } from '../../core/clock.ts'
 import type { OwnCommand, RunCommand } from './command.ts'
+import { clearDownloads } from './downloads.ts'
 import type { UpdateEvent } from './events.ts'
 import { appendHistory, componentsOf, readHistory, type HistoryChange } from './history.ts'
 import type { Installation, Journal } from './installation.ts'
@@ -33,25 +34,32 @@ export interface Failed {
 /**
  * Safe to be repeated: after a crash the next run calls it again with the journal that it finds, which holds the commands. So
  * whoever ends an interrupted update runs the check that it was begun with.
+ * @param journal as it is on the disk
  */
 export async function confirm(
   installation: Installation,
   journal: Confirming,
   tools: ConfirmTools,
 ): Promise<Confirmed> {
-  installation.begin(journal)
   installation.switchTo(journal.id)
   const failure = await commandsFail(installation, journal, tools.run)
   if (failure === undefined) {
+    makeRoom(installation, journal)
     noteConfirmed(installation, journal, tools)
     return { kind: 'confirmed' }
   }
   const { id, told } = await switchBack(installation, journal, tools.run)
+  makeRoom(installation, journal)
   const { detail: reason } = failure
   if (journal.kind === 'update')
     installation.remember({ heldBack: { number: numberOf(installation, journal.id), reason } })
   if (id !== journal.id) noteBack(installation, { id, from: journal.id, reason }, tools)
   return { ...failure, detail: `${reason}; ${told}` }
+}
+
+/** Packages that are installed, or were of no use: where the disk is full, in their place goes what is noted now. */
+function makeRoom(installation: Installation, { kind }: Confirming): void {
+  if (kind === 'update' && installation.currentId() !== undefined) clearDownloads(installation.downloads)
 }
 
 async function commandsFail(

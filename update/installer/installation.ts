@@ -47,6 +47,15 @@ export interface InstalledFile {
   readonly isExecutable: boolean
 }
 
+export interface LastCheck {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly outcome: string
+  readonly detail: string
+  /** Of a refusal. */
+  readonly reason?: RefusalReason | undefined
+}
+
 /** What is remembered between runs. */
 export interface UpdaterState {
   readonly format: 1
@@ -55,7 +64,7 @@ export interface UpdaterState {
   readonly remembered?: Remembered
   /** When the catalogue expires that was seen last, in milliseconds since 1970. */
   readonly expiresAt?: number
-  readonly lastCheck?: { readonly at: number; readonly outcome: string; readonly detail: string }
+  readonly lastCheck?: LastCheck
   /** A release that was rolled back: not installed again by itself. */
   readonly heldBack?: { readonly number: number; readonly reason: string } | undefined
   readonly refused: Readonly<Partial<Record<RefusalReason, number>>>
@@ -175,9 +184,11 @@ export class Installation {
   /** One rename: whoever looks sees the old set or the new one. */
   switchTo(id: string): void {
     const aside = this.#nextLink
-    rmSync(aside, { force: true })
-    symlinkSync(join('versions', id), aside)
-    renameSync(aside, this.#link)
+    if (this.currentId() !== id) {
+      rmSync(aside, { force: true })
+      symlinkSync(join('versions', id), aside)
+      renameSync(aside, this.#link)
+    }
     syncFolder(this.folder)
   }
 

@@ -4,12 +4,15 @@ import type { EpochMs } from '../../core/clock.ts'
 import { reasonOf, type RefusalReason } from '../refused.ts'
 import type { Outcome, RunResult, UpdateEvent } from './events.ts'
 import { appendHistory, componentsOf } from './history.ts'
-import type { Installation, InstalledSet } from './installation.ts'
+import type { Installation, InstalledSet, Journal } from './installation.ts'
 import type { Report } from './report.ts'
 
 interface Wall {
   wall(): EpochMs
 }
+
+/** What was refused: a rollback looks for no update, so it says nothing of when that was done last. */
+type Work = Extract<Journal, { phase: 'confirming' }>['kind']
 
 /** @param report what the run has cost by then. @throws what is no refusal */
 export async function withRefusals(
@@ -17,6 +20,7 @@ export async function withRefusals(
   { clock, emit }: { readonly clock: Wall; readonly emit: (event: UpdateEvent) => void },
   report: Report,
   work: () => Promise<Outcome>,
+  kind: Work = 'update',
 ): Promise<RunResult> {
   try {
     const result = { ...(await work()), ...report }
@@ -25,17 +29,24 @@ export async function withRefusals(
   } catch (error) {
     const reason = reasonOf(error) ?? fileSystemReason(error)
     if (reason === undefined || !(error instanceof Error)) throw error
-    const result = { ...refusal(installation, clock, reason, error.message), ...report }
+    const result = { ...refusal(installation, clock, { kind, reason, detail: error.message }), ...report }
     emit({ event: 'refused', reason, detail: error.message })
     emit({ event: 'done', ...result })
     return result
   }
 }
 
-function refusal(installation: Installation, clock: Wall, reason: RefusalReason, detail: string): Outcome {
+interface Refusal {
+  readonly kind: Work
+  readonly reason: RefusalReason
+  readonly detail: string
+}
+
+function refusal(installation: Installation, clock: Wall, refused: Refusal): Outcome {
+  const { reason, detail } = refused
   // Whoever runs beside us writes the same files; and where a link lies there, nothing is written at all.
   if (reason !== 'busy' && reason !== 'unsafe-place' && existsSync(installation.downloads))
-    noteRefusal(installation, clock, reason, detail)
+    noteRefusal(installation, clock, refused)
   const installed = existsSync(installation.versions) ? installation.current() : undefined
   return { outcome: 'refused', reason, detail, ...described(installed) }
 }
@@ -44,14 +55,21 @@ function refusal(installation: Installation, clock: Wall, reason: RefusalReason,
 export function noteRefusal(
   installation: Installation,
   clock: Wall,
-  reason: RefusalReason,
-  detail: string,
+  { kind, reason, detail }: Refusal,
 ): void {
-  try {
+  const at = clock.wall()
+  whereThereIsRoom(() => {
     const { refused } = installation.state()
-    const lastCheck = { at: clock.wall(), outcome: 'refused', detail }
-    installation.remember({ refused: { ...refused, [reason]: (refused[reason] ?? 0) + 1 }, lastCheck })
-    appendHistory(installation.history, { at: clock.wall(), kind: 'refused', reason, detail })
+    const counted = { ...refused, [reason]: (refused[reason] ?? 0) + 1 }
+    const lastCheck = { at, outcome: 'refused', reason, detail }
+    installation.remember({ refused: counted, ...(kind === 'update' ? { lastCheck } : {}) })
+  })
+  whereThereIsRoom(() => appendHistory(installation.history, { at, kind: 'refused', reason, detail }))
+}
+
+function whereThereIsRoom(write: () => void): void {
+  try {
+    write()
   } catch (error) {
     if (fileSystemReason(error) === undefined) throw error
   }

@@ -2,14 +2,15 @@
  * Whether what the updater is about to write into is its own. Whoever may write beside it could plant a link there, and have
  * a file elsewhere truncated, or a folder elsewhere tidied away, with the updater's rights.
  */
-import { lstatSync, mkdirSync, readdirSync, type Stats } from 'node:fs'
+import { lstatSync, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
+import { newFolder } from '../files.ts'
 import { insist, Refused } from '../refused.ts'
 
 /** A folder of our own, made where it is not there. @throws Refused unsafe-place, Error of the file system */
 export function ownFolder(path: string, mode: number): void {
   const found = lstatSync(path, { throwIfNoEntry: false })
-  if (found === undefined) mkdirSync(path, mode)
+  if (found === undefined) newFolder(path, mode)
   else insistOnFolder(path, found)
 }
 

@@ -5,7 +5,6 @@ import {
   constants,
   fchmodSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -16,7 +15,7 @@ import { dirname, join } from 'node:path'
 import { unpack, type Cabinet, type CabinetFile } from '../../signing/cabinet/read.ts'
 import { CABINET_INFO } from '../../signing/cabinet-info.ts'
 import type { Catalogue, CataloguePackage } from '../catalogue.ts'
-import { readPlainFile, syncFolder, writeSynced } from '../files.ts'
+import { makeFolder, newFolder, readPlainFile, syncFolder } from '../files.ts'
 import { insist, Refused } from '../refused.ts'
 import { placed, SET_FILE, SetNames } from '../set-names.ts'
 import type { InstalledComponent, InstalledFile, InstalledSet, Installation } from './installation.ts'
@@ -46,7 +45,7 @@ export class StagedSet {
     this.#id = id
     this.#aside = join(installation.versions, `.new-${id}`)
     rmSync(this.#aside, { recursive: true, force: true })
-    mkdirSync(this.#aside)
+    newFolder(this.#aside)
   }
 
   /**
@@ -68,7 +67,9 @@ export class StagedSet {
       return component
     })
     const set: InstalledSet = { format: 1, id, product, released, number, components }
-    writeSynced(join(this.#aside, SET_FILE), `${JSON.stringify(set)}\n`)
+    const writing = beginFile(this.#aside, SET_FILE, false)
+    addBytes(writing, Buffer.from(`${JSON.stringify(set)}\n`))
+    endFile(writing)
     syncFolders(this.#aside)
     rmSync(this.#installation.set(id), { recursive: true, force: true })
     renameSync(this.#aside, this.#installation.set(id))
@@ -147,14 +148,18 @@ interface Writing {
   size: number
 }
 
-/** Never follows a link and never replaces a file: the folder is new, so either would be somebody else's work. */
+/**
+ * Never follows a link and never replaces a file: the folder is new, so either would be somebody else's work. Whatever the umask,
+ * applications of every user can read it, and only its owner can write.
+ */
 function beginFile(aside: string, name: string, isExecutable: boolean): Writing {
   const path = join(aside, name)
   try {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0)
-    const file = openSync(path, flags, 0o644)
-    if (isExecutable) fchmodSync(file, 0o755)
+    const mode = isExecutable ? 0o755 : 0o644
+    const file = openSync(path, flags, mode)
+    fchmodSync(file, mode)
     return { file, name, isExecutable, hash: createHash('sha256'), size: 0 }
   } catch (cause) {
     throw new Refused('disk', `${name} cannot be written: ${String(cause)}`, { cause })

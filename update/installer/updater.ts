@@ -18,7 +18,7 @@ import { makeSet } from './make-set.ts'
 import type { OpenedCatalogue } from './open-catalogue.ts'
 import { checked, described, withRefusals } from './outcome.ts'
 import { planOf, type Plan, type PlanSettings } from './plan.ts'
-import { finishRun, leaveStaging, recover } from './recovery.ts'
+import { finishRun, giveUp, recover, switchedOrGivenUp } from './recovery.ts'
 import { freeId, keptSet } from './sets.ts'
 import { isIntact } from './stage.ts'
 import { newReport, type Report } from './report.ts'
@@ -121,18 +121,18 @@ async function install(
   const kept = keptSet(installation, catalogue, plan.wanted)
   const set = kept ?? (await madeSet({ installation, settings, tools, report }, catalogue, plan, before))
   const { installCommand, checkCommand } = settings
-  const confirmed = await confirm(
-    installation,
-    {
-      phase: 'confirming',
-      id: set.id,
-      from,
-      kind: 'update',
-      commands: { installCommand, checkCommand },
-      received: { ...report.received },
-    },
-    tools,
-  )
+  const journal = {
+    phase: 'confirming',
+    id: set.id,
+    from,
+    kind: 'update',
+    commands: { installCommand, checkCommand },
+    received: { ...report.received },
+  } as const
+  const confirmed = await switchedOrGivenUp(installation, settings, set.id, async () => {
+    installation.begin(journal)
+    return confirm(installation, journal, tools)
+  })
   finishRun(installation, settings)
   if (confirmed.kind === 'failed') throw new Refused(confirmed.reason, confirmed.detail)
   const what = `${plan.needed.length} of ${plan.wanted.length} components were updated`
@@ -151,7 +151,7 @@ async function madeSet(
   try {
     return await makeSet({ installation, id, catalogue, plan, before }, settings, { ...tools, report })
   } catch (error) {
-    leaveStaging(installation, settings)
+    giveUp(installation, settings)
     throw error
   }
 }

@@ -127,7 +127,8 @@ function stillSeen(seen: Remembered, before: Root, root: Root, bytes: Uint8Array
     root: Buffer.from(bytes).toString('utf8'),
     timestamp: areOnline ? seen.timestamp : 0,
     snapshot: areOnline ? seen.snapshot : 0,
-    targets: areOnline && isKept('targets') ? seen.targets : 0,
+    // Only the key of the targets can drive this up; forgotten without need, it would let new online keys show an old list.
+    targets: isKept('targets') ? seen.targets : 0,
   }
 }
 
