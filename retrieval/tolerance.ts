@@ -31,7 +31,7 @@ export interface Use {
 }
 
 /** So long a node that is late itself waits for a peer in all, in ms. */
-export const MOST_LATE_MS = 400
+export const MOST_LATE_MS = 1200
 
 export class Tolerance {
   readonly #components: ToleranceComponents
