@@ -22,8 +22,6 @@ export interface AnswerPacketsComponents {
   /** A peer was told that this node is downloading what it asked for. */
   readonly onAsked: (resource: string, peer: Address) => void
   readonly progressOf: (resource: string) => DownloadProgress
-  /** Runs it when everything else that is due now has been done. */
-  readonly later: (then: () => void) => void
 }
 
 export interface AnswerTerms {
@@ -33,8 +31,6 @@ export interface AnswerTerms {
   readonly roomBytes: number
   /** Who signed the question can read a signature. */
   readonly isSealed: boolean
-  /** Other answers may follow at the same moment. */
-  readonly isShared: boolean
 }
 
 interface Download extends DownloadProgress {
@@ -56,7 +52,7 @@ export class AnswerPackets {
     this.#roomBytes = terms.roomBytes
   }
 
-  /** "I have" is due. */
+  /** "I have" is to be said by `sendOffers`. */
   have(question: RequestPacket, offer: LocalOffer): void {
     const { alias, sentCopies: _, ...told } = offer
     const location = this.#components.locationOf(alias)
@@ -73,8 +69,6 @@ export class AnswerPackets {
       version: undefined,
       more: [],
     })
-    if (this.#terms.isShared) this.#components.later(() => this.#sendOffers())
-    else this.#sendOffers()
   }
 
   /** "I am downloading" is to be said by `sendDownloads`. */
@@ -95,7 +89,7 @@ export class AnswerPackets {
     }
   }
 
-  #sendOffers(): void {
+  sendOffers(): void {
     const [first] = this.#offers.splice(0)
     const more = this.#further.splice(0)
     if (first === undefined) return

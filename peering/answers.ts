@@ -1,5 +1,5 @@
 /** The peering server: one answer machine (FIG. 3) for each "I need" that was heard, side by side (R3.3). */
-import type { CancelTimer, Clock } from '../core/clock.ts'
+import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
 import type { Address } from '../core/transport.ts'
 import { AnswerPackets, type AnswerPacketsComponents } from './answer-packets.ts'
@@ -32,7 +32,7 @@ export interface AnswersSettings {
   readonly serve: boolean
 }
 
-export interface AnswersComponents extends Omit<AnswerPacketsComponents, 'later'> {
+export interface AnswersComponents extends AnswerPacketsComponents {
   readonly clock: Clock
   readonly random: Random
   readonly copies: LocalCopies
@@ -49,7 +49,10 @@ interface Answer {
 
 interface Together {
   readonly packets: AnswerPackets
-  /** Drawn once, so that all that is here is told in one packet. */
+  /** Those that wait for their delay. */
+  readonly answers: Set<Answer>
+  /** The same for all, so that all that is here is told in one packet: when they were heard, and what was drawn. */
+  readonly at: Monotonic
   readonly fraction: number
 }
 
@@ -59,7 +62,6 @@ export class Answers {
   readonly #settings: AnswersSettings
   readonly #components: AnswersComponents
   readonly #open = new Map<string, Answer>()
-  readonly #later = new Set<CancelTimer>()
 
   constructor(settings: AnswersSettings, components: AnswersComponents) {
     this.#settings = settings
@@ -69,25 +71,22 @@ export class Answers {
   stop(): void {
     for (const answer of this.#open.values()) answer.cancelWake()
     this.#open.clear()
-    for (const cancel of this.#later) cancel()
-    this.#later.clear()
   }
 
   /** "I need" was heard in a datagram of `bytes` bytes, signed or not; it may ask for many things. */
   request(packet: RequestPacket, from: Address, bytes: number, isSigned: boolean): void {
     if (!this.#settings.serve) return
-    const together = this.#together(packet, from, bytes, isSigned)
+    const together = this.#together(from, bytes, isSigned)
     for (const each of questionsIn(packet)) this.#hear(each, from, together)
     together.packets.sendDownloads()
   }
 
-  #together(packet: RequestPacket, from: Address, bytes: number, isSealed: boolean): Together {
+  #together(from: Address, bytes: number, isSealed: boolean): Together {
     const { node } = this.#settings
+    const { clock, random } = this.#components
     const roomBytes = Math.max(bytes, PLAIN_ANSWER_BYTES)
-    const terms = { node, from, roomBytes, isSealed, isShared: packet.more.length > 0 }
-    const later = (then: () => void) => this.#afterAll(then)
-    const packets = new AnswerPackets(terms, { ...this.#components, later })
-    return { packets, fraction: this.#components.random.fraction() }
+    const packets = new AnswerPackets({ node, from, roomBytes, isSealed }, this.#components)
+    return { packets, answers: new Set(), at: clock.monotonic(), fraction: random.fraction() }
   }
 
   #hear(packet: RequestPacket, from: Address, together: Together): void {
@@ -96,6 +95,7 @@ export class Answers {
     if (this.#open.size >= MAX_ANSWERS) return this.#components.sender.count('dropped: too many questions')
     const answer: Answer = { packet, from, together, state: initialAnswer, cancelWake: () => {} }
     this.#open.set(key, answer)
+    together.answers.add(answer)
     const maxDelayMs = Math.min(packet.maxDelayMs ?? PLAIN_MAX_DELAY_MS, LONGEST_DELAY_MS)
     this.#dispatch(answer, { kind: 'request', maxDelayMs })
   }
@@ -117,6 +117,7 @@ export class Answers {
     for (const command of commands) this.#run(answer, command)
     if (!isAnswerOver(answer.state)) return
     answer.cancelWake()
+    answer.together.answers.delete(answer)
     this.#open.delete(keyOf(answer.packet, answer.from))
   }
 
@@ -126,7 +127,8 @@ export class Answers {
       case 'locate':
         return this.#locate(answer)
       case 'wake':
-        answer.cancelWake = clock.after(command.at - clock.monotonic(), () => this.#wake(answer))
+        answer.cancelWake()
+        answer.cancelWake = clock.after(command.at - clock.monotonic(), () => this.#wakeAll(answer.together))
         return
       case 'send-response':
         return answer.together.packets.have(answer.packet, command.offer)
@@ -136,11 +138,18 @@ export class Answers {
   }
 
   #locate(answer: Answer): void {
-    const { clock, copies } = this.#components
+    const { copies } = this.#components
+    const { at } = answer.together
     const located = copies.locate(answer.packet.href)
     const sent = located.kind === 'absent' ? 0 : located.offer.sentCopies
     const fraction = lateness(answer.together.fraction, sent)
-    this.#dispatch(answer, { kind: 'located', at: clock.monotonic(), located, fraction })
+    this.#dispatch(answer, { kind: 'located', at, located, fraction })
+  }
+
+  /** What is due at the same moment leaves together. */
+  #wakeAll({ answers, packets }: Together): void {
+    for (const answer of answers) this.#wake(answer)
+    packets.sendOffers()
   }
 
   /** What was here when the question came may be gone, or the node busy, when the delay is over (R3.5). */
@@ -149,15 +158,6 @@ export class Answers {
     if (copies.locate(answer.packet.href).kind === 'complete') {
       this.#dispatch(answer, { kind: 'wake', at: clock.monotonic() })
     } else this.#dispatch(answer, { kind: 'withdrawn' })
-  }
-
-  /** What is due at the same moment has been dispatched by then. */
-  #afterAll(then: () => void): void {
-    const cancel = this.#components.clock.after(0, () => {
-      this.#later.delete(cancel)
-      then()
-    })
-    this.#later.add(cancel)
   }
 }
 

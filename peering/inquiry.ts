@@ -59,10 +59,18 @@ export interface InquirySender {
   endRequest(downloader?: Address): void
 }
 
+/** Whether somebody has it, as far as the peers have told what they have. */
+export type Prospect = 'none' | 'possible' | 'likely'
+
 type Event = InquiryEvent<PeerOffer, PeerDownload>
 
-/** Where nodes of the patents are waited for, in ms, they would take the second question for another one. */
-const MAX_TWICE_MS = 500
+type Waiting = Extract<InquiryState<PeerOffer, PeerDownload>, { kind: 'waiting' }>
+
+/** Where nodes of the patents are waited for, in ms, they would take the question, asked again, for another one. */
+const MAX_REPEATED_MS = 500
+
+/** Timers have a grain, in ms: one that is later shows that this node had to wait for its turn. */
+const GRAIN_MS = 8
 
 /** More peers than this are not noted as having answered. */
 export const MAX_NOTED = 256
@@ -83,21 +91,26 @@ export class Inquiry implements Hearing {
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
-  /** Whether somebody may have it, as far as the summaries of the peers tell. */
-  readonly mayBeFound: boolean
+  readonly #prospect: Prospect
+  #timesAsked = 0
 
   constructor(
     clock: Clock,
     sender: InquirySender,
     owner: InquiryOwner,
     onOver: () => void,
-    mayBeFound = true,
+    prospect: Prospect = 'possible',
   ) {
-    this.mayBeFound = mayBeFound
+    this.#prospect = prospect
     this.#clock = clock
     this.#sender = sender
     this.#owner = owner
     this.#onOver = onOver
+  }
+
+  /** Whether somebody may have it, as far as the peers have told. */
+  get mayBeFound(): boolean {
+    return this.#prospect !== 'none'
   }
 
   get state(): InquiryState<PeerOffer, PeerDownload>['kind'] {
@@ -232,8 +245,9 @@ export class Inquiry implements Hearing {
     switch (command.kind) {
       case 'broadcast-request':
         this.#askedAt = this.#clock.monotonic()
+        this.#timesAsked++
         this.#sender.request()
-        return this.#askTwice()
+        return this.#askOnward()
       case 'broadcast-end-request':
         return this.#sender.endRequest(this.#state.kind === 'awaiting' ? this.#state.on.peer : undefined)
       case 'wake':
@@ -256,27 +270,58 @@ export class Inquiry implements Hearing {
   }
 
   /**
-   * Who is about to go to the Internet, because nobody has answered and nobody comes first, asks once more in the middle of
-   * the wait: a lost packet must not cost a copy. Whoever heard the question only answers it once (docs/protocol.md).
+   * Who is about to go to the Internet, because nobody has answered and nobody comes first, asks twice more within the wait:
+   * lost packets, which may be those of many names, must not cost a copy. Whoever heard the question before only answers it
+   * once (docs/protocol.md).
    */
-  #askTwice(): void {
+  #askOnward(): void {
     const askedAt = this.#askedAt
-    if (this.#state.kind !== 'waiting' || this.#state.until - askedAt > MAX_TWICE_MS) return
+    if (this.#state.kind !== 'waiting' || this.#state.until - askedAt > MAX_REPEATED_MS) return
     const { until } = this.#state
-    this.#clock.after((until - askedAt) / 2, () => {
-      if (this.#state.kind !== 'waiting' || this.#state.until !== until) return
-      const { holders, downloaders } = this.#state.sources
-      const isUnanswered = holders.length + downloaders.length === 0
-      if (isUnanswered && this.#rivals(askedAt).length === 0) this.#sender.request()
-    })
+    for (const part of [1 / 3, 2 / 3])
+      this.#clock.after((until - askedAt) * part, () => {
+        if (this.#state.kind !== 'waiting' || this.#state.until !== until) return
+        if (this.#isAlone(this.#state)) this.#sender.request()
+      })
+  }
+
+  /**
+   * Somebody has told the LAN that it has it, or fetches it, and nobody answers: packets were lost, or a machine is busy. It is
+   * asked once more, and waited for as long again, before it comes over the WAN a second time. @returns whether it is.
+   */
+  #asksAgain(): boolean {
+    if (this.#state.kind !== 'waiting' || this.#prospect !== 'likely' || this.#timesAsked > 1) return false
+    const { until } = this.#state
+    const waitMs = until - this.#askedAt
+    if (this.#clock.monotonic() < until || !this.#isAlone(this.#state) || waitMs > MAX_REPEATED_MS)
+      return false
+    this.#timesAsked++
+    this.#sender.request()
+    this.#wakeAt(this.#clock.monotonic() + waitMs)
+    return true
+  }
+
+  /** Nobody has answered, and nobody who asks for the same comes first. */
+  #isAlone({ sources: { holders, downloaders } }: Waiting): boolean {
+    return holders.length + downloaders.length === 0 && this.#rivals(this.#askedAt).length === 0
   }
 
   #wakeAt(at: number): void {
     this.#cancelWake()
-    const wake = () => this.#wake(this.#clock.monotonic())
+    const wake = () => void (this.#asksAgain() || this.#wake(this.#clock.monotonic()))
     // On a busy machine answers may lie unread when the time is over: they are read before the next timer runs.
-    const afterReading = () => (this.#cancelWake = this.#clock.after(0, wake))
+    const afterReading = () => (this.#cancelWake = this.#clock.after(this.#lostMs(at), wake))
     this.#cancelWake = this.#clock.after(at - this.#clock.monotonic(), afterReading)
+  }
+
+  /**
+   * Where this node has waited for its turn at the processor, so has a holder that shares it, or was sent the question late:
+   * what was lost of the time for answers is given to them again, as much as they had at most.
+   */
+  #lostMs(at: number): number {
+    if (this.#state.kind !== 'waiting') return 0
+    const lateMs = this.#clock.monotonic() - at
+    return lateMs > GRAIN_MS ? Math.min(lateMs, at - this.#askedAt) : 0
   }
 
   #wake(at: Monotonic): void {

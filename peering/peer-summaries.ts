@@ -92,12 +92,22 @@ export class PeerSummaries {
 
   /** Whether one of these nodes may have the resource, or fetch it, for all that is known. */
   mayHave(resource: string, key: ResourceKey, nodes: Iterable<NodeId>, at: Monotonic): boolean {
-    if (at - (this.#downloads.get(resource) ?? -Infinity) < DOWNLOAD_MS) return true
+    if (this.#isDownload(resource, at)) return true
     for (const node of nodes) {
       const peer = this.#known.get(node)
       if (peer === undefined || !isComplete(peer) || peer.summary?.has(key) !== false) return true
     }
     return false
+  }
+
+  /** Whether one of these nodes has told that it has the resource, or somebody that it fetches it: who hears nothing has missed it. */
+  isLikely(resource: string, key: ResourceKey, nodes: readonly NodeId[], at: Monotonic): boolean {
+    const isNamed = nodes.some((node) => this.#known.get(node)?.summary?.has(key) === true)
+    return isNamed || this.#isDownload(resource, at)
+  }
+
+  #isDownload(resource: string, at: Monotonic): boolean {
+    return at - (this.#downloads.get(resource) ?? -Infinity) < DOWNLOAD_MS
   }
 
   #set(peer: Known, summary: Summary, { edition, number }: Edition): void {

@@ -14,7 +14,7 @@ import { AskedQuestions, type Hearing } from './asked-questions.ts'
 import { Asking } from './asking.ts'
 import { decode, encode, type Decoded } from './codec.ts'
 import { downloadsIn, endsIn, offersIn, questionsIn } from './further.ts'
-import { Inquiry, type InquiryOwner, type InquirySender } from './inquiry.ts'
+import { Inquiry, type InquiryOwner, type InquirySender, type Prospect } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
 import { MemberWords } from './member-words.ts'
@@ -234,9 +234,9 @@ export class Peering {
    * @param isListed whether everybody who has it says so in its summary.
    */
   inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner, isListed = true): Inquiry {
-    const mayBeFound = !isListed || this.#mayBeFound(resource)
+    const prospect = this.#prospect(resource, isListed)
     // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
-    const timing = mayBeFound ? this.timing() : this.#presence.briefTiming()
+    const timing = prospect === 'none' ? this.#presence.briefTiming() : this.timing()
     const packet = this.#settings.ask ? this.#asking.question(resource, timing?.maxDelayMs) : undefined
     const sender = packet === undefined ? UNASKED : this.#asking.sendingFor(packet)
     const inquiry = new Inquiry(
@@ -244,7 +244,7 @@ export class Peering {
       sender,
       owner,
       () => packet && this.#asked.remove(packet),
-      mayBeFound,
+      prospect,
     )
     if (packet !== undefined) this.#asked.add(packet, inquiry)
     const { heldMs } = this.#asking
@@ -296,12 +296,14 @@ export class Peering {
     return this.#downloads.begin({ id, node: this.#settings.node, resource, location }, progress, waiting)
   }
 
-  #mayBeFound(resource: string): boolean {
+  #prospect(resource: string, isListed: boolean): Prospect {
     const nodes = this.livePeers().flatMap(({ node }) => node ?? [])
+    const [key, now] = [resourceKey(resource), this.#components.clock.monotonic()]
+    const { peers } = this.advertising
+    if (peers.isLikely(resource, key, nodes, now)) return 'likely'
     // Who has just started knows nobody yet, and so nothing of what they have.
-    if (nodes.length === 0) return true
-    const now = this.#components.clock.monotonic()
-    return this.advertising.peers.mayHave(resource, resourceKey(resource), nodes, now)
+    const isUnknown = !isListed || nodes.length === 0
+    return isUnknown || peers.mayHave(resource, key, nodes, now) ? 'possible' : 'none'
   }
 
   #hearsPlainNodes(): boolean {

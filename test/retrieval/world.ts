@@ -173,8 +173,8 @@ export function world(scene: Scene): World {
       },
       isBusy: () => scene.isBusy === true,
       inquire: (_, waitForDownloads, owner) => {
-        const { mayBeFound } = scene
-        const inquiry = new Inquiry(clock, SILENT, owner, () => {}, mayBeFound)
+        const prospect = scene.mayBeFound === false ? 'none' : 'possible'
+        const inquiry = new Inquiry(clock, SILENT, owner, () => {}, prospect)
         const isFirst = inquiries.push(inquiry) === 1
         const waitMs = scene.isAlone ? 0 : (scene.waitMs ?? 20)
         inquiry.start({ waitMs, holdersMs: waitMs, waitForDownloads, silenceMs: 3000 }, () => [])
