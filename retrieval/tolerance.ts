@@ -28,6 +28,8 @@ export interface Use {
   readonly patienceMs: number
   /** Whether a downloader said that its download ends here before it broke off. */
   readonly isTakenBack: boolean
+  /** What it has cost, in ms, where that was measured. */
+  readonly lagMs?: number | undefined
 }
 
 /** So long a node that is late itself waits for a peer in all, in ms. */
@@ -60,6 +62,11 @@ export class Tolerance {
   /** How long the next peer may be silent, in ms; 0: no peer is waited for any more. */
   leftMs(): number {
     return this.#patience.leftMs()
+  }
+
+  /** What peers have cost, in ms. */
+  wastedMs(): number {
+    return this.#patience.wastedMs()
   }
 
   /** How long peers may go on giving nothing, in ms, now that one has failed; endless where that has cost nothing. */
@@ -106,7 +113,7 @@ export class Tolerance {
 
   /** Counts what a failure has cost, and leaves aside whoever is to blame for it; wrong bytes are judged elsewhere, by the whole. */
   failed(source: PeerSource, fault: Fault, use: Use): void {
-    this.#patience.waste(use.began, fault)
+    this.#patience.waste(use.began, fault, use.lagMs)
     const isJudgedHere = fault.blame !== 'node' && fault.code !== 'VERIFICATION_FAILED'
     // Nothing has come of it, to a node that was too busy itself to judge.
     const isBusy = this.#components.heldBytes() === this.#usedFrom && this.#components.isBusy?.() === true

@@ -66,7 +66,7 @@ function sceneOf(seed: number): Scene {
   const random = seededRandom(seed ^ HOSTILE)
   const kind = HOSTILE_KINDS[seed % HOSTILE_KINDS.length] ?? 'short'
   const count = 1 + (random.uint32() % 3)
-  const hostile = Array.from({ length: count }, () => ({ kind, role: roleOf(random) }))
+  const hostile = Array.from({ length: count }, () => ({ kind, ...waysOf(random) }))
   // In every third run the others are of any kind.
   const mixed = hostile.map((each, at) =>
     at > 0 && seed % 3 === 0 ? { ...each, kind: kindOf(random) } : each,
@@ -83,7 +83,21 @@ function sceneOf(seed: number): Scene {
   }
 }
 
-const roleOf = (random: Random) => (random.fraction() < 0.5 ? ('holder' as const) : ('downloader' as const))
+/** From what a growing copy must bring at least, to what is no harm any more. */
+const SLOWEST = 3000
+const QUICKEST = 4_000_000
+/** What a complete copy, and a growing one of somebody who was not heard to ask, must bring. */
+const LEAST = { whole: 165_000, stranger: 45_000 }
+
+function waysOf(random: Random): Omit<HostileSettings, 'kind'> {
+  const role = random.fraction() < 0.5 ? 'holder' : 'downloader'
+  const asks = random.fraction() < 0.5
+  const isFirst = random.fraction() < 0.5
+  const isStranger = role === 'downloader' && !asks
+  const least = role === 'holder' ? LEAST.whole : isStranger ? LEAST.stranger : SLOWEST
+  const bytesPerSecond = Math.round(least * (QUICKEST / least) ** random.fraction())
+  return { role, asks, isFirst, bytesPerSecond }
+}
 
 function kindOf(random: Random): HostileKind {
   return HOSTILE_KINDS[random.uint32() % HOSTILE_KINDS.length] ?? 'short'

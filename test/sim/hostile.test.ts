@@ -65,6 +65,11 @@ const DESERVED: Record<HostileKind, readonly ShunReason[] | undefined> = {
   'claims-more': ['broke-off'],
   promises: ['stalled'],
   excuses: ['stalled'],
+  slow: ['stalled'],
+  // Half of so small a file is here in less than a second.
+  slowing: undefined,
+  // Nothing is in use yet when it says that it ends.
+  'takes-back': ['stalled'],
 }
 
 const CHANGES_BYTES: readonly HostileKind[] = ['wrong-bytes', 'old-content', 'endless', 'wrong-length']
