@@ -7,7 +7,7 @@ import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Hearing } from './asked-questions.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
-import { initialInquiry, isInquiryOver, isStranger, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
+import { initialInquiry, isInquiryOver, isPromise, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
 import type {
   InquiryCommand,
   InquiryEvent,
@@ -49,6 +49,8 @@ export interface InquiryOwner {
   isFurther(download: PeerDownload): boolean
   /** How far the download is that somebody waits for (R5.2). */
   heardProgress(download: PeerDownload): void
+  /** How long peers may go on giving nothing, in ms; endless where they have cost nothing. */
+  patientMs(): number
   failed(): void
 }
 
@@ -84,7 +86,7 @@ export class Inquiry implements Hearing {
   #cancelWake: CancelTimer = () => {}
   #waitedUntil = Infinity
   #askedAt = 0 as Monotonic
-  /** Waited for nodes that promised a copy and were not heard to ask for one, without getting it: in ms, and since when. */
+  /** Waited for nodes that promised a copy, or were expected to, without getting it: in ms, and since when. */
   #vainMs = 0
   #vainSince: Monotonic | undefined
   #rivals: (askedAt: Monotonic) => readonly PeerDownload[] = () => []
@@ -133,7 +135,7 @@ export class Inquiry implements Hearing {
     return Math.max(0, this.#clock.monotonic() - this.#waitedUntil)
   }
 
-  /** How long it has waited for strangers' promises that were not kept, in ms, since it was asked last. */
+  /** How long it has waited for promises that were not kept, in ms, since it was asked last. */
   takeVainMs(): number {
     const vainMs = this.#vainMs
     this.#vainMs = 0
@@ -163,7 +165,9 @@ export class Inquiry implements Hearing {
   }
 
   heardFailed(peer: Address): void {
-    this.#dispatch({ kind: 'download-failed', at: this.#clock.monotonic(), peer })
+    const at = this.#clock.monotonic()
+    const patientUntil = (at + this.#owner.patientMs()) as Monotonic
+    this.#dispatch({ kind: 'download-failed', at, peer, patientUntil })
   }
 
   /**
@@ -235,7 +239,7 @@ export class Inquiry implements Hearing {
 
   #countVain(next: InquiryState<PeerOffer, PeerDownload>): void {
     const now = this.#clock.monotonic()
-    const isPromised = next.kind === 'awaiting' && isStranger(next.on)
+    const isPromised = next.kind === 'awaiting' && isPromise(next.on)
     const isKept = next.kind === 'awaiting' && next.on.readable
     if (this.#vainSince !== undefined && !isPromised && !isKept) this.#vainMs += now - this.#vainSince
     this.#vainSince = isPromised ? (this.#vainSince ?? now) : undefined

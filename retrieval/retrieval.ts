@@ -376,6 +376,16 @@ export class Retrieval implements InquiryOwner {
     this.#tolerance.heard(download)
   }
 
+  patientMs(): number {
+    return this.#tolerance.leftInAllMs(this.#lagMs)
+  }
+
+  /** What a peer has cost, in ms, that is in use and has not failed. */
+  get #lagMs(): number {
+    const isInUse = this.isRelay && !this.#attempt.signal.aborted
+    return isInUse ? this.#tolerance.lagMs() : 0
+  }
+
   failed(): void {
     this.#giveUp(this.#lastFault ?? new Fault('RESPONSE_INCOMPLETE', 'no source is left'))
   }
@@ -393,10 +403,11 @@ export class Retrieval implements InquiryOwner {
   }
 
   #use(source: Source): void {
+    const vainMs = (this.#inquiry?.takeVainMs() ?? 0) + this.#lagMs
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#tolerance.uses(source.kind, this.#inquiry?.takeVainMs())
+    this.#tolerance.uses(source.kind, vainMs)
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)

@@ -33,7 +33,7 @@ export type CopyKind =
 export const TIMES: Readonly<Record<CopyKind, number>> = { whole: 2, growing: 3, large: RESERVE_FACTOR }
 
 /** So quick, in bytes per second, a large or growing copy is good: that the line is better must be known. */
-const GOOD_BYTES_PER_SECOND = 2_000_000
+export const GOOD_BYTES_PER_SECOND = 2_000_000
 
 /** A peer is known after it has been in use for so long, in ms; one that others may help out is left only later. */
 const KNOWN_MS = 300

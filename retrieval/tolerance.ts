@@ -8,8 +8,9 @@ import type { Address } from '../core/transport.ts'
 import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
 import { EXCUSED_MS } from './pace.ts'
-import { Patience, STALL_MS } from './patience.ts'
+import { BREAK_MS, Patience, STALL_MS } from './patience.ts'
 import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
+import { GOOD_BYTES_PER_SECOND } from './slowness.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 
 export interface ToleranceComponents {
@@ -51,7 +52,10 @@ export class Tolerance {
     this.#slowLine = new SlowLine(components.clock)
   }
 
-  /** Another source is in use from now on. @param vainMs how long was waited before for a promise that was not kept. */
+  /**
+   * Another source is in use from now on. @param vainMs how long was waited before for a promise that was not kept, or for a peer
+   * that has taken its download back.
+   */
   uses(kind: Source['kind'], vainMs = 0): void {
     this.#patience.waited(vainMs)
     this.#patience.uses(kind)
@@ -69,9 +73,19 @@ export class Tolerance {
     return this.#patience.wastedMs()
   }
 
-  /** How long peers may go on giving nothing, in ms, now that one has failed; endless where that has cost nothing. */
-  leftInAllMs(): number {
-    return this.#patience.isWhole ? Infinity : this.#patience.leftInAllMs()
+  /**
+   * How long peers may go on giving nothing, in ms; endless where they have cost nothing.
+   * @param more what they have cost besides, in ms.
+   */
+  leftInAllMs(more = 0): number {
+    return this.#patience.isWhole && more === 0 ? Infinity : Math.max(0, this.#patience.leftInAllMs() - more)
+  }
+
+  /** What the peer in use has cost, in ms, as far as a good line would have brought more. */
+  lagMs(): number {
+    const usedMs = this.#components.clock.monotonic() - this.#patience.usedAt
+    const bytes = this.#components.heldBytes() - this.#usedFrom
+    return Math.max(0, Math.min(usedMs - (bytes * 1000) / GOOD_BYTES_PER_SECOND, BREAK_MS))
   }
 
   /** Patience is nearly used up. @returns how long agreeing may take, in ms; `undefined` when that has begun before. */
