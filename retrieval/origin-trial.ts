@@ -13,10 +13,19 @@ import type { RetrievalRequest } from './request.ts'
 /** So long a trial takes at most, in ms. */
 export const TRIAL_MS = 250
 
-/** A share of what is missing, in these bounds, is asked for: one flight of packets at the least. */
-const TRIAL_SHARE = 1 / 4
+/** A share of what is missing is asked for, in these bounds, in bytes: one flight of packets at the least. */
+export interface TrialBytes {
+  readonly share: number
+  readonly most: number
+}
 const LEAST_TRIAL_BYTES = 16 * 1024
-const MOST_TRIAL_BYTES = 512 * 1024
+
+/** Many read what grows, and each of them may try: that must not amount to another copy. */
+export const TRIAL_BYTES = {
+  whole: { share: 1 / 4, most: 512 * 1024 },
+  large: { share: 1 / 4, most: 512 * 1024 },
+  growing: { share: 1 / 8, most: 128 * 1024 },
+} as const satisfies Record<string, TrialBytes>
 
 /** What comes after the first bytes tells the speed without the way, once it is so much and took so long. */
 const TELLING_BYTES = 64 * 1024
@@ -52,11 +61,11 @@ export class OriginTrials {
   }
 
   /** One at a time for a server. @param missing what is to come of a file. Never rejects. */
-  run(request: RetrievalRequest, missing: ByteSpan): Promise<Trial> {
+  run(request: RetrievalRequest, missing: ByteSpan, bytes: TrialBytes): Promise<Trial> {
     const server = serverOf(request.target)
     const running = this.#running.get(server)
     if (running !== undefined) return running
-    const trial = this.#try(request, missing).then((bytesPerSecond) => {
+    const trial = this.#try(request, partOf(missing, bytes)).then((bytesPerSecond) => {
       this.#running.delete(server)
       return this.#note(server, { at: this.#clock.monotonic(), bytesPerSecond })
     })
@@ -72,12 +81,12 @@ export class OriginTrials {
     return trial
   }
 
-  async #try(request: RetrievalRequest, missing: ByteSpan): Promise<number> {
+  async #try(request: RetrievalRequest, span: ByteSpan): Promise<number> {
     // A name is no place: nobody can be asked there.
     if (isContentName(request.target)) return 0
     const ending = new AbortController()
     const came: Came = { beganAt: this.#clock.monotonic(), bytes: 0, firstBytes: 0, firstAt: undefined }
-    const reading = this.#read(came, request, missing, ending.signal)
+    const reading = this.#read(came, request, span, ending.signal)
     await Promise.race([reading.catch(() => {}), sleep(this.#clock, TRIAL_MS, ending.signal)])
     ending.abort(NO_LONGER_NEEDED)
     return rateOf(came, this.#clock.monotonic())
@@ -89,9 +98,7 @@ export class OriginTrials {
     { start, end }: ByteSpan,
     signal: AbortSignal,
   ): Promise<void> {
-    const share = Math.min(MOST_TRIAL_BYTES, Math.max(LEAST_TRIAL_BYTES, (end - start) * TRIAL_SHARE))
-    const bytes = Math.min(end - start, Math.ceil(share))
-    const range = `bytes=${start}-${start + bytes - 1}`
+    const range = `bytes=${start}-${end - 1}`
     const asked = withField(withoutFields(fields, SELECTING_A_PART), 'Range', range)
     const { status, body } = await this.#origin.request({ method: 'GET', uri: target, fields: asked, signal })
     if (status !== 206 && status !== 200) return
@@ -101,9 +108,14 @@ export class OriginTrials {
         came.firstAt = this.#clock.monotonic()
         came.firstBytes = chunk.length
       }
-      if (came.bytes >= bytes) return
+      if (came.bytes >= end - start) return
     }
   }
+}
+
+function partOf({ start, end }: ByteSpan, { share, most }: TrialBytes): ByteSpan {
+  const bytes = Math.min(most, Math.max(LEAST_TRIAL_BYTES, Math.ceil((end - start) * share)))
+  return { start, end: Math.min(end, start + bytes) }
 }
 
 interface Came {

@@ -9,7 +9,7 @@
 import type { Clock, Monotonic } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { formatBytes } from '../core/units.ts'
-import type { OriginTrials, Trial } from './origin-trial.ts'
+import { TRIAL_BYTES, type OriginTrials } from './origin-trial.ts'
 import { RESERVE_FACTOR } from './pieces/feed.ts'
 import { WORTHWHILE_BYTES } from './pieces/several-sources.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -32,8 +32,14 @@ export type CopyKind =
 /** The origin server must be so many times as fast: one line for all is not used for little. */
 export const TIMES: Readonly<Record<CopyKind, number>> = { whole: 2, growing: 3, large: RESERVE_FACTOR }
 
-/** So quick, in bytes per second, a large or growing copy is good: that the line is better must be known. */
+/** So quick, in bytes per second, a large copy is good: that the line is better must be known. */
 export const GOOD_BYTES_PER_SECOND = 2_000_000
+
+/** Of a growing copy it must be known in any case, unless it comes so slowly: a crowd does not try the line all at once. */
+const POOR_BYTES_PER_SECOND = 100_000
+
+/** On a line that is full a trial comes as slowly as the growing copy; where it is so many times as fast, the line is free. */
+const TIMES_FREE = 2
 
 /** A peer is known after it has been in use for so long, in ms; one that others may help out is left only later. */
 const KNOWN_MS = 300
@@ -42,6 +48,8 @@ const LOOK_MS = 100
 
 /** Of one that has sent nothing so far, after so long, in ms: silence without an excuse is found out before (pace.ts). */
 const SILENT_MS = 600
+/** At least, and where other peers have cost time already. */
+const LEAST_SILENT_MS = 200
 
 /** What counts is what came in the last so many ms. */
 const WINDOW_MS = 500
@@ -74,8 +82,31 @@ export function isTooSlow(standing: Standing, originBytesPerSecond: number): boo
 
 /** Whether it is worth a trial. @param lineBytesPerSecond how fast the line was lately; `undefined`: not known. */
 export function isDoubtful(standing: Standing, lineBytesPerSecond: number | undefined): boolean {
-  const isGood = standing.copy !== 'whole' && standing.peerBytesPerSecond >= GOOD_BYTES_PER_SECOND
-  return isTooSlow(standing, lineBytesPerSecond ?? (isGood ? 0 : Infinity))
+  return isTooSlow(standing, lineBytesPerSecond ?? supposed(standing))
+}
+
+/** What is supposed of the origin server where nothing is known of the line. */
+function supposed({ copy, peerBytesPerSecond }: Standing): number {
+  switch (copy) {
+    case 'whole':
+      return Infinity
+    case 'large':
+      return peerBytesPerSecond < GOOD_BYTES_PER_SECOND ? Infinity : 0
+    case 'growing':
+      return peerBytesPerSecond < POOR_BYTES_PER_SECOND ? Infinity : 0
+  }
+}
+
+/** How fast the origin server is: a trial that is short, so that crowds can afford it, says only whether the line is free. */
+export function originSpeed(
+  { copy, peerBytesPerSecond }: Standing,
+  triedBytesPerSecond: number,
+  lineBytesPerSecond = 0,
+): number {
+  const isFree = triedBytesPerSecond >= TIMES_FREE * peerBytesPerSecond
+  return copy === 'growing' && isFree
+    ? Math.max(triedBytesPerSecond, lineBytesPerSecond)
+    : triedBytesPerSecond
 }
 
 export interface SlownessComponents {
@@ -162,11 +193,13 @@ export class Slowness {
   #judge(): void {
     const standing = this.#standing()
     const { originBytesPerSecond, trials, request } = this.#components
-    if (standing === undefined || !isDoubtful(standing, originBytesPerSecond?.())) return
+    const line = originBytesPerSecond?.()
+    if (standing === undefined || !isDoubtful(standing, line)) return
     const trial = trials.recent(request)
     if (trial === undefined) return void (this.#mayTry(standing) && this.#try(standing))
     const mayLeave = standing.copy !== 'large' || standing.usedMs >= HELPED_MS
-    if (mayLeave && isTooSlow(standing, trial.bytesPerSecond)) this.#leave(standing, trial)
+    const speed = originSpeed(standing, trial.bytesPerSecond, line)
+    if (mayLeave && isTooSlow(standing, speed)) this.#leave(standing, speed)
   }
 
   /** `undefined` as long as nothing can be said. */
@@ -181,7 +214,7 @@ export class Slowness {
     const [since] = this.#looks
     const sinceMs = now.at - (since ?? now).at
     if (usedMs < knownMs || sinceMs < LOOK_MS) return undefined
-    if (now.bytes === this.#began.bytes && usedMs < SILENT_MS) return undefined
+    if (now.bytes === this.#began.bytes && usedMs < silentMs(leftMs)) return undefined
     const missingBytes = Math.max(0, size - this.#before.heldBytes - (now.bytes - this.#began.bytes))
     return {
       copy: this.#isGrowing ? 'growing' : size < WORTHWHILE_BYTES ? 'whole' : 'large',
@@ -208,27 +241,33 @@ export class Slowness {
     return isTime || peerBytesPerSecond < FALLEN_BEHIND * last.peerBytesPerSecond
   }
 
-  async #try({ peerBytesPerSecond, missingBytes }: Standing): Promise<void> {
+  async #try({ copy, peerBytesPerSecond, missingBytes }: Standing): Promise<void> {
     const { trials, request } = this.#components
     const end = this.#progress.size() ?? 0
     this.#isTrying = true
     if (this.#trial !== undefined) this.#againMs *= 2
-    const { at } = await trials.run(request, { start: Math.max(0, end - missingBytes), end })
+    const { at } = await trials.run(
+      request,
+      { start: Math.max(0, end - missingBytes), end },
+      TRIAL_BYTES[copy],
+    )
     this.#trial = { at, peerBytesPerSecond }
     this.#isTrying = false
     if (!this.#signal.aborted) this.#judge()
   }
 
-  #leave({ peerBytesPerSecond, missingBytes }: Standing, trial: Trial): void {
-    const [peer, origin] = [peerBytesPerSecond, trial.bytesPerSecond].map((each) => `${formatBytes(each)}/s`)
+  #leave({ peerBytesPerSecond, missingBytes }: Standing, originBytesPerSecond: number): void {
+    const [peer, origin] = [peerBytesPerSecond, originBytesPerSecond].map((each) => `${formatBytes(each)}/s`)
     const message = `${formatBytes(missingBytes)} are missing at ${peer}, the origin server has ${origin}`
-    this.#tooSlow(new Fault('PEER_SLOW', message), this.#lagMs(trial.bytesPerSecond))
+    this.#tooSlow(new Fault('PEER_SLOW', message), this.#lagMs(originBytesPerSecond))
   }
 
   #now(): Look {
     return { at: this.#components.clock.monotonic(), bytes: this.#progress.receivedBytes() }
   }
 }
+
+const silentMs = (leftMs: number) => Math.min(SILENT_MS, Math.max(LEAST_SILENT_MS, leftMs))
 
 /** Those within the window, and of those before the first byte came the last alone: to begin may take a moment. */
 function recent(looks: readonly Look[], { at, bytes }: Look, firstBytes: number): readonly Look[] {

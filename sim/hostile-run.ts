@@ -4,6 +4,7 @@
  */
 import { seededRandom, type Random } from '../core/random.ts'
 import { HOSTILE_KINDS, type HostileKind, type HostileSettings } from './hostile-peer.ts'
+import { MEASURED_BYTES } from '../providers/speed-meter.ts'
 import { KB, MB, play } from './scenario.ts'
 import type { Got } from './virtual-application.ts'
 
@@ -108,7 +109,7 @@ interface Outcome {
   readonly asked: number
 }
 
-/** The applications ask at the same moments whoever lies. */
+/** The applications ask at the same moments whoever lies. Every node has fetched something before, as machines have. */
 function playOnce(
   seed: number,
   { nodes, hasHolder, size, files, withinMs, hostile }: Scene,
@@ -118,6 +119,7 @@ function playOnce(
     const all = await scenario.nodes(nodes + 1)
     const uris = Array.from({ length: files }, (_, at) => scenario.file(`/${at}`, size))
     const [holder, ...askers] = all
+    for (const [at, node] of all.entries()) await node.get(scenario.file(`/before-${at}`, MEASURED_BYTES))
     if (hasHolder) for (const uri of uris) await holder?.get(uri)
     const peers = await Promise.all(hostile.map((settings) => scenario.hostilePeer(settings)))
     await scenario.settle()

@@ -5,7 +5,14 @@ import { contentName } from '../../core/content-name.ts'
 import { fieldValue } from '../../core/fields.ts'
 import type { Policy } from '../../core/policy.ts'
 import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
-import { FRESH_TRIAL_MS, MAX_SERVERS, OriginTrials, TRIAL_MS } from '../../retrieval/origin-trial.ts'
+import {
+  FRESH_TRIAL_MS,
+  MAX_SERVERS,
+  OriginTrials,
+  TRIAL_BYTES,
+  TRIAL_MS,
+  type TrialBytes,
+} from '../../retrieval/origin-trial.ts'
 import type { RetrievalRequest } from '../../retrieval/request.ts'
 import { manualClock } from '../manual-clock.ts'
 import { FakeUpstream, Flow, type Answering } from './upstreams.ts'
@@ -44,8 +51,12 @@ function setting(answering: Answering) {
     }
     for (let turn = 0; turn < 5; turn++) await setImmediate()
   }
-  const tried = async (target: string, missing = { start: 100 * KB, end: 1000 * KB }) => {
-    const running = trials.run(requestFor(target), missing)
+  const tried = async (
+    target: string,
+    missing = { start: 100 * KB, end: 1000 * KB },
+    bytes: TrialBytes = TRIAL_BYTES.whole,
+  ) => {
+    const running = trials.run(requestFor(target), missing, bytes)
     await pass(TRIAL_MS)
     return running
   }
@@ -55,7 +66,7 @@ function setting(answering: Answering) {
 const FILE = 'http://updates.test/a'
 
 describe('a trial of the origin server', () => {
-  test('asks for a quarter of what is missing, at least one flight of packets and at most half a megabyte', async () => {
+  test('asks for a quarter of what is missing, at least one flight of packets and at most half a megabyte, and for what many read less', async () => {
     const { origin, tried } = setting(() => ({ status: 206, fields: [], body: '' }))
     for (const [start, end] of [
       [100 * KB, 1100 * KB],
@@ -64,6 +75,7 @@ describe('a trial of the origin server', () => {
       [0, 20 * KB],
     ] as const)
       await tried(FILE, { start, end })
+    await tried(FILE, { start: 0, end: 10_000 * KB }, TRIAL_BYTES.growing)
     assert.deepEqual(
       origin.requests.map(({ fields }) => fieldValue(fields, 'range')),
       [
@@ -71,6 +83,7 @@ describe('a trial of the origin server', () => {
         `bytes=0-${512 * KB - 1}`,
         `bytes=${90 * KB}-${100 * KB - 1}`,
         `bytes=0-${16 * KB - 1}`,
+        `bytes=0-${128 * KB - 1}`,
       ],
     )
     assert.equal(fieldValue(origin.requests[0]?.fields ?? [], 'if-none-match'), undefined)
@@ -79,7 +92,7 @@ describe('a trial of the origin server', () => {
   test('ends after 250 ms, and counts what came', async () => {
     const body = new Flow()
     const { trials, pass, origin } = setting(() => ({ status: 206, fields: [], body }))
-    const running = trials.run(requestFor(FILE), { start: 0, end: 1000 * KB })
+    const running = trials.run(requestFor(FILE), { start: 0, end: 1000 * KB }, TRIAL_BYTES.whole)
     await pass(100)
     body.push(Buffer.alloc(10 * KB))
     await pass(TRIAL_MS - 100)
@@ -91,7 +104,7 @@ describe('a trial of the origin server', () => {
   test('tells the speed without the way where enough came', async () => {
     const body = new Flow()
     const { trials, pass } = setting(() => ({ status: 206, fields: [], body }))
-    const running = trials.run(requestFor(FILE), { start: 0, end: 1000 * KB })
+    const running = trials.run(requestFor(FILE), { start: 0, end: 1000 * KB }, TRIAL_BYTES.whole)
     await pass(150)
     for (let time = 0; time < 13; time++) {
       body.push(Buffer.alloc(20 * KB))
@@ -120,7 +133,7 @@ describe('a trial of the origin server', () => {
   test('is one for all who fetch from a server, and counts for a second', async () => {
     const { trials, origin, pass, tried, clock } = setting(() => ({ status: 206, fields: [], body: 'x' }))
     const both = [FILE, 'http://updates.test/b'].map((each) =>
-      trials.run(requestFor(each), { start: 0, end: 1000 }),
+      trials.run(requestFor(each), { start: 0, end: 1000 }, TRIAL_BYTES.whole),
     )
     await pass(TRIAL_MS)
     const [one, other] = await Promise.all(both)
@@ -137,7 +150,7 @@ describe('a trial of the origin server', () => {
   test('of more than 64 servers forgets the eldest', async () => {
     const { trials, pass } = setting(() => ({ status: 206, fields: [], body: 'x' }))
     const servers = Array.from({ length: MAX_SERVERS + 1 }, (_, at) => requestFor(`http://${at}.test/`))
-    const all = servers.map((each) => trials.run(each, { start: 0, end: 1 }))
+    const all = servers.map((each) => trials.run(each, { start: 0, end: 1 }, TRIAL_BYTES.whole))
     await pass(10)
     await Promise.all(all)
     const known = servers.filter((each) => trials.recent(each) !== undefined)

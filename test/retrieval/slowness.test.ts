@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fieldValue } from '../../core/fields.ts'
 import type { Address } from '../../core/transport.ts'
-import { isDoubtful, isTooSlow, LATER_MS, TIMES, type CopyKind } from '../../retrieval/slowness.ts'
+import {
+  isDoubtful,
+  isTooSlow,
+  LATER_MS,
+  originSpeed,
+  TIMES,
+  type CopyKind,
+} from '../../retrieval/slowness.ts'
 import { Flow, type Answering, type Reply } from './upstreams.ts'
 import { digestOf, download, ended, offer, PEER, shunned, world, type Scene, type World } from './world.ts'
 
@@ -52,11 +59,19 @@ describe('a peer is too slow', () => {
 })
 
 describe('the origin server is tried', () => {
-  test('where nothing is known of the line, but for a growing or large copy that comes well', () => {
-    for (const copy of ['whole', 'large', 'growing'] as const) {
-      assert.equal(isDoubtful(standing(copy, 1900 * KB, 9000 * KB), undefined), true)
-      assert.equal(isDoubtful(standing(copy, 2100 * KB, 9000 * KB), undefined), copy === 'whole')
-    }
+  test('where nothing is known of the line, but for a large copy that comes well, and a growing one that comes at all', () => {
+    const is = (copy: CopyKind, kilobytes: number) =>
+      isDoubtful(standing(copy, kilobytes * KB, 9000 * KB), undefined)
+    assert.deepEqual([is('whole', 1900), is('whole', 2100)], [true, true])
+    assert.deepEqual([is('large', 1900), is('large', 2100)], [true, false])
+    assert.deepEqual([is('growing', 90), is('growing', 110)], [true, false])
+  })
+
+  test('so briefly for a growing copy that it says only whether the line is free', () => {
+    const is = (copy: CopyKind, tried: number) => originSpeed(standing(copy, 100 * KB), tried * KB, 8000 * KB)
+    assert.deepEqual([is('growing', 190), is('growing', 210)], [190 * KB, 8000 * KB])
+    assert.equal(is('whole', 500), 500 * KB)
+    assert.equal(originSpeed(standing('growing', 100 * KB), 500 * KB), 500 * KB)
   })
 
   test('and not where the line was never better', () => {
@@ -104,7 +119,7 @@ function scene(more: Partial<Scene> = {}) {
 describe('a copy that comes slowly', () => {
   for (const [who, more] of [
     ['a holder', {}],
-    ['one that fetches it', { offers: [], downloads: [download(SIZE)] }],
+    ['one that fetches it', { offers: [], downloads: [download(SIZE)], originBytesPerSecond: 8000 * KB }],
   ] as const)
     test(`from ${who} is left for the Internet, which is much quicker, within a second`, async () => {
       const { made, flow } = scene(more)
