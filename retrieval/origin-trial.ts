@@ -22,8 +22,8 @@ const LEAST_TRIAL_BYTES = 16 * 1024
 
 /** Many read what grows, and each of them may try: that must not amount to another copy. */
 export const TRIAL_BYTES = {
-  whole: { share: 1 / 4, most: 512 * 1024 },
-  large: { share: 1 / 4, most: 512 * 1024 },
+  whole: { share: 1 / 8, most: 256 * 1024 },
+  large: { share: 1 / 8, most: 512 * 1024 },
   growing: { share: 1 / 8, most: 128 * 1024 },
 } as const satisfies Record<string, TrialBytes>
 

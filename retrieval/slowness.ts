@@ -38,11 +38,11 @@ export const GOOD_BYTES_PER_SECOND = 2_000_000
 /** Of a growing copy it must be known in any case, unless it comes so slowly: a crowd does not try the line all at once. */
 const POOR_BYTES_PER_SECOND = 100_000
 
-/** On a line that is full a trial comes as slowly as the growing copy; where it is so many times as fast, the line is free. */
-const TIMES_FREE = 2
+/** On a line that is full a trial comes as slowly as all else; where it is so many times as fast, the line is free. */
+const TIMES_FREE = 1.5
 
 /** A peer is known after it has been in use for so long, in ms; one that others may help out is left only later. */
-const KNOWN_MS = 300
+const KNOWN_MS = { whole: 200, growing: 300 } as const
 const HELPED_MS = 850
 const LOOK_MS = 100
 
@@ -52,7 +52,7 @@ const SILENT_MS = 600
 const LEAST_SILENT_MS = 200
 
 /** What counts is what came in the last so many ms. */
-const WINDOW_MS = 500
+const WINDOW_MS = { whole: 300, growing: 500 } as const
 
 /** The origin server is tried again after so long, in ms, then after twice as long, and so on; at once when the peer falls behind. */
 const AGAIN_MS = 1000
@@ -97,16 +97,14 @@ function supposed({ copy, peerBytesPerSecond }: Standing): number {
   }
 }
 
-/** How fast the origin server is: a trial that is short, so that crowds can afford it, says only whether the line is free. */
+/** How fast the origin server is: a trial is short, so that crowds can afford it, and says for certain whether the line is free. */
 export function originSpeed(
-  { copy, peerBytesPerSecond }: Standing,
+  { peerBytesPerSecond }: Standing,
   triedBytesPerSecond: number,
   lineBytesPerSecond = 0,
 ): number {
   const isFree = triedBytesPerSecond >= TIMES_FREE * peerBytesPerSecond
-  return copy === 'growing' && isFree
-    ? Math.max(triedBytesPerSecond, lineBytesPerSecond)
-    : triedBytesPerSecond
+  return isFree ? Math.max(triedBytesPerSecond, lineBytesPerSecond) : triedBytesPerSecond
 }
 
 export interface SlownessComponents {
@@ -185,7 +183,8 @@ export class Slowness {
     // The origin server helps already.
     if (this.#progress.originBytes() > this.#before.originBytes) return
     const look = this.#now()
-    this.#looks = [...recent(this.#looks, look, this.#began.bytes), look]
+    const windowMs = WINDOW_MS[this.#isGrowing ? 'growing' : 'whole']
+    this.#looks = [...recent(this.#looks, look, this.#began.bytes, windowMs), look]
     this.#judge()
     if (!this.#signal.aborted) this.watch()
   }
@@ -210,7 +209,7 @@ export class Slowness {
     const leftMs = LATER_MS - this.#progress.wastedMs()
     const isFair = this.#progress.isAwaited() && this.#components.isBusy?.() !== true
     if (size === undefined || !isFair) return undefined
-    const knownMs = Math.max(LOOK_MS, Math.min(KNOWN_MS, leftMs))
+    const knownMs = Math.max(LOOK_MS, Math.min(KNOWN_MS[this.#isGrowing ? 'growing' : 'whole'], leftMs))
     const [since] = this.#looks
     const sinceMs = now.at - (since ?? now).at
     if (usedMs < knownMs || sinceMs < LOOK_MS) return undefined
@@ -270,8 +269,13 @@ export class Slowness {
 const silentMs = (leftMs: number) => Math.min(SILENT_MS, Math.max(LEAST_SILENT_MS, leftMs))
 
 /** Those within the window, and of those before the first byte came the last alone: to begin may take a moment. */
-function recent(looks: readonly Look[], { at, bytes }: Look, firstBytes: number): readonly Look[] {
-  const within = looks.filter((look) => at - look.at <= WINDOW_MS)
+function recent(
+  looks: readonly Look[],
+  { at, bytes }: Look,
+  firstBytes: number,
+  windowMs: number,
+): readonly Look[] {
+  const within = looks.filter((look) => at - look.at <= windowMs)
   const empty = within.filter((look) => look.bytes === firstBytes)
   return bytes === firstBytes ? within : within.slice(Math.max(0, empty.length - 1))
 }

@@ -296,8 +296,17 @@ function onSourceLost<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
   at: Monotonic,
 ): Step<H, D> {
-  if (state.kind === 'found') return nextSource(state, at)
+  if (state.kind === 'found') return hasPeer(state, at) ? nextSource(state, at) : askOnceMore(state, at)
   return state.kind === 'awaiting' && state.on.readable ? takeOver(state, at) : [state, []]
+}
+
+/** A place that does not exist may have been named so that "I found" silences those who have it: they are asked again. */
+function askOnceMore<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
+  const { agreeUntil, settings, takeOversLeft } = state
+  if (agreeUntil === undefined) return takeOver(state, at)
+  if (takeOversLeft === 0 || at >= agreeUntil) return nextSource(state, at)
+  const waitMs = Math.min(settings.waitMs, agreeUntil - at)
+  return waitForAnswers({ ...state, takeOversLeft: takeOversLeft - 1 }, at, waitMs, settings.holdersMs)
 }
 
 /** Those who answered stay noted: they may be of use later. */
@@ -539,9 +548,16 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'source-failed', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-failed', 'retrieving', '158 → 150'],
   ['found', 'source-lost', 'found', '158: the next alternate'],
+  ['found', 'source-lost', 'waiting', '158 → 144: the way to it is lost, "I need" once more'],
   ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-lost', 'retrieving', '158 → 150'],
   ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],
+  [
+    'found',
+    'agree',
+    'found',
+    '158: too much was lost to liars; it has asked for it as well, and is believed',
+  ],
   ['found', 'agree', 'awaiting', '158 → 156: too much was lost to liars; a copy that is being fetched'],
   ['found', 'agree', 'waiting', '158 → 144: the same, and nobody is known to fetch it: "I need" once more'],
   ['found', 'agree', 'retrieving', '158 → 150: the same, and nobody is waited for'],

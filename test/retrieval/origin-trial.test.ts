@@ -66,7 +66,7 @@ function setting(answering: Answering) {
 const FILE = 'http://updates.test/a'
 
 describe('a trial of the origin server', () => {
-  test('asks for a quarter of what is missing, at least one flight of packets and at most half a megabyte, and for what many read less', async () => {
+  test('asks for an eighth of what is missing, at least one flight of packets and at most a quarter of a megabyte, and for what many read less', async () => {
     const { origin, tried } = setting(() => ({ status: 206, fields: [], body: '' }))
     for (const [start, end] of [
       [100 * KB, 1100 * KB],
@@ -79,8 +79,8 @@ describe('a trial of the origin server', () => {
     assert.deepEqual(
       origin.requests.map(({ fields }) => fieldValue(fields, 'range')),
       [
-        `bytes=${100 * KB}-${350 * KB - 1}`,
-        `bytes=0-${512 * KB - 1}`,
+        `bytes=${100 * KB}-${225 * KB - 1}`,
+        `bytes=0-${256 * KB - 1}`,
         `bytes=${90 * KB}-${100 * KB - 1}`,
         `bytes=0-${16 * KB - 1}`,
         `bytes=0-${128 * KB - 1}`,
@@ -106,7 +106,7 @@ describe('a trial of the origin server', () => {
     const { trials, pass } = setting(() => ({ status: 206, fields: [], body }))
     const running = trials.run(requestFor(FILE), { start: 0, end: 1000 * KB }, TRIAL_BYTES.whole)
     await pass(150)
-    for (let time = 0; time < 13; time++) {
+    for (let time = 0; time < 6; time++) {
       body.push(Buffer.alloc(20 * KB))
       await pass(10)
     }

@@ -498,7 +498,25 @@ testScripts(machine, {
     [sourceLost(2400), 'found', retrieve('i')],
     [sourceLost(2500), 'awaiting', follow('d')],
   ],
-  '158 → 150: the way to the only holder is lost': [...FOUND, [sourceLost(2400), 'retrieving', INTERNET]],
+  '158 → 144: the way to the only holder is lost, whom "I found" has silenced is asked again': [
+    ...FOUND,
+    [sourceLost(2400), 'waiting', I_NEED, wake(2460)],
+    [iHave('i', 2410), 'found', I_FOUND, retrieve('i')],
+  ],
+  '158 → 150: the same, and nobody would be waited for': [
+    [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
+    [iHave('h', 10), 'retrieving', lateOffer('h')],
+    [changeOver(20, 'h'), 'found', retrieve('h')],
+    [sourceLost(30), 'retrieving', INTERNET],
+  ],
+  'liars: 158 → 144: the same, while it is agreed on who fetches, as long as that may take': [
+    ...FOUND,
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [askerHas('a', 520), 'found', I_FOUND, retrieveFromAsker('a')],
+    [sourceLost(530), 'waiting', I_NEED, wake(750)],
+    [askerHas('b', 600), 'found', I_FOUND, retrieveFromAsker('b')],
+    [sourceLost(750), 'retrieving', INTERNET],
+  ],
   '156 → 144: "download complete" without a place is followed by "I need", long enough for a node of the patents':
     [
       ...AWAITING,
