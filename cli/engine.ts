@@ -27,11 +27,12 @@ export interface Engine {
 }
 
 export function v8Engine(clock: Clock): Engine {
-  const processorMs = () => {
-    const { user, system } = process.cpuUsage()
-    return (user + system) / 1000
-  }
   return { clock, processorMs, setFlags: setFlagsFromString }
+}
+
+function processorMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 /**
