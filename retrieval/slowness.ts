@@ -46,6 +46,9 @@ const KNOWN_MS = { whole: 200, growing: 300 } as const
 const HELPED_MS = 850
 const LOOK_MS = 100
 
+/** A node that has to wait for its turn at the processor judges only after so long, in ms: its peers may have to, as well. */
+export const MOST_LATE_MS = 1200
+
 /** Of one that has sent nothing so far, after so long, in ms: silence without an excuse is found out before (pace.ts). */
 const SILENT_MS = 600
 /** At least, and where other peers have cost time already. */
@@ -207,8 +210,8 @@ export class Slowness {
     const now = this.#now()
     const usedMs = now.at - this.#began.at
     const leftMs = LATER_MS - this.#progress.wastedMs()
-    const isFair = this.#progress.isAwaited() && this.#components.isBusy?.() !== true
-    if (size === undefined || !isFair) return undefined
+    const isFair = this.#components.isBusy?.() !== true || usedMs >= MOST_LATE_MS
+    if (size === undefined || !isFair || !this.#progress.isAwaited()) return undefined
     const knownMs = Math.max(LOOK_MS, Math.min(KNOWN_MS[this.#isGrowing ? 'growing' : 'whole'], leftMs))
     const [since] = this.#looks
     const sinceMs = now.at - (since ?? now).at

@@ -10,7 +10,7 @@ import type { Blame } from './blame.ts'
 import { EXCUSED_MS } from './pace.ts'
 import { BREAK_MS, Patience, STALL_MS } from './patience.ts'
 import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
-import { GOOD_BYTES_PER_SECOND } from './slowness.ts'
+import { GOOD_BYTES_PER_SECOND, MOST_LATE_MS } from './slowness.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 
 export interface ToleranceComponents {
@@ -32,9 +32,6 @@ export interface Use {
   /** What it has cost, in ms, where that was measured. */
   readonly lagMs?: number | undefined
 }
-
-/** So long a node that is late itself waits for a peer in all, in ms. */
-export const MOST_LATE_MS = 1200
 
 export class Tolerance {
   readonly #components: ToleranceComponents
