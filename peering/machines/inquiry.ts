@@ -552,12 +552,6 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-lost', 'retrieving', '158 → 150'],
   ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],
-  [
-    'found',
-    'agree',
-    'found',
-    '158: too much was lost to liars; it has asked for it as well, and is believed',
-  ],
   ['found', 'agree', 'awaiting', '158 → 156: too much was lost to liars; a copy that is being fetched'],
   ['found', 'agree', 'waiting', '158 → 144: the same, and nobody is known to fetch it: "I need" once more'],
   ['found', 'agree', 'retrieving', '158 → 150: the same, and nobody is waited for'],
