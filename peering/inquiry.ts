@@ -71,6 +71,9 @@ type Waiting = Extract<InquiryState<PeerOffer, PeerDownload>, { kind: 'waiting' 
 /** Where nodes of the patents are waited for, in ms, they would take the question, asked again, for another one. */
 const MAX_REPEATED_MS = 500
 
+/** Two packets this far apart, in ms, come in their order. */
+const APART_MS = 1
+
 /** Timers have a grain, in ms: one that is later shows that this node had to wait for its turn. */
 const GRAIN_MS = 8
 
@@ -86,6 +89,8 @@ export class Inquiry implements Hearing {
   #cancelWake: CancelTimer = () => {}
   #waitedUntil = Infinity
   #askedAt = 0 as Monotonic
+  /** When "I found" was said. */
+  #endedAt = -Infinity
   /** Waited for nodes that promised a copy, or were expected to, without getting it: in ms, and since when. */
   #vainMs = 0
   #vainSince: Monotonic | undefined
@@ -250,9 +255,10 @@ export class Inquiry implements Hearing {
       case 'broadcast-request':
         this.#askedAt = this.#clock.monotonic()
         this.#timesAsked++
-        this.#sender.request()
+        this.#requestAfterEnd()
         return this.#askOnward()
       case 'broadcast-end-request':
+        this.#endedAt = this.#clock.monotonic()
         return this.#sender.endRequest(this.#state.kind === 'awaiting' ? this.#state.on.peer : undefined)
       case 'wake':
         return this.#wakeAt(command.at)
@@ -271,6 +277,12 @@ export class Inquiry implements Hearing {
       case 'report-failure':
         return this.#owner.failed()
     }
+  }
+
+  /** Whoever hears "I need" before the "I found" of the same moment takes it for a question that it has answered. */
+  #requestAfterEnd(): void {
+    if (this.#askedAt - this.#endedAt >= APART_MS) return this.#sender.request()
+    this.#clock.after(APART_MS, () => this.#state.kind === 'waiting' && this.#sender.request())
   }
 
   /**

@@ -28,6 +28,7 @@ import {
   withDownloader,
   withFailure,
   withHolder,
+  withLoss,
   withoutDownloader,
   withSilence,
   withSilentForgiven,
@@ -296,7 +297,10 @@ function onSourceLost<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
   at: Monotonic,
 ): Step<H, D> {
-  if (state.kind === 'found') return hasPeer(state, at) ? nextSource(state, at) : askOnceMore(state, at)
+  if (state.kind === 'found') {
+    const after = noting(state, withLoss(state.sources, state.from.peer))
+    return hasPeer(after, at) ? nextSource(after, at) : askOnceMore(after, at)
+  }
   return state.kind === 'awaiting' && state.on.readable ? takeOver(state, at) : [state, []]
 }
 

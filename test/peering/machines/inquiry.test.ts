@@ -503,6 +503,15 @@ testScripts(machine, {
     [sourceLost(2400), 'waiting', I_NEED, wake(2460)],
     [iHave('i', 2410), 'found', I_FOUND, retrieve('i')],
   ],
+  '158: who answers first, and has no copy, is used twice and no more': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [iHave('liar', 1), 'found', I_FOUND, retrieve('liar')],
+    [sourceLost(2), 'waiting', I_NEED, wake(62)],
+    [iHave('liar', 3), 'found', I_FOUND, retrieve('liar')],
+    [sourceLost(4), 'waiting', I_NEED, wake(64)],
+    [iHave('liar', 5), 'waiting'],
+    [iHave('h', 20), 'found', I_FOUND, retrieve('h')],
+  ],
   '158 → 150: the same, and nobody would be waited for': [
     [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
     [iHave('h', 10), 'retrieving', lateOffer('h')],
