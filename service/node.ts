@@ -33,6 +33,7 @@ import { attestationBook } from '../site/attestation-book.ts'
 import { withAttestations } from '../site/attested.ts'
 import { vouch } from '../site/vouching.ts'
 import { SpeedMeter } from '../providers/speed-meter.ts'
+import type { MemberId } from '../site/keys.ts'
 import { Site, type SiteEvent } from '../site/site.ts'
 import { siteFiles } from '../site/site-files.ts'
 import { grantFor } from '../retrieval/speaks-for.ts'
@@ -62,7 +63,7 @@ import { ownPages } from './own-pages.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
 import { siteOperations } from './site-operations.ts'
-import type { Status, WhyAlone } from './status.ts'
+import type { PeerStatus, Status, WhyAlone } from './status.ts'
 import { tally } from './totals.ts'
 import { VERSION } from './version.ts'
 
@@ -689,6 +690,7 @@ export class Node {
     const peering = this.#assembly?.peering
     if (!this.#place || !peering) return undefined
     const timing = peering.timing()
+    const members = new Map(peering.members().map(({ address, member }) => [address, this.#named(member)]))
     return {
       address: this.#place.address,
       packetPort: this.#config.peering.packetPort,
@@ -697,10 +699,15 @@ export class Node {
       peers: peering.livePeers().map(({ address, node, roundTripMs, heardAt }) => ({
         address,
         node,
+        ...(members.has(address) && { member: members.get(address) }),
         roundTripMs,
         heardMsAgo: Math.round(now - heardAt),
       })),
     }
+  }
+
+  #named(id: string): NonNullable<PeerStatus['member']> {
+    return { id, name: this.#site.membership?.passOf(id as MemberId)?.name }
   }
 
   #cautions(now: Monotonic): Status['cautions'] {
