@@ -106,7 +106,7 @@ describe('a trial of the origin server', () => {
     const { trials, pass } = setting(() => ({ status: 206, fields: [], body }))
     const running = trials.run(requestFor(FILE), { start: 0, end: 1000 * KB }, TRIAL_BYTES.whole)
     await pass(150)
-    for (let time = 0; time < 6; time++) {
+    for (let time = 0; time < 8; time++) {
       body.push(Buffer.alloc(20 * KB))
       await pass(10)
     }
