@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { describe } from '../core/fault.ts'
 import { openLog } from '../service/logging.ts'
 import type { Command } from './command.ts'
