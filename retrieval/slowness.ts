@@ -210,7 +210,7 @@ export class Slowness {
     const now = this.#now()
     const usedMs = now.at - this.#began.at
     const leftMs = LATER_MS - this.#progress.wastedMs()
-    const isFair = this.#components.isBusy?.() !== true || usedMs >= MOST_LATE_MS
+    const isFair = this.#components.isBusy?.() !== true || usedMs >= MOST_LATE_MS + SILENT_MS
     if (size === undefined || !isFair || !this.#progress.isAwaited()) return undefined
     const knownMs = Math.max(LOOK_MS, Math.min(KNOWN_MS[this.#isGrowing ? 'growing' : 'whole'], leftMs))
     const [since] = this.#looks

@@ -185,13 +185,13 @@ function onDownloading<H extends Holder, D extends Downloader>(
   }
   // Who promises a copy without ever giving it is not waited for by repeating the promise, in whatever words.
   const isRepeated = isStranger(state.on) && downloader.hasAsked !== true
-  const isPromise =
+  const isSaidAgain =
     isRepeated || (state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs)
   const isStuck =
     state.on.isExpected !== true &&
     !downloader.readable &&
     (downloader.receivedBytes ?? 0) <= (state.on.receivedBytes ?? -1)
-  const silentAt = isPromise || isStuck ? state.silentAt : silence(state, downloader, at)
+  const silentAt = isSaidAgain || isStuck ? state.silentAt : silence(state, downloader, at)
   if (state.on.readable || !downloader.readable)
     return [{ ...state, silentAt, on: isRepeated ? state.on : kept(state.on, downloader) }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.

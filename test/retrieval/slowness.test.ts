@@ -144,7 +144,7 @@ describe('a copy that comes slowly', () => {
 
   for (const [why, answering] of [
     ['does not answer', () => new Promise<Reply>(() => {})],
-    ['is as slow', () => ({ status: 206, fields: [], body: new Flow().push(BODY.subarray(0, 30 * KB)) })],
+    ['is as slow', () => ({ status: 206, fields: [], body: new Flow().push(BODY.subarray(0, 10 * KB)) })],
     ['answers with an error', () => ({ status: 503, fields: [], body: '' })],
   ] as const)
     test(`is read to its end where the origin server ${why}`, async () => {

@@ -69,8 +69,7 @@ const DESERVED: Record<HostileKind, readonly ShunReason[] | undefined> = {
   promises: ['stalled'],
   excuses: ['stalled'],
   slow: ['stalled'],
-  // Half of so small a file is here in less than a second.
-  slowing: undefined,
+  slowing: ['stalled'],
   // As a downloader it has said itself that it ends, as honest ones do.
   'takes-back': ['stalled'],
 }
