@@ -95,7 +95,8 @@ describe('a hostile peer', () => {
               if (!isAsked) return assert.equal(hasHolder, true, 'nobody took what it offered')
               const isHarmless =
                 (kind === 'lies-about-size' && proof === 'digest') ||
-                (kind === 'takes-back' && role === 'downloader')
+                (kind === 'takes-back' && role === 'downloader') ||
+                (kind === 'slowing' && role === 'downloader' && proof === 'digest')
               const deserved = isHarmless ? undefined : DESERVED[kind]
               const [reason] = withThem.shunned
               if (deserved === undefined) assert.equal(reason, undefined)
