@@ -70,7 +70,7 @@ export class ResponseStore implements Store {
   /** The growing copies in use. */
   readonly #growing = new Set<GrowingCopy>()
   /** Whole bodies that are being stored. */
-  readonly #keeping = new Set<Promise<StoredResponse>>()
+  readonly #keeping = new Set<Promise<unknown>>()
   readonly #sweeps: boolean
   readonly #listeners = new Set<(event: StoreEvent) => void>()
   #responses = 0
@@ -112,7 +112,7 @@ export class ResponseStore implements Store {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#growing].map((copy) => this.#putAside(copy)))
-    await Promise.allSettled(this.#keeping)
+    while (this.#keeping.size > 0) await Promise.allSettled(this.#keeping)
     this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
     await this.#pinned.stop()
@@ -201,7 +201,9 @@ export class ResponseStore implements Store {
       throw new Fault('STORE_FAILED', 'the copy is not one that grows in this store')
     let stored: StoredResponse | undefined
     await copy.commit(async (body, bytes) => {
-      stored = await this.#keep(bytes, body, head, copy.room)
+      const kept = await this.#keep(bytes, body, head, copy.room)
+      await this.#makeLast(kept, copy.room)
+      stored = kept.stored
     })
     if (stored === undefined) throw new Fault('STORE_FAILED', 'the copy was not stored')
     this.#shelf.removeOthers(head)
@@ -262,12 +264,18 @@ export class ResponseStore implements Store {
   }
 
   readonly #storeWhole: StoreWhole = async (bytes, body, head, room) => {
-    const keeping = this.#keep(bytes, body, head, room)
+    const kept = await this.#tracked(this.#keep(bytes, body, head, room))
+    this.#shelf.removeOthers(head)
+    // Whoever asked for it has been answered; that it is removed again is announced.
+    this.#tracked(this.#makeLast(kept, room)).catch(() => {})
+    return kept.stored
+  }
+
+  /** Ends before the store stops. */
+  async #tracked<Result>(keeping: Promise<Result>): Promise<Result> {
     this.#keeping.add(keeping)
     try {
-      const stored = await keeping
-      this.#shelf.removeOthers(head)
-      return stored
+      return await keeping
     } finally {
       this.#keeping.delete(keeping)
     }
@@ -300,8 +308,8 @@ export class ResponseStore implements Store {
     body: BodyDigests,
     head: ResponseHead,
     room: CopyRoom,
-  ): Promise<StoredResponse> {
-    // Pinned, it is safe from the sweep while it has no row.
+  ): Promise<Kept> {
+    // Pinned, it is safe from the sweep while it has no row, and from eviction until its row lasts.
     const unpin = this.#pinned.pin(body.sha256)
     let kept: StoredBody = body
     try {
@@ -310,15 +318,13 @@ export class ResponseStore implements Store {
       const insertion =
         this.#tryInsert(head, kept) ?? (await whereRoom(room, async () => this.#index.insert(head, kept)))
       room.close()
-      const stored = this.#settle(insertion, kept)
-      await this.#makeLast(stored, room)
-      return stored
+      return { stored: this.#settle(insertion, kept), body: kept, unpin }
     } catch (error) {
       this.#removeUnlessStored(kept)
+      unpin()
       throw error
     } finally {
       if (kept.place !== undefined) this.#bodies.settle(kept.place)
-      unpin()
     }
   }
 
@@ -332,15 +338,18 @@ export class ResponseStore implements Store {
     }
   }
 
-  /** What could be lost by a crash is not stored. */
-  async #makeLast(stored: StoredResponse, room: CopyRoom): Promise<void> {
+  /** What could be lost by a crash is not stored. @throws Fault STORE_FAILED, STORE_FULL when it is removed again. */
+  async #makeLast({ stored, body, unpin }: Kept, room: CopyRoom): Promise<void> {
     try {
       await whereRoom(room, () => this.#index.committed())
     } catch (error) {
       const isThere = this.#index.lookup(stored.uri).some(({ id }) => id === stored.id)
       if (isThere) void this.#drop([stored])
       else this.#announce({ kind: 'removed', response: stored })
+      this.#removeUnlessStored(body)
       throw error
+    } finally {
+      unpin()
     }
   }
 
@@ -359,7 +368,7 @@ export class ResponseStore implements Store {
     const { digest, size } = stored
     if (isNewBody) this.#pinned.add({ digest, size, place: body.place })
     if (superseded !== undefined) void this.#bodies.remove(superseded)
-    void this.#pinned.remove(freed)
+    if (freed.length > 0) void this.#pinned.remove(freed)
     this.#announceRemoved(replaced)
     this.#responses += 1
     this.#announce({ kind: 'stored', response: stored })
@@ -494,6 +503,13 @@ export class ResponseStore implements Store {
   #announce(event: StoreEvent): void {
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+/** A response that is in the index, and may not yet outlast a crash, with its body. */
+interface Kept {
+  readonly stored: StoredResponse
+  readonly body: StoredBody
+  readonly unpin: () => void
 }
 
 /** What may be evicted. */
