@@ -14,7 +14,7 @@ import { describe, Fault } from '../core/fault.ts'
 import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { PushedBody } from '../core/pushed-body.ts'
-import type { Reservation, ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import type { Reservation, ResponseHead, Store } from '../core/store.ts'
 import type {
   Call,
   CallingUpstream,
@@ -192,7 +192,8 @@ export class PlainMiss implements ResponseTaker, Call {
     if (size === undefined) return false
     const times = { requestTime: this.#requestTime, responseTime: clock.wall() }
     const asked = { target, fields: forwarded, policy: this.#policy, isNameable: false }
-    const admission = admitOrdinary(asked, { status, fields, ...times })
+    const endToEnd = endToEndFieldsOnce(fields)
+    const admission = admitOrdinary(asked, { status, fields, ...times }, endToEnd)
     this.#room = admission.kind === 'admitted' ? store.reserve(size) : undefined
     if (admission.kind !== 'admitted' || this.#room === undefined) return false
     const { selecting, isShareable: shareable } = admission
@@ -202,7 +203,7 @@ export class PlainMiss implements ResponseTaker, Call {
     this.#body = this.#memory.subarray(0, size)
     this.#state = 'receiving'
     const said = { reason: 'uri-miss', status, isStored: true, isCollapsed: false } as const
-    const answered = wholeFields({ status, size, fields: endToEndFieldsOnce(fields) })
+    const answered = wholeFields({ status, size, fields: endToEnd })
     this.#taker.onAnswer({ status, fields: answered }, fetchedTrace(said, uri, selecting, this.#report))
     return true
   }
@@ -277,27 +278,27 @@ export class PlainMiss implements ResponseTaker, Call {
   }
 
   async #store(): Promise<void> {
-    const { store, retrievals } = this.#components
+    const { store, retrievals, memory } = this.#components
     this.#state = 'storing'
+    const head = this.#headToKeep()
+    if (head === undefined) this.#room?.giveBack()
     try {
-      const response = await this.#keep()
+      const response = head && (await this.#room?.keep(this.#body, head))
       if (response !== undefined && this.#isOutdated) store.remove(response.uri)
       else if (response !== undefined) retrievals.stored(response)
     } catch (error) {
       retrievals.log('a copy could not be kept', { uri: this.request.uri, reason: describe(error) })
     }
-    this.#components.memory.give(this.#memory)
+    memory.give(this.#memory)
     retrievals.ended(this.#report)
     this.#end()
   }
 
-  async #keep(): Promise<StoredResponse | undefined> {
+  #headToKeep(): ResponseHead | undefined {
     const head = this.#head
     const before = this.#storedBefore
     const isVain = !head || !before || isOvertaken(this.#components.store, head, before) || this.#isOutdated
-    if (!isVain) return this.#room?.keep(this.#body, head)
-    this.#room?.giveBack()
-    return undefined
+    return isVain ? undefined : head
   }
 }
 

@@ -76,12 +76,12 @@ export class MissExchange implements MissTaker {
 
   // What the origin server sends (MissTaker).
 
-  readonly onInformation = (status: number, fields: Fields): void => {
+  onInformation(status: number, fields: Fields): void {
     this.#interim ??= this.#begunInterim()
     this.#interim.add(status, fields)
   }
 
-  readonly onAnswer = (head: { readonly status: number; readonly fields: Fields }, trace: Trace): void => {
+  onAnswer(head: { readonly status: number; readonly fields: Fields }, trace: Trace): void {
     const { clock, pseudonym } = this.#parts
     const { status } = head
     const fields = toldFields(head.fields, trace, pseudonym)
@@ -95,7 +95,7 @@ export class MissExchange implements MissTaker {
     nextTick(sendHead, this)
   }
 
-  readonly onData = (bytes: Uint8Array): void => {
+  onData(bytes: Uint8Array): void {
     const socket = this.#socket
     const head = this.#head
     this.#head = ''
@@ -103,18 +103,18 @@ export class MissExchange implements MissTaker {
     if (socket.writable) this.#parts.sending.send(socket, head, bytes)
   }
 
-  readonly onEnd = (): void => {
+  onEnd(): void {
     this.sendHead()
     const kind = this.#socket.writable ? 'complete' : 'aborted'
     this.#end({ written: { kind, bytes: this.#bytes } })
   }
 
-  readonly onFailure = (fault: Fault): void => {
+  onFailure(fault: Fault): void {
     if (this.#trace !== undefined) return this.#cut(fault)
     if (!this.#isOver) void this.#sendFault(fault)
   }
 
-  readonly onPath = (begun: Begun): void => {
+  onPath(begun: Begun): void {
     const interim = this.#interim ?? this.#begunInterim()
     const beginning = { begun, log: this.#log, interim }
     const path = new PlainExchange(this.#request, this.keepsAlive, this.#socket, this.#parts, beginning)
