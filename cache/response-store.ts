@@ -70,7 +70,10 @@ export class ResponseStore implements Store {
   /** The growing copies in use. */
   readonly #growing = new Set<GrowingCopy>()
   /** Whole bodies that are being stored. */
-  readonly #keeping = new Set<Promise<unknown>>()
+  readonly #keeping = new Set<Promise<Kept>>()
+  /** Those that are, with their rooms, and may not yet outlast a crash. */
+  readonly #unlasting: { readonly kept: Kept; readonly room: CopyRoom }[] = []
+  #makingLast: Promise<void> | undefined
   readonly #sweeps: boolean
   readonly #listeners = new Set<(event: StoreEvent) => void>()
   #responses = 0
@@ -112,7 +115,8 @@ export class ResponseStore implements Store {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#growing].map((copy) => this.#putAside(copy)))
-    while (this.#keeping.size > 0) await Promise.allSettled(this.#keeping)
+    await Promise.allSettled(this.#keeping)
+    await this.#makingLast
     this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
     await this.#pinned.stop()
@@ -264,20 +268,29 @@ export class ResponseStore implements Store {
   }
 
   readonly #storeWhole: StoreWhole = async (bytes, body, head, room) => {
-    const kept = await this.#tracked(this.#keep(bytes, body, head, room))
-    this.#shelf.removeOthers(head)
-    // Whoever asked for it has been answered; that it is removed again is announced.
-    this.#tracked(this.#makeLast(kept, room)).catch(() => {})
-    return kept.stored
-  }
-
-  /** Ends before the store stops. */
-  async #tracked<Result>(keeping: Promise<Result>): Promise<Result> {
+    const keeping = this.#keep(bytes, body, head, room)
     this.#keeping.add(keeping)
     try {
-      return await keeping
+      const kept = await keeping
+      this.#shelf.removeOthers(head)
+      this.#unlasting.push({ kept, room })
+      this.#makingLast ??= this.#makeAllLast().finally(() => (this.#makingLast = undefined))
+      return kept.stored
     } finally {
       this.#keeping.delete(keeping)
+    }
+  }
+
+  /** Whoever kept these has been answered; that one is removed again is announced. */
+  async #makeAllLast(): Promise<void> {
+    while (this.#unlasting.length > 0) {
+      const these = this.#unlasting.splice(0)
+      const areLasting = await this.#index.committed().then(
+        () => true,
+        () => false,
+      )
+      if (areLasting) for (const { kept } of these) kept.unpin()
+      else await Promise.allSettled(these.map(({ kept, room }) => this.#makeLast(kept, room)))
     }
   }
 

@@ -15,6 +15,7 @@ import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { PushedBody } from '../core/pushed-body.ts'
 import type { Reservation, ResponseHead, Store } from '../core/store.ts'
+import type { Address } from '../core/transport.ts'
 import type {
   Call,
   CallingUpstream,
@@ -65,7 +66,7 @@ export class PlainMiss implements ResponseTaker, Call {
   readonly #taker: MissTaker
   readonly #components: MissComponents
   readonly #requestTime: EpochMs
-  readonly #report = newReport()
+  readonly #report = newReport(NOBODY)
   #call: Call | undefined
   #state: State = 'asking'
   #isLeft = false
@@ -307,3 +308,4 @@ function faultOf(error: unknown): Fault {
 }
 
 const NOTHING = new Uint8Array()
+const NOBODY = new Set<Address>()

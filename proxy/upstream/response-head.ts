@@ -63,12 +63,17 @@ function readLines(text: string, from: number, likely: readonly ReadLine[]): rea
   const lines: ReadLine[] = []
   for (let at = from; at < text.length;) {
     const guess = likely[lines.length]
-    const line = guess !== undefined && text.startsWith(guess.text, at) ? guess : readLine(text, at)
+    const line = guess !== undefined && isAt(text, at, guess.text) ? guess : readLine(text, at)
     if (line === undefined) return undefined
     lines.push(line)
     at += line.text.length
   }
   return lines
+}
+
+/** Not by `startsWith`, which looks at one character after the other. */
+function isAt(text: string, at: number, part: string): boolean {
+  return text.indexOf(part, at) === at
 }
 
 function readLine(text: string, at: number): ReadLine | undefined {

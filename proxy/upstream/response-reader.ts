@@ -19,6 +19,8 @@ export interface ResponseSink {
 
 /** Bytes of a head, of a trailer section, or of a chunk's first line, at most; Node's own limit. */
 export const MAX_HEAD_BYTES = 16_384
+/** Lines of heads that are compared with the next one: a server must not make that costly. */
+const MOST_LIKELY_LINES = 64
 /** What no response may have more of before its end: chunk extensions of all chunks together, say. */
 const MAX_EXTENSION_BYTES = 16_384
 
@@ -122,7 +124,7 @@ export class ResponseReader {
     if (text.length > MAX_HEAD_BYTES) return this.#refuse('too large a head')
     const head = readHead(text, this.#method, this.#likely)
     if ('flaw' in head) return this.#refuse(head.flaw)
-    this.#likely = head.lines
+    this.#likely = head.lines.length <= MOST_LIKELY_LINES ? head.lines : []
     this.#text = ''
     if (head.status === 101) return this.#refuse('a change of protocol that nobody asked for')
     if (head.status < 200) {
