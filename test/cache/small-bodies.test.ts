@@ -332,7 +332,7 @@ async function fillAtOnce(test: TestContext, directory: string): Promise<void> {
 async function keepIfRoom(store: Store, number: number): Promise<void> {
   const room = store.reserve(10 * KIB)
   // Whoever grows looks how much room there is.
-  if (room === undefined) return void (await (await store.create()).discard())
+  if (room === undefined) return (await store.create()).discard()
   const keeping = room.keep(bytesOf(10 * KIB, number + 1), headOf(String(number)))
   await keeping.catch((error: unknown) => assert.ok(fault('STORE_FULL')(error), String(error)))
 }
