@@ -44,33 +44,26 @@ export const SELECTING_A_PART = [
   'if-unmodified-since',
 ]
 
-/** Names of fields, that others are compared with. Most names differ from all of them in length, which is compared first. */
+/** Names of fields that others are compared with. Most names differ from all of them in length, which is compared first. */
 export class FieldNames {
   readonly #names: ReadonlySet<string>
   readonly #lengths: ReadonlySet<number>
 
-  constructor(names: Iterable<string>) {
-    this.#names = new Set(Array.from(names, (name) => name.toLowerCase()))
-    this.#lengths = new Set(Array.from(this.#names, ({ length }) => length))
+  /** @param names in lower case. */
+  constructor(names: readonly string[]) {
+    this.#names = new Set(names)
+    this.#lengths = new Set(names.map(({ length }) => length))
   }
 
   has(name: string): boolean {
     return this.#lengths.has(name.length) && this.#names.has(name.toLowerCase())
   }
-
-  /** These and more. */
-  and(names: readonly string[]): FieldNames {
-    return names.length === 0 ? this : new FieldNames([...this.#names, ...names])
-  }
 }
 
-/** The same header section without the named fields. */
-export function withoutFields(fields: Fields, names: Iterable<string>): Fields {
-  return without(fields, new FieldNames(names))
-}
-
-function without(fields: Fields, dropped: FieldNames): Fields {
-  return fields.filter(([name]) => !dropped.has(name))
+/** The same header section without the named fields, which are few. */
+export function withoutFields(fields: Fields, names: readonly string[]): Fields {
+  const dropped = names.map((name) => name.toLowerCase())
+  return fields.filter(([name]) => !dropped.some((each) => isNamed(name, each)))
 }
 
 /** The same header section in which the named field has this one line. */
@@ -126,5 +119,6 @@ const endToEnd = new WeakMap<Fields, Fields>()
 function withoutHopByHop(fields: Fields): Fields {
   const options = fieldValue(fields, 'connection')?.split(',') ?? []
   const named = options.map((option) => option.trim()).filter((option) => !HOP_BY_HOP.has(option))
-  return without(fields, HOP_BY_HOP.and(named))
+  const endToEndLines = fields.filter(([name]) => !HOP_BY_HOP.has(name))
+  return named.length === 0 ? endToEndLines : withoutFields(endToEndLines, named)
 }
