@@ -191,22 +191,28 @@ export class PlainMiss implements ResponseTaker, Call {
     const { status, fields } = response
     const size = contentLength(fields)
     if (size === undefined) return false
-    const times = { requestTime: this.#requestTime, responseTime: clock.wall() }
+    const requestTime = this.#requestTime
+    const responseTime = clock.wall()
     const asked = { target, fields: forwarded, policy: this.#policy, isNameable: false }
     const endToEnd = endToEndFieldsOnce(fields)
-    const admission = admitOrdinary(asked, { status, fields, ...times }, endToEnd)
+    const admission = admitOrdinary(asked, { status, fields, requestTime, responseTime }, endToEnd)
     this.#room = admission.kind === 'admitted' ? store.reserve(size) : undefined
     if (admission.kind !== 'admitted' || this.#room === undefined) return false
-    const { selecting, isShareable: shareable } = admission
-    this.#head = { uri, selecting, status, fields: admission.fields, ...times, source: 'internet', shareable }
+    const { fields: stored, selecting, isShareable: shareable } = admission
+    const source = 'internet'
+    this.#head = { uri, selecting, status, fields: stored, requestTime, responseTime, source, shareable }
     this.#storedBefore = storedFor(store, uri)
     this.#memory = this.#components.memory.take(size)
     this.#body = this.#memory.subarray(0, size)
     this.#state = 'receiving'
-    const said = { reason: 'uri-miss', status, isStored: true, isCollapsed: false } as const
     const answered = wholeFields({ status, size, fields: endToEnd })
-    this.#taker.onAnswer({ status, fields: answered }, fetchedTrace(said, uri, selecting, this.#report))
+    this.#taker.onAnswer({ status, fields: answered }, this.#trace(selecting))
     return true
+  }
+
+  #trace(selecting: Fields): Trace {
+    if (selecting.length > 0) return fetchedTrace(SAID, this.request.uri, selecting, this.#report)
+    return { how: 'internet', cacheStatus: STORED, retrieval: this.#report }
   }
 
   /** All of it is for the path of a resource. */
@@ -308,4 +314,7 @@ function faultOf(error: unknown): Fault {
 }
 
 const NOTHING = new Uint8Array()
+const SAID = { reason: 'uri-miss', status: 200, isStored: true, isCollapsed: false } as const
+/** The same object for all that have no key of their own: what it says is put together once. */
+const STORED = { kind: 'forward', ...SAID, detail: 'internet' } as const
 const NOBODY = new Set<Address>()

@@ -160,12 +160,11 @@ export class MissExchange implements MissTaker {
     this.#end({ written: { kind: 'broken', bytes: this.#bytes, error: fault } })
   }
 
-  #end(how: Pick<ExchangeEnd, 'fault' | 'written'>): void {
+  #end({ written, fault }: Pick<ExchangeEnd, 'fault' | 'written'>): void {
     if (this.#isOver) return
     const rule = this.#miss?.rule ?? this.#parts.resources.ruleOf(this.#request)
-    const status = how.fault?.code === 'ABORTED' ? FAULTS.ABORTED.status : this.#status
-    const trace = this.#trace
-    this.#log.end({ way: 'resource', status, rule, ...(trace === undefined ? {} : { trace }), ...how })
+    const status = fault?.code === 'ABORTED' ? FAULTS.ABORTED.status : this.#status
+    this.#log.end({ way: 'resource', status, rule, trace: this.#trace, written, fault })
     this.#over()
   }
 
