@@ -50,6 +50,8 @@ export interface BodyFilesComponents {
 
 export class BodyFiles implements Bodies {
   readonly #settings: BodyFilesSettings
+  /** Where bodies that are files of their own lie, in folders by the first byte of their digests. */
+  readonly #bodies: string
   readonly #index: PlaceIndex
   readonly #random: Random
   readonly #log: StoreLog
@@ -63,6 +65,7 @@ export class BodyFiles implements Bodies {
 
   constructor(settings: BodyFilesSettings, { index, random, log }: BodyFilesComponents) {
     this.#settings = settings
+    this.#bodies = join(settings.directory, 'bodies')
     this.#index = index
     this.#random = random
     this.#log = log
@@ -79,7 +82,7 @@ export class BodyFiles implements Bodies {
     const { directory } = this.#settings
     const growing = join(directory, 'growing')
     try {
-      for (const path of [join(directory, 'bodies'), growing]) makeDirectory(path)
+      for (const path of [this.#bodies, growing]) makeDirectory(path)
       this.#unlock = lockDirectory(directory, join(directory, 'lock'))
       this.#leftovers = readdirSync(growing).map((name) => join(growing, name))
       this.#segments.start()
@@ -172,9 +175,13 @@ export class BodyFiles implements Bodies {
     let files = leftovers.length
     for (const path of leftovers) await rm(path, { force: true, recursive: true })
     this.#leftovers = []
+    const folders = new Set(await readdir(this.#bodies).catch(noneIfMissing))
     for (const prefix of PREFIXES) {
+      // Requests come in between.
+      await setImmediate()
       if (signal.aborted) return
-      files += await this.#sweepPrefix(prefix, view)
+      const names = folders.has(prefix) ? await readdir(join(this.#bodies, prefix)).catch(noneIfMissing) : []
+      files += await this.#sweepPrefix(prefix, names, view)
     }
     files += await this.#segments.sweep()
     await reportAll(this.#segments.missing(), view, signal)
@@ -182,8 +189,7 @@ export class BodyFiles implements Bodies {
   }
 
   /** Files may come and go between listing and comparing, so what seems wrong is looked at once more. */
-  async #sweepPrefix(prefix: string, view: SweepView): Promise<number> {
-    const names = await readdir(join(this.#settings.directory, 'bodies', prefix)).catch(noneIfMissing)
+  async #sweepPrefix(prefix: string, names: readonly string[], view: SweepView): Promise<number> {
     const listed = new Set(names)
     const unwanted = names.filter((name) => !view.isWanted(name as Sha256))
     await Promise.all(unwanted.map((name) => this.#removeFile(name as Sha256)))
@@ -233,7 +239,7 @@ export class BodyFiles implements Bodies {
   }
 
   #bodyPath(digest: Sha256): string {
-    return join(this.#settings.directory, 'bodies', digest.slice(0, 2), digest)
+    return join(this.#bodies, digest.slice(0, 2), digest)
   }
 
   #growingPath(): string {

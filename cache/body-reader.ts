@@ -3,7 +3,7 @@
  * with the body (R7.4). What is asked for again stays in memory, as far as there is room.
  */
 import { read, readSync } from 'node:fs'
-import { promisify } from 'node:util'
+import { promisify } from '../core/node-util.ts'
 import { LRUCache } from 'lru-cache'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'

@@ -1,6 +1,6 @@
 /** Body files and segments that are open for reading: those read last, and not many. */
 import { close, fstatSync, open as openFile } from 'node:fs'
-import { promisify } from 'node:util'
+import { promisify } from '../core/node-util.ts'
 import { LRUCache } from 'lru-cache'
 import { deferred } from '../core/deferred.ts'
 import { storeFault } from './store-fault.ts'

@@ -1,6 +1,6 @@
 /** Empties a segment: its live bodies are appended to the newest one, then the index follows. */
 import { read } from 'node:fs'
-import { promisify } from 'node:util'
+import { promisify } from '../core/node-util.ts'
 import type { OpenFile } from './open-files.ts'
 import type { Place } from './place.ts'
 import type { Move, PlacedBody, PlaceIndex } from './place-index.ts'

@@ -1,5 +1,5 @@
 /** `ihave cache ls`: what is stored. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { Fault } from '../core/fault.ts'
 import { formatBytes } from '../core/units.ts'
 import type { CacheEntry } from '../service/cache-operations.ts'

@@ -1,5 +1,5 @@
 /** `ihave cache purge`: removes what a URL or pattern names. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { Fault } from '../core/fault.ts'
 import { formatBytes } from '../core/units.ts'
 import type { CacheEntry, CacheOperations, PurgeQuestion } from '../service/cache-operations.ts'

@@ -1,5 +1,5 @@
 /** `ihave cache verify`: reads everything that is stored, and removes what is damaged. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { formatBytes } from '../core/units.ts'
 import type { CacheOperations, VerifyStep } from '../service/cache-operations.ts'
 import { countOf } from './cache-table.ts'

@@ -1,5 +1,5 @@
 /** `ihave peers`: who is on the LAN, and who is left aside, why and for how long. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { formatDuration } from '../core/units.ts'
 import { askStatus, controlPath } from '../service/control.ts'

@@ -1,5 +1,5 @@
 /** `ihave providers` and `ihave elect`: who performs which function for the LAN. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { Fault } from '../core/fault.ts'
 import { formatDuration } from '../core/units.ts'
 import { ask, askStatus, controlPath, OPERATIONS } from '../service/control.ts'

@@ -1,5 +1,5 @@
 /** `ihave publish add`: the files of one component, for the next release. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { Fault } from '../core/fault.ts'
 import { JSON_OPTION, type Command, type Options } from './command.ts'
 import { EXIT } from './exit.ts'

@@ -1,6 +1,6 @@
 /** `ihave publish init`: a folder for a web server, keys, and a certificate for a trial. */
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { JSON_OPTION, type Command, type Options } from './command.ts'

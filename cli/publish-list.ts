@@ -1,5 +1,5 @@
 /** `ihave publish list`: what is public, what is put aside, when it expires. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { printableLines } from '../core/printable.ts'
 import { formatBytes } from '../core/units.ts'

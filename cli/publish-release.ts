@@ -1,5 +1,5 @@
 /** `ihave publish release` and `refresh`: what was added becomes public; what would expire is renewed. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { printableLines } from '../core/printable.ts'
 import { Fault } from '../core/fault.ts'

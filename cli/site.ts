@@ -1,6 +1,6 @@
 /** `ihave site …`: makes a site of the machines of a LAN, lets machines in, throws them out. */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'

@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs'
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { systemClock } from '../core/clock.ts'
 import { describe } from '../core/fault.ts'
+import { parseArgs } from '../core/node-util.ts'
 import { openLog } from '../service/logging.ts'
 import type { Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
+import { serving, sparing, v8Engine } from './engine.ts'
 import { EXIT } from './exit.ts'
 
 export const start: Command = {
@@ -16,6 +18,8 @@ export const start: Command = {
 }
 
 async function run(args: readonly string[]): Promise<number> {
+  const engine = v8Engine(systemClock)
+  sparing(engine)
   const { values } = parseArgs({ args: [...args], options: CONFIG_OPTION })
   const config = configFrom(values.config)
   const log = openLog(config.log)
@@ -28,6 +32,7 @@ async function run(args: readonly string[]): Promise<number> {
   await node.start()
   process.stdout.write(`${node.readyLine()}\n`)
   flushCompiled()
+  serving(engine)
   log.events.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
   await node.stop()
   return EXIT.done

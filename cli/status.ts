@@ -1,5 +1,5 @@
 /** `ihave status`: what the running node is doing. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { printableLines } from '../core/printable.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'

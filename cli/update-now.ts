@@ -1,5 +1,5 @@
 /** `ihave update now`: the running node checks its products at once. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { printableLines } from '../core/printable.ts'
 import { controlPath } from '../service/control.ts'
 import type { ProductResult } from '../service/product-updates.ts'

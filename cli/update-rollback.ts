@@ -1,5 +1,5 @@
 /** `ihave update rollback`: the set before is put back. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { JSON_OPTION, type Command, type Options } from './command.ts'
 import { COMMAND_OPTIONS, commandsFrom, installedIn, INTO_OPTION, numberFrom } from './update-options.ts'

@@ -1,5 +1,5 @@
 /** `ihave update run` and `check`: brings a product up to date, or says what is needed. */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import type { RunResult, UpdateEvent } from '../update/installer/events.ts'

@@ -58,12 +58,18 @@ export function compileRules(
   const candidates = candidatesByEnd(compiled)
   const find = (uri: TargetUri) =>
     isContentName(uri) ? content : (firstMatch(candidates(uri), uri)?.rule ?? otherwise)
-  // A request asks several times for its policy, and mostly nobody else does meanwhile.
+  // A request asks several times for its policy, and what one machine of the LAN asks for the others ask for, too: only
+  // what some rule is about.
   let last: { readonly uri: TargetUri; readonly policy: Policy } | undefined
+  const known = new LRUCache<TargetUri, Policy>({ max: REMEMBERED_POLICIES })
+  const remember = (uri: TargetUri, policy: Policy) => {
+    if (policy !== otherwise) known.set(uri, policy)
+    return policy
+  }
   return {
     policyFor(uri) {
       if (last?.uri === uri) return last.policy
-      const policy = find(uri)
+      const policy = known.get(uri) ?? remember(uri, find(uri))
       last = { uri, policy }
       return policy
     },
@@ -107,6 +113,7 @@ function candidatesOf<Each extends { readonly glob: Glob }>(rules: readonly Each
   return { rules, literal: anyLiteral(rules.map(({ glob }) => glob)) }
 }
 
+const REMEMBERED_POLICIES = 64
 const END_CHARACTERS = 2
 const REMEMBERED_ENDS = 4_096
 

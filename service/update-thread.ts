@@ -25,9 +25,9 @@ export type ThreadMessage =
   | { readonly kind: 'verified'; readonly verified: VerifiedCatalogue }
   | { readonly kind: 'result'; readonly result: RunResult }
 
-/** The sources run as they are, and what is built from them as well. */
+/** The sources run as they are, and what is built from them as well: there this is part of a file in another folder. */
 const PROGRAM = new URL(
-  import.meta.url.endsWith('.ts') ? './update-worker.ts' : './update-worker.js',
+  import.meta.url.endsWith('.ts') ? './update-worker.ts' : '../service/update-worker.js',
   import.meta.url,
 )
 

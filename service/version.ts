@@ -6,6 +6,5 @@ export const VERSION: string = (JSON.parse(readFileSync(packageFile(), 'utf8')) 
 
 /** Sources lie one folder below the package's root, built files two. */
 function packageFile(): URL {
-  const isBuilt = /\/dist\/service\/[^/]*$/.test(import.meta.url)
-  return new URL(isBuilt ? '../../package.json' : '../package.json', import.meta.url)
+  return new URL(import.meta.url.endsWith('.ts') ? '../package.json' : '../../package.json', import.meta.url)
 }

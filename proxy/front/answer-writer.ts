@@ -1,6 +1,5 @@
 /** An answer's way onto a bare connection: core/answer.ts without node:http's message objects. */
 import type { Socket } from 'node:net'
-import { nextTick } from 'node:process'
 import type { Answer, Written } from '../../core/answer.ts'
 import { fieldValue } from '../../core/fields.ts'
 import type { Framing } from './message-head.ts'
@@ -25,7 +24,7 @@ export async function sendAnswer(
   // The head goes out before the content comes; with the content, when that is there already.
   if (socket.writable) {
     socket.cork()
-    nextTick(() => socket.uncork())
+    process.nextTick(() => socket.uncork())
     socket.write(head, 'latin1')
   }
   if (body === undefined || framing === 'none') return complete(socket, 0)

@@ -4,7 +4,6 @@
  * exchange goes on with it.
  */
 import type { Socket } from 'node:net'
-import { nextTick } from 'node:process'
 import { bodyOf } from '../../core/answer.ts'
 import { Fault, FAULTS } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
@@ -92,7 +91,7 @@ export class MissExchange implements MissTaker {
     const date = () => formatHttpDate(clock.wall())
     // What the strict reader has read can be sent.
     this.#head = writtenHead({ status, fields }, { framing: 'length', keepsAlive: this.keepsAlive, date })
-    nextTick(sendHead, this)
+    process.nextTick(sendHead, this)
   }
 
   onData(bytes: Uint8Array): void {
