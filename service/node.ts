@@ -109,7 +109,9 @@ export class Node {
   #signers: Signers = noSigners
   #updates: readonly ProductUpdates[] = []
   readonly #updateEvents = new Listeners<ProductEvent>()
-  #rules: Rules
+  readonly #rules: Rules
+  /** The names of the rules whose files a gateway gets for members. */
+  readonly #watched: ReadonlySet<string | undefined>
   #id = '' as NodeId
   #assembly: Assembly | undefined
   #fileServer: FileServer | undefined
@@ -148,6 +150,7 @@ export class Node {
     if (aptConfig !== 'auto' && aptConfig !== 'off' && !existsSync(aptConfig))
       throw new Fault('CONFIG_INVALID', `verification.aptConfig: there is no file ${aptConfig}`)
     this.#rules = compileRules(config.rules, config.presets, config.peering.waitForDownloads)
+    this.#watched = new Set(this.#rules.all.filter(({ gateway }) => gateway).map(({ rule }) => rule))
     this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
@@ -662,13 +665,14 @@ export class Node {
   }
 
   /** Indexes that are used here are worth watching for all. */
-  #noteIndex({ method, url, trace, outcome }: RequestLine): void {
+  #noteIndex({ method, url, trace, rule, outcome }: RequestLine): void {
     // Hits are many, and were noted when they were fetched; what has a query stands here without it.
     if (
       method !== 'GET' ||
       trace === undefined ||
       trace.how === 'hit' ||
       outcome !== 'complete' ||
+      !this.#watched.has(rule) ||
       url.includes('?')
     )
       return
@@ -734,6 +738,7 @@ export class Node {
       case 'shunned':
         return this.#log.warn({ peer: event.peer, reason: event.reason }, `shunned: ${event.detail}`)
       case 'stored':
+        if (!this.#log.isLevelEnabled('debug')) return
         return this.#log.debug(
           { uri: withoutSecrets(event.response.uri), bytes: event.response.size },
           'stored',
