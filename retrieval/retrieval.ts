@@ -148,6 +148,7 @@ export class Retrieval implements InquiryOwner {
       heldBytes: () => this.heldBytes,
       isFetcher: () => this.isFetcher,
       mayLeave: () => this.#mayLeaveInternet,
+      isUnanswered: () => this.isFetcher && !this.#answer.isGiven && this.#arrival.fields.length === 0,
       hasPatience: () => this.#tolerance.leftMs() > 0,
       progress: () => this.progress(),
       expectationFor: (source) => this.#proofs.of(source, () => this.heldBytes > 0),

@@ -32,6 +32,8 @@ export interface YieldingOwner {
   isFetcher(): boolean
   /** Whether the origin server feeds a copy at this moment that a peer could go on with. */
   mayLeave(): boolean
+  /** Whether the origin server has been asked and has sent nothing yet. */
+  isUnanswered(): boolean
   /** Whether peers may cost the application more time. */
   hasPatience(): boolean
   progress(): DownloadProgress
@@ -76,9 +78,11 @@ export class Yielding {
 
   /**
    * Two nodes fetch the same. Who is far behind gives up; where none is, who comes later in rank. The other one is told of
-   * this copy, and decides the same.
+   * this copy, and decides the same. Whom the origin server has not answered yet is behind: when a server thinks for longer
+   * than peers are waited for, all have asked it in the end, and only the first one is to be sent the file.
    */
   secondFetcher(download: PeerDownload & { readonly location: string }): void {
+    if (this.#owner.isUnanswered()) return void this.#followIfProvable({ kind: 'in-progress', download })
     if (!this.#owner.isFetcher() || this.#owner.progress().totalBytes === undefined) return
     const aheadBytes = download.receivedBytes - this.#owner.heldBytes()
     const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
@@ -108,7 +112,14 @@ export class Yielding {
     else await this.#try(source)
   }
 
+  /** Never without a trial: the origin server has thought for a while, and would have to begin anew. */
+  async #followIfProvable(source: PeerSource): Promise<void> {
+    const { kind } = await this.#owner.expectationFor(source)
+    if (kind !== 'none') await this.#try(source)
+  }
+
   get #mayLeave(): boolean {
+    if (this.#owner.isUnanswered()) return true
     return this.#owner.mayLeave() && isWorthLeaving(this.#owner.progress())
   }
 

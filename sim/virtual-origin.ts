@@ -24,6 +24,8 @@ export interface OriginFile {
   readonly diesAfter?: readonly number[]
   /** For each response; as fast as the connection carries it unless given. */
   readonly bytesPerSecond?: number
+  /** How long the server thinks before it answers, in ms; not at all unless given. */
+  readonly thinksMs?: number
   readonly fields?: Fields
 }
 
@@ -92,11 +94,13 @@ export class VirtualOrigin {
     return this.#files.get(uri)?.bytes
   }
 
-  #answer(request: FileRequest): Answer {
+  async #answer(request: FileRequest): Promise<Answer> {
     const uri = `http://${AUTHORITY}${request.target}` as TargetUri
     const range = fieldValue(request.fields, 'range')
     if (request.method === 'GET') this.requests.push({ uri, range })
     const file = this.#files.get(uri)
+    if (file?.thinksMs !== undefined) await this.#clock.sleep(file.thinksMs)
+    if (request.signal.aborted) return NOBODY_READS
     if (file === undefined) return message(404)
     if (file.status !== undefined && file.status !== 200) return message(file.status)
     const spans =
@@ -159,6 +163,8 @@ function validatorsOf({ sha256, validator = 'etag' }: Published) {
     date: validator === 'date' ? 'Mon, 01 Dec 2025 00:00:00 GMT' : undefined,
   }
 }
+
+const NOBODY_READS: Answer = { status: 503, fields: [] }
 
 function message(status: number): Answer {
   const body = Buffer.from(`status ${status}\n`)

@@ -6,6 +6,7 @@ import { everything } from './everything.ts'
 import { clocks, crashes, liars, plain } from './machines.ts'
 import { lossy, partitions, reordered } from './network.ts'
 import { severalSources } from './several-sources.ts'
+import { slowOrigin } from './slow-origin.ts'
 import { weekly } from './weekly.ts'
 
 export const PLAYS: readonly Play[] = [
@@ -15,6 +16,7 @@ export const PLAYS: readonly Play[] = [
   weekly,
   crowd,
   severalSources,
+  slowOrigin,
   partitions,
   lossy,
   reordered,
