@@ -4,6 +4,8 @@ import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { parseArgs } from '../core/node-util.ts'
 import { describe } from '../core/fault.ts'
+import { systemClock } from '../core/clock.ts'
+import { collectAtRest, THIS_PROCESS } from '../service/at-rest.ts'
 import { openLog } from '../service/logging.ts'
 import type { Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
@@ -28,6 +30,7 @@ async function run(args: readonly string[]): Promise<number> {
   await node.start()
   process.stdout.write(`${node.readyLine()}\n`)
   flushCompiled()
+  collectAtRest({ clock: systemClock, ...THIS_PROCESS })
   log.events.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
   await node.stop()
   return EXIT.done
