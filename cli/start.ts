@@ -2,13 +2,14 @@
 import { existsSync } from 'node:fs'
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
-import { parseArgs } from '../core/node-util.ts'
-import { describe } from '../core/fault.ts'
 import { systemClock } from '../core/clock.ts'
-import { collectAtRest, THIS_PROCESS } from '../service/at-rest.ts'
+import { describe } from '../core/fault.ts'
+import { parseArgs } from '../core/node-util.ts'
 import { openLog } from '../service/logging.ts'
+import { collectAtRest, V8_HEAP } from './at-rest.ts'
 import type { Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
+import { serving, sparing, v8Engine } from './engine.ts'
 import { EXIT } from './exit.ts'
 
 export const start: Command = {
@@ -18,6 +19,8 @@ export const start: Command = {
 }
 
 async function run(args: readonly string[]): Promise<number> {
+  const engine = v8Engine(systemClock)
+  sparing(engine)
   const { values } = parseArgs({ args: [...args], options: CONFIG_OPTION })
   const config = configFrom(values.config)
   const log = openLog(config.log)
@@ -30,7 +33,8 @@ async function run(args: readonly string[]): Promise<number> {
   await node.start()
   process.stdout.write(`${node.readyLine()}\n`)
   flushCompiled()
-  collectAtRest({ clock: systemClock, ...THIS_PROCESS })
+  serving(engine)
+  collectAtRest({ ...engine, ...V8_HEAP })
   log.events.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
   await node.stop()
   return EXIT.done

@@ -60,13 +60,14 @@ export function compileRules(
     isContentName(uri)
       ? content
       : (candidates(uri).find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise)
-  // A request asks several times for its policy, and mostly nobody else does meanwhile.
-  let last: { readonly uri: TargetUri; readonly policy: Policy } | undefined
+  // A request asks several times for its policy, and what one machine of the LAN asks for the others ask for, too.
+  const known = new LRUCache<TargetUri, Policy>({ max: REMEMBERED_POLICIES })
   return {
     policyFor(uri) {
-      if (last?.uri === uri) return last.policy
+      const before = known.get(uri)
+      if (before !== undefined) return before
       const policy = find(uri)
-      last = { uri, policy }
+      known.set(uri, policy)
       return policy
     },
     all,
@@ -87,6 +88,7 @@ function candidatesByEnd<Each extends { readonly glob: Glob }>(
   }
 }
 
+const REMEMBERED_POLICIES = 64
 const END_CHARACTERS = 2
 const REMEMBERED_ENDS = 4_096
 

@@ -2,6 +2,7 @@
  * What this node offers its peers (R3.4): stored responses that may be shared and are fresh, and its own running
  * downloads. It follows from the store and from the retrievals that run; nothing has to be told to it.
  */
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '../core/clock.ts'
 import { namedSha256 } from '../core/content-name.ts'
 import { fieldValue, type Fields } from '../core/fields.ts'
@@ -39,9 +40,10 @@ export interface SharedCopiesComponents {
 }
 
 export function sharedCopies(components: SharedCopiesComponents): LocalCopies & SharedFiles {
+  const uriOf = remembering(parseTargetUri)
   return {
     locate(resource) {
-      const uri = parseTargetUri(resource)
+      const uri = uriOf(resource)
       const isShared = uri !== undefined && components.rules().policyFor(uri).share
       const response = (isShared ? offeredAs(components, uri) : undefined) ?? announced(components, resource)
       // Others have it too, or will be told by whoever reads it here: at its limit the node stays silent (R3.5).
@@ -66,6 +68,18 @@ export function sharedCopies(components: SharedCopiesComponents): LocalCopies & 
     },
   }
 }
+
+/** What one machine asks for is what the others ask for: the same few names, again and again. */
+function remembering(parse: typeof parseTargetUri): typeof parseTargetUri {
+  const known = new LRUCache<string, TargetUri>({ max: REMEMBERED_NAMES })
+  return (name) => {
+    const uri = known.get(name) ?? parse(name)
+    if (uri !== undefined) known.set(name, uri)
+    return uri
+  }
+}
+
+const REMEMBERED_NAMES = 64
 
 const ABSENT: Located<LocalOffer> = { kind: 'absent' }
 
