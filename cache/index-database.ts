@@ -38,6 +38,18 @@ const FREED = 'digest, size, segment, start'
 const COLUMNS = 'SELECT id, used, body, content, seal FROM responses'
 const IS_WITHIN = 'key BETWEEN ? AND ?'
 const IS_DIGEST = 'key = ? AND digest = ?'
+/** Of one that is not there; mostly it is not. */
+const INSERT_BODY = `INSERT INTO bodies (key, digest, size, segment, start, pieces) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+  WHERE NOT EXISTS (SELECT 1 FROM bodies WHERE key = ?1 AND digest = ?2)`
+
+/** A response as it is written down. */
+interface NewRow {
+  readonly uri: TargetUri
+  readonly variant: string
+  readonly used: number
+  readonly content: string
+  readonly seal: string
+}
 
 export class IndexDatabase implements ResponseIndex, PlaceIndex {
   readonly #path: string
@@ -195,32 +207,15 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   insert(head: ResponseHead, body: StoredBody): Insertion {
     const response = { ...head, size: body.size, digest: body.sha256 }
     const { content, seal } = writeContent(response)
-    const variant = variantKey(head.selecting)
-    const used = (this.#lastUse += 1)
+    const { uri } = head
+    const row = { uri, variant: variantKey(head.selecting), used: (this.#lastUse += 1), content, seal }
     // Mostly it was looked up right before, and not there.
-    const isNew = this.#absent.has(head.uri)
-    const insertion = this.#atomically(() => {
-      const replaced = isNew ? [] : this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, head.uri, variant)
-      const bodies = this.#deleteRows(replaced)
-      const { before, rowid } = this.#putBody(body)
-      const id = this.#set(
-        'INSERT INTO responses (uri, variant, body, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)',
-        head.uri,
-        variant,
-        rowid,
-        used,
-        content,
-        seal,
-      )
-      const freed = this.#deleteUnused(bodies)
-      const isNewBody = before === undefined
-      const superseded = isNewBody || isSamePlace(before.place, body.place) ? undefined : before
-      return { stored: { ...response, id }, replaced, freed, isNewBody, superseded }
-    })
+    const isNew = this.#absent.has(uri)
+    const { id, ...insertion } = this.#atomically(() => this.#insertRows(row, body, isNew))
     // It is remembered when it is looked up: most of what comes is not asked for again soon.
-    this.#absent.delete(head.uri)
-    this.#remembered.delete(head.uri)
-    return insertion
+    this.#absent.delete(uri)
+    this.#remembered.delete(uri)
+    return { ...insertion, stored: { ...response, id } }
   }
 
   update(response: StoredResponse): boolean {
@@ -320,19 +315,33 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     this.#onLost()
   }
 
+  #insertRows(
+    { uri, variant, used, content, seal }: NewRow,
+    body: StoredBody,
+    isNew: boolean,
+  ): Omit<Insertion, 'stored'> & { readonly id: number } {
+    const replaced = isNew ? [] : this.#read(`${COLUMNS} WHERE uri = ? AND variant = ?`, uri, variant)
+    const bodies = this.#deleteRows(replaced)
+    const { before, rowid } = this.#putBody(body)
+    const sql = 'INSERT INTO responses (uri, variant, body, used, content, seal) VALUES (?, ?, ?, ?, ?, ?)'
+    const id = this.#set(sql, uri, variant, rowid, used, content, seal)
+    const freed = this.#deleteUnused(bodies)
+    const isNewBody = before === undefined
+    const superseded = isNewBody || isSamePlace(before.place, body.place) ? undefined : before
+    return { id, replaced, freed, isNewBody, superseded }
+  }
+
   /** @returns the number of its row, and the body with this digest that was there before. */
   #putBody(body: StoredBody): { readonly rowid: number; readonly before: FreedBody | undefined } {
     const { sha256, size, place, pieces } = body
     const key = keyOf(sha256)
-    const known = this.#get(`SELECT id, ${FREED} FROM bodies WHERE ${IS_DIGEST}`, key, sha256)
     const values = [size, place?.segment ?? null, place?.start ?? null, pieces] as const
-    if (known === undefined) {
-      const sql = 'INSERT INTO bodies (key, digest, size, segment, start, pieces) VALUES (?, ?, ?, ?, ?, ?)'
-      return { rowid: this.#set(sql, key, sha256, ...values), before: undefined }
-    }
-    const rowid = Number(known['id'])
+    const { changes, lastInsertRowid } = this.#statement(INSERT_BODY).run(key, sha256, ...values)
+    if (changes !== 0) return { rowid: Number(lastInsertRowid), before: undefined }
+    const known = this.#get(`SELECT id, ${FREED} FROM bodies WHERE ${IS_DIGEST}`, key, sha256)
+    const rowid = Number(known?.['id'])
     this.#set('UPDATE bodies SET size = ?, segment = ?, start = ?, pieces = ? WHERE id = ?', ...values, rowid)
-    return { rowid, before: readFreed(known) }
+    return { rowid, before: readFreed(known ?? {}) }
   }
 
   /** @returns the rows of their bodies. */

@@ -88,7 +88,7 @@ export class PinnedBodies {
     const left = (this.#pins.get(digest) ?? 1) - 1
     if (left > 0) this.#pins.set(digest, left)
     else this.#pins.delete(digest)
-    void this.#removeIfIdle(digest)
+    if (this.#doomed.has(digest)) void this.#removeIfIdle(digest)
   }
 
   async #removeIfIdle(digest: Sha256): Promise<void> {

@@ -70,7 +70,10 @@ export class ResponseStore implements Store {
   /** The growing copies in use. */
   readonly #growing = new Set<GrowingCopy>()
   /** Whole bodies that are being stored. */
-  readonly #keeping = new Set<Promise<StoredResponse>>()
+  readonly #keeping = new Set<Promise<Kept>>()
+  /** Those that are, with their rooms, and may not yet outlast a crash. */
+  readonly #unlasting: { readonly kept: Kept; readonly room: CopyRoom }[] = []
+  #makingLast: Promise<void> | undefined
   readonly #sweeps: boolean
   readonly #listeners = new Set<(event: StoreEvent) => void>()
   #responses = 0
@@ -113,6 +116,7 @@ export class ResponseStore implements Store {
   async stop(): Promise<void> {
     await Promise.all([...this.#growing].map((copy) => this.#putAside(copy)))
     await Promise.allSettled(this.#keeping)
+    await this.#makingLast
     this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
     await this.#pinned.stop()
@@ -201,7 +205,9 @@ export class ResponseStore implements Store {
       throw new Fault('STORE_FAILED', 'the copy is not one that grows in this store')
     let stored: StoredResponse | undefined
     await copy.commit(async (body, bytes) => {
-      stored = await this.#keep(bytes, body, head, copy.room)
+      const kept = await this.#keep(bytes, body, head, copy.room)
+      await this.#makeLast(kept, copy.room)
+      stored = kept.stored
     })
     if (stored === undefined) throw new Fault('STORE_FAILED', 'the copy was not stored')
     this.#shelf.removeOthers(head)
@@ -265,11 +271,26 @@ export class ResponseStore implements Store {
     const keeping = this.#keep(bytes, body, head, room)
     this.#keeping.add(keeping)
     try {
-      const stored = await keeping
+      const kept = await keeping
       this.#shelf.removeOthers(head)
-      return stored
+      this.#unlasting.push({ kept, room })
+      this.#makingLast ??= this.#makeAllLast().finally(() => (this.#makingLast = undefined))
+      return kept.stored
     } finally {
       this.#keeping.delete(keeping)
+    }
+  }
+
+  /** Whoever kept these has been answered; that one is removed again is announced. */
+  async #makeAllLast(): Promise<void> {
+    while (this.#unlasting.length > 0) {
+      const these = this.#unlasting.splice(0)
+      const areLasting = await this.#index.committed().then(
+        () => true,
+        () => false,
+      )
+      if (areLasting) for (const { kept } of these) kept.unpin()
+      else await Promise.allSettled(these.map(({ kept, room }) => this.#makeLast(kept, room)))
     }
   }
 
@@ -300,8 +321,8 @@ export class ResponseStore implements Store {
     body: BodyDigests,
     head: ResponseHead,
     room: CopyRoom,
-  ): Promise<StoredResponse> {
-    // Pinned, it is safe from the sweep while it has no row.
+  ): Promise<Kept> {
+    // Pinned, it is safe from the sweep while it has no row, and from eviction until its row lasts.
     const unpin = this.#pinned.pin(body.sha256)
     let kept: StoredBody = body
     try {
@@ -310,15 +331,13 @@ export class ResponseStore implements Store {
       const insertion =
         this.#tryInsert(head, kept) ?? (await whereRoom(room, async () => this.#index.insert(head, kept)))
       room.close()
-      const stored = this.#settle(insertion, kept)
-      await this.#makeLast(stored, room)
-      return stored
+      return { stored: this.#settle(insertion, kept), body: kept, unpin }
     } catch (error) {
       this.#removeUnlessStored(kept)
+      unpin()
       throw error
     } finally {
       if (kept.place !== undefined) this.#bodies.settle(kept.place)
-      unpin()
     }
   }
 
@@ -332,15 +351,18 @@ export class ResponseStore implements Store {
     }
   }
 
-  /** What could be lost by a crash is not stored. */
-  async #makeLast(stored: StoredResponse, room: CopyRoom): Promise<void> {
+  /** What could be lost by a crash is not stored. @throws Fault STORE_FAILED, STORE_FULL when it is removed again. */
+  async #makeLast({ stored, body, unpin }: Kept, room: CopyRoom): Promise<void> {
     try {
       await whereRoom(room, () => this.#index.committed())
     } catch (error) {
       const isThere = this.#index.lookup(stored.uri).some(({ id }) => id === stored.id)
       if (isThere) void this.#drop([stored])
       else this.#announce({ kind: 'removed', response: stored })
+      this.#removeUnlessStored(body)
       throw error
+    } finally {
+      unpin()
     }
   }
 
@@ -359,7 +381,7 @@ export class ResponseStore implements Store {
     const { digest, size } = stored
     if (isNewBody) this.#pinned.add({ digest, size, place: body.place })
     if (superseded !== undefined) void this.#bodies.remove(superseded)
-    void this.#pinned.remove(freed)
+    if (freed.length > 0) void this.#pinned.remove(freed)
     this.#announceRemoved(replaced)
     this.#responses += 1
     this.#announce({ kind: 'stored', response: stored })
@@ -494,6 +516,13 @@ export class ResponseStore implements Store {
   #announce(event: StoreEvent): void {
     for (const listener of this.#listeners) listener(event)
   }
+}
+
+/** A response that is in the index, and may not yet outlast a crash, with its body. */
+interface Kept {
+  readonly stored: StoredResponse
+  readonly body: StoredBody
+  readonly unpin: () => void
 }
 
 /** What may be evicted. */

@@ -141,7 +141,7 @@ export class SegmentFiles {
   /** An appended body has its row in the index, or will have none. */
   settle(place: Place): void {
     this.#books.settle(place)
-    void this.#removeIfEmpty(place.segment)
+    if (this.#books.isEmpty(place.segment)) void this.#removeIfEmpty(place.segment)
   }
 
   pathOf(segment: number): string {

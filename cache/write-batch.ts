@@ -1,7 +1,7 @@
 /**
- * Many small writes in one SQLite transaction, for to commit costs more than to write a row. The transaction is held open
- * until a turn of the event loop brings nothing more, or for some turns: this process sees at once what was written, a
- * killed one loses those turns' writes together, and whoever must know that his will last waits for `committed`.
+ * Many small writes in one SQLite transaction, for to commit costs as much as to write fifty rows. The transaction is held
+ * open until some turns of the event loop bring nothing more, or for many turns: this process sees at once what was written,
+ * a killed one loses those turns' writes together, and whoever must know that his will last waits for `committed`.
  *
  * What cannot be committed on a full disk is done again in a new transaction and waits there, so that room can be made:
  * rows can be deleted, and their bodies removed, without any of it needing space first.
@@ -17,7 +17,9 @@ export const MAX_OPERATIONS = 1000
 export const MAX_WAITING = 10_000
 
 /** Turns of the event loop that a transaction is held open at most: under load, some tens of milliseconds. */
-export const MAX_TURNS = 64
+export const MAX_TURNS = 256
+/** Turns without anything new that end it: small bodies are written, and then come here, some at a time. */
+export const QUIET_TURNS = 8
 
 export interface WriteBatchParts {
   readonly database: () => DatabaseSync
@@ -96,12 +98,12 @@ export class WriteBatch {
     this.#schedule()
   }
 
-  #schedule(turns = 1): void {
+  #schedule(turns = 1, quietTurns = 0): void {
     this.#timer ??= setImmediate(() => {
       this.#timer = undefined
-      const waits = this.#isGrowing && turns < MAX_TURNS
+      const quiet = this.#isGrowing ? 0 : quietTurns + 1
       this.#isGrowing = false
-      if (waits) this.#schedule(turns + 1)
+      if (quiet < QUIET_TURNS && turns < MAX_TURNS) this.#schedule(turns + 1, quiet)
       else this.#tryCommit()
     })
   }

@@ -54,9 +54,17 @@ export function peersText(
   return `${lines.join('\n')}\n`
 }
 
-function peerLine({ address, node, roundTripMs, heardMsAgo }: PeerStatus): string {
+function peerLine({ address, node, member, roundTripMs, heardMsAgo }: PeerStatus): string {
   const roundTrip = roundTripMs === undefined ? '' : `, round trip ${roundTripMs.toFixed(1)} ms`
-  return `${address}  ${node?.slice(0, 12) ?? 'patent packets only'}${roundTrip}, heard ${formatDuration(heardMsAgo)} ago`
+  const who = node?.slice(0, 12) ?? 'patent packets only'
+  return `${address}  ${who}${memberText(member)}${roundTrip}, heard ${formatDuration(heardMsAgo)} ago`
+}
+
+/** With its ID: two members may have one name. */
+function memberText(member: PeerStatus['member']): string {
+  if (member === undefined) return ''
+  const id = member.id.slice(0, 12)
+  return member.name === undefined ? `, member ${id}` : `, member ${member.name} (${id})`
 }
 
 function shunnedLine({ peer, reason, detail, since, forMs }: ShunnedPeer, now: number): string {

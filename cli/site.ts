@@ -89,8 +89,7 @@ export const siteBackup = siteCommand({
     'What happens later is not in it: make another after each join and each revocation.',
   options: COMMON,
   question: () => ({ do: 'backup' }),
-  after: ({ record }, file) =>
-    writeFileSync(file, `${JSON.stringify(record, undefined, 2)}\n`, { mode: 0o600, flag: 'wx' }),
+  after: ({ record }, file) => writeNew(file, `${JSON.stringify(record, undefined, 2)}\n`),
   text: ({ status }) =>
     `written, as the site is now (${new Date().toISOString()}, members: ${status?.members.length}); keep it where no network reaches\n` +
     'with each machine that joins or is revoked it goes out of date: make another then\n',
@@ -110,6 +109,18 @@ export const siteRestore = siteCommand({
     'the machine that had the authority must not use it again: there may be only one\n' +
     'members admitted after the backup are listed by "ihave site status" when they have been heard, within a minute or so\n',
 })
+
+/** Never over another backup: that may be the only one. @throws Fault BAD_REQUEST when there is such a file */
+function writeNew(file: string, text: string): void {
+  try {
+    writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error
+    throw new Fault('BAD_REQUEST', `${file} is there already: expected the name of a new file`, {
+      cause: error,
+    })
+  }
+}
 
 type Values = Readonly<Record<string, string | boolean | undefined>>
 

@@ -39,6 +39,7 @@ export const FAULTS = {
   PEER_BUSY: { blame: 'peer', status: 503, proxyStatus: 'connection_limit_reached' },
   PEER_LOST: { blame: 'peer', status: 502, proxyStatus: 'connection_terminated' },
   PEER_STALLED: { blame: 'peer', status: 504, proxyStatus: 'connection_read_timeout' },
+  PEER_SLOW: { blame: 'peer', status: 504, proxyStatus: 'connection_read_timeout' },
   VERIFICATION_FAILED: { blame: 'peer', status: 502, proxyStatus: 'http_response_incomplete' },
   STORE_FAILED: { blame: 'node', status: 500, proxyStatus: 'proxy_internal_error' },
   STORE_FULL: { blame: 'node', status: 507, proxyStatus: 'proxy_internal_error' },

@@ -44,14 +44,26 @@ export const SELECTING_A_PART = [
   'if-unmodified-since',
 ]
 
-/** The same header section without the named fields. */
-export function withoutFields(fields: Fields, names: Iterable<string>): Fields {
-  return without(fields, new Set(Array.from(names, (name) => name.toLowerCase())))
+/** Names of fields that others are compared with. Most names differ from all of them in length, which is compared first. */
+export class FieldNames {
+  readonly #names: ReadonlySet<string>
+  readonly #lengths: ReadonlySet<number>
+
+  /** @param names in lower case. */
+  constructor(names: readonly string[]) {
+    this.#names = new Set(names)
+    this.#lengths = new Set(names.map(({ length }) => length))
+  }
+
+  has(name: string): boolean {
+    return this.#lengths.has(name.length) && this.#names.has(name.toLowerCase())
+  }
 }
 
-/** @param dropped names in lower case */
-function without(fields: Fields, dropped: ReadonlySet<string>): Fields {
-  return fields.filter(([name]) => !dropped.has(name.toLowerCase()))
+/** The same header section without the named fields, which are few. */
+export function withoutFields(fields: Fields, names: readonly string[]): Fields {
+  const dropped = names.map((name) => name.toLowerCase())
+  return fields.filter(([name]) => !dropped.some((each) => isNamed(name, each)))
 }
 
 /** The same header section in which the named field has this one line. */
@@ -71,7 +83,7 @@ export function fieldsToRaw(fields: Fields): string[] {
   return fields.flatMap(([name, value]) => [name, value])
 }
 
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
+const HOP_BY_HOP = new FieldNames([
   'connection',
   'keep-alive',
   'proxy-authenticate',
@@ -105,7 +117,8 @@ export function endToEndFieldsOnce(fields: Fields): Fields {
 const endToEnd = new WeakMap<Fields, Fields>()
 
 function withoutHopByHop(fields: Fields): Fields {
-  const named = fieldValues(fields, 'connection').flatMap((value) => value.toLowerCase().split(','))
-  if (named.length === 0) return without(fields, HOP_BY_HOP)
-  return without(fields, new Set([...HOP_BY_HOP, ...named.map((option) => option.trim())]))
+  const options = fieldValue(fields, 'connection')?.split(',') ?? []
+  const named = options.map((option) => option.trim()).filter((option) => !HOP_BY_HOP.has(option))
+  const endToEndLines = fields.filter(([name]) => !HOP_BY_HOP.has(name))
+  return named.length === 0 ? endToEndLines : withoutFields(endToEndLines, named)
 }

@@ -92,7 +92,8 @@ export interface GrowingCopy {
 /** Room for one whole body that comes at once. Either `keep` or `giveBack` is to be called, once. */
 export interface Reservation {
   /**
-   * Makes it a stored response, as `Store.commit` does.
+   * Makes it a stored response, as `Store.commit` does, but does not wait until it outlasts a crash: should that fail, it
+   * is removed again.
    * @param bytes of the size that was reserved; lent until this resolves.
    * @throws Fault STORE_FULL, STORE_FAILED; nothing of it is kept then.
    */

@@ -7,7 +7,7 @@ import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Hearing } from './asked-questions.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
-import { initialInquiry, isInquiryOver, isStranger, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
+import { initialInquiry, isInquiryOver, isPromise, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
 import type {
   InquiryCommand,
   InquiryEvent,
@@ -49,6 +49,8 @@ export interface InquiryOwner {
   isFurther(download: PeerDownload): boolean
   /** How far the download is that somebody waits for (R5.2). */
   heardProgress(download: PeerDownload): void
+  /** How long peers may go on giving nothing, in ms; endless where they have cost nothing. */
+  patientMs(): number
   failed(): void
 }
 
@@ -69,6 +71,9 @@ type Waiting = Extract<InquiryState<PeerOffer, PeerDownload>, { kind: 'waiting' 
 /** Where nodes of the patents are waited for, in ms, they would take the question, asked again, for another one. */
 const MAX_REPEATED_MS = 500
 
+/** Two packets this far apart, in ms, come in their order. */
+const APART_MS = 1
+
 /** Timers have a grain, in ms: one that is later shows that this node had to wait for its turn. */
 const GRAIN_MS = 8
 
@@ -84,7 +89,9 @@ export class Inquiry implements Hearing {
   #cancelWake: CancelTimer = () => {}
   #waitedUntil = Infinity
   #askedAt = 0 as Monotonic
-  /** Waited for nodes that promised a copy and were not heard to ask for one, without getting it: in ms, and since when. */
+  /** When "I found" was said. */
+  #endedAt = -Infinity
+  /** Waited for nodes that promised a copy, or were expected to, without getting it: in ms, and since when. */
   #vainMs = 0
   #vainSince: Monotonic | undefined
   #rivals: (askedAt: Monotonic) => readonly PeerDownload[] = () => []
@@ -133,7 +140,7 @@ export class Inquiry implements Hearing {
     return Math.max(0, this.#clock.monotonic() - this.#waitedUntil)
   }
 
-  /** How long it has waited for strangers' promises that were not kept, in ms, since it was asked last. */
+  /** How long it has waited for promises that were not kept, in ms, since it was asked last. */
   takeVainMs(): number {
     const vainMs = this.#vainMs
     this.#vainMs = 0
@@ -163,7 +170,9 @@ export class Inquiry implements Hearing {
   }
 
   heardFailed(peer: Address): void {
-    this.#dispatch({ kind: 'download-failed', at: this.#clock.monotonic(), peer })
+    const at = this.#clock.monotonic()
+    const patientUntil = (at + this.#owner.patientMs()) as Monotonic
+    this.#dispatch({ kind: 'download-failed', at, peer, patientUntil })
   }
 
   /**
@@ -235,7 +244,7 @@ export class Inquiry implements Hearing {
 
   #countVain(next: InquiryState<PeerOffer, PeerDownload>): void {
     const now = this.#clock.monotonic()
-    const isPromised = next.kind === 'awaiting' && isStranger(next.on)
+    const isPromised = next.kind === 'awaiting' && isPromise(next.on)
     const isKept = next.kind === 'awaiting' && next.on.readable
     if (this.#vainSince !== undefined && !isPromised && !isKept) this.#vainMs += now - this.#vainSince
     this.#vainSince = isPromised ? (this.#vainSince ?? now) : undefined
@@ -246,9 +255,10 @@ export class Inquiry implements Hearing {
       case 'broadcast-request':
         this.#askedAt = this.#clock.monotonic()
         this.#timesAsked++
-        this.#sender.request()
+        this.#requestAfterEnd()
         return this.#askOnward()
       case 'broadcast-end-request':
+        this.#endedAt = this.#clock.monotonic()
         return this.#sender.endRequest(this.#state.kind === 'awaiting' ? this.#state.on.peer : undefined)
       case 'wake':
         return this.#wakeAt(command.at)
@@ -267,6 +277,12 @@ export class Inquiry implements Hearing {
       case 'report-failure':
         return this.#owner.failed()
     }
+  }
+
+  /** Whoever hears "I need" before the "I found" of the same moment takes it for a question that it has answered. */
+  #requestAfterEnd(): void {
+    if (this.#askedAt - this.#endedAt >= APART_MS) return this.#sender.request()
+    this.#clock.after(APART_MS, () => this.#state.kind === 'waiting' && this.#sender.request())
   }
 
   /**

@@ -1,5 +1,6 @@
 /** What an IP address is for, whatever way it is spelled: the table behind the target guard (V§4, SSRF). */
 import { BlockList, isIP, isIPv4 } from 'node:net'
+import { LRUCache } from 'lru-cache'
 
 /**
  * `forbidden`: never a target (link-local, cloud metadata, unspecified, broadcast, multicast, reserved);
@@ -14,15 +15,40 @@ export type AddressClass = 'forbidden' | 'loopback' | 'private' | 'public'
  * @returns `undefined` for a name
  */
 export function canonicalAddress(host: string): string | undefined {
-  const bare = host.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '')
-  if (!bare.includes(':')) return ipv4(bare)
-  if (isIP(bare) !== 6) return undefined
-  const canonical = new URL(`http://[${bare}]/`).hostname.slice(1, -1)
-  return embeddedIpv4(groupsOf(canonical)) ?? canonical
+  return remembered(canonical, host, findCanonical).of
 }
 
 /** @param address as `canonicalAddress` gives it; anything else is `forbidden` */
 export function classify(address: string): AddressClass {
+  return remembered(classes, address, findClass).of
+}
+
+/** The same few servers are judged at each request for them. */
+const REMEMBERED = 256
+const canonical = new LRUCache<string, { readonly of: string | undefined }>({ max: REMEMBERED })
+const classes = new LRUCache<string, { readonly of: AddressClass }>({ max: REMEMBERED })
+
+function remembered<Result>(
+  known: LRUCache<string, { readonly of: Result }>,
+  text: string,
+  find: (text: string) => Result,
+): { readonly of: Result } {
+  const before = known.get(text)
+  if (before !== undefined) return before
+  const found = { of: find(text) }
+  known.set(text, found)
+  return found
+}
+
+function findCanonical(host: string): string | undefined {
+  const bare = host.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '')
+  if (!bare.includes(':')) return ipv4(bare)
+  if (isIP(bare) !== 6) return undefined
+  const compressed = new URL(`http://[${bare}]/`).hostname.slice(1, -1)
+  return embeddedIpv4(groupsOf(compressed)) ?? compressed
+}
+
+function findClass(address: string): AddressClass {
   const family = isIP(address)
   if (family === 0) return 'forbidden'
   const name = family === 4 ? 'ipv4' : 'ipv6'

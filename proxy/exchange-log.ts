@@ -28,10 +28,10 @@ export interface RequestLine {
 export interface ExchangeEnd {
   readonly way: RequestLine['way']
   readonly status: number
-  readonly rule?: string
-  readonly trace?: Trace
-  readonly written?: Written
-  readonly fault?: Fault
+  readonly rule?: string | undefined
+  readonly trace?: Trace | undefined
+  readonly written?: Written | undefined
+  readonly fault?: Fault | undefined
 }
 
 /** Times one exchange and writes its line, once. */

@@ -8,7 +8,11 @@ const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t\x20-\x7e\x80-\xff]
 export function readFieldLine(line: string): FieldLine | undefined {
   const [, name, value] = FIELD_LINE.exec(line) ?? []
   if (name === undefined || value === undefined) return undefined
-  return [name, value.replace(/[\t ]+$/, '')]
+  return [name, isPadded(value) ? value.replace(/[\t ]+$/, '') : value]
+}
+
+function isPadded(value: string): boolean {
+  return value.endsWith(' ') || value.endsWith('\t')
 }
 
 /** Whether nothing in it would be read as the end of a line, or of the head. */

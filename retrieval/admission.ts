@@ -1,6 +1,6 @@
 /** How a response may be kept: by RFC 9111 3 for this node, by the sharing gate (V§3) for the others. */
 import { LRUCache } from 'lru-cache'
-import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
+import { endToEndFieldsOnce, FieldNames, type Fields } from '../core/fields.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { maySharePeerwise } from '../cache/semantics/sharing-gate.ts'
 import { isWorthStoring, mayStore } from '../cache/semantics/storable.ts'
@@ -36,22 +36,20 @@ export function admit(request: Omit<RetrievalRequest, 'uri' | 'mayAskPeers'>, re
  * The same for the 200 to an ordinary request: one that is not in somebody's name, for the whole, and without wishes to a
  * cache. Then these fields of the response decide, and few servers say many different things.
  */
-export function admitOrdinary(request: Parameters<typeof admit>[0], response: Stored): Admission {
+export function admitOrdinary(
+  request: Parameters<typeof admit>[0],
+  response: Stored,
+  endToEnd = endToEndFieldsOnce(response.fields),
+): Admission {
   const key = deciding(response.fields, request.policy.store)
   if (key === undefined || response.status !== 200 || request.isNameable) return admit(request, response)
   const known = decided.get(key)
-  if (known === 'whole')
-    return {
-      kind: 'admitted',
-      fields: endToEndFieldsOnce(response.fields),
-      selecting: [],
-      isShareable: false,
-    }
+  if (known === 'whole') return { kind: 'admitted', fields: endToEnd, selecting: [], isShareable: false }
   if (known !== undefined) return known
   const admission = admit(request, response)
   const isWhole =
     admission.kind === 'admitted' &&
-    admission.fields.length === endToEndFieldsOnce(response.fields).length &&
+    admission.fields.length === endToEnd.length &&
     admission.selecting.length === 0
   if (isWhole) decided.set(key, 'whole')
   else if (admission.kind === 'refused') decided.set(key, admission)
@@ -65,7 +63,7 @@ const decided = new LRUCache<string, 'whole' | Extract<Admission, { kind: 'refus
 function deciding(fields: Fields, stores: boolean): string | undefined {
   let key = String(stores)
   for (const [written, value] of fields) {
-    if (!DECIDING.has(written.length)) continue
+    if (!DECIDING.has(written)) continue
     switch (written.toLowerCase()) {
       case 'vary':
         return undefined
@@ -84,7 +82,5 @@ function deciding(fields: Fields, stores: boolean): string | undefined {
   return key.length > MAX_KEY ? undefined : key
 }
 
-const DECIDING = new Set(
-  ['vary', 'cache-control', 'set-cookie', 'expires', 'pragma'].map((name) => name.length),
-)
+const DECIDING = new FieldNames(['vary', 'cache-control', 'set-cookie', 'expires', 'pragma'])
 const MAX_KEY = 256

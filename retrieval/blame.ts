@@ -75,5 +75,5 @@ export class Blame {
 
 function reasonOf({ code }: Fault): ShunReason {
   if (code === 'VERIFICATION_FAILED') return 'bad-bytes'
-  return code === 'PEER_STALLED' ? 'stalled' : 'broke-off'
+  return code === 'PEER_STALLED' || code === 'PEER_SLOW' ? 'stalled' : 'broke-off'
 }

@@ -8,8 +8,8 @@ export interface Glob {
   /** Whether the query is part of what is compared. */
   readonly withQuery: boolean
   readonly automaton: GlobAutomaton
-  /** What every URI that matches has somewhere: to look for that costs next to nothing. */
-  readonly literal: string
+  /** Every URI that matches has one of these somewhere: to look for them costs next to nothing. None: any may match. */
+  readonly literals: readonly string[]
 }
 
 /** Bounds what one rule can cost: an instruction is at most one step per character of the URI. */
@@ -27,28 +27,59 @@ export function compileGlob(pattern: string): CompiledGlob {
   emit(parsed.parts, program)
   return program.length > MAX_INSTRUCTIONS
     ? { kind: 'invalid', expected: `a shorter URL glob (at most ${MAX_INSTRUCTIONS} characters to compare)` }
-    : { kind: 'glob', glob: globOf(program, pattern.includes('?'), longestLiteral(parsed.parts)) }
+    : { kind: 'glob', glob: globOf(program, pattern.includes('?'), requiredLiterals(parsed.parts)) }
 }
 
-function globOf(program: readonly Instruction[], withQuery: boolean, literal: string): Glob {
-  return { program, withQuery, automaton: new GlobAutomaton(program), literal }
+function globOf(program: readonly Instruction[], withQuery: boolean, literals: readonly string[]): Glob {
+  return { program, withQuery, automaton: new GlobAutomaton(program), literals }
 }
 
-/** The longest run of characters that the parts demand one by one, but for what every URI begins with. */
-function longestLiteral(parts: readonly Part[]): string {
-  let longest = ''
+/** Of all runs of characters that the parts demand, and of all choices between such, the one that fewest URIs have. */
+function requiredLiterals(parts: readonly Part[]): readonly string[] {
+  let best: readonly string[] = []
   let run = ''
   for (const part of parts) {
     const isLiteral = part.kind === 'one' && part.chars.length === 1 && !part.negated
     run = isLiteral ? run + part.chars.repeat(part.repeats) : ''
-    if (run.length > longest.length && !'http://'.startsWith(run)) longest = run
+    best = rarer(best, part.kind === 'either' ? literalsOfEach(part.choices) : literalIn(run))
   }
-  return longest
+  return best
+}
+
+/** What every URI begins with tells nothing. */
+function literalIn(run: string): readonly string[] {
+  return run === '' || 'http://'.includes(run) ? [] : [run]
+}
+
+function literalsOfEach(choices: readonly (readonly Part[])[]): readonly string[] {
+  const each = choices.map(requiredLiterals)
+  return each.every((literals) => literals.length > 0) ? each.flat() : []
+}
+
+function rarer(one: readonly string[], other: readonly string[]): readonly string[] {
+  return shortest(other) > shortest(one) ? other : one
+}
+
+function shortest(literals: readonly string[]): number {
+  return literals.length === 0 ? 0 : Math.min(...literals.map(({ length }) => length))
+}
+
+/** Finds the URIs that at least one of the globs may match. `undefined`: those are all. */
+export function anyLiteral(globs: readonly Glob[]): RegExp | undefined {
+  if (globs.some(({ literals }) => literals.length === 0)) return undefined
+  const all = new Set(globs.flatMap(({ literals }) => literals))
+  return new RegExp(Array.from(all, escaped).join('|') || '(?!)')
+}
+
+function escaped(literal: string): string {
+  return literal.replace(/\W/g, String.raw`\$&`)
 }
 
 /** Whether the glob matches this URI (a normalized one: core/target-uri.ts). */
 export function matchesGlob(glob: Glob, uri: string): boolean {
-  return uri.includes(glob.literal) && glob.automaton.matches(glob.withQuery ? uri : withoutQuery(uri))
+  const { literals, automaton, withQuery } = glob
+  if (literals.length > 0 && !literals.some((literal) => uri.includes(literal))) return false
+  return automaton.matches(withQuery ? uri : withoutQuery(uri))
 }
 
 /** Whether it could match a URI with this end; for those without a query. */

@@ -10,7 +10,8 @@ export type StoredBefore = ReadonlySet<number>
 export const NOTHING_BEFORE: StoredBefore = new Set()
 
 export function storedFor(store: Pick<Store, 'lookup'>, uri: TargetUri): StoredBefore {
-  return new Set(store.lookup(uri).map(({ id }) => id))
+  const stored = store.lookup(uri)
+  return stored.length === 0 ? NOTHING_BEFORE : new Set(stored.map(({ id }) => id))
 }
 
 /** Whether a newer response to the same has come and gone into the store while this one was on its way. */

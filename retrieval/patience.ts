@@ -19,7 +19,7 @@ export const STALL_MS = 410
 export const LEAST_MS = 100
 
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
-const BREAK_MS = 510
+export const BREAK_MS = 510
 
 /** The share of the time of good service that is earned back. */
 const EARNED = 0.1
@@ -71,10 +71,14 @@ export class Patience {
     return PATIENCE_MS - this.#wasted() - LEAST_MS
   }
 
-  /** A peer failed that was in use since `began`. Wrong bytes cost all that time; others were of use until they broke off. */
-  waste(began: Monotonic, { code }: Fault): void {
+  /**
+   * A peer failed that was in use since `began`. Wrong bytes cost all that time; others were of use until they broke off.
+   * @param lagMs what it has cost, where that was measured.
+   */
+  waste(began: Monotonic, { code }: Fault, lagMs?: number): void {
     const elapsedMs = this.#clock.monotonic() - began
-    const wastedMs = code === 'VERIFICATION_FAILED' ? elapsedMs : Math.min(elapsedMs, BREAK_MS)
+    const brokenMs = code === 'VERIFICATION_FAILED' ? elapsedMs : Math.min(elapsedMs, BREAK_MS)
+    const wastedMs = lagMs ?? brokenMs
     const stillMs = Math.max(0, this.#wastedMs - EARNED * (elapsedMs - wastedMs))
     // More than all cannot be lost: what is earned from then on makes peers possible again.
     this.#wastedMs = Math.min(PATIENCE_MS, stillMs + wastedMs)
@@ -96,6 +100,11 @@ export class Patience {
     const inAllMs = PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)
     const leftMs = Math.min(STALL_MS, inAllMs - this.#wasted())
     return leftMs < LEAST_MS ? 0 : leftMs
+  }
+
+  /** What peers have cost, in ms. */
+  wastedMs(): number {
+    return this.#wasted()
   }
 
   /** How long peers may go on giving nothing, in ms, the time for agreeing included. */

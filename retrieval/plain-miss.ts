@@ -14,7 +14,8 @@ import { describe, Fault } from '../core/fault.ts'
 import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { PushedBody } from '../core/pushed-body.ts'
-import type { Reservation, ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import type { Reservation, ResponseHead, Store } from '../core/store.ts'
+import type { Address } from '../core/transport.ts'
 import type {
   Call,
   CallingUpstream,
@@ -65,7 +66,7 @@ export class PlainMiss implements ResponseTaker, Call {
   readonly #taker: MissTaker
   readonly #components: MissComponents
   readonly #requestTime: EpochMs
-  readonly #report = newReport()
+  readonly #report = newReport(NOBODY)
   #call: Call | undefined
   #state: State = 'asking'
   #isLeft = false
@@ -190,21 +191,28 @@ export class PlainMiss implements ResponseTaker, Call {
     const { status, fields } = response
     const size = contentLength(fields)
     if (size === undefined) return false
-    const times = { requestTime: this.#requestTime, responseTime: clock.wall() }
+    const requestTime = this.#requestTime
+    const responseTime = clock.wall()
     const asked = { target, fields: forwarded, policy: this.#policy, isNameable: false }
-    const admission = admitOrdinary(asked, { status, fields, ...times })
+    const endToEnd = endToEndFieldsOnce(fields)
+    const admission = admitOrdinary(asked, { status, fields, requestTime, responseTime }, endToEnd)
     this.#room = admission.kind === 'admitted' ? store.reserve(size) : undefined
     if (admission.kind !== 'admitted' || this.#room === undefined) return false
-    const { selecting, isShareable: shareable } = admission
-    this.#head = { uri, selecting, status, fields: admission.fields, ...times, source: 'internet', shareable }
+    const { fields: stored, selecting, isShareable: shareable } = admission
+    const source = 'internet'
+    this.#head = { uri, selecting, status, fields: stored, requestTime, responseTime, source, shareable }
     this.#storedBefore = storedFor(store, uri)
     this.#memory = this.#components.memory.take(size)
     this.#body = this.#memory.subarray(0, size)
     this.#state = 'receiving'
-    const said = { reason: 'uri-miss', status, isStored: true, isCollapsed: false } as const
-    const answered = wholeFields({ status, size, fields: endToEndFieldsOnce(fields) })
-    this.#taker.onAnswer({ status, fields: answered }, fetchedTrace(said, uri, selecting, this.#report))
+    const answered = wholeFields({ status, size, fields: endToEnd })
+    this.#taker.onAnswer({ status, fields: answered }, this.#trace(selecting))
     return true
+  }
+
+  #trace(selecting: Fields): Trace {
+    if (selecting.length > 0) return fetchedTrace(SAID, this.request.uri, selecting, this.#report)
+    return { how: 'internet', cacheStatus: STORED, retrieval: this.#report }
   }
 
   /** All of it is for the path of a resource. */
@@ -277,27 +285,27 @@ export class PlainMiss implements ResponseTaker, Call {
   }
 
   async #store(): Promise<void> {
-    const { store, retrievals } = this.#components
+    const { store, retrievals, memory } = this.#components
     this.#state = 'storing'
+    const head = this.#headToKeep()
+    if (head === undefined) this.#room?.giveBack()
     try {
-      const response = await this.#keep()
+      const response = head && (await this.#room?.keep(this.#body, head))
       if (response !== undefined && this.#isOutdated) store.remove(response.uri)
       else if (response !== undefined) retrievals.stored(response)
     } catch (error) {
       retrievals.log('a copy could not be kept', { uri: this.request.uri, reason: describe(error) })
     }
-    this.#components.memory.give(this.#memory)
+    memory.give(this.#memory)
     retrievals.ended(this.#report)
     this.#end()
   }
 
-  async #keep(): Promise<StoredResponse | undefined> {
+  #headToKeep(): ResponseHead | undefined {
     const head = this.#head
     const before = this.#storedBefore
     const isVain = !head || !before || isOvertaken(this.#components.store, head, before) || this.#isOutdated
-    if (!isVain) return this.#room?.keep(this.#body, head)
-    this.#room?.giveBack()
-    return undefined
+    return isVain ? undefined : head
   }
 }
 
@@ -306,3 +314,7 @@ function faultOf(error: unknown): Fault {
 }
 
 const NOTHING = new Uint8Array()
+const SAID = { reason: 'uri-miss', status: 200, isStored: true, isCollapsed: false } as const
+/** The same object for all that have no key of their own: what it says is put together once. */
+const STORED = { kind: 'forward', ...SAID, detail: 'internet' } as const
+const NOBODY = new Set<Address>()

@@ -32,12 +32,14 @@ import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutc
 import { Blame } from './blame.ts'
 import { toldSize } from './body-length.ts'
 import { Keeping, type UnverifiedCopy } from './keeping.ts'
+import type { OriginTrials } from './origin-trial.ts'
 import { STALL_MS } from './patience.ts'
 import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
 import { NEAR_BYTES } from './slow-line.ts'
+import { Slowness, type Progressing } from './slowness.ts'
 import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 import { faultOf, Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
@@ -72,6 +74,8 @@ export interface RetrievalComponents extends Omit<
   readonly isAnybodyThere: () => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
+  /** How fast origin servers would be at this moment. */
+  readonly trials: OriginTrials
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
 }
@@ -372,6 +376,16 @@ export class Retrieval implements InquiryOwner {
     this.#tolerance.heard(download)
   }
 
+  patientMs(): number {
+    return this.#tolerance.leftInAllMs(this.#lagMs)
+  }
+
+  /** What a peer has cost, in ms, that is in use and has not failed. */
+  get #lagMs(): number {
+    const isInUse = this.isRelay && !this.#attempt.signal.aborted
+    return isInUse ? this.#tolerance.lagMs() : 0
+  }
+
   failed(): void {
     this.#giveUp(this.#lastFault ?? new Fault('RESPONSE_INCOMPLETE', 'no source is left'))
   }
@@ -389,10 +403,11 @@ export class Retrieval implements InquiryOwner {
   }
 
   #use(source: Source): void {
+    const vainMs = (this.#inquiry?.takeVainMs() ?? 0) + this.#lagMs
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#tolerance.uses(source.kind, this.#inquiry?.takeVainMs())
+    this.#tolerance.uses(source.kind, vainMs)
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -421,6 +436,7 @@ export class Retrieval implements InquiryOwner {
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
+      else this.#watch(source, signal, began, patienceMs)
       const excuse = () => this.#tolerance.isExcused(source)
       const isLate = () => this.#tolerance.isLate()
       const attempt = { source, expectation, signal, patienceMs, excuse, isLate }
@@ -429,6 +445,28 @@ export class Retrieval implements InquiryOwner {
     } catch (error) {
       if (!signal.aborted && this.#state === 'running')
         await this.#onFailure(source, error, began, patienceMs)
+    }
+  }
+
+  /** Leaves the peer when the Internet would have been much quicker. */
+  #watch(source: PeerSource, signal: AbortSignal, began: Monotonic, patienceMs: number): void {
+    const components = { ...this.#components, request: this.request }
+    const leave = (fault: Fault, lagMs: number) => {
+      if (this.#state === 'running') void this.#onFailure(source, fault, began, patienceMs, lagMs)
+    }
+    new Slowness(source.kind, this.#progressing(source), signal, components, leave).watch()
+  }
+
+  #progressing(source: PeerSource): Progressing {
+    const { bytes } = this.#arrival.report
+    return {
+      receivedBytes: () => bytes.peer + bytes['in-progress'] + bytes.internet,
+      originBytes: () => bytes.internet,
+      heldBytes: () => this.heldBytes,
+      size: () => this.progress().totalBytes ?? toldSize(source),
+      wouldStartAfresh: () => !this.#answer.isGiven,
+      wastedMs: () => this.#tolerance.wastedMs(),
+      isAwaited: () => !this.#readers.isEmpty,
     }
   }
 
@@ -536,23 +574,30 @@ export class Retrieval implements InquiryOwner {
     this.#yielding.answered()
   }
 
-  async #onFailure(source: Source, error: unknown, began: Monotonic, patienceMs: number): Promise<void> {
+  /** @param lagMs what a peer has cost, in ms, where that was measured. */
+  async #onFailure(
+    source: Source,
+    error: unknown,
+    began: Monotonic,
+    patienceMs: number,
+    lagMs?: number,
+  ): Promise<void> {
     const attempt = this.#attempt
     attempt.abort(NO_LONGER_NEEDED)
     const fault = faultOf(error)
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
-    this.#judge(source, fault, began, patienceMs)
+    this.#judge(source, fault, began, patienceMs, lagMs)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault)
   }
 
-  #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number): void {
+  #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number, lagMs?: number): void {
     if (source.kind === 'internet') return void (this.#lastFault = fault)
     const isTakenBack = this.#inquiry?.state !== 'awaiting'
-    this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack })
+    this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack, lagMs })
   }
 
   #next(fault?: Fault): void {

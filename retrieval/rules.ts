@@ -4,7 +4,7 @@ import { isContentName } from '../core/content-name.ts'
 import { Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import { compileGlob, matchesGlob, mayMatchEnd } from './glob.ts'
+import { anyLiteral, compileGlob, matchesGlob, mayMatchEnd } from './glob.ts'
 import type { Glob } from './glob.ts'
 import { PRESETS } from './presets.ts'
 import type { PresetName, PresetTreatment } from './presets.ts'
@@ -57,35 +57,60 @@ export function compileRules(
   const content = { ...CONTENT_POLICY, waitForDownloads }
   const candidates = candidatesByEnd(compiled)
   const find = (uri: TargetUri) =>
-    isContentName(uri)
-      ? content
-      : (candidates(uri).find(({ glob }) => matchesGlob(glob, uri))?.rule ?? otherwise)
-  // A request asks several times for its policy, and what one machine of the LAN asks for the others ask for, too.
+    isContentName(uri) ? content : (firstMatch(candidates(uri), uri)?.rule ?? otherwise)
+  // A request asks several times for its policy, and what one machine of the LAN asks for the others ask for, too: only
+  // what some rule is about.
+  let last: { readonly uri: TargetUri; readonly policy: Policy } | undefined
   const known = new LRUCache<TargetUri, Policy>({ max: REMEMBERED_POLICIES })
+  const remember = (uri: TargetUri, policy: Policy) => {
+    if (policy !== otherwise) known.set(uri, policy)
+    return policy
+  }
   return {
     policyFor(uri) {
-      const before = known.get(uri)
-      if (before !== undefined) return before
-      const policy = find(uri)
-      known.set(uri, policy)
+      if (last?.uri === uri) return last.policy
+      const policy = known.get(uri) ?? remember(uri, find(uri))
+      last = { uri, policy }
       return policy
     },
     all,
   }
 }
 
+/** Rules that may be about a URI. */
+interface Candidates<Each> {
+  readonly rules: readonly Each[]
+  /** What is in every URI that one of them is about; see `anyLiteral`. */
+  readonly literal: RegExp | undefined
+}
+
+function firstMatch<Each extends { readonly glob: Glob }>(
+  { rules, literal }: Candidates<Each>,
+  uri: string,
+): Each | undefined {
+  if (literal?.test(uri) === false) return undefined
+  return rules.find(({ glob }) => matchesGlob(glob, uri))
+}
+
 /** A hundred patterns cost more than all else about a request, but few of them are about URIs with its last characters. */
 function candidatesByEnd<Each extends { readonly glob: Glob }>(
   all: readonly Each[],
-): (uri: string) => readonly Each[] {
-  const byEnd = new LRUCache<string, readonly Each[]>({ max: REMEMBERED_ENDS })
+): (uri: string) => Candidates<Each> {
+  const byEnd = new LRUCache<string, Candidates<Each>>({ max: REMEMBERED_ENDS })
+  const whatever = candidatesOf(all)
   return (uri) => {
-    if (uri.includes('?')) return all
+    if (uri.includes('?')) return whatever
     const end = uri.slice(-END_CHARACTERS)
-    const known = byEnd.get(end) ?? all.filter(({ glob }) => mayMatchEnd(glob, end))
-    byEnd.set(end, known)
-    return known
+    const known = byEnd.get(end)
+    if (known !== undefined) return known
+    const found = candidatesOf(all.filter(({ glob }) => mayMatchEnd(glob, end)))
+    byEnd.set(end, found)
+    return found
   }
+}
+
+function candidatesOf<Each extends { readonly glob: Glob }>(rules: readonly Each[]): Candidates<Each> {
+  return { rules, literal: anyLiteral(rules.map(({ glob }) => glob)) }
 }
 
 const REMEMBERED_POLICIES = 64

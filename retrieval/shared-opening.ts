@@ -22,19 +22,20 @@ export class SharedOpening<Result> {
     return this.#settled
   }
 
-  /** @throws what the work throws; Fault ABORTED as soon as `signal` aborts. */
+  /** @throws what the work throws; Fault ABORTED as soon as `signal` aborts, and where the work was given up before. */
   async wait(signal: AbortSignal): Promise<Result> {
     this.#waiting += 1
     const gone = Promise.withResolvers<never>()
     const leave = () => gone.reject(new Fault('ABORTED', 'the application has gone'))
     if (signal.aborted) leave()
     signal.addEventListener('abort', leave, { once: true })
+    const wasGivenUp = this.#stop.signal.aborted
     try {
       return await Promise.race([this.#result, gone.promise])
     } catch (error) {
       this.#waiting -= 1
       if (this.#waiting === 0) this.#stop.abort(NO_LONGER_NEEDED)
-      throw error
+      throw wasGivenUp ? new Fault('ABORTED', 'everybody who waited had gone', { cause: error }) : error
     } finally {
       signal.removeEventListener('abort', leave)
     }

@@ -47,10 +47,11 @@ export interface RetrievalReport {
   readonly failures: string[]
 }
 
-export function newReport(): RetrievalReport {
+/** @param answered where nobody is asked, the same empty set may do for all. */
+export function newReport(answered: Set<Address> = new Set()): RetrievalReport {
   return {
     asked: false,
-    answered: new Set(),
+    answered,
     bytes: { peer: 0, 'in-progress': 0, internet: 0 },
     source: undefined,
     isPartial: false,

@@ -8,8 +8,9 @@ import type { Address } from '../core/transport.ts'
 import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
 import { EXCUSED_MS } from './pace.ts'
-import { Patience, STALL_MS } from './patience.ts'
+import { BREAK_MS, Patience, STALL_MS } from './patience.ts'
 import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
+import { GOOD_BYTES_PER_SECOND, MOST_LATE_MS } from './slowness.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 
 export interface ToleranceComponents {
@@ -28,10 +29,9 @@ export interface Use {
   readonly patienceMs: number
   /** Whether a downloader said that its download ends here before it broke off. */
   readonly isTakenBack: boolean
+  /** What it has cost, in ms, where that was measured. */
+  readonly lagMs?: number | undefined
 }
-
-/** So long a node that is late itself waits for a peer in all, in ms. */
-export const MOST_LATE_MS = 1200
 
 export class Tolerance {
   readonly #components: ToleranceComponents
@@ -49,7 +49,10 @@ export class Tolerance {
     this.#slowLine = new SlowLine(components.clock)
   }
 
-  /** Another source is in use from now on. @param vainMs how long was waited before for a promise that was not kept. */
+  /**
+   * Another source is in use from now on. @param vainMs how long was waited before for a promise that was not kept, or for a peer
+   * that has taken its download back.
+   */
   uses(kind: Source['kind'], vainMs = 0): void {
     this.#patience.waited(vainMs)
     this.#patience.uses(kind)
@@ -62,9 +65,24 @@ export class Tolerance {
     return this.#patience.leftMs()
   }
 
-  /** How long peers may go on giving nothing, in ms, now that one has failed; endless where that has cost nothing. */
-  leftInAllMs(): number {
-    return this.#patience.isWhole ? Infinity : this.#patience.leftInAllMs()
+  /** What peers have cost, in ms. */
+  wastedMs(): number {
+    return this.#patience.wastedMs()
+  }
+
+  /**
+   * How long peers may go on giving nothing, in ms; endless where they have cost nothing.
+   * @param more what they have cost besides, in ms.
+   */
+  leftInAllMs(more = 0): number {
+    return this.#patience.isWhole && more === 0 ? Infinity : Math.max(0, this.#patience.leftInAllMs() - more)
+  }
+
+  /** What the peer in use has cost, in ms, as far as a good line would have brought more. */
+  lagMs(): number {
+    const usedMs = this.#components.clock.monotonic() - this.#patience.usedAt
+    const bytes = this.#components.heldBytes() - this.#usedFrom
+    return Math.max(0, Math.min(usedMs - (bytes * 1000) / GOOD_BYTES_PER_SECOND, BREAK_MS))
   }
 
   /** Patience is nearly used up. @returns how long agreeing may take, in ms; `undefined` when that has begun before. */
@@ -106,7 +124,7 @@ export class Tolerance {
 
   /** Counts what a failure has cost, and leaves aside whoever is to blame for it; wrong bytes are judged elsewhere, by the whole. */
   failed(source: PeerSource, fault: Fault, use: Use): void {
-    this.#patience.waste(use.began, fault)
+    this.#patience.waste(use.began, fault, use.lagMs)
     const isJudgedHere = fault.blame !== 'node' && fault.code !== 'VERIFICATION_FAILED'
     // Nothing has come of it, to a node that was too busy itself to judge.
     const isBusy = this.#components.heldBytes() === this.#usedFrom && this.#components.isBusy?.() === true

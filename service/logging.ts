@@ -94,7 +94,8 @@ function isPlain({ answered, failures }: RetrievalReport): boolean {
 }
 
 function plainRetrieval({ asked, waitedMs, bytes }: RetrievalReport): string {
-  return `,"asked":${asked},"peers":[],"waitedMs":${waitedMs},"received":${JSON.stringify(bytes)}`
+  const received = `{"peer":${bytes.peer},"in-progress":${bytes['in-progress']},"internet":${bytes.internet}}`
+  return `,"asked":${asked},"peers":[],"waitedMs":${waitedMs},"received":${received}`
 }
 
 /** A JSON string; nearly all need no escape. */

@@ -33,6 +33,7 @@ import { attestationBook } from '../site/attestation-book.ts'
 import { withAttestations } from '../site/attested.ts'
 import { vouch } from '../site/vouching.ts'
 import { SpeedMeter } from '../providers/speed-meter.ts'
+import type { MemberId } from '../site/keys.ts'
 import { Site, type SiteEvent } from '../site/site.ts'
 import { siteFiles } from '../site/site-files.ts'
 import { grantFor } from '../retrieval/speaks-for.ts'
@@ -62,7 +63,7 @@ import { ownPages } from './own-pages.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
 import { siteOperations } from './site-operations.ts'
-import type { Status, WhyAlone } from './status.ts'
+import type { PeerStatus, Status, WhyAlone } from './status.ts'
 import { tally } from './totals.ts'
 import { VERSION } from './version.ts'
 
@@ -108,7 +109,9 @@ export class Node {
   #signers: Signers = noSigners
   #updates: readonly ProductUpdates[] = []
   readonly #updateEvents = new Listeners<ProductEvent>()
-  #rules: Rules
+  readonly #rules: Rules
+  /** The names of the rules whose files a gateway gets for members. */
+  readonly #watched: ReadonlySet<string | undefined>
   #id = '' as NodeId
   #assembly: Assembly | undefined
   #fileServer: FileServer | undefined
@@ -147,6 +150,7 @@ export class Node {
     if (aptConfig !== 'auto' && aptConfig !== 'off' && !existsSync(aptConfig))
       throw new Fault('CONFIG_INVALID', `verification.aptConfig: there is no file ${aptConfig}`)
     this.#rules = compileRules(config.rules, config.presets, config.peering.waitForDownloads)
+    this.#watched = new Set(this.#rules.all.filter(({ gateway }) => gateway).map(({ rule }) => rule))
     this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
@@ -661,13 +665,14 @@ export class Node {
   }
 
   /** Indexes that are used here are worth watching for all. */
-  #noteIndex({ method, url, trace, outcome }: RequestLine): void {
+  #noteIndex({ method, url, trace, rule, outcome }: RequestLine): void {
     // Hits are many, and were noted when they were fetched; what has a query stands here without it.
     if (
       method !== 'GET' ||
       trace === undefined ||
       trace.how === 'hit' ||
       outcome !== 'complete' ||
+      !this.#watched.has(rule) ||
       url.includes('?')
     )
       return
@@ -689,6 +694,7 @@ export class Node {
     const peering = this.#assembly?.peering
     if (!this.#place || !peering) return undefined
     const timing = peering.timing()
+    const members = new Map(peering.members().map(({ address, member }) => [address, this.#named(member)]))
     return {
       address: this.#place.address,
       packetPort: this.#config.peering.packetPort,
@@ -697,10 +703,15 @@ export class Node {
       peers: peering.livePeers().map(({ address, node, roundTripMs, heardAt }) => ({
         address,
         node,
+        ...(members.has(address) && { member: members.get(address) }),
         roundTripMs,
         heardMsAgo: Math.round(now - heardAt),
       })),
     }
+  }
+
+  #named(id: string): NonNullable<PeerStatus['member']> {
+    return { id, name: this.#site.membership?.passOf(id as MemberId)?.name }
   }
 
   #cautions(now: Monotonic): Status['cautions'] {
@@ -727,6 +738,7 @@ export class Node {
       case 'shunned':
         return this.#log.warn({ peer: event.peer, reason: event.reason }, `shunned: ${event.detail}`)
       case 'stored':
+        if (!this.#log.isLevelEnabled('debug')) return
         return this.#log.debug(
           { uri: withoutSecrets(event.response.uri), bytes: event.response.size },
           'stored',

@@ -58,6 +58,8 @@ export interface PeerStatus {
   readonly address: string
   /** Absent for a node that speaks only the patents' packets. */
   readonly node: string | undefined
+  /** The member of the site that speaks from there; absent for a stranger. */
+  readonly member?: { readonly id: string; readonly name: string | undefined } | undefined
   readonly roundTripMs: number | undefined
   readonly heardMsAgo: number
 }

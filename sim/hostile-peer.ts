@@ -1,4 +1,5 @@
 /** A peer that speaks the protocol well and means ill: it offers whatever is asked for, and misbehaves when it is taken. */
+import { hash } from 'node:crypto'
 import { bodyOf, type Answer } from '../core/answer.ts'
 import { seededRandom, type Random } from '../core/random.ts'
 import { questionsIn } from '../peering/further.ts'
@@ -49,6 +50,12 @@ export const HOSTILE_KINDS = [
   'promises',
   /** A byte now and then, and its word that no more has come to it. */
   'excuses',
+  /** The right bytes, all of them, slowly. */
+  'slow',
+  /** Half of them at once, then slowly. */
+  'slowing',
+  /** Takes its download back just before its silence would count, and begins anew. */
+  'takes-back',
 ] as const
 
 export type HostileKind = (typeof HOSTILE_KINDS)[number]
@@ -57,6 +64,12 @@ export interface HostileSettings {
   readonly kind: HostileKind
   /** `holder` says "I have", `downloader` "I am downloading" with a growing copy. */
   readonly role?: 'holder' | 'downloader'
+  /** Whether it asks for what others ask for, as whoever fetches does. */
+  readonly asks?: boolean
+  /** Whether its node ID is made for each file so that it comes first in rank. */
+  readonly isFirst?: boolean
+  /** Where it is slow. */
+  readonly bytesPerSecond?: number
 }
 
 const PORT = 6515
@@ -72,6 +85,13 @@ const MORE_BYTES = 40_000_000
 const WORD_INTERVAL_MS = 400
 const WORDS = 30
 const EXCUSE_INTERVAL_MS = 300
+/** Just above what a complete copy must bring. */
+const SLOW_BYTES_PER_SECOND = 200_000
+const SLOW_INTERVAL_MS = 50
+/** A silence that does not count yet, in ms. */
+const NEARLY_STALLED_MS = 380
+/** IDs that are tried for one that comes first. */
+const IDS = 64
 
 export class HostilePeer {
   readonly host: VirtualHost
@@ -82,6 +102,8 @@ export class HostilePeer {
   readonly #random: Random
   readonly #node: NodeId
   readonly #offers = new Map<string, TargetUri>()
+  /** What it has asked for, and as whom. */
+  readonly #asked = new Map<string, NodeId>()
   #speaker: PacketSpeaker | undefined
 
   constructor(world: SpeakerWorld, host: VirtualHost, seed: number, settings: HostileSettings) {
@@ -109,9 +131,30 @@ export class HostilePeer {
     if (packet.type === 'request') for (const each of questionsIn(packet)) this.#answer(each, from)
   }
 
+  /** Asks once for each file, before it answers. */
+  #nodeFor(question: RequestPacket): NodeId {
+    const { asks = false, isFirst = false } = this.settings
+    const known = this.#asked.get(question.href)
+    if (known !== undefined) return known
+    const node = isFirst ? this.#firstFor(question.href) : this.#node
+    this.#asked.set(question.href, node)
+    const id = this.#random.uint32() as RequestId
+    const nonce = this.#random.hex(16)
+    if (asks) this.#speaker?.broadcast({ ...question, id, nonce, node, more: [] })
+    return node
+  }
+
+  #firstFor(href: string): NodeId {
+    const rank = (node: string) => hash('sha256', `${node}\n${href}`)
+    const nodes = Array.from({ length: IDS }, () => this.#random.hex(16) as NodeId)
+    return nodes.reduce((first, node) => (rank(node) < rank(first) ? node : first), this.#node)
+  }
+
   #answer(question: RequestPacket, from: Address): void {
-    const offer = this.#offer(question)
+    const offer = this.#offer(question, this.#nodeFor(question))
     this.#speaker?.send(from, offer)
+    if (offer.type === 'downloading' && this.settings.kind === 'takes-back')
+      void this.#takeBack(offer, question, from)
     if (offer.type === 'downloading' && REPEATING.has(this.settings.kind)) void this.#repeat(offer, from)
   }
 
@@ -122,6 +165,17 @@ export class HostilePeer {
     }
   }
 
+  /** And so on: with a new place each time, which is as silent as the one before. */
+  async #takeBack(offer: DownloadingPacket, question: RequestPacket, to: Address): Promise<void> {
+    const { id, nonce, node, resource, extras } = offer
+    for (let time = 0; time < WORDS; time++) {
+      await this.#pause(NEARLY_STALLED_MS)
+      this.#speaker?.send(to, { type: 'download-failed', id, nonce, node, resource, extras })
+      await this.#pause(1)
+      this.#speaker?.send(to, this.#offer(question, node ?? this.#node))
+    }
+  }
+
   #presence(nonce: string | undefined): ServicePacket {
     const id = this.#random.uint32() as RequestId
     const said = { summary: undefined, filePort: PORT, reply: false, leaving: false, extras: [] }
@@ -129,12 +183,12 @@ export class HostilePeer {
   }
 
   /** At once, without the random delay: so it comes before every honest holder. */
-  #offer({ id, nonce, href }: RequestPacket): ServicePacket {
+  #offer({ id, nonce, href }: RequestPacket, node: NodeId): ServicePacket {
     const alias = this.#random.hex(32)
     this.#offers.set(`/${alias}`, href as TargetUri)
     const size = this.#claimedSize(href as TargetUri)
     const location = `http://${this.address}:${PORT}/${alias}`
-    const common = { id, nonce, node: this.#node, location, extras: [] }
+    const common = { id, nonce, node, location, extras: [] }
     if (this.settings.role === 'downloader') {
       const progress = { receivedBytes: 0, totalBytes: size, bytesPerSecond: undefined }
       const isPromise = this.settings.kind === 'promises'
@@ -173,7 +227,12 @@ export class HostilePeer {
         return { ...announcing(honest, MORE_BYTES), body: this.#stalled(part) }
       case 'excuses':
         return { ...honest, body: this.#dripping(part, 1, EXCUSE_INTERVAL_MS) }
+      case 'slow':
+        return { ...honest, body: this.#slowly(part) }
+      case 'slowing':
+        return { ...honest, body: this.#slowly(part, half.length) }
       case 'silent':
+      case 'takes-back':
       case 'promises':
         return new Promise<Answer>(() => {})
       case 'wrong-length':
@@ -213,6 +272,13 @@ export class HostilePeer {
   async *#stalled(part: Uint8Array): AsyncIterable<Uint8Array> {
     yield part
     await new Promise(() => {})
+  }
+
+  async *#slowly(part: Uint8Array, quickBytes = 0): AsyncIterable<Uint8Array> {
+    const { bytesPerSecond = SLOW_BYTES_PER_SECOND } = this.settings
+    yield part.subarray(0, quickBytes)
+    const bytes = Math.ceil((bytesPerSecond * SLOW_INTERVAL_MS) / 1000)
+    yield* this.#dripping(part.subarray(quickBytes), bytes, SLOW_INTERVAL_MS)
   }
 
   async *#dripping(

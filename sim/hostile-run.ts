@@ -4,6 +4,7 @@
  */
 import { seededRandom, type Random } from '../core/random.ts'
 import { HOSTILE_KINDS, type HostileKind, type HostileSettings } from './hostile-peer.ts'
+import { MEASURED_BYTES } from '../providers/speed-meter.ts'
 import { KB, MB, play } from './scenario.ts'
 import type { Got } from './virtual-application.ts'
 
@@ -66,7 +67,7 @@ function sceneOf(seed: number): Scene {
   const random = seededRandom(seed ^ HOSTILE)
   const kind = HOSTILE_KINDS[seed % HOSTILE_KINDS.length] ?? 'short'
   const count = 1 + (random.uint32() % 3)
-  const hostile = Array.from({ length: count }, () => ({ kind, role: roleOf(random) }))
+  const hostile = Array.from({ length: count }, () => ({ kind, ...waysOf(random) }))
   // In every third run the others are of any kind.
   const mixed = hostile.map((each, at) =>
     at > 0 && seed % 3 === 0 ? { ...each, kind: kindOf(random) } : each,
@@ -83,7 +84,21 @@ function sceneOf(seed: number): Scene {
   }
 }
 
-const roleOf = (random: Random) => (random.fraction() < 0.5 ? ('holder' as const) : ('downloader' as const))
+/** From what a growing copy must bring at least, to what is no harm any more. */
+const SLOWEST = 3000
+const QUICKEST = 4_000_000
+/** What a complete copy, and a growing one of somebody who was not heard to ask, must bring. */
+const LEAST = { whole: 165_000, stranger: 45_000 }
+
+function waysOf(random: Random): Omit<HostileSettings, 'kind'> {
+  const role = random.fraction() < 0.5 ? 'holder' : 'downloader'
+  const asks = random.fraction() < 0.5
+  const isFirst = random.fraction() < 0.5
+  const isStranger = role === 'downloader' && !asks
+  const least = role === 'holder' ? LEAST.whole : isStranger ? LEAST.stranger : SLOWEST
+  const bytesPerSecond = Math.round(least * (QUICKEST / least) ** random.fraction())
+  return { role, asks, isFirst, bytesPerSecond }
+}
 
 function kindOf(random: Random): HostileKind {
   return HOSTILE_KINDS[random.uint32() % HOSTILE_KINDS.length] ?? 'short'
@@ -94,7 +109,7 @@ interface Outcome {
   readonly asked: number
 }
 
-/** The applications ask at the same moments whoever lies. */
+/** The applications ask at the same moments whoever lies. Every node has fetched something before, as machines have. */
 function playOnce(
   seed: number,
   { nodes, hasHolder, size, files, withinMs, hostile }: Scene,
@@ -104,6 +119,7 @@ function playOnce(
     const all = await scenario.nodes(nodes + 1)
     const uris = Array.from({ length: files }, (_, at) => scenario.file(`/${at}`, size))
     const [holder, ...askers] = all
+    for (const [at, node] of all.entries()) await node.get(scenario.file(`/before-${at}`, MEASURED_BYTES))
     if (hasHolder) for (const uri of uris) await holder?.get(uri)
     const peers = await Promise.all(hostile.map((settings) => scenario.hostilePeer(settings)))
     await scenario.settle()

@@ -10,6 +10,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import { answerPeer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
+import { SpeedMeter } from '../providers/speed-meter.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
 import { assemble, type Assembly, type AssemblyEvent, type AssemblySettings } from '../service/assembly.ts'
 import { attestationBook, type AttestationBook } from '../site/attestation-book.ts'
@@ -190,7 +191,8 @@ export class VirtualNode {
     const { clock, signal } = this.host.life
     const own = { ...UPDATE_URLS, ...policy }
     const node = this.#random.hex(16) as NodeId
-    const origin = http.upstream(this.host, ORIGIN_PATIENCE)
+    const speed = new SpeedMeter(clock)
+    const origin = speed.of(http.upstream(this.host, ORIGIN_PATIENCE))
     const site = this.#site
     const book = this.#book
     vouch({
@@ -212,6 +214,7 @@ export class VirtualNode {
         store: this.#store,
         verifier: withAttestations(verifier, { attest: true, quorum }, { clock, site, book, origin }),
         origin,
+        originBytesPerSecond: () => speed.bytesPerSecond,
         site,
         peers: http.upstream(this.host, PEER_PATIENCE),
         shunned: this.#shunned,

@@ -51,7 +51,7 @@ export function retryWatch(): RetryWatch {
       forget(delivery.at)
     },
     asksAgain(client, uri, now) {
-      const delivery = deliveries.get(keyOf(client, uri))
+      const delivery = deliveries.size === 0 ? undefined : deliveries.get(keyOf(client, uri))
       return delivery && now - delivery.at < RETRY_WINDOW_MS ? delivery : undefined
     },
   }

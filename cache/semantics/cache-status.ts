@@ -38,26 +38,18 @@ export type CacheStatusEntry = Remarks &
  * Characters that a structured string cannot hold become "?".
  */
 export function cacheStatus(entry: CacheStatusEntry): string {
-  const remarks = [
-    ...(entry.ttlMs === undefined ? [] : [`ttl=${structuredInteger(entry.ttlMs / 1000)}`]),
-    ...(entry.key === undefined ? [] : [`key=${structuredString(entry.key)}`]),
-    ...(entry.detail === undefined ? [] : [`detail=${tokenOrString(entry.detail)}`]),
-  ]
-  return ['ihave', ...outcome(entry), ...remarks].join('; ')
+  const { ttlMs, key, detail } = entry
+  let text = `ihave; ${outcome(entry)}`
+  if (ttlMs !== undefined) text += `; ttl=${structuredInteger(ttlMs / 1000)}`
+  if (key !== undefined) text += `; key=${structuredString(key)}`
+  return detail === undefined ? text : `${text}; detail=${tokenOrString(detail)}`
 }
 
-function outcome(entry: CacheStatusEntry): string[] {
-  switch (entry.kind) {
-    case 'hit':
-      return ['hit']
-    case 'forward':
-      return [
-        `fwd=${entry.reason}`,
-        ...(entry.status === undefined ? [] : [`fwd-status=${structuredInteger(entry.status)}`]),
-        ...(entry.isStored ? ['stored'] : []),
-        ...(entry.isCollapsed ? ['collapsed'] : []),
-      ]
-  }
+function outcome(entry: CacheStatusEntry): string {
+  if (entry.kind === 'hit') return 'hit'
+  const { reason, status, isStored, isCollapsed } = entry
+  const came = status === undefined ? '' : `; fwd-status=${structuredInteger(status)}`
+  return `fwd=${reason}${came}${isStored ? '; stored' : ''}${isCollapsed ? '; collapsed' : ''}`
 }
 
 const MAX_INTEGER = 999_999_999_999_999

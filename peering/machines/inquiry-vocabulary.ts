@@ -34,10 +34,10 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   /** Those of them that were not heard to ask for it are waited for until then, all together. */
   readonly strangersUntil: Monotonic
   /**
-   * Those that are only expected to fetch are waited for until then: once peers have failed, that is a part of what all
-   * of them may cost.
+   * All who promise a copy, or are expected to, are waited for until then; once peers have failed, that is a part of what all of
+   * them may cost. Nodes of the patents promise nothing.
    */
-  readonly expectedUntil: Monotonic
+  readonly promisedUntil: Monotonic
   /** Peers have cost too much: until then this node agrees with the others on who fetches, and believes no "I have". */
   readonly agreeUntil: Monotonic | undefined
   /** It has done so; there is no second time. */
@@ -73,7 +73,12 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
       readonly peer: string
       readonly holder: H | undefined
     }
-  | { readonly kind: 'download-failed'; readonly at: Monotonic; readonly peer: string }
+  | {
+      readonly kind: 'download-failed'
+      readonly at: Monotonic
+      readonly peer: string
+      readonly patientUntil?: Monotonic
+    }
   /**
    * The source in use is of no use any more: it failed, or sent wrong bytes; `isSilence`: nothing came, which may pass.
    * `patientUntil`: when patience with peers ends that give nothing.

@@ -28,6 +28,7 @@ import {
   withDownloader,
   withFailure,
   withHolder,
+  withLoss,
   withoutDownloader,
   withSilence,
   withSilentForgiven,
@@ -62,6 +63,12 @@ export const MAX_PROMISES = 3
 export const STRANGERS_PROMISE_MS = 600
 
 /**
+ * So long all of them are waited for, in ms: an origin server's usual time to answer. A node ID may be made so that it comes first
+ * in rank, and who asks for a file as well need not mean to fetch it.
+ */
+export const PROMISES_MS = 900
+
+/**
  * So often a download that broke off in the middle is followed by another "I need". All who read it ask at once, and so
  * agree on who goes on with it (R5.4), instead of going to the Internet side by side.
  */
@@ -92,7 +99,7 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
     case 'download-complete':
       return event.holder ? onHolder(state, event.holder) : onCompleteSomewhere(state, event.peer, event.at)
     case 'download-failed':
-      return onDownloadFailed(state, event.peer, event.at)
+      return onDownloadFailed(state, event)
     case 'source-failed':
       return onSourceFailed(patient(state, event), event.at, event.isSilence ?? false)
     case 'source-lost':
@@ -123,7 +130,7 @@ function ask<H extends Holder, D extends Downloader>(
     takeOversLeft: MAX_TAKE_OVERS,
     promisesLeft: MAX_PROMISES,
     strangersUntil: (event.at + event.settings.waitMs + STRANGERS_PROMISE_MS) as Monotonic,
-    expectedUntil: NO_END,
+    promisedUntil: (event.at + event.settings.waitMs + PROMISES_MS) as Monotonic,
     agreeUntil: undefined,
     hasAgreed: false,
   }
@@ -178,13 +185,13 @@ function onDownloading<H extends Holder, D extends Downloader>(
   }
   // Who promises a copy without ever giving it is not waited for by repeating the promise, in whatever words.
   const isRepeated = isStranger(state.on) && downloader.hasAsked !== true
-  const isPromise =
+  const isSaidAgain =
     isRepeated || (state.on.silenceMs !== undefined && state.on.silenceMs === downloader.silenceMs)
   const isStuck =
     state.on.isExpected !== true &&
     !downloader.readable &&
     (downloader.receivedBytes ?? 0) <= (state.on.receivedBytes ?? -1)
-  const silentAt = isPromise || isStuck ? state.silentAt : silence(state, downloader, at)
+  const silentAt = isSaidAgain || isStuck ? state.silentAt : silence(state, downloader, at)
   if (state.on.readable || !downloader.readable)
     return [{ ...state, silentAt, on: isRepeated ? state.on : kept(state.on, downloader) }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
@@ -212,8 +219,8 @@ function silence<H extends Holder, D extends Downloader>(
 
 /** Anybody may promise a copy, and who is expected to fetch it may be waiting for a liar itself. */
 function waitedForUntil<H extends Holder, D extends Downloader>(state: Active<H, D>, on: D): Monotonic {
-  if (isStranger(on)) return state.strangersUntil
-  return on.isExpected === true ? state.expectedUntil : NO_END
+  if (on.silenceMs === undefined) return NO_END
+  return isStranger(on) ? state.strangersUntil : state.promisedUntil
 }
 
 /** A copy that can be read is there: only the holders' own time is waited for, not that of the slowest machine. */
@@ -245,12 +252,12 @@ function askAgain<H extends Holder, D extends Downloader>(state: Active<H, D>, a
 
 function onDownloadFailed<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
-  peer: string,
-  at: Monotonic,
+  event: Extract<InquiryEvent<H, D>, { kind: 'download-failed' }>,
 ): Step<H, D> {
+  const { peer, at } = event
   const after = noting(state, withoutDownloader(state.sources, peer))
   if (after.kind !== 'awaiting' || after.on.peer !== peer) return [after, []]
-  return after.on.readable ? takeOver(after, at) : afterSilence(after, at)
+  return after.on.readable ? takeOver(patient(after, event), at) : afterSilence(after, at)
 }
 
 /**
@@ -259,7 +266,7 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
  */
 function takeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   const { settings, takeOversLeft, sources, agreeUntil } = state
-  const isTime = agreeUntil === undefined && at < state.expectedUntil
+  const isTime = agreeUntil === undefined && at < state.promisedUntil
   const mayAsk = takeOversLeft > 0 && settings.waitMs > 0 && isTime
   if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
   const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft: takeOversLeft - 1 }
@@ -290,8 +297,20 @@ function onSourceLost<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
   at: Monotonic,
 ): Step<H, D> {
-  if (state.kind === 'found') return nextSource(state, at)
+  if (state.kind === 'found') {
+    const after = noting(state, withLoss(state.sources, state.from.peer))
+    return hasPeer(after, at) ? nextSource(after, at) : askOnceMore(after, at)
+  }
   return state.kind === 'awaiting' && state.on.readable ? takeOver(state, at) : [state, []]
+}
+
+/** A place that does not exist may have been named so that "I found" silences those who have it: they are asked again. */
+function askOnceMore<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
+  const { agreeUntil, settings, takeOversLeft } = state
+  if (agreeUntil === undefined) return takeOver(state, at)
+  if (takeOversLeft === 0 || at >= agreeUntil) return nextSource(state, at)
+  const waitMs = Math.min(settings.waitMs, agreeUntil - at)
+  return waitForAnswers({ ...state, takeOversLeft: takeOversLeft - 1 }, at, waitMs, settings.holdersMs)
 }
 
 /** Those who answered stay noted: they may be of use later. */
@@ -323,8 +342,7 @@ function onAgree<H extends Holder, D extends Downloader>(
 
 function toInternet<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
   const sources = withSilentForgiven(state.sources)
-  const forgotten = { agreeUntil: undefined, expectedUntil: NO_END }
-  return [{ ...bare(state), ...forgotten, sources, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
+  return [{ ...bare(state), agreeUntil: undefined, sources, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
 }
 
 /** The owner has left the Internet for this peer. Should its offer be gone by now, another one's may do, or it has to go back there. */
@@ -399,8 +417,7 @@ function awaitDownload<H extends Holder, D extends Downloader>(
     ? ({ kind: 'follow', downloader: on } as const)
     : ({ kind: 'wake', at: silentAt } as const)
   const promisesLeft = on.readable ? state.promisesLeft : state.promisesLeft - 1
-  const expectedUntil = on.readable ? NO_END : state.expectedUntil
-  return [{ ...bare(state), promisesLeft, expectedUntil, sources, kind: 'awaiting', on, silentAt }, [command]]
+  return [{ ...bare(state), promisesLeft, sources, kind: 'awaiting', on, silentAt }, [command]]
 }
 
 function retrieve<H extends Holder, D extends Downloader>(
@@ -410,8 +427,7 @@ function retrieve<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   const { holders, ...others } = withoutDownloader(state.sources, from.peer)
   const sources = { ...others, holders: holders.filter((each) => each.peer !== from.peer) }
-  const asked = { ...bare(state), sources, expectedUntil: NO_END }
-  return [{ ...asked, kind: 'found', from }, [...before, { kind: 'retrieve', holder: from }]]
+  return [{ ...bare(state), sources, kind: 'found', from }, [...before, { kind: 'retrieve', holder: from }]]
 }
 
 function hasPeer<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): boolean {
@@ -432,9 +448,15 @@ function nextDownload<H extends Holder, D extends Downloader>(
   return downloaders.find((each) => at < waitedForUntil(state, each))
 }
 
-/** Promises a copy, and was not heard to ask for one. Nodes of the patents promise nothing. */
-export function isStranger({ readable, hasAsked, isExpected, silenceMs }: Downloader): boolean {
-  return !readable && hasAsked !== true && isExpected !== true && silenceMs !== undefined
+/** Promises a copy, or is expected to. Nodes of the patents promise nothing. */
+export function isPromise({ readable, silenceMs }: Downloader): boolean {
+  return !readable && silenceMs !== undefined
+}
+
+/** Promises a copy, and was not heard to ask for one. */
+function isStranger(downloader: Downloader): boolean {
+  const { hasAsked, isExpected } = downloader
+  return isPromise(downloader) && hasAsked !== true && isExpected !== true
 }
 
 /** Of several the last to be told of: liars are the quickest. */
@@ -445,17 +467,19 @@ function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | un
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
   const { settings, sources, hasAskedAgain, agreeUntil, hasAgreed } = asked
-  const { takeOversLeft, promisesLeft, strangersUntil, expectedUntil } = asked
-  const left = { takeOversLeft, promisesLeft, strangersUntil, expectedUntil }
+  const { takeOversLeft, promisesLeft, strangersUntil, promisedUntil } = asked
+  const left = { takeOversLeft, promisesLeft, strangersUntil, promisedUntil }
   return { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, ...left }
 }
 
-/** What was in use has cost what it has: what is left of the patience with peers is for those that are expected, too. */
+/** What was in use has cost what it has: what is left of the patience with peers is for promises, too. */
 function patient<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
-  { patientUntil = NO_END }: { readonly patientUntil?: Monotonic },
+  { at, patientUntil = NO_END }: { readonly at: Monotonic; readonly patientUntil?: Monotonic },
 ): Active<H, D> {
-  return isInUse(state) ? { ...state, expectedUntil: patientUntil } : state
+  if (!isInUse(state)) return state
+  const promisedUntil = Math.min(patientUntil, at + TAKE_OVER_WAIT_MS + PROMISES_MS) as Monotonic
+  return { ...state, promisedUntil }
 }
 
 function noting<H extends Holder, D extends Downloader>(
@@ -528,6 +552,7 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'source-failed', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-failed', 'retrieving', '158 → 150'],
   ['found', 'source-lost', 'found', '158: the next alternate'],
+  ['found', 'source-lost', 'waiting', '158 → 144: the way to it is lost, "I need" once more'],
   ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-lost', 'retrieving', '158 → 150'],
   ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],

@@ -35,6 +35,8 @@ export interface KnownSources<H extends Holder, D extends Downloader> {
   readonly silent: readonly string[]
   /** Peers that were silent before that: another failure is their last. */
   readonly warned: readonly string[]
+  /** Peers to whose copy there was no way, once: their answers come first where they are made up. */
+  readonly lost: readonly string[]
 }
 
 /** More answers than this to one question are not kept; after as many failures no peer is used any more. */
@@ -47,6 +49,7 @@ export const NO_SOURCES: KnownSources<never, never> = {
   failed: [],
   silent: [],
   warned: [],
+  lost: [],
 }
 
 /** Whether this question may still use the peer. */
@@ -98,6 +101,15 @@ export function withSilence<H extends Holder, D extends Downloader>(
 ): KnownSources<H, D> {
   if (known.warned.includes(peer)) return withFailure(known, peer)
   return { ...without(known, peer), silent: [...known.silent, peer] }
+}
+
+/** There was no way to the peer's copy, which may pass; the second time it is as if it had been silent. */
+export function withLoss<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+  peer: string,
+): KnownSources<H, D> {
+  if (known.lost.includes(peer)) return withSilence(known, peer)
+  return known.lost.length >= MAX_ALTERNATES ? known : { ...known, lost: [...known.lost, peer] }
 }
 
 function without<H extends Holder, D extends Downloader>(

@@ -49,7 +49,9 @@ export function statusAndFields({ status, reason, fields }: Head): string {
 }
 
 export function fieldLines(fields: Fields): string {
-  return fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  let text = ''
+  for (const [name, value] of fields) text += `${name}: ${value}\r\n`
+  return text
 }
 
 export function connectionLines(keepsAlive: boolean): string {

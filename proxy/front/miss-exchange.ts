@@ -75,12 +75,12 @@ export class MissExchange implements MissTaker {
 
   // What the origin server sends (MissTaker).
 
-  readonly onInformation = (status: number, fields: Fields): void => {
+  onInformation(status: number, fields: Fields): void {
     this.#interim ??= this.#begunInterim()
     this.#interim.add(status, fields)
   }
 
-  readonly onAnswer = (head: { readonly status: number; readonly fields: Fields }, trace: Trace): void => {
+  onAnswer(head: { readonly status: number; readonly fields: Fields }, trace: Trace): void {
     const { clock, pseudonym } = this.#parts
     const { status } = head
     const fields = toldFields(head.fields, trace, pseudonym)
@@ -94,7 +94,7 @@ export class MissExchange implements MissTaker {
     process.nextTick(sendHead, this)
   }
 
-  readonly onData = (bytes: Uint8Array): void => {
+  onData(bytes: Uint8Array): void {
     const socket = this.#socket
     const head = this.#head
     this.#head = ''
@@ -102,18 +102,18 @@ export class MissExchange implements MissTaker {
     if (socket.writable) this.#parts.sending.send(socket, head, bytes)
   }
 
-  readonly onEnd = (): void => {
+  onEnd(): void {
     this.sendHead()
     const kind = this.#socket.writable ? 'complete' : 'aborted'
     this.#end({ written: { kind, bytes: this.#bytes } })
   }
 
-  readonly onFailure = (fault: Fault): void => {
+  onFailure(fault: Fault): void {
     if (this.#trace !== undefined) return this.#cut(fault)
     if (!this.#isOver) void this.#sendFault(fault)
   }
 
-  readonly onPath = (begun: Begun): void => {
+  onPath(begun: Begun): void {
     const interim = this.#interim ?? this.#begunInterim()
     const beginning = { begun, log: this.#log, interim }
     const path = new PlainExchange(this.#request, this.keepsAlive, this.#socket, this.#parts, beginning)
@@ -159,12 +159,11 @@ export class MissExchange implements MissTaker {
     this.#end({ written: { kind: 'broken', bytes: this.#bytes, error: fault } })
   }
 
-  #end(how: Pick<ExchangeEnd, 'fault' | 'written'>): void {
+  #end({ written, fault }: Pick<ExchangeEnd, 'fault' | 'written'>): void {
     if (this.#isOver) return
     const rule = this.#miss?.rule ?? this.#parts.resources.ruleOf(this.#request)
-    const status = how.fault?.code === 'ABORTED' ? FAULTS.ABORTED.status : this.#status
-    const trace = this.#trace
-    this.#log.end({ way: 'resource', status, rule, ...(trace === undefined ? {} : { trace }), ...how })
+    const status = fault?.code === 'ABORTED' ? FAULTS.ABORTED.status : this.#status
+    this.#log.end({ way: 'resource', status, rule, trace: this.#trace, written, fault })
     this.#over()
   }
 

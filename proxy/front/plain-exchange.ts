@@ -4,8 +4,8 @@ import { bodyOf, type Answer, type Written } from '../../core/answer.ts'
 import type { Clock } from '../../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
 import { describe, Fault } from '../../core/fault.ts'
-import type { Fields } from '../../core/fields.ts'
-import { cacheStatus } from '../../cache/semantics/cache-status.ts'
+import type { FieldLine, Fields } from '../../core/fields.ts'
+import { cacheStatus, type CacheStatusEntry } from '../../cache/semantics/cache-status.ts'
 import { formatHttpDate } from '../../cache/semantics/http-date.ts'
 import type { Begun } from '../../retrieval/begun.ts'
 import type { Resource, Trace } from '../../retrieval/resource.ts'
@@ -132,8 +132,12 @@ export function exchangeLog(
 
 /** An answer's fields with what this node did (R6.6). */
 export function toldFields(fields: Fields, { cacheStatus: entry }: Trace, pseudonym: string): Fields {
-  return [...fields, viaLine('1.1', pseudonym), ['Cache-Status', cacheStatus(entry)]]
+  if (last?.entry !== entry) last = { entry, line: ['Cache-Status', cacheStatus(entry)] }
+  return [...fields, viaLine('1.1', pseudonym), last.line]
 }
+
+/** Plain misses have mostly the same entry. */
+let last: { readonly entry: CacheStatusEntry; readonly line: FieldLine } | undefined
 
 function faultOf(thrown: unknown): Fault {
   return thrown instanceof Fault ? thrown : new Fault('STORE_FAILED', describe(thrown), { cause: thrown })

@@ -9,11 +9,22 @@ export interface ResponseHead {
   readonly status: number
   readonly reason: string
   readonly fields: Fields
+  /** Its field lines, which the next head on the same connection likely repeats. */
+  readonly lines: readonly ReadLine[]
   readonly framing: Framing
   /** Whether the connection may serve another request (RFC 9112 9.3), if the content ends before it does. */
   readonly keepsAlive: boolean
   /** Seconds that the server keeps an idle connection, by its own word. */
   readonly keepAliveSeconds: number | undefined
+}
+
+/** One field line. */
+export interface ReadLine {
+  /** As it came, with its CRLF. */
+  readonly text: string
+  readonly field: FieldLine
+  /** In lower case. */
+  readonly name: string
 }
 
 /** Where the content ends (RFC 9112 6.3). */
@@ -33,41 +44,65 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?
 /**
  * @param text the status line and the field lines, each with its CRLF, without the empty line.
  * @param method of the request that it answers.
+ * @param likely lines that it most likely repeats, in this order: those are compared, and need not be read.
  */
-export function readHead(text: string, method: string): ResponseHead | Flaw {
-  const lines = text.split('\r\n')
-  lines.pop() // behind the last CRLF
-  const [, minor, code, reason = ''] = STATUS_LINE.exec(lines[0] ?? '') ?? []
+export function readHead(
+  text: string,
+  method: string,
+  likely: readonly ReadLine[] = [],
+): ResponseHead | Flaw {
+  const end = text.indexOf('\r\n')
+  const [, minor, code, reason = ''] = STATUS_LINE.exec(text.slice(0, end)) ?? []
   if (code === undefined) return { flaw: 'a malformed status line' }
-  const fields: FieldLine[] = []
-  for (let at = 1; at < lines.length; at += 1) {
-    const field = readFieldLine(lines[at] ?? '')
-    if (field === undefined) return { flaw: 'a malformed field line' }
-    fields.push(field)
+  const lines = readLines(text, end + 2, likely)
+  if (lines === undefined) return { flaw: 'a malformed field line' }
+  return headOf(Number(code), reason, minor === '1', lines, method)
+}
+
+function readLines(text: string, from: number, likely: readonly ReadLine[]): readonly ReadLine[] | undefined {
+  const lines: ReadLine[] = []
+  for (let at = from; at < text.length;) {
+    const guess = likely[lines.length]
+    const line = guess !== undefined && isAt(text, at, guess.text) ? guess : readLine(text, at)
+    if (line === undefined) return undefined
+    lines.push(line)
+    at += line.text.length
   }
-  return headOf(Number(code), reason, minor === '1', fields, method)
+  return lines
+}
+
+/** Not by `startsWith`, which looks at one character after the other. */
+function isAt(text: string, at: number, part: string): boolean {
+  return text.indexOf(part, at) === at
+}
+
+function readLine(text: string, at: number): ReadLine | undefined {
+  const end = text.indexOf('\r\n', at)
+  const field = readFieldLine(text.slice(at, end))
+  return field && { text: text.slice(at, end + 2), field, name: field[0].toLowerCase() }
 }
 
 function headOf(
   status: number,
   reason: string,
   isCurrent: boolean,
-  fields: Fields,
+  lines: readonly ReadLine[],
   method: string,
 ): ResponseHead | Flaw {
-  const told = connectionFields(fields)
+  const told = connectionFields(lines)
   if (told.flaw !== undefined) return { flaw: told.flaw }
   if (told.coding !== undefined && !isCurrent) return { flaw: 'Transfer-Encoding in HTTP/1.0' }
   const framing = framingOf(status, method, told)
   const mayLast = isCurrent ? !told.options.includes('close') : told.options.includes('keep-alive')
   // Some servers send content for HEAD all the same: it would be the next response.
   const keepsAlive = mayLast && framing.kind !== 'until-close' && method !== 'HEAD'
-  return { status, reason, fields, framing, keepsAlive, keepAliveSeconds: told.keepAliveSeconds }
+  const fields = lines.map(({ field }) => field)
+  return { status, reason, fields, lines, framing, keepsAlive, keepAliveSeconds: told.keepAliveSeconds }
 }
 
 /** What the fields say of the connection and of the content's end. */
 interface Told {
-  readonly flaw?: string
+  readonly flaw: string | undefined
   readonly length: number | undefined
   readonly coding: string | undefined
   readonly options: readonly string[]
@@ -75,15 +110,15 @@ interface Told {
 }
 
 /** RFC 9112 6.1 to 6.3: two statements about the length are one too many, even when they agree. */
-function connectionFields(fields: Fields): Told {
+function connectionFields(lines: readonly ReadLine[]): Told {
   let length: number | undefined
   let coding: string | undefined
   let options = NO_OPTIONS
   let keepAliveSeconds: number | undefined
   let flaw: string | undefined
-  for (const [written, value] of fields) {
-    if (!LENGTHS.has(written.length)) continue
-    switch (written.toLowerCase()) {
+  for (const { name, field } of lines) {
+    const [, value] = field
+    switch (name) {
       case 'content-length':
         if (length !== undefined || !/^\d{1,15}$/.test(value)) flaw = `Content-Length "${value}"`
         length = Number(value)
@@ -93,7 +128,7 @@ function connectionFields(fields: Fields): Told {
         coding = value.toLowerCase()
         break
       case 'connection':
-        options = [...options, ...value.toLowerCase().split(/[\t ]*,[\t ]*/)]
+        options = [...options, ...optionsIn(value)]
         break
       case 'keep-alive':
         keepAliveSeconds = secondsIn(value)
@@ -101,8 +136,12 @@ function connectionFields(fields: Fields): Told {
     }
   }
   if (coding !== undefined && length !== undefined) flaw = 'Transfer-Encoding together with Content-Length'
-  const told = { length, coding, options, keepAliveSeconds }
-  return flaw === undefined ? told : { ...told, flaw }
+  return { flaw, length, coding, options, keepAliveSeconds }
+}
+
+function optionsIn(connection: string): readonly string[] {
+  const text = connection.toLowerCase()
+  return text.includes(',') ? text.split(/[\t ]*,[\t ]*/) : [text]
 }
 
 /** What somebody could take for chunked. Another coding's content ends with the connection. */
@@ -116,11 +155,6 @@ function secondsIn(keepAlive: string): number | undefined {
 }
 
 const NO_OPTIONS: readonly string[] = []
-/** Characters of the names that matter here: nearly all others differ already in that. */
-const LENGTHS = new Set(
-  ['content-length', 'transfer-encoding', 'connection', 'keep-alive'].map((name) => name.length),
-)
-
 function framingOf(status: number, method: string, { length, coding }: Told): Framing {
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NONE
   if (coding === 'chunked') return CHUNKED

@@ -3,7 +3,7 @@
  * bounded: what is not exactly a response is a flaw, which ends the connection. Bytes that no request asked for end it too.
  */
 import { readFieldLine } from '../field-line.ts'
-import { readHead, type Flaw, type ResponseHead } from './response-head.ts'
+import { readHead, type Flaw, type ReadLine, type ResponseHead } from './response-head.ts'
 
 /** Told of a response, in order, from within `push` and `close`. */
 export interface ResponseSink {
@@ -19,6 +19,8 @@ export interface ResponseSink {
 
 /** Bytes of a head, of a trailer section, or of a chunk's first line, at most; Node's own limit. */
 export const MAX_HEAD_BYTES = 16_384
+/** Lines of heads that are compared with the next one: a server must not make that costly. */
+const MOST_LIKELY_LINES = 64
 /** What no response may have more of before its end: chunk extensions of all chunks together, say. */
 const MAX_EXTENSION_BYTES = 16_384
 
@@ -40,6 +42,8 @@ export class ResponseReader {
   #method = 'GET'
   /** What has come of a line, or of a head, as Latin-1. */
   #text = ''
+  /** The last head's lines. */
+  #likely: readonly ReadLine[] = []
   /** Bytes of the content, or of the chunk, that are still to come. */
   #left = 0
   #keepsAlive = false
@@ -118,8 +122,9 @@ export class ResponseReader {
 
   #onHead(text: string, at: number, length: number): number {
     if (text.length > MAX_HEAD_BYTES) return this.#refuse('too large a head')
-    const head = readHead(text, this.#method)
+    const head = readHead(text, this.#method, this.#likely)
     if ('flaw' in head) return this.#refuse(head.flaw)
+    this.#likely = head.lines.length <= MOST_LIKELY_LINES ? head.lines : []
     this.#text = ''
     if (head.status === 101) return this.#refuse('a change of protocol that nobody asked for')
     if (head.status < 200) {

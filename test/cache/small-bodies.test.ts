@@ -243,6 +243,20 @@ describe('small bodies after a restart', () => {
   })
 })
 
+describe('small bodies that came at once', () => {
+  it('outlast a stop', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    await (await store.create()).discard()
+    const stored = await store.reserve(10 * KIB)?.keep(bytesOf(10 * KIB), headOf('a'))
+    assert.ok(stored)
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory })
+    assert.deepEqual(again.lookup(uriOf('a')), [stored])
+    assert.ok(bytesOf(10 * KIB).equals(await readAll(again, stored)))
+  })
+})
+
 describe('small bodies on a full file system', () => {
   const onFileSystem =
     (size: string, use: (test: TestContext, directory: string) => Promise<void>) =>
@@ -263,6 +277,8 @@ describe('small bodies on a full file system', () => {
     'are stored or refused, and nothing between, when others leave no space',
     onFileSystem('8m', fillByOthers),
   )
+
+  it('that came at once are announced, or removed again, as they are there', onFileSystem('8m', fillAtOnce))
 })
 
 async function fillByOthers(test: TestContext, directory: string): Promise<void> {
@@ -290,6 +306,35 @@ async function fillByOthers(test: TestContext, directory: string): Promise<void>
   const { store: again } = await openDiskStore(test, { directory, reserveBytes: 0 })
   assert.deepEqual(again.lookup(next.uri), [next])
   assert.equal((await readable(again, [...again.list()])).length, again.usage().responses)
+}
+
+async function fillAtOnce(test: TestContext, directory: string): Promise<void> {
+  const { store } = await openDiskStore(test, { directory, reserveBytes: 0 })
+  await fill(store, 20, 10 * KIB)
+  const there = new Set([...store.list()].map(({ uri }) => uri))
+  store.subscribe(({ kind, response: { uri } }) => (kind === 'stored' ? there.add(uri) : there.delete(uri)))
+  spawnSync('/bin/dd', ['if=/dev/zero', `of=${join(directory, 'others')}`, 'bs=4096'])
+  for (let number = 100; number < 160; number += 1) await keepIfRoom(store, number)
+  rmSync(join(directory, 'others'))
+  const next = await put(store, 'next', bytesOf(10 * KIB))
+  const left = [...store.list()]
+  assert.deepEqual(left.map(({ uri }) => uri).toSorted(), [...there].toSorted())
+  assert.equal(
+    left.reduce((sum, { size }) => sum + size, 0),
+    store.usage().bytes,
+  )
+  await store.stop()
+  const { store: again } = await openDiskStore(test, { directory, reserveBytes: 0 })
+  assert.deepEqual(again.lookup(next.uri), [next])
+  assert.equal((await readable(again, [...again.list()])).length, left.length)
+}
+
+async function keepIfRoom(store: Store, number: number): Promise<void> {
+  const room = store.reserve(10 * KIB)
+  // Whoever grows looks how much room there is.
+  if (room === undefined) return (await store.create()).discard()
+  const keeping = room.keep(bytesOf(10 * KIB, number + 1), headOf(String(number)))
+  await keeping.catch((error: unknown) => assert.ok(fault('STORE_FULL')(error), String(error)))
 }
 
 async function putIfRoom(store: Store, number: number): Promise<StoredResponse | undefined> {

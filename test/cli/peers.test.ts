@@ -45,6 +45,21 @@ test('of thousands of peers, as a flood makes them, some are told and how many t
   assert.doesNotMatch(few, /more of/)
 })
 
+test('members of the site are told by name and ID, of whom two may have one name', () => {
+  const peers = ['a', 'b'].map((each, at) => ({
+    ...PEER,
+    address: `10.0.0.${at + 2}`,
+    member: { id: each.repeat(16), name: 'office' },
+  }))
+  const unknown = { ...PEER, address: '10.0.0.9', member: { id: 'c'.repeat(16), name: undefined } }
+  const peering = { ...PEERING, peers: [...peers, unknown, { ...PEER, address: '10.0.0.10' }] }
+  const text = peersText({ peering, shunned: [], cautions: [] }, 0)
+  assert.match(text, /^10\.0\.0\.2 {2}0123456789ab, member office \(a{12}\), round trip/m)
+  assert.match(text, /^10\.0\.0\.3 {2}0123456789ab, member office \(b{12}\), round trip/m)
+  assert.match(text, /^10\.0\.0\.9 {2}0123456789ab, member c{12}, round trip/m)
+  assert.match(text, /^10\.0\.0\.10 {2}0123456789ab, round trip/m)
+})
+
 test('where nobody is, that is said', () => {
   assert.equal(peersText({ peering: undefined, shunned: [], cautions: [] }, 0), 'nobody else is here\n')
 })

@@ -47,6 +47,9 @@ test(
     await site(revoked, 'join', token, '--name', 'revoked')
     await site(lost, 'backup', backup)
     assert.equal(statSync(backup).mode & 0o777, 0o600)
+    const again = await trySite(lost, 'backup', backup)
+    assert.match(again.stderr, /home-site\.json is there already: expected the name of a new file/)
+    assert.doesNotMatch(again.stderr, /EEXIST/)
     // What comes now is not in the backup: one more member, and one fewer.
     await site(late, 'join', token, '--name', 'late')
     await site(lost, 'revoke', 'revoked')

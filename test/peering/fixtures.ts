@@ -72,6 +72,10 @@ export class FakeOwner implements InquiryOwner {
     return this.heldBytes > receivedBytes
   }
 
+  patientMs(): number {
+    return Infinity
+  }
+
   heardProgress(download: PeerDownload): void {
     this.progress.push(download)
   }

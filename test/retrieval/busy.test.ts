@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { deferred } from '../../core/deferred.ts'
+import { fieldValue } from '../../core/fields.ts'
 import { EXCUSED_MS } from '../../retrieval/pace.ts'
 import { STALL_MS } from '../../retrieval/patience.ts'
-import { MOST_LATE_MS } from '../../retrieval/tolerance.ts'
+import { MOST_LATE_MS } from '../../retrieval/slowness.ts'
 import type { Reply } from './upstreams.ts'
 import { BY_UPDATER, download, PEER, shunned, world } from './world.ts'
 
@@ -35,7 +36,8 @@ describe('a peer that sends nothing for too long', () => {
       const given = await node.read(application)
       assert.deepEqual([given.text.length, given.error], [BODY.length, undefined])
       assert.deepEqual(shunned(node), blamed)
-      assert.equal(node.origin.requests.length, 1)
+      const wholes = node.origin.requests.filter(({ fields }) => fieldValue(fields, 'range') === undefined)
+      assert.equal(wholes.length, 1)
     })
 
   test('is waited for where the node was busy itself, and nobody is asked again meanwhile', async () => {

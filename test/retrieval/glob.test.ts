@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import * as fc from 'fast-check'
 import { parseTargetUri } from '../../core/target-uri.ts'
-import { compileGlob, matchesGlob, MAX_INSTRUCTIONS } from '../../retrieval/glob.ts'
+import { anyLiteral, compileGlob, matchesGlob, MAX_INSTRUCTIONS } from '../../retrieval/glob.ts'
 import type { Glob } from '../../retrieval/glob.ts'
 
 function glob(pattern: string): Glob {
@@ -174,11 +174,22 @@ test('property: a glob matches exactly what the regular expression of the same m
         const text = pieces.map((each) => each.glob).join('')
         const expected = new RegExp(`^http://h/${pieces.map((each) => each.regexp).join('')}$`)
         const uri = `http://h/${path}`
-        assert.equal(matchesGlob(glob(`http://h/${text}`), uri), expected.test(uri), `${text} on ${uri}`)
+        const compiled = glob(`http://h/${text}`)
+        assert.equal(matchesGlob(compiled, uri), expected.test(uri), `${text} on ${uri}`)
+        // What is looked for first is in every URI that matches.
+        if (expected.test(uri)) assert.notEqual(anyLiteral([compiled])?.test(uri), false, `${text} on ${uri}`)
       },
     ),
     { numRuns: 500 },
   )
+})
+
+test('URIs that no pattern can match are told by one look for what all matches have', () => {
+  const found = anyLiteral(['**/pool/**', '**/*.{deb,udeb}', '/a.b/*'].map(glob))
+  for (const uri of ['http://h/pool/x', 'http://h/x.udeb', 'http://h/a.b/x']) assert.ok(found?.test(uri), uri)
+  for (const uri of ['http://h/spool', 'http://h/x.rpm', 'http://h/aXb/x']) assert.ok(!found?.test(uri), uri)
+  assert.equal(anyLiteral([glob('**/pool/**'), glob('**')]), undefined, 'a pattern that matches everything')
+  assert.equal(anyLiteral([])?.test('http://h/'), false)
 })
 
 test('property: no text throws, whether as a pattern or as a URI', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { MEASURED_BYTES } from '../../providers/speed-meter.ts'
 import { HOSTILE_KINDS, type HostileKind, type HostileSettings } from '../../sim/hostile-peer.ts'
 import { KB, MB, play } from '../../sim/scenario.ts'
 import type { Proof } from '../../sim/table-verifier.ts'
@@ -32,6 +33,8 @@ function among(
     const [uri, other] = uris
     assert.ok(uri && other)
     for (const each of uris) await holder?.get(each)
+    // Its line is known, as that of every machine which has fetched something.
+    await node.get(scenario.file('/before', MEASURED_BYTES))
     const peers = await Promise.all(hostile.map((settings) => scenario.hostilePeer(settings)))
     await scenario.settle()
     const got = await node.get(uri)
@@ -65,6 +68,10 @@ const DESERVED: Record<HostileKind, readonly ShunReason[] | undefined> = {
   'claims-more': ['broke-off'],
   promises: ['stalled'],
   excuses: ['stalled'],
+  slow: ['stalled'],
+  slowing: ['stalled'],
+  // As a downloader it has said itself that it ends, as honest ones do.
+  'takes-back': ['stalled'],
 }
 
 const CHANGES_BYTES: readonly HostileKind[] = ['wrong-bytes', 'old-content', 'endless', 'wrong-length']
@@ -86,7 +93,10 @@ describe('a hostile peer', () => {
               // There is nothing to be asked for.
               if (kind === 'promises' && role === 'downloader') return assert.equal(isAsked, false)
               if (!isAsked) return assert.equal(hasHolder, true, 'nobody took what it offered')
-              const isHarmless = kind === 'lies-about-size' && proof === 'digest'
+              const isHarmless =
+                (kind === 'lies-about-size' && proof === 'digest') ||
+                (kind === 'takes-back' && role === 'downloader') ||
+                (kind === 'slowing' && role === 'downloader' && proof === 'digest')
               const deserved = isHarmless ? undefined : DESERVED[kind]
               const [reason] = withThem.shunned
               if (deserved === undefined) assert.equal(reason, undefined)

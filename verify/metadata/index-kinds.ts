@@ -20,6 +20,8 @@ export interface IndexKind {
   readonly name: string
   /** Matched against the path. Its first group is the root below which the index may speak. */
   readonly pattern: RegExp
+  /** What the pattern demands somewhere in the path: to look for that costs less. Absent: nothing in particular. */
+  readonly demands?: string
   /** Matched against the essence of `Content-Type`; absent: it does not matter. */
   readonly mediaType?: RegExp
   /** What references are relative to; absent: the index itself, as in any document on the web. */
@@ -51,6 +53,7 @@ const JSON_TYPE = /^application\/(?:vnd\.npm\.install-v1\+)?json$/
 export const INDEX_KINDS: readonly IndexKind[] = [
   {
     name: 'apt Packages',
+    demands: '/dists/',
     pattern:
       /^(.*\/)dists\/.*\/binary-[^/]+\/(?:by-hash\/SHA(?:256|512)\/[0-9a-f]+|Packages(?:\.[a-z0-9]+)?)$/,
     isRelativeToRoot: true,
@@ -58,42 +61,60 @@ export const INDEX_KINDS: readonly IndexKind[] = [
   },
   {
     name: 'apt Sources',
+    demands: '/dists/',
     pattern: /^(.*\/)dists\/.*\/source\/(?:by-hash\/SHA(?:256|512)\/[0-9a-f]+|Sources(?:\.[a-z0-9]+)?)$/,
     isRelativeToRoot: true,
     read: aptSources,
   },
-  { name: 'apt Release', pattern: /^(.*\/)(?:In)?Release$/, isRelativeToRoot: true, read: aptRelease },
+  {
+    name: 'apt Release',
+    demands: 'Release',
+    pattern: /^(.*\/)(?:In)?Release$/,
+    isRelativeToRoot: true,
+    read: aptRelease,
+  },
   {
     name: 'apt Packages (flat)',
+    demands: '/Packages',
     pattern: /^((?!.*\/dists\/).*\/)Packages(?:\.[a-z0-9]+)?$/,
     isRelativeToRoot: true,
     read: aptPackages,
   },
   {
     name: 'rpm-md primary',
+    demands: '/repodata/',
     pattern: /^(.*\/)repodata\/(?:[0-9a-f]+-)?primary\.xml(?:\.(?:gz|xz|bz2|zst))?$/,
     isRelativeToRoot: true,
     read: rpmPrimary,
   },
-  { name: 'rpm-md', pattern: /^(.*\/)repodata\/repomd\.xml$/, isRelativeToRoot: true, read: rpmRepomd },
+  {
+    name: 'rpm-md',
+    demands: '/repodata/',
+    pattern: /^(.*\/)repodata\/repomd\.xml$/,
+    isRelativeToRoot: true,
+    read: rpmRepomd,
+  },
   {
     name: 'PyPI (JSON)',
+    demands: 'simple/',
     pattern: /^(.*\/)\+?simple\/[^/]+\/(?:index\.json)?$/,
     mediaType: /^application\/(?:vnd\.pypi\.simple\.v1\+)?json$/,
     read: pypiJson,
   },
   {
     name: 'PyPI (HTML)',
+    demands: 'simple/',
     pattern: /^(.*\/)\+?simple\/[^/]+\/(?:index\.html)?$/,
     mediaType: /^(?:text\/html|application\/vnd\.pypi\.simple\.v1\+html)$/,
     read: pypiHtml,
   },
   {
     name: 'side file',
+    demands: '.sha',
     pattern: /^(.*\/)([^/]+)\.sha(256|512)$/,
     read: (emit, [, , name = '', bits]) => sideFile(emit, name, bits === '256' ? 'sha-256' : 'sha-512'),
   },
-  { name: 'Metalink', pattern: /^(.*\/)[^/]+\.meta4$/, read: metalink },
+  { name: 'Metalink', demands: '.meta4', pattern: /^(.*\/)[^/]+\.meta4$/, read: metalink },
   {
     name: 'crates',
     pattern: /^(.*\/)(?:[12]|3\/[\w-]|[\w-]{2}\/[\w-]{2})\/[\w-]{1,64}$/,
@@ -119,6 +140,7 @@ export function findIndex(uri: TargetUri, contentType: string | undefined): Foun
   if (path.includes('?')) return undefined
   const essence = (contentType ?? '').replace(/;.*$/s, '').trim().toLowerCase()
   for (const kind of INDEX_KINDS) {
+    if (kind.demands !== undefined && !path.includes(kind.demands)) continue
     if (kind.mediaType?.test(essence) === false) continue
     const match = kind.pattern.exec(path)
     if (match === null) continue

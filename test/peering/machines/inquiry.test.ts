@@ -170,11 +170,36 @@ testScripts(machine, {
       [wake(560), 'awaiting', I_FOUND, wake(700)],
       [wake(700), 'retrieving', INTERNET],
     ],
-  'liars: who says itself that it fetches, and was heard to ask for it, is waited for beyond that': [
-    ...FOUND,
-    [{ kind: 'source-failed', at: at(500), patientUntil: at(700) }, 'waiting', I_NEED, wake(560)],
-    [askerPromising('r', 550, 900), 'waiting'],
-    [wake(560), 'awaiting', I_FOUND, wake(1460)],
+  'liars: who says itself that it fetches, and was heard to ask for it, may be one too, and is not waited for beyond that':
+    [
+      ...FOUND,
+      [{ kind: 'source-failed', at: at(500), patientUntil: at(700) }, 'waiting', I_NEED, wake(560)],
+      [askerPromising('r', 550, 900), 'waiting'],
+      [wake(560), 'awaiting', I_FOUND, wake(700)],
+      [wake(700), 'retrieving', INTERNET],
+    ],
+  'liars: who takes its download back, and promises another one, is waited for no longer than one that failed':
+    [
+      ...FOLLOWING,
+      [
+        { kind: 'download-failed', at: at(2600), peer: 'd', patientUntil: at(3000) },
+        'waiting',
+        I_NEED,
+        wake(2660),
+      ],
+      [askerPromising('d', 2610, 900), 'waiting'],
+      [wake(2660), 'awaiting', I_FOUND, wake(3000)],
+      [wake(3000), 'retrieving', INTERNET],
+    ],
+  'liars: who comes first in rank, and promises a copy again and again, is waited for 900 ms in all': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [expected('d', 60), 'waiting'],
+    [wake(60), 'awaiting', I_FOUND, wake(360)],
+    [askerPromising('d', 300, 900), 'awaiting'],
+    [wake(360), 'awaiting', wake(960)],
+    [askerPromising('d', 900, 900), 'awaiting'],
+    [wake(960), 'retrieving', INTERNET],
+    [askerPromising('d', 1000, 900), 'retrieving'],
   ],
   'a download that was followed after that and broke off is taken over by agreement, as any other': [
     ...FOUND,
@@ -279,16 +304,16 @@ testScripts(machine, {
     [wake(660), 'waiting', I_NEED, wake(720)],
     [promising('d', 670, 900), 'waiting'],
     [askerPromising('e', 680, 900), 'waiting'],
-    [wake(720), 'awaiting', I_FOUND, wake(1620)],
-    [downloading('e', 1000), 'awaiting', follow('e')],
+    [wake(720), 'awaiting', I_FOUND, wake(960)],
+    [downloading('e', 900), 'awaiting', follow('e')],
   ],
   '156: a rival that says it is downloading is waited for as long as one that said so at once (R5.4)': [
     [need(), 'waiting', I_NEED, wake(2200)],
     [expected('d', 2200), 'waiting'],
     [wake(2200), 'awaiting', I_FOUND, wake(2500)],
     [askerPromising('d', 2400, 900), 'awaiting'],
-    [wake(2500), 'awaiting', wake(3300)],
-    [downloading('d', 3200), 'awaiting', follow('d')],
+    [wake(2500), 'awaiting', wake(3100)],
+    [downloading('d', 3000), 'awaiting', follow('d')],
   ],
   '156 → 144: all who waited for a rival that says nothing ask once more, together (R5.4)': [
     [need(), 'waiting', I_NEED, wake(2200)],
@@ -473,7 +498,34 @@ testScripts(machine, {
     [sourceLost(2400), 'found', retrieve('i')],
     [sourceLost(2500), 'awaiting', follow('d')],
   ],
-  '158 → 150: the way to the only holder is lost': [...FOUND, [sourceLost(2400), 'retrieving', INTERNET]],
+  '158 → 144: the way to the only holder is lost, whom "I found" has silenced is asked again': [
+    ...FOUND,
+    [sourceLost(2400), 'waiting', I_NEED, wake(2460)],
+    [iHave('i', 2410), 'found', I_FOUND, retrieve('i')],
+  ],
+  '158: who answers first, and has no copy, is used twice and no more': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [iHave('liar', 1), 'found', I_FOUND, retrieve('liar')],
+    [sourceLost(2), 'waiting', I_NEED, wake(62)],
+    [iHave('liar', 3), 'found', I_FOUND, retrieve('liar')],
+    [sourceLost(4), 'waiting', I_NEED, wake(64)],
+    [iHave('liar', 5), 'waiting'],
+    [iHave('h', 20), 'found', I_FOUND, retrieve('h')],
+  ],
+  '158 → 150: the same, and nobody would be waited for': [
+    [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
+    [iHave('h', 10), 'retrieving', lateOffer('h')],
+    [changeOver(20, 'h'), 'found', retrieve('h')],
+    [sourceLost(30), 'retrieving', INTERNET],
+  ],
+  'liars: 158 → 144: the same, while it is agreed on who fetches, as long as that may take': [
+    ...FOUND,
+    [agree(500), 'waiting', I_NEED, wake(560)],
+    [askerHas('a', 520), 'found', I_FOUND, retrieveFromAsker('a')],
+    [sourceLost(530), 'waiting', I_NEED, wake(750)],
+    [askerHas('b', 600), 'found', I_FOUND, retrieveFromAsker('b')],
+    [sourceLost(750), 'retrieving', INTERNET],
+  ],
   '156 → 144: "download complete" without a place is followed by "I need", long enough for a node of the patents':
     [
       ...AWAITING,

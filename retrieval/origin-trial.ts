@@ -1,0 +1,138 @@
+/**
+ * How fast the origin server would send at this moment, tried beside a peer that is slow: a small part of what is missing is asked
+ * for, and thrown away. On a line that is full it comes as slowly as everything else, and then the peer is not to blame.
+ */
+import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
+import { isContentName } from '../core/content-name.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { SELECTING_A_PART, withField, withoutFields } from '../core/fields.ts'
+import type { ByteSpan } from '../core/ranges.ts'
+import type { Upstream } from '../core/upstream.ts'
+import type { RetrievalRequest } from './request.ts'
+
+/** So long a trial takes at most, in ms. */
+export const TRIAL_MS = 250
+
+/** A share of what is missing is asked for, in these bounds, in bytes: one flight of packets at the least. */
+export interface TrialBytes {
+  readonly share: number
+  readonly most: number
+}
+const LEAST_TRIAL_BYTES = 16 * 1024
+
+/** Many read what grows, and each of them may try: that must not amount to another copy. */
+export const TRIAL_BYTES = {
+  whole: { share: 1 / 8, most: 256 * 1024 },
+  large: { share: 1 / 8, most: 512 * 1024 },
+  growing: { share: 1 / 8, most: 128 * 1024 },
+} as const satisfies Record<string, TrialBytes>
+
+/** What comes after the first bytes tells the speed without the way, once it is so much and took so long. */
+const TELLING_BYTES = 64 * 1024
+const TELLING_MS = 20
+
+/** What was found out for one server is for all who fetch from it, for so long, in ms. */
+export const FRESH_TRIAL_MS = 1000
+
+/** More servers than this are not remembered. */
+export const MAX_SERVERS = 64
+
+export interface Trial {
+  readonly at: Monotonic
+  /** 0: nothing came, or no file. */
+  readonly bytesPerSecond: number
+}
+
+export class OriginTrials {
+  readonly #clock: Clock
+  readonly #origin: Upstream
+  readonly #last = new Map<string, Trial>()
+  readonly #running = new Map<string, Promise<Trial>>()
+
+  constructor({ clock, origin }: { readonly clock: Clock; readonly origin: Upstream }) {
+    this.#clock = clock
+    this.#origin = origin
+  }
+
+  /** What was found out a moment ago; `undefined`: nothing. */
+  recent({ target }: RetrievalRequest): Trial | undefined {
+    const trial = this.#last.get(serverOf(target))
+    return trial !== undefined && this.#clock.monotonic() - trial.at <= FRESH_TRIAL_MS ? trial : undefined
+  }
+
+  /** One at a time for a server. @param missing what is to come of a file. Never rejects. */
+  run(request: RetrievalRequest, missing: ByteSpan, bytes: TrialBytes): Promise<Trial> {
+    const server = serverOf(request.target)
+    const running = this.#running.get(server)
+    if (running !== undefined) return running
+    const trial = this.#try(request, partOf(missing, bytes)).then((bytesPerSecond) => {
+      this.#running.delete(server)
+      return this.#note(server, { at: this.#clock.monotonic(), bytesPerSecond })
+    })
+    this.#running.set(server, trial)
+    return trial
+  }
+
+  #note(server: string, trial: Trial): Trial {
+    this.#last.delete(server)
+    this.#last.set(server, trial)
+    const [oldest] = this.#last.keys()
+    if (this.#last.size > MAX_SERVERS && oldest !== undefined) this.#last.delete(oldest)
+    return trial
+  }
+
+  async #try(request: RetrievalRequest, span: ByteSpan): Promise<number> {
+    // A name is no place: nobody can be asked there.
+    if (isContentName(request.target)) return 0
+    const ending = new AbortController()
+    const came: Came = { beganAt: this.#clock.monotonic(), bytes: 0, firstBytes: 0, firstAt: undefined }
+    const reading = this.#read(came, request, span, ending.signal)
+    await Promise.race([reading.catch(() => {}), sleep(this.#clock, TRIAL_MS, ending.signal)])
+    ending.abort(NO_LONGER_NEEDED)
+    return rateOf(came, this.#clock.monotonic())
+  }
+
+  async #read(
+    came: Came,
+    { target, fields }: RetrievalRequest,
+    { start, end }: ByteSpan,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const range = `bytes=${start}-${end - 1}`
+    const asked = withField(withoutFields(fields, SELECTING_A_PART), 'Range', range)
+    const { status, body } = await this.#origin.request({ method: 'GET', uri: target, fields: asked, signal })
+    if (status !== 206 && status !== 200) return
+    for await (const chunk of body) {
+      came.bytes += chunk.length
+      if (came.firstAt === undefined) {
+        came.firstAt = this.#clock.monotonic()
+        came.firstBytes = chunk.length
+      }
+      if (came.bytes >= end - start) return
+    }
+  }
+}
+
+function partOf({ start, end }: ByteSpan, { share, most }: TrialBytes): ByteSpan {
+  const bytes = Math.min(most, Math.max(LEAST_TRIAL_BYTES, Math.ceil((end - start) * share)))
+  return { start, end: Math.min(end, start + bytes) }
+}
+
+interface Came {
+  readonly beganAt: Monotonic
+  bytes: number
+  firstBytes: number
+  firstAt: Monotonic | undefined
+}
+
+/** With the way there and back, or without it, where enough came to tell. */
+function rateOf({ beganAt, bytes, firstBytes, firstAt }: Came, now: Monotonic): number {
+  if (firstAt === undefined) return 0
+  const inAll = (bytes * 1000) / Math.max(1, now - beganAt)
+  const [more, moreMs] = [bytes - firstBytes, now - firstAt]
+  return more >= TELLING_BYTES && moreMs >= TELLING_MS ? Math.max(inAll, (more * 1000) / moreMs) : inAll
+}
+
+function serverOf(target: string): string {
+  return URL.parse(target)?.host ?? ''
+}

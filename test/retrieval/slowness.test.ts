@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { fieldValue } from '../../core/fields.ts'
+import type { Address } from '../../core/transport.ts'
+import {
+  isDoubtful,
+  isTooSlow,
+  LATER_MS,
+  originSpeed,
+  TIMES,
+  type CopyKind,
+} from '../../retrieval/slowness.ts'
+import { Flow, type Answering, type Reply } from './upstreams.ts'
+import { digestOf, download, ended, offer, PEER, shunned, world, type Scene, type World } from './world.ts'
+
+const KB = 1000
+const OTHER = '127.0.0.7' as Address
+
+const standing = (
+  copy: CopyKind,
+  peerBytesPerSecond: number,
+  missingBytes = 1000 * KB,
+  leftMs = LATER_MS,
+) => ({
+  copy,
+  peerBytesPerSecond,
+  missingBytes,
+  fromOriginBytes: missingBytes,
+  usedMs: 1000,
+  leftMs,
+})
+
+describe('a peer is too slow', () => {
+  for (const [what, copy, peer, missing, origin, is] of [
+    ['where the Internet brings it in a tenth of the time', 'whole', 300 * KB, 1000 * KB, 8000 * KB, true],
+    ['and not for a file that is here in a moment', 'whole', 300 * KB, 150 * KB, 8000 * KB, false],
+    ['and not where the Internet is as slow', 'whole', 300 * KB, 1000 * KB, 500 * KB, false],
+    ['and not where that is silent', 'whole', 300 * KB, 1000 * KB, 0, false],
+    ['and not where the line is hardly better', 'whole', 5000 * KB, 60_000 * KB, 9000 * KB, false],
+    ['where it drips', 'growing', 0, 1000 * KB, 2000 * KB, true],
+    ['and not where it grows as the line that all share', 'growing', 100 * KB, 1000 * KB, 250 * KB, false],
+    ['and not where others may help it out', 'large', 3000 * KB, 60_000 * KB, 11_000 * KB, false],
+  ] as const)
+    test(what, () => assert.equal(isTooSlow(standing(copy, peer, missing), origin), is))
+
+  test('sooner when other peers have cost time already, and never for less than can be measured', () => {
+    const slow = (leftMs: number, missing: number) =>
+      isTooSlow(standing('whole', 1000 * KB, missing, leftMs), 10_000 * KB)
+    assert.deepEqual([slow(LATER_MS, 300 * KB), slow(100, 300 * KB)], [false, true])
+    assert.deepEqual([slow(0, 100 * KB), slow(-500, 100 * KB)], [false, false])
+  })
+
+  test('only where the origin server is so many times as fast', () => {
+    for (const copy of ['whole', 'large', 'growing'] as const) {
+      const at = (times: number) => isTooSlow(standing(copy, 100 * KB), times * 100 * KB)
+      assert.deepEqual([at(TIMES[copy] - 0.01), at(TIMES[copy] + 0.01)], [false, true])
+    }
+  })
+})
+
+describe('the origin server is tried', () => {
+  test('where nothing is known of the line, but for a large copy that comes well, and a growing one that comes at all', () => {
+    const is = (copy: CopyKind, kilobytes: number) =>
+      isDoubtful(standing(copy, kilobytes * KB, 9000 * KB), undefined)
+    assert.deepEqual([is('whole', 1900), is('whole', 2100)], [true, true])
+    assert.deepEqual([is('large', 1900), is('large', 2100)], [true, false])
+    assert.deepEqual([is('growing', 90), is('growing', 110)], [true, false])
+  })
+
+  test('so briefly that it says for certain only whether the line is free', () => {
+    const is = (copy: CopyKind, tried: number) => originSpeed(standing(copy, 100 * KB), tried * KB, 8000 * KB)
+    assert.deepEqual([is('growing', 140), is('growing', 160)], [140 * KB, 8000 * KB])
+    assert.deepEqual([is('whole', 140), is('whole', 160)], [140 * KB, 8000 * KB])
+    assert.equal(originSpeed(standing('growing', 100 * KB), 500 * KB), 500 * KB)
+  })
+
+  test('and not where the line was never better', () => {
+    assert.equal(isDoubtful(standing('growing', 100 * KB), 250 * KB), false)
+    assert.equal(isDoubtful(standing('growing', 100 * KB), 350 * KB), true)
+  })
+})
+
+const SIZE = 2500 * KB
+const BODY = Buffer.alloc(SIZE, 'the right bytes. ')
+const head = (body: NonNullable<Reply['body']>): Reply => ({
+  status: 200,
+  fields: [['Content-Length', `${SIZE}`]],
+  body,
+})
+
+/** Sends `bytesPerSecond` until the end, or for `ms`. */
+async function slowly(made: World, flow: Flow, bytesPerSecond: number, ms = 60_000): Promise<void> {
+  for (let at = 0, now = 0; at < SIZE && now < ms; now += 50) {
+    flow.push(BODY.subarray(at, (at += bytesPerSecond / 20)))
+    await made.pass(50)
+  }
+  flow.end()
+}
+
+const origin: Answering = ({ fields }) => {
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(fieldValue(fields, 'range') ?? '') ?? []
+  if (from === undefined || to === undefined) return head(BODY)
+  return { status: 206, fields: [], body: BODY.subarray(Number(from), Number(to) + 1) }
+}
+
+function scene(more: Partial<Scene> = {}) {
+  const flow = new Flow()
+  const made = world({
+    origin,
+    peers: (request) => head(request.uri.includes(PEER) ? flow : BODY),
+    offers: [offer(SIZE)],
+    expectation: digestOf(BODY, SIZE),
+    rule: { immutable: true },
+    ...more,
+  })
+  return { made, flow }
+}
+
+describe('a copy that comes slowly', () => {
+  for (const [who, more] of [
+    ['a holder', {}],
+    ['one that fetches it', { offers: [], downloads: [download(SIZE)], originBytesPerSecond: 8000 * KB }],
+  ] as const)
+    test(`from ${who} is left for the Internet, which is much quicker, within a second`, async () => {
+      const { made, flow } = scene(more)
+      const application = made.ask()
+      void slowly(made, flow, 300 * KB, 1000)
+      await made.pass(1000)
+      const given = await made.within(application.resource, 0)
+      assert.equal(given.answer.status, 200)
+      assert.ok((await made.read(application)).text === BODY.toString('latin1'))
+      assert.deepEqual(shunned(made), [[PEER, 'stalled']])
+    })
+
+  test('is left for another peer that has it, before the Internet', async () => {
+    const { made, flow } = scene({ offers: [offer(SIZE), offer(SIZE, OTHER)].map(placed) })
+    const application = made.ask()
+    void slowly(made, flow, 300 * KB, 1000)
+    await made.pass(1000)
+    assert.ok((await made.read(application)).text === BODY.toString('latin1'))
+    const { bytes } = ended(made)[0] ?? assert.fail()
+    assert.equal(bytes.internet, 0)
+  })
+
+  for (const [why, answering] of [
+    ['does not answer', () => new Promise<Reply>(() => {})],
+    ['is as slow', () => ({ status: 206, fields: [], body: new Flow().push(BODY.subarray(0, 10 * KB)) })],
+    ['answers with an error', () => ({ status: 503, fields: [], body: '' })],
+  ] as const)
+    test(`is read to its end where the origin server ${why}`, async () => {
+      const { made, flow } = scene({ origin: answering })
+      const application = made.ask()
+      await slowly(made, flow, 300 * KB)
+      assert.ok((await made.read(application)).text === BODY.toString('latin1'))
+      assert.deepEqual(shunned(made), [])
+      const { bytes } = ended(made)[0] ?? assert.fail()
+      assert.deepEqual([bytes.peer, bytes.internet], [SIZE, 0])
+      assert.ok(made.origin.requests.length <= 4, `${made.origin.requests.length} trials`)
+    })
+
+  test('costs the Internet nothing where the line is known to be slow', async () => {
+    const { made, flow } = scene({ originBytesPerSecond: 500 * KB })
+    const application = made.ask()
+    await slowly(made, flow, 300 * KB)
+    assert.ok((await made.read(application)).text === BODY.toString('latin1'))
+    assert.equal(made.origin.requests.length, 0)
+  })
+})
+
+function placed(each: ReturnType<typeof offer>) {
+  return { ...each, location: each.location.replace(PEER, each.peer) }
+}
