@@ -6,6 +6,7 @@ import { systemClock } from '../core/clock.ts'
 import { describe } from '../core/fault.ts'
 import { parseArgs } from '../core/node-util.ts'
 import { openLog } from '../service/logging.ts'
+import { collectAtRest, V8_HEAP } from './at-rest.ts'
 import type { Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { serving, sparing, v8Engine } from './engine.ts'
@@ -33,6 +34,7 @@ async function run(args: readonly string[]): Promise<number> {
   process.stdout.write(`${node.readyLine()}\n`)
   flushCompiled()
   serving(engine)
+  collectAtRest({ ...engine, ...V8_HEAP })
   log.events.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
   await node.stop()
   return EXIT.done
