@@ -41,18 +41,20 @@ const holder = (size: number | undefined): PeerOffer => ({
 /** A retrieval that fetches from the Internet; `chunks` is what the peer sends when it is tried, `undefined`: it fails. */
 function fetching({
   isSizeKnown = true,
+  isAnswered = true,
   hasPatience = true,
   expectation = PROVED,
   chunks = undefined as readonly number[] | undefined,
 } = {}) {
   const clock = manualClock()
   const done: string[] = []
-  const state = { mayLeave: true, totalBytes: isSizeKnown ? SIZE : undefined, chunks }
+  const state = { mayLeave: true, isAnswered, totalBytes: isSizeKnown ? SIZE : undefined, chunks }
   const yielding = new Yielding(clock, {
     heldBytes: () => HELD,
     isFetcher: () => true,
     hasPatience: () => hasPatience,
     mayLeave: () => state.mayLeave,
+    isUnanswered: () => !state.isAnswered,
     progress: () => ({ receivedBytes: HELD, totalBytes: state.totalBytes, bytesPerSecond: 1_000_000 }),
     expectationFor: () => Promise.resolve(expectation),
     look: (_source, signal) => {
@@ -128,6 +130,39 @@ describe('two that fetch the same', () => {
     state.mayLeave = false
     await settled()
     assert.deepEqual(done, [])
+  })
+})
+
+describe('an origin server that thinks for longer than peers were waited for', () => {
+  const unanswered = { isAnswered: false, isSizeKnown: false }
+
+  test('is left for whom it has answered, once that one sends', async () => {
+    const { done, yielding } = fetching({ ...unanswered, chunks: [TRIAL_BYTES] })
+    yielding.secondFetcher(fetcher(-HELD))
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking', `leave for ${PEER}, tried`])
+  })
+
+  test('is not left for one that says so and sends nothing', async () => {
+    const { done, yielding } = fetching(unanswered)
+    yielding.secondFetcher(fetcher(NEAR_BYTES + 1, true))
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking'])
+  })
+
+  test('is not left for bytes that nothing could prove', async () => {
+    const { done, yielding } = fetching({ ...unanswered, expectation: { kind: 'none', rung: 'V6' } })
+    yielding.secondFetcher(fetcher(0, true))
+    await settled()
+    assert.deepEqual(done, [])
+  })
+
+  test('keeps who was answered while the other one was tried, and has little left to fetch', async () => {
+    const { done, yielding, state } = fetching({ ...unanswered, chunks: [TRIAL_BYTES] })
+    yielding.secondFetcher(fetcher(0))
+    Object.assign(state, { isAnswered: true, mayLeave: false })
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking'])
   })
 })
 
