@@ -427,6 +427,7 @@ export class Retrieval implements InquiryOwner {
   async #try(source: Source, signal: AbortSignal): Promise<void> {
     let began = this.#components.clock.monotonic()
     const patienceMs = this.#tolerance.leftMs()
+    const using = new AbortController()
     try {
       const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
@@ -437,13 +438,15 @@ export class Retrieval implements InquiryOwner {
       if (source.kind === 'internet') await this.#startAfresh()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
-      else this.#watch(source, signal, began, patienceMs)
+      else this.#watch(source, AbortSignal.any([signal, using.signal]), began, patienceMs)
       const excuse = () => this.#tolerance.isExcused(source)
       const isLate = () => this.#tolerance.isLate()
       const attempt = { source, expectation, signal, patienceMs, excuse, isLate }
       const outcome = await this.#arrival.take(attempt)
+      using.abort(NO_LONGER_NEEDED)
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
+      using.abort(NO_LONGER_NEEDED)
       if (!signal.aborted && this.#state === 'running')
         await this.#onFailure(source, error, began, patienceMs)
     }

@@ -170,3 +170,23 @@ describe('a copy that comes slowly', () => {
 function placed(each: ReturnType<typeof offer>) {
   return { ...each, location: each.location.replace(PEER, each.peer) }
 }
+
+describe('a peer whose file is there', () => {
+  const file = Buffer.alloc(10 * KB, 'x')
+  for (const [copy, scene] of [
+    ['whole', { offers: [offer(file.length)] }],
+    ['growing', { downloads: [download(file.length)] }],
+  ] as [CopyKind, Partial<Scene>][])
+    test(`is not looked at any longer (a ${copy} copy)`, async () => {
+      const node = world({
+        expectation: digestOf(file, file.length),
+        peers: () => ({ status: 200, fields: [['Content-Length', `${file.length}`]], body: file }),
+        origin: () => assert.fail('the peer has it'),
+        ...scene,
+      })
+      const { text } = await node.read(node.ask())
+      await node.pass(60_000)
+      assert.equal(text.length, file.length)
+      assert.equal(node.clock.pending(), 0)
+    })
+})
