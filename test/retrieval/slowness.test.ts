@@ -173,7 +173,7 @@ function placed(each: ReturnType<typeof offer>) {
 
 describe('a peer whose file is there', () => {
   const file = Buffer.alloc(10 * KB, 'x')
-  for (const [copy, scene] of [
+  for (const [copy, sources] of [
     ['whole', { offers: [offer(file.length)] }],
     ['growing', { downloads: [download(file.length)] }],
   ] as [CopyKind, Partial<Scene>][])
@@ -182,7 +182,7 @@ describe('a peer whose file is there', () => {
         expectation: digestOf(file, file.length),
         peers: () => ({ status: 200, fields: [['Content-Length', `${file.length}`]], body: file }),
         origin: () => assert.fail('the peer has it'),
-        ...scene,
+        ...sources,
       })
       const { text } = await node.read(node.ask())
       await node.pass(60_000)
