@@ -18,6 +18,9 @@ export const STALL_MS = 410
 /** Less is unfair to anybody, in ms. */
 export const LEAST_MS = 100
 
+/** So long one may be silent that is found after a promise that was not kept, in ms. */
+export const AFTER_PROMISES_MS = 150
+
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
 export const BREAK_MS = 510
 
@@ -84,9 +87,10 @@ export class Patience {
     this.#wastedMs = Math.min(PATIENCE_MS, stillMs + wastedMs)
   }
 
-  /** So long was waited for copies that were promised, and not given. */
+  /** So long was waited for copies that were promised, and not given. One peer is tried even so: words get lost. */
   waited(vainMs: number): void {
-    this.#wastedMs = Math.min(PATIENCE_MS, this.#wastedMs + vainMs)
+    const mostMs = Math.max(this.#wastedMs, PATIENCE_MS - AGREEING_MS - AFTER_PROMISES_MS)
+    this.#wastedMs = Math.min(mostMs, this.#wastedMs + vainMs)
   }
 
   /** A peer has shown that it sends: it has the time that one may have. */

@@ -35,6 +35,9 @@ export const TIMES: Readonly<Record<CopyKind, number>> = { whole: 2, growing: 3,
 /** So quick, in bytes per second, a large copy is good: that the line is better must be known. */
 export const GOOD_BYTES_PER_SECOND = 2_000_000
 
+/** A crowd may have to be content with so little of a large copy, in bytes per second: it is there once, and the line is for all. */
+const A_CROWDS_BYTES_PER_SECOND = 500_000
+
 /** Of a growing copy it must be known in any case, unless it comes so slowly: a crowd does not try the line all at once. */
 const POOR_BYTES_PER_SECOND = 100_000
 
@@ -85,7 +88,22 @@ export function isTooSlow(standing: Standing, originBytesPerSecond: number): boo
 
 /** Whether it is worth a trial. @param lineBytesPerSecond how fast the line was lately; `undefined`: not known. */
 export function isDoubtful(standing: Standing, lineBytesPerSecond: number | undefined): boolean {
-  return isTooSlow(standing, lineBytesPerSecond ?? supposed(standing))
+  return isOneAlone(standing) && isTooSlow(standing, lineBytesPerSecond ?? supposed(standing))
+}
+
+/**
+ * Whether it may be this peer's fault alone. A large copy is shared by a crowd, and others may help out (pieces/): what a crowd is
+ * content with is good. A growing copy that has stopped is one whose fetcher has gone, which all who read it find out together (pace.ts).
+ */
+function isOneAlone({ copy, peerBytesPerSecond }: Standing): boolean {
+  switch (copy) {
+    case 'whole':
+      return true
+    case 'large':
+      return peerBytesPerSecond > 0 && peerBytesPerSecond < A_CROWDS_BYTES_PER_SECOND
+    case 'growing':
+      return peerBytesPerSecond > 0
+  }
 }
 
 /** What is supposed of the origin server where nothing is known of the line. */

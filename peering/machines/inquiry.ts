@@ -385,7 +385,21 @@ function afterSilence<H extends Holder, D extends Downloader>(
   const { sources, on } = state
   const downloaders = sources.downloaders.filter(({ isExpected }) => isExpected !== true)
   if (on.silenceMs === undefined) return nextSource(state, at)
-  return takeOver({ ...state, sources: { ...sources, downloaders } }, at)
+  const asked = { ...state, sources: { ...sources, downloaders } }
+  return at < state.promisedUntil ? takeOver(asked, at) : askForTheLastTime(asked, at)
+}
+
+/** Where nobody was asked again so far: its words may have been lost, and by now it has what it promised, as have those who heard them. */
+function askForTheLastTime<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  at: Monotonic,
+): Step<H, D> {
+  const { settings, sources, takeOversLeft, agreeUntil } = state
+  const isFirst = takeOversLeft === MAX_TAKE_OVERS
+  const mayAsk = isFirst && settings.waitMs > 0 && agreeUntil === undefined
+  if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
+  const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft: 0 }
+  return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
 }
 
 /** 144 → 148 → 152 → 154 → 156, or to 150 wherever the answer is no. */

@@ -1,4 +1,4 @@
-/** An origin server that thinks before it answers: whoever waits must not ask it as well. */
+/** An origin server that thinks before it answers: whoever loses its patience with the one that fetches must not be sent it as well. */
 import type { Play } from '../play.ts'
 import { bootAll } from './files.ts'
 
@@ -13,7 +13,7 @@ export const slowOrigin: Play = {
   nodes: 20,
   subnets: 1,
   bytes: 6_000_000,
-  limits: { copies: 1, lossCopies: 4, packets: 12, busiest: 4, stallMs: MOST_THINKING_MS + 2000 },
+  limits: { copies: 1, lossCopies: 4, packets: 60, busiest: 4, stallMs: MOST_THINKING_MS + 2000 },
   async act(stage, bytes) {
     const uris = Array.from({ length: FILES }, (_, at) => {
       const thinksMs = LEAST_THINKING_MS + ((MOST_THINKING_MS - LEAST_THINKING_MS) * at) / (FILES - 1)

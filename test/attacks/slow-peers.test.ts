@@ -77,10 +77,10 @@ describe('a peer that sends the right bytes slowly', () => {
     })
 
   test('is no worse than an origin server that is as slow, and is read to the end', async () => {
-    const body = uniqueBody(0.6 * MB)
+    const body = uniqueBody(1.2 * MB)
     const url = origin.putByHash(body)
     origin.put(new URL(url).pathname, slowly(body, 100_000))
-    const peer = await slowPeer(body, 300_000, { kind: 'has', size: body.length })
+    const peer = await slowPeer(body, 600_000, { kind: 'has', size: body.length })
     const got = await fetched(node, url)
     assert.deepEqual([got.status, got.source, sha256(got.body)], [200, 'peer', sha256(body)])
     assert.ok(!node.status().shunned.some((each) => each.peer === peer.address))

@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import { EXCUSED_MS } from '../../retrieval/pace.ts'
-import { AGREEING_MS, LEAST_MS, Patience, PATIENCE_MS, STALL_MS } from '../../retrieval/patience.ts'
+import {
+  AFTER_PROMISES_MS,
+  AGREEING_MS,
+  LEAST_MS,
+  Patience,
+  PATIENCE_MS,
+  STALL_MS,
+} from '../../retrieval/patience.ts'
 import { MOST_EXCUSED_MS, NEAR_BYTES, SlowLine, STRANGER_EXCUSED_MS } from '../../retrieval/slow-line.ts'
 import { manualClock } from '../manual-clock.ts'
 
@@ -91,7 +98,13 @@ describe('patience with peers', () => {
     const { patience } = failing([STALL_MS, 'PEER_STALLED'])
     assert.equal(patience.leftInAllMs(), PATIENCE_MS - STALL_MS)
     patience.waited(10_000)
-    assert.equal(patience.leftInAllMs(), 0)
+    assert.equal(patience.leftInAllMs(), AGREEING_MS + AFTER_PROMISES_MS)
+  })
+
+  test('after a promise that was not kept one more is tried, but no longer than for a moment', () => {
+    const { patience } = failing()
+    patience.waited(900)
+    assert.equal(patience.leftMs(), AFTER_PROMISES_MS)
   })
 })
 

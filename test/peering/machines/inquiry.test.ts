@@ -191,16 +191,26 @@ testScripts(machine, {
       [wake(2660), 'awaiting', I_FOUND, wake(3000)],
       [wake(3000), 'retrieving', INTERNET],
     ],
-  'liars: who comes first in rank, and promises a copy again and again, is waited for 900 ms in all': [
-    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
-    [expected('d', 60), 'waiting'],
-    [wake(60), 'awaiting', I_FOUND, wake(360)],
-    [askerPromising('d', 300, 900), 'awaiting'],
-    [wake(360), 'awaiting', wake(960)],
-    [askerPromising('d', 900, 900), 'awaiting'],
-    [wake(960), 'retrieving', INTERNET],
-    [askerPromising('d', 1000, 900), 'retrieving'],
-  ],
+  'liars: who comes first in rank, and promises a copy again and again, is waited for 900 ms in all, and then all are asked':
+    [
+      [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+      [expected('d', 60), 'waiting'],
+      [wake(60), 'awaiting', I_FOUND, wake(360)],
+      [askerPromising('d', 300, 900), 'awaiting'],
+      [wake(360), 'awaiting', wake(960)],
+      [askerPromising('d', 900, 900), 'awaiting'],
+      [wake(960), 'waiting', I_NEED, wake(1020)],
+      [askerPromising('d', 1000, 900), 'waiting'],
+      [wake(1020), 'retrieving', INTERNET],
+    ],
+  '156 → 144 → 158: when a promise was not kept in time its words may have been lost, so all are asked once more':
+    [
+      [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+      [askerPromising('d', 50, 900), 'waiting'],
+      [wake(60), 'awaiting', I_FOUND, wake(960)],
+      [wake(960), 'waiting', I_NEED, wake(1020)],
+      [iHave('h', 970), 'found', I_FOUND, retrieve('h')],
+    ],
   'a download that was followed after that and broke off is taken over by agreement, as any other': [
     ...FOUND,
     [{ kind: 'source-failed', at: at(500), patientUntil: at(700) }, 'waiting', I_NEED, wake(560)],
