@@ -19,7 +19,7 @@ export const STALL_MS = 410
 export const LEAST_MS = 100
 
 /** So long one may be silent that is found after a promise that was not kept, in ms. */
-export const AFTER_PROMISES_MS = 150
+export const AFTER_PROMISES_MS = 100
 
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
 export const BREAK_MS = 510

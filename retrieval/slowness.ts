@@ -68,6 +68,8 @@ const FALLEN_BEHIND = 1 / 2
 export interface Standing {
   readonly copy: CopyKind
   readonly usedMs: number
+  /** Whether anything has come from it. */
+  readonly hasSent: boolean
   /** As measured. */
   readonly peerBytesPerSecond: number
   /** Bytes that are to come from it, and those that would have to come from the origin server, were it left now. */
@@ -95,14 +97,14 @@ export function isDoubtful(standing: Standing, lineBytesPerSecond: number | unde
  * Whether it may be this peer's fault alone. A large copy is shared by a crowd, and others may help out (pieces/): what a crowd is
  * content with is good. A growing copy that has stopped is one whose fetcher has gone, which all who read it find out together (pace.ts).
  */
-function isOneAlone({ copy, peerBytesPerSecond }: Standing): boolean {
+function isOneAlone({ copy, hasSent, peerBytesPerSecond }: Standing): boolean {
   switch (copy) {
     case 'whole':
       return true
     case 'large':
       return peerBytesPerSecond > 0 && peerBytesPerSecond < A_CROWDS_BYTES_PER_SECOND
     case 'growing':
-      return peerBytesPerSecond > 0
+      return peerBytesPerSecond > 0 || !hasSent
   }
 }
 
@@ -239,6 +241,7 @@ export class Slowness {
     return {
       copy: this.#isGrowing ? 'growing' : size < WORTHWHILE_BYTES ? 'whole' : 'large',
       usedMs,
+      hasSent: now.bytes > this.#began.bytes,
       peerBytesPerSecond: ((now.bytes - (since ?? now).bytes) * 1000) / sinceMs,
       missingBytes,
       fromOriginBytes: this.#progress.wouldStartAfresh() ? size : missingBytes,

@@ -27,6 +27,7 @@ const standing = (
   missingBytes,
   fromOriginBytes: missingBytes,
   usedMs: 1000,
+  hasSent: true,
   leftMs,
 })
 
@@ -63,7 +64,7 @@ describe('the origin server is tried', () => {
     const is = (copy: CopyKind, kilobytes: number) =>
       isDoubtful(standing(copy, kilobytes * KB, 9000 * KB), undefined)
     assert.deepEqual([is('whole', 1900), is('whole', 2100)], [true, true])
-    assert.deepEqual([is('large', 1900), is('large', 2100)], [true, false])
+    assert.deepEqual([is('large', 490), is('large', 510)], [true, false])
     assert.deepEqual([is('growing', 90), is('growing', 110)], [true, false])
   })
 

@@ -239,14 +239,13 @@ describe('the origin server', () => {
       originBytesPerSecond: 100_000_000,
       origin: () => ({ status: 200, fields: [], body: WRONG }),
     })
-    // Its speed is tried, and then it is asked for a block.
-    assert.equal(made.origin.requests.length, 2)
+    assert.equal(made.origin.requests.length, 1)
     assert.equal(ended(made)[0]?.bytes.internet, 0)
   })
 
   test('is not believed when a piece of it does not fit', async () => {
     const made = await given({ originBytesPerSecond: 100_000_000, origin: block(WRONG) })
-    assert.equal(made.origin.requests.length, 2)
+    assert.equal(made.origin.requests.length, 1)
     assert.deepEqual(shunned(made), [])
   })
 })
