@@ -30,6 +30,7 @@ export const ELECTION_TRANSITIONS = [
   ['asking', 'election', 'awaiting', 'is beaten, or does not stand'],
   ['asking', 'result', 'following', 'the provider, or a third party, has answered'],
   ['polling', 'wake', 'polling', 'calls again: datagrams are lost'],
+  ['polling', 'wake', 'noticing', 'nobody stood, and this node may now: asks'],
   ['polling', 'wake', 'idle', 'nobody stands'],
   ['polling', 'wake', 'following', 'nobody stands: the provider goes on'],
   ['polling', 'wake', 'providing', 'nobody stands: this node goes on'],

@@ -352,7 +352,7 @@ function afterPhase(state: ElectionState, event: Moment, self: Self): Step {
       if (at < phase.due) return [{ ...state, phase: saidAgain(phase, at) }, [{ kind: 'ask' }]]
       return afterSilence(state, event, self)
     case 'polling':
-      if (at >= phase.due) return [resting(state, self), []]
+      if (at >= phase.due) return afterPolling(state, event, self)
       return [{ ...state, phase: saidAgain(phase, at) }, [ballotOf(phase.contest, undefined)]]
     case 'delaying':
       return afterDelay(state, phase.contest, event, self)
@@ -368,6 +368,12 @@ function afterPhase(state: ElectionState, event: Moment, self: Self): Step {
       if (isInterested(event)) return noticing(state, 'ask', event, self)
       return [{ ...state, isLost: true, phase: { kind: 'idle' } }, [{ kind: 'lost', reason: 'silent' }]]
   }
+}
+
+/** Nobody stands. This node may meanwhile: it could not while the election ran that it has called without standing. */
+function afterPolling(state: ElectionState, event: Moment, self: Self): Step {
+  const mayStand = state.isLost && event.own !== undefined
+  return mayStand ? noticing(state, 'ask', event, self) : [resting(state, self), []]
 }
 
 /** The best that was heard has not said the result: it has crashed, or it lied. Whoever provided goes on. */

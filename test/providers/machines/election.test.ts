@@ -269,6 +269,16 @@ describe('a provider', () => {
     assert.deepEqual(script.passes(200), [spoken(2, undefined)])
   })
 
+  test('that can again while the election runs that it has called by resigning is elected after it', () => {
+    const script = provider(50)
+    script.value = 0
+    script.happens({ kind: 'withdrawn' })
+    script.passes(200)
+    script.value = 50
+    assert.deepEqual(kinds(script.happens({ kind: 'offered' })), [])
+    assert.ok(kinds(script.passes(5000)).includes('won'))
+  })
+
   test('that became worse without a word notices by its next sign of life', () => {
     const script = provider(50)
     script.value = 0
@@ -404,6 +414,7 @@ function walk(seed: number, walked: Set<string>): void {
     const happening = happeningFrom(pick, script.state.seen)
     if (happening.kind === 'wake') script.at = Math.max(script.at, dueOf(script.state) ?? 0)
     if (happening.kind === 'withdrawn') script.value = 0
+    if (happening.kind === 'offered') script.value = 50
     script.happens(happening)
     if (script.state.phase !== before.phase)
       walked.add(`${before.phase.kind} ${happening.kind} ${script.state.phase.kind}`)
