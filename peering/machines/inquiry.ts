@@ -63,10 +63,10 @@ export const MAX_PROMISES = 3
 export const STRANGERS_PROMISE_MS = 600
 
 /**
- * So long all of them are waited for, in ms: most origin servers answer sooner. A node ID may be made so that it comes first
+ * So long all of them are waited for, in ms: less is too little for nodes that wait for the processor. A node ID may be made so that it comes first
  * in rank, and who asks for a file as well need not mean to fetch it.
  */
-export const PROMISES_MS = 600
+export const PROMISES_MS = 900
 
 /**
  * So often a download that broke off in the middle is followed by another "I need". All who read it ask at once, and so
