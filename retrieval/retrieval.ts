@@ -39,7 +39,7 @@ import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
 import { NEAR_BYTES } from './slow-line.ts'
-import { Slowness, type Progressing } from './slowness.ts'
+import { SlowPeerWatch, type Progressing } from './slow-peer-watch.ts'
 import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 import { faultOf, Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
@@ -442,11 +442,9 @@ export class Retrieval implements InquiryOwner {
       const excuse = () => this.#tolerance.isExcused(source)
       const isLate = () => this.#tolerance.isLate()
       const attempt = { source, expectation, signal, patienceMs, excuse, isLate }
-      const outcome = await this.#arrival.take(attempt)
-      using.abort(NO_LONGER_NEEDED)
+      const outcome = await this.#arrival.take(attempt).finally(() => using.abort(NO_LONGER_NEEDED))
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {
-      using.abort(NO_LONGER_NEEDED)
       if (!signal.aborted && this.#state === 'running')
         await this.#onFailure(source, error, began, patienceMs)
     }
@@ -458,7 +456,7 @@ export class Retrieval implements InquiryOwner {
     const leave = (fault: Fault, lagMs: number) => {
       if (this.#state === 'running') void this.#onFailure(source, fault, began, patienceMs, lagMs)
     }
-    new Slowness(source.kind, this.#progressing(source), signal, components, leave).watch()
+    new SlowPeerWatch(source.kind, this.#progressing(source), signal, components, leave).watch()
   }
 
   #progressing(source: PeerSource): Progressing {

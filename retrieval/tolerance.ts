@@ -10,7 +10,6 @@ import type { Blame } from './blame.ts'
 import { EXCUSED_MS } from './pace.ts'
 import { BREAK_MS, Patience, STALL_MS } from './patience.ts'
 import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
-import { GOOD_BYTES_PER_SECOND, MOST_LATE_MS } from './slowness.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 
 export interface ToleranceComponents {
@@ -32,6 +31,12 @@ export interface Use {
   /** What it has cost, in ms, where that was measured. */
   readonly lagMs?: number | undefined
 }
+
+/** A node that has to wait for its turn at the processor waits so long for its peers, in ms: they may have to, as well. */
+export const MOST_LATE_MS = 1200
+
+/** So quick, in bytes per second, a peer costs nothing. */
+const GOOD_BYTES_PER_SECOND = 2_000_000
 
 export class Tolerance {
   readonly #components: ToleranceComponents

@@ -63,8 +63,8 @@ export const MAX_PROMISES = 3
 export const STRANGERS_PROMISE_MS = 600
 
 /**
- * So long all of them are waited for, in ms: less is too little for nodes that wait for the processor. A node ID may be made so that it comes first
- * in rank, and who asks for a file as well need not mean to fetch it.
+ * So long all of them are waited for, in ms: less is too little for nodes that wait for the processor. A node ID may be made so
+ * that it comes first in rank, and who asks for a file as well need not mean to fetch it.
  */
 export const PROMISES_MS = 900
 
@@ -265,11 +265,19 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
  * that were heard of before are old news: those that are still running say so again.
  */
 function takeOver<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
-  const { settings, takeOversLeft, sources, agreeUntil } = state
-  const isTime = agreeUntil === undefined && at < state.promisedUntil
-  const mayAsk = takeOversLeft > 0 && settings.waitMs > 0 && isTime
+  const isTime = state.agreeUntil === undefined && at < state.promisedUntil
+  return isTime ? askWhoGoesOn(state, at, state.takeOversLeft - 1) : nextSource(state, at)
+}
+
+function askWhoGoesOn<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  at: Monotonic,
+  takeOversLeft: number,
+): Step<H, D> {
+  const { settings, sources } = state
+  const mayAsk = takeOversLeft >= 0 && settings.waitMs > 0
   if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
-  const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft: takeOversLeft - 1 }
+  const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft }
   return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
 }
 
@@ -389,17 +397,16 @@ function afterSilence<H extends Holder, D extends Downloader>(
   return at < state.promisedUntil ? takeOver(asked, at) : askForTheLastTime(asked, at)
 }
 
-/** Where nobody was asked again so far: its words may have been lost, and by now it has what it promised, as have those who heard them. */
+/**
+ * Where nobody was asked again so far: its words may have been lost, and by now it has what it promised, as have those who
+ * heard them.
+ */
 function askForTheLastTime<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
   at: Monotonic,
 ): Step<H, D> {
-  const { settings, sources, takeOversLeft, agreeUntil } = state
-  const isFirst = takeOversLeft === MAX_TAKE_OVERS
-  const mayAsk = isFirst && settings.waitMs > 0 && agreeUntil === undefined
-  if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
-  const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft: 0 }
-  return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
+  const isFirst = state.takeOversLeft === MAX_TAKE_OVERS && state.agreeUntil === undefined
+  return isFirst ? askWhoGoesOn(state, at, 0) : nextSource(state, at)
 }
 
 /** 144 → 148 → 152 → 154 → 156, or to 150 wherever the answer is no. */

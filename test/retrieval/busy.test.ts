@@ -5,7 +5,7 @@ import { deferred } from '../../core/deferred.ts'
 import { fieldValue } from '../../core/fields.ts'
 import { EXCUSED_MS } from '../../retrieval/pace.ts'
 import { STALL_MS } from '../../retrieval/patience.ts'
-import { MOST_LATE_MS } from '../../retrieval/slowness.ts'
+import { MOST_LATE_MS } from '../../retrieval/tolerance.ts'
 import type { Reply } from './upstreams.ts'
 import { BY_UPDATER, download, PEER, shunned, world } from './world.ts'
 
