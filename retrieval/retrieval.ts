@@ -32,6 +32,7 @@ import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutc
 import { Blame } from './blame.ts'
 import { toldSize } from './body-length.ts'
 import { Keeping, type UnverifiedCopy } from './keeping.ts'
+import type { LineUse } from './line-use.ts'
 import type { OriginTrials } from './origin-trial.ts'
 import { STALL_MS } from './patience.ts'
 import { PeerReaders, type SharedCopy } from './peer-readers.ts'
@@ -76,6 +77,8 @@ export interface RetrievalComponents extends Omit<
   readonly isBusy?: () => boolean
   /** How fast origin servers would be at this moment. */
   readonly trials: OriginTrials
+  /** What comes over the line by way of peers. */
+  readonly lineUse: LineUse
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
 }

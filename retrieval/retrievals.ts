@@ -4,6 +4,7 @@ import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
 import { isPersonal, OriginCopies } from './origin-copies.ts'
+import { LineUse } from './line-use.ts'
 import { OriginTrials } from './origin-trial.ts'
 import { PlainMisses } from './plain-misses.ts'
 import {
@@ -61,7 +62,7 @@ export type RetrievalsEvents = Omit<RetrievalEvents, 'over' | 'poisoned' | 'abse
 
 export function retrievals(
   settings: RetrievalSettings,
-  components: Omit<RetrievalComponents, 'events' | 'origins' | 'trials'> & {
+  components: Omit<RetrievalComponents, 'events' | 'origins' | 'trials' | 'lineUse'> & {
     readonly events: RetrievalsEvents
   },
 ): Retrievals {
@@ -105,8 +106,9 @@ export function retrievals(
     log: (message, detail) => events.log(message, detail),
   })
   const trials = new OriginTrials(components)
+  const lineUse = new LineUse()
   const begin = (request: RetrievalRequest, want: 'whole' | 'part' = 'whole', key?: string): Joined => {
-    const retrieval = new Retrieval(request, settings, { ...components, origins, trials, events })
+    const retrieval = new Retrieval(request, settings, { ...components, origins, trials, lineUse, events })
     everyone.set(retrieval, key)
     // Listed before it starts: with nobody to ask it may be over before `start` returns.
     if (key !== undefined) running.set(key, retrieval)

@@ -2,6 +2,7 @@
 import type { Clock, Monotonic } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { formatBytes } from '../core/units.ts'
+import type { LineUse } from './line-use.ts'
 import { TRIAL_BYTES, type OriginTrials } from './origin-trial.ts'
 import { WORTHWHILE_BYTES } from './pieces/several-sources.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -30,6 +31,7 @@ export interface SlowPeerWatchComponents {
   readonly clock: Clock
   readonly request: RetrievalRequest
   readonly trials: OriginTrials
+  readonly lineUse: LineUse
   readonly originBytesPerSecond?: () => number | undefined
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
@@ -102,6 +104,7 @@ export class SlowPeerWatch {
     // The origin server helps already.
     if (this.#progress.originBytes() > this.#before.originBytes) return
     const look = this.#now()
+    if (this.#isGrowing) this.#components.lineUse.note(look.at, look.bytes - (this.#looks.at(-1)?.bytes ?? 0))
     const windowMs = WINDOW_MS[this.#isGrowing ? 'growing' : 'whole']
     this.#looks = [...recent(this.#looks, look, this.#began.bytes, windowMs), look]
     this.#judge()
@@ -133,12 +136,16 @@ export class SlowPeerWatch {
     const sinceMs = now.at - (since ?? now).at
     if (usedMs < knownMs || sinceMs < LOOK_MS) return undefined
     if (now.bytes === this.#began.bytes && usedMs < silentMs(leftMs)) return undefined
+    const peerBytesPerSecond = ((now.bytes - (since ?? now).bytes) * 1000) / sinceMs
     const missingBytes = Math.max(0, size - this.#before.heldBytes - (now.bytes - this.#began.bytes))
     return {
       copy: this.#isGrowing ? 'growing' : size < WORTHWHILE_BYTES ? 'whole' : 'large',
       usedMs,
       hasSent: now.bytes > this.#began.bytes,
-      peerBytesPerSecond: ((now.bytes - (since ?? now).bytes) * 1000) / sinceMs,
+      peerBytesPerSecond,
+      lineBytesPerSecond: this.#isGrowing
+        ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond(now.at))
+        : peerBytesPerSecond,
       missingBytes,
       fromOriginBytes: this.#progress.wouldStartAfresh() ? size : missingBytes,
       leftMs: leftMs - this.#lagMs(),

@@ -44,6 +44,8 @@ export interface Standing {
   readonly hasSent: boolean
   /** As measured. */
   readonly peerBytesPerSecond: number
+  /** What comes over the line by way of peers, this one included (line-use.ts); of a copy that is whole only its own. */
+  readonly lineBytesPerSecond: number
   /** Bytes that are to come from it, and those that would have to come from the origin server, were it left now. */
   readonly missingBytes: number
   readonly fromOriginBytes: number
@@ -53,16 +55,16 @@ export interface Standing {
 
 /** Whether it would end so late that it is to be left, for an origin server of this speed. */
 export function isTooSlow(standing: Standing, originBytesPerSecond: number): boolean {
-  const { copy, peerBytesPerSecond, missingBytes, fromOriginBytes, leftMs } = standing
-  if (originBytesPerSecond < TIMES[copy] * peerBytesPerSecond) return false
+  const { copy, peerBytesPerSecond, lineBytesPerSecond, missingBytes, fromOriginBytes, leftMs } = standing
+  if (originBytesPerSecond < TIMES[copy] * lineBytesPerSecond) return false
   const peerMs = (missingBytes * 1000) / peerBytesPerSecond
   const originMs = (fromOriginBytes * 1000) / originBytesPerSecond
   return peerMs - originMs > Math.max(LEAST_LATER_MS, leftMs)
 }
 
-/** Whether it is worth a trial. @param lineBytesPerSecond how fast the line was lately; `undefined`: not known. */
-export function isDoubtful(standing: Standing, lineBytesPerSecond: number | undefined): boolean {
-  return isOneAlone(standing) && isTooSlow(standing, lineBytesPerSecond ?? supposed(standing))
+/** Whether it is worth a trial. @param knownBytesPerSecond how fast the line was lately; `undefined`: not known. */
+export function isDoubtful(standing: Standing, knownBytesPerSecond: number | undefined): boolean {
+  return isOneAlone(standing) && isTooSlow(standing, knownBytesPerSecond ?? supposed(standing))
 }
 
 /**
@@ -81,13 +83,13 @@ function isOneAlone({ copy, hasSent, peerBytesPerSecond }: Standing): boolean {
 }
 
 /** What is supposed of the origin server where nothing is known of the line. */
-function supposed({ copy, peerBytesPerSecond }: Standing): number {
+function supposed({ copy, lineBytesPerSecond }: Standing): number {
   switch (copy) {
     case 'whole':
     case 'large':
       return Infinity
     case 'growing':
-      return peerBytesPerSecond < POOR_BYTES_PER_SECOND ? Infinity : 0
+      return lineBytesPerSecond < POOR_BYTES_PER_SECOND ? Infinity : 0
   }
 }
 
@@ -95,8 +97,8 @@ function supposed({ copy, peerBytesPerSecond }: Standing): number {
 export function originSpeed(
   { peerBytesPerSecond }: Standing,
   triedBytesPerSecond: number,
-  lineBytesPerSecond = 0,
+  knownBytesPerSecond = 0,
 ): number {
   const isFree = triedBytesPerSecond >= TIMES_FREE * peerBytesPerSecond
-  return isFree ? Math.max(triedBytesPerSecond, lineBytesPerSecond) : triedBytesPerSecond
+  return isFree ? Math.max(triedBytesPerSecond, knownBytesPerSecond) : triedBytesPerSecond
 }

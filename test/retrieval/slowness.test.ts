@@ -24,6 +24,7 @@ const standing = (
 ) => ({
   copy,
   peerBytesPerSecond,
+  lineBytesPerSecond: peerBytesPerSecond,
   missingBytes,
   fromOriginBytes: missingBytes,
   usedMs: 1000,
