@@ -77,7 +77,7 @@ export interface RetrievalComponents extends Omit<
   readonly isBusy?: () => boolean
   /** How fast origin servers would be at this moment. */
   readonly trials: OriginTrials
-  /** What comes over the line by way of peers. */
+  /** What comes over the line that everybody shares. */
   readonly lineUse: LineUse
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
   readonly events: RetrievalEvents
