@@ -28,7 +28,8 @@ const USES_PER_WRITE = 256
 /** Rows that are listed at once: few at first, for mostly the first one is all that is wanted, then more. */
 const FIRST_PAGE = 4
 const LARGEST_PAGE = 128
-const REMEMBERED_URIS = 10_000
+/** About 3 kB each; as many as answers are kept ready for (retrieval/hot-responses.ts). */
+const REMEMBERED_URIS = 4_096
 /** Characters of header fields and URIs that are remembered, at most. */
 const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
 
