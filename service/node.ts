@@ -509,6 +509,7 @@ export class Node {
     return assemble(settings, {
       clock,
       isBusy: () => clock.isBusy(),
+      turn: setImmediate,
       random: systemRandom,
       transport: this.#transport(place),
       store: this.#store,
