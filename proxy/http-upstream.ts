@@ -36,8 +36,13 @@ const PEER_TIMEOUTS: ServerTimeouts = {
   keepAliveMs: KEEP_ALIVE_MS,
 }
 
-/** Side by side to one server: what package managers open themselves; the rest waits. */
-const MAX_CONNECTIONS = 16
+/** Side by side to one server: what package managers open themselves. */
+const USUAL_CONNECTIONS = 16
+/** Where all of those are taken up for long. A peer gives no more than 64 (peering/file-server.ts). */
+const MOST_CONNECTIONS = 256
+const MOST_PEER_CONNECTIONS = 32
+/** Beyond the usual ones, to all servers together. */
+const FURTHER_CONNECTIONS = 1_024
 
 /** How often all connections are looked at, in ms: a limit may be exceeded by so much, or by a tenth of the shortest. */
 const LOOK_EVERY_MS = 1_000
@@ -47,6 +52,7 @@ export function originUpstream(guard: GuardSettings, clock: Clock = systemClock)
   return connectedUpstream({
     clock,
     timeouts: ORIGIN_TIMEOUTS,
+    mostConnections: MOST_CONNECTIONS,
     lookupFor: (port) => guardedLookup(guard, port),
     refusal: (host, port) => mayConnect(host, port, guard),
   })
@@ -65,6 +71,7 @@ export function peerUpstream(
   return connectedUpstream({
     clock,
     timeouts: { ...PEER_TIMEOUTS, ...timeouts },
+    mostConnections: MOST_PEER_CONNECTIONS,
     localAddress,
     lookupFor: () => undefined,
     refusal: () => undefined,
@@ -74,6 +81,8 @@ export function peerUpstream(
 interface Connecting {
   readonly clock: Clock
   readonly timeouts: ServerTimeouts
+  /** To one server. */
+  readonly mostConnections: number
   readonly localAddress?: string | undefined
   /** The guard judges an address together with its port. */
   readonly lookupFor: (port: number) => LookupFunction | undefined
@@ -92,6 +101,11 @@ interface Server {
 function connectedUpstream(connecting: Connecting): HttpUpstream {
   const { clock, timeouts, refusal } = connecting
   const servers = new Map<string, Server>()
+  const limits = {
+    usual: USUAL_CONNECTIONS,
+    most: connecting.mostConnections,
+    further: { max: FURTHER_CONNECTIONS, open: 0 },
+  }
   const lookEveryMs = Math.min(LOOK_EVERY_MS, timeouts.connectMs / 10)
   let isLooking = false
   let isStopped = false
@@ -112,7 +126,7 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
         ...timeouts,
         name: server.host,
         target: targetOf(server, connecting),
-        maxConnections: MAX_CONNECTIONS,
+        limits,
         faultOf: (error) => connectionFault(error, server.host),
         onEmpty: () => {
           server.connections = undefined

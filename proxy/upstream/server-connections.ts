@@ -1,9 +1,10 @@
 /**
  * The connections to one server. A request is not bound to a connection before one is free: it takes whichever comes
  * first, one that has just answered another request or one that has just been opened. Ten requests beside one open
- * connection so neither wait for ten handshakes nor for each other.
+ * connection so neither wait for ten handshakes nor for each other. A few connections are enough for a server that answers
+ * quickly; where all of them are taken up for long (large files, answers that are held back), further ones are opened.
  */
-import type { Clock, Monotonic } from '../../core/clock.ts'
+import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Call, ResponseTaker } from '../../core/upstream.ts'
 import { plainReason } from '../relay.ts'
@@ -19,12 +20,29 @@ export interface ServerSettings extends ServerTimeouts {
   /** `host:port`, for messages. */
   readonly name: string
   readonly target: ServerTarget
-  /** Side by side to this server; the rest waits. */
-  readonly maxConnections: number
+  readonly limits: ConnectionLimits
   readonly faultOf: (error: unknown) => Fault
   /** Nothing is left: no connection, and nobody waits for one. */
   readonly onEmpty: () => void
 }
+
+export interface ConnectionLimits {
+  /** Side by side to one server, as soon as there are requests for them; idle ones are kept up to here. */
+  readonly usual: number
+  /** To one server in all: for requests that have waited for `PATIENCE_MS`. The rest waits. */
+  readonly most: number
+  /** The connections beyond `usual`, to all servers together. */
+  readonly further: FurtherConnections
+}
+
+/** Counted for all servers together, so that this process does not run out of file descriptors. */
+export interface FurtherConnections {
+  readonly max: number
+  open: number
+}
+
+/** A request that has waited for so long, in ms, waits for something slow, and gets a connection of its own. */
+export const PATIENCE_MS = 100
 
 /** More interim responses than any server sends for one request. */
 const MAX_INTERIM_RESPONSES = 64
@@ -37,6 +55,10 @@ export class ServerConnections {
   readonly #free: ServerConnection[] = []
   readonly #waiting: ServerCall[] = []
   #opening = 0
+  /** How many count as `FurtherConnections`. */
+  #further = 0
+  #isPatient = false
+  #endPatience: CancelTimer = () => {}
   readonly #events = {
     onOpen: (connection: ServerConnection) => {
       this.#opening -= 1
@@ -66,14 +88,21 @@ export class ServerConnections {
   }
 
   stop(): void {
+    this.#endPatience()
     const stopping = new Fault('STOPPING', 'the node is stopping')
     for (const call of this.#waiting.splice(0)) call.fail(stopping)
     for (const connection of this.#all) connection.destroy(stopping)
   }
 
-  /** See `ServerConnection.look`. */
+  /** See `ServerConnection.look`. A request waits for a connection no longer than it would for its answer. */
   look(now: Monotonic): void {
     for (const connection of this.#all) connection.look(now)
+    const { name, headersMs } = this.#settings
+    const overdue = this.#waiting.filter((call) => now - call.since >= headersMs)
+    for (const call of overdue) {
+      this.#waiting.splice(this.#waiting.indexOf(call), 1)
+      call.fail(new Fault('RESPONSE_TIMEOUT', `all ${this.#all.size} connections to ${name} stayed busy`))
+    }
   }
 
   faultOf(error: unknown): Fault {
@@ -82,6 +111,7 @@ export class ServerConnections {
 
   /** The connection had been used before, and failed without a word: the request is made once more, on a new one. */
   again(call: ServerCall): void {
+    call.since = this.#clock.monotonic()
     this.#waiting.unshift(call)
     this.#openMore()
   }
@@ -94,13 +124,44 @@ export class ServerConnections {
   }
 
   #wait(call: ServerCall): void {
+    call.since = this.#clock.monotonic()
     this.#waiting.push(call)
     this.#openMore()
   }
 
   #openMore(): void {
-    const { maxConnections } = this.#settings
-    while (this.#opening < this.#waiting.length && this.#all.size < maxConnections) this.#open()
+    const { usual } = this.#settings.limits
+    while (this.#opening < this.#waiting.length && this.#all.size < usual) this.#open()
+    if (this.#opening < this.#waiting.length) this.#waitPatiently()
+  }
+
+  /** One timer for all that wait. */
+  #waitPatiently(): void {
+    if (this.#isPatient || this.#all.size >= this.#settings.limits.most) return
+    this.#isPatient = true
+    this.#endPatience = this.#clock.after(PATIENCE_MS, () => {
+      this.#isPatient = false
+      this.#openFurther()
+      this.#openMore()
+    })
+  }
+
+  #openFurther(): void {
+    const { most, further } = this.#settings.limits
+    const waitedSince = this.#clock.monotonic() - PATIENCE_MS
+    const impatient = this.#waiting.filter(({ since }) => since <= waitedSince).length
+    while (this.#opening < impatient && this.#all.size < most && further.open < further.max) {
+      this.#open()
+      this.#countFurther()
+    }
+  }
+
+  /** What is beyond the usual number is counted for all servers. */
+  #countFurther(): void {
+    const { usual, further } = this.#settings.limits
+    const now = Math.max(0, this.#all.size - usual)
+    further.open += now - this.#further
+    this.#further = now
   }
 
   #open(): void {
@@ -112,12 +173,14 @@ export class ServerConnections {
   #next(connection: ServerConnection): void {
     const at = this.#waiting.findIndex((call) => !call.needsNew || !connection.hasServed)
     const [call] = at < 0 ? [] : this.#waiting.splice(at, 1)
-    if (call === undefined) this.#free.push(connection)
-    else call.sendOn(connection, connection.hasServed)
+    if (call !== undefined) call.sendOn(connection, connection.hasServed)
+    else if (this.#free.length < this.#settings.limits.usual) this.#free.push(connection)
+    else connection.destroy(undefined)
   }
 
   #onGone(connection: ServerConnection, error: unknown): void {
     this.#all.delete(connection)
+    this.#countFurther()
     const place = this.#free.indexOf(connection)
     if (place >= 0) this.#free.splice(place, 1)
     if (error !== undefined) this.#onRefused(error)
@@ -132,7 +195,10 @@ export class ServerConnections {
   }
 
   #noteEmpty(): void {
-    if (this.#all.size + this.#waiting.length === 0) this.#settings.onEmpty()
+    if (this.#all.size + this.#waiting.length > 0) return
+    this.#endPatience()
+    this.#isPatient = false
+    this.#settings.onEmpty()
   }
 }
 
@@ -148,6 +214,8 @@ class ServerCall implements Call, Exchange {
   #isOver = false
   /** It was made already, on a connection that was closed just then. */
   needsNew = false
+  /** When it began to wait for a connection. */
+  since = 0
 
   constructor(text: string, method: string, taker: ResponseTaker, connections: ServerConnections) {
     this.#text = text

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
+import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
 import { originUpstream } from '../../proxy/http-upstream.ts'
+import { PATIENCE_MS } from '../../proxy/upstream/server-connections.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const GUARD = { loopbackOnly: true, allowPorts: 'auto', own: [] } as const
 const HELLO = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'
@@ -24,6 +27,7 @@ interface Scene {
 async function scene(
   test: TestContext,
   onRequest: (target: string, connection: Socket, number: number) => void,
+  clock?: Clock,
 ): Promise<Scene> {
   const connections: Socket[] = []
   const targets: string[] = []
@@ -38,7 +42,7 @@ async function scene(
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
-  const upstream = originUpstream(GUARD)
+  const upstream = originUpstream(GUARD, clock)
   test.after(async () => {
     await upstream.stop()
     for (const socket of connections) socket.destroy()
@@ -54,6 +58,11 @@ function never(): AbortSignal {
   return new AbortController().signal
 }
 
+/** What is on its way through loopback is there. */
+async function rest(): Promise<void> {
+  for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate)
+}
+
 async function textOf({ body }: UpstreamResponse): Promise<string> {
   const chunks: Uint8Array[] = []
   for await (const chunk of body) chunks.push(chunk)
@@ -67,19 +76,56 @@ describe('the connections to an origin server', () => {
     assert.equal(connections.length, 1)
   })
 
-  it('are at most 16, and the rest waits', async (test) => {
+  it('are 16, and further ones where all of these are taken up for longer than a moment', async (test) => {
+    const clock = manualClock()
     const asked: Socket[] = []
-    const { get, connections, targets } = await scene(test, (_, socket) => asked.push(socket))
+    const { get, connections } = await scene(test, (_, socket) => asked.push(socket), clock)
     const all = Array.from({ length: 20 }, (_, number) => get(`/${number}`))
     while (asked.length < 16) await new Promise(setImmediate)
+    clock.advance(PATIENCE_MS - 1)
+    await rest()
     assert.equal(connections.length, 16)
-    assert.equal(targets.length, 16)
-    for (let answered = 0; answered < 20; answered += 1) {
+    clock.advance(1)
+    while (asked.length < 20) await new Promise(setImmediate)
+    assert.equal(connections.length, 20)
+    for (const socket of asked) socket.write(HELLO)
+    for (const each of all) assert.equal(await textOf(await each), 'hello')
+    while (connections.filter(({ destroyed }) => destroyed).length < 4) await new Promise(setImmediate)
+    assert.equal(connections.filter(({ destroyed }) => destroyed).length, 4, 'as many as usual are kept')
+  })
+
+  it('stay 16 for a server that answers quickly, whatever waits', async (test) => {
+    const clock = manualClock()
+    const asked: Socket[] = []
+    const { get, connections } = await scene(test, (_, socket) => asked.push(socket), clock)
+    const all = Array.from({ length: 200 }, (_, number) => get(`/${number}`))
+    for (let answered = 0; answered < 200; answered += 1) {
       while (asked.length === 0) await new Promise(setImmediate)
       asked.shift()?.write(HELLO)
+      if (answered % 50 === 49) clock.advance(PATIENCE_MS / 5)
     }
-    for (const each of all) assert.equal(await textOf(await each), 'hello')
+    await Promise.all(all)
     assert.equal(connections.length, 16)
+  })
+
+  it('are at most 256, and what waits longer than for an answer is told so', async (test) => {
+    const clock = manualClock()
+    const asked: Socket[] = []
+    const { get, connections } = await scene(test, (_, socket) => asked.push(socket), clock)
+    const ends = Array.from({ length: 260 }, async (_, number) => get(`/${number}`).catch((error) => error))
+    while (asked.length < 16) await new Promise(setImmediate)
+    clock.advance(PATIENCE_MS)
+    while (asked.length < 256) await new Promise(setImmediate)
+    clock.advance(PATIENCE_MS * 2)
+    await rest()
+    assert.equal(connections.length, 256)
+    clock.advance(119_000)
+    for (const socket of connections.slice(0, 2)) socket.write(HELLO)
+    while (asked.length < 258) await new Promise(setImmediate)
+    clock.advance(2_000)
+    const [late] = await Promise.all(ends.slice(259))
+    assert.ok(late instanceof Fault && late.code === 'RESPONSE_TIMEOUT', String(late))
+    assert.match(late.message, /connections to .* stayed busy/)
   })
 
   it('take a waiting request as soon as one is free, whatever the others do', async (test) => {
