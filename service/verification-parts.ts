@@ -11,7 +11,7 @@ import type { Verifier } from '../core/verifier.ts'
 import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import { grantFor } from '../retrieval/speaks-for.ts'
 import type { Rules } from '../retrieval/rules.ts'
-import { attestationBook } from '../site/attestation-book.ts'
+import { attestationBook, MAX_KEPT } from '../site/attestation-book.ts'
 import { withAttestations } from '../site/attested.ts'
 import type { Site } from '../site/site.ts'
 import { vouch, type VouchingComponents } from '../site/vouching.ts'
@@ -111,8 +111,9 @@ export class VerificationParts {
 
   /** V4. */
   #attested(ladder: Verifier): Verifier {
-    const { site, store, rules, origin, relayedBy, fetching } = this.#components
-    const book = attestationBook(join(this.#config.cache.directory, 'attestations.sqlite'))
+    const { site, store, rules, origin, relayedBy, fetching, log } = this.#components
+    const path = join(this.#config.cache.directory, 'attestations.sqlite')
+    const book = attestationBook(path, MAX_KEPT, (reason) => log.warn({ reason }, 'attestations were lost'))
     const end = vouch({
       clock: systemClock,
       site,

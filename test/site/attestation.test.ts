@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
 import type { EpochMs } from '../../core/clock.ts'
 import type { Sha256 } from '../../core/digest.ts'
 import { attest, lineKey, readAttestation, type Attestation } from '../../site/attestation.ts'
-import { attestationBook, MAX_LINES } from '../../site/attestation-book.ts'
+import { attestationBook, MAX_KEPT, MAX_LINES } from '../../site/attestation-book.ts'
 import { agreed, isCurrent } from '../../site/attested.ts'
 import type { Membership } from '../../site/membership.ts'
 import { manualClock } from '../manual-clock.ts'
@@ -142,4 +146,36 @@ test('the book keeps one line for each body and member, the latest, and forgets 
   for (let at = 0; at < MAX_LINES + 1; at++) large.add('u', `k${at}`, `line ${at}`)
   assert.equal(large.of('u').length, MAX_LINES)
   large.close()
+})
+
+for (const [what, bytes] of [
+  ['is no database', Buffer.alloc(4096, 0xff)],
+  ['has another schema', undefined],
+] as const)
+  test(`a book whose file ${what} is put aside and begun anew, and said by its name`, () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ihave-book-'))
+    const path = join(folder, 'attestations.sqlite')
+    if (bytes === undefined) {
+      const other = new DatabaseSync(path)
+      other.exec('CREATE TABLE attestations (x)')
+      other.close()
+    } else writeFileSync(path, bytes)
+    const damages: string[] = []
+    for (let time = 0; time < 2; time++) {
+      const book = attestationBook(path, MAX_KEPT, (reason) => damages.push(reason))
+      if (time === 0) book.add('u', 'k', 'line')
+      assert.deepEqual(book.of('u'), ['line'])
+      book.close()
+    }
+    assert.equal(damages.length, 1)
+    assert.ok(damages[0]?.includes(path) && existsSync(`${path}.damaged`), damages[0])
+    rmSync(folder, { recursive: true })
+  })
+
+test('a book whose file cannot be made is in memory', () => {
+  const damages: string[] = []
+  const book = attestationBook('/proc/no/such/place', MAX_KEPT, (reason) => damages.push(reason))
+  book.add('u', 'k', 'line')
+  assert.deepEqual([book.of('u'), damages.length], [['line'], 1])
+  book.close()
 })
