@@ -234,5 +234,5 @@ export class RequestPath {
 
 const NOT_CACHED: Resource = {
   answer: { status: 504, fields: [['Content-Length', '0']] },
-  trace: { how: 'error', cacheStatus: { kind: 'forward', reason: 'miss', status: 504 } },
+  trace: { how: 'error', cacheStatus: { kind: 'refusal', detail: 'only-if-cached' } },
 }

@@ -23,6 +23,8 @@ interface Remarks {
 export type CacheStatusEntry = Remarks &
   (
     | { readonly kind: 'hit' }
+    /** Answered here, by something else than a stored response; `detail` says why. */
+    | { readonly kind: 'refusal' }
     | {
         readonly kind: 'forward'
         readonly reason: ForwardReason
@@ -39,17 +41,18 @@ export type CacheStatusEntry = Remarks &
  */
 export function cacheStatus(entry: CacheStatusEntry): string {
   const { ttlMs, key, detail } = entry
-  let text = `ihave; ${outcome(entry)}`
+  let text = `ihave${outcome(entry)}`
   if (ttlMs !== undefined) text += `; ttl=${structuredInteger(ttlMs / 1000)}`
   if (key !== undefined) text += `; key=${structuredString(key)}`
   return detail === undefined ? text : `${text}; detail=${tokenOrString(detail)}`
 }
 
 function outcome(entry: CacheStatusEntry): string {
-  if (entry.kind === 'hit') return 'hit'
+  if (entry.kind === 'hit') return '; hit'
+  if (entry.kind === 'refusal') return ''
   const { reason, status, isStored, isCollapsed } = entry
   const came = status === undefined ? '' : `; fwd-status=${structuredInteger(status)}`
-  return `fwd=${reason}${came}${isStored ? '; stored' : ''}${isCollapsed ? '; collapsed' : ''}`
+  return `; fwd=${reason}${came}${isStored ? '; stored' : ''}${isCollapsed ? '; collapsed' : ''}`
 }
 
 const MAX_INTEGER = 999_999_999_999_999

@@ -10,6 +10,7 @@ const ENTRIES: readonly (readonly [entry: CacheStatusEntry, written: string])[] 
   [{ kind: 'hit', ttlMs: -412_000 }, 'ihave; hit; ttl=-412'],
   [{ kind: 'hit', ttlMs: 0.5 }, 'ihave; hit; ttl=0'],
   [{ kind: 'hit', ttlMs: Infinity }, 'ihave; hit; ttl=999999999999999'],
+  [{ kind: 'refusal', detail: 'only-if-cached' }, 'ihave; detail=only-if-cached'],
   [{ kind: 'forward', reason: 'uri-miss' }, 'ihave; fwd=uri-miss'],
   [
     {
