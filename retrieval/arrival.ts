@@ -96,6 +96,8 @@ export class Arrival {
   readonly #components: ArrivalComponents
   /** Peers whose bytes are in the copy. */
   readonly contributors = new Set<Address>()
+  /** Those of them whose bytes were in it when the source in use began. */
+  #before: ReadonlySet<Address> = new Set()
   /** Whether each of them has confirmed that it sends what it was asked for. */
   isConfirmed = true
   /** Whether each of them has said itself that every piece is right: where the whole is wrong, all of them have lied. */
@@ -184,6 +186,7 @@ export class Arrival {
     const isOriginAlone = attempt.source.kind === 'internet' && this.contributors.size === 0
     const isBegun = this.#isStreaming || this.#isNamed || this.#end !== undefined
     if (attempt.source.kind !== 'internet') this.#keepNoEnd()
+    this.#before = new Set(this.contributors)
     await this.#dropSpent()
     if (isOriginAlone && !isBegun) return this.#takeFromOrigin(attempt.signal)
     if (!this.detach())
@@ -518,15 +521,15 @@ export class Arrival {
     if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
   }
 
-  /** Whether bytes are here of somebody who is not in use any more: one that failed, and may have lied before that. */
+  /** Whether bytes are here of somebody who was in use before: one that failed, and may have lied before that. */
   get isBegunByOthers(): boolean {
     return this.others.size > 0
   }
 
-  /** Those. */
+  /** Those. Who helps out now is none of them. */
   get others(): ReadonlySet<Address> {
     const inUse = this.#route?.servers ?? []
-    return new Set([...this.contributors].filter((each) => !inUse.includes(each)))
+    return new Set([...this.#before].filter((each) => !inUse.includes(each)))
   }
 
   /** @throws Fault PEER_FAILED where the origin server has a file of another length. */

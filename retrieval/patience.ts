@@ -22,7 +22,7 @@ export const LEAST_MS = 100
 export const AFTER_PROMISES_MS = 100
 
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
-export const BREAK_MS = 510
+export const BREAK_MS = 440
 
 /** The share of the time of good service that is earned back. */
 const EARNED = 0.1
