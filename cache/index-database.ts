@@ -28,7 +28,8 @@ const USES_PER_WRITE = 256
 /** Rows that are listed at once: few at first, for mostly the first one is all that is wanted, then more. */
 const FIRST_PAGE = 4
 const LARGEST_PAGE = 128
-const REMEMBERED_URIS = 10_000
+/** About 3 kB each; as many as answers are kept ready for (retrieval/hot-responses.ts). */
+const REMEMBERED_URIS = 4_096
 /** Characters of header fields and URIs that are remembered, at most. */
 const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
 
@@ -38,9 +39,12 @@ const FREED = 'digest, size, segment, start'
 const COLUMNS = 'SELECT id, used, body, content, seal FROM responses'
 const IS_WITHIN = 'key BETWEEN ? AND ?'
 const IS_DIGEST = 'key = ? AND digest = ?'
-/** Of one that is not there; mostly it is not. */
-const INSERT_BODY = `INSERT INTO bodies (key, digest, size, segment, start, pieces) SELECT ?1, ?2, ?3, ?4, ?5, ?6
-  WHERE NOT EXISTS (SELECT 1 FROM bodies WHERE key = ?1 AND digest = ?2)`
+/**
+ * Of one that is not there; mostly it is not. `INSERT … SELECT … WHERE NOT EXISTS` would say the same and take twice the
+ * time: SQLite first copies what a table is to be given out of itself.
+ */
+const INSERT_BODY = `INSERT INTO bodies (id, key, digest, size, segment, start, pieces)
+  VALUES ((SELECT id FROM bodies WHERE key = ?1 AND digest = ?2), ?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING`
 
 /** A response as it is written down. */
 interface NewRow {

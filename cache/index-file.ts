@@ -14,7 +14,7 @@ const SQLITE_NOT_A_DATABASE = 26
 
 /**
  * WAL with `synchronous = NORMAL`: a killed process loses nothing that was committed, a power cut at most the last
- * commits, and never the consistency. Small pages, because most rows change a few bytes in the middle of some tree, and a log of 2000 of them,
+ * commits, and never the consistency. Small pages, because most rows change a few bytes in the middle of some tree, and a log of 4000 of them,
  * because a page that is changed again meanwhile is written back once. Exclusive locking saves the shared-memory file: this process alone has the directory. The log is
  * written back every 8 MiB, half as often as SQLite does it by itself: small writes often go to the same pages.
  */
@@ -23,9 +23,8 @@ const SETTINGS = `
   PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
-  PRAGMA cache_size = -16384;
-  PRAGMA wal_autocheckpoint = 2000;
-  PRAGMA wal_autocheckpoint = 2000;
+  PRAGMA cache_size = -8192;
+  PRAGMA wal_autocheckpoint = 4000;
 `
 
 /** @throws what SQLite or the file system says when even an empty index cannot be made. */

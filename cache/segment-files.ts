@@ -14,7 +14,7 @@
  * segment that is twice on the disk while it is emptied, is counted as if it were bodies (`overheadBytes`), but for 0.9 % of
  * the quota: so the quota holds on the disk within 1 %.
  */
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, writevSync } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { describe } from '../core/fault.ts'
@@ -23,7 +23,7 @@ import type { Place } from './place.ts'
 import type { PlacedBody, PlaceIndex } from './place-index.ts'
 import { SegmentBooks } from './segment-books.ts'
 import { emptySegment, type MovedFiles } from './segment-compaction.ts'
-import { type OpenSegment, SegmentWriter } from './segment-writer.ts'
+import { type OpenSegment, type SegmentFile, SegmentWriter } from './segment-writer.ts'
 import { isFull, isMissing } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 
@@ -198,9 +198,9 @@ export class SegmentFiles {
   async #begin(): Promise<OpenSegment> {
     const maxBytes = this.#segmentBytes(await this.#parts.freeBytes())
     this.#last += 1
-    const file = await this.#create(this.pathOf(this.#last))
+    const handle = await this.#create(this.pathOf(this.#last))
     this.#books.found(this.#last, 0)
-    return { number: this.#last, file, maxBytes }
+    return { number: this.#last, file: segmentFile(handle), maxBytes }
   }
 
   async #create(path: string): Promise<FileHandle> {
@@ -262,5 +262,13 @@ export class SegmentFiles {
       this.#parts.log({ kind: 'compaction-failed', segment, reason: describe(error) })
       return 'failed'
     }
+  }
+}
+
+function segmentFile(handle: FileHandle): SegmentFile {
+  return {
+    writev: (buffers, position) => writevSync(handle.fd, buffers, position),
+    truncate: (length) => handle.truncate(length),
+    close: () => handle.close(),
   }
 }

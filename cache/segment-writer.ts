@@ -2,7 +2,6 @@
  * Appends bodies to the newest segment. Bodies that come in one turn of the event loop, or while others are being
  * written, go in one write: a write costs about as much for thirty small bodies as for one.
  */
-import type { FileHandle } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import type { Place } from './place.ts'
 import { storeFault } from './store-fault.ts'
@@ -11,11 +10,24 @@ import { storeFault } from './store-fault.ts'
 const MAX_TURNS = 16
 /** Nothing is gained by more of them. */
 const ENOUGH_BODIES = 32
+/** Bytes of one write, unless a single body has more: nothing else is done meanwhile. */
+export const MAX_WRITE_BYTES = 1024 * 1024
+
+/**
+ * `writev` returns when it is done: the page cache takes small bodies in less time than another thread to be told of
+ * them, and a disk that is too slow for that holds the index up just the same.
+ */
+export interface SegmentFile {
+  /** @returns the bytes that were written. */
+  readonly writev: (buffers: readonly Uint8Array[], position: number) => number
+  readonly truncate: (length: number) => Promise<void>
+  readonly close: () => Promise<void>
+}
 
 /** A segment that is being filled. */
 export interface OpenSegment {
   readonly number: number
-  readonly file: FileHandle
+  readonly file: SegmentFile
   /** No body begins at or goes beyond this length, unless it is the first one. */
   readonly maxBytes: number
 }
@@ -101,7 +113,7 @@ export class SegmentWriter {
     try {
       const segment = await this.#segmentFor(batch[0]?.bytes.length ?? 0)
       batch = this.#fitting(segment)
-      await writeAt(segment.file, batch, this.#length)
+      writeAt(segment.file, batch, this.#length)
       for (const { bytes, done } of batch) {
         const place = { segment: segment.number, start: this.#length }
         this.#length += bytes.length
@@ -131,21 +143,19 @@ export class SegmentWriter {
 
   /** What waits, as far as it fits into the segment; at least the first. */
   #fitting({ maxBytes }: OpenSegment): Appending[] {
+    const most = Math.min(maxBytes, this.#length + MAX_WRITE_BYTES)
     let end = this.#length
-    const beyond = this.#queue.findIndex(({ bytes }, at) => (end += bytes.length) > maxBytes && at > 0)
+    const beyond = this.#queue.findIndex(({ bytes }, at) => (end += bytes.length) > most && at > 0)
     return this.#queue.slice(0, beyond === -1 ? this.#queue.length : beyond)
   }
 }
 
-async function writeAt(file: FileHandle, batch: readonly Appending[], start: number): Promise<void> {
-  const buffers = batch.map(({ bytes }) => bytes)
+/** Only a full disk ends a write early, and the next one says so. */
+function writeAt(file: SegmentFile, batch: readonly Appending[], start: number): void {
+  let buffers = batch.map(({ bytes }) => bytes)
   const length = buffers.reduce((sum, bytes) => sum + bytes.length, 0)
-  const { bytesWritten } = await file.writev(buffers, start)
-  if (bytesWritten === length) return
-  // Only a full disk ends a write early, and the next one says so.
-  const rest = Buffer.concat(buffers).subarray(bytesWritten)
-  for (let done = 0; done < rest.length;) {
-    const more = await file.write(rest, done, rest.length - done, start + bytesWritten + done)
-    done += more.bytesWritten
+  for (let done = 0; done < length;) {
+    done += file.writev(buffers, start + done)
+    if (done < length) buffers = [Buffer.concat(batch.map(({ bytes }) => bytes)).subarray(done)]
   }
 }

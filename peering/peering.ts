@@ -258,6 +258,11 @@ export class Peering {
     return inquiry
   }
 
+  /** Whatever is asked by it leaves together. */
+  together(ask: () => void): void {
+    this.#asking.together(ask)
+  }
+
   /**
    * Asks the LAN who has `resource`, and gets nothing.
    * @param waitMs how long to listen; absent: as long as a question waits now.

@@ -18,7 +18,8 @@ export async function varnish(
   const places = ['-n', work, '-a', `127.0.0.1:${port}`, '-b', new URL(origin).host]
   const server = await startOnPort(
     program,
-    ['-F', '-j', 'none', ...places, '-s', `malloc,${memoryMegabytes}m`],
+    // Idle connections stay as long as they do elsewhere, so that they can be counted.
+    ['-F', '-j', 'none', ...places, '-s', `malloc,${memoryMegabytes}m`, '-p', 'timeout_idle=60'],
     port,
   )
   const log = startBeside(logger, ['-n', work, '-w', join(directory, 'access.log')])

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import type { FileHandle } from 'node:fs/promises'
 import { describe, it } from 'node:test'
-import { SegmentWriter } from '../../cache/segment-writer.ts'
+import { MAX_WRITE_BYTES, SegmentWriter } from '../../cache/segment-writer.ts'
 import { bytesOf, fault, turns } from './store-fixtures.ts'
 
 /** A file in memory that takes `disk` bytes. */
@@ -17,9 +16,9 @@ class FakeFile {
     this.disk = disk
   }
 
-  async writev(buffers: readonly Uint8Array[], position: number) {
+  writev(buffers: readonly Uint8Array[], position: number) {
     this.writes.push(buffers.length)
-    return this.#put(Buffer.concat(buffers), position)
+    return this.#put(Buffer.concat(buffers), position).bytesWritten
   }
 
   async write(bytes: Uint8Array, offset: number, length: number, position: number) {
@@ -42,14 +41,15 @@ class FakeFile {
   }
 }
 
-function scene(disk = Infinity, maxBytes = 1000) {
+function scene(disk = Infinity, maxBytes = 1000, opening: Promise<void> = Promise.resolve()) {
   const files: FakeFile[] = []
   const written: number[] = []
   const sealed: number[] = []
   const writer = new SegmentWriter({
     open: async () => {
+      await opening
       const file = new FakeFile(disk)
-      return { number: files.push(file), file: file as unknown as FileHandle, maxBytes }
+      return { number: files.push(file), file, maxBytes }
     },
     written: (_, size) => written.push(size),
     sealed: (segment) => sealed.push(segment),
@@ -70,24 +70,23 @@ describe('appending to segments', () => {
     assert.deepEqual(written, [100, 0, 200])
   })
 
-  it('is one write for all that come while another is under way', async () => {
-    const { writer, files } = scene()
-    await writer.append(bytesOf(1))
-    const [one] = files
-    assert.ok(one)
-    const plain = one.writev.bind(one)
+  it('is one write for all that come while their segment is opened', async () => {
     const { promise, resolve } = Promise.withResolvers<void>()
-    one.writev = async (...args) => {
-      await promise
-      return plain(...args)
-    }
-    const slow = writer.append(bytesOf(10))
+    const { writer, files } = scene(Infinity, 1000, promise)
+    const first = writer.append(bytesOf(10))
     await turns()
     const waiting = [writer.append(bytesOf(20)), writer.append(bytesOf(30))]
     await turns()
     resolve()
-    await Promise.all([slow, ...waiting])
-    assert.deepEqual(one.writes.slice(-2), [1, 2])
+    await Promise.all([first, ...waiting])
+    assert.deepEqual(files[0]?.writes, [3])
+  })
+
+  it('writes no more at once than takes a moment, unless it is one body', async () => {
+    const { writer, files } = scene(Infinity, Infinity)
+    const half = MAX_WRITE_BYTES / 2
+    await Promise.all([half, half, 1, 2 * MAX_WRITE_BYTES, 1].map((size) => writer.append(bytesOf(size))))
+    assert.deepEqual(files[0]?.writes, [2, 1, 1, 1])
   })
 
   it('cuts a batch where the segment ends, and closes what is full', async () => {
