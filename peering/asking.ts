@@ -37,6 +37,7 @@ export class Asking {
   readonly #components: AskingComponents
   readonly #held: RequestPacket[] = []
   #cancel: CancelTimer | undefined
+  #isGathering = false
   #cancelEnds: CancelTimer = () => {}
   #sentAt = -Infinity
   #nonce = { text: '', since: -Infinity }
@@ -84,10 +85,24 @@ export class Asking {
   sendingFor(question: RequestPacket): InquirySender {
     const { id, node, nonce, href } = question
     const end: EndRequestPacket = { type: 'end-request', id, node, nonce, href, extras: [], more: [] }
+    let isRepeated = false
     return {
-      request: () => this.#ask(question),
+      request: () => {
+        this.#ask(question, isRepeated)
+        isRepeated = true
+      },
       endRequest: (downloader) => this.#end(end, downloader),
     }
+  }
+
+  /** Whatever is asked by it leaves in one packet, as far as that holds it. */
+  together(ask: () => void): void {
+    this.#isGathering = true
+    ask()
+    this.#isGathering = false
+    if (this.#held.length === 0) return
+    if (this.heldMs === 0) this.#sendHeld()
+    else this.#sendLater(this.heldMs)
   }
 
   /** Whatever questions end by it say so in one packet. */
@@ -99,11 +114,17 @@ export class Asking {
     for (const packet of endsTogether(ends)) this.#components.sender.broadcast(packet)
   }
 
-  #ask(question: RequestPacket): void {
-    if (this.#held.length === 0 && this.heldMs === 0) return this.#send([question])
+  /** @param isRepeated has time: other questions that began with it are repeated at the same moment. */
+  #ask(question: RequestPacket, isRepeated: boolean): void {
+    const isFirst = this.#held.length === 0 && this.heldMs === 0
+    if (isFirst && !isRepeated && !this.#isGathering) return this.#send([question])
     if (!this.#mayJoin(question)) this.#sendHeld()
     this.#held.push(question)
-    this.#cancel ??= this.#components.clock.after(this.heldMs, () => this.#sendHeld())
+    if (!this.#isGathering) this.#sendLater(isFirst ? HOLD_MS : this.heldMs)
+  }
+
+  #sendLater(ms: number): void {
+    this.#cancel ??= this.#components.clock.after(ms, () => this.#sendHeld())
   }
 
   #mayJoin(question: RequestPacket): boolean {

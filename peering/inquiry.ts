@@ -99,16 +99,20 @@ export class Inquiry implements Hearing {
   readonly answered = new Set<Address>()
 
   readonly #prospect: Prospect
+  readonly #isBusy: () => boolean
   #timesAsked = 0
 
+  /** @param isBusy whether this node had to wait for its turn at the processor lately. */
   constructor(
     clock: Clock,
     sender: InquirySender,
     owner: InquiryOwner,
     onOver: () => void,
     prospect: Prospect = 'possible',
+    isBusy = () => false,
   ) {
     this.#prospect = prospect
+    this.#isBusy = isBusy
     this.#clock = clock
     this.#sender = sender
     this.#owner = owner
@@ -232,6 +236,7 @@ export class Inquiry implements Hearing {
   }
 
   #dispatch(event: Event): void {
+    this.#noteBusy()
     const [state, commands] = stepInquiry(this.#state, event)
     this.#countVain(state)
     this.#state = state
@@ -240,6 +245,12 @@ export class Inquiry implements Hearing {
       this.#cancelWake()
       this.#onOver()
     }
+  }
+
+  #noteBusy(): void {
+    if (!this.#isBusy()) return
+    const patientUntil = (this.#clock.monotonic() + this.#owner.patientMs()) as Monotonic
+    this.#state = stepInquiry(this.#state, { kind: 'busy', patientUntil })[0]
   }
 
   #countVain(next: InquiryState<PeerOffer, PeerDownload>): void {

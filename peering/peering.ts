@@ -67,6 +67,8 @@ export interface PeeringComponents {
   readonly copies: LocalCopies
   /** Peers whose word is not taken at present. */
   readonly isShunned: (peer: Address) => boolean
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
   /** A peer's summary of what it holds is to be fetched (`advertising.peers.fetched`). */
   readonly onStaleSummary?: (place: SummaryPlace) => void
   /** The first packet of another node has come: from now on there is somebody. Called once. */
@@ -245,6 +247,7 @@ export class Peering {
       owner,
       () => packet && this.#asked.remove(packet),
       prospect,
+      this.#components.isBusy,
     )
     if (packet !== undefined) this.#asked.add(packet, inquiry)
     const { heldMs } = this.#asking
@@ -253,6 +256,11 @@ export class Peering {
     const rivals = (askedAt: Monotonic) => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
     inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
     return inquiry
+  }
+
+  /** Whatever is asked by it leaves together. */
+  together(ask: () => void): void {
+    this.#asking.together(ask)
   }
 
   /**

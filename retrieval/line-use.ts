@@ -1,30 +1,64 @@
 /**
- * What comes by way of peers that are fetching at this moment, all their growing copies together: it comes over the line that
- * everybody shares. Six files at once come at a sixth of the line's speed each, and none of them is slow.
+ * What comes over the line that everybody shares: what this node fetches itself, and what comes by way of peers that are fetching at
+ * this moment, all their growing copies together. Six files at once come at a sixth of the line's speed each, and none of them is slow.
  */
-import type { Monotonic } from '../core/clock.ts'
+import type { Clock, Monotonic } from '../core/clock.ts'
+import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 
 /** What counts is what came in the last so many ms. */
 export const USE_WINDOW_MS = 500
 
-interface Came {
-  readonly at: Monotonic
-  readonly bytes: number
-}
+/** It is counted in periods of so many ms. */
+const PERIOD_MS = 100
+const PERIODS = USE_WINDOW_MS / PERIOD_MS
 
 export class LineUse {
-  #came: readonly Came[] = []
+  readonly #clock: Clock
+  /** Of the last periods, the one that runs included. */
+  readonly #bytes: number[] = Array.from({ length: PERIODS }, () => 0)
+  #period = 0
 
-  note(at: Monotonic, bytes: number): void {
-    this.#came = [...this.#within(at), { at, bytes }]
+  constructor(clock: Clock) {
+    this.#clock = clock
   }
 
-  bytesPerSecond(at: Monotonic): number {
-    const bytes = this.#within(at).reduce((sum, each) => sum + each.bytes, 0)
-    return (bytes * 1000) / USE_WINDOW_MS
+  /** The same upstream, with what comes from it counted as it comes. */
+  of(upstream: Upstream): Upstream {
+    return {
+      request: async (request) => this.#counted(await upstream.request(request)),
+      prepare: (uri) => upstream.prepare?.(uri),
+    }
   }
 
-  #within(at: Monotonic): readonly Came[] {
-    return this.#came.filter((each) => at - each.at <= USE_WINDOW_MS)
+  note(bytes: number): void {
+    const period = this.#turn()
+    this.#bytes[period % PERIODS] = (this.#bytes[period % PERIODS] ?? 0) + bytes
+  }
+
+  bytesPerSecond(): number {
+    this.#turn()
+    return (this.#bytes.reduce((sum, each) => sum + each, 0) * 1000) / USE_WINDOW_MS
+  }
+
+  /** Forgets the periods that are over for too long. @returns the one that runs */
+  #turn(): number {
+    const now = periodAt(this.#clock.monotonic())
+    for (let each = Math.max(this.#period + 1, now - PERIODS + 1); each <= now; each += 1)
+      this.#bytes[each % PERIODS] = 0
+    this.#period = now
+    return now
+  }
+
+  #counted(response: UpstreamResponse): UpstreamResponse {
+    return { ...response, body: this.#counting(response.body) }
+  }
+
+  async *#counting(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    for await (const chunk of body) {
+      this.note(chunk.length)
+      yield chunk
+    }
   }
 }
+
+const periodAt = (at: Monotonic) => Math.floor(at / PERIOD_MS)

@@ -77,11 +77,15 @@ export interface RetrievalComponents extends Omit<
   readonly isBusy?: () => boolean
   /** How fast origin servers would be at this moment. */
   readonly trials: OriginTrials
-  /** What comes over the line by way of peers. */
+  /** What comes over the line that everybody shares. */
   readonly lineUse: LineUse
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
+  /** Calls `ask`, which inquires, in a moment, with what others ask meanwhile (peering/gathering.ts); absent: at once. */
+  readonly gather?: (ask: () => void) => void
   readonly events: RetrievalEvents
 }
+
+const askAtOnce = (ask: () => void) => ask()
 
 /** In place of an attempt: to abort it changes nothing. */
 const NONE_YET = new AbortController()
@@ -294,9 +298,8 @@ export class Retrieval implements InquiryOwner {
   }
 
   async start(): Promise<void> {
-    const { clock, inquire } = this.#components
-    const { uri, policy, mayAskPeers } = this.request
-    if (!mayAskPeers) return this.retrieveFromInternet()
+    const { clock, gather = askAtOnce } = this.#components
+    if (!this.request.mayAskPeers) return this.retrieveFromInternet()
     // Proof is looked for when there is somebody to answer. It does not delay the question; none at all makes it pointless.
     const pending = sleep(clock, 0).then(() => undefined)
     const early = this.#components.isAnybodyThere()
@@ -304,7 +307,14 @@ export class Retrieval implements InquiryOwner {
       : undefined
     if (this.#state !== 'running') return
     if (early?.kind === 'none') return this.retrieveFromInternet()
-    if (this.#inquiry !== undefined) return // paused and resumed meanwhile: the other start has asked
+    gather(() => this.#ask())
+  }
+
+  #ask(): void {
+    const { inquire } = this.#components
+    const { uri, policy } = this.request
+    // Paused meanwhile, and perhaps resumed: the other start has asked.
+    if (this.#state !== 'running' || this.#inquiry !== undefined) return
     this.report.asked = true
     const inquiry = inquire(uri, policy.waitForDownloads, this)
     this.#inquiry = inquiry

@@ -99,16 +99,26 @@ export function retrievals(
       if (key !== undefined && running.get(key) === retrieval) running.delete(key)
     },
   }
+  const trials = new OriginTrials(components)
+  const lineUse = new LineUse(components.clock)
+  // Not what the trials ask for: that is to be measured beside the use of the line.
+  const origin = lineUse.of(components.origin)
   const origins = new OriginCopies({
     ...components,
+    origin,
     stored: (response) => events.stored(response, undefined),
     ended: (report) => events.ended(report),
     log: (message, detail) => events.log(message, detail),
   })
-  const trials = new OriginTrials(components)
-  const lineUse = new LineUse()
   const begin = (request: RetrievalRequest, want: 'whole' | 'part' = 'whole', key?: string): Joined => {
-    const retrieval = new Retrieval(request, settings, { ...components, origins, trials, lineUse, events })
+    const retrieval = new Retrieval(request, settings, {
+      ...components,
+      origin,
+      origins,
+      trials,
+      lineUse,
+      events,
+    })
     everyone.set(retrieval, key)
     // Listed before it starts: with nobody to ask it may be over before `start` returns.
     if (key !== undefined) running.set(key, retrieval)

@@ -104,7 +104,7 @@ export class SlowPeerWatch {
     // The origin server helps already.
     if (this.#progress.originBytes() > this.#before.originBytes) return
     const look = this.#now()
-    if (this.#isGrowing) this.#components.lineUse.note(look.at, look.bytes - (this.#looks.at(-1)?.bytes ?? 0))
+    if (this.#isGrowing) this.#components.lineUse.note(look.bytes - (this.#looks.at(-1)?.bytes ?? 0))
     const windowMs = WINDOW_MS[this.#isGrowing ? 'growing' : 'whole']
     this.#looks = [...recent(this.#looks, look, this.#began.bytes, windowMs), look]
     this.#judge()
@@ -144,7 +144,7 @@ export class SlowPeerWatch {
       hasSent: now.bytes > this.#began.bytes,
       peerBytesPerSecond,
       lineBytesPerSecond: this.#isGrowing
-        ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond(now.at))
+        ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond())
         : peerBytesPerSecond,
       missingBytes,
       fromOriginBytes: this.#progress.wouldStartAfresh() ? size : missingBytes,

@@ -44,7 +44,7 @@ export interface Standing {
   readonly hasSent: boolean
   /** As measured. */
   readonly peerBytesPerSecond: number
-  /** What comes over the line by way of peers, this one included (line-use.ts); of a copy that is whole only its own. */
+  /** What comes over the line that everybody shares, this copy included (line-use.ts); of one that is whole only its own. */
   readonly lineBytesPerSecond: number
   /** Bytes that are to come from it, and those that would have to come from the origin server, were it left now. */
   readonly missingBytes: number

@@ -18,6 +18,7 @@ import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
 import { FUNCTIONS_PATH, RESOURCE_FIELD, resourceDigest } from '../peering/peer-answer.ts'
 import type { Extras, NodeId } from '../peering/packets.ts'
+import { Gathering, type Turn } from '../peering/gathering.ts'
 import type { Peer } from '../peering/peer-table.ts'
 import { Peering, type SiteWord } from '../peering/peering.ts'
 import type { Found, Survey } from '../peering/survey.ts'
@@ -78,6 +79,8 @@ export interface Seams {
   readonly originBytesPerSecond?: () => number | undefined
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
+  /** The turns of the event loop; absent: what is asked at the same moment is not gathered. */
+  readonly turn?: Turn
   /** Who performs which function for the LAN. */
   readonly functions?: Providers
   /** Whether an address is one of this node's LAN; absent: any is. */
@@ -219,6 +222,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       onStaleSummary: (place) => summaries.stale(place),
     },
   )
+  const gathering = seams.turn && new Gathering(seams.turn, (ask) => peering.together(ask))
   const summaries = summaryExchange({
     ...seams,
     peering,
@@ -247,6 +251,7 @@ export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
       isAnybodyThere: () => peering.timing() !== undefined,
       isShunned: (peer) => shunned.find(peer) !== undefined,
       ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
+      ...(gathering === undefined ? {} : { gather: (ask) => gathering.add(ask) }),
       inquire: (resource, waitForDownloads, owner) =>
         // What has a digest may lie under any URL, and is listed by that.
         peering.inquire(names.nameOf(resource), waitForDownloads, owner, !isContentName(resource)),

@@ -1,21 +1,17 @@
 /** The daemon: one assembled node on real sockets, files and clocks. The composition root. */
-import { existsSync } from 'node:fs'
-import { mkdir, readFile, statfs, writeFile } from 'node:fs/promises'
+import { statfs } from 'node:fs/promises'
 import { isIP } from 'node:net'
-import { join } from 'node:path'
 import type { Logger } from 'pino'
 import { attentive } from '../core/attentive-clock.ts'
 import { systemClock, type Monotonic } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { Listeners } from '../core/listeners.ts'
-import { withoutSecrets } from '../core/redaction.ts'
 import type { Store } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
-import type { Verifier } from '../core/verifier.ts'
 import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
-import { abuses, type Abuse } from '../peering/abuses.ts'
+import { abuses } from '../peering/abuses.ts'
 import { FileServer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
@@ -26,49 +22,37 @@ import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
 import { tunnel } from '../proxy/tunnel.ts'
 import { viaLine } from '../proxy/via.ts'
 import { posted } from '../retrieval/posted.ts'
-import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
 import type { Resource, ResourceRequest } from '../retrieval/resource.ts'
 import { compileRules, type Rules } from '../retrieval/rules.ts'
-import { attestationBook } from '../site/attestation-book.ts'
-import { withAttestations } from '../site/attested.ts'
-import { vouch } from '../site/vouching.ts'
 import { SpeedMeter } from '../providers/speed-meter.ts'
-import type { MemberId } from '../site/keys.ts'
-import { Site, type SiteEvent } from '../site/site.ts'
+import { Site } from '../site/site.ts'
 import { siteFiles } from '../site/site-files.ts'
-import { grantFor } from '../retrieval/speaks-for.ts'
-import { digestRecords } from '../verify/digest-records.ts'
-import { gatheredIndexes, nothingGathered, type GatheredIndexes } from '../verify/gathered-indexes.ts'
-import { verifierLadder } from '../verify/ladder.ts'
-import { noOriginDigests, originDigests } from '../verify/origin-digests.ts'
 import { shunnedPeers } from '../verify/shunned-peers.ts'
-import { detachedSignatures } from '../verify/signature/asked-signatures.ts'
-import { signatures, type Signatures } from '../verify/signature/signatures.ts'
-import { noSigners, type Signers } from '../verify/signature/signers.ts'
 import { applications, type Applications } from './applications/applications.ts'
-import { assemble, type Assembly, type AssemblyEvent } from './assembly.ts'
+import { assemble, type Assembly } from './assembly.ts'
 import { cacheOperations } from './cache-operations.ts'
 import type { Config } from './config.ts'
 import { configuredStore } from './configured-store.ts'
 import { startControl, startLoopbackControl, type Operations } from './control-server.ts'
+import { EventLog } from './event-log.ts'
 import { functionOperations } from './function-operations.ts'
 import { functionParts, offersOf, type FunctionParts } from './function-parts.ts'
 import { controlPath, tokenPath } from './control.ts'
 import { functionNote } from './gateway-status.ts'
-import { gatewayParts, type GatewayParts, type GatewayPartsComponents } from './gateway-parts.ts'
+import { gatewayParts, type GatewayParts } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
 import { nearHosts } from './near-hosts.ts'
 import { isLinkUp, machineAddresses, placeOf, type Place } from './network.ts'
+import { nodeId, pseudonymOf } from './node-name.ts'
 import { ownPages } from './own-pages.ts'
+import { cautionsStatus, peeringStatus, transfersStatus } from './peering-status.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
 import { siteOperations } from './site-operations.ts'
-import type { PeerStatus, Status, WhyAlone } from './status.ts'
+import type { Status, WhyAlone } from './status.ts'
 import { tally } from './totals.ts'
+import { VerificationParts } from './verification-parts.ts'
 import { VERSION } from './version.ts'
-
-/** A request waits no longer than the application's patience with peers; the largest indexes of distributions fit. */
-const GATHERING = { maxWaitMs: 400, maxStoredBytes: 256 * 1024 * 1024, maxDecodedBytes: 1024 * 1024 * 1024 }
 
 /** A gateway may have to wait for an origin server before it has anything to say, in ms. */
 const GATEWAY_TIMEOUTS = { headersMs: 120_000, bodyMs: 120_000 }
@@ -89,6 +73,7 @@ export class Node {
   readonly #doors: Doors
   readonly #log: Logger
   readonly #logs: Log
+  readonly #says: EventLog
   readonly #place: Place | undefined
   readonly #tally = tally()
   readonly #abuses = abuses(systemClock)
@@ -104,9 +89,7 @@ export class Node {
   readonly #store: Store
   readonly #site: Site
   readonly #gateway: GatewayParts
-  readonly #gathered: GatheredIndexes
-  readonly #signatures: Signatures
-  #signers: Signers = noSigners
+  readonly #verification: VerificationParts
   #updates: readonly ProductUpdates[] = []
   readonly #updateEvents = new Listeners<ProductEvent>()
   readonly #rules: Rules
@@ -146,9 +129,7 @@ export class Node {
     this.#doors = doors
     this.#log = log.events
     this.#logs = log
-    const { aptConfig } = config.verification
-    if (aptConfig !== 'auto' && aptConfig !== 'off' && !existsSync(aptConfig))
-      throw new Fault('CONFIG_INVALID', `verification.aptConfig: there is no file ${aptConfig}`)
+    this.#says = new EventLog(this.#log, this.#abuses)
     this.#rules = compileRules(config.rules, config.presets, config.peering.waitForDownloads)
     this.#watched = new Set(this.#rules.all.filter(({ gateway }) => gateway).map(({ rule }) => rule))
     this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
@@ -156,14 +137,14 @@ export class Node {
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
     this.#origin = this.#speed.of(originUpstream(this.#guard))
     this.#peers = peerUpstream(this.#place?.address)
-    this.#store = configuredStore(config, this.#logStore)
+    this.#store = configuredStore(config, this.#says.store)
     this.#site = new Site(
       { ...config.site, address: this.#place?.address ?? noTransport.address },
       {
         clock: systemClock,
         random: systemRandom,
         files: siteFiles(config.site.directory),
-        log: this.#logSite,
+        log: this.#says.site,
       },
     )
     const { allowPorts } = config.proxy
@@ -193,10 +174,19 @@ export class Node {
       checks: config.checks,
       say: (name, extras) => void this.#assembly?.lan.say(name, extras),
       onNews: (uri) => this.#checkProductsOf(uri),
-      log: this.#logGateway,
+      log: this.#says.gateway,
     })
-    this.#gathered = this.#gathering()
-    this.#signatures = this.#signatureMeans()
+    this.#verification = new VerificationParts(config, {
+      store: this.#store,
+      rules: this.#rules,
+      site: this.#site,
+      shunned: this.#shunned,
+      origin: this.#gateway.upstream,
+      isBusy: () => this.#assembly?.retrievals.all().some((each) => each.isFetcher || each.isRelay) === true,
+      relayedBy: (uri) => this.#gateway.relayedBy(uri),
+      fetching: (uri) => this.#assembly?.retrievals.running(uri)?.fetching,
+      log: this.#log,
+    })
   }
 
   /** @throws Fault ADDRESS_IN_USE, STORE_FAILED, CONFIG_INVALID; what had been started is stopped again. */
@@ -215,10 +205,10 @@ export class Node {
   async #startParts(): Promise<void> {
     const parts = [
       () => this.#loadUpdates(),
-      () => this.#loadSigners(),
+      () => this.#verification.load(),
       () => this.#startStore(),
       () => this.#site.load(),
-      () => this.#startGathering(),
+      () => this.#startVerification(),
       () => this.#startPeering(),
       ...(this.#doors.proxy ? [() => this.#startProxy()] : []),
       () => this.#startApplications(),
@@ -231,7 +221,7 @@ export class Node {
   async #startStore(): Promise<void> {
     await this.#store.start()
     this.#running.push(() => this.#store.stop())
-    this.#id = await nodeId(this.#config.cache.directory)
+    this.#id = await nodeId(this.#config.cache.directory, systemRandom)
     await this.#warnOfSmallDisk()
   }
 
@@ -245,55 +235,14 @@ export class Node {
     this.#log.warn(`nothing can be stored: ${what}`)
   }
 
+  async #startVerification(): Promise<void> {
+    this.#running.push(() => this.#verification.stop())
+    await this.#verification.start()
+  }
+
   /** Resolves when every index that has passed through was read for its digests. */
   digestsRead(): Promise<void> {
-    return this.#gathered.idle()
-  }
-
-  async #startGathering(): Promise<void> {
-    this.#gathered.start()
-    this.#running.push(() => this.#gathered.stop())
-  }
-
-  #gathering(): GatheredIndexes {
-    const { cache, verification } = this.#config
-    if (!verification.gather) return nothingGathered
-    const onDamage = (reason: string) => this.#log.warn({ reason }, 'digests were lost')
-    const records = digestRecords(
-      { path: join(cache.directory, 'digests.sqlite'), maxDigests: verification.maxDigests },
-      { onDamage },
-    )
-    return gatheredIndexes(GATHERING, {
-      clock: systemClock,
-      store: this.#store,
-      records,
-      grantFor: (index) => grantFor(this.#rules, index),
-      isVerifiedHere: (index) =>
-        this.#config.updates.some(({ catalog }) => parseTargetUri(catalog) === index),
-      isBusy: () => this.#assembly?.retrievals.all().some((each) => each.isFetcher || each.isRelay) === true,
-      log: (event) => this.#log.info(event, event.kind),
-    })
-  }
-
-  #signatureMeans(): Signatures {
-    return signatures({
-      clock: systemClock,
-      signers: { trustFor: (policy) => this.#signers.trustFor(policy) },
-      detached: detachedSignatures({ clock: systemClock, origin: this.#gateway.upstream }),
-    })
-  }
-
-  /** Only where some are named; a revocation list that cannot be read is an error even where nobody is. */
-  async #loadSigners(): Promise<void> {
-    const { verification } = this.#config
-    const isAny =
-      verification.signers !== 'none' ||
-      verification.revocations !== 'none' ||
-      this.#rules.all.some(({ signers, signature }) => signers !== undefined || signature !== undefined)
-    if (!isAny) return
-    const onTrouble = (detail: string) => this.#log.warn({ detail }, 'signers were not read again')
-    const { TrustedSigners } = await import('./trusted-signers.ts')
-    this.#signers = new TrustedSigners(verification, this.#rules.all, { clock: systemClock, onTrouble })
+    return this.#verification.gathered.idle()
   }
 
   /** What applications can ask for, as long as the node runs. @throws Fault STOPPING before and after. */
@@ -356,7 +305,7 @@ export class Node {
   async #loadUpdates(): Promise<void> {
     const { updates } = this.#config
     if (updates.length === 0) return
-    this.#updateEvents.subscribe(this.#logUpdate)
+    this.#updateEvents.subscribe(this.#says.update)
     const { productUpdates } = await import('./product-parts.ts')
     this.#updates = productUpdates(
       updates,
@@ -367,7 +316,7 @@ export class Node {
         via: () => viaLine('1.1', this.#pseudonym),
       },
       (event) => this.#updateEvents.tell(event),
-      (verified) => this.#gathered.learn(verified),
+      (verified) => this.#verification.gathered.learn(verified),
     )
   }
 
@@ -435,18 +384,26 @@ export class Node {
       peering: this.#peeringStatus(now),
       whyAlone: this.#place ? undefined : this.#whyAlone(),
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
-      transfers: this.#transfers(),
+      transfers: transfersStatus(this.#assembly?.retrievals),
       totals: this.#tally.totals(),
       filePort: this.#abuses.totals(),
       packets: Object.fromEntries([...(this.#assembly?.peering.counters ?? []), ...this.#functionCounters()]),
-      indexes: this.#gathered.counts(),
+      indexes: this.#verification.gathered.counts(),
       shunned: this.#shunned.list(),
-      signatures: this.#signatures.counts(),
-      cautions: this.#cautions(now),
+      signatures: this.#verification.signatures.counts(),
+      cautions: cautionsStatus(this.#assembly?.peering, now),
       updates: this.#updates.map((each) => each.status()),
       functions: this.#functionOperations.list(),
       gateway: this.#site.membership === undefined ? undefined : this.#gateway.status(),
     }
+  }
+
+  #peeringStatus(now: Monotonic): Status['peering'] {
+    const { packetPort, filePort } = this.#config.peering
+    const peering = this.#assembly?.peering
+    if (!this.#place || !peering) return undefined
+    const place = { address: this.#place.address, packetPort, filePort: this.#fileServer?.port ?? filePort }
+    return peeringStatus(place, peering, this.#site, now)
   }
 
   async #startPeering(): Promise<void> {
@@ -474,7 +431,7 @@ export class Node {
             this.#log.debug({ peer, alias: alias.slice(0, 9), bytes }, 'uploaded')
           },
           refused: (peer, status) => this.#log.debug({ peer, status }, 'refused on the port for files'),
-          abused: this.#logAbuse,
+          abused: this.#says.abuse,
         },
       )
       const fileServer = this.#fileServer
@@ -536,24 +493,6 @@ export class Node {
 
   #assemble(place: Place | undefined, isServing: boolean): Assembly {
     const { peering, verification } = this.#config
-    const verifier = verifierLadder(
-      { apt: verification.aptConfig },
-      {
-        clock: systemClock,
-        gathered: this.#gathered,
-        signatures: this.#signatures,
-        origins: verification.askOrigin
-          ? originDigests({
-              clock: systemClock,
-              origin: this.#gateway.upstream,
-              freshForMs: freshnessLifetimeMs,
-            })
-          : noOriginDigests,
-        isBadBody: (body) => this.#shunned.isBadBody(body),
-        log: (event) => this.#log.info(event, event.kind),
-      },
-    )
-    const attested = this.#attestations(verifier)
     const settings = {
       node: this.#id,
       filePort: this.#fileServer?.port ?? peering.filePort,
@@ -570,10 +509,11 @@ export class Node {
     return assemble(settings, {
       clock,
       isBusy: () => clock.isBusy(),
+      turn: setImmediate,
       random: systemRandom,
       transport: this.#transport(place),
       store: this.#store,
-      verifier: attested,
+      verifier: this.#verification.verifier(),
       origin: this.#gateway.upstream,
       originBytesPerSecond: () => this.#speed.bytesPerSecond,
       peers: this.#peers,
@@ -585,34 +525,8 @@ export class Node {
         isLinkUp: () => isLinkUp(place.address, machineAddresses()),
       }),
       rules: () => this.#rules,
-      log: this.#logEvent,
+      log: this.#says.assembly,
       retrieved: (report) => this.#tally.retrieved(report),
-    })
-  }
-
-  /** V4: in force once this machine belongs to a site. */
-  #attestations(verifier: Verifier): Verifier {
-    const { site } = this.#config
-    if (!site.attest) return verifier
-    const book = attestationBook(join(this.#config.cache.directory, 'attestations.sqlite'))
-    const end = vouch({
-      site: this.#site,
-      store: this.#store,
-      book,
-      relayedBy: (uri) => this.#gateway.relayedBy(uri),
-      fetching: (uri) => this.#assembly?.retrievals.running(uri)?.fetching,
-      clock: systemClock,
-      freshForMs: (response) => freshnessLifetimeMs(response, this.#rules.policyFor(response.uri)),
-    })
-    this.#running.push(async () => {
-      end()
-      book.close()
-    })
-    return withAttestations(verifier, site, {
-      clock: systemClock,
-      site: this.#site,
-      book,
-      origin: this.#gateway.upstream,
     })
   }
 
@@ -631,11 +545,7 @@ export class Node {
     const assembly = this.#assembly
     if (!assembly) return
     const pseudonym = this.#pseudonym
-    const onFault = (fault: Fault, target: URL | string) =>
-      this.#log.debug(
-        { code: fault.code, target: withoutSecrets(String(target)).slice(0, 200) },
-        fault.message,
-      )
+    const onFault = this.#says.fault
     const server = new ProxyServer(
       {
         address: proxy.listen.host,
@@ -682,7 +592,7 @@ export class Node {
 
   /** This node's name in `Via`. */
   get #pseudonym(): string {
-    return `ihave-${this.#id.slice(0, 12)}`
+    return pseudonymOf(this.#id)
   }
 
   /** A proxy that listens beyond loopback serves this machine's own subnets only (R1.5). */
@@ -690,107 +600,11 @@ export class Node {
     return this.#place?.isOnLink(address) ?? false
   }
 
-  #peeringStatus(now: Monotonic): Status['peering'] {
-    const peering = this.#assembly?.peering
-    if (!this.#place || !peering) return undefined
-    const timing = peering.timing()
-    const members = new Map(peering.members().map(({ address, member }) => [address, this.#named(member)]))
-    return {
-      address: this.#place.address,
-      packetPort: this.#config.peering.packetPort,
-      filePort: this.#fileServer?.port ?? this.#config.peering.filePort,
-      waitMs: timing && Math.round(timing.maxDelayMs + timing.transmissionMs),
-      peers: peering.livePeers().map(({ address, node, roundTripMs, heardAt }) => ({
-        address,
-        node,
-        ...(members.has(address) && { member: members.get(address) }),
-        roundTripMs,
-        heardMsAgo: Math.round(now - heardAt),
-      })),
-    }
-  }
-
-  #named(id: string): NonNullable<PeerStatus['member']> {
-    return { id, name: this.#site.membership?.passOf(id as MemberId)?.name }
-  }
-
-  #cautions(now: Monotonic): Status['cautions'] {
-    const cautions = this.#assembly?.peering.cautions.list(now) ?? []
-    return cautions.map(({ peer, member, at }) => ({ peer, member, heardMsAgo: Math.round(now - at) }))
-  }
-
-  #transfers(): Status['transfers'] {
-    return (this.#assembly?.retrievals.all() ?? []).map((retrieval) => ({
-      uri: withoutSecrets(retrieval.request.uri),
-      source: retrieval.current?.kind ?? 'asking',
-      ...retrieval.progress(),
-    }))
-  }
-
   readonly #logRequest = (line: RequestLine): void => {
     this.#tally.request(line)
     this.#noteIndex(line)
     this.#logs.request(line)
   }
-
-  readonly #logEvent = (event: AssemblyEvent): void => {
-    switch (event.kind) {
-      case 'shunned':
-        return this.#log.warn({ peer: event.peer, reason: event.reason }, `shunned: ${event.detail}`)
-      case 'stored':
-        if (!this.#log.isLevelEnabled('debug')) return
-        return this.#log.debug(
-          { uri: withoutSecrets(event.response.uri), bytes: event.response.size },
-          'stored',
-        )
-      case 'warning':
-        return this.#log.warn(event.detail, event.message)
-    }
-  }
-
-  readonly #logSite = (event: SiteEvent): void => {
-    const isBad = event.kind === 'site-failed' || event.kind === 'site-revoked'
-    this.#log[isBad ? 'warn' : 'info'](event, event.kind)
-  }
-
-  /** Who is no member can ask as often as he likes: that is counted, and not a line of the log each time. */
-  readonly #logGateway: GatewayPartsComponents['log'] = (event): void => {
-    const { kind, ...fields } = event
-    if (event.kind === 'reach-changed' || event.kind === 'gateway-failed') return this.#log.warn(fields, kind)
-    if (event.kind !== 'gateway')
-      return this.#log[event.kind === 'gateway-used' ? 'debug' : 'info'](fields, kind)
-    const level = event.member === undefined ? 'debug' : event.outcome === 'refused' ? 'warn' : 'info'
-    this.#log[level](fields, `gateway: ${event.outcome}`)
-  }
-
-  /** Whoever abuses the port can do so as often as he likes: the 1st, 10th, 100th… of a kind is a line of the log that is seen. */
-  readonly #logAbuse = (abuse: Abuse): void => {
-    const count = this.#abuses.note(abuse)
-    const isTold = /^10*$/.test(String(count))
-    this.#log[isTold ? 'warn' : 'debug']({ ...abuse, count }, 'refused on the port for files')
-  }
-
-  readonly #logUpdate = (event: ProductEvent): void => {
-    if (event.event === 'progress') return
-    const { event: kind, ...fields } = event
-    const isBad = kind === 'refused' || kind === 'retry' || kind === 'rolled-back'
-    this.#log[isBad ? 'warn' : 'info'](fields, `update: ${kind}`)
-  }
-
-  readonly #logStore = (event: { readonly kind: string }): void => {
-    this.#log.warn(event, `cache: ${event.kind}`)
-  }
-}
-
-/** This node's ID: 128 random bits, made once and kept with the cache. */
-async function nodeId(directory: string): Promise<NodeId> {
-  const file = join(directory, 'node-id')
-  const known = await readFile(file, 'utf8').catch(() => '')
-  if (/^[0-9a-f]{32}$/.test(known.trim())) return known.trim() as NodeId
-  const id = systemRandom.hex(16)
-  await mkdir(directory, { recursive: true })
-  await writeFile(file, `${id}\n`)
-  return id as NodeId
 }
 
 function isLoopback(host: string): boolean {

@@ -38,6 +38,8 @@ export interface AskedState<H extends Holder, D extends Downloader> {
    * them may cost. Nodes of the patents promise nothing.
    */
   readonly promisedUntil: Monotonic
+  /** How long they are waited for in all, in ms. */
+  readonly promisesMs: number
   /** Peers have cost too much: until then this node agrees with the others on who fetches, and believes no "I have". */
   readonly agreeUntil: Monotonic | undefined
   /** It has done so; there is no second time. */
@@ -101,6 +103,8 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   | { readonly kind: 'retrieved' }
   /** Nobody waits for the resource any more. */
   | { readonly kind: 'abandoned' }
+  /** This node has to wait for its turn at the processor: so may those who have promised a copy. */
+  | { readonly kind: 'busy'; readonly patientUntil: Monotonic }
   | { readonly kind: 'wake'; readonly at: Monotonic }
 
 /** Everything that a question can ask of its owner. */

@@ -63,10 +63,13 @@ export const MAX_PROMISES = 3
 export const STRANGERS_PROMISE_MS = 600
 
 /**
- * So long all of them are waited for, in ms: less is too little for nodes that wait for the processor. A node ID may be made so
- * that it comes first in rank, and who asks for a file as well need not mean to fetch it.
+ * So long all of them are waited for, in ms. A node ID may be made so that it comes first in rank, and who asks for a file as well
+ * need not mean to fetch it.
  */
-export const PROMISES_MS = 900
+export const PROMISES_MS = 600
+
+/** And so long by a node that has to wait for its turn at the processor: who promised it a copy may have to, as well. */
+export const BUSY_PROMISES_MS = 900
 
 /**
  * So often a download that broke off in the middle is followed by another "I need". All who read it ask at once, and so
@@ -114,6 +117,8 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
       return state.kind === 'waiting' ? [state, []] : [{ kind: 'done' }, [{ kind: 'inform-server' }]] // 158 → 142
     case 'abandoned':
       return [{ kind: 'done' }, []]
+    case 'busy':
+      return [busy(state, event.patientUntil), []]
     case 'wake':
       return onWake(state, event.at)
   }
@@ -131,6 +136,7 @@ function ask<H extends Holder, D extends Downloader>(
     promisesLeft: MAX_PROMISES,
     strangersUntil: (event.at + event.settings.waitMs + STRANGERS_PROMISE_MS) as Monotonic,
     promisedUntil: (event.at + event.settings.waitMs + PROMISES_MS) as Monotonic,
+    promisesMs: PROMISES_MS,
     agreeUntil: undefined,
     hasAgreed: false,
   }
@@ -488,8 +494,8 @@ function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | un
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
   const { settings, sources, hasAskedAgain, agreeUntil, hasAgreed } = asked
-  const { takeOversLeft, promisesLeft, strangersUntil, promisedUntil } = asked
-  const left = { takeOversLeft, promisesLeft, strangersUntil, promisedUntil }
+  const { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, promisesMs } = asked
+  const left = { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, promisesMs }
   return { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, ...left }
 }
 
@@ -499,8 +505,22 @@ function patient<H extends Holder, D extends Downloader>(
   { at, patientUntil = NO_END }: { readonly at: Monotonic; readonly patientUntil?: Monotonic },
 ): Active<H, D> {
   if (!isInUse(state)) return state
-  const promisedUntil = Math.min(patientUntil, at + TAKE_OVER_WAIT_MS + PROMISES_MS) as Monotonic
+  const promisedUntil = Math.min(patientUntil, at + TAKE_OVER_WAIT_MS + state.promisesMs) as Monotonic
   return { ...state, promisedUntil }
+}
+
+/** Promises are waited for longer, once, within the patience that is left. The wake-up that is due comes early then. */
+function busy<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  patientUntil: Monotonic,
+): Active<H, D> {
+  const laterMs = BUSY_PROMISES_MS - state.promisesMs
+  if (laterMs === 0) return state
+  const { promisedUntil: before } = state
+  const promisedUntil = Math.max(before, Math.min(before + laterMs, patientUntil)) as Monotonic
+  const after = { ...state, promisedUntil, promisesMs: BUSY_PROMISES_MS }
+  const isPutOff = after.kind === 'awaiting' && isPromise(after.on) && after.silentAt === before
+  return isPutOff ? { ...after, silentAt: promisedUntil } : after
 }
 
 function noting<H extends Holder, D extends Downloader>(
@@ -527,6 +547,7 @@ export const INQUIRY_TRANSITIONS = [
   ['waiting', 'download-complete', 'found', '144 → 146 "I found" → 158'],
   ['waiting', 'download-complete', 'waiting', '144: complete, but where? "I need" once more'],
   ['waiting', 'download-failed', 'waiting', '144: struck off for 152'],
+  ['waiting', 'busy', 'waiting', '144: promises will be waited for longer'],
   ['waiting', 'wake', 'waiting', '144: woken early'],
   ['waiting', 'wake', 'retrieving', '144 → 148 → 150, or 152 → 150'],
   ['waiting', 'wake', 'awaiting', '144 → 148 → 152 → 154 "I found" → 156'],
@@ -552,6 +573,7 @@ export const INQUIRY_TRANSITIONS = [
   ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
   ['awaiting', 'wake', 'awaiting', '156: woken early, or silence and another downloader'],
   ['awaiting', 'wake', 'retrieving', '156 → 150: silence, take-over'],
+  ['awaiting', 'busy', 'awaiting', '156: promises are waited for longer'],
   ['awaiting', 'enough', 'retrieving', '156 → 150: no peer is of use now'],
   ['awaiting', 'agree', 'awaiting', '156: too much was lost to liars; a copy that is being fetched'],
   [
@@ -576,6 +598,7 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'source-lost', 'waiting', '158 → 144: the way to it is lost, "I need" once more'],
   ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
   ['found', 'source-lost', 'retrieving', '158 → 150'],
+  ['found', 'busy', 'found', '158: promises will be waited for longer'],
   ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],
   ['found', 'agree', 'awaiting', '158 → 156: too much was lost to liars; a copy that is being fetched'],
   ['found', 'agree', 'waiting', '158 → 144: the same, and nobody is known to fetch it: "I need" once more'],
@@ -586,6 +609,7 @@ export const INQUIRY_TRANSITIONS = [
   ['retrieving', 'downloading', 'retrieving', '150: noted'],
   ['retrieving', 'download-complete', 'retrieving', '150: a late "I have"'],
   ['retrieving', 'download-failed', 'retrieving', '150: struck off'],
+  ['retrieving', 'busy', 'retrieving', '150: promises will be waited for longer'],
   ['retrieving', 'change-over', 'awaiting', '150 → 156: another fetcher is enough'],
   ['retrieving', 'change-over', 'found', '150 → 158: the late answer takes over'],
   ['retrieving', 'change-over', 'retrieving', '150: the late answer is gone'],

@@ -58,6 +58,11 @@ export class ResponseReader {
     return this.#state === 'idle'
   }
 
+  /** Bytes of the body that are still to come; 0 where that is not known. */
+  get leftBytes(): number {
+    return this.#state === 'length' ? this.#left : 0
+  }
+
   /** A request has gone out. */
   expect(method: string): void {
     this.#method = method

@@ -4,9 +4,10 @@
  */
 import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type * as Tls from 'node:tls'
-import type { Clock, Monotonic } from '../../core/clock.ts'
+import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import { onDemand } from '../../core/on-demand.ts'
+import { ReadRests } from './read-rests.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseReader } from './response-reader.ts'
 
@@ -66,6 +67,9 @@ export class ServerConnection {
   #isHeard = false
   #hasHead = false
   #isPaused = false
+  /** Of the body that comes. */
+  #rests: ReadRests | undefined
+  #endRest: CancelTimer = () => {}
   #fault: unknown
   #hasServed = false
   #keepAliveMs: number
@@ -129,6 +133,7 @@ export class ServerConnection {
 
   resume(): void {
     this.#isPaused = false
+    this.#endRest()
     this.#since = this.#clock.monotonic()
     this.#socket.resume()
   }
@@ -162,7 +167,18 @@ export class ServerConnection {
     this.#isHeard = true
     this.#since = this.#clock.monotonic()
     this.#reader.push(length === memory.length ? memory : memory.subarray(0, length))
+    this.#rest(length)
     return true
+  }
+
+  #rest(bytes: number): void {
+    const { leftBytes } = this.#reader
+    if (leftBytes === 0 || this.#isPaused || this.#state !== 'open') return
+    this.#rests ??= new ReadRests(this.#since)
+    const restMs = this.#rests.after(bytes, this.#since, leftBytes)
+    if (restMs === 0) return
+    this.#socket.pause()
+    this.#endRest = this.#clock.after(restMs, () => !this.#isPaused && this.#socket.resume())
   }
 
   #onHead(head: ResponseHead): void {
@@ -179,6 +195,7 @@ export class ServerConnection {
   #onEnd(mayReuse: boolean): void {
     const exchange = this.#exchange
     this.#exchange = undefined
+    this.#rests = undefined
     this.#hasServed = true
     if (this.#isPaused) this.resume()
     const stays = mayReuse && this.#keepAliveMs > 0 && this.#state === 'open'
@@ -205,6 +222,7 @@ export class ServerConnection {
     if (this.#state === 'gone') return
     const wasConnecting = this.#state === 'connecting'
     this.#state = 'gone'
+    this.#endRest()
     this.#reader.stop()
     const exchange = this.#exchange
     this.#exchange = undefined

@@ -45,6 +45,19 @@ test('a single question leaves at once; those that follow it are held for a mome
   assert.deepEqual(asked, names(6))
 })
 
+test('what is asked together leaves in one packet, and when it is asked again in one too', async () => {
+  const { clock, lan, asker } = await lanOf(2, [])
+  const owners = names(6).map(() => new FakeOwner())
+  asker.peering.together(() =>
+    names(6).forEach((each, at) => asker.peering.inquire(each, true, owners[at] ?? new FakeOwner())),
+  )
+  const sizes = () => lan.heard('request').map(({ packet }) => packet.more.length)
+  assert.deepEqual(sizes(), [5])
+  clock.advance(100)
+  assert.deepEqual(sizes(), [5, 5, 5])
+  for (const owner of owners) assert.deepEqual(owner.told, ['internet'])
+})
+
 test('question, answer and "I found" of many names are one packet each, and every owner has its copy', async () => {
   const { clock, lan, askAll, owners, holders, asker } = await lanOf(2, names(6))
   askAll()

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { deferred } from '../../core/deferred.ts'
 import { fieldValue } from '../../core/fields.ts'
+import { BUSY_PROMISES_MS, PROMISES_MS, TAKE_OVER_WAIT_MS } from '../../peering/machines/inquiry.ts'
 import { EXCUSED_MS } from '../../retrieval/pace.ts'
 import { STALL_MS } from '../../retrieval/patience.ts'
 import { MOST_LATE_MS } from '../../retrieval/tolerance.ts'
@@ -57,4 +58,28 @@ describe('a peer that sends nothing for too long', () => {
     assert.equal(node.peers.requests.length, 1)
     assert.equal(node.origin.requests.length, 0)
   })
+})
+
+describe('a copy that is promised and never given', () => {
+  for (const [isBusy, ms] of [
+    [false, PROMISES_MS],
+    [true, BUSY_PROMISES_MS],
+  ] as const)
+    test(`is waited for ${ms} ms by a node that ${isBusy ? 'was busy itself' : 'could listen all the time'}`, async () => {
+      const promise = { ...download(BODY.length), readable: false, silenceMs: 2 * BUSY_PROMISES_MS }
+      const node = world({
+        expectation: BY_UPDATER,
+        downloads: [{ ...promise, location: undefined, hasAsked: true }],
+        isBusy,
+        waitMs: TAKE_OVER_WAIT_MS,
+        origin: () => ({ status: 200, fields: [['Content-Length', `${BODY.length}`]], body: BODY }),
+      })
+      const application = node.ask()
+      // The question, the promise, and one more question to all.
+      await node.pass(TAKE_OVER_WAIT_MS + ms + TAKE_OVER_WAIT_MS - 1)
+      assert.equal(node.origin.requests.length, 0)
+      await node.pass(2)
+      assert.equal(node.origin.requests.length, 1)
+      assert.equal((await node.read(application)).text.length, BODY.length)
+    })
 })

@@ -1,24 +1,55 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import type { Monotonic } from '../../core/clock.ts'
+import type { Upstream } from '../../core/upstream.ts'
 import { LineUse, USE_WINDOW_MS } from '../../retrieval/line-use.ts'
 import { isDoubtful } from '../../retrieval/slowness.ts'
+import { manualClock } from '../manual-clock.ts'
 
-const at = (ms: number) => ms as Monotonic
+const PERIOD_MS = 100
 
-suite('what comes over the line by way of peers', () => {
-  test('is the sum of all of them', () => {
-    const use = new LineUse()
-    for (let file = 0; file < 6; file += 1)
-      for (let ms = 100; ms <= USE_WINDOW_MS; ms += 100) use.note(at(ms), 40_000)
-    assert.equal(use.bytesPerSecond(at(USE_WINDOW_MS)), 6 * 400_000)
+suite('what comes over the line that everybody shares', () => {
+  test('is the sum of all that comes by way of peers', () => {
+    const clock = manualClock()
+    const use = new LineUse(clock)
+    for (let ms = 0; ms < USE_WINDOW_MS; ms += PERIOD_MS) {
+      for (let file = 0; file < 6; file += 1) use.note(40_000)
+      if (ms + PERIOD_MS < USE_WINDOW_MS) clock.advance(PERIOD_MS)
+    }
+    assert.equal(use.bytesPerSecond(), 6 * 400_000)
+  })
+
+  test('is what the node fetches itself too', async () => {
+    const use = new LineUse(manualClock())
+    const upstream: Upstream = {
+      request: async () => ({
+        status: 200,
+        reason: 'OK',
+        fields: [],
+        body: (async function* () {
+          yield new Uint8Array(30_000)
+          yield new Uint8Array(20_000)
+        })(),
+      }),
+    }
+    const { signal } = new AbortController()
+    const request = { method: 'GET', uri: 'http://origin.example/', fields: [], signal } as const
+    const { body } = await use.of(upstream).request(request)
+    const rates = []
+    for await (const _ of body) rates.push(use.bytesPerSecond())
+    assert.deepEqual(rates, [60_000, 100_000])
   })
 
   test('is forgotten after a moment', () => {
-    const use = new LineUse()
-    use.note(at(0), 1_000_000)
-    assert.equal(use.bytesPerSecond(at(USE_WINDOW_MS)), 2_000_000)
-    assert.equal(use.bytesPerSecond(at(USE_WINDOW_MS + 1)), 0)
+    const clock = manualClock()
+    const use = new LineUse(clock)
+    use.note(1_000_000)
+    clock.advance(USE_WINDOW_MS - 1)
+    assert.equal(use.bytesPerSecond(), 2_000_000)
+    clock.advance(1)
+    assert.equal(use.bytesPerSecond(), 0)
+    use.note(1_000_000)
+    clock.advance(100 * USE_WINDOW_MS)
+    assert.equal(use.bytesPerSecond(), 0)
   })
 
   test('says that one of six files that share the line is not slow, whose line is as fast as all of them', () => {

@@ -174,7 +174,14 @@ export function world(scene: Scene): World {
       isBusy: () => scene.isBusy === true,
       inquire: (_, waitForDownloads, owner) => {
         const prospect = scene.mayBeFound === false ? 'none' : 'possible'
-        const inquiry = new Inquiry(clock, SILENT, owner, () => {}, prospect)
+        const inquiry = new Inquiry(
+          clock,
+          SILENT,
+          owner,
+          () => {},
+          prospect,
+          () => scene.isBusy === true,
+        )
         const isFirst = inquiries.push(inquiry) === 1
         const waitMs = scene.isAlone ? 0 : (scene.waitMs ?? 20)
         inquiry.start({ waitMs, holdersMs: waitMs, waitForDownloads, silenceMs: 3000 }, () => [])

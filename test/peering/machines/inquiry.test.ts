@@ -56,6 +56,7 @@ const askerPromising = (peer: string, ms: number, silenceMs: number): Event => (
   at: at(ms),
   downloader: { peer, readable: false, silenceMs, hasAsked: true },
 })
+const busy = (patientUntil = Infinity): Event => ({ kind: 'busy', patientUntil: at(patientUntil) })
 const expected = (peer: string, ms: number): Event => ({
   kind: 'downloading',
   at: at(ms),
@@ -191,25 +192,61 @@ testScripts(machine, {
       [wake(2660), 'awaiting', I_FOUND, wake(3000)],
       [wake(3000), 'retrieving', INTERNET],
     ],
-  'liars: who comes first in rank, and promises a copy again and again, is waited for 900 ms in all, and then all are asked':
+  'liars: who comes first in rank, and promises a copy again and again, is waited for 600 ms in all, and then all are asked':
     [
       [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
       [expected('d', 60), 'waiting'],
       [wake(60), 'awaiting', I_FOUND, wake(360)],
       [askerPromising('d', 300, 900), 'awaiting'],
-      [wake(360), 'awaiting', wake(960)],
-      [askerPromising('d', 900, 900), 'awaiting'],
+      [wake(360), 'awaiting', wake(660)],
+      [askerPromising('d', 600, 900), 'awaiting'],
+      [wake(660), 'waiting', I_NEED, wake(720)],
+      [askerPromising('d', 700, 900), 'waiting'],
+      [wake(720), 'retrieving', INTERNET],
+    ],
+  'busy: a node that has to wait for its turn at the processor waits 900 ms in all for what is promised, and no longer':
+    [
+      [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+      [askerPromising('d', 50, 1500), 'waiting'],
+      [wake(60), 'awaiting', I_FOUND, wake(660)],
+      [busy(), 'awaiting'],
+      [wake(660), 'awaiting', wake(960)],
+      [busy(), 'awaiting'],
       [wake(960), 'waiting', I_NEED, wake(1020)],
-      [askerPromising('d', 1000, 900), 'waiting'],
       [wake(1020), 'retrieving', INTERNET],
     ],
+  'busy: known before anybody has promised, it counts as well': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [busy(), 'waiting'],
+    [askerPromising('d', 50, 1500), 'waiting'],
+    [wake(60), 'awaiting', I_FOUND, wake(960)],
+  ],
+  'busy: where peers have failed, promises are waited for no longer than patience lasts': [
+    ...FOUND,
+    [busy(), 'found'],
+    [{ kind: 'source-failed', at: at(500), patientUntil: at(800) }, 'waiting', I_NEED, wake(560)],
+    [askerPromising('d', 550, 1500), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, wake(800)],
+  ],
+  'busy: nor where that is found out later': [
+    ...FOUND,
+    [{ kind: 'source-failed', at: at(500), patientUntil: at(800) }, 'waiting', I_NEED, wake(560)],
+    [askerPromising('d', 550, 1500), 'waiting'],
+    [wake(560), 'awaiting', I_FOUND, wake(800)],
+    [busy(850), 'awaiting'],
+    [wake(800), 'awaiting', wake(850)],
+  ],
+  'busy: what comes from the Internet is not waited for': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [busy(), 'retrieving'],
+  ],
   '156 → 144 → 158: when a promise was not kept in time its words may have been lost, so all are asked once more':
     [
       [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
       [askerPromising('d', 50, 900), 'waiting'],
-      [wake(60), 'awaiting', I_FOUND, wake(960)],
-      [wake(960), 'waiting', I_NEED, wake(1020)],
-      [iHave('h', 970), 'found', I_FOUND, retrieve('h')],
+      [wake(60), 'awaiting', I_FOUND, wake(660)],
+      [wake(660), 'waiting', I_NEED, wake(720)],
+      [iHave('h', 670), 'found', I_FOUND, retrieve('h')],
     ],
   'a download that was followed after that and broke off is taken over by agreement, as any other': [
     ...FOUND,
@@ -307,8 +344,9 @@ testScripts(machine, {
     [wake(720), 'retrieving', INTERNET],
     [promising('f', 1000, 900), 'retrieving'],
   ],
-  '156: one that was heard to ask for it is waited for after them as well': [
+  '156: one that was heard to ask for it is waited for after them as well, by a busy node': [
     [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [busy(), 'waiting'],
     [promising('d', 10, 900), 'waiting'],
     [wake(60), 'awaiting', I_FOUND, wake(660)],
     [wake(660), 'waiting', I_NEED, wake(720)],
@@ -322,8 +360,8 @@ testScripts(machine, {
     [expected('d', 2200), 'waiting'],
     [wake(2200), 'awaiting', I_FOUND, wake(2500)],
     [askerPromising('d', 2400, 900), 'awaiting'],
-    [wake(2500), 'awaiting', wake(3100)],
-    [downloading('d', 3000), 'awaiting', follow('d')],
+    [wake(2500), 'awaiting', wake(2800)],
+    [downloading('d', 2750), 'awaiting', follow('d')],
   ],
   '156 → 144: all who waited for a rival that says nothing ask once more, together (R5.4)': [
     [need(), 'waiting', I_NEED, wake(2200)],
@@ -715,7 +753,7 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
     { weight: 1, arbitrary: fc.constant(agree(now)) },
     { weight: 2, arbitrary: peer.map((each) => fetching(each, now)) },
-    { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, ENOUGH, need()) },
+    { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, ENOUGH, need(), busy(), busy(now + 200)) },
   )
 }
 

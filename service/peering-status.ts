@@ -1,0 +1,44 @@
+/** What `ihave status` says of the LAN and of what is on its way. */
+import { withoutSecrets } from '../core/redaction.ts'
+import type { Monotonic } from '../core/clock.ts'
+import type { Peering } from '../peering/peering.ts'
+import type { Retrievals } from '../retrieval/retrievals.ts'
+import type { MemberId } from '../site/keys.ts'
+import type { Site } from '../site/site.ts'
+import type { PeeringStatus, PeerStatus, Status } from './status.ts'
+
+/** Where the node is on the LAN. */
+export type OwnPlace = Pick<PeeringStatus, 'address' | 'packetPort' | 'filePort'>
+
+export function peeringStatus(place: OwnPlace, peering: Peering, site: Site, now: Monotonic): PeeringStatus {
+  const timing = peering.timing()
+  const members = new Map(peering.members().map(({ address, member }) => [address, named(member, site)]))
+  return {
+    ...place,
+    waitMs: timing && Math.round(timing.maxDelayMs + timing.transmissionMs),
+    peers: peering.livePeers().map(({ address, node, roundTripMs, heardAt }) => ({
+      address,
+      node,
+      ...(members.has(address) && { member: members.get(address) }),
+      roundTripMs,
+      heardMsAgo: Math.round(now - heardAt),
+    })),
+  }
+}
+
+function named(id: string, site: Site): NonNullable<PeerStatus['member']> {
+  return { id, name: site.membership?.passOf(id as MemberId)?.name }
+}
+
+export function cautionsStatus(peering: Peering | undefined, now: Monotonic): Status['cautions'] {
+  const cautions = peering?.cautions.list(now) ?? []
+  return cautions.map(({ peer, member, at }) => ({ peer, member, heardMsAgo: Math.round(now - at) }))
+}
+
+export function transfersStatus(retrievals: Retrievals | undefined): Status['transfers'] {
+  return (retrievals?.all() ?? []).map((retrieval) => ({
+    uri: withoutSecrets(retrieval.request.uri),
+    source: retrieval.current?.kind ?? 'asking',
+    ...retrieval.progress(),
+  }))
+}
