@@ -33,7 +33,7 @@ interface CheckedPieces {
 interface OpenBody {
   readonly body: StoredBody
   readonly file: OpenFile
-  readonly checked: Set<number>
+  readonly checked: CheckedPieces
 }
 
 export class BodyReader {
@@ -124,14 +124,16 @@ export class BodyReader {
   ): Promise<Uint8Array> {
     const { body, file, checked } = opened
     const piece = pieceSpan(index, body.size)
-    const isKnown = checked.has(index)
+    const isKnown = checked.pieces.has(index)
     const isWhole = wanted.start === piece.start && wanted.end === piece.end
     const stays = this.#mayStay(body, isKnown && isWhole)
     if (isKnown && !stays) return readAgain(file, wanted, body, allocate)
     const bytes = await readExactly(file, piece, body, stays ? ofItsOwn : allocate)
     if (!isPiece(body, index, bytes)) throw corrupt(body, `piece ${index} does not match its digest`)
-    checked.add(index)
+    checked.pieces.add(index)
+    // What stays is not read again soon: it is checked again then, and need not be remembered meanwhile.
     if (stays) this.#memory.set(keyOf(body.sha256, index), bytes)
+    else if (checked.identity !== '') this.#checked.set(body.sha256, checked)
     return bytes.subarray(wanted.start - piece.start, wanted.end - piece.start)
   }
 
@@ -150,10 +152,8 @@ export class BodyReader {
     const identity = file.identity()
     const start = body.place?.start ?? 0
     const known = this.#checked.get(body.sha256)
-    if (known?.identity === identity && known.start === start) return { body, file, checked: known.pieces }
-    const pieces = new Set<number>()
-    if (identity !== '') this.#checked.set(body.sha256, { identity, start, pieces })
-    return { body, file, checked: pieces }
+    const isSame = known?.identity === identity && known.start === start
+    return { body, file, checked: isSame ? known : { identity, start, pieces: new Set() } }
   }
 }
 

@@ -194,6 +194,15 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'source-lost', at, patientUntil: (at + patientMs) as Monotonic })
   }
 
+  /**
+   * The Internet has gone on with what peers had begun, in vain: what they had sent is to be had anew.
+   * @param patientMs how long peers may go on giving nothing.
+   */
+  inVain(patientMs: number): void {
+    const at = this.#clock.monotonic()
+    this.#dispatch({ kind: 'in-vain', at, patientUntil: (at + patientMs) as Monotonic })
+  }
+
   /** No peer is of use now. */
   enough(): void {
     this.#dispatch({ kind: 'enough' })

@@ -32,6 +32,7 @@ import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
 import { OriginLength } from './origin-length.ts'
 import { followingRedirects } from './named-source.ts'
+import { keptEnd, openBefore, type KeptEnd } from './kept-end.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
 import { growingPace, wholePace } from './pace.ts'
@@ -95,6 +96,8 @@ export class Arrival {
   readonly #components: ArrivalComponents
   /** Peers whose bytes are in the copy. */
   readonly contributors = new Set<Address>()
+  /** Those of them whose bytes were in it when the source in use began. */
+  #before: ReadonlySet<Address> = new Set()
   /** Whether each of them has confirmed that it sends what it was asked for. */
   isConfirmed = true
   /** Whether each of them has said itself that every piece is right: where the whole is wrong, all of them have lied. */
@@ -110,6 +113,11 @@ export class Arrival {
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
   /** Whether applications were answered before the whole was verified. */
   #isStreaming = false
+  /** Where the origin server went on behind a beginning of peers that no application has seen. */
+  #rest: { readonly from: number; readonly fields: Fields } | undefined
+  /** The same of a whole that proved wrong, and what can be given back when its end was read. */
+  #end: KeptEnd | undefined
+  #spent: GrowingCopy | undefined
   /** Why nothing can be stored here now. */
   #unstorable: string | undefined
 
@@ -176,7 +184,11 @@ export class Arrival {
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
   async take(attempt: Attempt): Promise<ArrivalOutcome> {
     const isOriginAlone = attempt.source.kind === 'internet' && this.contributors.size === 0
-    if (isOriginAlone && !this.#isStreaming && !this.#isNamed) return this.#takeFromOrigin(attempt.signal)
+    const isBegun = this.#isStreaming || this.#isNamed || this.#end !== undefined
+    if (attempt.source.kind !== 'internet') this.#keepNoEnd()
+    this.#before = new Set(this.contributors)
+    await this.#dropSpent()
+    if (isOriginAlone && !isBegun) return this.#takeFromOrigin(attempt.signal)
     if (!this.detach())
       throw new Fault('RESPONSE_INCOMPLETE', 'others have bytes of what the origin server began')
     const opened = await this.#open(attempt)
@@ -194,6 +206,7 @@ export class Arrival {
     await this.#pump(copy, several?.watching(opened) ?? opened, attempt, several)
     if (several?.hasTakenOver === true) await this.#takeFromAll(several, copy, attempt)
     if (attempt.signal.aborted) return { kind: 'aborted' }
+    await this.#dropSpent()
     if (copy.size === undefined) copy.setSize(this.heldBytes)
     return { kind: 'filled' }
   }
@@ -206,7 +219,10 @@ export class Arrival {
     const read: Candidate['read'] = (span) => copy.read(span, undefined, 'held')
     const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest, read }
     const verdict = await this.#components.verifier.verify(expectation, candidate)
-    if (verdict.kind === 'verified') return
+    if (verdict.kind === 'verified') {
+      this.#rest = undefined
+      return
+    }
     if (verdict.isUnproved === true) throw new Fault('PEER_FAILED', verdict.reason)
     const blame = this.contributors.size === 0 ? 'origin-server' : 'peer'
     throw new Fault('VERIFICATION_FAILED', verdict.reason, { blame })
@@ -230,14 +246,38 @@ export class Arrival {
     return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head)
   }
 
+  /** Whether the origin server has gone on behind a beginning of peers that no application has seen. */
+  get isMixed(): boolean {
+    return this.#rest !== undefined
+  }
+
+  /** The origin server is to go on behind bytes of peers that no application has seen. */
+  goOn(): void {
+    this.#rest = { from: this.heldBytes, fields: [] }
+  }
+
   /** Forgets every byte, and the length: nobody has seen one. */
   async reset(): Promise<void> {
+    this.#forget()
+    await this.#copy?.reset()
+  }
+
+  /** Forgets the bytes of peers, and those of the origin server as well that cannot be kept. */
+  async resetBeginning(): Promise<void> {
+    const { from = 0, fields = [] } = this.#rest ?? {}
+    const copy = this.#copy
+    if (copy !== undefined && from > 0) this.#end = keptEnd(copy, from, fields, this.#components.clock.wall())
+    if (this.#end !== undefined) this.#copy = undefined
+    await this.reset()
+  }
+
+  #forget(): void {
     this.contributors.clear()
     this.isConfirmed = true
     this.isStated = false
+    this.#rest = undefined
     this.#head.forget()
     this.report.source = undefined
-    await this.#copy?.reset()
   }
 
   /** A copy that nobody waits for any more when it is there is given back at once. */
@@ -253,6 +293,7 @@ export class Arrival {
 
   /** Nobody reads it any more: what may be gone on with later is kept, everything else goes. */
   letGo(): void {
+    void this.#dropSpent()
     if (this.#opened !== undefined) this.#opened.use.leave()
     else void this.#copy?.discard()
   }
@@ -267,6 +308,7 @@ export class Arrival {
   async abandonCopy(reason: string): Promise<void> {
     const copy = this.#copy
     const opened = this.#opened
+    void this.#dropSpent()
     this.#copy = undefined
     this.#opened = undefined
     this.#head.forget(reason)
@@ -325,6 +367,7 @@ export class Arrival {
       return this.#openAgain(this.#copy, from, attempt.signal)
     if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
     if (source.kind !== 'internet') return this.#openPeer(source, from, attempt)
+    if (this.#end !== undefined) return this.#openBefore(this.#end, attempt.signal)
     // Who has been answered from the copy can be given nothing but the rest of it.
     return this.#openRest(from, attempt.signal)
   }
@@ -383,7 +426,34 @@ export class Arrival {
     const upstream = this.#isNamed ? followingRedirects(origin) : origin
     const opened = await openRest(upstream, target, fields, rest, signal)
     if (from === 0) this.#forgetPeers(opened)
+    else if (this.isMixed) this.#rest = { from, fields: opened.fields }
     return opened
+  }
+
+  /** What peers had begun was wrong, and only that is fetched anew. Whatever hinders it, the whole can be. */
+  async #openBefore(end: KeptEnd, signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {
+    this.#end = undefined
+    this.#spent = end.copy
+    const opened = await openBefore(end, this.#components.origin, this.#request, signal).catch(
+      () => undefined,
+    )
+    if (signal.aborted) return { kind: 'aborted' }
+    if (opened === undefined) return this.#takeFromOrigin(signal)
+    this.#head.fromOrigin(opened.fields, true)
+    return opened
+  }
+
+  /** A peer goes on: what follows is not the origin server's alone any more. */
+  #keepNoEnd(): void {
+    if (this.isMixed) this.#rest = { from: 0, fields: [] }
+    this.#spent ??= this.#end?.copy
+    this.#end = undefined
+  }
+
+  async #dropSpent(): Promise<void> {
+    const spent = this.#spent
+    this.#spent = undefined
+    await spent?.discard()
   }
 
   /**
@@ -451,6 +521,17 @@ export class Arrival {
     if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
   }
 
+  /** Whether bytes are here of somebody who was in use before: one that failed, and may have lied before that. */
+  get isBegunByOthers(): boolean {
+    return this.others.size > 0
+  }
+
+  /** Those. Who helps out now is none of them. */
+  get others(): ReadonlySet<Address> {
+    const inUse = this.#route?.servers ?? []
+    return new Set([...this.#before].filter((each) => !inUse.includes(each)))
+  }
+
   /** @throws Fault PEER_FAILED where the origin server has a file of another length. */
   #checkTold({ size }: GrowingCopy): void {
     if (!this.#isStreaming && this.#originLength.isOther(size)) checkSize(size, this.#originLength.size)
@@ -466,14 +547,15 @@ export class Arrival {
     return this.#originLength.isSettled(onAnswer) && !this.#originLength.isOther(copy.size)
   }
 
-  /** Raises what applications may have, and says so as soon as they may be answered. */
+  /** Raises what applications may have, and says so as soon as they may be answered; not before what is mixed was judged. */
   #release(copy: GrowingCopy, attempt: Attempt): void {
+    if (this.isMixed) return
     const { source, expectation } = attempt
     const filling: Filling = {
       heldBytes: copy.heldUntil(0),
       size: copy.size,
       mustBeProved: this.contributors.size > 0 || source.kind !== 'internet' || this.#isNamed,
-      isGrowing: source.kind === 'in-progress' && !isAnybodysWord(source),
+      isGrowing: source.kind === 'in-progress' && !isAnybodysWord(source) && !this.isBegunByOthers,
       isStreaming: this.#isStreaming,
       expectation,
       elapsedMs: this.#components.clock.monotonic() - this.#filling.since,

@@ -21,6 +21,8 @@ export interface WrongBody {
   readonly isConfirmed: boolean
   /** Whether each of them has said itself that every piece is right. */
   readonly isStated: boolean
+  /** Whether its end came from the origin server, which may have another version by now. */
+  readonly isMixed: boolean
   sha256(): Promise<Sha256>
 }
 
@@ -47,16 +49,21 @@ export class Blame {
 
   /**
    * Which of several peers lied is known only where all of them have; otherwise they are left aside for a moment. A name that
-   * changes may mean other bytes there, and honestly so; and a peer that did not confirm what it sends may have been named by
-   * somebody else.
+   * changes may mean other bytes there, and honestly so, or where the end came from; and a peer that did not confirm what it sends
+   * may have been named by somebody else.
    */
   async wrongBytes(body: WrongBody, fault: Fault): Promise<void> {
     const peers = [...body.contributors]
     if (peers.length === 0) return
-    const isExcused = !body.isConfirmed || (await this.#mayBeAnotherVersion())
+    const isExcused = !body.isConfirmed || body.isMixed || (await this.#mayBeAnotherVersion())
     if (isExcused) return this.#shun(peers, 'broke-off', fault)
     const isShown = peers.length === 1 || body.isStated
     this.#shun(peers, isShown ? 'bad-bytes' : 'broke-off', fault, await body.sha256())
+  }
+
+  /** Who had begun a whole that is wrong, and failed, may have lied: it is left aside for a moment. */
+  beganWrong(peers: ReadonlySet<Address>, fault: Fault): void {
+    this.#shun([...peers], 'broke-off', fault)
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {

@@ -30,6 +30,7 @@ import {
 } from './part-source.ts'
 import type { RetrievalRequest } from './request.ts'
 import { newReport, type RetrievalReport } from './source.ts'
+import type { Unshared } from './unshared.ts'
 
 /** Somebody wants bytes from the origin server. */
 export interface Ask {
@@ -74,6 +75,7 @@ export interface Candidate {
 export interface LeadingComponents {
   readonly clock: Clock
   readonly origin: Upstream
+  readonly unshared: Unshared
   /** A new copy; a string says why there can be none. */
   readonly create: (
     request: RetrievalRequest,
@@ -164,6 +166,8 @@ export class Leading {
       brought === undefined ? response : { status: status === 206 ? 200 : status, fields: brought.fields }
     const head = { status: described.status, fields: described.fields, requestTime, responseTime }
     const admission = admit(request, head)
+    const { unshared } = this.#components
+    if (admission.kind === 'refused' || unshared.has(request.uri)) unshared.heed(request, head)
     if (unstorable !== undefined) return unstorable
     if (brought === undefined || admission.kind === 'refused')
       return admission.kind === 'refused' ? admission.reason : `status ${status}`

@@ -17,9 +17,11 @@ import type { Brought } from './part-source.ts'
 import type { RetrievalRequest } from './request.ts'
 import { SharedOpening } from './shared-opening.ts'
 import { newReport, type RetrievalReport } from './source.ts'
+import type { Unshared } from './unshared.ts'
 
 export interface OriginCopiesComponents extends Omit<OriginCopyComponents, 'idle' | 'store'> {
   readonly store: Store
+  readonly unshared: Unshared
   /** Bytes that came when those who had asked for them had gone. */
   readonly ended: (report: RetrievalReport) => void
 }
@@ -76,7 +78,8 @@ export class OriginCopies {
   async open(ask: Ask): Promise<Opened> {
     const { request, want, signal, unstorable } = ask
     const isOwn = isPersonal(request.fields) || (want === 'whole' && isSelecting(request.fields))
-    if (isOwn || unstorable !== undefined) return this.alone(ask)
+    if (isOwn || unstorable !== undefined || this.#components.unshared.has(request.uri))
+      return this.alone(ask)
     await this.#shelving.get(request.uri)
     const key = keyOf(request)
     const opening = this.#openings.get(key)

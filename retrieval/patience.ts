@@ -7,13 +7,13 @@ import type { Fault } from '../core/fault.ts'
 import type { Source } from './source.ts'
 
 /** All peers together may cost an application this much that leads nowhere, in ms. */
-export const PATIENCE_MS = 850
+export const PATIENCE_MS = 720
 
 /** The last of it is for agreeing with the others, who were lied to as well, on one that fetches, in ms. */
-export const AGREEING_MS = 230
+export const AGREEING_MS = 170
 
 /** One peer may stay silent, or drip, for this long, in ms. */
-export const STALL_MS = 410
+export const STALL_MS = 360
 
 /** Less is unfair to anybody, in ms. */
 export const LEAST_MS = 100
@@ -22,7 +22,7 @@ export const LEAST_MS = 100
 export const AFTER_PROMISES_MS = 100
 
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
-export const BREAK_MS = 510
+export const BREAK_MS = 440
 
 /** The share of the time of good service that is earned back. */
 const EARNED = 0.1
@@ -91,6 +91,12 @@ export class Patience {
   waited(vainMs: number): void {
     const mostMs = Math.max(this.#wastedMs, PATIENCE_MS - AGREEING_MS - AFTER_PROMISES_MS)
     this.#wastedMs = Math.min(mostMs, this.#wastedMs + vainMs)
+  }
+
+  /** One peer is tried even so, for a moment. */
+  oneMore(): void {
+    this.#wastedMs = Math.min(this.#wasted(), PATIENCE_MS - AGREEING_MS - AFTER_PROMISES_MS)
+    this.#usedAt = this.#clock.monotonic()
   }
 
   /** A peer has shown that it sends: it has the time that one may have. */

@@ -53,7 +53,7 @@ export interface MissComponents {
   readonly store: Pick<Store, 'lookup' | 'remove' | 'reserve'>
   /** The path of a resource. */
   readonly get: (request: ResourceRequest) => Promise<Resource>
-  readonly retrievals: Pick<Retrievals, 'ended' | 'log' | 'plain' | 'stored'>
+  readonly retrievals: Pick<Retrievals, 'ended' | 'log' | 'plain' | 'stored' | 'unshared'>
   /** Memory for bodies. */
   readonly memory: LentMemory
 }
@@ -218,11 +218,21 @@ export class PlainMiss implements ResponseTaker, Call {
   /** All of it is for the path of a resource. */
   #pass(response: Omit<UpstreamResponse, 'body'>): void {
     const begun = this.#beginPath(response)
+    if (this.#waiting !== undefined) this.#heed(response)
     this.#state = 'passed'
     this.#components.retrievals.plain.delete(this)
     if (this.#isLeft) this.#inBackground(begun)
     else this.#taker.onPath(begun)
     this.#waiting?.resolve()
+  }
+
+  /** Who waits for it is to know at once whether to wait for others again. */
+  #heed({ status, fields }: Omit<UpstreamResponse, 'body'>): void {
+    const { clock, retrievals } = this.#components
+    const { uri, target, forwarded } = this.request
+    const asked = { uri, target, fields: forwarded, policy: this.#policy, isNameable: false }
+    const times = { requestTime: this.#requestTime, responseTime: clock.wall() }
+    retrievals.unshared.heed(asked, { status, fields, ...times })
   }
 
   /** Others want it, and read along: from now on the path of a resource has it, and keeps it. */

@@ -31,6 +31,7 @@ import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
 import { Blame } from './blame.ts'
 import { toldSize } from './body-length.ts'
+import { isWorthGoingOn } from './go-on.ts'
 import { Keeping, type UnverifiedCopy } from './keeping.ts'
 import type { LineUse } from './line-use.ts'
 import type { OriginTrials } from './origin-trial.ts'
@@ -107,6 +108,8 @@ export class Retrieval implements InquiryOwner {
   #current: Source | undefined
   #attempt = NONE_YET
   #lastFault: Fault | undefined
+  /** Who is read from the start now, because others may have begun it wrong. */
+  #readAgain: Address | undefined
   readonly #readers: Readers
   readonly #peerReaders: PeerReaders
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
@@ -194,11 +197,13 @@ export class Retrieval implements InquiryOwner {
 
   /**
    * Whether peers may read it while it grows, whoever it comes from: they verify it themselves (V§2). What no application
-   * here wants any more is not fetched for others, and nobody takes a copy without an end.
+   * here wants any more is not fetched for others, and nobody takes a copy without an end; or one whose beginning may be a liar's,
+   * while this node would seem to have made it.
    */
   get isShareable(): boolean {
     const { admission, copy } = this.#arrival
     const isComing = this.#state === 'running' && copy?.size !== undefined && !this.#keeping.isOutdated
+    if (this.#arrival.isMixed) return false
     return isComing && admission.kind === 'admitted' && admission.isShareable
   }
 
@@ -382,7 +387,7 @@ export class Retrieval implements InquiryOwner {
 
   /** What would be fetched anew, were it this node's turn to fetch, is no lead. */
   isFurther({ receivedBytes }: PeerDownload): boolean {
-    return !this.#wouldStartAfresh && this.heldBytes > receivedBytes + NEAR_BYTES
+    return !this.#isUnseen && this.heldBytes > receivedBytes + NEAR_BYTES
   }
 
   heardProgress(download: PeerDownload): void {
@@ -448,7 +453,7 @@ export class Retrieval implements InquiryOwner {
       if (source.kind !== 'internet' && !this.#mayTakeFrom(source, expectation, patienceMs)) return
       await this.#peerReaders.takeLeave()
       if (signal.aborted) return
-      if (source.kind === 'internet') await this.#startAfresh()
+      if (source.kind === 'internet') await this.#beginOrGoOn(expectation)
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
       else this.#watch(source, AbortSignal.any([signal, using.signal]), began, patienceMs)
@@ -508,15 +513,19 @@ export class Retrieval implements InquiryOwner {
     else this.#inquiry?.agree(agreeingMs)
   }
 
-  /**
-   * What peers left behind when the origin server's turn comes: as long as no application has seen a byte of it, it is not
-   * worth the doubt. A wrong beginning would spoil the whole, and hold the right bytes back until the end.
-   */
-  async #startAfresh(): Promise<void> {
-    if (this.#wouldStartAfresh) await this.#beginAnew()
+  /** Where peers have left bytes behind that no application has seen, the origin server goes on or begins anew (go-on.ts). */
+  async #beginOrGoOn(expectation: Expectation): Promise<void> {
+    if (!this.#isUnseen) return
+    const missingBytes = (this.progress().totalBytes ?? Infinity) - this.heldBytes
+    const speed = this.#components.trials.recent(this.request)?.bytesPerSecond
+    const known = this.#components.originBytesPerSecond?.()
+    if (!isWorthGoingOn(expectation, this.heldBytes, missingBytes, speed ?? known)) return this.#beginAnew()
+    this.#peerReaders.cut()
+    this.#arrival.goOn()
   }
 
-  get #wouldStartAfresh(): boolean {
+  /** Whether there are bytes of peers, and no application has seen one. */
+  get #isUnseen(): boolean {
     return !this.#answer.isGiven && this.#arrival.contributors.size > 0
   }
 
@@ -602,11 +611,45 @@ export class Retrieval implements InquiryOwner {
     const fault = faultOf(error)
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
+    if (source.kind !== 'internet' && this.#mayBeOthers(peerOf(source), fault))
+      return this.#readAlone(source, fault, attempt)
     this.#judge(source, fault, began, patienceMs, lagMs)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
-    if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault)
+    const isInVain = source.kind === 'internet' && this.#isUnseen
+    if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault, isInVain)
+    if (isInVain) return this.#fetchAnew(attempt)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault)
+  }
+
+  /** Whether the whole is wrong, and others have begun it, who failed: they are more likely to have lied than who has sent the rest. */
+  #mayBeOthers(peer: Address | undefined, { code }: Fault): boolean {
+    const isUnseen = code === 'VERIFICATION_FAILED' && !this.#answer.isGiven
+    return isUnseen && this.#arrival.isBegunByOthers && peer !== this.#readAgain
+  }
+
+  /** The peer in use is given the chance to show that it sends the right bytes: should the whole be wrong again, they were its own. */
+  async #readAlone(source: PeerSource, fault: Fault, attempt: AbortController): Promise<void> {
+    this.#readAgain = peerOf(source)
+    this.#blame.beganWrong(this.#arrival.others, fault)
+    await this.#beginAnew()
+    if (this.#attempt === attempt && this.#state === 'running') this.#use(source)
+  }
+
+  /**
+   * The origin server has gone on behind what peers had sent, and it came to nothing. Others may be where this node is: where
+   * there is time for it they agree on one that asks it for what peers had sent.
+   */
+  async #fetchAnew(attempt: AbortController): Promise<void> {
+    this.#peerReaders.cut()
+    await this.#arrival.resetBeginning()
+    if (this.#attempt !== attempt || this.#state !== 'running') return
+    this.#announcement.end()
+    const patientMs = this.#tolerance.leftInAllMs()
+    // Others may have it by now: one of them is tried, whatever was lost before.
+    this.#tolerance.oneMore()
+    if (this.#inquiry === undefined) this.#use({ kind: 'internet' })
+    else this.#inquiry.inVain(patientMs)
   }
 
   #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number, lagMs?: number): void {
@@ -634,8 +677,10 @@ export class Retrieval implements InquiryOwner {
     if (this.#state === 'running') this.retrieveFromInternet()
   }
 
-  async #onWrongBytes(fault: Fault): Promise<void> {
+  /** @param isInVain whether the origin server went on with them, and is asked for what they should have been. */
+  async #onWrongBytes(fault: Fault, isInVain: boolean): Promise<void> {
     await this.#blame.wrongBytes(this.#arrival, fault)
+    if (isInVain) return
     if (!this.#answer.isGiven) return this.#beginAnew()
     this.#components.events.poisoned(this.request.uri)
     this.#giveUp(fault)

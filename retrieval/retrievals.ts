@@ -16,12 +16,15 @@ import {
 import type { RetrievalRequest } from './request.ts'
 import type { Joined } from './resource.ts'
 import type { RetrievalReport } from './source.ts'
+import { Unshared } from './unshared.ts'
 
 export interface Retrievals {
   /** What comes from the origin server alone, whole or in parts. */
   readonly origins: OriginCopies
   /** What comes from there on the shortest way. */
   readonly plain: PlainMisses
+  /** Names for which nobody waits for what somebody else has asked for. */
+  readonly unshared: Unshared
   join(request: RetrievalRequest, received: Fields, want?: 'whole' | 'part'): Joined
   /** For one application only. */
   alone(request: RetrievalRequest): Joined
@@ -99,6 +102,7 @@ export function retrievals(
       if (key !== undefined && running.get(key) === retrieval) running.delete(key)
     },
   }
+  const unshared = new Unshared(components.clock)
   const trials = new OriginTrials(components)
   const lineUse = new LineUse(components.clock)
   // Not what the trials ask for: that is to be measured beside the use of the line.
@@ -106,6 +110,7 @@ export function retrievals(
   const origins = new OriginCopies({
     ...components,
     origin,
+    unshared,
     stored: (response) => events.stored(response, undefined),
     ended: (report) => events.ended(report),
     log: (message, detail) => events.log(message, detail),
@@ -130,8 +135,9 @@ export function retrievals(
   return {
     origins,
     plain,
+    unshared,
     join(request, received, want) {
-      if (isPersonal(received)) return begin(request)
+      if (isPersonal(received) || unshared.has(request.uri)) return begin(request)
       const key = keyOf(request)
       const known = running.get(key)
       if (known?.mayBeJoined(received))

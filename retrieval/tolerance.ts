@@ -9,7 +9,7 @@ import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
 import { EXCUSED_MS } from './pace.ts'
 import { BREAK_MS, Patience, STALL_MS } from './patience.ts'
-import { MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
+import { AGREED_EXCUSED_MS, MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 
 export interface ToleranceComponents {
@@ -95,6 +95,11 @@ export class Tolerance {
     return this.#patience.beginAgreeing()
   }
 
+  /** One peer is tried even so, for a moment. */
+  oneMore(): void {
+    this.#patience.oneMore()
+  }
+
   /** A peer has shown that it sends: it has the time that one may have. */
   trust(): void {
     this.#patience.trust()
@@ -123,7 +128,11 @@ export class Tolerance {
     const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
     const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
     const isLikely = isIts && source.download.hasAsked === true
-    const mostMs = isLikely ? MOST_EXCUSED_MS : STRANGER_EXCUSED_MS
+    const mostMs = this.#patience.hasAgreed
+      ? AGREED_EXCUSED_MS
+      : isLikely
+        ? MOST_EXCUSED_MS
+        : STRANGER_EXCUSED_MS
     return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
   }
 

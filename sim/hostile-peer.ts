@@ -54,6 +54,10 @@ export const HOSTILE_KINDS = [
   'slow',
   /** Half of them at once, then slowly. */
   'slowing',
+  /** The right bytes, about as quickly as the line, and then nothing. */
+  'nearly-whole',
+  /** The same with one wrong byte. */
+  'nearly-whole-wrong',
   /** Takes its download back just before its silence would count, and begins anew. */
   'takes-back',
 ] as const
@@ -70,6 +74,8 @@ export interface HostileSettings {
   readonly isFirst?: boolean
   /** Where it is slow. */
   readonly bytesPerSecond?: number
+  /** Where it sends nearly all, the share after which nothing comes. */
+  readonly stopsAt?: number
 }
 
 const PORT = 6515
@@ -88,8 +94,10 @@ const EXCUSE_INTERVAL_MS = 300
 /** Just above what a complete copy must bring. */
 const SLOW_BYTES_PER_SECOND = 200_000
 const SLOW_INTERVAL_MS = 50
+/** The share after which nothing comes. */
+const STOPS_AT = 0.5
 /** A silence that does not count yet, in ms. */
-const NEARLY_STALLED_MS = 380
+const NEARLY_STALLED_MS = 340
 /** IDs that are tried for one that comes first. */
 const IDS = 64
 
@@ -231,6 +239,10 @@ export class HostilePeer {
         return { ...honest, body: this.#slowly(part) }
       case 'slowing':
         return { ...honest, body: this.#slowly(part, half.length) }
+      case 'nearly-whole':
+        return { ...honest, body: this.#nearlyWhole(part) }
+      case 'nearly-whole-wrong':
+        return { ...honest, body: this.#nearlyWhole(wanted(request, this.#spoiled(right, STOPS_AT))) }
       case 'silent':
       case 'takes-back':
       case 'promises':
@@ -251,9 +263,10 @@ export class HostilePeer {
     }
   }
 
-  #spoiled(right: Uint8Array): Uint8Array {
+  /** @param share of it in which the wrong byte is. */
+  #spoiled(right: Uint8Array, share = 1): Uint8Array {
     const spoiled = right.slice()
-    const at = Math.floor(this.#random.fraction() * spoiled.length)
+    const at = Math.floor(this.#random.fraction() * share * spoiled.length)
     spoiled[at] = (spoiled[at] ?? 0) ^ 0x20
     return spoiled
   }
@@ -271,6 +284,12 @@ export class HostilePeer {
 
   async *#stalled(part: Uint8Array): AsyncIterable<Uint8Array> {
     yield part
+    await new Promise(() => {})
+  }
+
+  async *#nearlyWhole(part: Uint8Array): AsyncIterable<Uint8Array> {
+    const { stopsAt = STOPS_AT } = this.settings
+    yield* this.#slowly(part.subarray(0, Math.floor(stopsAt * part.length)))
     await new Promise(() => {})
   }
 

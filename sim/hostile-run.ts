@@ -5,7 +5,7 @@
 import { seededRandom, type Random } from '../core/random.ts'
 import { HOSTILE_KINDS, type HostileKind, type HostileSettings } from './hostile-peer.ts'
 import { MEASURED_BYTES } from '../providers/speed-meter.ts'
-import { KB, MB, play } from './scenario.ts'
+import { KB, MB, play, WAN_BYTES_PER_SECOND } from './scenario.ts'
 import type { Got } from './virtual-application.ts'
 
 export interface HostileRun {
@@ -67,7 +67,11 @@ function sceneOf(seed: number): Scene {
   const random = seededRandom(seed ^ HOSTILE)
   const kind = HOSTILE_KINDS[seed % HOSTILE_KINDS.length] ?? 'short'
   const count = 1 + (random.uint32() % 3)
-  const hostile = Array.from({ length: count }, () => ({ kind, ...waysOf(random) }))
+  const hostile = Array.from({ length: count }, () => ({
+    kind,
+    ...waysOf(random),
+    ...nearTheLine(kind, random),
+  }))
   // In every third run the others are of any kind.
   const mixed = hostile.map((each, at) =>
     at > 0 && seed % 3 === 0 ? { ...each, kind: kindOf(random) } : each,
@@ -98,6 +102,19 @@ function waysOf(random: Random): Omit<HostileSettings, 'kind'> {
   const least = role === 'holder' ? LEAST.whole : isStranger ? LEAST.stranger : SLOWEST
   const bytesPerSecond = Math.round(least * (QUICKEST / least) ** random.fraction())
   return { role, asks, isFirst, bytesPerSecond }
+}
+
+/** What is sent nearly whole comes about as quickly as the line, whose speed anybody on the LAN can learn. */
+const NEAR_THE_LINE = { least: 0.9, most: 1.5 }
+const STOPS = { least: 0.5, most: 0.98 }
+
+function nearTheLine(kind: HostileKind, random: Random): Partial<HostileSettings> {
+  if (kind !== 'nearly-whole' && kind !== 'nearly-whole-wrong') return {}
+  const between = ({ least, most }: typeof STOPS) => least + (most - least) * random.fraction()
+  return {
+    bytesPerSecond: Math.round(between(NEAR_THE_LINE) * WAN_BYTES_PER_SECOND),
+    stopsAt: between(STOPS),
+  }
 }
 
 function kindOf(random: Random): HostileKind {

@@ -22,7 +22,7 @@ export interface ScenarioSettings extends VirtualLanSettings {
   readonly patienceMs?: number
 }
 
-const WAN_BYTES_PER_SECOND = 8_000_000
+export const WAN_BYTES_PER_SECOND = 8_000_000
 
 const PATIENCE_MS = 60_000
 

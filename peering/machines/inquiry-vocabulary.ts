@@ -97,6 +97,8 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   | { readonly kind: 'enough' }
   /** Peers have failed for so long that the Internet is next; who fetches is still worth agreeing on, until then. */
   | { readonly kind: 'agree'; readonly at: Monotonic; readonly until: Monotonic }
+  /** What peers had begun was wrong, and the Internet has gone on with it: all who are there agree on who fetches it anew. */
+  | { readonly kind: 'in-vain'; readonly at: Monotonic; readonly patientUntil: Monotonic }
   /** The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). */
   | { readonly kind: 'change-over'; readonly at: Monotonic; readonly to: string }
   /** The whole body is here and verified. */

@@ -111,6 +111,8 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
       return onEnough(state)
     case 'agree':
       return onAgree(state, event.at, event.until)
+    case 'in-vain':
+      return state.kind === 'retrieving' ? onInVain(state, event.at, event.patientUntil) : [state, []]
     case 'change-over':
       return state.kind === 'retrieving' ? changeOver(state, event.at, event.to) : [state, []]
     case 'retrieved':
@@ -285,6 +287,15 @@ function askWhoGoesOn<H extends Holder, D extends Downloader>(
   if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
   const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft }
   return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
+}
+
+/** What is left of the patience with peers is for promises, as it was before. */
+function onInVain<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  at: Monotonic,
+  promisedUntil: Monotonic,
+): Step<H, D> {
+  return askWhoGoesOn({ ...state, promisedUntil }, at, state.takeOversLeft - 1)
 }
 
 function onSourceFailed<H extends Holder, D extends Downloader>(
@@ -613,6 +624,10 @@ export const INQUIRY_TRANSITIONS = [
   ['retrieving', 'change-over', 'awaiting', '150 → 156: another fetcher is enough'],
   ['retrieving', 'change-over', 'found', '150 → 158: the late answer takes over'],
   ['retrieving', 'change-over', 'retrieving', '150: the late answer is gone'],
+  ['retrieving', 'in-vain', 'waiting', '150 → 144: what peers had begun was wrong, "I need" once more'],
+  ['retrieving', 'in-vain', 'found', '150 → 158: the same, and a late answer helps'],
+  ['retrieving', 'in-vain', 'awaiting', '150 → 156: the same, and a running download helps'],
+  ['retrieving', 'in-vain', 'retrieving', '150: the same, and nobody is asked again'],
   ['retrieving', 'source-failed', 'found', '150 → 158: a late answer helps'],
   ['retrieving', 'source-failed', 'awaiting', '150 → 156: a running download helps'],
   ['retrieving', 'source-failed', 'failed', '150: no source is left'],

@@ -814,13 +814,13 @@ describe('peers', () => {
     isRight(await node.get(range(0, MB)), 0, MB)
     for (let at = 2 * MB; at < 4 * MB; at += MB / 2) {
       body.push(BYTES.subarray(at, at + MB / 2))
-      await node.pass(NEXT_PART_MS / 5)
+      await node.pass(NEXT_PART_MS / 6)
     }
     isRight(await node.get(range(MB, 3 * MB)), MB, 3 * MB)
     assert.deepEqual([node.inquiries.length, node.peers.requests.length, node.peers.openBodies], [1, 1, 1])
-    for (let at = 4 * MB; at < 7 * MB; at += MB / 2) {
+    for (let at = 4 * MB; at < 8 * MB; at += MB / 2) {
       body.push(BYTES.subarray(at, at + MB / 2))
-      await node.pass(NEXT_PART_MS / 5)
+      await node.pass(NEXT_PART_MS / 6)
     }
     assert.deepEqual([node.peers.openBodies, origin.asked, shunned(node)], [0, [], []])
   })

@@ -71,10 +71,18 @@ const DESERVED: Record<HostileKind, readonly ShunReason[] | undefined> = {
   slow: ['stalled'],
   slowing: ['stalled'],
   // As a downloader it has said itself that it ends, as honest ones do.
+  'nearly-whole': ['stalled'],
+  'nearly-whole-wrong': ['stalled'],
   'takes-back': ['stalled'],
 }
 
-const CHANGES_BYTES: readonly HostileKind[] = ['wrong-bytes', 'old-content', 'endless', 'wrong-length']
+const CHANGES_BYTES: readonly HostileKind[] = [
+  'wrong-bytes',
+  'old-content',
+  'endless',
+  'wrong-length',
+  'nearly-whole-wrong',
+]
 
 describe('a hostile peer', () => {
   for (const kind of HOSTILE_KINDS) {

@@ -57,6 +57,11 @@ const askerPromising = (peer: string, ms: number, silenceMs: number): Event => (
   downloader: { peer, readable: false, silenceMs, hasAsked: true },
 })
 const busy = (patientUntil = Infinity): Event => ({ kind: 'busy', patientUntil: at(patientUntil) })
+const inVain = (ms: number, patientMs = 0): Event => ({
+  kind: 'in-vain',
+  at: at(ms),
+  patientUntil: at(ms + patientMs),
+})
 const expected = (peer: string, ms: number): Event => ({
   kind: 'downloading',
   at: at(ms),
@@ -698,6 +703,36 @@ testScripts(machine, {
     [downloading('d', 2300), 'retrieving', secondFetcher('d')],
     [changeOver(2301), 'awaiting', follow('d')],
   ],
+  '150 → 144 → 158: what peers had begun was wrong, and all who are there ask once more; who has it by now is read':
+    [
+      ...INTERNET_AFTER_TIME_OUT,
+      [inVain(2400), 'waiting', I_NEED, wake(2460)],
+      [iHave('h', 2410), 'found', I_FOUND, retrieve('h')],
+    ],
+  '150 → 144 → 156: the same, and promises are waited for as long as patience lasts': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [inVain(2400, 200), 'waiting', I_NEED, wake(2460)],
+    [askerPromising('d', 2410, 900), 'waiting'],
+    [wake(2460), 'awaiting', I_FOUND, wake(2600)],
+  ],
+  '150 → 144 → 150: the same, and nobody is waited for where patience is at its end': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [inVain(2400), 'waiting', I_NEED, wake(2460)],
+    [askerPromising('d', 2410, 900), 'waiting'],
+    [wake(2460), 'retrieving', INTERNET],
+  ],
+  '150 → 158: what peers had begun was wrong, and one has offered itself meanwhile': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [iHave('h', 2300), 'retrieving', lateOffer('h')],
+    [inVain(2400), 'found', retrieve('h')],
+  ],
+  '150 → 150, 156: the same of a question that waits for nobody': [
+    [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
+    [inVain(300), 'retrieving', INTERNET],
+    [downloading('d', 310), 'retrieving', secondFetcher('d')],
+    [inVain(400), 'awaiting', follow('d')],
+    [inVain(500), 'awaiting'],
+  ],
   '150: a late offer that is gone when the owner changes over leaves the Internet': [
     ...INTERNET_AFTER_TIME_OUT,
     [changeOver(2301), 'retrieving', INTERNET],
@@ -753,7 +788,18 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
     { weight: 1, arbitrary: fc.constant(agree(now)) },
     { weight: 2, arbitrary: peer.map((each) => fetching(each, now)) },
-    { weight: 1, arbitrary: fc.constantFrom(RETRIEVED, ABANDONED, ENOUGH, need(), busy(), busy(now + 200)) },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom(
+        RETRIEVED,
+        ABANDONED,
+        ENOUGH,
+        need(),
+        busy(),
+        busy(now + 200),
+        inVain(now, 100),
+      ),
+    },
   )
 }
 
@@ -786,7 +832,9 @@ class Watch {
     const isEnough =
       (event.kind === 'enough' || event.kind === 'agree') &&
       (state.kind === 'found' || state.kind === 'awaiting')
-    const isGivenUp = event.kind === 'source-failed' || isLost || isEnough || event.kind === 'change-over'
+    const isVain = event.kind === 'in-vain' && state.kind === 'retrieving'
+    const isGivenUp =
+      event.kind === 'source-failed' || isVain || isLost || isEnough || event.kind === 'change-over'
     const isFollowed =
       state.kind === 'awaiting' && event.kind === 'download-failed' && event.peer === state.on.peer
     if (
