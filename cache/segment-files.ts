@@ -152,7 +152,8 @@ export class SegmentFiles {
   async free(place: Place, size: number): Promise<void> {
     this.#books.subtract(place, size)
     await this.#removeIfEmpty(place.segment)
-    if (this.#hasTooManyDead()) this.#compacting ??= this.#compact()
+    if (this.#hasTooManyDead())
+      this.#compacting ??= this.#compact().finally(() => (this.#compacting = undefined))
   }
 
   /** All bodies that lie in one segment: its space is free when they all have gone. */
@@ -249,7 +250,6 @@ export class SegmentFiles {
       tried.add(segment)
       if ((await this.#empty(segment, signal)) === 'disk full') break
     }
-    this.#compacting = undefined
   }
 
   async #empty(segment: number, signal: AbortSignal): Promise<'emptied' | 'failed' | 'disk full'> {

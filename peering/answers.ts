@@ -24,6 +24,9 @@ const LONGEST_DELAY_MS = 10_000
 /** Questions that are answered at once; one more is not heard. */
 export const MAX_ANSWERS = 4096
 
+/** Of one asker, of whom only so many are heard at a time: nobody can use up the places of the others. */
+export const MAX_ANSWERS_TO_ONE = 512
+
 /** What an asker of the patents' plain packets may be sent, in bytes: twice its question at most (V§4). */
 export const PLAIN_ANSWER_BYTES = 256
 
@@ -62,6 +65,8 @@ export class Answers {
   readonly #settings: AnswersSettings
   readonly #components: AnswersComponents
   readonly #open = new Map<string, Answer>()
+  /** How many of them are to whom. */
+  readonly #openTo = new Map<Address, number>()
 
   constructor(settings: AnswersSettings, components: AnswersComponents) {
     this.#settings = settings
@@ -71,6 +76,7 @@ export class Answers {
   stop(): void {
     for (const answer of this.#open.values()) answer.cancelWake()
     this.#open.clear()
+    this.#openTo.clear()
   }
 
   /** "I need" was heard in a datagram of `bytes` bytes, signed or not; it may ask for many things. */
@@ -92,9 +98,12 @@ export class Answers {
   #hear(packet: RequestPacket, from: Address, together: Together): void {
     const key = keyOf(packet, from)
     if (this.#open.has(key)) return
-    if (this.#open.size >= MAX_ANSWERS) return this.#components.sender.count('dropped: too many questions')
+    const openTo = this.#openTo.get(from) ?? 0
+    if (this.#open.size >= MAX_ANSWERS || openTo >= MAX_ANSWERS_TO_ONE)
+      return this.#components.sender.count('dropped: too many questions')
     const answer: Answer = { packet, from, together, state: initialAnswer, cancelWake: () => {} }
     this.#open.set(key, answer)
+    this.#openTo.set(from, openTo + 1)
     together.answers.add(answer)
     const maxDelayMs = Math.min(packet.maxDelayMs ?? PLAIN_MAX_DELAY_MS, LONGEST_DELAY_MS)
     this.#dispatch(answer, { kind: 'request', maxDelayMs })
@@ -118,7 +127,13 @@ export class Answers {
     if (!isAnswerOver(answer.state)) return
     answer.cancelWake()
     answer.together.answers.delete(answer)
-    this.#open.delete(keyOf(answer.packet, answer.from))
+    if (this.#open.delete(keyOf(answer.packet, answer.from))) this.#left(answer.from)
+  }
+
+  #left(asker: Address): void {
+    const openTo = (this.#openTo.get(asker) ?? 0) - 1
+    if (openTo > 0) this.#openTo.set(asker, openTo)
+    else this.#openTo.delete(asker)
   }
 
   #run(answer: Answer, command: AnswerCommand<LocalOffer>): void {

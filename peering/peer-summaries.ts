@@ -6,6 +6,7 @@ import type { Monotonic } from '../core/clock.ts'
 import type { Address } from '../core/transport.ts'
 import type { Edition } from './own-summary.ts'
 import type { NodeId } from './packets.ts'
+import { LIVE_MS } from './peer-table.ts'
 import { Summary, type ResourceKey } from './summary.ts'
 
 /** Summaries that are kept, 8 MiB at most; on a larger LAN every question waits as if somebody had it. */
@@ -27,6 +28,7 @@ export interface SummaryPlace {
 }
 
 interface Known {
+  heardAt: Monotonic
   place: SummaryPlace
   /** What the peer said last. */
   told: Edition
@@ -45,13 +47,22 @@ export class PeerSummaries {
   /** A peer says where its summary stands. @returns whether it is to be fetched. */
   standing(place: SummaryPlace, told: Edition, at: Monotonic): boolean {
     const known = this.#known.get(place.node)
-    if (known === undefined && this.#known.size >= MAX_SUMMARIES) return false
-    const peer = known ?? { place, told, summary: undefined, edition: 0, number: 0, fetchedAt: undefined }
+    if (known === undefined && this.#known.size >= MAX_SUMMARIES && !this.#forgetGone(at)) return false
+    const unknown = { summary: undefined, edition: 0, number: 0, fetchedAt: undefined }
+    const peer: Known = known ?? { place, told, heardAt: at, ...unknown }
+    peer.heardAt = at
     peer.place = place
     peer.told = told
     this.#known.set(place.node, peer)
     if (told.keys === 0) this.#set(peer, Summary.for(0), told)
     return !isComplete(peer) && this.#mayFetch(peer, at)
+  }
+
+  /** Forgets who went without a word. @returns whether there was somebody. */
+  #forgetGone(at: Monotonic): boolean {
+    const gone = [...this.#known].filter(([, { heardAt }]) => at - heardAt >= LIVE_MS)
+    for (const [node] of gone) this.#known.delete(node)
+    return gone.length > 0
   }
 
   /** A peer tells of new copies. @returns where its summary is to be fetched, because something was missed. */

@@ -1,5 +1,6 @@
 /** One request among those that wait for the same retrieval (RFC 9111 4, R4.6). */
 import type { Clock } from '../core/clock.ts'
+import { onAbort } from '../core/ended.ts'
 import type { Policy } from '../core/policy.ts'
 import { mayAnswerWaiting } from '../cache/semantics/decision.ts'
 import { matches } from '../cache/semantics/vary.ts'
@@ -55,7 +56,7 @@ export class Joining {
   }
 
   async #headOf({ retrieval, leave }: Joined): Promise<Head> {
-    this.#request.signal.addEventListener('abort', leave, { once: true })
+    onAbort(this.#request.signal, leave)
     try {
       return await retrieval.head()
     } catch (error) {

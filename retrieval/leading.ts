@@ -17,17 +17,11 @@ import type { PartialResponse } from '../core/store.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { Decision } from '../cache/semantics/decision.ts'
 import { conditionalFields, notModifiedApplies } from '../cache/semantics/validation.ts'
+import { continuingValidator } from './continuing-validator.ts'
 import { admit } from './admission.ts'
 import { endingBody } from './body-end.ts'
 import { OriginCopy, type OriginHead } from './origin-copy.ts'
-import {
-  broughtBy,
-  continuingValidator,
-  enclosedIn,
-  firstRange,
-  isSuffix,
-  type Brought,
-} from './part-source.ts'
+import { broughtBy, enclosedIn, firstRange, isSuffix, type Brought } from './part-source.ts'
 import type { RetrievalRequest } from './request.ts'
 import { newReport, type RetrievalReport } from './source.ts'
 import type { Unshared } from './unshared.ts'

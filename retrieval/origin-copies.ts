@@ -3,7 +3,7 @@
  * and what becomes of them: a whole one is stored, a partial one is kept for the next request, everything else goes.
  */
 import type { Sha256 } from '../core/digest.ts'
-import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { NO_LONGER_NEEDED, onAbort } from '../core/ended.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { fieldValue, hasField, SELECTING_A_PART, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
@@ -328,9 +328,4 @@ function unlessLeft(signal: AbortSignal): (error: unknown) => undefined {
     if (error instanceof Fault && error.code === 'ABORTED' && !signal.aborted) return undefined
     throw error
   }
-}
-
-function onAbort(signal: AbortSignal, then: () => void): void {
-  if (signal.aborted) then()
-  else signal.addEventListener('abort', then, { once: true })
 }

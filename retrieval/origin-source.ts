@@ -1,9 +1,14 @@
 /** Bytes from the origin server: the whole representation, or the rest of one that began elsewhere. */
+import type { EpochMs } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldValue, SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import { continuingValidator } from './continuing-validator.ts'
 import { contentLength, skipping, type OpenedSource } from './peer-source.ts'
+
+/** Without `Date` nothing says that a modification date is strong (RFC 9110 8.8.2.2). */
+const UNDATED = 0 as EpochMs
 
 /** What is known of the representation whose rest is wanted. */
 export interface Rest {
@@ -24,7 +29,7 @@ export async function openRest(
 ): Promise<OpenedSource> {
   const whole = withoutFields(requestFields, SELECTING_A_PART)
   const ranged = rest.from === 0 ? whole : withField(whole, 'Range', `bytes=${rest.from}-`)
-  const validator = strongValidator(rest.fields)
+  const validator = continuingValidator(rest.fields, UNDATED)
   const isConditional = rest.from > 0 && validator !== undefined
   const fields = isConditional ? withField(ranged, 'If-Range', validator) : ranged
   const response = await upstream.request({ method: 'GET', uri, fields, signal })
@@ -70,12 +75,5 @@ function fromWhole(response: UpstreamResponse, rest: Rest): OpenedSource {
 
 /** Whether what came can be continued later: a validator tells whether the file is still the same. */
 export function isResumable(fields: Fields): boolean {
-  return strongValidator(fields) !== undefined
-}
-
-/** A strong entity tag, or the date where there is no strong one (as apt does). */
-function strongValidator(fields: Fields): string | undefined {
-  const etag = fieldValue(fields, 'etag')
-  if (etag !== undefined && !etag.startsWith('W/')) return etag
-  return fieldValue(fields, 'last-modified')
+  return continuingValidator(fields, UNDATED) !== undefined
 }

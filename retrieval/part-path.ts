@@ -3,6 +3,7 @@
  * otherwise just these bytes from the origin server, joined with what is here of the same version.
  */
 import type { Clock } from '../core/clock.ts'
+import { onAbort } from '../core/ended.ts'
 import {
   endToEndFields,
   fieldValue,
@@ -91,7 +92,7 @@ async function fromPeer(
   if (!request.mayAskPeers || isPointless) return undefined
   const whole = { ...request, fields: withoutFields(request.fields, SELECTING_A_PART) }
   const joined = retrievals.join(whole, fields, 'part')
-  signal.addEventListener('abort', joined.leave, { once: true })
+  onAbort(signal, joined.leave)
   const head = await joined.retrieval.peerHead()
   if (head !== undefined)
     return fromGrowing(head, joined, reason, { method: 'GET', fields, signal }, components)
@@ -166,7 +167,7 @@ class Part {
       use.leave()
       this.#end()
     }
-    signal.addEventListener('abort', leave, { once: true })
+    onAbort(signal, leave)
     const trace = found === 'hit' ? this.#hit(stored, how) : this.#forwarded(found, answer.status, how, of)
     return { answer: endingWith(answer, leave), trace }
   }

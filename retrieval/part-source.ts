@@ -2,14 +2,10 @@
  * A part of a representation from the origin server: what a response to a range request brings, and whether it may be
  * joined with what is here (RFC 9110 15.3.7.3, RFC 9111 3.4).
  */
-import type { EpochMs } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
-import { fieldValue, hasField, withField, withoutFields, type Fields } from '../core/fields.ts'
+import { fieldValue, withField, withoutFields, type Fields } from '../core/fields.ts'
 import { parseContentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
-import { entityTagOf } from '../cache/semantics/entity-tag.ts'
-import { ifRangeMatches } from '../cache/semantics/preconditions.ts'
-import { formatHttpDate } from '../cache/semantics/http-date.ts'
 import { hasContent } from '../cache/semantics/statuses.ts'
 import { refuseAnother } from './origin-source.ts'
 import { contentLength } from './peer-source.ts'
@@ -97,19 +93,6 @@ export function continuedBy(
       `expected ${size} bytes in all, the origin server has ${brought.size}`,
     )
   return brought
-}
-
-/**
- * The validator by which a copy may be continued by ranges (RFC 9110 13.1.5): its strong entity tag or, where it has
- * none at all, its date when that is a strong validator.
- */
-export function continuingValidator(fields: Fields, responseTime: EpochMs): string | undefined {
-  const tag = entityTagOf(fields)
-  if (tag !== undefined || hasField(fields, 'etag'))
-    return tag?.isWeak === false ? fieldValue(fields, 'etag') : undefined
-  const date = fieldValue(fields, 'last-modified')
-  const dated = hasField(fields, 'date') ? fields : withField(fields, 'Date', formatHttpDate(responseTime))
-  return date !== undefined && ifRangeMatches(date, dated) ? date : undefined
 }
 
 function ofWhole(fields: Fields, size: number): Fields {

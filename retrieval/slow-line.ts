@@ -24,7 +24,7 @@ export const MOST_EXCUSED_MS = 2000
 export const STRANGER_EXCUSED_MS = 300
 
 /** And so long one that was agreed on when peers had cost all that they may (patience.ts), in ms: it may lie as well. */
-export const AGREED_EXCUSED_MS = 0
+export const AGREED_EXCUSED_MS = 150
 
 /** What takes the origin server less than this is not left to a peer, in ms: to change over takes time too. */
 const LEAST_SAVED_MS = 500

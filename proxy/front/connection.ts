@@ -76,18 +76,21 @@ export class Connection {
 
   /** Nothing is being asked or answered. */
   get isIdle(): boolean {
-    const isAsked = this.#waiting.length > 0 || this.#text !== ''
-    return !isAsked && this.#socket.writableLength === 0 && !this.#socket.destroyed
+    return (
+      this.#text === '' && this.#isAnswered && this.#socket.writableLength === 0 && !this.#socket.destroyed
+    )
   }
 
   /** A request has begun to come, and nothing else is being asked or answered. */
   get isHalfAsked(): boolean {
-    return this.#text !== '' && this.#isIdle && this.#socket.writableLength === 0 && !this.#socket.destroyed
+    return (
+      this.#text !== '' && this.#isAnswered && this.#socket.writableLength === 0 && !this.#socket.destroyed
+    )
   }
 
   /** Closes it unless something is being asked or answered. */
   endIfIdle(): void {
-    if (this.#isIdle && this.#text === '') this.#socket.destroySoon()
+    if (this.#isAnswered && this.#text === '') this.#socket.destroySoon()
   }
 
   destroy(): void {
@@ -101,10 +104,13 @@ export class Connection {
     // Node's timer starts again with every byte that leaves, which nobody else sees.
     if (isSending !== (socket.timeout !== undefined && socket.timeout > 0))
       socket.setTimeout(isSending ? stallMs : 0)
-    if (isSending || !this.#isIdle || !socket.writable) return
+    if (isSending || !this.#isAnswered || !socket.writable) return
     const waitedMs = now - this.#since
     if (this.#text !== '' || !this.#hasServed) {
-      if (waitedMs >= headMs) this.#parts.tooLate(socket)
+      // What was never asked has no answer: whoever asks at this moment would take it for theirs.
+      if (waitedMs < headMs) return
+      if (this.#text === '') socket.destroySoon()
+      else this.#parts.tooLate(socket)
     } else if (waitedMs >= keepAliveMs) socket.destroy()
   }
 
@@ -137,7 +143,8 @@ export class Connection {
     this.#parts.closed(this)
   }
 
-  get #isIdle(): boolean {
+  /** No request that has come waits for its answer. */
+  get #isAnswered(): boolean {
     return this.#waiting.length === 0 && this.#miss === undefined
   }
 
@@ -182,7 +189,7 @@ export class Connection {
     const socket = this.#socket
     if ((this.#isFull && this.#text !== '') || this.#state === 'handing-over') socket.pause()
     else if (socket.isPaused()) socket.resume()
-    if (this.#state === 'handing-over' && this.#isIdle) this.#handOver()
+    if (this.#state === 'handing-over' && this.#isAnswered) this.#handOver()
   }
 
   #handOver(): void {
@@ -202,7 +209,7 @@ export class Connection {
     this.#hasServed = true
     const keepsAlive = request.keepsAlive && !this.#parts.isStopping()
     if (!keepsAlive) this.#state = 'ending'
-    if (this.#isIdle && (this.#answerHot(request, keepsAlive) || this.#answerMiss(request, keepsAlive)))
+    if (this.#isAnswered && (this.#answerHot(request, keepsAlive) || this.#answerMiss(request, keepsAlive)))
       return
     this.#waiting.push(new PlainExchange(request, keepsAlive, this.#socket, this.#parts))
     this.#answerNext()

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { seededRandom } from '../../core/random.ts'
 import type { Address } from '../../core/transport.ts'
-import { Answers, lateness, MAX_ANSWERS } from '../../peering/answers.ts'
+import { Answers, lateness, MAX_ANSWERS, MAX_ANSWERS_TO_ONE } from '../../peering/answers.ts'
 import type { LocalAlias } from '../../peering/packets.ts'
 import { address, FakeCopies, nodeId, placeAt, plainRequest, RESOURCE } from './fixtures.ts'
 import { manualClock, type ManualClock } from '../manual-clock.ts'
@@ -55,7 +55,8 @@ test(`no more than ${MAX_ANSWERS} questions are being answered at once; what com
   const clock = manualClock()
   const sent: Address[] = []
   const { answers, counted } = holder(1, clock, (to) => void sent.push(to))
-  for (let id = 0; id < MAX_ANSWERS + 3; id++) answers.request(plainRequest(id), ASKER, 420, false)
+  const asker = (id: number) => `10.0.0.${Math.floor(id / MAX_ANSWERS_TO_ONE)}` as Address
+  for (let id = 0; id < MAX_ANSWERS + 3; id++) answers.request(plainRequest(id), asker(id), 420, false)
   assert.deepEqual(
     counted,
     Array.from({ length: 3 }, () => 'dropped: too many questions'),
@@ -65,6 +66,21 @@ test(`no more than ${MAX_ANSWERS} questions are being answered at once; what com
   answers.request(plainRequest(1), ASKER, 420, false)
   clock.advance(2000)
   assert.equal(sent.length, MAX_ANSWERS + 1)
+})
+
+test(`one asker has no more than ${MAX_ANSWERS_TO_ONE} of them, and others are answered even so`, () => {
+  const clock = manualClock()
+  const sent: Address[] = []
+  const { answers, counted } = holder(1, clock, (to) => void sent.push(to))
+  const other = '10.0.0.9' as Address
+  for (let id = 0; id < MAX_ANSWERS_TO_ONE + 3; id++) answers.request(plainRequest(id), ASKER, 420, false)
+  answers.request(plainRequest(1), other, 420, false)
+  clock.advance(2000)
+  assert.equal(counted.length, 3)
+  assert.deepEqual([sent.length, sent.includes(other)], [MAX_ANSWERS_TO_ONE + 1, true])
+  answers.request(plainRequest(1), ASKER, 420, false)
+  clock.advance(2000)
+  assert.equal(sent.length, MAX_ANSWERS_TO_ONE + 2)
 })
 
 test('the same question again, while it is open, is answered once', () => {

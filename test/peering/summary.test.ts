@@ -8,6 +8,7 @@ import {
   PeerSummaries,
   REFETCH_MS,
 } from '../../peering/peer-summaries.ts'
+import { LIVE_MS } from '../../peering/peer-table.ts'
 import { MAX_SUMMARY_BYTES, resourceKey, Summary } from '../../peering/summary.ts'
 import type { Monotonic } from '../../core/clock.ts'
 import { address, nodeId } from './fixtures.ts'
@@ -205,6 +206,20 @@ test('downloads and summaries are remembered up to their limits', () => {
   const nodes = numbers(MAX_SUMMARIES + 1, 1).map(nodeId)
   assert.equal(peers.mayHave('http://example.org/5000', key(5000), nodes.slice(0, -1), at(0)), false)
   assert.equal(peers.mayHave('http://example.org/5000', key(5000), nodes, at(0)), true)
+})
+
+test('peers that went without a word make room for new ones', () => {
+  const { peers } = knowing(own())
+  const empty = { edition: 1, number: 0, keys: 0 }
+  const standing = (number: number, ms: number) => peers.standing(place(number), empty, at(ms))
+  const knows = (number: number, ms: number) =>
+    !peers.mayHave('http://example.org/5000', key(5000), [nodeId(number)], at(ms))
+  for (const number of numbers(MAX_SUMMARIES, 2)) standing(number, 0)
+  standing(500, LIVE_MS - 1)
+  assert.equal(knows(500, LIVE_MS - 1), false)
+  standing(3, LIVE_MS - 1)
+  standing(500, LIVE_MS)
+  assert.deepEqual([knows(500, LIVE_MS), knows(2, LIVE_MS), knows(3, LIVE_MS)], [true, false, true])
 })
 
 test('a peer that has left is forgotten', () => {

@@ -126,13 +126,15 @@ describe('the rest from the origin server', () => {
     ])
   })
 
-  test('a weak entity tag is no validator for a range; without one the date is', async () => {
+  test('a weak entity tag is no validator for a range; without any the date is, where it is strong', async () => {
     const upstream = answering(206, [['Content-Range', 'bytes 4-9/10']], BODY.subarray(4))
-    await open(upstream, { fields: [['ETag', 'W/"one"']] })
-    await open(upstream, { fields: [['Last-Modified', 'Mon, 05 Jan 2026 10:00:00 GMT']] })
+    const modified: Fields = [['Last-Modified', 'Mon, 05 Jan 2026 10:00:00 GMT']]
+    await open(upstream, { fields: [['ETag', 'W/"one"'], ...modified] })
+    await open(upstream, { fields: [...modified, ['Date', 'Mon, 05 Jan 2026 10:00:00 GMT']] })
+    await open(upstream, { fields: [...modified, ['Date', 'Mon, 05 Jan 2026 11:00:00 GMT']] })
     assert.deepEqual(
       upstream.asked.map(({ fields }) => fieldValue(fields, 'if-range')),
-      [undefined, 'Mon, 05 Jan 2026 10:00:00 GMT'],
+      [undefined, undefined, 'Mon, 05 Jan 2026 10:00:00 GMT'],
     )
   })
 

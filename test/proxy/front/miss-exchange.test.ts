@@ -218,4 +218,15 @@ describe('a plain miss', () => {
     first.taker.onEnd()
     assert.match(await client.closed(), /x;$/)
   })
+
+  test('under way does not make room for another connection', async (t) => {
+    const { front, client, first } = await missed(t)
+    assert.equal(front.front.makeRoom(), false)
+    answer(first, 2)
+    send(first, 'x;')
+    first.taker.onEnd()
+    await client.until(/x;$/)
+    await front.until(() => front.front.makeRoom())
+    await client.closed()
+  })
 })
