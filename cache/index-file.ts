@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe } from '../core/fault.ts'
 import { keyOf, SCHEMA, SCHEMA_VERSION, UPGRADE_FROM_2 } from './index-schema.ts'
 import type { StoreLog } from './store-log.ts'
-import { sqliteCode } from './store-fault.ts'
+import { saysFull, sqliteCode } from './store-fault.ts'
 
 const SQLITE_ERROR = 1
 const SQLITE_IO_ERROR = 10
@@ -32,9 +32,16 @@ export function openIndexFile(path: string, log: StoreLog): DatabaseSync {
   try {
     return openUsable(path)
   } catch (error) {
+    if (saysFull(error)) return openInMemory(error, log)
     if (!isDamage(error) && !isUnreadable(error, path)) throw error
     return renewIndexFile(path, error, log)
   }
+}
+
+/** There is no room for an empty one, and one that is there needs none to be opened: nothing is stored that a restart could lose. */
+function openInMemory(reason: unknown, log: StoreLog): DatabaseSync {
+  log({ kind: 'index-in-memory', reason: describe(reason) })
+  return openUsable(':memory:')
 }
 
 /** The disk does not give it back, or something else lies in its place. Without permission it is not: that can be mended. */

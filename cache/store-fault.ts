@@ -32,7 +32,8 @@ export function sqliteCode(thrown: unknown): number | undefined {
   return isSqlite ? Number(thrown.errcode) & 0xff : undefined
 }
 
-function saysFull(thrown: unknown): boolean {
+/** Does this thrown value say that there is no space? */
+export function saysFull(thrown: unknown): boolean {
   return sqliteCode(thrown) === SQLITE_FULL || NO_SPACE.has(systemCode(thrown) ?? '')
 }
 

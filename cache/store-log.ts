@@ -4,6 +4,8 @@ import type { Sha256 } from '../core/digest.ts'
 export type StoreLogEvent =
   /** The index could not be used; it was put aside under the name `setAside`, and an empty one begun. */
   | { readonly kind: 'index-rebuilt'; readonly reason: string; readonly setAside: string }
+  /** The disk has no room for an index: what is stored from now on is forgotten at the next start. */
+  | { readonly kind: 'index-in-memory'; readonly reason: string }
   /** A row of the index was not what had been written; it was dropped. */
   | { readonly kind: 'row-corrupt'; readonly id: number }
   /** What is held of a body could not be written down: a restart forgets it. */

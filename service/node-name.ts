@@ -1,17 +1,23 @@
 /** What a node is called: on the LAN, and in `Via`. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { saysFull } from '../cache/store-fault.ts'
 import type { Random } from '../core/random.ts'
 import type { NodeId } from '../peering/packets.ts'
 
-/** 128 random bits, made once and kept with the cache. @throws NodeJS.ErrnoException when the folder cannot be written */
+/**
+ * 128 random bits, made once and kept with the cache; on a full disk only as long as the node runs.
+ * @throws NodeJS.ErrnoException when the folder cannot be written for another reason
+ */
 export async function nodeId(directory: string, random: Random): Promise<NodeId> {
   const file = join(directory, 'node-id')
   const known = await readFile(file, 'utf8').catch(() => '')
   if (/^[0-9a-f]{32}$/.test(known.trim())) return known.trim() as NodeId
   const id = random.hex(16)
   await mkdir(directory, { recursive: true })
-  await writeFile(file, `${id}\n`)
+  await writeFile(file, `${id}\n`).catch((error: unknown) => {
+    if (!saysFull(error)) throw error
+  })
   return id as NodeId
 }
 

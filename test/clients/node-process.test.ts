@@ -196,6 +196,28 @@ test('with a full disk downloads still work, uncached', { skip: skip || withoutN
   assert.equal(await node.exit, 0)
 })
 
+test(
+  'a node starts in an empty folder on a disk without a free byte',
+  { skip: skip || withoutNamespaces() },
+  async () => {
+    const directory = scene.directory()
+    const config = scene.configFile(ALONE, directory)
+    const filled =
+      'mkdir -p "$1" && mount -t tmpfs -o size=4m tmpfs "$1" && ! cat /dev/zero > "$1/filler" && shift && exec "$@"'
+    const cache = join(directory, 'cache')
+    const node = scene.ihave(config, ['unshare', '--mount', 'sh', '-c', filled, 'sh', cache])
+    const proxy = await node.ready()
+    const body = uniqueBody(100_000)
+    const url = origin.putByHash(body)
+    for (const _ of [1, 2]) {
+      const reply = await curl(proxy, url)
+      assert.deepEqual([reply.code, reply.status, sha256(reply.body)], [0, 200, sha256(body)])
+    }
+    await node.kill('SIGTERM')
+    assert.equal(await node.exit, 0)
+  },
+)
+
 /** Writes until the file system has no byte left. */
 function fill(file: string): void {
   for (const size of [1 << 20, 1 << 12, 1]) {
