@@ -187,8 +187,10 @@ class Part {
   }
 
   #hit(stored: Stored, how: OpenedCopy['how']): Trace {
+    // The origin server was asked, and had nothing to send (RFC 9211 2.2).
+    if (how === 'validated') return { how, cacheStatus: VALIDATED }
     const ttlMs = remainingFreshnessMs(stored, this.#policy, this.#components.clock.wall())
-    return { how: how === 'validated' ? 'validated' : 'hit', cacheStatus: { kind: 'hit', ttlMs } }
+    return { how: 'hit', cacheStatus: { kind: 'hit', ttlMs } }
   }
 
   #forwarded(
@@ -216,3 +218,5 @@ class Part {
     this.#components.retrievals.ended(this.#report)
   }
 }
+
+const VALIDATED = { kind: 'forward', reason: 'stale', status: 304, detail: 'validated' } as const

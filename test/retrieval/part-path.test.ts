@@ -367,7 +367,10 @@ describe('a file that changes between two ranges', () => {
     const { node, origin } = setting()
     isRight(await node.get(range(0, MB)), 0, MB)
     node.clock.advance(61_000)
-    isRight(await node.get(range(0, 100)), 0, 100)
+    const confirmed = await node.get(range(0, 100))
+    isRight(confirmed, 0, 100)
+    const told = { kind: 'forward', reason: 'stale', status: 304, detail: 'validated' }
+    assert.deepEqual(confirmed.cacheStatus, told)
     assert.equal(origin.sent, MB, 'what is confirmed needs no bytes')
     node.clock.advance(61_000)
     origin.file.body = NEW
