@@ -39,11 +39,16 @@ export const MAX_COUNTED_FILES = 4096
 /** Where all places were taken within this, in ms, one becomes free before whoever asks has lost patience: files are small mostly. */
 export const TURNOVER_MS = 100
 
+/** The share of all places that one peer may have: what it holds on to, dripping, it does not hold back from everybody. */
+export const SHARE_OF_ONE = 3 / 4
+
 export class UploadSlots {
   readonly #limits: UploadLimits
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #readers = new Map<LocalAlias, Reader[]>()
   readonly #begun = new Map<LocalAlias, number>()
+  /** How many places each peer has. */
+  readonly #of = new Map<Address, number>()
   #inAll = 0
   /** Since when all places are taken. */
   #fullSince = Infinity
@@ -77,10 +82,12 @@ export class UploadSlots {
     const isFirst = readers.length === 0 && isIndispensable
     // Whoever cannot be sent elsewhere, a node of the patents, has only the limit of all.
     const limit = reader.relay === undefined ? Infinity : this.#limits.perFile
-    const isFull = readers.length >= limit || (this.areTaken && !isFirst) || this.#isNeeded(reader, readers)
+    const isNoneLeft = this.areTaken || this.#hasItsShare(reader.peer)
+    const isFull = readers.length >= limit || (isNoneLeft && !isFirst) || this.#isNeeded(reader, readers)
     if (isFull) return { kind: 'full', relays: relaysInTurn(readers, reader.peer) }
     this.#readers.set(alias, [...readers, reader])
     this.#inAll++
+    this.#of.set(reader.peer, (this.#of.get(reader.peer) ?? 0) + 1)
     if (this.areTaken) this.#fullSince = this.#clock.monotonic()
     this.#count(alias, reader.share ?? 1)
     let isTaken = true
@@ -91,6 +98,10 @@ export class UploadSlots {
     return { kind: 'taken', leave }
   }
 
+  #hasItsShare(peer: Address): boolean {
+    return (this.#of.get(peer) ?? 0) >= Math.max(1, SHARE_OF_ONE * this.#limits.inAll)
+  }
+
   /** One place of each file, and half of all, stay free of those who have another one. */
   #isNeeded({ isSpare }: Reader, readers: readonly Reader[]): boolean {
     const { perFile, inAll } = this.#limits
@@ -99,6 +110,9 @@ export class UploadSlots {
 
   #leave(alias: LocalAlias, reader: Reader): void {
     this.#inAll--
+    const left = (this.#of.get(reader.peer) ?? 0) - 1
+    if (left > 0) this.#of.set(reader.peer, left)
+    else this.#of.delete(reader.peer)
     const others = (this.#readers.get(alias) ?? []).filter((each) => each !== reader)
     if (others.length > 0) this.#readers.set(alias, others)
     else this.#readers.delete(alias)

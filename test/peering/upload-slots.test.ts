@@ -65,6 +65,17 @@ test('all files together have a limit, which the first reader of what can be had
   assert.deepEqual(slots.take(aliasOf(3), reader(4), true), { kind: 'full', relays: [relay(3)] })
 })
 
+test('one peer leaves a quarter of them to the others, until it leaves one', () => {
+  const slots = new UploadSlots({ perFile: 3, inAll: 16 }, clock)
+  const own = Array.from({ length: 13 }, (_, at) => slots.take(aliasOf(at), plain(1)))
+  assert.deepEqual(own.map(({ kind }) => kind).slice(-2), ['taken', 'full'])
+  assert.equal(slots.take(aliasOf(20), plain(2)).kind, 'taken')
+  assert.equal(slots.take(aliasOf(21), plain(1), true).kind, 'taken', 'what can be had nowhere else')
+  for (const slot of own.slice(0, 2)) leave(slot)
+  assert.equal(slots.take(aliasOf(22), plain(1)).kind, 'taken')
+  assert.equal(slots.take(aliasOf(23), plain(1)).kind, 'full')
+})
+
 test('places that become free all the time are not taken for long', () => {
   const slots = new UploadSlots({ perFile: 1, inAll: 1 }, clock)
   const first = slots.take(aliasOf(1), reader(1))
