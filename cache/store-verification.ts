@@ -46,7 +46,7 @@ async function* verifyRows(store: VerifiedStore): AsyncGenerator<Finding> {
   let before = store.responses()
   for (const response of store.index.list('least-recent-first')) {
     yield* unnamed(before - store.responses())
-    if (store.index.body(response.digest) === undefined) yield withoutBody(store, response)
+    if (isWithoutBody(store, response)) yield withoutBody(store, response)
     looked += 1
     if (looked % ROWS_PER_TURN === 0) await setImmediate()
     before = store.responses()
@@ -56,6 +56,11 @@ async function* verifyRows(store: VerifiedStore): AsyncGenerator<Finding> {
 
 function unnamed(responses: number): Finding[] {
   return responses > 0 ? [{ kind: 'unnamed', responses }] : []
+}
+
+/** What has gone since its page of the list was read, with its body, is not lost. */
+function isWithoutBody({ index }: VerifiedStore, { id, uri, digest }: StoredResponse): boolean {
+  return index.body(digest) === undefined && index.lookup(uri).some((each) => each.id === id)
 }
 
 function withoutBody(store: VerifiedStore, response: StoredResponse): Finding {
