@@ -12,7 +12,7 @@ import type { Expectation } from '../core/verifier.ts'
 export const REST_MS = 500
 
 /** What takes the origin server less than this is not worth the doubt: to ask it twice takes as long, in ms. */
-export const SAVED_MS = 100
+export const SAVED_MS = 200
 
 /** What is supposed of a line of which nothing is known. */
 export const SUPPOSED_BYTES_PER_SECOND = 1_000_000

@@ -14,7 +14,7 @@ const LOST_WITH_FETCHER_BYTES = HOLD_BACK_BYTES + WINDOW_BYTES
 /** What one liar may cost: as much as a fetcher that died. */
 const LIAR_COPIES = 1
 
-/** An answer that comes late costs a block of what the origin server had begun to send, not a copy; so does each time that a liar has it begin. */
+/** An answer that comes late costs a block of what the origin server had begun to send, not a copy. */
 const LATE_BYTES = 64 * 1024
 
 /** With more loss than this no time is promised. */
@@ -55,9 +55,7 @@ function tooManyCopies({ limits }: Play, stage: Stage, site: Site): string[] {
     Array.from(files, ([uri, size]) => {
       const died = site.diedFetching.get(uri) ?? 0
       const more = died + site.partitions + LIAR_COPIES * site.liars.length
-      return (
-        size * (limits.copies + more) + died * LOST_WITH_FETCHER_BYTES + LATE_BYTES * (1 + site.liars.length)
-      )
+      return size * (limits.copies + more) + died * LOST_WITH_FETCHER_BYTES + LATE_BYTES
     }),
   )
   const forLosses = (limits.lossCopies ?? 0) * loss * sum(files.values())

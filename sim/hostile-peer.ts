@@ -5,6 +5,7 @@ import { seededRandom, type Random } from '../core/random.ts'
 import { questionsIn } from '../peering/further.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
+import { STALL_MS } from '../retrieval/patience.ts'
 import type { FileRequest } from '../peering/file-server.ts'
 import type {
   DownloadingPacket,
@@ -96,8 +97,8 @@ const SLOW_BYTES_PER_SECOND = 200_000
 const SLOW_INTERVAL_MS = 50
 /** The share after which nothing comes. */
 const STOPS_AT = 0.5
-/** A silence that does not count yet, in ms. */
-const NEARLY_STALLED_MS = 340
+/** A silence that does not count yet, in ms: whoever knows the protocol knows how long that is. */
+const NEARLY_STALLED_MS = STALL_MS - 20
 /** IDs that are tried for one that comes first. */
 const IDS = 64
 
