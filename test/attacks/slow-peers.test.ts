@@ -58,6 +58,8 @@ const MB = 1_000_000
 /** A second, and what a node waits more that has to wait for its turn at the processor; it would take five seconds and more. */
 const MOST_MS = 3000
 
+const MOST_TIMES = 5
+
 describe('a peer that sends the right bytes slowly', () => {
   for (const [what, size, bytesPerSecond, says] of [
     ['2.5 MB at 300 kB/s', 2.5 * MB, 300_000, { kind: 'has', size: 2.5 * MB }],
@@ -76,14 +78,20 @@ describe('a peer that sends the right bytes slowly', () => {
       await peer.stop()
     })
 
-  test('is not left aside where the origin server is as slow', async () => {
-    const body = uniqueBody(0.6 * MB)
-    const url = origin.putByHash(body)
-    origin.put(new URL(url).pathname, slowly(body, 100_000))
-    const peer = await slowPeer(body, 300_000, { kind: 'has', size: body.length })
-    const got = await fetched(node, url)
-    assert.deepEqual([got.status, sha256(got.body)], [200, sha256(body)])
-    assert.ok(!node.status().shunned.some((each) => each.peer === peer.address))
-    await peer.stop()
+  test('is no worse than an origin server that is as slow, and is read to the end', async () => {
+    for (let times = 1; ; times += 1) {
+      const body = uniqueBody(0.8 * MB)
+      const url = origin.putByHash(body)
+      origin.put(new URL(url).pathname, slowly(body, 100_000))
+      const peer = await slowPeer(body, 500_000, { kind: 'has', size: body.length })
+      const got = await fetched(node, url)
+      assert.deepEqual([got.status, sha256(got.body)], [200, sha256(body)])
+      assert.ok(!node.status().shunned.some((each) => each.peer === peer.address))
+      await peer.stop()
+      // On a machine that is busy with other tests the peer's word may come too late to be asked first, or its bytes.
+      if (got.source !== 'peer' && times < MOST_TIMES) continue
+      assert.equal(got.source, 'peer')
+      return
+    }
   })
 })
