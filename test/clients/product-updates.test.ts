@@ -10,6 +10,7 @@ import { systemClock } from '../../core/clock.ts'
 import { deferred } from '../../core/deferred.ts'
 import type { Node } from '../../service/node.ts'
 import { connected } from '../library/sessions.ts'
+import { onlyWhenAsked } from '../update/only-when-asked.ts'
 import { acquainted, CLI, freePacketPort, missing, Scene, settled, until } from './harness.ts'
 import { uniqueBody } from './origin.ts'
 import { run } from './programs.ts'
@@ -93,7 +94,7 @@ before(async () => {
   first = await scene.node({ peering: { address: '127.0.0.2', packetPort } })
   second = await scene.node({ peering: { address: '127.0.0.3', packetPort } })
   const product = { catalog, trust: join(home, 'keys/publisher.pem'), into: join(home, 'third') }
-  const updates = [{ name: 'ViruScan', ...product, afterBootMs: 86_400_000, jitterMs: 0 }]
+  const updates = [{ name: 'ViruScan', ...product, ...onlyWhenAsked() }]
   third = await scene.node({ peering: { address: '127.0.0.4', packetPort }, updates })
   await acquainted(first, second, third)
 })

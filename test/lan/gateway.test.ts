@@ -17,6 +17,7 @@ import type { Status } from '../../service/status.ts'
 import { addComponent } from '../../update/publisher/add.ts'
 import { initSite } from '../../update/publisher/init.ts'
 import { release } from '../../update/publisher/release.ts'
+import { onlyWhenAsked } from '../update/only-when-asked.ts'
 import { namespaceLan, whyNoNamespaces, type Host, type NamespaceLan } from './namespaces.ts'
 import { said, until } from './waiting.ts'
 
@@ -165,7 +166,7 @@ describe(
         trust: join(keys, 'publisher.pem'),
         into: join(home, 'opt'),
       }
-      const updates = [{ name: 'ViruScan', ...product, afterBootMs: 86_400_000, jitterMs: 0 }]
+      const updates = [{ name: 'ViruScan', ...product, ...onlyWhenAsked() }]
       const config = {
         updates,
         checks: { everyMs: CHECK_MS },

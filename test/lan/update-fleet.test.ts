@@ -25,6 +25,7 @@ import { checkUpdates } from '../../service/remote-cache.ts'
 import { addComponent } from '../../update/publisher/add.ts'
 import { initSite } from '../../update/publisher/init.ts'
 import { release } from '../../update/publisher/release.ts'
+import { onlyWhenAsked } from '../update/only-when-asked.ts'
 import { namespaceLan, whyNoNamespaces, type Host, type NamespaceLan } from './namespaces.ts'
 import { said, until } from './waiting.ts'
 import { randomBytes } from 'node:crypto'
@@ -151,7 +152,7 @@ describe(
         trust: join(keys, 'publisher.pem'),
         into: join(home, 'opt'),
       }
-      const updates = [{ name: 'ViruScan', ...product, afterBootMs: 86_400_000, jitterMs: 0 }]
+      const updates = [{ name: 'ViruScan', ...product, ...onlyWhenAsked() }]
       writeFileSync(
         join(home, 'proxy.config.yaml'),
         JSON.stringify({ updates, verification: { aptConfig: 'off' } }),
