@@ -35,8 +35,6 @@ export interface Shelved {
   readonly size: number
   readonly used: number
   readonly isInUse: boolean
-  /** Removed while somebody had it: it does not come back. */
-  readonly isRemoved: boolean
 }
 
 interface Entry extends Shelved {
@@ -51,6 +49,10 @@ export class Shelf {
   readonly #parts: ShelfParts
   readonly #entries = new Map<number, Entry>()
   readonly #ids = new WeakMap<GrowingBody, number>()
+  /** What is being written down, which takes a while. */
+  readonly #recording = new Set<{ readonly body: GrowingBody; readonly uri: TargetUri }>()
+  /** Removed while somebody had them, or while they were being written down: they do not come back. */
+  readonly #removed = new WeakSet<GrowingBody>()
   #lastId = 0
 
   constructor(parts: ShelfParts) {
@@ -89,10 +91,10 @@ export class Shelf {
   async record(body: GrowingBody, head: ResponseHead): Promise<boolean> {
     const wholeSize = body.size
     if (wholeSize === undefined || body.presentBytes === 0) return false
-    const { name, spans } = await body.inventory()
+    const { name, spans } = await this.#inventory(body, head.uri)
+    if (this.#removed.has(body)) return false
     const id = this.#ids.get(body) ?? (this.#lastId += 1)
     const known = this.#entries.get(id)
-    if (known?.isRemoved === true) return false
     this.#ids.set(body, id)
     const entry: Entry = {
       id,
@@ -102,7 +104,6 @@ export class Shelf {
       size: body.presentBytes,
       used: this.#parts.nextUse(),
       isInUse: true,
-      isRemoved: false,
       room: undefined,
       body,
       written: known?.written ?? new Map(),
@@ -117,6 +118,7 @@ export class Shelf {
     const entry = this.#entryOf(body)
     if (!isKept || entry === undefined) return false
     await body.rest()
+    if (this.#removed.has(body)) return false
     this.#entries.set(entry.id, { ...entry, isInUse: false })
     this.#removeOthers(head, entry.id)
     const surplus = Math.max(0, this.#entries.size - MAX_PARTIALS)
@@ -152,7 +154,7 @@ export class Shelf {
     const entry = this.#entries.get(id)
     if (entry === undefined) return
     if (entry.isInUse) {
-      this.#entries.set(id, { ...entry, isRemoved: true })
+      if (entry.body !== undefined) this.#removed.add(entry.body)
       return this.#erase(id)
     }
     const body = this.#bodyOf(entry)
@@ -162,6 +164,7 @@ export class Shelf {
   }
 
   removeAll(uri: TargetUri): void {
+    for (const each of this.#recording) if (each.uri === uri) this.#removed.add(each.body)
     for (const { id, head } of this.#entries.values()) if (head.uri === uri) void this.remove(id)
   }
 
@@ -178,11 +181,21 @@ export class Shelf {
     }
   }
 
+  async #inventory(body: GrowingBody, uri: TargetUri) {
+    const recording = { body, uri }
+    this.#recording.add(recording)
+    try {
+      return await body.inventory()
+    } finally {
+      this.#recording.delete(recording)
+    }
+  }
+
   #takeOver({ id, name, head, size: wholeSize, used, presentBytes }: LeftRecord): void {
     this.#lastId = Math.max(this.#lastId, id)
     if (this.#parts.bodies.regrow(name) === undefined) return this.#parts.index.delete(id)
     const room = this.#parts.roomOf(presentBytes)
-    const state = { isInUse: false, isRemoved: false, body: undefined, written: new Map() }
+    const state = { isInUse: false, body: undefined, written: new Map() }
     this.#entries.set(id, { id, name, head, wholeSize, size: presentBytes, used, room, ...state })
   }
 

@@ -64,8 +64,8 @@ export class OriginCopies {
   /** Questions to the origin server that it has not answered. */
   readonly #asking = new Set<Asking>()
   readonly #all = new Set<OriginCopy>()
-  /** Copies on their way to the shelf. */
-  readonly #shelving = new Map<TargetUri, Promise<void>>()
+  /** What resolves when no copy of the resource is on its way to the shelf any more. */
+  readonly #shelving = new Map<TargetUri, Promise<unknown>>()
 
   readonly #leading: Leading
 
@@ -290,7 +290,8 @@ export class OriginCopies {
     this.#forget(copy)
     if (!copy.isWorthKeeping) return void copy.copy.discard()
     const { uri } = copy.request
-    const shelving = store.shelve(copy.copy, copy.storedHead).catch(() => copy.copy.discard())
+    const shelved = store.shelve(copy.copy, copy.storedHead).catch(() => copy.copy.discard())
+    const shelving = Promise.all([shelved, this.#shelving.get(uri)])
     this.#shelving.set(uri, shelving)
     void shelving.finally(() => this.#shelving.get(uri) === shelving && this.#shelving.delete(uri))
   }
