@@ -53,18 +53,21 @@ export function summaryExchange(components: SummaryExchangeComponents): SummaryE
   const { advertising } = peering
   const ended = new AbortController()
   let unsubscribe: (() => void) | undefined
-  let isRenewing = false
+  let renewing: { readonly stored: ResourceKey[]; isOutdated: boolean } | undefined
 
   const renew = async () => {
-    if (isRenewing) return
-    isRenewing = true
+    if (renewing !== undefined) return
     try {
-      const keys = await keysOf(components, ended.signal)
-      if (!ended.signal.aborted) peering.summaryRenewed(keys)
+      do {
+        renewing = { stored: [], isOutdated: false }
+        const keys = await keysOf(components, ended.signal)
+        if (ended.signal.aborted) return
+        if (!renewing.isOutdated) peering.summaryRenewed([...keys, ...renewing.stored])
+      } while (renewing.isOutdated)
     } catch {
       // The store has stopped meanwhile, and has said so.
     } finally {
-      isRenewing = false
+      renewing = undefined
     }
   }
 
@@ -80,12 +83,19 @@ export function summaryExchange(components: SummaryExchangeComponents): SummaryE
       unsubscribe = store.subscribe(({ kind, response }) => {
         if (!isTold(response)) return
         if (kind === 'removed') advertising.own.removed()
-        else advertising.stored(components.nameOf(response.uri))
+        else {
+          const name = components.nameOf(response.uri)
+          advertising.stored(name)
+          renewing?.stored.push(resourceKey(name))
+        }
         if (advertising.own.isWorn) void renew()
       })
       void renew()
     },
-    renamed: () => void renew(),
+    renamed() {
+      if (renewing === undefined) void renew()
+      else renewing.isOutdated = true
+    },
     stale: (place) => void fetch(place),
     stop() {
       unsubscribe?.()
@@ -105,7 +115,8 @@ async function keysOf(
 ): Promise<ResourceKey[]> {
   const keys = Array.from(announced(), (uri) => resourceKey(nameOf(uri)))
   let left = SLICE
-  for (const response of store.list()) {
+  // The other order passes over what is used meanwhile.
+  for (const response of store.list('least-recent-first')) {
     if (isTold(response)) keys.push(resourceKey(nameOf(response.uri)))
     if ((left -= 1) > 0) continue
     left = SLICE

@@ -793,15 +793,15 @@ export function storeConformance(
 
     it('is removed with its URI at whatever moment of being put back (RFC 9111 4.4)', async (test) => {
       const store = await open(test, roomy)
-      for (let turns = 0; turns < 30; turns++) {
+      for (let delay = 0; delay < 30; delay++) {
         const copy = await store.create()
         copy.setSize(bytes.length)
         await copy.write(0, bytes.subarray(0, MIB + 5))
         const shelving = store.shelve(copy, headOf('a'))
-        for (let turn = 0; turn < turns; turn++) await new Promise(setImmediate)
+        for (let turn = 0; turn < delay; turn++) await new Promise(setImmediate)
         store.remove(uriOf('a'))
         await shelving
-        assert.deepEqual(store.partials(uriOf('a')), [], `${turns} turns of the event loop later`)
+        assert.deepEqual(store.partials(uriOf('a')), [], `${delay} turns of the event loop later`)
         await until(() => store.usage().bytes === 0)
       }
     })
