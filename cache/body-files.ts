@@ -16,7 +16,7 @@ import type { Bodies, ReservedBytes, SweepView } from './bodies.ts'
 import { BodyReader, ofItsOwn } from './body-reader.ts'
 import { lockDirectory, type Unlock } from './directory-lock.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
-import { createGrowingFile, reopenGrowingFile } from './growing-file.ts'
+import { createGrowingFile, type GrowingFileSettings, reopenGrowingFile } from './growing-file.ts'
 import { GrowingMemoryBudget, GrowingSmall } from './growing-small.ts'
 import { OpenFiles } from './open-files.ts'
 import type { Place, StoredBody } from './place.ts'
@@ -58,6 +58,10 @@ export class BodyFiles implements Bodies {
   readonly #open = new OpenFiles()
   readonly #segments: SegmentFiles
   readonly #reader: BodyReader
+  readonly #growingFiles: GrowingFileSettings = {
+    pathOf: (name) => this.#bodyPath(name),
+    onUnremoved: (path, error) => this.#unremoved(path, error),
+  }
   readonly #growingMemory = new GrowingMemoryBudget(GROWING_MEMORY_BYTES)
   /** Paths in `growing/` of a former process. */
   #leftovers: readonly string[] = []
@@ -123,7 +127,7 @@ export class BodyFiles implements Bodies {
   regrow(name: string): GrowingBytes | undefined {
     const path = join(this.#settings.directory, 'growing', name)
     const isOurs = /^[0-9a-f]+$/.test(name) && existsSync(path)
-    return isOurs ? reopenGrowingFile(path, (digest) => this.#bodyPath(digest)) : undefined
+    return isOurs ? reopenGrowingFile(path, this.#growingFiles) : undefined
   }
 
   read(body: StoredBody, span: ByteSpan, allocate: Allocate = ofItsOwn): AsyncIterable<Uint8Array> {
@@ -202,7 +206,7 @@ export class BodyFiles implements Bodies {
   }
 
   async #createFile(): Promise<GrowingBytes> {
-    const create = () => createGrowingFile(this.#growingPath(), (name) => this.#bodyPath(name))
+    const create = () => createGrowingFile(this.#growingPath(), this.#growingFiles)
     try {
       return await create()
     } catch (error) {
@@ -230,8 +234,12 @@ export class BodyFiles implements Bodies {
       await this.#open.close(path)
       await rm(going, { force: true })
     } catch (error) {
-      if (!isMissing(error)) this.#log({ kind: 'removal-failed', path, reason: describe(error) })
+      if (!isMissing(error)) this.#unremoved(path, error)
     }
+  }
+
+  #unremoved(path: string, error: unknown): void {
+    this.#log({ kind: 'removal-failed', path, reason: describe(error) })
   }
 
   #pathOf(digest: Sha256, place: Place | undefined): string {

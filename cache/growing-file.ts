@@ -9,25 +9,29 @@ import { PIECE_BYTES } from '../core/pieces.ts'
 import { RecentBytes } from './recent-bytes.ts'
 import { isMissing, storeFault } from './store-fault.ts'
 
-/** What a former process wrote at `path`. */
-export function reopenGrowingFile(path: string, pathOf: (name: Sha256) => string): GrowingFile {
-  return new GrowingFile(path, undefined, pathOf)
+export interface GrowingFileSettings {
+  /** Where a body of a given name belongs. */
+  readonly pathOf: (name: Sha256) => string
+  /** A file could not be closed or removed. Who discards a copy can do nothing about it: the next start removes it. */
+  readonly onUnremoved: (path: string, error: unknown) => void
 }
 
-/** A new file at `path`; `pathOf` says where a body of a given name belongs. @throws Fault STORE_FULL, STORE_FAILED. */
-export async function createGrowingFile(
-  path: string,
-  pathOf: (name: Sha256) => string,
-): Promise<GrowingFile> {
+/** What a former process wrote at `path`. */
+export function reopenGrowingFile(path: string, settings: GrowingFileSettings): GrowingFile {
+  return new GrowingFile(path, undefined, settings)
+}
+
+/** A new file at `path`. @throws Fault STORE_FULL, STORE_FAILED. */
+export async function createGrowingFile(path: string, settings: GrowingFileSettings): Promise<GrowingFile> {
   try {
-    return new GrowingFile(path, await open(path, 'wx+', 0o600), pathOf)
+    return new GrowingFile(path, await open(path, 'wx+', 0o600), settings)
   } catch (error) {
     throw storeFault(`cannot create ${path}`, error)
   }
 }
 
 export class GrowingFile implements GrowingBytes {
-  readonly #pathOf: (name: Sha256) => string
+  readonly #settings: GrowingFileSettings
   readonly #recent = new RecentBytes()
   readonly #operations = new Set<Promise<unknown>>()
   #path: string
@@ -39,10 +43,10 @@ export class GrowingFile implements GrowingBytes {
   #pin: () => () => void = () => () => {}
   #unpin: () => void = () => {}
 
-  constructor(path: string, handle: FileHandle | undefined, pathOf: (name: Sha256) => string) {
+  constructor(path: string, handle: FileHandle | undefined, settings: GrowingFileSettings) {
     this.#path = path
     this.#handle = handle && Promise.resolve(handle)
-    this.#pathOf = pathOf
+    this.#settings = settings
   }
 
   async named(): Promise<string> {
@@ -83,7 +87,7 @@ export class GrowingFile implements GrowingBytes {
    * than was written, which every read finds out (R7.3): large bodies are worth the wait that this does not happen to them.
    */
   async keep(name: Sha256, pin: () => () => void): Promise<undefined> {
-    const path = this.#pathOf(name)
+    const path = this.#settings.pathOf(name)
     if (this.#length > PIECE_BYTES) await this.#operate('sync', (file) => file.datasync())
     await this.#operate('rename', () => renameInto(this.#path, path))
     this.#path = path
@@ -100,10 +104,13 @@ export class GrowingFile implements GrowingBytes {
   }
 
   async remove(): Promise<void> {
-    if (this.#state === 'growing') {
-      this.#state = 'removed'
+    if (this.#state !== 'growing') return
+    this.#state = 'removed'
+    try {
       await this.#close()
       await rm(this.#path, { force: true })
+    } catch (error) {
+      this.#settings.onUnremoved(this.#path, error)
     }
   }
 
@@ -130,13 +137,13 @@ export class GrowingFile implements GrowingBytes {
     const handle = this.#handle
     this.#handle = undefined
     await Promise.allSettled(this.#operations)
-    await (await handle)?.close()
+    // One that could not be opened has told whoever wanted it.
+    await (await handle?.catch(() => undefined))?.close()
   }
 
   async #operate<Result>(doing: string, work: (file: FileHandle) => Promise<Result>): Promise<Result> {
     if (this.#state === 'removed') throw new Fault('STORE_FAILED', `${this.#path} was discarded`)
-    this.#handle ??= open(this.#path, this.#state === 'growing' ? 'r+' : 'r')
-    const operation = this.#handle.then(work)
+    const operation = this.#opened().then(work)
     this.#operations.add(operation)
     try {
       return await operation
@@ -145,6 +152,17 @@ export class GrowingFile implements GrowingBytes {
     } finally {
       this.#operations.delete(operation)
     }
+  }
+
+  #opened(): Promise<FileHandle> {
+    if (this.#handle !== undefined) return this.#handle
+    const opening = open(this.#path, this.#state === 'growing' ? 'r+' : 'r')
+    this.#handle = opening
+    // Whatever was in its way (no file descriptor left) may be over the next time.
+    opening.catch(() => {
+      if (this.#handle === opening) this.#handle = undefined
+    })
+    return opening
   }
 }
 

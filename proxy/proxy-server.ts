@@ -83,7 +83,7 @@ export class ProxyServer {
         tooLate: (socket) => this.#onUnreadable(new Error('Request timeout'), socket),
       },
     )
-    capConnections(this.#server, undefined, () => this.#front.makeRoom())
+    capConnections(this.#server, undefined, (address) => this.#front.makeRoom(address))
     this.#server.on('connection', (socket) => this.#admit(socket))
     this.#server.on('request', (request, response) => void this.#onRequest(request, response))
     this.#server.on('checkContinue', (request, response) => void this.#onRequest(request, response))

@@ -43,14 +43,14 @@ const DEFAULT_CAPS: ConnectionCaps = { max: 4_096, maxPerAddress: 1_024 }
 
 /**
  * Closes connections beyond the caps as they come; those that are there stay.
- * @param makeRoom ends a connection on which nobody waits for an answer, so that one that asks something has its place: on
- *   loopback all programs share an address, and one that holds a thousand connections must not shut out the others.
+ * @param makeRoom ends a connection from this address on which nobody waits for an answer, so that one that asks something has
+ *   its place: on loopback all programs share an address, and one that holds a thousand connections must not shut out the others.
  *   @returns whether there was one.
  */
 export function capConnections(
   server: Server,
   caps: ConnectionCaps = DEFAULT_CAPS,
-  makeRoom: () => boolean = () => false,
+  makeRoom: (address: string) => boolean = () => false,
 ): void {
   const open = new Map<string, number>()
   server.maxConnections = caps.max
@@ -59,7 +59,7 @@ export function capConnections(
   server.on('connection', (socket: Socket) => {
     const address = socket.remoteAddress ?? ''
     const count = (open.get(address) ?? 0) + 1
-    if (count > caps.maxPerAddress && !makeRoom()) return void socket.destroy()
+    if (count > caps.maxPerAddress && !makeRoom(address)) return void socket.destroy()
     open.set(address, count)
     socket.once('close', () => {
       const left = (open.get(address) ?? 1) - 1

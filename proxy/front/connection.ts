@@ -74,6 +74,11 @@ export class Connection {
     ] as const
   }
 
+  /** Of the client; empty when it has gone. */
+  get address(): string {
+    return this.#socket.remoteAddress ?? ''
+  }
+
   /** Nothing is being asked or answered. */
   get isIdle(): boolean {
     return (

@@ -60,14 +60,14 @@ export class FrontEnd {
   }
 
   /**
-   * Ends a connection that costs nobody an answer: one on which nothing is asked, else the one whose request began to come first and
+   * Ends a connection from this address that costs nobody an answer: one on which nothing is asked, else the one whose request began to come first and
    * is not there yet, else the one at node:http that has been silent longest. @returns whether there was one.
    */
-  makeRoom(): boolean {
-    const connections = [...this.#connections]
+  makeRoom(address: string): boolean {
+    const connections = [...this.#connections].filter((each) => each.address === address)
     const least = connections.find((each) => each.isIdle) ?? connections.find((each) => each.isHalfAsked)
     least?.destroy()
-    return least !== undefined || this.#handedOver.endSilent()
+    return least !== undefined || this.#handedOver.endSilent(address)
   }
 
   closeAll(): void {

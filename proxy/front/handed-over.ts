@@ -33,13 +33,15 @@ export class HandedOver {
       if (bytesOf(socket) !== bytes) this.#seen.set(socket, this.#now(socket))
   }
 
-  /** Ends the one that has been silent longest, if that is long. @returns whether there was one. */
-  endSilent(): boolean {
+  /** Ends the one from this address that has been silent longest, if that is long. @returns whether there was one. */
+  endSilent(address: string): boolean {
     this.look()
     const latest = this.#clock.monotonic() - SILENT_MS
     let longest: readonly [Socket, Seen] | undefined
-    for (const each of this.#seen)
-      if (each[1].at <= latest && each[1].at < (longest?.[1].at ?? Infinity)) longest = each
+    for (const each of this.#seen) {
+      const [{ remoteAddress }, { at }] = each
+      if (remoteAddress === address && at <= latest && at < (longest?.[1].at ?? Infinity)) longest = each
+    }
     longest?.[0].destroy()
     return longest !== undefined
   }

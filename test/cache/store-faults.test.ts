@@ -1,8 +1,18 @@
 /** What can happen to the files of a store while it does not look: never a wrong byte, never a start that fails (R7.2). */
 import assert from 'node:assert/strict'
-import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { reopenGrowingFile } from '../../cache/growing-file.ts'
 import { fieldValue } from '../../core/fields.ts'
 import { Fault } from '../../core/fault.ts'
 import { seededRandom, systemRandom, type Random } from '../../core/random.ts'
@@ -11,6 +21,7 @@ import {
   all,
   BODY_FIELD,
   bytesOf,
+  fault,
   headNaming,
   MIB,
   openDiskStore,
@@ -234,5 +245,35 @@ describe('a flipped bit', () => {
       // How many transactions the log holds is a matter of time: a flip in the first one costs all of them.
       assert.ok(right.includes('before'), `byte ${at}`)
     }
+  })
+})
+
+describe('a growing file that cannot be removed', () => {
+  it('is told of, and whoever discards the copy is not troubled', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store, events } = await openDiskStore(test, { directory })
+    const copy = await store.create(5 * MIB)
+    await copy.write(0, bytesOf(5 * MIB))
+    const growing = join(directory, 'growing')
+    const [name] = readdirSync(growing)
+    assert.ok(name)
+    rmSync(join(growing, name))
+    mkdirSync(join(growing, name, 'in the way'), { recursive: true })
+    await copy.discard()
+    assert.deepEqual(
+      events.map((event) => event.kind === 'removal-failed' && event.path),
+      [join(growing, name)],
+    )
+    assert.equal(store.usage().bytes, 0)
+  })
+
+  it('is opened anew by the next reader when it could not be opened', async (test) => {
+    const path = join(temporaryDirectory(test), 'growing')
+    const file = reopenGrowingFile(path, { pathOf: () => path, onUnremoved: () => assert.fail() })
+    await assert.rejects(file.read({ start: 0, end: 3 }), fault('STORE_FAILED'))
+    writeFileSync(path, 'abc')
+    assert.deepEqual(await file.read({ start: 0, end: 3 }), Buffer.from('abc'))
+    await file.remove()
+    assert.ok(!existsSync(path))
   })
 })

@@ -13,8 +13,8 @@ import { FakeUpstream } from './upstreams.ts'
 /** More than are looked at in one go. */
 const HELD = 450
 
-test('what is used while the summary is made is in it', async (test) => {
-  const { store, stored, clock, start, renewals } = await scene(test)
+test('what is used while the summary is made is in it', async (context) => {
+  const { store, stored, clock, start, renewals } = await scene(context)
   start()
   await turns()
   const [oldest] = stored
@@ -28,8 +28,8 @@ test('what is used while the summary is made is in it', async (test) => {
   )
 })
 
-test('what is stored while the summary is made is in it, although it was told already', async (test) => {
-  const { store, advertising, clock, start, renewals } = await scene(test)
+test('what is stored while the summary is made is in it, although it was told already', async (context) => {
+  const { store, advertising, clock, start, renewals } = await scene(context)
   start()
   await turns()
   await put(store, 'meanwhile', bytesOf(10, 999))
@@ -38,8 +38,8 @@ test('what is stored while the summary is made is in it, although it was told al
   assert.ok(renewals[0]?.includes(resourceKey('http://updates.example/meanwhile')))
 })
 
-test('names that change while the summary is made are in the one that follows at once', async (test) => {
-  const { stored, clock, start, renewals, call, exchange } = await scene(test)
+test('names that change while the summary is made are in the one that follows at once', async (context) => {
+  const { stored, clock, start, renewals, call, exchange } = await scene(context)
   start()
   await turns()
   call('other')
@@ -53,10 +53,10 @@ test('names that change while the summary is made are in the one that follows at
   assert.ok(renewals[1]?.includes(resourceKey('third http://updates.example/0')))
 })
 
-async function scene(test: TestContext) {
-  const { store } = await openDiskStore(test, { directory: temporaryDirectory(test) })
+async function scene(context: TestContext) {
+  const { store } = await openDiskStore(context, { directory: temporaryDirectory(context) })
   const stored: StoredResponse[] = []
-  for (let at = 0; at < HELD; at++) stored.push(await put(store, String(at), bytesOf(10, at + 1)))
+  for (let held = 0; held < HELD; held++) stored.push(await put(store, String(held), bytesOf(10, held + 1)))
   const clock = manualClock()
   const random = seededRandom(1)
   const sender = { broadcast: () => {} }
@@ -73,7 +73,7 @@ async function scene(test: TestContext) {
     nameOf: (uri) => `${prefix}${uri}`,
     announced: () => [],
   })
-  test.after(() => exchange.stop())
+  context.after(() => exchange.stop())
   const start = () => {
     advertising.start()
     exchange.start()

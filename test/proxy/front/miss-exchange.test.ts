@@ -221,12 +221,15 @@ describe('a plain miss', () => {
 
   test('under way does not make room for another connection', async (t) => {
     const { front, client, first } = await missed(t)
-    assert.equal(front.front.makeRoom(), false)
+    assert.equal(front.front.makeRoom('127.0.0.1'), false)
     answer(first, 2)
     send(first, 'x;')
     first.taker.onEnd()
     await client.until(/x;$/)
-    await front.until(() => front.front.makeRoom())
+    await front.until(() => {
+      assert.equal(front.front.makeRoom('127.0.0.2'), false, 'the place of another address')
+      return front.front.makeRoom('127.0.0.1')
+    })
     await client.closed()
   })
 })
