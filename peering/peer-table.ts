@@ -79,7 +79,8 @@ type Known = { -readonly [Key in keyof Peer]: Peer[Key] }
 
 export class PeerTable {
   readonly #peers = new Map<string, Known>()
-  #measured = 0
+  /** Those whose round trip is known, and some that have fallen silent since. */
+  readonly #measured = new Set<Known>()
   #late = { byMs: 0, at: 0 as Monotonic }
 
   /** Notes that a packet came, and the port that it names. @returns whether this peer was unknown or had been taken for gone. */
@@ -110,7 +111,7 @@ export class PeerTable {
       ? Math.min(before, roundTripMs)
       : before + (roundTripMs - before) * NEW_MEASUREMENT
     const measurements = peer.measurements + 1
-    if (peer.measurements === 0) this.#measured++
+    this.#measured.add(peer)
     Object.assign(peer, { roundTripMs: smoothed, measuredAt: at, measurements })
   }
 
@@ -119,9 +120,10 @@ export class PeerTable {
     return (this.#peers.get(node)?.measurements ?? 0) < FIRST_MEASUREMENTS
   }
 
-  /** Peers whose round trip is known: a few stand for all. */
-  get measuredPeers(): number {
-    return this.#measured
+  /** Live peers whose round trip is known: a few stand for all. */
+  measuredPeers(at: Monotonic): number {
+    for (const peer of this.#measured) if (!isLive(peer, at)) this.#measured.delete(peer)
+    return this.#measured.size
   }
 
   /** Whether this peer's round trip was never measured, or longer ago than `maxAgeMs`. */
@@ -135,7 +137,8 @@ export class PeerTable {
   }
 
   #forget(key: string): void {
-    if ((this.#peers.get(key)?.measurements ?? 0) > 0) this.#measured--
+    const peer = this.#peers.get(key)
+    if (peer !== undefined) this.#measured.delete(peer)
     this.#peers.delete(key)
   }
 

@@ -165,7 +165,7 @@ export class Presence {
 
   /** Those that have not answered yet count too: a LAN that starts all at once is not measured whole. */
   #measuresMore(at: Monotonic): boolean {
-    let count = this.#components.peers.measuredPeers
+    let count = this.#components.peers.measuredPeers(at)
     for (const { sentAt } of this.#pings.values()) if (at - sentAt <= MAX_ROUND_TRIP_MS) count++
     return count < MEASURED_PEERS
   }

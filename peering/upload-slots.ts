@@ -86,9 +86,10 @@ export class UploadSlots {
     const isFull = readers.length >= limit || (isNoneLeft && !isFirst) || this.#isNeeded(reader, readers)
     if (isFull) return { kind: 'full', relays: relaysInTurn(readers, reader.peer) }
     this.#readers.set(alias, [...readers, reader])
+    const wereTaken = this.areTaken
     this.#inAll++
     this.#of.set(reader.peer, (this.#of.get(reader.peer) ?? 0) + 1)
-    if (this.areTaken) this.#fullSince = this.#clock.monotonic()
+    if (this.areTaken && !wereTaken) this.#fullSince = this.#clock.monotonic()
     this.#count(alias, reader.share ?? 1)
     let isTaken = true
     const leave = () => {

@@ -13,7 +13,7 @@ import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type { CacheStatusEntry } from '../cache/semantics/cache-status.ts'
-import { currentAgeMs, freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
+import { currentAgeMs, freshnessLifetimeMs, isOfAnotherClock } from '../cache/semantics/freshness.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
 import { fromStore, type ResourceRequest, type Reuse } from './resource.ts'
@@ -102,9 +102,10 @@ export class HotResponses {
   find(request: HotRequest): HotHit | undefined {
     const hot = this.#entries.get(request.uri)
     if (hot === undefined || !isOrdinary(request.received)) return undefined
-    const ageMs = hot.initialAgeMs + Math.max(0, this.#components.clock.wall() - hot.stored.responseTime)
+    const now = this.#components.clock.wall()
+    const ageMs = hot.initialAgeMs + Math.max(0, now - hot.stored.responseTime)
     const ttlMs = hot.lifetimeMs - ageMs
-    if (ttlMs <= 0 || !this.#stillHolds(hot, request)) {
+    if (ttlMs <= 0 || isOfAnotherClock(hot.stored, now) || !this.#stillHolds(hot, request)) {
       this.#entries.delete(request.uri)
       return undefined
     }

@@ -606,6 +606,21 @@ export class Retrieval implements InquiryOwner {
     patienceMs: number,
     lagMs?: number,
   ): Promise<void> {
+    try {
+      await this.#changeSource(source, error, began, patienceMs, lagMs)
+    } catch (failed) {
+      // The copy could not be emptied of wrong bytes.
+      if (this.#state === 'running') await this.#onStoreFailure(faultOf(failed))
+    }
+  }
+
+  async #changeSource(
+    source: Source,
+    error: unknown,
+    began: Monotonic,
+    patienceMs: number,
+    lagMs?: number,
+  ): Promise<void> {
     const attempt = this.#attempt
     attempt.abort(NO_LONGER_NEEDED)
     const fault = faultOf(error)

@@ -146,7 +146,10 @@ class Gathering implements GatheredIndexes {
       return isKept && isGranted(version, grantFor(index))
     })
     this.#unsubscribe = store.subscribe(({ kind, response }) => kind === 'stored' && this.#notice(response))
-    if (records.count() === 0) this.#running = this.#catchUp().finally(() => this.#ended())
+    if (records.count() === 0)
+      this.#running = this.#catchUp()
+        .catch(() => {}) // The store has stopped meanwhile, or has told what it found.
+        .finally(() => this.#ended())
   }
 
   async stop(): Promise<void> {

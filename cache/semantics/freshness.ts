@@ -68,8 +68,13 @@ export function remainingFreshnessMs(
   policy: Pick<Policy, 'immutable'>,
   now: EpochMs,
 ): number {
-  if (now < response.responseTime - CLOCK_STEP_MS && !policy.immutable) return -UNKNOWN_MS
+  if (isOfAnotherClock(response, now) && !policy.immutable) return -UNKNOWN_MS
   return freshnessLifetimeMs(response, policy) - currentAgeMs(response, now)
+}
+
+/** Whether it came at a time that is still to come: the clock was wrong then, or is now. */
+export function isOfAnotherClock({ responseTime }: Stored, now: EpochMs): boolean {
+  return now < responseTime - CLOCK_STEP_MS
 }
 
 /** Fresh: the freshness lifetime is greater than the current age (RFC 9111 4.2). */

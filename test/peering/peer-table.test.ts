@@ -34,6 +34,22 @@ test('on a quick LAN of 1 to 1000 live peers a question waits 50 ms at most', ()
     }
 })
 
+test('who fell silent does not stand for the others: more are measured', () => {
+  const table = new PeerTable()
+  for (const number of [1, 2]) {
+    table.heard(address(number), nodeId(number), at(0))
+    table.measured(nodeId(number), 5, at(0))
+  }
+  assert.equal(table.measuredPeers(at(0)), 2)
+  table.heard(address(2), nodeId(2), at(LIVE_MS))
+  assert.equal(table.measuredPeers(at(LIVE_MS + 1)), 1)
+  table.heard(address(1), nodeId(1), at(LIVE_MS + 2))
+  table.measured(nodeId(1), 5, at(LIVE_MS + 2))
+  assert.equal(table.measuredPeers(at(LIVE_MS + 2)), 2)
+  table.left(nodeId(2))
+  assert.equal(table.measuredPeers(at(LIVE_MS + 2)), 1)
+})
+
 test('the slowest live peer decides, and one that fell silent does not count', () => {
   const table = new PeerTable()
   table.heard(address(1), nodeId(1), at(0))

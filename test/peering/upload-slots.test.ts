@@ -90,6 +90,14 @@ test('places that become free all the time are not taken for long', () => {
   assert.deepEqual([slots.areTaken, slots.areTakenForLong], [true, false])
 })
 
+test('who is served beyond all places does not make them any newer', () => {
+  const slots = new UploadSlots({ perFile: 1, inAll: 1 }, clock)
+  slots.take(aliasOf(1), reader(1))
+  clock.advance(TURNOVER_MS + 1)
+  assert.equal(slots.take(aliasOf(2), reader(2), true).kind, 'taken', 'what can be had nowhere else')
+  assert.equal(slots.areTakenForLong, true)
+})
+
 test('who cannot be sent elsewhere has only the limit of all', () => {
   const slots = new UploadSlots({ perFile: 1, inAll: 3 }, clock)
   const kinds = [1, 2, 3, 4].map((number) => slots.take(ALIAS, plain(number)).kind)

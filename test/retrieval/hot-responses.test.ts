@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { EpochMs } from '../../core/clock.ts'
 import { fieldValue, withField, type Fields } from '../../core/fields.ts'
 import { compileRules } from '../../retrieval/rules.ts'
 import { HotResponses, type HotComponents } from '../../retrieval/hot-responses.ts'
@@ -163,8 +164,12 @@ async function parts(changes: Partial<StoredResponse> = {}) {
     unverified: undefined as Address | undefined,
   }
   const watch = retryWatch()
+  let wall: number = node.clock.wall()
+  const setBack = (ms: number) => {
+    wall -= ms
+  }
   const components: HotComponents = {
-    clock: node.clock,
+    clock: { ...node.clock, wall: () => wall as EpochMs },
     random: { hex: () => 'x' } as never,
     store: node.store,
     rules: () => state.rules,
@@ -175,7 +180,14 @@ async function parts(changes: Partial<StoredResponse> = {}) {
   const responses = new HotResponses(components)
   const request = { method: 'GET', uri: A, received: [], client: CLIENT } as const
   responses.remember(request, { response: stored, ageMs: 0, ttlMs: 60_000 }, state.rules.policyFor(A))
-  return { find: (client = CLIENT) => responses.find({ ...request, client }), state, watch, stored, node }
+  return {
+    find: (client = CLIENT) => responses.find({ ...request, client }),
+    state,
+    watch,
+    stored,
+    node,
+    setBack,
+  }
 }
 
 describe('a hot response is left to the path of a resource', () => {
@@ -183,6 +195,14 @@ describe('a hot response is left to the path of a resource', () => {
     const { find, state } = await parts()
     assert.ok(find())
     state.rules = compileRules([], [])
+    assert.equal(find(), undefined)
+  })
+
+  test('when the clock was set back: it came at a time that is still to come', async () => {
+    const { find, setBack } = await parts()
+    setBack(900)
+    assert.ok(find(), 'clocks are kept right by small steps')
+    setBack(3_600_000)
     assert.equal(find(), undefined)
   })
 

@@ -447,6 +447,29 @@ describe('peers that send wrong bytes', () => {
     assert.deepEqual(shunned(node), [[PEER, 'bad-bytes']])
   })
 
+  test('on a disk that cannot be emptied of them cost the application nothing', async () => {
+    const broken = new Fault('STORE_FAILED', 'cannot truncate')
+    const node = world({
+      expectation: digestOf(OLD),
+      offers: [offer(SIZE)],
+      peers: () => whole(NEW),
+      origin: () => whole(OLD),
+      store(clock) {
+        const store = memoryStore({ maxBytes: 1_000_000_000, clock })
+        const create = store.create.bind(store)
+        store.create = async (...args) =>
+          Object.assign(await create(...args), { reset: () => Promise.reject(broken) })
+        return store
+      },
+    })
+    const given = await node.get()
+    assert.deepEqual(
+      [given.text === OLD.toString('latin1'), given.error, given.how],
+      [true, undefined, 'internet'],
+    )
+    assert.deepEqual([shunned(node), node.growingBytes()], [[[PEER, 'bad-bytes']], 0])
+  })
+
   test('of a file that is streamed never see it end well', async () => {
     const node = world({
       expectation: digestOf(OLD),
