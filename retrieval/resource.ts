@@ -81,7 +81,7 @@ export function fromStore(
   { response, ageMs, ttlMs }: Reuse,
   asked: Asked | undefined,
   request: RepresentationRequest,
-  { store, random }: { readonly store: Store; readonly random: Random },
+  { store, random }: { readonly store: Pick<Store, 'read'>; readonly random: Random },
   allocate?: Allocate,
 ): Resource {
   const age = inSeconds(ageMs)

@@ -2,15 +2,18 @@
 import { Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
-import type { StoredResponse } from '../core/store.ts'
+import type { Store, StoredResponse } from '../core/store.ts'
+import type { Upstream } from '../core/upstream.ts'
 import { staleIfErrorAllows, withoutHeldBackFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
 import { watchDelivery, type ComplaintsComponents } from './complaints.ts'
+import { isStoreLoss, mendedBody } from './mended-body.ts'
 import type { RepresentationRequest } from './representation.ts'
 import { begun, fromStore, type Asked, type Resource, type ResourceRequest, type Reuse } from './resource.ts'
 
 export interface StoredAnswersComponents extends ComplaintsComponents {
   readonly random: Random
+  readonly origin: Upstream
 }
 
 export interface StoredAnswersAsking {
@@ -33,18 +36,25 @@ export class StoredAnswers {
     this.#asking = asking
   }
 
-  /** A stored body that turns out damaged at its first byte was removed by that, and is fetched again (R7.3). */
+  /**
+   * A stored body that turns out damaged at its first byte was removed by that, and is fetched again (R7.3); at a later one the
+   * origin server goes on.
+   */
   async reuse(reuse: Reuse, asked?: Asked): Promise<Resource> {
     const { request, asked: askedOf, isForWhole, lost } = this.#asking
-    const resource = fromStore(reuse, asked, askedOf(), this.#components, request.allocate)
+    const { store, random, origin } = this.#components
+    const mending = { response: reuse.response, request, policy: this.#asking.policy, origin }
+    let isGiven = false
+    const read: Store['read'] = (response, span, allocate) =>
+      mendedBody(store.read(response, span, allocate), span, mending, () => isGiven)
+    const resource = fromStore(reuse, asked, askedOf(), { store: { read }, random }, request.allocate)
     try {
       const answer = await begun(resource.answer)
+      isGiven = true
       if (isForWhole) watchDelivery(reuse.response, request, this.#components)
       return { ...resource, answer }
     } catch (error) {
-      const isLost =
-        error instanceof Fault && (error.code === 'STORE_CORRUPT' || error.code === 'STORE_FAILED')
-      if (isLost) return lost()
+      if (isStoreLoss(error)) return lost()
       throw error
     }
   }

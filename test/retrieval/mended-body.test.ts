@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict'
+import { describe, test, type TestContext } from 'node:test'
+import type { Fields } from '../../core/fields.ts'
+import { diskStore } from '../../cache/disk-store.ts'
+import { systemRandom } from '../../core/random.ts'
+import { flipBit, MIB, temporaryDirectory, turns, until } from '../cache/store-fixtures.ts'
+import { distinctBytes, RangedOrigin } from './ranged-origin.ts'
+import { A, world, type World } from './world.ts'
+
+const SIZE = 5 * MIB
+const TAGGED: Fields = [['ETag', '"1"']]
+/** In the fourth piece: readers have three of them then. */
+const DAMAGE = 3 * MIB + 100
+
+interface Scene {
+  readonly node: World
+  readonly origin: RangedOrigin
+  readonly directory: string
+}
+
+/** A node whose stored file is damaged after its beginning, on a disk. */
+async function damaged(context: TestContext, fields = TAGGED): Promise<Scene> {
+  const directory = temporaryDirectory(context)
+  const origin = new RangedOrigin({ body: distinctBytes(SIZE), fields, cacheControl: 'max-age=3600' })
+  const node = world({
+    origin: origin.answer,
+    store: (clock) =>
+      diskStore(
+        { directory, maxBytes: 64 * MIB, memoryBytes: 0 },
+        { clock, random: systemRandom, log: () => {} },
+      ),
+  })
+  await node.store.start()
+  context.after(() => node.store.stop())
+  await node.get()
+  await until(() => node.store.lookup(A).length === 1)
+  // Its row is written with others of the same moment.
+  await turns()
+  const [stored] = node.store.lookup(A)
+  assert.ok(stored)
+  flipBit(directory, stored, DAMAGE)
+  origin.asked.length = 0
+  return { node, origin, directory }
+}
+
+function latin(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('latin1')
+}
+
+describe('a hit whose bytes prove damaged in the middle', () => {
+  test('goes on from the origin server, which is asked for the rest alone', async (context) => {
+    const { node, origin } = await damaged(context)
+    const given = await node.get()
+    assert.deepEqual([given.error, given.text === latin(origin.file.body)], [undefined, true])
+    assert.deepEqual(origin.asked, [`bytes=${3 * MIB}-`])
+    assert.deepEqual(node.store.lookup(A), [])
+  })
+
+  test('of which a range is asked for gets the rest of that range', async (context) => {
+    const { node, origin } = await damaged(context)
+    const given = await node.get([['Range', `bytes=1000-${4 * MIB}`]])
+    assert.equal(given.error, undefined)
+    assert.ok(given.text === latin(origin.file.body.subarray(1000, 4 * MIB + 1)))
+    assert.deepEqual(origin.asked, [`bytes=${3 * MIB}-${4 * MIB}`])
+  })
+
+  test('goes on from an origin server that sends the whole in place of a part', async (context) => {
+    const { node, origin } = await damaged(context)
+    const reply = origin.reply.bind(origin)
+    origin.reply = (request) => reply({ ...request, fields: [] })
+    const given = await node.get()
+    assert.deepEqual([given.error, given.text === latin(origin.file.body)], [undefined, true])
+  })
+
+  for (const [why, spoil] of [
+    [
+      'the origin server has another version',
+      ({ origin }: Scene) => (origin.file.fields = [['ETag', '"2"']]),
+    ],
+    ['nobody answers', ({ origin }: Scene) => (origin.reply = () => ({ status: 503, fields: [] }))],
+    [
+      'the rest breaks off',
+      ({ origin }: Scene) => {
+        const reply = origin.reply.bind(origin)
+        origin.reply = (request) => ({ ...reply(request), body: 'short' })
+      },
+    ],
+  ] as const)
+    test(`breaks off where ${why}: no byte of anything else is given`, async (context) => {
+      const scene = await damaged(context)
+      const { body } = scene.origin.file
+      spoil(scene)
+      const given = await scene.node.get()
+      assert.ok(given.error instanceof Error)
+      assert.ok(latin(body).startsWith(given.text.replace(/short$/, '')))
+    })
+
+  test('breaks off where nothing tells whether it is the same file', async (context) => {
+    const { node, origin } = await damaged(context, [])
+    assert.ok((await node.get()).error instanceof Error)
+    assert.deepEqual(origin.asked, [])
+  })
+
+  test('breaks off for an application that wants nobody asked', async (context) => {
+    const { node, origin } = await damaged(context)
+    assert.ok((await node.get([['Cache-Control', 'only-if-cached']])).error instanceof Error)
+    assert.deepEqual(origin.asked, [])
+  })
+
+  test('whose first bytes are damaged is another answer, and stored anew', async (context) => {
+    const { node, origin, directory } = await damaged(context)
+    const [stored] = node.store.lookup(A)
+    assert.ok(stored)
+    flipBit(directory, stored, 5)
+    const given = await node.get()
+    assert.deepEqual([given.error, given.text === latin(origin.file.body)], [undefined, true])
+    assert.deepEqual(origin.asked, [undefined])
+    await until(() => node.store.lookup(A).length === 1)
+  })
+})
