@@ -73,3 +73,8 @@ export function describe(thrown: unknown): string {
   const code = 'code' in thrown ? String(thrown.code) : ''
   return thrown.message === '' ? code || thrown.name : thrown.message
 }
+
+/** What was thrown, as a fault: one of this code where it was none. */
+export function asFault(thrown: unknown, code: FaultCode): Fault {
+  return thrown instanceof Fault ? thrown : new Fault(code, describe(thrown), { cause: thrown })
+}

@@ -13,6 +13,9 @@ export interface UpstreamRequest {
   readonly onInformation?: OnInformation | undefined
 }
 
+/** More interim responses than any server sends for one request. */
+export const MAX_INTERIM_RESPONSES = 64
+
 /** Takes an interim response, status 100 to 199; it must not throw. */
 export type OnInformation = (status: number, fields: Fields) => void
 

@@ -8,7 +8,7 @@
  */
 import { bodyOf, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
-import { describe, Fault, FAULTS } from '../core/fault.ts'
+import { asFault, Fault, FAULTS } from '../core/fault.ts'
 import { fieldValue, hasField, type FieldLine, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { withoutSecrets } from '../core/redaction.ts'
@@ -174,7 +174,7 @@ export class GatewayServer {
   }
 
   #failed(visit: Visit, error: unknown): Answer {
-    const fault = error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error))
+    const fault = asFault(error, 'RESPONSE_INCOMPLETE')
     if (fault.code === 'FORBIDDEN_TARGET' || fault.code === 'LOOP_DETECTED')
       return this.#refuse(visit, 'internal-address', fault.message)
     const { status } = FAULTS[fault.code]

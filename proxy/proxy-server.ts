@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { asFault, Fault } from '../core/fault.ts'
 import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
 import { withoutSecrets } from '../core/redaction.ts'
@@ -213,8 +213,7 @@ export class ProxyServer {
       const written = await writeAnswer(response, told, STALL_MS)
       exchange.end({ way: 'resource', status: answer.status, rule, trace, written })
     } catch (thrown) {
-      const fault =
-        thrown instanceof Fault ? thrown : new Fault('STORE_FAILED', describe(thrown), { cause: thrown })
+      const fault = asFault(thrown, 'STORE_FAILED')
       answerFault(request, response, fault, target)
       exchange.end({ way: 'resource', status: response.statusCode, rule, fault })
     }

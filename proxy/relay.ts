@@ -2,7 +2,7 @@
 import type { ClientRequest, IncomingMessage, InformationEvent, ServerResponse } from 'node:http'
 import { Fault } from '../core/fault.ts'
 import { endToEndFields, type Fields, fieldsFromRaw, fieldsToRaw, fieldValues } from '../core/fields.ts'
-import type { OnInformation } from '../core/upstream.ts'
+import { MAX_INTERIM_RESPONSES, type OnInformation } from '../core/upstream.ts'
 import { isFieldText } from './field-line.ts'
 import { trailerFields } from './forwarded-fields.ts'
 import { type ReceivedHead, requestPath } from './request-check.ts'
@@ -37,9 +37,6 @@ export function asHeaders(fields: Fields): Record<string, string | string[]> {
   })
   return Object.fromEntries(entries)
 }
-
-/** More interim responses than any server sends for one request. */
-export const MAX_INTERIM_RESPONSES = 64
 
 /** Interim responses pass end to end (RFC 9110 15.2), but not to HTTP/1.0 clients, which do not know them. */
 export function interimForwarder(

@@ -9,7 +9,7 @@ import { fieldValue, hasField, SELECTING_A_PART, type Fields } from '../core/fie
 import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { decide, mayAnswerWaiting, mayReuseUnasked } from '../cache/semantics/decision.ts'
-import { matches } from '../cache/semantics/vary.ts'
+import { isSameSelection, matches } from '../cache/semantics/vary.ts'
 import type { CopyUse } from './copy-use.ts'
 import { Leading, type Ask, type Candidate, type Direct, type Led } from './leading.ts'
 import { OriginCopy, type OriginCopyComponents, type OriginHead } from './origin-copy.ts'
@@ -81,7 +81,7 @@ export class OriginCopies {
     if (isOwn || unstorable !== undefined || this.#components.unshared.has(request.uri))
       return this.alone(ask)
     await this.#shelving.get(request.uri)
-    const key = keyOf(request)
+    const key = representationKey(request)
     const opening = this.#openings.get(key)
     if (opening !== undefined) {
       const led = await opening.waiting.wait(signal).catch(unlessLeft(signal))
@@ -101,21 +101,21 @@ export class OriginCopies {
 
   /** What is here and fresh, without asking anybody. */
   here(ask: Ask): OpenedCopy | undefined {
-    const candidate = this.#candidate(keyOf(ask.request), ask.request)
+    const candidate = this.#candidate(representationKey(ask.request), ask.request)
     const copy = candidate?.mayBeUsed === true ? candidate.take() : undefined
     return copy && used(copy, hereAs(copy), ask)
   }
 
   /** The head of a representation of which some bytes are here, where it may be told without asking. */
   known(request: RetrievalRequest): Known | undefined {
-    const { decision, size } = this.#candidate(keyOf(request), request) ?? {}
+    const { decision, size } = this.#candidate(representationKey(request), request) ?? {}
     if (decision?.kind !== 'hit' || !size) return undefined
     return { fields: decision.response.fields, size, ageMs: decision.ageMs, ttlMs: decision.ttlMs }
   }
 
   /** Whether bytes of this are here, or come from the origin server. */
   has(request: RetrievalRequest): boolean {
-    const key = keyOf(request)
+    const key = representationKey(request)
     const isComing = this.#running.has(key) || this.#openings.has(key) || this.#shelving.has(request.uri)
     return isComing || this.#candidate(key, request) !== undefined
   }
@@ -224,7 +224,10 @@ export class OriginCopies {
     if (isOutdated) copy.outdate()
     if (key === undefined || isOutdated) return
     const before = this.#running.get(key)
-    const isNewer = before !== undefined && before !== copy && isSameSelection(before, copy)
+    const isNewer =
+      before !== undefined &&
+      before !== copy &&
+      isSameSelection(before.head.admission.selecting, copy.head.admission.selecting)
     if (isNewer) before.refuse()
     this.#running.set(key, copy)
   }
@@ -267,7 +270,7 @@ export class OriginCopies {
     const admission = { kind: 'admitted', fields, selecting, isShareable } as const
     const head = { status, fields, admission, requestTime, responseTime }
     const made = this.#made(request, copy, head, true)
-    this.#running.set(keyOf(request), made)
+    this.#running.set(representationKey(request), made)
     return made
   }
 
@@ -305,10 +308,6 @@ function hereAs({ flights, uses }: OriginCopy): OpenedCopy['how'] {
   return flights.length > 0 || uses > 0 ? 'joined' : 'resumed'
 }
 
-function isSameSelection(one: OriginCopy, other: OriginCopy): boolean {
-  return JSON.stringify(one.head.admission.selecting) === JSON.stringify(other.head.admission.selecting)
-}
-
 /** Requests in somebody's name are nobody else's. */
 export function isPersonal(fields: Fields): boolean {
   return ['authorization', 'cookie'].some((name) => hasField(fields, name))
@@ -319,7 +318,7 @@ function isSelecting(fields: Fields): boolean {
 }
 
 /** What makes two requests the same before the origin server has said what varies. */
-export function keyOf({ uri, fields }: Pick<RetrievalRequest, 'uri' | 'fields'>): string {
+export function representationKey({ uri, fields }: Pick<RetrievalRequest, 'uri' | 'fields'>): string {
   return `${uri}\n${fieldValue(fields, 'accept-encoding') ?? ''}`
 }
 

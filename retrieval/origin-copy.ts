@@ -11,6 +11,7 @@ import { SELECTING_A_PART, withField, withoutFields, type Fields } from '../core
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import type { Upstream } from '../core/upstream.ts'
+import { isSameSelection } from '../cache/semantics/vary.ts'
 import { freshened } from '../cache/semantics/validation.ts'
 import { continuingValidator } from './continuing-validator.ts'
 import { admit, type Admission } from './admission.ts'
@@ -399,8 +400,4 @@ export class OriginCopy {
     this.#isOver = true
     this.#components.idle(this)
   }
-}
-
-function isSameSelection(one: Fields, other: Fields): boolean {
-  return JSON.stringify(one) === JSON.stringify(other)
 }

@@ -10,7 +10,7 @@
  */
 import type { Clock, EpochMs } from '../core/clock.ts'
 import { deferred } from '../core/deferred.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { asFault, describe, Fault } from '../core/fault.ts'
 import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { PushedBody } from '../core/pushed-body.ts'
@@ -265,7 +265,8 @@ export class PlainMiss implements ResponseTaker, Call {
   #inBackground(begun: Begun): void {
     this.#readPath(begun).catch((error: unknown) => {
       // Others who wait hear of it themselves.
-      if (this.#state === 'continued' && !this.#isLeft) this.#taker.onFailure(faultOf(error))
+      if (this.#state === 'continued' && !this.#isLeft)
+        this.#taker.onFailure(asFault(error, 'RESPONSE_INCOMPLETE'))
     })
   }
 
@@ -317,10 +318,6 @@ export class PlainMiss implements ResponseTaker, Call {
     const isVain = !head || !before || isOvertaken(this.#components.store, head, before) || this.#isOutdated
     return isVain ? undefined : head
   }
-}
-
-function faultOf(error: unknown): Fault {
-  return error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
 }
 
 const NOTHING = new Uint8Array()

@@ -1,7 +1,7 @@
 /** The plain misses under way: who may be one, and how others come to what one of them fetches (R4.6). */
 import type { Fields } from '../core/fields.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import { isPersonal, keyOf } from './origin-copies.ts'
+import { isPersonal, representationKey } from './origin-copies.ts'
 import type { PlainMiss } from './plain-miss.ts'
 import type { ResourceRequest } from './resource.ts'
 
@@ -39,5 +39,8 @@ export class PlainMisses {
 type Asked = Pick<ResourceRequest, 'uri' | 'forwarded'>
 
 function isSame(one: Asked, other: Asked): boolean {
-  return keyOf({ uri: one.uri, fields: one.forwarded }) === keyOf({ uri: other.uri, fields: other.forwarded })
+  return (
+    representationKey({ uri: one.uri, fields: one.forwarded }) ===
+    representationKey({ uri: other.uri, fields: other.forwarded })
+  )
 }

@@ -3,7 +3,7 @@ import type { EpochMs } from '../core/clock.ts'
 import type { Fields } from '../core/fields.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { freshened, headConfirms } from '../cache/semantics/validation.ts'
-import { matches } from '../cache/semantics/vary.ts'
+import { isSameSelection, matches } from '../cache/semantics/vary.ts'
 import { admit } from './admission.ts'
 import type { RetrievalRequest } from './request.ts'
 
@@ -50,8 +50,4 @@ export function heedHead(store: Store, update: Update, request: RetrievalRequest
     const { kind } = admit(request, { status: 200, ...update, fields: freshened(each.fields, update.fields) })
     if (kind === 'admitted') renew(store, each, update, request)
   }
-}
-
-function isSameSelection(one: Fields, other: Fields): boolean {
-  return JSON.stringify(one) === JSON.stringify(other)
 }

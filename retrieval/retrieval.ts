@@ -13,7 +13,7 @@
 import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { asFault, describe, Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy, StoredResponse } from '../core/store.ts'
@@ -43,7 +43,7 @@ import type { RetrievalRequest } from './request.ts'
 import { NEAR_BYTES } from './slow-line.ts'
 import { SlowPeerWatch, type Progressing } from './slow-peer-watch.ts'
 import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
-import { faultOf, Tolerance } from './tolerance.ts'
+import { Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
 import { Yielding, type YieldingOwner } from './yielding.ts'
 
@@ -610,7 +610,7 @@ export class Retrieval implements InquiryOwner {
       await this.#changeSource(source, error, began, patienceMs, lagMs)
     } catch (failed) {
       // The copy could not be emptied of wrong bytes.
-      if (this.#state === 'running') await this.#onStoreFailure(faultOf(failed))
+      if (this.#state === 'running') await this.#onStoreFailure(asFault(failed, 'STORE_FAILED'))
     }
   }
 
@@ -623,7 +623,7 @@ export class Retrieval implements InquiryOwner {
   ): Promise<void> {
     const attempt = this.#attempt
     attempt.abort(NO_LONGER_NEEDED)
-    const fault = faultOf(error)
+    const fault = asFault(error, 'RESPONSE_INCOMPLETE')
     const peer = peerOf(source)
     this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
     if (source.kind !== 'internet' && this.#mayBeOthers(peerOf(source), fault))

@@ -138,7 +138,7 @@ export function retrievals(
     unshared,
     join(request, received, want) {
       if (isPersonal(received) || unshared.has(request.uri)) return begin(request)
-      const key = keyOf(request)
+      const key = requestKey(request)
       const known = running.get(key)
       if (known?.mayBeJoined(received))
         return { retrieval: known, isCollapsed: true, leave: known.join(want) }
@@ -173,8 +173,8 @@ export function retrievals(
   }
 }
 
-/** What makes two requests the same before the origin server has said what varies. */
-function keyOf({ uri, fields, mayAskPeers }: RetrievalRequest): string {
+/** What makes two requests one retrieval: the representation, the part of it, and who may be asked. */
+function requestKey({ uri, fields, mayAskPeers }: RetrievalRequest): string {
   const parts = ['accept-encoding', ...SELECTING_A_PART].map(
     (name) => `${name}=${fieldValue(fields, name) ?? ''}`,
   )

@@ -3,7 +3,7 @@
  * and who is left aside when a source has failed (blame.ts).
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
-import { describe, Fault, type FaultCode } from '../core/fault.ts'
+import type { Fault, FaultCode } from '../core/fault.ts'
 import type { Address } from '../core/transport.ts'
 import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
@@ -145,11 +145,6 @@ export class Tolerance {
     if (isJudgedHere && !isBlameless(source, fault, use, isBusy))
       this.#components.blame.failed(peerOf(source), fault)
   }
-}
-
-/** What went wrong, as a fault, whatever was thrown. */
-export function faultOf(error: unknown): Fault {
-  return error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
 }
 
 /** A closed port is found at once, and anybody could have named it. */

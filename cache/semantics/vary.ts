@@ -26,6 +26,11 @@ export function matches(selecting: Fields, requestFields: Fields): boolean {
   return selecting.every(([name, value]) => normalizedValue(requestFields, name) === value)
 }
 
+/** Whether both are of the same variant: two results of `selectingFields`. */
+export function isSameSelection(one: Fields, other: Fields): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
+
 /**
  * The stored response to use for a request, of all that are stored for its URI: of those that match, the most
  * recent by `Date`; one whose `Vary` was missing by mistake only when no other matches.

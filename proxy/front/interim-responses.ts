@@ -1,7 +1,7 @@
 /** The interim responses of one exchange (RFC 9110 15.2), in their place between the answers of a connection. */
 import type { Socket } from 'node:net'
 import { endToEndFields, type Fields } from '../../core/fields.ts'
-import { MAX_INTERIM_RESPONSES } from '../relay.ts'
+import { MAX_INTERIM_RESPONSES } from '../../core/upstream.ts'
 import { canBeSent, statusAndFields } from './message-head.ts'
 
 export class InterimResponses {

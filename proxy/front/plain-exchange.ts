@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { bodyOf, type Answer, type Written } from '../../core/answer.ts'
 import type { Clock } from '../../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
-import { describe, Fault } from '../../core/fault.ts'
+import { asFault, Fault } from '../../core/fault.ts'
 import type { FieldLine, Fields } from '../../core/fields.ts'
 import { cacheStatus, type CacheStatusEntry } from '../../cache/semantics/cache-status.ts'
 import { formatHttpDate } from '../../cache/semantics/http-date.ts'
@@ -76,7 +76,7 @@ export class PlainExchange {
         begun: beginning?.begun,
         onInformation: (status, fields) => this.#interim.add(status, fields),
       })
-      .catch(faultOf)
+      .catch((thrown: unknown) => asFault(thrown, 'STORE_FAILED'))
   }
 
   /** The user agent has gone. */
@@ -138,7 +138,3 @@ export function toldFields(fields: Fields, { cacheStatus: entry }: Trace, pseudo
 
 /** Plain misses have mostly the same entry. */
 let last: { readonly entry: CacheStatusEntry; readonly line: FieldLine } | undefined
-
-function faultOf(thrown: unknown): Fault {
-  return thrown instanceof Fault ? thrown : new Fault('STORE_FAILED', describe(thrown), { cause: thrown })
-}

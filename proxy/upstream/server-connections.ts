@@ -6,7 +6,7 @@
  */
 import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
-import type { Call, ResponseTaker } from '../../core/upstream.ts'
+import { MAX_INTERIM_RESPONSES, type Call, type ResponseTaker } from '../../core/upstream.ts'
 import { plainReason } from '../relay.ts'
 import type { ResponseHead } from './response-head.ts'
 import {
@@ -43,9 +43,6 @@ export interface FurtherConnections {
 
 /** A request that has waited for so long, in ms, waits for something slow, and gets a connection of its own. */
 export const PATIENCE_MS = 100
-
-/** More interim responses than any server sends for one request. */
-const MAX_INTERIM_RESPONSES = 64
 
 export class ServerConnections {
   readonly #settings: ServerSettings

@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.ts'
 import { contentName } from '../../core/content-name.ts'
 import { deferred, type Deferred } from '../../core/deferred.ts'
 import type { Sha256 } from '../../core/digest.ts'
-import { describe, Fault } from '../../core/fault.ts'
+import { asFault, Fault } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { Random } from '../../core/random.ts'
 import type { GrowingCopy, Store, StoredResponse } from '../../core/store.ts'
@@ -151,8 +151,7 @@ async function taken(
     stored.resolve(await store.commit(copy, headOf(sha256, announcing, components)))
   } catch (error) {
     await copy?.discard()
-    const fault =
-      error instanceof Fault ? error : new Fault('RESPONSE_INCOMPLETE', describe(error), { cause: error })
+    const fault = asFault(error, 'RESPONSE_INCOMPLETE')
     stored.reject(fault)
     throw fault
   }

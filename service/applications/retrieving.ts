@@ -10,7 +10,7 @@ import { isContentName } from '../../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
 import type { Clock } from '../../core/clock.ts'
 import { deferred } from '../../core/deferred.ts'
-import { describe, Fault } from '../../core/fault.ts'
+import { asFault, Fault } from '../../core/fault.ts'
 import { fieldValue } from '../../core/fields.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import type { Expectation } from '../../core/verifier.ts'
@@ -112,7 +112,7 @@ export class Retrieving {
       this.#lines.push({ kind: 'done', ...(await this.#outcome(opened)) })
       this.#lines.end()
     } catch (error) {
-      this.end(error instanceof Fault ? error : new Fault('STORE_FAILED', describe(error), { cause: error }))
+      this.end(asFault(error, 'STORE_FAILED'))
     }
   }
 
