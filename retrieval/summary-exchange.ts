@@ -1,6 +1,6 @@
 /**
- * Keeps this node's summary true to its store, and fetches those of peers: a few at a time, after a while of each its own, so
- * that a LAN that starts as one does not fetch as one.
+ * Keeps this node's summary true to its store, and fetches those of peers: each after a while of its own, so that a LAN that
+ * starts as one does not fetch as one.
  */
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Clock } from '../core/clock.ts'

@@ -9,7 +9,7 @@ import type { Address } from '../core/transport.ts'
 
 /** A peer's whole body that reached a user agent without having been verified here. */
 export interface UnverifiedDelivery {
-  /** The user agent, as far as this node can tell it from others: its address. Without spaces. */
+  /** The user agent, as far as this node can tell it from others: its address and the name it gives itself. Without spaces. */
   readonly client: string
   readonly uri: TargetUri
   readonly peer: Address

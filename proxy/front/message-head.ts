@@ -22,7 +22,7 @@ export interface HeadEnd {
   readonly date: () => string
 }
 
-/** Seconds that a connection is kept without a request, as the user agent is told; see `KEEP_ALIVE_MS`. */
+/** Seconds that a connection is kept without a request, as the user agent is told: `keepAliveMs` of front-end.ts. */
 const KEEP_ALIVE = 'Connection: keep-alive\r\nKeep-Alive: timeout=60\r\n'
 const CLOSE = 'Connection: close\r\n'
 

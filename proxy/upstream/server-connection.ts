@@ -33,8 +33,9 @@ export interface ConnectionEvents {
 /** Waiting, in ms. */
 export interface ServerTimeouts {
   readonly connectMs: number
-  /** From the request to the response's head, and between two pieces of its body. */
+  /** From the request to the response's head. */
   readonly headersMs: number
+  /** Between two pieces of its body. */
   readonly bodyMs: number
   /** Idle connections are kept for this long unless the server says less. */
   readonly keepAliveMs: number
