@@ -8,7 +8,7 @@ import { describe, Fault } from '../core/fault.ts'
 import { fieldValue, hasField, SELECTING_A_PART, type Fields } from '../core/fields.ts'
 import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import { decide, mayAnswerWaiting, mayReuseUnasked } from '../cache/semantics/decision.ts'
+import { decide, mayAnswerWaiting, mayReuseUnasked, staleIfErrorAllows } from '../cache/semantics/decision.ts'
 import { isSameSelection, matches } from '../cache/semantics/vary.ts'
 import type { CopyUse } from './copy-use.ts'
 import { Leading, type Ask, type Candidate, type Direct, type Led } from './leading.ts'
@@ -103,6 +103,17 @@ export class OriginCopies {
   here(ask: Ask): OpenedCopy | undefined {
     const candidate = this.#candidate(representationKey(ask.request), ask.request)
     const copy = candidate?.mayBeUsed === true ? candidate.take() : undefined
+    return copy && used(copy, hereAs(copy), ask)
+  }
+
+  /** What is here, in place of an answer that is none; `status`: absent where nobody answered (RFC 5861 4, RFC 9111 4.2.4). */
+  standingIn(ask: Ask, status?: number): OpenedCopy | undefined {
+    const { fields, policy } = ask.request
+    const candidate = this.#candidate(representationKey(ask.request), ask.request)
+    const now = this.#components.clock.wall()
+    const mayStandIn =
+      candidate !== undefined && staleIfErrorAllows({ fields }, candidate.head, policy, now, status)
+    const copy = mayStandIn ? candidate.take() : undefined
     return copy && used(copy, hereAs(copy), ask)
   }
 

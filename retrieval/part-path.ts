@@ -2,8 +2,10 @@
  * The path of a request for a part of what is not stored whole: from a peer's copy where one may be had and proved,
  * otherwise just these bytes from the origin server, joined with what is here of the same version.
  */
+import type { Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
-import { onAbort } from '../core/ended.ts'
+import { NO_LONGER_NEEDED, onAbort } from '../core/ended.ts'
+import { Fault } from '../core/fault.ts'
 import {
   endToEndFields,
   fieldValue,
@@ -68,12 +70,29 @@ export function partHere(
   components: PartPathComponents,
 ): Resource | undefined {
   const ask = askOf(asked, request)
-  const opened = components.retrievals.origins.here(ask)
+  const opened = wholly(components.retrievals.origins.here(ask), asked)
+  return opened && new Part(asked, request, ask, components).answer(opened, 'hit')
+}
+
+/** All that is asked for, in place of an origin server that does not answer, or not with that. */
+function standingIn(
+  asked: ResourceRequest,
+  request: RetrievalRequest,
+  components: PartPathComponents,
+  status?: number,
+): Resource | undefined {
+  const ask = askOf(asked, request)
+  const opened = wholly(components.retrievals.origins.standingIn(ask, status), asked)
+  return opened && new Part(asked, request, ask, components).standIn(opened, status)
+}
+
+/** The copy where all that is asked for is here. */
+function wholly(opened: OpenedCopy | undefined, asked: ResourceRequest): OpenedCopy | undefined {
   if (opened === undefined) return undefined
   const { spans, isHere } = want(opened, asked)
   if (isHere) opened.use.want(spans)
   else opened.use.leave()
-  return isHere ? new Part(asked, request, ask, components).answer(opened, 'hit') : undefined
+  return isHere ? opened : undefined
 }
 
 /**
@@ -106,16 +125,28 @@ async function fromOrigin(
   reason: ForwardReason,
   components: PartPathComponents,
 ): Promise<Resource> {
-  const ask = askOf(asked, request)
+  const stop = new AbortController()
+  onAbort(asked.signal, () => stop.abort(NO_LONGER_NEEDED))
+  const ask = askOf({ ...asked, signal: stop.signal }, request)
   const path = new Part(asked, request, ask, components)
   let found: ForwardReason | 'hit' = reason
-  const opened = await openSpans(components.retrievals.origins, ask, (copy) => {
+  const opening = openSpans(components.retrievals.origins, ask, (copy) => {
     const { spans, isHere, isBegun } = want(copy, asked)
     const isPartial = isBegun || copy.how === 'resumed' || copy.how === 'validated'
     found = isHere && copy.how !== 'begun' ? 'hit' : isPartial && copy.how !== 'begun' ? 'partial' : reason
     return spans
   })
-  return opened.kind === 'copy' ? path.answer(opened, found) : path.passOn(opened, reason)
+  const opened = await opening.catch((error: unknown) => {
+    const isUnanswered = error instanceof Fault && error.blame === 'origin-server'
+    const instead = isUnanswered ? standingIn(asked, request, components) : undefined
+    if (instead === undefined) throw error
+    return instead
+  })
+  if (!('kind' in opened)) return opened
+  if (opened.kind === 'copy') return path.answer(opened, found)
+  const instead = standingIn(asked, request, components, opened.response.status)
+  if (instead !== undefined) stop.abort(NO_LONGER_NEEDED)
+  return instead ?? path.passOn(opened, reason)
 }
 
 function askOf({ signal }: ResourceRequest, request: RetrievalRequest): Ask {
@@ -152,7 +183,26 @@ class Part {
     this.#components = components
   }
 
-  answer({ use, how, of }: OpenedCopy, found: ForwardReason | 'hit'): Resource {
+  answer(opened: OpenedCopy, found: ForwardReason | 'hit'): Resource {
+    const answer = this.#answer(opened)
+    const { how, of } = opened
+    const stored = { ...of.head, status: 200 }
+    const trace = found === 'hit' ? this.#hit(stored, how) : this.#forwarded(found, answer.status, how, of)
+    return { answer, trace }
+  }
+
+  /** @param status absent: there was no answer at all. */
+  standIn(opened: OpenedCopy, status?: number): Resource {
+    const ttlMs = this.#ttlMs({ ...opened.of.head, status: 200 })
+    const said = { kind: 'forward', reason: 'stale', ttlMs } as const
+    const cacheStatus =
+      status === undefined
+        ? ({ ...said, detail: 'unreachable' } as const)
+        : ({ ...said, status, detail: 'stale-if-error' } as const)
+    return { answer: this.#answer(opened), trace: { how: 'hit', cacheStatus } }
+  }
+
+  #answer({ use, how, of }: OpenedCopy): Answer {
     const { received, signal } = this.#asked
     const { clock, random } = this.#components
     const { copy, head } = of
@@ -168,8 +218,7 @@ class Part {
       this.#end()
     }
     onAbort(signal, leave)
-    const trace = found === 'hit' ? this.#hit(stored, how) : this.#forwarded(found, answer.status, how, of)
-    return { answer: endingWith(answer, leave), trace }
+    return endingWith(answer, leave)
   }
 
   /** What is not kept goes to its application as the origin server sent it. */
@@ -189,8 +238,11 @@ class Part {
   #hit(stored: Stored, how: OpenedCopy['how']): Trace {
     // The origin server was asked, and had nothing to send (RFC 9211 2.2).
     if (how === 'validated') return { how, cacheStatus: VALIDATED }
-    const ttlMs = remainingFreshnessMs(stored, this.#policy, this.#components.clock.wall())
-    return { how: 'hit', cacheStatus: { kind: 'hit', ttlMs } }
+    return { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: this.#ttlMs(stored) } }
+  }
+
+  #ttlMs(stored: Stored): number {
+    return remainingFreshnessMs(stored, this.#policy, this.#components.clock.wall())
   }
 
   #forwarded(

@@ -78,7 +78,7 @@ export const MAX_DISCONNECTED_MS = 7 * 24 * 60 * 60 * 1000
  */
 export function staleIfErrorAllows(
   request: Pick<CacheRequest, 'fields'>,
-  response: StoredResponse,
+  response: Stored,
   policy: Pick<Policy, 'immutable'>,
   now: EpochMs,
   status?: number,

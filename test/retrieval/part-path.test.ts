@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { cacheStatus } from '../../cache/semantics/cache-status.ts'
+import { cacheStatus, type CacheStatusEntry } from '../../cache/semantics/cache-status.ts'
 import { memoryStore } from '../../cache/memory-store.ts'
+import { Fault } from '../../core/fault.ts'
 import { fieldValue, withoutFields, type Fields } from '../../core/fields.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { MAX_RESUMPTIONS } from '../../retrieval/copy-use.ts'
@@ -636,6 +637,53 @@ describe('an origin server', () => {
     assert.deepEqual([given.status, given.text], [503, 'later'])
     isRight(await node.get(range(0, 2 * MB)), 0, 2 * MB)
     assert.equal(origin.sent, 2 * MB)
+  })
+
+  describe('that fails when a part that is here is no longer fresh', () => {
+    const lost = () => Promise.reject(new Fault('CONNECT_REFUSED', 'nothing listens there'))
+    const busy = () => ({ status: 503, fields: [], body: 'later' }) as const
+
+    async function stale(cacheControl: string, failing: () => Reply | Promise<Reply>): Promise<World> {
+      const origin = new RangedOrigin({ body: BYTES, fields: [['ETag', '"v1"']], cacheControl })
+      const node = world({
+        rule: { share: false },
+        origin: (request, n) => (n === 1 ? origin.reply(request) : failing()),
+      })
+      await node.get(range(0, MB))
+      await node.pass(61_000)
+      return node
+    }
+
+    test('has it stand in where it cannot be reached (RFC 9111 4.2.4)', async () => {
+      const node = await stale('max-age=60', lost)
+      const given = await node.get(range(10, 100))
+      isRight(given, 10, 100)
+      assert.equal(field(given, 'age'), '61')
+      const { ttlMs, ...told } = given.cacheStatus as Extract<CacheStatusEntry, { kind: 'forward' }>
+      assert.deepEqual(told, { kind: 'forward', reason: 'stale', detail: 'unreachable' })
+      assert.ok((ttlMs ?? 0) < 0)
+    })
+
+    test('has it stand in for an error where its response allows that (RFC 5861 4)', async () => {
+      const node = await stale('max-age=60, stale-if-error=600', busy)
+      const given = await node.get(range(10, 100))
+      isRight(given, 10, 100)
+      assert.equal(node.origin.openBodies, 0, 'the error page holds a connection')
+    })
+
+    test('says so itself where its response does not allow that', async () => {
+      const given = await (await stale('max-age=60', busy)).get(range(10, 100))
+      assert.deepEqual([given.status, given.text], [503, 'later'])
+    })
+
+    for (const [what, cacheControl, asked] of [
+      ['must be revalidated', 'max-age=60, must-revalidate', range(10, 100)],
+      ['is not all that is asked for', 'max-age=60, stale-if-error=600', range(10, 2 * MB)],
+    ] as const)
+      test(`has nothing stand in that ${what}`, async () => {
+        const node = await stale(cacheControl, lost)
+        await assert.rejects(node.within(node.ask(asked).resource), { code: 'CONNECT_REFUSED' })
+      })
   })
 
   test('that codes its content is joined with its own bytes only, by what varies', async () => {
