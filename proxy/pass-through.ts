@@ -21,6 +21,7 @@ import { maxForwards } from './forwarded-fields.ts'
 import { GuardedAgent } from './guarded-agent.ts'
 import { type ReceivedHead, receivedHead } from './request-check.ts'
 import { holdBytes, splice } from './splice.ts'
+import { MAX_PAUSE_MS } from './server-options.ts'
 import { type GuardSettings, mayConnect } from './target-guard.ts'
 import { offeredProtocols } from './upgrade-request.ts'
 import { viaLine } from './via.ts'
@@ -55,7 +56,7 @@ export interface PassThroughComponents {
 const DEFAULT_LIMITS: PassThroughLimits = {
   connectTimeoutMs: 10_000,
   responseTimeoutMs: 300_000,
-  stallTimeoutMs: 30_000,
+  stallTimeoutMs: MAX_PAUSE_MS,
   idleTimeoutMs: 600_000,
   maxExchanges: 512,
 }

@@ -24,7 +24,7 @@ import { FrontEnd, withoutConnections } from './front/front-end.ts'
 import type { PassThrough } from './pass-through.ts'
 import { interimWriter } from './relay.ts'
 import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
-import { capConnections, serverOptions } from './server-options.ts'
+import { capConnections, MAX_PAUSE_MS, serverOptions } from './server-options.ts'
 import type { Tunnels } from './tunnel.ts'
 import { hasContent, offeredProtocols } from './upgrade-request.ts'
 import { viaLine } from './via.ts'
@@ -50,9 +50,6 @@ export interface ProxyComponents extends CacheEffectsComponents {
 }
 
 export type { RequestLine } from './exchange-log.ts'
-
-/** A client that takes nothing for this long is cut, in ms. */
-const STALL_MS = 30_000
 
 /** The node's own pages. */
 export interface OwnPages {
@@ -166,7 +163,7 @@ export class ProxyServer {
         return exchange.end({ way: 'refused', status: response.statusCode, fault: decision.fault })
       case 'own-page': {
         const answer = this.#ownAnswer(request, decision.path)
-        const written = await writeAnswer(response, answer, STALL_MS)
+        const written = await writeAnswer(response, answer, MAX_PAUSE_MS)
         return exchange.end({ way: 'own-page', status: answer.status, written })
       }
       case 'connect': // Node gives CONNECT to `connect`
@@ -210,7 +207,7 @@ export class ProxyServer {
       const { answer, trace } = resource
       exchange.firstByte()
       const told = { ...answer, fields: this.#told(resource) }
-      const written = await writeAnswer(response, told, STALL_MS)
+      const written = await writeAnswer(response, told, MAX_PAUSE_MS)
       exchange.end({ way: 'resource', status: answer.status, rule, trace, written })
     } catch (thrown) {
       const fault = asFault(thrown, 'STORE_FAILED')

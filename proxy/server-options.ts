@@ -4,6 +4,9 @@ import type { Socket } from 'node:net'
 import { fieldsFromRaw } from '../core/fields.ts'
 import { hasContent, offeredProtocols } from './upgrade-request.ts'
 
+/** A client that takes nothing of its answer for this long is cut, in ms: people pause downloads, and machines go to sleep. */
+export const MAX_PAUSE_MS = 600_000
+
 /** For `http.createServer`; `capConnections` belongs to it. */
 export function serverOptions(): ServerOptions {
   return {

@@ -21,6 +21,7 @@ export interface ConnectionParts extends ExchangeParts {
   /** A head that does not come to its end. */
   readonly tooLate: (socket: Socket) => void
   readonly closed: (connection: Connection) => void
+  readonly patience: Patience
   readonly isStopping: () => boolean
 }
 
@@ -30,8 +31,10 @@ export interface Patience {
   readonly headMs: number
   /** Between requests. */
   readonly keepAliveMs: number
-  /** For taking what is sent. */
+  /** For taking what is sent: then it makes room for another connection that would have no place. */
   readonly stallMs: number
+  /** For the same, where there are places: people pause downloads, and machines go to sleep. */
+  readonly pauseMs: number
 }
 
 /** Requests of one connection that are answered side by side; package managers send ten. */
@@ -53,6 +56,8 @@ export class Connection {
   #state: 'reading' | 'handing-over' | 'ending' = 'reading'
   #isAnswering = false
   #hasServed = false
+  /** Nothing of what is sent was taken for a while. */
+  #isStalled = false
   /** When the last answer was out, or what has come of a head began. */
   #since: Monotonic
 
@@ -93,6 +98,11 @@ export class Connection {
     )
   }
 
+  /** An answer is being sent of which nothing was taken for as long as others may wait for its place. */
+  get isStalled(): boolean {
+    return this.#isStalled && !this.#socket.destroyed
+  }
+
   /** Closes it unless something is being asked or answered. */
   endIfIdle(): void {
     if (this.#isAnswered && this.#text === '') this.#socket.destroySoon()
@@ -103,12 +113,14 @@ export class Connection {
   }
 
   /** Ends what makes no progress; to be called every few seconds. */
-  look(now: Monotonic, { headMs, keepAliveMs, stallMs }: Patience): void {
+  look(now: Monotonic): void {
+    const { headMs, keepAliveMs, stallMs } = this.#parts.patience
     const socket = this.#socket
     const isSending = socket.writableLength > 0
     // Node's timer starts again with every byte that leaves, which nobody else sees.
     if (isSending !== (socket.timeout !== undefined && socket.timeout > 0))
       socket.setTimeout(isSending ? stallMs : 0)
+    this.#isStalled &&= isSending
     if (isSending || !this.#isAnswered || !socket.writable) return
     const waitedMs = now - this.#since
     if (this.#text !== '' || !this.#hasServed) {
@@ -127,12 +139,17 @@ export class Connection {
   }
 
   readonly #onDrain = (): void => {
+    this.#isStalled = false
     if (this.#text !== '') this.#read()
   }
 
-  /** Nothing was taken for as long as a connection may stall. */
+  /** Nothing was taken for as long as a connection may stall, or pause. */
   readonly #onTimeout = (): void => {
-    if (this.#socket.writableLength > 0) this.#socket.destroy()
+    const { stallMs, pauseMs } = this.#parts.patience
+    if (this.#socket.writableLength === 0) return
+    if (this.#isStalled || pauseMs <= stallMs) return void this.#socket.destroy()
+    this.#isStalled = true
+    this.#socket.setTimeout(pauseMs - stallMs)
   }
 
   /** As node:http does: who closes their side is gone, and so is what they waited for. */

@@ -6,6 +6,7 @@ import { Connection, type ConnectionParts, type Patience } from './connection.ts
 import { HotAnswers } from './hot-answers.ts'
 import { PlainRequests, type PlainRequestSettings } from './plain-requests.ts'
 import { requestReader } from './request-reader.ts'
+import { MAX_PAUSE_MS } from '../server-options.ts'
 import { HandedOver } from './handed-over.ts'
 import { SendMemory } from './send-memory.ts'
 
@@ -14,21 +15,19 @@ export type FrontEndSettings = PlainRequestSettings & { readonly patience?: Part
 export type FrontEndComponents = Pick<ConnectionParts, 'clock' | 'resources' | 'log' | 'handOver' | 'tooLate'>
 
 /** The same as node:http is given for the others (server-options.ts). */
-const PATIENCE: Patience = { headMs: 30_000, keepAliveMs: 60_000, stallMs: 30_000 }
+const PATIENCE: Patience = { headMs: 30_000, keepAliveMs: 60_000, stallMs: 30_000, pauseMs: MAX_PAUSE_MS }
 
 /** How often all connections are looked at, in ms: a limit may be exceeded by so much. */
 const LOOK_EVERY_MS = 5_000
 
 export class FrontEnd {
   readonly #parts: ConnectionParts
-  readonly #patience: Patience
   readonly #connections = new Set<Connection>()
   readonly #handedOver: HandedOver
   #isLooking = false
   #isStopping = false
 
   constructor(settings: FrontEndSettings, components: FrontEndComponents) {
-    this.#patience = { ...PATIENCE, ...settings.patience }
     this.#handedOver = new HandedOver(components.clock)
     this.#parts = {
       ...components,
@@ -37,6 +36,7 @@ export class FrontEnd {
         if (!this.#isLooking) this.#lookLater()
         components.handOver(socket)
       },
+      patience: { ...PATIENCE, ...settings.patience },
       pseudonym: settings.pseudonym,
       reader: requestReader(),
       requests: new PlainRequests(settings),
@@ -61,11 +61,15 @@ export class FrontEnd {
 
   /**
    * Ends a connection from this address that costs nobody an answer: one on which nothing is asked, else the one whose request began to come first and
-   * is not there yet, else the one at node:http that has been silent longest. @returns whether there was one.
+   * is not there yet, else one that takes nothing of its answer, else the one at node:http that has been silent longest.
+   * @returns whether there was one.
    */
   makeRoom(address: string): boolean {
     const connections = [...this.#connections].filter((each) => each.address === address)
-    const least = connections.find((each) => each.isIdle) ?? connections.find((each) => each.isHalfAsked)
+    const least =
+      connections.find((each) => each.isIdle) ??
+      connections.find((each) => each.isHalfAsked) ??
+      connections.find((each) => each.isStalled)
     least?.destroy()
     return least !== undefined || this.#handedOver.endSilent(address)
   }
@@ -76,7 +80,7 @@ export class FrontEnd {
 
   readonly #look = (): void => {
     const now = this.#parts.clock.monotonic()
-    for (const connection of this.#connections) connection.look(now, this.#patience)
+    for (const connection of this.#connections) connection.look(now)
     this.#handedOver.look()
     this.#isLooking = false
     if (this.#connections.size + this.#handedOver.size > 0) this.#lookLater()

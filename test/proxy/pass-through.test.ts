@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { MAX_PAUSE_MS } from '../../proxy/server-options.ts'
 import {
   answering,
   exchange,
@@ -331,7 +332,9 @@ test('a client that does not read its response is cut after the stall time', asy
     if (!upstream.writableNeedDrain) turns = upstream.write(chunk) ? 0 : -1
   }
   const closed = new Promise((resolve) => upstream.once('close', resolve))
-  clock.advance(36_000)
+  clock.advance(MAX_PAUSE_MS - 6_000)
+  assert.equal(client.socket.destroyed, false)
+  clock.advance(12_000)
   await closed
 })
 

@@ -491,10 +491,44 @@ describe('patience', () => {
     await client.until(/x;$/)
   })
 
-  test('ends for who does not take what is sent', async (t) => {
+  test('of who does not take what is sent makes room for another, and ends in the end', async (t) => {
     const front = await startFront(t, {
       hot: () => ({ ...HOT, bytes: Buffer.alloc(30_000_000) }),
-      patience: { stallMs: 50 },
+      patience: { stallMs: 50, pauseMs: 600_000 },
+    })
+    const client = await clientOf(t, front)
+    client.socket.pause()
+    client.send(plain('x'))
+    await front.until(() => front.lines.length === 1)
+    assert.equal(front.front.makeRoom('127.0.0.1'), false)
+    front.clock.advance(5_000)
+    await front.until(() => front.front.makeRoom('127.0.0.1'))
+    client.socket.resume()
+    assert.ok((await client.closed()).length < 30_000_000)
+  })
+
+  test('of who pauses and goes on is kept', async (t) => {
+    const front = await startFront(t, {
+      hot: () => ({ ...HOT, bytes: Buffer.alloc(30_000_000) }),
+      patience: { stallMs: 20, pauseMs: 600_000 },
+    })
+    const stalled = new Promise((resolve) =>
+      front.server.once('connection', (socket: Socket) => socket.once('timeout', resolve)),
+    )
+    const client = await clientOf(t, front)
+    client.socket.pause()
+    client.send(plain('x', 'Connection: close\r\n'))
+    await front.until(() => front.lines.length === 1)
+    front.clock.advance(5_000)
+    await stalled
+    client.socket.resume()
+    assert.ok((await client.closed()).length > 30_000_000)
+  })
+
+  test('ends for who does not take what is sent for as long as a pause may last', async (t) => {
+    const front = await startFront(t, {
+      hot: () => ({ ...HOT, bytes: Buffer.alloc(30_000_000) }),
+      patience: { stallMs: 50, pauseMs: 100 },
     })
     const closed = new Promise((resolve) =>
       front.server.once('connection', (socket: Socket) => socket.once('close', resolve)),
