@@ -454,6 +454,7 @@ export class Retrieval implements InquiryOwner {
       await this.#peerReaders.takeLeave()
       if (signal.aborted) return
       if (source.kind === 'internet') await this.#beginOrGoOn(expectation)
+      else if (this.#isBehind(source)) await this.#beginAnew()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
       else this.#watch(source, AbortSignal.any([signal, using.signal]), began, patienceMs)
@@ -527,6 +528,15 @@ export class Retrieval implements InquiryOwner {
   /** Whether there are bytes of peers, and no application has seen one. */
   get #isUnseen(): boolean {
     return !this.#answer.isGiven && this.#arrival.contributors.size > 0
+  }
+
+  /**
+   * Whether it has less than others have left behind here, who failed and may have lied: to wait for it until it is so far would look
+   * like a silence, and on a slow line it takes seconds.
+   */
+  #isBehind(source: PeerSource): boolean {
+    const isGrowing = source.kind === 'in-progress'
+    return isGrowing && this.#isUnseen && this.heldBytes > source.download.receivedBytes + NEAR_BYTES
   }
 
   #beginAnew(): Promise<void> {
