@@ -175,10 +175,10 @@ async function attacked({ indexes, file }: Published, body: Buffer): Promise<voi
 async function provedFromPeer({ indexes, file }: Published, body: Buffer): Promise<void> {
   for (const index of indexes) await fetched(other, index)
   await other.digestsRead()
-  const before = origin.requests.length
+  const asked = origin.requests.length
   const got = await fetched(other, file)
   assert.deepEqual([got.source, sha256(got.body)], ['peer', sha256(body)])
-  assert.equal(origin.requests.length, before)
+  assert.equal(origin.requests.length, asked)
 }
 
 describe('a peer that sends other bytes is found out by the digest in the URL, and one that sends the right ones is believed:', () => {

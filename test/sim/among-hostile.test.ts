@@ -26,7 +26,7 @@ describe('among one to three hostile peers', () => {
   })
 
   test('nor on a line of 1 MB/s, where whoever sends wrong bytes as quickly as it costs most (seeds that were 1.1 to 5 s late, or broke off)', async () => {
-    for (const seed of [40, 182, 209, 225, 234, 266, 276, 292, 415])
+    for (const seed of [40, 182, 209, 225, 266, 276, 292, 415, 563, 773])
       assert.deepEqual(
         failuresAmongHostile(await hostileRun(seed, SLOW_LINE)),
         [],
