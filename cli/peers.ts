@@ -42,8 +42,11 @@ export function peersText(
   now: number = systemClock.wall(),
 ): string {
   const live = peering?.peers ?? []
+  const [reached, only] = byReach(live)
   const lines = [
-    ...(live.length === 0 ? ['nobody else is here'] : some(live, peerLine)),
+    ...(live.length === 0 ? ['nobody else is here'] : some(reached, peerLine)),
+    ...(only.length === 0 ? [] : [onlyHeardText(only.length)]),
+    ...some(only, peerLine),
     ...some(shunned, (peer) => shunnedLine(peer, now)),
     ...some(
       cautions,
@@ -52,6 +55,18 @@ export function peersText(
     ),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** Those that have answered, and those of which there is nothing but datagrams, which anybody can make in any name. */
+export function byReach(
+  live: readonly PeerStatus[],
+): readonly [reached: PeerStatus[], onlyHeard: PeerStatus[]] {
+  return [live.filter(({ isReached }) => isReached), live.filter(({ isReached }) => !isReached)]
+}
+
+/** What is said of those, before they are listed. */
+export function onlyHeardText(count: number): string {
+  return `only heard, not reached so far (${count}): they may be inventions of somebody on the LAN`
 }
 
 function peerLine({ address, node, member, roundTripMs, heardMsAgo }: PeerStatus): string {

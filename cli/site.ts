@@ -1,5 +1,6 @@
 /** `ihave site …`: makes a site of the machines of a LAN, lets machines in, throws them out. */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
@@ -110,16 +111,30 @@ export const siteRestore = siteCommand({
     'members admitted after the backup are listed by "ihave site status" when they have been heard, within a minute or so\n',
 })
 
-/** Never over another backup: that may be the only one. @throws Fault BAD_REQUEST when there is such a file */
+/**
+ * Never over another backup: that may be the only one.
+ * @throws Fault BAD_REQUEST when there is such a file, or no place for one; STORE_FAILED when the disk does not take it.
+ */
 function writeNew(file: string, text: string): void {
   try {
     writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
-  } catch (error) {
-    if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIST') throw error
-    throw new Fault('BAD_REQUEST', `${file} is there already: expected the name of a new file`, {
-      cause: error,
-    })
+  } catch (cause) {
+    const why = PLAIN_REASONS[codeOf(cause)]?.(file)
+    if (why !== undefined) throw new Fault('BAD_REQUEST', why, { cause })
+    throw new Fault('STORE_FAILED', `${file} cannot be written: ${describe(cause)}`, { cause })
   }
+}
+
+/** What an operating system says in codes. */
+const PLAIN_REASONS: Readonly<Record<string, (file: string) => string>> = {
+  EEXIST: (file) => `${file} is there already: expected the name of a new file`,
+  ENOENT: (file) => `${dirname(resolve(file))} does not exist: expected a file in a folder that does`,
+  ENOTDIR: (file) => `${dirname(resolve(file))} is no folder: expected a file in a folder`,
+  EACCES: (file) => `${file} cannot be written: this user may not write there`,
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 type Values = Readonly<Record<string, string | boolean | undefined>>
@@ -190,20 +205,23 @@ function forToken({ hours = '24', uses = '1' }: Values): { readonly hours: numbe
   return { hours: numberFrom('hours', String(hours)), uses: numberFrom('uses', String(uses)) }
 }
 
+/** @throws Fault BAD_REQUEST for a file that is not there, or cannot be read; CONFIG_INVALID for one that is no backup. */
 function recordFrom(file: string): AuthorityRecord {
+  return parseRecord(textOf(file), BACKUP_PARTS, {
+    file,
+    expected: 'the record of a site, as "ihave site backup" writes it',
+  }) as AuthorityRecord
+}
+
+const BACKUP_PARTS = ['name', 'key', 'until', 'secret', 'members', 'tokens']
+
+function textOf(file: string): string {
   try {
-    const record = parseRecord(readFileSync(file, 'utf8'), file, [
-      'name',
-      'key',
-      'until',
-      'secret',
-      'members',
-      'tokens',
-    ])
-    return record as AuthorityRecord
+    return readFileSync(file, 'utf8')
   } catch (cause) {
-    if (cause instanceof Fault) throw cause
-    throw new Fault('BAD_REQUEST', `${file} cannot be read: ${describe(cause)}`, { cause })
+    const isAbsent = codeOf(cause) === 'ENOENT'
+    const why = isAbsent ? 'there is no such file' : `it cannot be read: ${describe(cause)}`
+    throw new Fault('BAD_REQUEST', `${file}: ${why}`, { cause })
   }
 }
 
@@ -211,14 +229,16 @@ function tokenText({ token, status }: SiteAnswer): string {
   return `On each machine of the site "${status?.name}", while this one runs:\n\n  ihave site join ${token}\n`
 }
 
-function statusText({ status }: SiteAnswer): string {
+export function statusText({ status }: SiteAnswer): string {
   if (status === null) return 'this machine belongs to no site\n'
   const until = new Date(status.passUntil).toISOString().slice(0, 10)
   const lines = [
     `site       ${status.name} (${status.site})`,
     `member     ${status.memberName} (${status.member}), pass until ${until}${status.isRevoked ? ', REVOKED' : ''}`,
     `deny list  number ${status.denyList}, ${status.denied} members; secret ${status.epoch}`,
-    ...(status.isAuthority ? ['authority  here'] : []),
+    status.isAuthority
+      ? 'authority  here; members that were let in:'
+      : 'members    heard since the node started; the machine that has the authority lists all:',
     ...status.members.map(
       ({ id, name, isRevoked, isLearnt, until: end }) =>
         `  ${name} (${id.slice(0, 12)}) until ${new Date(end).toISOString().slice(0, 10)}${isLearnt === true ? ', admitted after the backup' : ''}${isRevoked ? ', revoked' : ''}`,

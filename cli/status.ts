@@ -10,7 +10,7 @@ import type { Status, TransferStatus } from '../service/status.ts'
 import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
-import { some } from './peers.ts'
+import { byReach, some } from './peers.ts'
 import { functionText } from './providers.ts'
 import { checkText, reasonText, refusedText } from './refusals.ts'
 
@@ -63,10 +63,12 @@ function signatureLines({ verified, refused }: Status['signatures']): string[] {
 function peeringLines({ peering, whyAlone = 'peering is off' }: Status): string[] {
   if (!peering) return [`peering    ${whyAlone}`]
   const { address, packetPort, filePort, waitMs, peers } = peering
+  const [reached, only] = byReach(peers)
+  const heard = only.length === 0 ? '' : ` and ${only.length} only heard ("ihave peers")`
   const wait = waitMs === undefined ? 'nobody to ask' : `a question waits up to ${waitMs} ms`
   return [
-    `peering    ${address}, packets ${packetPort}, files ${filePort}; ${peers.length} peers, ${wait}`,
-    ...some(peers, (peer) => {
+    `peering    ${address}, packets ${packetPort}, files ${filePort}; ${reached.length} peers${heard}, ${wait}`,
+    ...some(reached, (peer) => {
       const roundTrip = peer.roundTripMs === undefined ? '' : `, round trip ${peer.roundTripMs.toFixed(1)} ms`
       return `  peer     ${peer.address} (${peer.node?.slice(0, 12) ?? 'patent packets only'})${roundTrip}, heard ${formatDuration(peer.heardMsAgo)} ago`
     }),

@@ -22,6 +22,8 @@ export interface Peer {
   readonly measuredAt: Monotonic | undefined
   /** Measurements so far. */
   readonly measurements: number
+  /** Whether something has come back from there that was sent there: a datagram alone can be made in anybody's name. */
+  readonly isReached: boolean
 }
 
 /** The figures of one question, in ms. */
@@ -91,6 +93,7 @@ export class PeerTable {
     const peer = known ?? { address, node, filePort, heardAt: at, ...NOT_MEASURED }
     // Every packet comes by here: no new object for each, and the order of the silent is kept to the second.
     const isOutOfOrder = at - peer.heardAt >= ORDER_MS
+    if (peer.address !== address) peer.isReached = false
     peer.address = address
     peer.filePort = filePort ?? peer.filePort
     peer.heardAt = at
@@ -112,6 +115,7 @@ export class PeerTable {
       : before + (roundTripMs - before) * NEW_MEASUREMENT
     const measurements = peer.measurements + 1
     this.#measured.add(peer)
+    peer.isReached = true
     Object.assign(peer, { roundTripMs: smoothed, measuredAt: at, measurements })
   }
 
@@ -130,6 +134,11 @@ export class PeerTable {
   needsMeasuring(node: NodeId, at: Monotonic, maxAgeMs: number): boolean {
     const measuredAt = this.#peers.get(node)?.measuredAt
     return measuredAt === undefined || at - measuredAt >= maxAgeMs
+  }
+
+  /** A connection to this address was answered by a node. */
+  reached(address: Address): void {
+    for (const peer of this.#peers.values()) if (peer.address === address) peer.isReached = true
   }
 
   left(node: NodeId): void {
@@ -179,7 +188,7 @@ export class PeerTable {
   }
 }
 
-const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined, measurements: 0 }
+const NOT_MEASURED = { roundTripMs: undefined, measuredAt: undefined, measurements: 0, isReached: false }
 
 /** Fixed figures leave no one out: who is slow has been thought of. */
 function fixedTiming(maxDelayMs: number, transmissionMs: number): Timing {

@@ -176,6 +176,11 @@ export class Peering {
     return this.peers.live(this.#components.clock.monotonic())
   }
 
+  /** A node has answered a connection to this address. */
+  reached(address: Address): void {
+    this.peers.reached(address)
+  }
+
   /** What this node has is known now, or in another edition: the LAN is told. */
   summaryRenewed(keys: readonly ResourceKey[]): void {
     this.advertising.own.renew(keys)

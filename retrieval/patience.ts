@@ -81,7 +81,8 @@ export class Patience {
   waste(began: Monotonic, { code }: Fault, lagMs?: number): void {
     const elapsedMs = this.#clock.monotonic() - began
     const brokenMs = code === 'VERIFICATION_FAILED' ? elapsedMs : Math.min(elapsedMs, BREAK_MS)
-    const wastedMs = lagMs ?? brokenMs
+    // One alone does not use it all up: somebody else may have it, who takes a moment.
+    const wastedMs = lagMs === undefined ? brokenMs : this.isWhole ? Math.min(lagMs, BREAK_MS) : lagMs
     const stillMs = Math.max(0, this.#wastedMs - EARNED * (elapsedMs - wastedMs))
     // More than all cannot be lost: what is earned from then on makes peers possible again.
     this.#wastedMs = Math.min(PATIENCE_MS, stillMs + wastedMs)

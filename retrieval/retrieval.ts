@@ -454,6 +454,7 @@ export class Retrieval implements InquiryOwner {
       await this.#peerReaders.takeLeave()
       if (signal.aborted) return
       if (source.kind === 'internet') await this.#beginOrGoOn(expectation)
+      else if (this.#isBehind(source, expectation)) await this.#beginAnew()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
       else this.#watch(source, AbortSignal.any([signal, using.signal]), began, patienceMs)
@@ -516,17 +517,31 @@ export class Retrieval implements InquiryOwner {
   /** Where peers have left bytes behind that no application has seen, the origin server goes on or begins anew (go-on.ts). */
   async #beginOrGoOn(expectation: Expectation): Promise<void> {
     if (!this.#isUnseen) return
+    if (!this.#isNearlyHere(expectation)) return this.#beginAnew()
+    this.#peerReaders.cut()
+    this.#arrival.goOn()
+  }
+
+  #isNearlyHere(expectation: Expectation): boolean {
     const missingBytes = (this.progress().totalBytes ?? Infinity) - this.heldBytes
     const speed = this.#components.trials.recent(this.request)?.bytesPerSecond
     const known = this.#components.originBytesPerSecond?.()
-    if (!isWorthGoingOn(expectation, this.heldBytes, missingBytes, speed ?? known)) return this.#beginAnew()
-    this.#peerReaders.cut()
-    this.#arrival.goOn()
+    return isWorthGoingOn(expectation, this.heldBytes, missingBytes, speed ?? known)
   }
 
   /** Whether there are bytes of peers, and no application has seen one. */
   get #isUnseen(): boolean {
     return !this.#answer.isGiven && this.#arrival.contributors.size > 0
+  }
+
+  /**
+   * Whether it has less than others have left behind here, who failed and may have lied: to wait for it until it is so far would look
+   * like a silence, and on a slow line it takes seconds.
+   */
+  #isBehind(source: PeerSource, expectation: Expectation): boolean {
+    if (source.kind !== 'in-progress' || !this.#isUnseen) return false
+    const isAhead = this.heldBytes > source.download.receivedBytes + NEAR_BYTES
+    return isAhead && !this.#isNearlyHere(expectation)
   }
 
   #beginAnew(): Promise<void> {

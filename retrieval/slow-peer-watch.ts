@@ -6,7 +6,15 @@ import type { LineUse } from './line-use.ts'
 import { TRIAL_BYTES, type OriginTrials } from './origin-trial.ts'
 import { WORTHWHILE_BYTES } from './pieces/several-sources.ts'
 import type { RetrievalRequest } from './request.ts'
-import { isDoubtful, isTooSlow, LATER_MS, originSpeed, type Standing } from './slowness.ts'
+import {
+  isDoubtful,
+  isJudgedTooLate,
+  isTooSlow,
+  LATER_MS,
+  lineSpeed,
+  originSpeed,
+  type Standing,
+} from './slowness.ts'
 import type { PeerSource } from './source.ts'
 import { MOST_LATE_MS } from './tolerance.ts'
 
@@ -120,7 +128,9 @@ export class SlowPeerWatch {
     if (trial === undefined) return void (this.#mayTry(standing) && this.#try(standing))
     const mayLeave = standing.copy !== 'large' || standing.usedMs >= HELPED_MS
     const speed = originSpeed(standing, trial.bytesPerSecond, line)
-    if (mayLeave && isTooSlow(standing, speed)) this.#leave(standing, speed)
+    if (mayLeave && isTooSlow(standing, speed)) return this.#leave(standing, speed)
+    const best = lineSpeed(trial.bytesPerSecond, line)
+    if (isJudgedTooLate(standing, best)) this.#leave(standing, best)
   }
 
   /** `undefined` as long as nothing can be said. */
@@ -141,6 +151,7 @@ export class SlowPeerWatch {
     return {
       copy: this.#isGrowing ? 'growing' : size < WORTHWHILE_BYTES ? 'whole' : 'large',
       usedMs,
+      isUnseen: this.#progress.wouldStartAfresh(),
       hasSent: now.bytes > this.#began.bytes,
       peerBytesPerSecond,
       lineBytesPerSecond: this.#isGrowing

@@ -36,10 +36,24 @@ const POOR_BYTES_PER_SECOND = 100_000
 /** On a line that is full a trial comes as slowly as all else; where it is so many times as fast, the line is free. */
 const TIMES_FREE = 1.5
 
+/**
+ * What is verified before an application sees it can be judged at its end alone, by nobody but this node: whoever sends wrong bytes about
+ * as quickly as the line costs all that time. So that end must come within so many ms of its beginning…
+ */
+const UNJUDGED_MS = 900
+
+/** …unless it comes so many times as quickly as the origin server would send it: a LAN is quicker than its line… */
+const TIMES_QUICKER = 1.6
+
+/** …or that would take longer than this, in ms: such a line is spared, and what peers may cost before they are released (release.ts) is little to that. */
+const SPARED_MS = 4500
+
 /** What is known of a peer in use. */
 export interface Standing {
   readonly copy: CopyKind
   readonly usedMs: number
+  /** Whether no application is given anything before all was verified. */
+  readonly isUnseen: boolean
   /** Whether anything has come from it. */
   readonly hasSent: boolean
   /** As measured. */
@@ -62,9 +76,25 @@ export function isTooSlow(standing: Standing, originBytesPerSecond: number): boo
   return peerMs - originMs > Math.max(LEAST_LATER_MS, leftMs)
 }
 
+function isUnjudgedForLong(standing: Standing): boolean {
+  const { copy, isUnseen, usedMs, missingBytes, peerBytesPerSecond } = standing
+  return copy === 'whole' && isUnseen && usedMs + (missingBytes * 1000) / peerBytesPerSecond > UNJUDGED_MS
+}
+
+/** Whether it would be judged so late that it is to be left. @param lineBytesPerSecond of the origin server, where nobody tries it. */
+export function isJudgedTooLate(standing: Standing, lineBytesPerSecond: number): boolean {
+  const { peerBytesPerSecond, fromOriginBytes } = standing
+  const isQuick = peerBytesPerSecond >= TIMES_QUICKER * lineBytesPerSecond
+  const isSpared = (fromOriginBytes * 1000) / lineBytesPerSecond > SPARED_MS
+  return isUnjudgedForLong(standing) && !isQuick && !isSpared
+}
+
 /** Whether it is worth a trial. @param knownBytesPerSecond how fast the line was lately; `undefined`: not known. */
 export function isDoubtful(standing: Standing, knownBytesPerSecond: number | undefined): boolean {
-  return isOneAlone(standing) && isTooSlow(standing, knownBytesPerSecond ?? supposed(standing))
+  const bytesPerSecond = knownBytesPerSecond ?? supposed(standing)
+  return (
+    isOneAlone(standing) && (isTooSlow(standing, bytesPerSecond) || isJudgedTooLate(standing, bytesPerSecond))
+  )
 }
 
 /**
@@ -91,6 +121,15 @@ function supposed({ copy, lineBytesPerSecond }: Standing): number {
     case 'growing':
       return lineBytesPerSecond < POOR_BYTES_PER_SECOND ? Infinity : 0
   }
+}
+
+/** So many nodes may try the line at the same moment, each of which sees its share of it. */
+const TRIED_AT_ONCE = 5
+
+/** How fast the origin server may be where nobody tries it: as the line was measured, unless the server is much slower than that. */
+export function lineSpeed(triedBytesPerSecond: number, knownBytesPerSecond = 0): number {
+  const isOfTheLine = TRIED_AT_ONCE * triedBytesPerSecond >= knownBytesPerSecond
+  return isOfTheLine ? Math.max(triedBytesPerSecond, knownBytesPerSecond) : triedBytesPerSecond
 }
 
 /** How fast the origin server is: a trial is short, so that crowds can afford it, and says for certain whether the line is free. */

@@ -42,6 +42,7 @@ import type { Site } from '../site/site.ts'
 import { privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
 import type { ShunnedPeers, ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import { notingReached } from './reached-peers.ts'
 
 export interface AssemblySettings {
   readonly node: NodeId
@@ -146,7 +147,8 @@ const MAX_UNVERIFIED = 1000
 /** What came of a download that nobody waits for any more is kept this long, in ms. */
 const LINGER_MS = 120_000
 
-export function assemble(settings: AssemblySettings, seams: Seams): Assembly {
+export function assemble(settings: AssemblySettings, given: Seams): Assembly {
+  const seams: Seams = { ...given, peers: notingReached(given.peers, (address) => peering.reached(address)) }
   const { clock, random, store, verifier, shunned, rules, log } = seams
   const { site, functions, isOnLink = () => true } = seams
   const listeners = new Set<(word: SiteWord) => void>()

@@ -16,14 +16,22 @@ export function peeringStatus(place: OwnPlace, peering: Peering, site: Site, now
   return {
     ...place,
     waitMs: timing && Math.round(timing.maxDelayMs + timing.transmissionMs),
-    peers: peering.livePeers().map(({ address, node, roundTripMs, heardAt }) => ({
-      address,
-      node,
-      ...(members.has(address) && { member: members.get(address) }),
-      roundTripMs,
-      heardMsAgo: Math.round(now - heardAt),
-    })),
+    peers: reachedFirst(
+      peering.livePeers().map(({ address, node, roundTripMs, heardAt, isReached }) => ({
+        address,
+        node,
+        ...(members.has(address) && { member: members.get(address) }),
+        roundTripMs,
+        heardMsAgo: Math.round(now - heardAt),
+        isReached: isReached || members.has(address),
+      })),
+    ),
   }
+}
+
+/** Who invents peers is not to push those out of sight that are there. */
+function reachedFirst(peers: readonly PeerStatus[]): readonly PeerStatus[] {
+  return peers.toSorted((one, other) => Number(other.isReached) - Number(one.isReached))
 }
 
 function named(id: string, site: Site): NonNullable<PeerStatus['member']> {

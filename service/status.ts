@@ -62,6 +62,8 @@ export interface PeerStatus {
   readonly member?: { readonly id: string; readonly name: string | undefined } | undefined
   readonly roundTripMs: number | undefined
   readonly heardMsAgo: number
+  /** Whether it has answered, or signed as a member: a datagram alone can be made in anybody's name. */
+  readonly isReached: boolean
 }
 
 export interface CautionStatus {

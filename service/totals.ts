@@ -1,4 +1,5 @@
 /** What went where since the start: the numbers behind `ihave status` (R12.2, "savings"). */
+import type { FaultCode } from '../core/fault.ts'
 import type { RequestLine } from '../proxy/proxy-server.ts'
 import type { RetrievalReport, SourceKind } from '../retrieval/source.ts'
 
@@ -28,8 +29,9 @@ export function tally(): Tally {
   let uploadedBytes = 0
   let uploads = 0
   return {
-    request({ trace, way, bytes, outcome }) {
-      const how = trace?.how ?? (outcome === 'fault' ? 'failed' : way)
+    request(line) {
+      const { trace, bytes } = line
+      const how = trace?.how ?? howEnded(line)
       requests[how] = (requests[how] ?? 0) + 1
       deliveredBytes += bytes
     },
@@ -48,4 +50,20 @@ export function tally(): Tally {
       uploads,
     }),
   }
+}
+
+/** What is not allowed here, or is no request for a proxy: nothing of this node, or of the Internet, has failed. */
+const REFUSALS: ReadonlySet<FaultCode> = new Set([
+  'BAD_REQUEST',
+  'EXPECTATION_FAILED',
+  'FORBIDDEN_TARGET',
+  'GATEWAY_REFUSED',
+  'LOOP_DETECTED',
+  'NOT_A_PROXY_REQUEST',
+  'NOT_ALLOWED',
+])
+
+function howEnded({ way, outcome, code }: RequestLine): string {
+  if (outcome !== 'fault') return way
+  return way === 'refused' || (code !== undefined && REFUSALS.has(code)) ? 'refused' : 'failed'
 }

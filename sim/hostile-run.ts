@@ -29,6 +29,8 @@ export const MAX_ADDED_MS = 1000
 const MOST_GROWING_BYTES = 1023 * KB
 
 interface Scene {
+  /** What the connection to the Internet carries, in bytes per second. */
+  readonly line: number
   readonly nodes: number
   readonly hasHolder: boolean
   readonly size: number
@@ -37,8 +39,9 @@ interface Scene {
   readonly hostile: readonly HostileSettings[]
 }
 
-export async function hostileRun(seed: number): Promise<HostileRun> {
-  const scene = sceneOf(seed)
+/** @param line what the connection to the Internet carries, in bytes per second. */
+export async function hostileRun(seed: number, line = WAN_BYTES_PER_SECOND): Promise<HostileRun> {
+  const scene = sceneOf(seed, line)
   const without = await playOnce(seed, { ...scene, hostile: [] })
   const among = await playOnce(seed, scene)
   const rights = among.got.filter(({ isRight }) => isRight)
@@ -63,14 +66,14 @@ export function failuresAmongHostile({ wrong, failed, addedMs }: HostileRun): st
   ]
 }
 
-function sceneOf(seed: number): Scene {
+function sceneOf(seed: number, line: number): Scene {
   const random = seededRandom(seed ^ HOSTILE)
   const kind = HOSTILE_KINDS[seed % HOSTILE_KINDS.length] ?? 'short'
   const count = 1 + (random.uint32() % 3)
   const hostile = Array.from({ length: count }, () => ({
     kind,
     ...waysOf(random),
-    ...nearTheLine(kind, random),
+    ...nearTheLine(kind, random, line),
   }))
   // In every third run the others are of any kind.
   const mixed = hostile.map((each, at) =>
@@ -79,6 +82,7 @@ function sceneOf(seed: number): Scene {
   const isGrowing = mixed.some(({ role }) => role === 'downloader')
   const most = isGrowing ? MOST_GROWING_BYTES : 4 * MB
   return {
+    line,
     nodes: 1 + (random.uint32() % 4),
     hasHolder: random.fraction() < 0.5,
     size: Math.ceil(most ** (0.6 + 0.4 * random.fraction())),
@@ -108,11 +112,11 @@ function waysOf(random: Random): Omit<HostileSettings, 'kind'> {
 const NEAR_THE_LINE = { least: 0.9, most: 1.5 }
 const STOPS = { least: 0.5, most: 0.98 }
 
-function nearTheLine(kind: HostileKind, random: Random): Partial<HostileSettings> {
+function nearTheLine(kind: HostileKind, random: Random, line: number): Partial<HostileSettings> {
   if (kind !== 'nearly-whole' && kind !== 'nearly-whole-wrong') return {}
   const between = ({ least, most }: typeof STOPS) => least + (most - least) * random.fraction()
   return {
-    bytesPerSecond: Math.round(between(NEAR_THE_LINE) * WAN_BYTES_PER_SECOND),
+    bytesPerSecond: Math.round(between(NEAR_THE_LINE) * line),
     stopsAt: between(STOPS),
   }
 }
@@ -129,10 +133,10 @@ interface Outcome {
 /** The applications ask at the same moments whoever lies. Every node has fetched something before, as machines have. */
 function playOnce(
   seed: number,
-  { nodes, hasHolder, size, files, withinMs, hostile }: Scene,
+  { line, nodes, hasHolder, size, files, withinMs, hostile }: Scene,
 ): Promise<Outcome> {
   const moments = seededRandom(seed ^ MOMENTS)
-  return play(seed, { patienceMs: 120_000 }, async (scenario) => {
+  return play(seed, { patienceMs: 120_000, wanBytesPerSecond: line }, async (scenario) => {
     const all = await scenario.nodes(nodes + 1)
     const uris = Array.from({ length: files }, (_, at) => scenario.file(`/${at}`, size))
     const [holder, ...askers] = all

@@ -1,6 +1,6 @@
 /**
  * `npm run simulate -- --scenario NAME [--nodes N] [--subnets K] [--seed S | --seeds 1..1000] [--loss 0.05] [--bytes N]
- * [--json]`, `--hostile 1..1000`, or `--report FOLDER`: plays in virtual time, checks it, and says how to replay what failed.
+ * [--json]`, `--hostile 1..1000 [--line 1MB]`, or `--report FOLDER`: plays in virtual time, checks it, and says how to replay what failed.
  */
 import { parseArgs } from 'node:util'
 import { EXIT } from '../cli/exit.ts'
@@ -27,6 +27,7 @@ ${PLAYS.map(({ name, about, nodes }) => `  ${name.padEnd(11)} ${about} (${nodes}
   --loss SHARE      of all datagrams, 0 to 1
   --bytes N         of all files of the scenario together
   --hostile A..B    every seed from A to B: a small LAN among one to three hostile peers, and without them
+  --line RATE       with --hostile: what the connection to the Internet carries in a second, as 1MB or 500kB; 8MB unless given
   --report FOLDER   plays what docs/simulation.md shows, and writes tables and charts there
   --json            one line of JSON for each run, for programs
 
@@ -41,6 +42,7 @@ const OPTIONS = {
   loss: { type: 'string' },
   bytes: { type: 'string' },
   hostile: { type: 'string' },
+  line: { type: 'string' },
   report: { type: 'string' },
   json: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -58,7 +60,7 @@ async function main(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
   if (values.help) return say(HELP)
   if (values.report !== undefined) return report(values.report)
-  if (values.hostile !== undefined) return amongHostile(values.hostile, values.json === true)
+  if (values.hostile !== undefined) return amongHostile(values.hostile, values.line, values.json === true)
   const jobs = jobsOf(values)
   const runs = await playAll(jobs, values.json ? jsonOf : undefined)
   const failed = runs.filter(({ failures }) => failures.length > 0)
@@ -79,25 +81,40 @@ async function report(folder: string): Promise<number> {
   return failed.length === 0 ? EXIT.done : EXIT.failed
 }
 
-async function amongHostile(range: string, isJson: boolean): Promise<number> {
+async function amongHostile(range: string, rate: string | undefined, isJson: boolean): Promise<number> {
   const [first, last] = seedsOf({ seeds: range })
+  const bytesPerSecond = rateOf(rate)
   const line = progress()
   const runs: HostileRun[] = []
   let failed = 0
   for (let seed = first; seed <= last; seed++) {
     line.show(`${runs.length} of ${last - first + 1} runs done, ${failed} failed`)
-    const run = await hostileRun(seed)
+    const run = await hostileRun(seed, bytesPerSecond)
     runs.push(run)
     const failures = failuresAmongHostile(run)
     if (isJson) say(JSON.stringify({ ...run, failures }))
     if (failures.length === 0) continue
     failed++
-    if (!isJson)
-      say([`FAILED seed ${seed}`, ...failures, `  replay: --hostile ${seed}..${seed}`].join('\n  '))
+    if (!isJson) say([`FAILED seed ${seed}`, ...failures, `  replay: ${replayOf(seed, rate)}`].join('\n  '))
   }
   line.clear()
   if (!isJson) say(hostileText(runs, failed))
   return failed === 0 ? EXIT.done : EXIT.failed
+}
+
+function replayOf(seed: number, rate: string | undefined): string {
+  return `--hostile ${seed}..${seed}${rate === undefined ? '' : ` --line ${rate}`}`
+}
+
+const UNITS = { kB: 1000, MB: 1_000_000 } as const
+
+/** In bytes per second; `undefined`: as the runs have it. */
+function rateOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const [, number, unit] = /^(\d+(?:\.\d+)?)(kB|MB)$/.exec(text) ?? []
+  const rate = Number(number) * UNITS[unit as keyof typeof UNITS]
+  if (rate > 0) return rate
+  throw usage(`--line: expected a rate like 1MB or 500kB, got "${text}"`)
 }
 
 function hostileText(runs: readonly HostileRun[], failed: number): string {

@@ -51,7 +51,7 @@ export class Scenario implements VirtualWorld, SpeakerWorld {
     this.http = new VirtualHttp(this.lan)
     const wan = settings.wanBytesPerSecond ?? WAN_BYTES_PER_SECOND
     const origin = this.lan.host('origin.example', { bytesPerSecond: wan })
-    this.origin = new VirtualOrigin(this.clock, this.http, origin, this.known)
+    this.origin = new VirtualOrigin(this.clock, this.http, origin, this.known, wan)
   }
 
   readonly table = (uri: TargetUri) => this.origin.digestOf(uri)

@@ -40,8 +40,10 @@ interface Described {
   readonly span: ByteSpan
 }
 
-/** Pieces in which a body is written, in bytes. */
+/** Pieces in which a body is written, in bytes: a moment of the line, which in truth carries packets of 1.5 kB. */
 const PIECE_BYTES = 32 * 1024
+const PIECE_MS = 5
+const LEAST_PIECE_BYTES = 2 * 1024
 
 const AUTHORITY = 'origin.example'
 
@@ -54,8 +56,18 @@ export class VirtualOrigin {
   readonly #files = new Map<string, Published>()
   readonly #sentTo = new Map<string, number>()
   readonly #listening: Listening
+  readonly #pieceBytes: number
 
-  constructor(clock: VirtualClock, http: VirtualHttp, host: VirtualHost, known: KnownBytes) {
+  /** @param bytesPerSecond what its connection carries. */
+  constructor(
+    clock: VirtualClock,
+    http: VirtualHttp,
+    host: VirtualHost,
+    known: KnownBytes,
+    bytesPerSecond: number,
+  ) {
+    const bytes = Math.ceil((bytesPerSecond * PIECE_MS) / 1000)
+    this.#pieceBytes = Math.min(PIECE_BYTES, Math.max(LEAST_PIECE_BYTES, bytes))
     this.host = host
     this.#known = known
     this.#clock = clock
@@ -129,9 +141,9 @@ export class VirtualOrigin {
 
   async *#body(file: Published, span: ByteSpan, account: string): AsyncIterable<Uint8Array> {
     const diesAt = span.start + (file.deaths.shift() ?? Infinity)
-    for (let at = span.start; at < span.end; at += PIECE_BYTES) {
+    for (let at = span.start; at < span.end; at += this.#pieceBytes) {
       if (at >= diesAt) throw new Error('the origin server dies')
-      const end = Math.min(at + PIECE_BYTES, span.end, diesAt)
+      const end = Math.min(at + this.#pieceBytes, span.end, diesAt)
       if (file.bytesPerSecond !== undefined)
         await this.#clock.sleep(((end - at) / file.bytesPerSecond) * 1000)
       this.#sentTo.set(account, (this.#sentTo.get(account) ?? 0) + end - at)

@@ -73,7 +73,10 @@ export class Authority {
   constructor(record: AuthorityRecord, clock: Clock) {
     const key = readAuthorityKey(record.key)
     if (key === undefined)
-      throw new Fault('CONFIG_INVALID', 'the authority’s file is damaged: restore it from a backup')
+      throw new Fault(
+        'CONFIG_INVALID',
+        'the authority’s key cannot be read: expected an undamaged file that "ihave site backup" has written',
+      )
     this.key = key
     this.#clock = clock
     this.#record = record

@@ -66,8 +66,14 @@ export function siteMemory(state: SiteState = { member: undefined, authority: un
   }
 }
 
-/** The record in a backup. @throws Fault CONFIG_INVALID when the text is none. */
-export function parseRecord(text: string, file: string, names: readonly string[]): object {
+/** Where a record was found, and what would be one there. */
+export interface RecordPlace {
+  readonly file: string
+  readonly expected: string
+}
+
+/** The record of a site, with at least these parts. @throws Fault CONFIG_INVALID when the text is none. */
+export function parseRecord(text: string, names: readonly string[], { file, expected }: RecordPlace): object {
   try {
     const record: unknown = JSON.parse(text)
     if (typeof record === 'object' && record !== null && names.every((name) => Object.hasOwn(record, name)))
@@ -75,10 +81,7 @@ export function parseRecord(text: string, file: string, names: readonly string[]
   } catch {
     // told below, like every other damage
   }
-  throw new Fault(
-    'CONFIG_INVALID',
-    `${file} is damaged: expected the record of a site; restore it from a backup`,
-  )
+  throw new Fault('CONFIG_INVALID', `${file} is damaged: expected ${expected}`)
 }
 
 async function read(file: string, names: readonly string[]): Promise<object | undefined> {
@@ -86,7 +89,10 @@ async function read(file: string, names: readonly string[]): Promise<object | un
     const { mode } = await stat(file)
     if (process.platform !== 'win32' && (mode & 0o077) !== 0)
       throw new Fault('CONFIG_INVALID', `${file} holds a key and can be read by others: chmod 600 ${file}`)
-    return parseRecord(await readFile(file, 'utf8'), file, names)
+    return parseRecord(await readFile(file, 'utf8'), names, {
+      file,
+      expected: 'the record of a site; restore it from a backup',
+    })
   } catch (error) {
     const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
     if (isAbsent) return undefined

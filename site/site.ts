@@ -15,7 +15,7 @@ import { readDenyList } from './deny-list.ts'
 import { newMemberKey, privateText, type MemberId } from './keys.ts'
 import { Membership, type MemberRecord, type SiteSecret } from './membership.ts'
 import { DENY_LIST, packetSeal } from './packet-seal.ts'
-import { isHalfOver, MEMBER_NAME } from './pass.ts'
+import { isHalfOver, MEMBER_NAME, type Pass } from './pass.ts'
 import { privateNames, type PrivateNames } from './private-names.ts'
 import { newBox, seal, sharedKey, unseal, type Box } from './sealed.ts'
 import type { SiteFiles } from './site-files.ts'
@@ -65,7 +65,7 @@ export interface SiteStatus {
   readonly denied: number
   readonly epoch: number
   readonly isAuthority: boolean
-  /** Those that this machine let in, where it has the authority. */
+  /** Those that were let in, where the authority is; elsewhere those that this machine has heard since its start, itself included. */
   readonly members: readonly IssuedPass[]
 }
 
@@ -283,7 +283,7 @@ export class Site {
       denied: own.denyList?.denied.length ?? 0,
       epoch: own.record.secret.epoch,
       isAuthority: this.#authority !== undefined,
-      members: this.#authority?.record.members ?? [],
+      members: this.#authority?.record.members ?? own.passes.map(asIssued),
     }
   }
 
@@ -524,6 +524,10 @@ function revokingItself(): Fault {
     'this is the machine that has the authority: revoked, it is believed by no member, and nobody is let in any more. ' +
       '"ihave site backup FILE" and "ihave site restore FILE" on another member move the authority there first; or say --yes',
   )
+}
+
+function asIssued({ member: id, name, from: issued, until }: Pass): IssuedPass {
+  return { id, name, issued, until, isRevoked: false }
 }
 
 /** @throws Fault BAD_REQUEST. */

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import type { Socket } from 'node:dgram'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { peersText } from '../../cli/peers.ts'
 import { decode, encode, padded } from '../../peering/codec.ts'
 import { questionsIn } from '../../peering/further.ts'
 import type { NodeId, RequestId, RequestPacket, ServicePacket } from '../../peering/packets.ts'
@@ -283,6 +284,28 @@ function presence(more: Partial<Extract<ServicePacket, { type: 'presence' }>>): 
   const said = { id: 1 as RequestId, node: NODE, nonce: undefined, filePort: 6515, summary: undefined }
   return { type: 'presence', reply: false, leaving: false, extras: [], ...said, ...more }
 }
+
+describe('machines that do not exist', () => {
+  test('are told apart from those that have answered, and do not hide them', async () => {
+    const invented = Array.from({ length: 40 }, (_, at) => ({
+      from: `127.0.6.${at + 1}`,
+      node: sha256(Buffer.from(`nobody ${at}`)).slice(0, 32) as NodeId,
+    }))
+    for (const { from, node: id } of invented)
+      await send(packet(presence({ node: id })), '127.0.0.8', await sender(scene, from))
+    const peers = () => node.status().peering?.peers ?? []
+    const isInvented = (address: string) => invented.some(({ from }) => from === address)
+    await until('them', () => peers().some(({ address }) => isInvented(address)))
+    await until('the one that is there', () => peers()[0]?.address === '127.0.0.9')
+    assert.deepEqual(
+      peers().filter(({ address, isReached }) => isReached && isInvented(address)),
+      [],
+    )
+    assert.equal(peers().find(({ address }) => address === '127.0.0.9')?.isReached, true)
+    const text = peersText({ ...node.status() })
+    assert.ok(text.indexOf('127.0.0.9') < text.indexOf('only heard, not reached so far'), text)
+  })
+})
 
 describe('a flood', () => {
   test('of one machine is not looked at beyond its share, and costs the others nothing', async () => {

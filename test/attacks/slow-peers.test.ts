@@ -95,3 +95,31 @@ describe('a peer that sends the right bytes slowly', () => {
     }
   })
 })
+
+describe('a peer that sends wrong bytes as quickly as the line', () => {
+  test('is left before it could be streamed, and broken off: on a line of 1 MB/s it costs a second at most', async () => {
+    const slow = await scene.node({ peering: { address: '127.0.0.9', packetPort } })
+    const behindTheLine = (body: Buffer) => {
+      const url = origin.putByHash(body)
+      origin.put(new URL(url).pathname, slowly(body, MB))
+      return url
+    }
+    // A machine has fetched something before, and knows its line.
+    await fetched(slow, behindTheLine(uniqueBody(0.5 * MB)))
+    const body = uniqueBody(3.5 * MB)
+    const url = behindTheLine(body)
+    const wrong = Buffer.from(body)
+    wrong[MB] = (wrong[MB] ?? 0) ^ 1
+    const address = `127.0.0.${next++}`
+    const serve = slowly(wrong, 1.1 * MB)
+    const says = { kind: 'has', size: body.length } as const
+    const peer = await startFakePeer(scene, { address, packetPort, says, serve })
+    await until('the peer', () => slow.status().peering?.peers.some((each) => each.address === address))
+    const got = await fetched(slow, url)
+    assert.deepEqual([got.status, sha256(got.body)], [200, sha256(body)])
+    assert.ok(peer.requests() >= 1)
+    // What the file takes the line is its own.
+    assert.ok(got.ms < 3500 + MOST_MS, `${got.ms} ms`)
+    await peer.stop()
+  })
+})

@@ -5,7 +5,13 @@ import type { EpochMs } from '../../core/clock.ts'
 import type { Address } from '../../core/transport.ts'
 
 const PEERING = { address: '10.0.0.1', packetPort: 1967, filePort: 6515, waitMs: 30 }
-const PEER = { address: '10.0.0.2', node: '0123456789abcdef', roundTripMs: 0.72, heardMsAgo: 3000 }
+const PEER = {
+  address: '10.0.0.2',
+  node: '0123456789abcdef',
+  roundTripMs: 0.72,
+  heardMsAgo: 3000,
+  isReached: true,
+}
 
 test('peers are told with what they are, who is left aside with why, since when and for how long', () => {
   const shunned = {
@@ -43,6 +49,19 @@ test('of thousands of peers, as a flood makes them, some are told and how many t
     0,
   )
   assert.doesNotMatch(few, /more of/)
+})
+
+test('what only datagrams tell of is said to be no more than that, below those that have answered', () => {
+  const invented = { ...PEER, address: '10.9.9.9', roundTripMs: undefined, isReached: false }
+  const text = peersText({ peering: { ...PEERING, peers: [PEER, invented] }, shunned: [], cautions: [] }, 0)
+  assert.deepEqual(
+    text
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.slice(0, 10)),
+    ['10.0.0.2  ', 'only heard', '10.9.9.9  '],
+  )
+  assert.match(text, /^only heard, not reached so far \(1\): they may be inventions of somebody on the LAN$/m)
 })
 
 test('members of the site are told by name and ID, of whom two may have one name', () => {

@@ -150,3 +150,17 @@ test('a measurement of a peer that has left changes nothing', () => {
   table.measured(nodeId(1), 5, at(0))
   assert.deepEqual(table.live(at(0)), [])
 })
+
+test('a peer is reached when something has come back from there, and not by what is said in its name', () => {
+  const table = new PeerTable()
+  const reached = () => table.live(at(10)).map(({ isReached }) => isReached)
+  for (const each of [1, 2, 3]) table.heard(address(each), nodeId(each), at(0))
+  assert.deepEqual(reached(), [false, false, false])
+  table.measured(nodeId(1), 5, at(1))
+  table.reached(address(2))
+  for (const each of [1, 2, 3]) table.heard(address(each), nodeId(each), at(2))
+  assert.deepEqual(reached(), [true, true, false])
+  // Somebody else speaks in its name now, or it has another address.
+  table.heard(address(9), nodeId(1), at(3))
+  assert.deepEqual(reached(), [false, true, false])
+})

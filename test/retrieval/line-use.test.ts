@@ -56,6 +56,7 @@ suite('what comes over the line that everybody shares', () => {
     const sixth = {
       copy: 'growing',
       usedMs: 1000,
+      isUnseen: true,
       hasSent: true,
       peerBytesPerSecond: 400_000,
       missingBytes: 1_000_000,

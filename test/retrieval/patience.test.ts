@@ -41,6 +41,19 @@ describe('patience with peers', () => {
     assert.ok(failing([60_000, 'PEER_STALLED']).patience.leftMs() > 0)
   })
 
+  test('the first one that is too slow leaves a moment for another, however much it has cost', () => {
+    const { clock, patience } = failing()
+    const slow = (lagMs: number) => {
+      patience.uses('peer')
+      const began = clock.monotonic()
+      clock.advance(lagMs)
+      patience.waste(began, new Fault('PEER_SLOW', 'test'), lagMs)
+      return patience.leftMs()
+    }
+    assert.ok(slow(700) >= LEAST_MS)
+    assert.equal(slow(200), 0)
+  })
+
   test('wrong bytes cost all the time in which they came', () => {
     assert.equal(failing([60_000, 'VERIFICATION_FAILED']).patience.leftMs(), 0)
   })

@@ -4,8 +4,10 @@ import { fieldValue } from '../../core/fields.ts'
 import type { Address } from '../../core/transport.ts'
 import {
   isDoubtful,
+  isJudgedTooLate,
   isTooSlow,
   LATER_MS,
+  lineSpeed,
   originSpeed,
   TIMES,
   type CopyKind,
@@ -28,6 +30,7 @@ const standing = (
   missingBytes,
   fromOriginBytes: missingBytes,
   usedMs: 1000,
+  isUnseen: true,
   hasSent: true,
   leftMs,
 })
@@ -60,6 +63,29 @@ describe('a peer is too slow', () => {
   })
 })
 
+describe('a whole copy that no application has seen is judged too late', () => {
+  const early = (copy: CopyKind, peer: number, missing: number, origin: number, more = {}) =>
+    isJudgedTooLate({ ...standing(copy, peer * KB, missing * KB), usedMs: 200, ...more }, origin * KB)
+
+  test('where it would be here only after 0.9 s, about as quickly as over the line', () => {
+    assert.deepEqual([early('whole', 1000, 800, 1000), early('whole', 1000, 600, 1000)], [true, false])
+    assert.deepEqual([early('whole', 1500, 4000, 1000), early('whole', 1700, 4000, 1000)], [true, false])
+  })
+
+  test('and not where the LAN is quicker than the line, nor where nothing is known of it', () => {
+    assert.deepEqual([early('whole', 2000, 4000, 1000), early('whole', 500, 4000, 0)], [false, false])
+  })
+
+  test('and not where the line would take so long that little is to be lost', () => {
+    assert.deepEqual([early('whole', 1000, 4400, 1000), early('whole', 1000, 4600, 1000)], [true, false])
+  })
+
+  test('and not where applications have the beginning, or others may judge it in pieces, or fetch it over the same line', () => {
+    assert.equal(early('whole', 1000, 4000, 1000, { isUnseen: false }), false)
+    assert.deepEqual([early('large', 1000, 9000, 1000), early('growing', 1000, 4000, 1000)], [false, false])
+  })
+})
+
 describe('the origin server is tried', () => {
   test('where nothing is known of the line, but for a large copy that comes well, and a growing one that comes at all', () => {
     const is = (copy: CopyKind, kilobytes: number) =>
@@ -74,6 +100,13 @@ describe('the origin server is tried', () => {
     assert.deepEqual([is('growing', 140), is('growing', 160)], [140 * KB, 8000 * KB])
     assert.deepEqual([is('whole', 140), is('whole', 160)], [140 * KB, 8000 * KB])
     assert.equal(originSpeed(standing('growing', 100 * KB), 500 * KB), 500 * KB)
+  })
+
+  test('by several at once, of whom each sees a part of the line; what is much slower than that is the server', () => {
+    assert.equal(lineSpeed(250 * KB, 1000 * KB), 1000 * KB)
+    assert.equal(lineSpeed(100 * KB, 1000 * KB), 100 * KB)
+    assert.equal(lineSpeed(1500 * KB, 1000 * KB), 1500 * KB)
+    assert.deepEqual([lineSpeed(0, 1000 * KB), lineSpeed(300 * KB)], [0, 300 * KB])
   })
 
   test('and not where the line was never better', () => {

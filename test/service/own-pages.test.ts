@@ -114,7 +114,7 @@ describe('the page for people', () => {
       packetPort: 1967,
       filePort: 6515,
       waitMs: 20,
-      peers: [{ address: '192.0.2.8', node: 'n', roundTripMs: 1, heardMsAgo: 5 }],
+      peers: [{ address: '192.0.2.8', node: 'n', roundTripMs: 1, heardMsAgo: 5, isReached: true }],
     }
     const pages = ownPages({ rules: () => RULES, status: () => ({ ...STATUS, peering }) })
     assert.match(await textOf(pages.answer('/', 'localhost:3128').body), /1 \(this node is 192\.0\.2\.7\)/)

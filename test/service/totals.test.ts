@@ -43,8 +43,19 @@ describe('the totals', () => {
       tunnel: 1,
       'pass-through': 1,
       'own-page': 1,
-      failed: 2,
+      failed: 1,
+      refused: 1,
     })
+  })
+
+  test('tell what was refused from what failed: an application that asks for what it may not is no fault of the Internet', () => {
+    const counted = tally()
+    const fault = { ...LINE, outcome: 'fault' } as const
+    counted.request({ ...fault, way: 'tunnel', code: 'FORBIDDEN_TARGET' })
+    counted.request({ ...fault, way: 'pass-through', code: 'NOT_ALLOWED' })
+    counted.request({ ...fault, way: 'tunnel', code: 'CONNECT_REFUSED' })
+    counted.request({ ...fault, code: 'ABORTED' })
+    assert.deepEqual(counted.totals().requests, { refused: 2, failed: 2 })
   })
 
   test('add up what applications were given, the part of a broken body included', () => {

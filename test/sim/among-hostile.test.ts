@@ -4,6 +4,8 @@ import { describe, test } from 'node:test'
 import { failuresAmongHostile, hostileRun } from '../../sim/hostile-run.ts'
 
 const RUNS = 150
+/** In bytes per second. */
+const SLOW_LINE = 1_000_000
 /** Runs of one test. */
 const AT_ONCE = 30
 
@@ -21,6 +23,15 @@ describe('among one to three hostile peers', () => {
   test('nor where others are waited for that wait for a hostile one themselves (seeds that were a second or more late)', async () => {
     for (const seed of [553, 622, 659, 739])
       assert.deepEqual(failuresAmongHostile(await hostileRun(seed)), [])
+  })
+
+  test('nor on a line of 1 MB/s, where whoever sends wrong bytes as quickly as it costs most (seeds that were 1.1 to 5 s late, or broke off)', async () => {
+    for (const seed of [40, 182, 209, 225, 266, 276, 292, 415, 563, 773])
+      assert.deepEqual(
+        failuresAmongHostile(await hostileRun(seed, SLOW_LINE)),
+        [],
+        `npm run simulate -- --hostile ${seed}..${seed} --line 1MB`,
+      )
   })
 
   test('who were asked for copies in most runs', () => {

@@ -120,6 +120,18 @@ describe('joining a site', () => {
       first.status()?.members.map(({ name }) => name),
       ['first', 'second'],
     )
+    // Elsewhere members are listed as they are heard: presence brings their passes.
+    second.membership?.learn(first.membership?.pass.text ?? '')
+    assert.deepEqual(
+      second
+        .status()
+        ?.members.map(({ name, isRevoked }) => [name, isRevoked])
+        .toSorted(),
+      [
+        ['first', false],
+        ['second', false],
+      ],
+    )
     await wire.joined(await wire.machine(3), token, 'third')
     const fourth = await wire.joined(await wire.machine(4), token, 'fourth')
     assert.match(String(fourth), /the token is used/)
