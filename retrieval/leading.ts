@@ -15,7 +15,7 @@ import {
 import type { ByteSpan } from '../core/ranges.ts'
 import type { PartialResponse } from '../core/store.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
-import type { Decision } from '../cache/semantics/decision.ts'
+import { mayAnswerWaiting, type Decision } from '../cache/semantics/decision.ts'
 import { conditionalFields, notModifiedApplies } from '../cache/semantics/validation.ts'
 import { continuingValidator } from './continuing-validator.ts'
 import { admit } from './admission.ts'
@@ -161,7 +161,8 @@ export class Leading {
     const head = { status: described.status, fields: described.fields, requestTime, responseTime }
     const admission = admit(request, head)
     const { unshared } = this.#components
-    if (admission.kind === 'refused' || unshared.has(request.uri)) unshared.heed(request, head)
+    const isForOne = admission.kind === 'refused' || !mayAnswerWaiting(head, request.policy, responseTime)
+    if (isForOne || unshared.isForEach(request.uri)) unshared.heed(request, head)
     if (unstorable !== undefined) return unstorable
     if (brought === undefined || admission.kind === 'refused')
       return admission.kind === 'refused' ? admission.reason : `status ${status}`

@@ -1,10 +1,10 @@
 /**
- * Stored bytes that prove damaged while an application already has those before them (R7.3): the origin server sends the rest,
- * where it says that it still has the very same representation (RFC 9110 13.1.5). The damaged copy has gone from the store by
- * then; the next request fetches it whole.
+ * Stored bytes that prove damaged (R7.3), or a growing copy for which the room has come to its end, while an application already has
+ * the bytes before: the origin server sends the rest, where it says that it still has the very same representation (RFC 9110
+ * 13.1.5). The copy has gone from the store by then, or will; the next request begins anew.
  */
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { Fault } from '../core/fault.ts'
+import { Fault, type FaultCode } from '../core/fault.ts'
 import { withField, withoutFields, SELECTING_A_PART } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -16,54 +16,57 @@ import { continuedBy, rangeField } from './part-source.ts'
 import type { ResourceRequest } from './resource.ts'
 
 export interface Mending {
-  readonly response: StoredResponse
+  readonly response: Pick<StoredResponse, 'status' | 'fields' | 'responseTime' | 'size'>
   readonly request: Pick<ResourceRequest, 'target' | 'received' | 'forwarded' | 'signal'>
   readonly policy: Pick<Policy, 'immutable'>
   readonly origin: Upstream
 }
 
-/** Whether stored bytes are not there any more, or are not what they were. */
+/** Whether bytes are not in the store any more, are not what they were, or have no room there. */
 export function isStoreLoss(error: unknown): error is Fault {
-  return error instanceof Fault && (error.code === 'STORE_CORRUPT' || error.code === 'STORE_FAILED')
+  return error instanceof Fault && LOSSES.has(error.code)
 }
+
+const LOSSES: ReadonlySet<FaultCode> = new Set(['STORE_CORRUPT', 'STORE_FAILED', 'STORE_FULL'])
 
 /**
  * @param stored reads the bytes from the store.
- * @param isGiven whether the application has been answered: until then, another answer is better than a mended one.
- * @returns them, from wherever they come. Throws what the store throws where the origin server cannot go on.
+ * @param mayMend whether the rest may be joined to what was read: not before the application is answered, when another answer is better,
+ *   and not to what nobody has verified.
+ * @returns the bytes, from wherever they come. Throws what the store throws where the origin server cannot go on.
  */
 export function mendedBody(
   stored: AsyncIterable<Uint8Array>,
   span: ByteSpan,
   mending: Mending,
-  isGiven: () => boolean,
+  mayMend: () => boolean,
 ): AsyncIterable<Uint8Array> {
-  return { [Symbol.asyncIterator]: () => new MendedBody(stored, span, mending, isGiven) }
+  return { [Symbol.asyncIterator]: () => new MendedBody(stored, span, mending, mayMend) }
 }
 
 /** Not a generator: large files are read through here. */
 class MendedBody implements AsyncIterator<Uint8Array> {
   readonly #mending: Mending
-  readonly #isGiven: () => boolean
+  readonly #mayMend: () => boolean
   readonly #end: number
   readonly #stop = new AbortController()
   #chunks: AsyncIterator<Uint8Array>
   #position: number
   #isMended = false
 
-  constructor(stored: AsyncIterable<Uint8Array>, span: ByteSpan, mending: Mending, isGiven: () => boolean) {
+  constructor(stored: AsyncIterable<Uint8Array>, span: ByteSpan, mending: Mending, mayMend: () => boolean) {
     this.#chunks = stored[Symbol.asyncIterator]()
     this.#position = span.start
     this.#end = Math.min(span.end, mending.response.size)
     this.#mending = mending
-    this.#isGiven = isGiven
+    this.#mayMend = mayMend
   }
 
   async next(): Promise<IteratorResult<Uint8Array>> {
     try {
       return this.#passed(await this.#chunks.next())
     } catch (error) {
-      if (this.#isMended || !isStoreLoss(error) || !this.#isGiven()) throw error
+      if (this.#isMended || !isStoreLoss(error) || !this.#mayMend()) throw error
       return this.#goOn(error)
     }
   }
@@ -96,12 +99,13 @@ class MendedBody implements AsyncIterator<Uint8Array> {
     const mayAsk = !hasDirective(parseRequestDirectives(request.received), 'only-if-cached')
     if (!mayAsk || response.status !== 200 || (validator === undefined && !policy.immutable)) return undefined
     const whole = withoutFields(request.forwarded, SELECTING_A_PART)
-    const ranged = withField(whole, 'Range', rangeField(span, size))
+    const ranged = withField(whole, 'Range', rangeField(span, Number.isFinite(size) ? size : undefined))
     const fields = validator === undefined ? ranged : withField(ranged, 'If-Range', validator)
     const signal = AbortSignal.any([request.signal, this.#stop.signal])
     const answer = await origin.request({ method: 'GET', uri: request.target, fields, signal })
-    const brought = continuedBy(answer, span, size, known)
-    return exactly(answer.body, brought.start, span, this.#stop)
+    const brought = continuedBy(answer, span, Number.isFinite(size) ? size : undefined, known)
+    const end = Number.isFinite(span.end) ? span.end : brought.end
+    return exactly(answer.body, brought.start, { ...span, end }, this.#stop)
   }
 }
 
@@ -120,5 +124,6 @@ async function* exactly(
     if (at >= span.end) break
   }
   stop.abort(NO_LONGER_NEEDED)
-  if (at < span.end) throw new Fault('RESPONSE_INCOMPLETE', `the body ended ${span.end - at} bytes early`)
+  if (at < span.end && Number.isFinite(span.end))
+    throw new Fault('RESPONSE_INCOMPLETE', `the body ended ${span.end - at} bytes early`)
 }

@@ -19,7 +19,7 @@ import { SharedOpening } from './shared-opening.ts'
 import { newReport, type RetrievalReport } from './source.ts'
 import type { Unshared } from './unshared.ts'
 
-export interface OriginCopiesComponents extends Omit<OriginCopyComponents, 'idle' | 'store'> {
+export interface OriginCopiesComponents extends Omit<OriginCopyComponents, 'idle' | 'noRoom' | 'store'> {
   readonly store: Store
   readonly unshared: Unshared
   /** Bytes that came when those who had asked for them had gone. */
@@ -77,12 +77,14 @@ export class OriginCopies {
   /** Joins what comes already, goes on with what was left, or asks the origin server. @throws Fault when it does not answer. */
   async open(ask: Ask): Promise<Opened> {
     const { request, want, signal, unstorable } = ask
+    const { unshared } = this.#components
     const isOwn = isPersonal(request.fields) || (want === 'whole' && isSelecting(request.fields))
-    if (isOwn || unstorable !== undefined || this.#components.unshared.has(request.uri))
-      return this.alone(ask)
+    if (unstorable === undefined && unshared.lacksRoom(request.uri))
+      return this.alone({ ...ask, unstorable: 'there was no room for it' })
+    if (isOwn || unstorable !== undefined || unshared.has(request.uri)) return this.alone(ask)
     await this.#shelving.get(request.uri)
     const key = representationKey(request)
-    const opening = this.#openings.get(key)
+    const opening = unshared.isForEach(request.uri) ? undefined : this.#openings.get(key)
     if (opening !== undefined) {
       const led = await opening.waiting.wait(signal).catch(unlessLeft(signal))
       if (led?.kind === 'direct') return this.alone(ask)
@@ -225,7 +227,8 @@ export class OriginCopies {
 
   #made(request: RetrievalRequest, copy: GrowingCopy, head: OriginHead, isSparse: boolean): OriginCopy {
     const idle = (each: OriginCopy) => this.#close(each)
-    const made = new OriginCopy(request, copy, head, isSparse, { ...this.#components, idle })
+    const noRoom = () => this.#components.unshared.noRoom(request.uri)
+    const made = new OriginCopy(request, copy, head, isSparse, { ...this.#components, idle, noRoom })
     this.#all.add(made)
     return made
   }

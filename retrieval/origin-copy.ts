@@ -33,6 +33,8 @@ export interface OriginCopyComponents {
   readonly log: (message: string, detail: Record<string, unknown>) => void
   /** Nobody wants a byte of it, and none is on its way. */
   readonly idle: (copy: OriginCopy) => void
+  /** There is no room for all of it. */
+  readonly noRoom: () => void
 }
 
 /** The response that the copy stands for. */
@@ -297,6 +299,7 @@ export class OriginCopy {
         this.#isWrong = true
         this.refuse()
       }
+      if (error instanceof Fault && error.code === 'STORE_FULL') this.#components.noRoom()
       if (flight.stop.signal.aborted) flight.accepted.reject(error)
       else flight.fail(error)
     } finally {

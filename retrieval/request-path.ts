@@ -1,5 +1,6 @@
 /** The decisions on one request's path: what is stored, what is asked of others, and what stands in where nobody answers. */
 import { SELECTING_A_PART, withoutFields, type Fields } from '../core/fields.ts'
+import type { ByteSpan } from '../core/ranges.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { StoredResponse } from '../core/store.ts'
@@ -13,6 +14,7 @@ import { askHead, fromHead, headOfPart } from './heads.ts'
 import type { HotResponses } from './hot-responses.ts'
 import { Joining } from './joining.ts'
 import { isForPart, part, partHere } from './part-path.ts'
+import { mendedBody } from './mended-body.ts'
 import { Questions } from './questions.ts'
 import { heedHead, renew, type Update } from './renewal.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -68,7 +70,10 @@ export class RequestPath {
     const decision = this.#decideByName()
     if (decision.kind === 'hit') return this.#follow(decision)
     const { retrievals } = this.#components
-    const coming = retrievals.plain.join(this.#request, received) ?? retrievals.storing(uri, received)
+    const plain = retrievals.unshared.isForEach(uri)
+      ? undefined
+      : retrievals.plain.join(this.#request, received)
+    const coming = plain ?? retrievals.storing(uri, received)
     if (coming === undefined) return this.#follow(decision)
     await coming
     return this.#follow(this.#decide())
@@ -168,7 +173,14 @@ export class RequestPath {
     response,
     conditional,
   }: Extract<Decision, { kind: 'stale-while-revalidate' }>): void {
-    const detached = { ...this.#request, signal: new AbortController().signal, onInformation: undefined }
+    const { received, forwarded } = this.#request
+    // It is renewed as a whole, whatever part of it this application has asked for.
+    const whole = {
+      received: withoutFields(received, SELECTING_A_PART),
+      forwarded: withoutFields(forwarded, SELECTING_A_PART),
+    }
+    const signal = new AbortController().signal
+    const detached = { ...this.#request, ...whole, signal, onInformation: undefined }
     const path = new RequestPath(this.#components, detached, this.#policy)
     void path.#renew(response, conditional).catch(() => {}) // the next request tries again
   }
@@ -221,7 +233,17 @@ export class RequestPath {
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
     if (this.#questions.isForWhole) joined.retrieval.deliveredTo(this.#request.client)
     const asked = { ...this.#asked(), signal: this.#request.signal }
-    return fromGrowing(head, joined, reason, asked, this.#components)
+    const { retrieval } = joined
+    const { origin } = this.#components
+    const mending = { request: this.#request, policy: this.#policy, origin }
+    const read = (span: ByteSpan) => {
+      const response = { ...head.response, size: head.copy.size ?? Infinity }
+      const growing = retrieval.read(head.copy, span, this.#request.signal)
+      const { isFromOrigin, report } = retrieval
+      const mayMend = () => isFromOrigin && report.bytes.peer + report.bytes['in-progress'] === 0
+      return mendedBody(growing, span, { ...mending, response }, mayMend)
+    }
+    return fromGrowing(head, joined, reason, asked, this.#components, read)
   }
 
   /** What the application asked of the representation; whoever was given wrong bytes gets the whole (V§2). */

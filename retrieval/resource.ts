@@ -100,12 +100,12 @@ export function fromGrowing(
   missing: ForwardReason,
   request: RepresentationRequest & Pick<ResourceRequest, 'signal'>,
   { random, clock }: { readonly random: Random; readonly clock: Clock },
+  read = (span: ByteSpan) => retrieval.read(head.copy, span, request.signal),
 ): Resource {
   const { copy } = head
   const now = clock.wall()
   const received = endToEndFields(head.response.fields)
   const fields = isCollapsed ? withField(received, 'Age', ageOf(head.response, now)) : received
-  const read = (span: ByteSpan) => retrieval.read(copy, span, request.signal)
   const { status } = head.response
   const answer = answerWith({ status, size: copy.size, fields, read }, request, random)
   const { report } = retrieval

@@ -137,7 +137,10 @@ export function retrievals(
     plain,
     unshared,
     join(request, received, want) {
-      if (isPersonal(received) || unshared.has(request.uri)) return begin(request)
+      const isValidation =
+        hasField(request.fields, 'if-none-match') || hasField(request.fields, 'if-modified-since')
+      const isForEach = isValidation ? unshared.has(request.uri) : unshared.isForEach(request.uri)
+      if (isPersonal(received) || isForEach) return begin(request)
       const key = requestKey(request)
       const known = running.get(key)
       if (known?.mayBeJoined(received))

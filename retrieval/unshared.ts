@@ -1,9 +1,10 @@
 /**
- * Names whose responses are for one application each, such as `no-store`: who asks for one waits for nobody else's, because that would be
- * in vain. The first ones to ask wait once; from then on all ask side by side, until a response comes that may be stored.
+ * Names whose responses are for one application each: who asks for one waits for nobody else's, because that would be in vain. The first
+ * ones to ask wait once; from then on all ask side by side.
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
 import type { TargetUri } from '../core/target-uri.ts'
+import { mayAnswerWaiting } from '../cache/semantics/decision.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import { admit } from './admission.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -14,18 +15,38 @@ export const UNSHARED_MS = 120_000
 /** More names than this are not remembered; the one that was noted first is forgotten. */
 export const MAX_UNSHARED = 4096
 
+/**
+ * `unstorable`: the response may not be stored, such as `no-store`. `validated`: it may, and each request is to be validated, such as
+ * `no-cache`. `no-room`: there was no room for it, which nobody could know before. The first two last until a response is another.
+ */
+type Ground = 'unstorable' | 'validated' | 'no-room'
+
 export class Unshared {
   readonly #clock: Clock
-  readonly #notedAt = new Map<TargetUri, Monotonic>()
+  readonly #noted = new Map<TargetUri, { readonly ground: Ground; readonly at: Monotonic }>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
+  /** Whether its responses are not stored. */
   has(uri: TargetUri): boolean {
-    if (this.#notedAt.size === 0) return false
-    const at = this.#notedAt.get(uri)
-    return at !== undefined && this.#clock.monotonic() - at < UNSHARED_MS
+    const ground = this.#groundOf(uri)
+    return ground !== undefined && ground !== 'validated'
+  }
+
+  /** Whether each request for it is forwarded, whatever somebody else is being answered. */
+  isForEach(uri: TargetUri): boolean {
+    return this.#groundOf(uri) !== undefined
+  }
+
+  /** Whether there was no room for it lately. */
+  lacksRoom(uri: TargetUri): boolean {
+    return this.#groundOf(uri) === 'no-room'
+  }
+
+  noRoom(uri: TargetUri): void {
+    this.#note(uri, 'no-room')
   }
 
   /**
@@ -33,13 +54,24 @@ export class Unshared {
    * what is a failure, says nothing of the next one.
    */
   heed(request: Omit<RetrievalRequest, 'mayAskPeers'>, response: Stored): void {
-    const { uri } = request
+    const { uri, policy } = request
     const { status } = response
-    if (status === 206 || status === 304 || status >= 500) return
-    this.#notedAt.delete(uri)
-    if (admit({ ...request, fields: [] }, response).kind === 'admitted') return
-    const [first] = this.#notedAt.keys()
-    if (this.#notedAt.size >= MAX_UNSHARED && first !== undefined) this.#notedAt.delete(first)
-    this.#notedAt.set(uri, this.#clock.monotonic())
+    if (status === 206 || status === 304 || status >= 500 || this.lacksRoom(uri)) return
+    this.#noted.delete(uri)
+    if (admit({ ...request, fields: [] }, response).kind !== 'admitted') this.#note(uri, 'unstorable')
+    else if (!mayAnswerWaiting(response, policy, this.#clock.wall())) this.#note(uri, 'validated')
+  }
+
+  #groundOf(uri: TargetUri): Ground | undefined {
+    if (this.#noted.size === 0) return undefined
+    const noted = this.#noted.get(uri)
+    return noted && this.#clock.monotonic() - noted.at < UNSHARED_MS ? noted.ground : undefined
+  }
+
+  #note(uri: TargetUri, ground: Ground): void {
+    const [first] = this.#noted.keys()
+    if (this.#noted.size >= MAX_UNSHARED && first !== undefined) this.#noted.delete(first)
+    this.#noted.delete(uri)
+    this.#noted.set(uri, { ground, at: this.#clock.monotonic() })
   }
 }

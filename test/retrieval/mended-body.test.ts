@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
-import type { Fields } from '../../core/fields.ts'
+import { memoryStore } from '../../cache/memory-store.ts'
+import { withoutFields, type Fields } from '../../core/fields.ts'
 import { diskStore } from '../../cache/disk-store.ts'
 import { systemRandom } from '../../core/random.ts'
 import { flipBit, MIB, temporaryDirectory, turns, until } from '../cache/store-fixtures.ts'
@@ -116,5 +117,43 @@ describe('a hit whose bytes prove damaged in the middle', () => {
     assert.deepEqual([given.error, given.text === latin(origin.file.body)], [undefined, true])
     assert.deepEqual(origin.asked, [undefined])
     await until(() => node.store.lookup(A).length === 1)
+  })
+})
+
+describe('a body for which there is no room', () => {
+  const LIMIT = 2 * MIB
+
+  /** One whose length nobody knows before its end. */
+  function unbounded(fields: Fields): Scene['node'] {
+    const body = distinctBytes(SIZE)
+    const origin = new RangedOrigin({ body, fields, cacheControl: 'max-age=3600' })
+    return world({
+      rule: { share: false },
+      store: (clock) => memoryStore({ maxBytes: LIMIT, clock }),
+      origin(request) {
+        const reply = origin.reply(request)
+        return reply.status === 200
+          ? { ...reply, fields: withoutFields(reply.fields, ['content-length']) }
+          : reply
+      },
+    })
+  }
+
+  test('goes on from the origin server where its validator is strong', async () => {
+    const node = unbounded(TAGGED)
+    const given = await node.get()
+    assert.deepEqual([given.error, given.text === latin(distinctBytes(SIZE))], [undefined, true])
+    assert.equal(node.growingBytes(), 0)
+  })
+
+  test('is cut where nothing tells whether it is the same, and passed on when it is asked for again', async () => {
+    const node = unbounded([])
+    assert.ok((await node.get()).error instanceof Error)
+    for (let time = 0; time < 3; time++) {
+      const again = await node.get()
+      assert.deepEqual([again.error, again.text === latin(distinctBytes(SIZE))], [undefined, true])
+    }
+    await node.settle()
+    assert.deepEqual([node.growingBytes(), node.retrievals.all().length], [0, 0])
   })
 })

@@ -294,6 +294,16 @@ describe('stale-while-revalidate', () => {
     assert.equal(node.origin.requests.length, 2)
   })
 
+  test('renews the whole for an application that asked for a part', async () => {
+    const node = await stored([file('first', cacheControl, ETAG), file('second', FRESH)])
+    const given = await node.get([['Range', 'bytes=0-1']])
+    assert.deepEqual([given.status, given.text], [206, 'fi'])
+    await node.settle()
+    assert.deepEqual(await storedTexts(node), ['second'])
+    assert.equal((await node.get([['Range', 'bytes=0-1']])).text, 'se')
+    assert.equal(node.origin.requests.length, 2)
+  })
+
   test('keeps a field that no-cache="…" names', async () => {
     const qualified = `${cacheControl}, no-cache="X-Foo"`
     const node = await stored([

@@ -56,6 +56,25 @@ describe('that responses are for one application each', () => {
       assert.equal(unshared.has(A), false)
     })
 
+  test('is said by one that is to be validated for each request; that one may be stored', () => {
+    const clock = manualClock()
+    const unshared = new Unshared(clock)
+    unshared.heed(asked(), response([['Cache-Control', 'no-cache']]))
+    assert.deepEqual([unshared.has(A), unshared.isForEach(A)], [false, true])
+    clock.advance(UNSHARED_MS)
+    assert.equal(unshared.isForEach(A), false)
+  })
+
+  test('is said where there was no room, whatever its response says', () => {
+    const clock = manualClock()
+    const unshared = new Unshared(clock)
+    unshared.noRoom(A)
+    unshared.heed(asked(), LASTING)
+    assert.deepEqual([unshared.has(A), unshared.isForEach(A), unshared.lacksRoom(A)], [true, true, true])
+    clock.advance(UNSHARED_MS)
+    assert.equal(unshared.lacksRoom(A), false)
+  })
+
   test('is remembered of so many names, and no more', () => {
     const unshared = new Unshared(manualClock())
     const name = (at: number) => `http://origin.example/${at}` as TargetUri
@@ -125,5 +144,29 @@ describe('requests for what is not to be stored', () => {
     await node.within(node.ask().resource)
     await node.within(node.ask().resource)
     assert.equal(node.origin.requests.length, 3)
+  })
+})
+
+describe('requests for what each is to be validated for', () => {
+  test('wait for nobody once that is known, and what is stored is validated by all of them at once', async () => {
+    const answers = Array.from({ length: 9 }, () => Promise.withResolvers<Reply>())
+    const node = world({
+      rule: { share: false },
+      origin: (_, n) => answers[n - 1]?.promise ?? assert.fail(),
+    })
+    const reply = (fields: Fields = []): Reply => ({
+      status: 200,
+      fields: [['Content-Length', '5'], ['Cache-Control', 'no-cache'], ...fields],
+      body: new Flow().push('whole').end(),
+    })
+    for (const _ of [1, 2, 3]) node.ask()
+    await node.settle()
+    assert.equal(node.origin.requests.length, 1)
+    answers[0]?.resolve(reply())
+    await node.settle()
+    assert.equal(node.origin.requests.length, 3, 'the others ask side by side')
+    for (const _ of [4, 5, 6]) node.ask()
+    await node.settle()
+    assert.equal(node.origin.requests.length, 6, 'nobody waits any more')
   })
 })
