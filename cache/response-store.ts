@@ -40,6 +40,7 @@ import { Shelf, type Shelved } from './shelf.ts'
 import { isFull, isLoss } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 import { verifyStore } from './store-verification.ts'
+import { UnderWay } from './under-way.ts'
 
 export interface StoreLimits {
   /** The quota: bytes of bodies and growing copies. */
@@ -70,7 +71,7 @@ export class ResponseStore implements Store {
   /** The growing copies in use. */
   readonly #growing = new Set<GrowingCopy>()
   /** Whole bodies that are being stored. */
-  readonly #keeping = new Set<Promise<Kept>>()
+  readonly #keeping = new UnderWay()
   /** Those that are, with their rooms, and may not yet outlast a crash. */
   readonly #unlasting: { readonly kept: Kept; readonly room: CopyRoom }[] = []
   #makingLast: Promise<void> | undefined
@@ -115,7 +116,7 @@ export class ResponseStore implements Store {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#growing].map((copy) => this.#putAside(copy)))
-    await Promise.allSettled(this.#keeping)
+    await this.#keeping.ended()
     await this.#makingLast
     this.#stopping.abort(NO_LONGER_NEEDED)
     await this.#sweeping
@@ -268,16 +269,15 @@ export class ResponseStore implements Store {
   }
 
   readonly #storeWhole: StoreWhole = async (bytes, body, head, room) => {
-    const keeping = this.#keep(bytes, body, head, room)
-    this.#keeping.add(keeping)
+    this.#keeping.begin()
     try {
-      const kept = await keeping
+      const kept = await this.#keep(bytes, body, head, room)
       this.#shelf.removeOthers(head)
       this.#unlasting.push({ kept, room })
       this.#makingLast ??= this.#makeAllLast().finally(() => (this.#makingLast = undefined))
       return kept.stored
     } finally {
-      this.#keeping.delete(keeping)
+      this.#keeping.end()
     }
   }
 

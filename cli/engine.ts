@@ -4,8 +4,10 @@
  * processor time went into optimizing what ran a few hundred times, and into collecting garbage from a heap that had
  * been sized for a rest.
  *
- * So a node compiles plainly at first (Sparkplug), and gives V8 its optimizing compilers once it is busy: under a load
- * that lasts they pay, and a node at rest is spared the 8 MB of memory that their code takes.
+ * So a node compiles plainly at first (Sparkplug), and gives V8 its optimizing compiler (TurboFan) once it is busy: under a
+ * load that lasts it pays, and a node at rest is spared the 8 MB of memory that its code takes. The one between (Maglev) is
+ * never used: with it a request takes a quarter more of the main thread's time, for what it has compiled waits long for
+ * TurboFan, and loads of seconds are over by then.
  */
 import { setFlagsFromString } from 'node:v8'
 import type { Clock } from '../core/clock.ts'
@@ -61,10 +63,9 @@ function lookAgain(engine: Engine, usedBefore: number): void {
   })
 }
 
-/** V8's defaults, from now on: code that is optimized stays so. */
+/** V8's defaults, from now on, but for Maglev. */
 function optimizing({ setFlags }: Engine): void {
   setFlags('--no-always-sparkplug')
   setFlags('--heap-growing-percent=0')
-  setFlags('--maglev-filter=*')
   setFlags('--turbo-filter=*')
 }

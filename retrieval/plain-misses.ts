@@ -7,15 +7,18 @@ import type { ResourceRequest } from './resource.ts'
 
 export class PlainMisses {
   /** One at most for each URI: whatever else is asked for it takes the path of a resource. */
-  readonly #running = new Map<TargetUri, PlainMiss>()
+  readonly #running = new Map<TargetUri, Running>()
 
   add(miss: PlainMiss): void {
-    this.#running.set(miss.request.uri, miss)
+    this.#running.set(miss.request.uri, { miss })
   }
 
   delete(miss: PlainMiss): void {
     const { uri } = miss.request
-    if (this.#running.get(uri) === miss) this.#running.delete(uri)
+    const running = this.#running.get(uri)
+    if (running?.miss !== miss) return
+    running.miss = undefined
+    this.#running.delete(uri)
   }
 
   has(uri: TargetUri): boolean {
@@ -25,15 +28,22 @@ export class PlainMisses {
   /** Resolves when the request can find what comes, in the store or among the retrievals; `undefined`: nothing comes. */
   join(request: Pick<ResourceRequest, 'uri' | 'forwarded'>, received: Fields): Promise<void> | undefined {
     if (this.#running.size === 0 || isPersonal(received)) return undefined
-    const miss = this.#running.get(request.uri)
+    const miss = this.#running.get(request.uri)?.miss
     return miss !== undefined && isSame(miss.request, request) ? miss.join() : undefined
   }
 
   /** What comes for this URI is for those that wait for it already, and nobody else. */
   outdate(uri: TargetUri): void {
-    this.#running.get(uri)?.outdate()
-    this.#running.delete(uri)
+    const miss = this.#running.get(uri)?.miss
+    if (miss === undefined) return
+    miss.outdate()
+    this.delete(miss)
   }
+}
+
+/** Emptied when it is over: tables that the map has given up keep what they held (cache/under-way.ts), now this alone. */
+interface Running {
+  miss: PlainMiss | undefined
 }
 
 type Asked = Pick<ResourceRequest, 'uri' | 'forwarded'>

@@ -36,7 +36,6 @@ suite('V8 is told', () => {
     assert.deepEqual(flags.slice(1), [
       '--no-always-sparkplug',
       '--heap-growing-percent=0',
-      '--maglev-filter=*',
       '--turbo-filter=*',
     ])
     assert.equal(clock.pending(), 0)
