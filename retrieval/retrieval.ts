@@ -40,7 +40,7 @@ import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
-import { NEAR_BYTES } from './slow-line.ts'
+import { nearBytes } from './slow-line.ts'
 import { SlowPeerWatch, type Progressing } from './slow-peer-watch.ts'
 import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 import { faultOf, Tolerance } from './tolerance.ts'
@@ -387,7 +387,8 @@ export class Retrieval implements InquiryOwner {
 
   /** What would be fetched anew, were it this node's turn to fetch, is no lead. */
   isFurther({ receivedBytes }: PeerDownload): boolean {
-    return !this.#isUnseen && this.heldBytes > receivedBytes + NEAR_BYTES
+    const near = nearBytes(this.heldBytes, this.progress().totalBytes)
+    return !this.#isUnseen && this.heldBytes > receivedBytes + near
   }
 
   heardProgress(download: PeerDownload): void {
@@ -454,6 +455,7 @@ export class Retrieval implements InquiryOwner {
       await this.#peerReaders.takeLeave()
       if (signal.aborted) return
       if (source.kind === 'internet') await this.#beginOrGoOn(expectation)
+      else if (this.#isFarAhead(source)) await this.#beginAnew()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
       else this.#watch(source, AbortSignal.any([signal, using.signal]), began, patienceMs)
@@ -522,6 +524,16 @@ export class Retrieval implements InquiryOwner {
     if (!isWorthGoingOn(expectation, this.heldBytes, missingBytes, speed ?? known)) return this.#beginAnew()
     this.#peerReaders.cut()
     this.#arrival.goOn()
+  }
+
+  /**
+   * Whether more is here, of peers that have failed, than this one has: what it has is given to applications sooner than it would come to
+   * where they stopped, and shows that it sends.
+   */
+  #isFarAhead(source: PeerSource): boolean {
+    if (source.kind === 'peer' || !this.#isUnseen) return false
+    const { hasAsked, receivedBytes } = source.download
+    return hasAsked === true && this.heldBytes > receivedBytes
   }
 
   /** Whether there are bytes of peers, and no application has seen one. */
