@@ -65,7 +65,7 @@ export const REPORTS_PER_BROADCAST = 10
  * More than so many who wait are told together, by one packet to everybody: where a server thinks for seconds, many have asked it in
  * the end, and each would tell all the others.
  */
-export const MOST_TOLD_EACH = 8
+export const MOST_TOLD_EACH = 16
 
 /** More waiting peers than this are not told; they notice by the copy that they read. */
 export const MAX_WAITING = 64
