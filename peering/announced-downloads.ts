@@ -99,7 +99,10 @@ export class AnnouncedDownloads {
           digest: undefined,
         })
       },
-      failed: (to) => sender.send(to, { ...common, type: 'download-failed' }),
+      failed: (to) => {
+        const packet = { ...common, type: 'download-failed' } as const
+        return to === 'everybody' ? sender.broadcast(packet) : sender.send(to, packet)
+      },
     })
   }
 }

@@ -14,7 +14,7 @@ export interface DownloadSender {
   /** "I am downloading", to everybody or to one peer; `request` when it answers a question. */
   downloading(to: Address | 'everybody'): void
   complete(to: Address): void
-  failed(to: Address): void
+  failed(to: Address | 'everybody'): void
 }
 
 export class DownloadReport {
@@ -66,6 +66,8 @@ export class DownloadReport {
         return command.to.forEach((peer) => this.#sender.complete(peer as Address))
       case 'send-failed':
         return command.to.forEach((peer) => this.#sender.failed(peer as Address))
+      case 'broadcast-failed':
+        return this.#sender.failed('everybody')
       case 'wake': {
         this.#cancelWake()
         const wake = () => this.#dispatch({ kind: 'wake', at: this.#clock.monotonic() })

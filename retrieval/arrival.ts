@@ -3,7 +3,7 @@
  * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
-import type { Monotonic } from '../core/clock.ts'
+import type { CancelTimer, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
@@ -41,7 +41,7 @@ import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
 import type { SupplyEvents } from './pieces/supplier.ts'
 import type { OpenedSource } from './peer-source.ts'
-import { mayAnswer, releasedBytes, type Filling } from './release.ts'
+import { mayAnswer, releasedBytes, SMALL_GROWING_BYTES, VERIFY_FIRST_MS, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
 import { newReport, peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 
@@ -379,11 +379,29 @@ export class Arrival {
   ): Promise<OpenedSource> {
     const route = this.#routeTo(source, patienceMs, excuses)
     this.#route = route
-    const opened = await route.open(from, signal)
+    const begun = this.#copy !== undefined && this.#isToCompare(source, from) ? this.#copy : undefined
+    const opened = await route.open(begun === undefined ? from : 0, signal)
     this.isConfirmed &&= opened.isUnconfirmed !== true
     this.#checkSize(opened, source, expectation)
     if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
-    return opened
+    return begun === undefined ? opened : this.#comparing(begun, from, opened, signal)
+  }
+
+  /**
+   * Whether what others have begun is held against what this one has: then it has sent it all, and applications need not wait for the
+   * whole, as they would behind bytes of somebody that failed and may have lied before that.
+   */
+  #isToCompare(source: PeerSource, from: number): boolean {
+    const isUnseen = from > 0 && this.contributors.size > 0 && !this.#isStreaming
+    return isUnseen && !isAnybodysWord(source)
+  }
+
+  #comparing(copy: GrowingCopy, held: number, opened: OpenedSource, signal: AbortSignal): OpenedSource {
+    const before = copy.read({ start: 0, end: held }, signal, 'held')
+    const body = behindTheSame(before, held, opened.body, 'the peer', () => {
+      this.#before = new Set()
+    })
+    return { ...opened, from: held, body }
   }
 
   /** What a peer would send from the first missing byte on; nothing of it is taken. @throws Fault of that peer */
@@ -465,7 +483,9 @@ export class Arrival {
     const rest = { from: 0, size: copy.size, fields: this.#head.fields }
     const opened = await openRest(this.#components.origin, target, fields, rest, signal)
     const before = copy.read({ start: 0, end: held }, signal, 'held')
-    const body = behindTheSame(before, held, opened.body, () => this.#forgetPeers(opened))
+    const body = behindTheSame(before, held, opened.body, 'the origin server', () =>
+      this.#forgetPeers(opened),
+    )
     return { ...opened, from: held, body }
   }
 
@@ -509,16 +529,30 @@ export class Arrival {
     const peer = peerOf(source)
     this.#release(copy, attempt)
     let at = opened.from
-    for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
-      if (signal.aborted) return
-      this.#checkTold(copy)
-      this.report.bytes[source.kind] += chunk.length
-      checkEnd(at + chunk.length, copy.size, peer)
-      await copy.write(at, chunk)
-      at += chunk.length
-      this.#release(copy, attempt)
+    const stopWaiting = this.#streamAfterAll(copy, attempt)
+    try {
+      for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
+        if (signal.aborted) return
+        this.#checkTold(copy)
+        this.report.bytes[source.kind] += chunk.length
+        checkEnd(at + chunk.length, copy.size, peer)
+        await copy.write(at, chunk)
+        at += chunk.length
+        this.#release(copy, attempt)
+      }
+    } finally {
+      stopWaiting()
     }
     if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
+  }
+
+  /** What takes long is released when it does, also where just then nothing comes. */
+  #streamAfterAll(copy: GrowingCopy, attempt: Attempt): CancelTimer {
+    const mayBeStreamed = !this.#isStreaming && (copy.size ?? 0) >= SMALL_GROWING_BYTES
+    if (!mayBeStreamed) return () => {}
+    const release = () => void (!attempt.signal.aborted && this.#release(copy, attempt))
+    // A timer may come a moment early.
+    return this.#components.clock.after(VERIFY_FIRST_MS + 1, release)
   }
 
   /** Whether bytes are here of somebody who was in use before: one that failed, and may have lied before that. */

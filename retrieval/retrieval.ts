@@ -40,7 +40,7 @@ import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
-import { NEAR_BYTES } from './slow-line.ts'
+import { NEAR_BYTES, nearBytes } from './slow-line.ts'
 import { SlowPeerWatch, type Progressing } from './slow-peer-watch.ts'
 import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 import { Tolerance } from './tolerance.ts'
@@ -387,7 +387,8 @@ export class Retrieval implements InquiryOwner {
 
   /** What would be fetched anew, were it this node's turn to fetch, is no lead. */
   isFurther({ receivedBytes }: PeerDownload): boolean {
-    return !this.#isUnseen && this.heldBytes > receivedBytes + NEAR_BYTES
+    const near = nearBytes(this.heldBytes, this.progress().totalBytes)
+    return !this.#isUnseen && this.heldBytes > receivedBytes + near
   }
 
   heardProgress(download: PeerDownload): void {
@@ -535,13 +536,15 @@ export class Retrieval implements InquiryOwner {
   }
 
   /**
-   * Whether it has less than others have left behind here, who failed and may have lied: to wait for it until it is so far would look
-   * like a silence, and on a slow line it takes seconds.
+   * Whether it has less than others have left behind here, who failed and may have lied: what it has is given to applications sooner
+   * than it would come to where they stopped, and shows that it sends. To wait until it is so far would look like a silence. Of a
+   * stranger, who may have nothing, that is said only where much is missing and the origin server would not soon have sent it.
    */
   #isBehind(source: PeerSource, expectation: Expectation): boolean {
     if (source.kind !== 'in-progress' || !this.#isUnseen) return false
-    const isAhead = this.heldBytes > source.download.receivedBytes + NEAR_BYTES
-    return isAhead && !this.#isNearlyHere(expectation)
+    const { hasAsked, receivedBytes } = source.download
+    if (hasAsked === true) return this.heldBytes > receivedBytes
+    return this.heldBytes > receivedBytes + NEAR_BYTES && !this.#isNearlyHere(expectation)
   }
 
   #beginAnew(): Promise<void> {

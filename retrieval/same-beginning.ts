@@ -1,4 +1,4 @@
-/** What an origin server sends behind bytes that are here already, if it sends the same. */
+/** What a source sends behind bytes that are here already, if it sends the same. */
 import { Fault } from '../core/fault.ts'
 import { createDigest } from '../core/hash.ts'
 
@@ -10,6 +10,7 @@ export async function* behindTheSame(
   before: AsyncIterable<Uint8Array>,
   bytes: number,
   body: AsyncIterable<Uint8Array>,
+  who: string,
   onSame: () => void,
 ): AsyncGenerator<Uint8Array> {
   const ours = createDigest('sha-256')
@@ -22,7 +23,7 @@ export async function* behindTheSame(
     left -= same.length
     if (left === 0 && same.length > 0) {
       if (theirs.hex() !== ours.hex())
-        throw new Fault('VERIFICATION_FAILED', `the origin server has other bytes before ${bytes}`)
+        throw new Fault('VERIFICATION_FAILED', `${who} has other bytes before ${bytes}`)
       onSame()
     }
     if (chunk.length > same.length) yield chunk.subarray(same.length)

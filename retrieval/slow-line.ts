@@ -10,6 +10,14 @@ import { HOLD_BACK_BYTES } from './release.ts'
 /** Bytes that a downloader may have and others not yet: they are on their way. */
 export const NEAR_BYTES = 128 * 1024
 
+/** Less is no lead, in bytes, however little the other has. */
+const LEAST_LEAD_BYTES = 16 * 1024
+
+/** The lead of one that has `aheadBytes` of a file of `totalBytes` counts beyond this: what is half of all that it has is no chance. */
+export function nearBytes(aheadBytes: number, totalBytes = Infinity): number {
+  return Math.min(NEAR_BYTES, totalBytes / 8, Math.max(LEAST_LEAD_BYTES, aheadBytes / 2))
+}
+
 /** A downloader's word about itself counts for so long, in ms: it says it every half second. */
 const FRESH_PROGRESS_MS = 600
 

@@ -14,7 +14,7 @@ import type { PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
 import type { OpenedSource } from './peer-source.ts'
-import { isWorthLeaving, NEAR_BYTES } from './slow-line.ts'
+import { isWorthLeaving, nearBytes } from './slow-line.ts'
 import { peerOf, type PeerSource } from './source.ts'
 
 /** A peer that is tried must send this much, or all that is left. */
@@ -69,6 +69,8 @@ export class Yielding {
   /** A holder answered after the Internet was asked: worth changing over to when enough is missing. */
   lateOffer(offer: PeerOffer): void {
     if (!this.#owner.mayLeave()) return
+    if (offer.hasAsked === true && this.#owner.isUnanswered())
+      return void this.#followIfProvable({ kind: 'peer', offer })
     const { totalBytes } = this.#owner.progress()
     // Before the origin server has said how long it is, nothing is known that speaks for the peer.
     if (totalBytes === undefined) return void (this.#early = offer)
@@ -83,9 +85,12 @@ export class Yielding {
    */
   secondFetcher(download: PeerDownload & { readonly location: string }): void {
     if (this.#owner.isUnanswered()) return void this.#followIfProvable({ kind: 'in-progress', download })
-    if (!this.#owner.isFetcher() || this.#owner.progress().totalBytes === undefined) return
-    const aheadBytes = download.receivedBytes - this.#owner.heldBytes()
-    const isAhead = Math.abs(aheadBytes) > NEAR_BYTES ? aheadBytes > 0 : download.isAhead
+    const { totalBytes } = this.#owner.progress()
+    if (!this.#owner.isFetcher() || totalBytes === undefined) return
+    const heldBytes = this.#owner.heldBytes()
+    const leadBytes = download.receivedBytes - heldBytes
+    const near = nearBytes(Math.max(download.receivedBytes, heldBytes), totalBytes)
+    const isAhead = Math.abs(leadBytes) > near ? leadBytes > 0 : download.isAhead
     if (isAhead) this.#leaveFor({ kind: 'in-progress', download })
     else this.#sayAgain()
   }

@@ -46,6 +46,7 @@ export type DownloadCommand =
   | { readonly kind: 'send-progress'; readonly to: readonly string[] }
   | { readonly kind: 'send-complete'; readonly to: readonly string[] }
   | { readonly kind: 'send-failed'; readonly to: readonly string[] }
+  | { readonly kind: 'broadcast-failed' }
   | { readonly kind: 'wake'; readonly at: Monotonic }
 
 /** Progress goes out this often, in ms: two reports may be lost before a waiting node thinks of silence. */
@@ -59,6 +60,12 @@ export const REPEAT_MS = 100
  * same without having heard of it finds out.
  */
 export const REPORTS_PER_BROADCAST = 10
+
+/**
+ * More than so many who wait are told together, by one packet to everybody: where a server thinks for seconds, many have asked it in
+ * the end, and each would tell all the others.
+ */
+export const MOST_TOLD_EACH = 16
 
 /** More waiting peers than this are not told; they notice by the copy that they read. */
 export const MAX_WAITING = 64
@@ -84,7 +91,7 @@ export function stepDownload(
     case 'complete':
       return state.kind === 'downloading' ? [OVER, tell('send-complete', state.waiting)] : [state, []]
     case 'failed':
-      return state.kind === 'downloading' ? [OVER, tell('send-failed', state.waiting)] : [state, []]
+      return state.kind === 'downloading' ? [OVER, failed(state.waiting)] : [state, []]
   }
 }
 
@@ -119,9 +126,10 @@ function report(state: Downloading, at: Monotonic): readonly [DownloadState, rea
   const told = state.waiting.filter(({ reportsLeft }) => reportsLeft > 0)
   const waiting = state.waiting.map((each) => ({ ...each, reportsLeft: Math.max(0, each.reportsLeft - 1) }))
   const after = countedDown({ ...state, waiting, reportAt })
-  const isTold = after.untilBroadcast === REPORTS_PER_BROADCAST
-  const everybody = isTold ? [{ kind: 'broadcast-downloading' } as const] : []
-  return [after, [...everybody, ...tell('send-progress', told), { kind: 'wake', at: reportAt }]]
+  const wake = { kind: 'wake', at: reportAt } as const
+  if (told.length > MOST_TOLD_EACH) return [after, [SAY_TO_ALL, wake]]
+  const everybody = after.untilBroadcast === REPORTS_PER_BROADCAST ? [SAY_TO_ALL] : []
+  return [after, [...everybody, ...tell('send-progress', told), wake]]
 }
 
 function countedDown(state: Downloading): Downloading {
@@ -153,6 +161,10 @@ function tell(
 
 function next(at: Monotonic): Monotonic {
   return (at + REPORT_INTERVAL_MS) as Monotonic
+}
+
+function failed(waiting: readonly WaitingPeer[]): DownloadCommand[] {
+  return waiting.length > MOST_TOLD_EACH ? [{ kind: 'broadcast-failed' }] : tell('send-failed', waiting)
 }
 
 const OVER: DownloadState = { kind: 'over' }

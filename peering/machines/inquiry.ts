@@ -338,9 +338,14 @@ function askOnceMore<H extends Holder, D extends Downloader>(state: Active<H, D>
   return waitForAnswers({ ...state, takeOversLeft: takeOversLeft - 1 }, at, waitMs, settings.holdersMs)
 }
 
-/** Those who answered stay noted: they may be of use later. */
+/** Those who answered stay noted: they may be of use later, and so may the one that was about to be used. */
 function onEnough<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
-  return isInUse(state) ? toInternet(state) : [state, []]
+  return isInUse(state) ? toInternet(notingUnused(state)) : [state, []]
+}
+
+function notingUnused<H extends Holder, D extends Downloader>(state: Active<H, D>): Active<H, D> {
+  if (state.kind === 'found') return noting(state, withHolder(state.sources, state.from))
+  return state.kind === 'awaiting' ? noting(state, withDownloader(state.sources, state.on)) : state
 }
 
 function isInUse<H extends Holder, D extends Downloader>(state: Active<H, D>): boolean {
@@ -357,17 +362,26 @@ function onAgree<H extends Holder, D extends Downloader>(
   until: Monotonic,
 ): Step<H, D> {
   if (!isInUse(state)) return [state, []]
-  const { settings, sources, hasAgreed } = state
-  if (hasAgreed || !settings.waitForDownloads || settings.waitMs <= 0 || at >= until) return toInternet(state)
-  const agreeing = { ...state, sources: { ...sources, holders: [] }, agreeUntil: until, hasAgreed: true }
+  const after = notingUnused(state)
+  const { settings, sources, hasAgreed } = after
+  if (hasAgreed || !settings.waitForDownloads || settings.waitMs <= 0 || at >= until) return toInternet(after)
+  const agreeing = { ...after, sources: { ...sources, holders: [] }, agreeUntil: until, hasAgreed: true }
+  const holder = likelyHolder(sources.holders)
+  if (holder !== undefined) return retrieve(agreeing, holder)
   const on = likelyDownload(sources.downloaders)
   if (on !== undefined) return awaitDownload(agreeing, on, at)
   return waitForAnswers(agreeing, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
 }
 
+/** Where peers have cost too much, one that most likely has it, or fetches it, may still be quicker than the Internet. */
 function toInternet<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
   const sources = withSilentForgiven(state.sources)
-  return [{ ...bare(state), agreeUntil: undefined, sources, kind: 'retrieving' }, [RETRIEVE_FROM_INTERNET]]
+  const retrieving = { ...bare(state), agreeUntil: undefined, sources, kind: 'retrieving' } as const
+  const holder = likelyHolder(sources.holders)
+  if (holder !== undefined) return [retrieving, [RETRIEVE_FROM_INTERNET, { kind: 'late-offer', holder }]]
+  const downloader = state.settings.waitForDownloads ? likelyDownload(sources.downloaders) : undefined
+  if (downloader === undefined) return [retrieving, [RETRIEVE_FROM_INTERNET]]
+  return [retrieving, [RETRIEVE_FROM_INTERNET, { kind: 'second-fetcher', downloader }]]
 }
 
 /** The owner has left the Internet for this peer. Should its offer be gone by now, another one's may do, or it has to go back there. */
@@ -497,6 +511,11 @@ function isStranger(downloader: Downloader): boolean {
   return isPromise(downloader) && hasAsked !== true && isExpected !== true
 }
 
+/** It was heard to ask for it before it had it. */
+function likelyHolder<H extends Holder>(holders: readonly H[]): H | undefined {
+  return holders.findLast(({ hasAsked }) => hasAsked === true)
+}
+
 /** Of several the last to be told of: liars are the quickest. */
 function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | undefined {
   return downloaders.findLast(({ readable, hasAsked }) => readable && hasAsked === true)
@@ -593,6 +612,7 @@ export const INQUIRY_TRANSITIONS = [
     'waiting',
     '156 → 144: the same, and nobody is known to fetch it: "I need" once more',
   ],
+  ['awaiting', 'agree', 'found', '156 → 158: the same; one that has it now, and had asked for it'],
   ['awaiting', 'agree', 'retrieving', '156 → 150: the same, and nobody is waited for'],
   ['awaiting', 'wake', 'waiting', '156 → 144: a promise was not kept, "I need" once more'],
   ['awaiting', 'retrieved', 'done', '156 → 158 → 142: inform the server'],
@@ -613,6 +633,7 @@ export const INQUIRY_TRANSITIONS = [
   ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],
   ['found', 'agree', 'awaiting', '158 → 156: too much was lost to liars; a copy that is being fetched'],
   ['found', 'agree', 'waiting', '158 → 144: the same, and nobody is known to fetch it: "I need" once more'],
+  ['found', 'agree', 'found', '158: the same; one that has it now, and had asked for it'],
   ['found', 'agree', 'retrieving', '158 → 150: the same, and nobody is waited for'],
   ['found', 'retrieved', 'done', '158 → 142: inform the server'],
   ['found', 'abandoned', 'done', '158 → 142'],

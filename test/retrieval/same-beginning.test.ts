@@ -12,7 +12,7 @@ async function* pieces(...all: readonly string[]): AsyncGenerator<Uint8Array> {
 async function read(before: readonly string[], body: readonly string[]): Promise<string[]> {
   const given: string[] = []
   const bytes = before.join('').length
-  const rest = behindTheSame(pieces(...before), bytes, pieces(...body), () => given.push('same'))
+  const rest = behindTheSame(pieces(...before), bytes, pieces(...body), 'the peer', () => given.push('same'))
   for await (const chunk of rest) given.push(text(chunk))
   return given
 }

@@ -48,14 +48,19 @@ function fetching({
 } = {}) {
   const clock = manualClock()
   const done: string[] = []
-  const state = { mayLeave: true, isAnswered, totalBytes: isSizeKnown ? SIZE : undefined, chunks }
+  const totalBytes = isSizeKnown ? SIZE : undefined
+  const state = { mayLeave: true, isAnswered, totalBytes, chunks, heldBytes: HELD }
   const yielding = new Yielding(clock, {
-    heldBytes: () => HELD,
+    heldBytes: () => state.heldBytes,
     isFetcher: () => true,
     hasPatience: () => hasPatience,
     mayLeave: () => state.mayLeave,
     isUnanswered: () => !state.isAnswered,
-    progress: () => ({ receivedBytes: HELD, totalBytes: state.totalBytes, bytesPerSecond: 1_000_000 }),
+    progress: () => ({
+      receivedBytes: state.heldBytes,
+      totalBytes: state.totalBytes,
+      bytesPerSecond: 1_000_000,
+    }),
     expectationFor: () => Promise.resolve(expectation),
     look: (_source, signal) => {
       done.push('look')
@@ -93,6 +98,26 @@ describe('two that fetch the same', () => {
   test('where none is far behind, who comes later in rank leaves', async () => {
     const { done, yielding } = fetching()
     yielding.secondFetcher(fetcher(-NEAR_BYTES, true))
+    await settled()
+    assert.deepEqual(done, [`leave for ${PEER}`])
+  })
+
+  test('who has twice as much stays, whatever their rank, and however little that is', async () => {
+    const { done, yielding, state } = fetching()
+    state.heldBytes = 65_536
+    yielding.secondFetcher({ ...fetcher(0, true), receivedBytes: 32_767 })
+    await settled()
+    assert.deepEqual(done, ['say again'])
+    yielding.secondFetcher({ ...fetcher(0, true), receivedBytes: 32_768 })
+    await settled()
+    assert.deepEqual(done, ['say again', `leave for ${PEER}`])
+  })
+
+  test('an eighth of the file is a lead', async () => {
+    const { done, yielding, state } = fetching()
+    state.totalBytes = 8 * 112_500
+    state.heldBytes = 200_000
+    yielding.secondFetcher({ ...fetcher(0), receivedBytes: 312_501 })
     await settled()
     assert.deepEqual(done, [`leave for ${PEER}`])
   })
@@ -179,6 +204,13 @@ describe('a late "I have"', () => {
     yielding.lateOffer(holder(SIZE + 1))
     await settled()
     assert.deepEqual(done, [])
+  })
+
+  test('of one that was heard to ask for it is tried before the origin server has answered', async () => {
+    const { done, yielding } = fetching({ isAnswered: false, isSizeKnown: false, chunks: [TRIAL_BYTES] })
+    yielding.lateOffer({ ...holder(SIZE), hasAsked: true })
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking', `leave for ${PEER}, tried`])
   })
 
   test('waits until the origin server has said how long the file is', async () => {

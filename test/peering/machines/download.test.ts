@@ -6,6 +6,7 @@ import {
   initialDownload,
   MAX_REPORTS,
   MAX_WAITING,
+  MOST_TOLD_EACH,
   REPORT_INTERVAL_MS,
   REPORTS_PER_BROADCAST,
   stepDownload,
@@ -157,6 +158,18 @@ test('when the list is full, whoever has had every report makes room for one who
   const later = run([asked('newcomer'), ...wakes(MAX_REPORTS + 1, 2)], state)
   assert.equal(reportsTo(later.commands, 'newcomer'), 2)
   assert.equal(toldLast(later.state).length, MAX_WAITING)
+})
+
+test(`more than ${MOST_TOLD_EACH} who wait are told by one packet to everybody, and all of them that it is whole`, () => {
+  const few = run([BEGIN, ...peers(MOST_TOLD_EACH), wake(500)]).state
+  assert.deepEqual(
+    run([wake(1000), FAILED], few).commands.map(({ kind }) => kind),
+    ['send-progress', 'wake', 'send-failed'],
+  )
+  const many = run([BEGIN, ...peers(MOST_TOLD_EACH + 1), wake(500)]).state
+  const { commands } = run([wake(1000), FAILED], many)
+  assert.deepEqual(commands, [{ kind: 'broadcast-downloading' }, wake(1500), { kind: 'broadcast-failed' }])
+  assert.equal(toldLast(many).length, MOST_TOLD_EACH + 1)
 })
 
 const events = fc.array(fc.nat(600), { maxLength: 40, size: 'max' }).chain((gaps) => {

@@ -270,6 +270,30 @@ testScripts(machine, {
     [sourceFailed(600), 'awaiting', followFetching('c')],
     [sourceFailed(800), 'retrieving', INTERNET],
   ],
+  'liars: 158 → 158: who is about to be used, and was heard to ask for it, has its chance all the same; beside the Internet at last':
+    [
+      ...ASK,
+      [iHave('liar'), 'found', I_FOUND, retrieve('liar')],
+      [iHave('another liar'), 'found'],
+      [askerHas('a', 300), 'found'],
+      [agree(500), 'found', retrieveFromAsker('a')],
+      [ENOUGH, 'retrieving', INTERNET, { kind: 'late-offer', holder: { peer: 'a', hasAsked: true } }],
+    ],
+  'liars: 156 → 158: the same while a copy is read that grows': [
+    ...FOLLOWING,
+    [askerHas('a', 2300), 'awaiting'],
+    [agree(2500), 'found', retrieveFromAsker('a')],
+  ],
+  'liars: 156 → 150: one that fetches it, most likely, may still be quicker than the Internet': [
+    ...FOLLOWING,
+    [fetching('e', 2300), 'awaiting'],
+    [
+      ENOUGH,
+      'retrieving',
+      INTERNET,
+      { kind: 'second-fetcher', downloader: { peer: 'e', readable: true, hasAsked: true } },
+    ],
+  ],
   'liars: 158 → 150: a question that waits for nobody agrees with nobody': [
     [need({ waitForDownloads: false }), 'waiting', I_NEED, wake(2200)],
     [iHave('h'), 'found', I_FOUND, retrieve('h')],
