@@ -1,25 +1,28 @@
 /**
  * Stored bytes that prove damaged (R7.3), or a growing copy for which the room has come to its end, while an application already has
- * the bytes before: the origin server sends the rest, where it says that it still has the very same representation (RFC 9110
- * 13.1.5). The copy has gone from the store by then, or will; the next request begins anew.
+ * the bytes before: the origin server sends the rest, where its validator says that it still has the very same representation. That
+ * is a part like any other: whoever needs it at the same time has it from the same response, and it stays here for the next request.
  */
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { Fault, type FaultCode } from '../core/fault.ts'
-import { withField, withoutFields, SELECTING_A_PART } from '../core/fields.ts'
-import type { Policy } from '../core/policy.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { StoredResponse } from '../core/store.ts'
-import type { Upstream } from '../core/upstream.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import { continuingValidator } from './continuing-validator.ts'
+import { endingBody } from './body-end.ts'
+import { openSpans } from './open-copy.ts'
 import { continuedBy, rangeField } from './part-source.ts'
+import type { RetrievalRequest } from './request.ts'
 import type { ResourceRequest } from './resource.ts'
+import type { Retrievals } from './retrievals.ts'
+import { newReport } from './source.ts'
 
 export interface Mending {
   readonly response: Pick<StoredResponse, 'status' | 'fields' | 'responseTime' | 'size'>
-  readonly request: Pick<ResourceRequest, 'target' | 'received' | 'forwarded' | 'signal'>
-  readonly policy: Pick<Policy, 'immutable'>
-  readonly origin: Upstream
+  readonly request: Pick<ResourceRequest, 'received' | 'signal'>
+  /** What the origin server is asked for these bytes of it. */
+  readonly question: (range: string) => RetrievalRequest
+  readonly retrievals: Pick<Retrievals, 'ended' | 'origins'>
 }
 
 /** Whether bytes are not in the store any more, are not what they were, or have no room there. */
@@ -90,22 +93,44 @@ class MendedBody implements AsyncIterator<Uint8Array> {
     return this.#passed(await this.#chunks.next())
   }
 
-  /** `undefined` where nobody may be asked, or nothing tells whether it would be the same representation. */
+  /** `undefined` where nobody may be asked, or nothing tells that it would be the same representation. */
   async #rest(): Promise<AsyncIterable<Uint8Array> | undefined> {
-    const { response, request, policy, origin } = this.#mending
-    const { size, fields: known, responseTime } = response
+    const { response, request, question, retrievals } = this.#mending
     const span = { start: this.#position, end: this.#end }
-    const validator = continuingValidator(known, responseTime)
+    const size = Number.isFinite(response.size) ? response.size : undefined
+    const asked = question(rangeField(span, size))
     const mayAsk = !hasDirective(parseRequestDirectives(request.received), 'only-if-cached')
-    if (!mayAsk || response.status !== 200 || (validator === undefined && !policy.immutable)) return undefined
-    const whole = withoutFields(request.forwarded, SELECTING_A_PART)
-    const ranged = withField(whole, 'Range', rangeField(span, Number.isFinite(size) ? size : undefined))
-    const fields = validator === undefined ? ranged : withField(ranged, 'If-Range', validator)
+    const isTold = continuingValidator(response.fields, response.responseTime) !== undefined
+    if (!mayAsk || response.status !== 200 || !(isTold || asked.policy.immutable)) return undefined
+    const report = newReport()
+    report.source = 'internet'
     const signal = AbortSignal.any([request.signal, this.#stop.signal])
-    const answer = await origin.request({ method: 'GET', uri: request.target, fields, signal })
-    const brought = continuedBy(answer, span, Number.isFinite(size) ? size : undefined, known)
-    const end = Number.isFinite(span.end) ? span.end : brought.end
-    return exactly(answer.body, brought.start, { ...span, end }, this.#stop)
+    const ask = { request: asked, want: 'part', signal, report } as const
+    const opened = await openSpans(retrievals.origins, ask, () => [span])
+    if (opened.kind === 'copy') {
+      const { use, of } = opened
+      const leave = () => {
+        use.leave()
+        retrievals.ended(report)
+      }
+      if (this.#isSame(of.head, of.copy.size)) return endingBody(use.read(span, signal), leave)
+      leave()
+      return undefined
+    }
+    const { start, end, size: told } = continuedBy(opened.response, span, size, response.fields)
+    const { fields } = opened.response
+    if (!this.#isSame({ fields, responseTime: response.responseTime }, told)) return undefined
+    return exactly(opened.response.body, start, { ...span, end: Math.min(end, span.end) }, this.#stop)
+  }
+
+  #isSame(
+    { fields, responseTime }: Pick<StoredResponse, 'fields' | 'responseTime'>,
+    size: number | undefined,
+  ): boolean {
+    const { response } = this.#mending
+    const known = continuingValidator(response.fields, response.responseTime)
+    const isOfThisSize = !Number.isFinite(response.size) || size === response.size
+    return isOfThisSize && known === continuingValidator(fields, responseTime)
   }
 }
 

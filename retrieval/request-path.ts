@@ -14,7 +14,7 @@ import { askHead, fromHead, headOfPart } from './heads.ts'
 import type { HotResponses } from './hot-responses.ts'
 import { Joining } from './joining.ts'
 import { isForPart, part, partHere } from './part-path.ts'
-import { mendedBody } from './mended-body.ts'
+import { mendedBody, type Mending } from './mended-body.ts'
 import { Questions } from './questions.ts'
 import { heedHead, renew, type Update } from './renewal.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -59,6 +59,7 @@ export class RequestPath {
       policy,
       isForWhole: this.#questions.isForWhole,
       asked: () => this.#asked(),
+      mending: (response) => this.#mending(response),
       lost: () => this.#miss('uri-miss'),
     })
   }
@@ -234,16 +235,25 @@ export class RequestPath {
     if (this.#questions.isForWhole) joined.retrieval.deliveredTo(this.#request.client)
     const asked = { ...this.#asked(), signal: this.#request.signal }
     const { retrieval } = joined
-    const { origin } = this.#components
-    const mending = { request: this.#request, policy: this.#policy, origin }
     const read = (span: ByteSpan) => {
       const response = { ...head.response, size: head.copy.size ?? Infinity }
       const growing = retrieval.read(head.copy, span, this.#request.signal)
       const { isFromOrigin, report } = retrieval
       const mayMend = () => isFromOrigin && report.bytes.peer + report.bytes['in-progress'] === 0
-      return mendedBody(growing, span, { ...mending, response }, mayMend)
+      return mendedBody(growing, span, this.#mending(response), mayMend)
     }
     return fromGrowing(head, joined, reason, asked, this.#components, read)
+  }
+
+  #mending(response: Mending['response']): Mending {
+    const { received, forwarded, signal } = this.#request
+    const whole = withoutFields(forwarded, SELECTING_A_PART)
+    const question = (range: string) => ({
+      ...this.#questions.with([...whole, ['Range', range]]),
+      mayAskPeers: false,
+      begun: undefined,
+    })
+    return { response, request: { received, signal }, question, retrievals: this.#components.retrievals }
   }
 
   /** What the application asked of the representation; whoever was given wrong bytes gets the whole (V§2). */

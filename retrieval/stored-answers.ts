@@ -3,17 +3,15 @@ import { Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
-import type { Upstream } from '../core/upstream.ts'
 import { staleIfErrorAllows, withoutHeldBackFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
 import { watchDelivery, type ComplaintsComponents } from './complaints.ts'
-import { isStoreLoss, mendedBody } from './mended-body.ts'
+import { isStoreLoss, mendedBody, type Mending } from './mended-body.ts'
 import type { RepresentationRequest } from './representation.ts'
 import { begun, fromStore, type Asked, type Resource, type ResourceRequest, type Reuse } from './resource.ts'
 
 export interface StoredAnswersComponents extends ComplaintsComponents {
   readonly random: Random
-  readonly origin: Upstream
 }
 
 export interface StoredAnswersAsking {
@@ -23,6 +21,8 @@ export interface StoredAnswersAsking {
   readonly isForWhole: boolean
   /** What the application asked of the representation. */
   readonly asked: () => RepresentationRequest
+  /** How the rest is had of what proves damaged. */
+  readonly mending: (response: StoredResponse) => Mending
   /** What was stored is not there any more: it is fetched. */
   readonly lost: () => Promise<Resource>
 }
@@ -42,8 +42,8 @@ export class StoredAnswers {
    */
   async reuse(reuse: Reuse, asked?: Asked): Promise<Resource> {
     const { request, asked: askedOf, isForWhole, lost } = this.#asking
-    const { store, random, origin } = this.#components
-    const mending = { response: reuse.response, request, policy: this.#asking.policy, origin }
+    const { store, random } = this.#components
+    const mending = this.#asking.mending(reuse.response)
     let isGiven = false
     const read: Store['read'] = (response, span, allocate) =>
       mendedBody(store.read(response, span, allocate), span, mending, () => isGiven)
