@@ -9,6 +9,9 @@ export interface ByteSpan {
 /** At most this many ranges are answered one by one; more is treated as no Range at all (RFC 9110 14.2, 17.15). */
 export const MAX_RANGES = 32
 
+/** Numbers of any length are numbers (RFC 9110 14.1.2): those that no file reaches are beyond its end. */
+const SPEC = /^(\d{1,40})?-(\d{1,40})?$/
+
 /**
  * What a `Range` field asks of a representation of `size` bytes.
  * `undefined`: not a bytes range, malformed, or abusive, so to be ignored; `[]`: valid, and none is satisfiable (416).
@@ -21,7 +24,7 @@ export function parseRange(value: string, size: number): readonly ByteSpan[] | u
   if (specs.length === 0 || specs.length > MAX_RANGES) return undefined
   const spans: ByteSpan[] = []
   for (const spec of specs) {
-    const bounds = /^(\d{1,15})?-(\d{1,15})?$/.exec(spec)
+    const bounds = SPEC.exec(spec)
     if (!bounds || spec === '-') return undefined
     const span = resolve(bounds[1], bounds[2], size)
     if (span === 'invalid') return undefined

@@ -27,7 +27,7 @@ export function rangeField({ start, end }: ByteSpan, size: number | undefined): 
 
 /** The first range of a `Range` field: several are asked for one by one. `undefined` when it is none of bytes. */
 export function firstRange(value: string): string | undefined {
-  const first = /^bytes=[\s,]*(\d{1,15}-\d{0,15}|-\d{1,15})\s*(?:,|$)/i.exec(value.trim())?.[1]
+  const first = /^bytes=[\s,]*(\d{1,40}-\d{0,40}|-\d{1,40})\s*(?:,|$)/i.exec(value.trim())?.[1]
   return first === undefined ? undefined : `bytes=${first}`
 }
 
