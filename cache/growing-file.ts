@@ -106,12 +106,9 @@ export class GrowingFile implements GrowingBytes {
   async remove(): Promise<void> {
     if (this.#state !== 'growing') return
     this.#state = 'removed'
-    try {
-      await this.#close()
-      await rm(this.#path, { force: true })
-    } catch (error) {
-      this.#settings.onUnremoved(this.#path, error)
-    }
+    const failed = (error: unknown) => this.#settings.onUnremoved(this.#path, error)
+    await this.#close().catch(failed)
+    await rm(this.#path, { force: true }).catch(failed)
   }
 
   hold(): () => void {

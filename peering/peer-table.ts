@@ -136,9 +136,10 @@ export class PeerTable {
     return measuredAt === undefined || at - measuredAt >= maxAgeMs
   }
 
-  /** A connection to this address was answered by a node. */
-  reached(address: Address): void {
-    for (const peer of this.#peers.values()) if (peer.address === address) peer.isReached = true
+  /** A connection to this place was answered: whoever names it as its own port for files is no invention. */
+  reached(address: Address, filePort: number): void {
+    for (const peer of this.#peers.values())
+      if (peer.address === address && peer.filePort === filePort) peer.isReached = true
   }
 
   left(node: NodeId): void {

@@ -176,9 +176,9 @@ export class Peering {
     return this.peers.live(this.#components.clock.monotonic())
   }
 
-  /** A node has answered a connection to this address. */
-  reached(address: Address): void {
-    this.peers.reached(address)
+  /** A node has answered a connection to this place. */
+  reached(address: Address, filePort: number): void {
+    this.peers.reached(address, filePort)
   }
 
   /** What this node has is known now, or in another edition: the LAN is told. */

@@ -25,6 +25,7 @@ import {
   toldSize,
 } from './body-length.ts'
 import { ComingHead } from './coming-head.ts'
+import { counted } from './counted-body.ts'
 import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
@@ -384,7 +385,7 @@ export class Arrival {
     this.isConfirmed &&= opened.isUnconfirmed !== true
     this.#checkSize(opened, source, expectation)
     if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
-    return begun === undefined ? opened : this.#comparing(begun, from, opened, signal)
+    return begun === undefined ? opened : this.#comparing(begun, from, opened, source, signal)
   }
 
   /**
@@ -396,9 +397,22 @@ export class Arrival {
     return isUnseen && !isAnybodysWord(source)
   }
 
-  #comparing(copy: GrowingCopy, held: number, opened: OpenedSource, signal: AbortSignal): OpenedSource {
+  #comparing(
+    copy: GrowingCopy,
+    held: number,
+    opened: OpenedSource,
+    { kind }: PeerSource,
+    signal: AbortSignal,
+  ): OpenedSource {
+    let left = held
+    // It sends them all the same: who does is neither silent nor slow.
+    const sent = counted(opened.body, (bytes) => {
+      const compared = Math.min(left, bytes)
+      left -= compared
+      this.report.bytes[kind] += compared
+    })
     const before = copy.read({ start: 0, end: held }, signal, 'held')
-    const body = behindTheSame(before, held, opened.body, 'the peer', () => {
+    const body = behindTheSame(before, held, sent, 'the peer', () => {
       this.#before = new Set()
     })
     return { ...opened, from: held, body }

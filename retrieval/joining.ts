@@ -38,7 +38,7 @@ export class Joining {
   /** Waits with the others who ask for the same, or alone. @throws Fault when there is no answer. */
   async join(request: RetrievalRequest, isValidation = false): Promise<Awaited> {
     const { retrievals } = this.#components
-    const joined = retrievals.join(request, this.#request.received)
+    const joined = retrievals.join(request, this.#request.received, isValidation ? 'validation' : 'whole')
     const head = await this.#headOf(joined)
     if (!joined.isCollapsed || this.#isForAll(head, joined, isValidation)) return { head, joined }
     // What the first one was told is not for this one: each asks for itself, side by side.

@@ -148,7 +148,7 @@ export class Leading {
 
   /** The copy that a response is a part of; a string says why there is none. */
   async #kept(
-    { request, unstorable }: Ask,
+    { request, want, unstorable }: Ask,
     response: UpstreamResponse,
     brought: Brought | undefined,
     requestTime: EpochMs,
@@ -164,8 +164,9 @@ export class Leading {
     const isForOne = admission.kind === 'refused' || !mayAnswerWaiting(head, request.policy, responseTime)
     if (isForOne || unshared.isForEach(request.uri)) unshared.heed(request, head)
     if (unstorable !== undefined) return unstorable
-    if (brought === undefined || admission.kind === 'refused')
-      return admission.kind === 'refused' ? admission.reason : `status ${status}`
+    if (admission.kind === 'refused') return admission.reason
+    // An error or a redirect has no part that was asked for: it is passed on as it came.
+    if (brought === undefined || (want === 'part' && head.status !== 200)) return `status ${status}`
     const same = candidate && isSameVersion(candidate, brought, responseTime) ? candidate.take() : undefined
     same?.renew(brought.fields, requestTime)
     if (same !== undefined) return same

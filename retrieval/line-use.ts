@@ -4,6 +4,7 @@
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import { counted } from './counted-body.ts'
 
 /** What counts is what came in the last so many ms. */
 export const USE_WINDOW_MS = 500
@@ -50,14 +51,7 @@ export class LineUse {
   }
 
   #counted(response: UpstreamResponse): UpstreamResponse {
-    return { ...response, body: this.#counting(response.body) }
-  }
-
-  async *#counting(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    for await (const chunk of body) {
-      this.note(chunk.length)
-      yield chunk
-    }
+    return { ...response, body: counted(response.body, (bytes) => this.note(bytes)) }
   }
 }
 

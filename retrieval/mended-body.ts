@@ -9,8 +9,11 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type { StoredResponse } from '../core/store.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import { continuingValidator } from './continuing-validator.ts'
+import { counted } from './counted-body.ts'
 import { endingBody } from './body-end.ts'
+import type { Ask, Direct } from './leading.ts'
 import { openSpans } from './open-copy.ts'
+import type { OpenedCopy } from './origin-copies.ts'
 import { continuedBy, rangeField } from './part-source.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { ResourceRequest } from './resource.ts'
@@ -75,8 +78,8 @@ class MendedBody implements AsyncIterator<Uint8Array> {
   }
 
   async return(): Promise<IteratorResult<Uint8Array>> {
-    await this.#chunks.return?.()
     this.#stop.abort(NO_LONGER_NEEDED)
+    await this.#chunks.return?.()
     return { done: true, value: undefined }
   }
 
@@ -88,7 +91,10 @@ class MendedBody implements AsyncIterator<Uint8Array> {
   async #goOn(loss: Fault): Promise<IteratorResult<Uint8Array>> {
     this.#isMended = true
     const rest = await this.#rest().catch(() => undefined)
-    if (rest === undefined) throw loss
+    if (rest === undefined) {
+      this.#stop.abort(NO_LONGER_NEEDED)
+      throw loss
+    }
     this.#chunks = rest[Symbol.asyncIterator]()
     return this.#passed(await this.#chunks.next())
   }
@@ -105,22 +111,33 @@ class MendedBody implements AsyncIterator<Uint8Array> {
     const report = newReport()
     report.source = 'internet'
     const signal = AbortSignal.any([request.signal, this.#stop.signal])
-    const ask = { request: asked, want: 'part', signal, report } as const
+    const ask: Ask = { request: asked, want: 'part', signal, report }
     const opened = await openSpans(retrievals.origins, ask, () => [span])
-    if (opened.kind === 'copy') {
-      const { use, of } = opened
-      const leave = () => {
-        use.leave()
-        retrievals.ended(report)
-      }
-      if (this.#isSame(of.head, of.copy.size)) return endingBody(use.read(span, signal), leave)
-      leave()
-      return undefined
-    }
-    const { start, end, size: told } = continuedBy(opened.response, span, size, response.fields)
-    const { fields } = opened.response
-    if (!this.#isSame({ fields, responseTime: response.responseTime }, told)) return undefined
-    return exactly(opened.response.body, start, { ...span, end: Math.min(end, span.end) }, this.#stop)
+    const body =
+      opened.kind === 'copy' ? this.#fromCopy(opened, span, ask) : this.#fromResponse(opened, span, ask)
+    return body && endingBody(body, () => retrievals.ended(report))
+  }
+
+  #fromCopy({ use, of }: OpenedCopy, span: ByteSpan, { signal }: Ask): AsyncIterable<Uint8Array> | undefined {
+    if (of.head.status === 200 && this.#isSame(of.head, of.copy.size))
+      return endingBody(use.read(span, signal), () => use.leave())
+    use.leave()
+    return undefined
+  }
+
+  /** Of what is not kept, because it may not be or has no room. */
+  #fromResponse(
+    { response }: Direct,
+    span: ByteSpan,
+    { report }: Ask,
+  ): AsyncIterable<Uint8Array> | undefined {
+    const { response: before } = this.#mending
+    const size = Number.isFinite(before.size) ? before.size : undefined
+    const { start, end, size: told } = continuedBy(response, span, size, before.fields)
+    const { fields } = response
+    if (!this.#isSame({ fields, responseTime: before.responseTime }, told)) return undefined
+    const body = counted(response.body, (bytes) => void (report.bytes.internet += bytes))
+    return exactly(body, start, { ...span, end: Math.min(end, span.end) }, this.#stop)
   }
 
   #isSame(

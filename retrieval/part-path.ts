@@ -18,8 +18,10 @@ import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
+import { withoutHeldBackFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs, type Stored } from '../cache/semantics/freshness.ts'
 import { openSpans } from './open-copy.ts'
+import { counted } from './counted-body.ts'
 import type { Ask, Direct } from './leading.ts'
 import { isPersonal, type OpenedCopy } from './origin-copies.ts'
 import type { OriginCopy } from './origin-copy.ts'
@@ -125,6 +127,9 @@ async function fromOrigin(
   reason: ForwardReason,
   components: PartPathComponents,
 ): Promise<Resource> {
+  const { unshared } = components.retrievals
+  const here = unshared.lacksRoom(request.uri) ? partHere(asked, request, components) : undefined
+  if (here !== undefined) return here
   const stop = new AbortController()
   onAbort(asked.signal, () => stop.abort(NO_LONGER_NEEDED))
   const ask = askOf({ ...asked, signal: stop.signal }, request)
@@ -193,22 +198,23 @@ class Part {
 
   /** @param status absent: there was no answer at all. */
   standIn(opened: OpenedCopy, status?: number): Resource {
-    const ttlMs = this.#ttlMs({ ...opened.of.head, status: 200 })
+    const stored = withoutHeldBackFields({ ...opened.of.head, status: 200 })
+    const ttlMs = this.#ttlMs(stored)
     const said = { kind: 'forward', reason: 'stale', ttlMs } as const
     const cacheStatus =
       status === undefined
         ? ({ ...said, detail: 'unreachable' } as const)
         : ({ ...said, status, detail: 'stale-if-error' } as const)
-    return { answer: this.#answer(opened), trace: { how: 'hit', cacheStatus } }
+    return { answer: this.#answer(opened, stored.fields), trace: { how: 'hit', cacheStatus } }
   }
 
-  #answer({ use, how, of }: OpenedCopy): Answer {
+  #answer({ use, how, of }: OpenedCopy, told = of.head.fields): Answer {
     const { received, signal } = this.#asked
     const { clock, random } = this.#components
     const { copy, head } = of
     const stored = { ...head, status: 200 }
     const age = String(Math.floor(currentAgeMs(stored, clock.wall()) / 1000))
-    const described = endToEndFields(head.fields)
+    const described = endToEndFields(told)
     const fields = how === 'begun' ? described : withField(described, 'Age', age)
     const read = (span: ByteSpan) => use.read(span, signal)
     const representation = { status: 200, fields, size: copy.size, read }
@@ -224,15 +230,9 @@ class Part {
   /** What is not kept goes to its application as the origin server sent it. */
   passOn({ response }: Direct, reason: ForwardReason): Resource {
     this.#report.source = 'internet'
-    const counted = { response: { ...response, body: this.#counted(response.body) } }
-    return fromDirect(counted, this.#report, () => this.#end(), reason)
-  }
-
-  async *#counted(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    for await (const chunk of body) {
-      this.#report.bytes.internet += chunk.length
-      yield chunk
-    }
+    const note = (bytes: number) => void (this.#report.bytes.internet += bytes)
+    const noted = { response: { ...response, body: counted(response.body, note) } }
+    return fromDirect(noted, this.#report, () => this.#end(), reason)
   }
 
   #hit(stored: Stored, how: OpenedCopy['how']): Trace {

@@ -46,6 +46,7 @@ import { peerOf, type PeerSource, type RetrievalReport, type Source } from './so
 import { Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
 import { Yielding, type YieldingOwner } from './yielding.ts'
+import { counted } from './counted-body.ts'
 
 export interface RetrievalSettings extends ArrivalSettings {
   /** What came is kept for this long when every application has gone, in ms. */
@@ -596,16 +597,10 @@ export class Retrieval implements InquiryOwner {
     this.#state = 'handed-over'
     this.#inquiry?.abandon()
     this.#announcement.end()
-    const counted = { ...response, body: this.#counted(response.body) }
-    this.#answer.give({ kind: 'direct', response: counted, reason })
+    const note = (bytes: number) => void (this.report.bytes.internet += bytes)
+    const noted = { ...response, body: counted(response.body, note) }
+    this.#answer.give({ kind: 'direct', response: noted, reason })
     this.#leaveList()
-  }
-
-  async *#counted(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
-    for await (const chunk of body) {
-      this.report.bytes.internet += chunk.length
-      yield chunk
-    }
   }
 
   #giveAnswer(): void {

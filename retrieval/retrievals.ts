@@ -25,7 +25,8 @@ export interface Retrievals {
   readonly plain: PlainMisses
   /** Names for which nobody waits for what somebody else has asked for. */
   readonly unshared: Unshared
-  join(request: RetrievalRequest, received: Fields, want?: 'whole' | 'part'): Joined
+  /** @param purpose what it is for: a 304 to a `validation` is for everybody who asked about the same stored response. */
+  join(request: RetrievalRequest, received: Fields, purpose?: 'whole' | 'part' | 'validation'): Joined
   /** For one application only. */
   alone(request: RetrievalRequest): Joined
   /** The retrieval whose growing copy may be read. */
@@ -136,11 +137,10 @@ export function retrievals(
     origins,
     plain,
     unshared,
-    join(request, received, want) {
-      const isValidation =
-        hasField(request.fields, 'if-none-match') || hasField(request.fields, 'if-modified-since')
-      const isForEach = isValidation ? unshared.has(request.uri) : unshared.isForEach(request.uri)
-      if (isPersonal(received) || isForEach) return begin(request)
+    join(request, received, purpose = 'whole') {
+      const want = purpose === 'part' ? 'part' : 'whole'
+      const isForEach = purpose === 'validation' ? unshared.has(request.uri) : unshared.isForEach(request.uri)
+      if (isPersonal(received) || isForEach) return begin(request, want)
       const key = requestKey(request)
       const known = running.get(key)
       if (known?.mayBeJoined(received))

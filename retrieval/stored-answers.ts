@@ -44,9 +44,11 @@ export class StoredAnswers {
     const { request, asked: askedOf, isForWhole, lost } = this.#asking
     const { store, random } = this.#components
     const mending = this.#asking.mending(reuse.response)
+    // A peer's validators are a stranger's word.
+    const isOrigins = reuse.response.source !== 'peer' || this.#asking.policy.immutable
     let isGiven = false
     const read: Store['read'] = (response, span, allocate) =>
-      mendedBody(store.read(response, span, allocate), span, mending, () => isGiven)
+      mendedBody(store.read(response, span, allocate), span, mending, () => isGiven && isOrigins)
     const resource = fromStore(reuse, asked, askedOf(), { store: { read }, random }, request.allocate)
     try {
       const answer = await begun(resource.answer)

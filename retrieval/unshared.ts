@@ -1,6 +1,6 @@
 /**
- * Names whose responses are for one application each: who asks for one waits for nobody else's, because that would be in vain. The first
- * ones to ask wait once; from then on all ask side by side.
+ * Names whose responses are for one application each: who asks for one waits for nobody else's, which would be in vain. The first
+ * ones to ask wait once; from then on all ask side by side. Only a 304 to a validation may still be for several.
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -29,13 +29,13 @@ export class Unshared {
     this.#clock = clock
   }
 
-  /** Whether its responses are not stored. */
+  /** Whether its responses are not stored: nothing of them is for anybody else. */
   has(uri: TargetUri): boolean {
     const ground = this.#groundOf(uri)
     return ground !== undefined && ground !== 'validated'
   }
 
-  /** Whether each request for it is forwarded, whatever somebody else is being answered. */
+  /** That, or each request for it is forwarded: what somebody else is being answered is not waited for. */
   isForEach(uri: TargetUri): boolean {
     return this.#groundOf(uri) !== undefined
   }
@@ -69,9 +69,9 @@ export class Unshared {
   }
 
   #note(uri: TargetUri, ground: Ground): void {
+    this.#noted.delete(uri)
     const [first] = this.#noted.keys()
     if (this.#noted.size >= MAX_UNSHARED && first !== undefined) this.#noted.delete(first)
-    this.#noted.delete(uri)
     this.#noted.set(uri, { ground, at: this.#clock.monotonic() })
   }
 }

@@ -148,7 +148,10 @@ const MAX_UNVERIFIED = 1000
 const LINGER_MS = 120_000
 
 export function assemble(settings: AssemblySettings, given: Seams): Assembly {
-  const seams: Seams = { ...given, peers: notingReached(given.peers, (address) => peering.reached(address)) }
+  const seams: Seams = {
+    ...given,
+    peers: notingReached(given.peers, (...place) => peering.reached(...place)),
+  }
   const { clock, random, store, verifier, shunned, rules, log } = seams
   const { site, functions, isOnLink = () => true } = seams
   const listeners = new Set<(word: SiteWord) => void>()

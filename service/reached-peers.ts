@@ -2,12 +2,16 @@
 import type { Address } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 
-/** The same upstream; `reached` is told of each address from which an answer has come. */
-export function notingReached(upstream: Upstream, reached: (address: Address) => void): Upstream {
+/** The same upstream; `reached` is told of each address and port from which an answer has come. */
+export function notingReached(
+  upstream: Upstream,
+  reached: (address: Address, port: number) => void,
+): Upstream {
   return {
     async request(request) {
       const response = await upstream.request(request)
-      reached((URL.parse(request.uri)?.hostname ?? '') as Address)
+      const { hostname = '', port = '' } = URL.parse(request.uri) ?? {}
+      reached(hostname as Address, Number(port === '' ? 80 : port))
       return response
     },
     prepare: (uri) => upstream.prepare?.(uri),

@@ -214,10 +214,10 @@ function allowsStale(
 }
 
 /** `no-cache="…"`: these fields are not sent again before the response was validated (RFC 9111 5.2.2.4). */
-export function withoutHeldBackFields(
-  response: StoredResponse,
+export function withoutHeldBackFields<R extends Stored>(
+  response: R,
   given: Directives = parseCacheControl(response.fields),
-): StoredResponse {
+): R {
   const heldBack = qualifyingFields(given, 'no-cache')
   if (heldBack.length === 0) return response
   return { ...response, fields: withoutFields(response.fields, heldBack) }

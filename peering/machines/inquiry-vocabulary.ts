@@ -44,6 +44,8 @@ export interface AskedState<H extends Holder, D extends Downloader> {
   readonly agreeUntil: Monotonic | undefined
   /** It has done so; there is no second time. */
   readonly hasAgreed: boolean
+  /** One that was about to be used was noted for later: a second time it would go round in circles with an Internet that fails. */
+  readonly hasSetAside: boolean
 }
 
 /** What one question may take; from the timing of the moment and from the resource's rule. */

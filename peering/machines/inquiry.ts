@@ -141,6 +141,7 @@ function ask<H extends Holder, D extends Downloader>(
     promisesMs: PROMISES_MS,
     agreeUntil: undefined,
     hasAgreed: false,
+    hasSetAside: false,
   }
   if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
   return waitForAnswers(asked, event.at, event.settings.waitMs, event.settings.holdersMs)
@@ -343,9 +344,15 @@ function onEnough<H extends Holder, D extends Downloader>(state: Active<H, D>): 
   return isInUse(state) ? toInternet(notingUnused(state)) : [state, []]
 }
 
+/** Only of use to whoever believes it later, which is one that was heard to ask. */
 function notingUnused<H extends Holder, D extends Downloader>(state: Active<H, D>): Active<H, D> {
-  if (state.kind === 'found') return noting(state, withHolder(state.sources, state.from))
-  return state.kind === 'awaiting' ? noting(state, withDownloader(state.sources, state.on)) : state
+  if (state.hasSetAside) return state
+  const after = { ...state, hasSetAside: true }
+  if (state.kind === 'found' && state.from.hasAsked === true)
+    return noting(after, withHolder(state.sources, state.from))
+  if (state.kind === 'awaiting' && state.on.hasAsked === true)
+    return noting(after, withDownloader(state.sources, state.on))
+  return state
 }
 
 function isInUse<H extends Holder, D extends Downloader>(state: Active<H, D>): boolean {
@@ -523,10 +530,10 @@ function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | un
 
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
-  const { settings, sources, hasAskedAgain, agreeUntil, hasAgreed } = asked
+  const { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, hasSetAside } = asked
   const { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, promisesMs } = asked
   const left = { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, promisesMs }
-  return { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, ...left }
+  return { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, hasSetAside, ...left }
 }
 
 /** What was in use has cost what it has: what is left of the patience with peers is for promises, too. */

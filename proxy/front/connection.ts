@@ -56,8 +56,8 @@ export class Connection {
   #state: 'reading' | 'handing-over' | 'ending' = 'reading'
   #isAnswering = false
   #hasServed = false
-  /** Nothing of what is sent was taken for a while. */
-  #isStalled = false
+  /** How often in a row nothing of what is sent was taken for as long as a connection may stall. */
+  #stalls = 0
   /** When the last answer was out, or what has come of a head began. */
   #since: Monotonic
 
@@ -98,9 +98,9 @@ export class Connection {
     )
   }
 
-  /** An answer is being sent of which nothing was taken for as long as others may wait for its place. */
+  /** Of an answer nothing was taken for as long as others may wait for its place, and what was given out then is not all taken yet. */
   get isStalled(): boolean {
-    return this.#isStalled && !this.#socket.destroyed
+    return this.#stalls > 0 && !this.#socket.destroyed
   }
 
   /** Closes it unless something is being asked or answered. */
@@ -120,7 +120,7 @@ export class Connection {
     // Node's timer starts again with every byte that leaves, which nobody else sees.
     if (isSending !== (socket.timeout !== undefined && socket.timeout > 0))
       socket.setTimeout(isSending ? stallMs : 0)
-    this.#isStalled &&= isSending
+    if (!isSending) this.#stalls = 0
     if (isSending || !this.#isAnswered || !socket.writable) return
     const waitedMs = now - this.#since
     if (this.#text !== '' || !this.#hasServed) {
@@ -139,17 +139,18 @@ export class Connection {
   }
 
   readonly #onDrain = (): void => {
-    this.#isStalled = false
+    this.#stalls = 0
     if (this.#text !== '') this.#read()
   }
 
-  /** Nothing was taken for as long as a connection may stall, or pause. */
+  /** Nothing was taken for as long as a connection may stall; Node tells so again and again. */
   readonly #onTimeout = (): void => {
     const { stallMs, pauseMs } = this.#parts.patience
     if (this.#socket.writableLength === 0) return
-    if (this.#isStalled || pauseMs <= stallMs) return void this.#socket.destroy()
-    this.#isStalled = true
-    this.#socket.setTimeout(pauseMs - stallMs)
+    this.#stalls += 1
+    if (this.#stalls * stallMs >= pauseMs) this.#socket.destroy()
+    // It is armed again by activity, and there was none.
+    else this.#socket.setTimeout(stallMs)
   }
 
   /** As node:http does: who closes their side is gone, and so is what they waited for. */

@@ -154,10 +154,12 @@ test('a measurement of a peer that has left changes nothing', () => {
 test('a peer is reached when something has come back from there, and not by what is said in its name', () => {
   const table = new PeerTable()
   const reached = () => table.live(at(10)).map(({ isReached }) => isReached)
-  for (const each of [1, 2, 3]) table.heard(address(each), nodeId(each), at(0))
+  for (const each of [1, 2, 3]) table.heard(address(each), nodeId(each), at(0), 6515)
   assert.deepEqual(reached(), [false, false, false])
   table.measured(nodeId(1), 5, at(1))
-  table.reached(address(2))
+  table.reached(address(2), 80)
+  assert.deepEqual(reached(), [true, false, false], 'another server of that machine')
+  table.reached(address(2), 6515)
   for (const each of [1, 2, 3]) table.heard(address(each), nodeId(each), at(2))
   assert.deepEqual(reached(), [true, true, false])
   // Somebody else speaks in its name now, or it has another address.

@@ -639,6 +639,23 @@ describe('an origin server', () => {
     assert.equal(origin.sent, 2 * MB)
   })
 
+  for (const status of [301, 404, 410, 503])
+    test(`that answers a request for a part with a ${status} that may be stored has it passed on, and not as a part`, async () => {
+      const fields: Fields = [
+        ['Cache-Control', 'max-age=60'],
+        ['Content-Length', '10'],
+      ]
+      const node = answering(() => ({ status, fields, body: '0123456789' }))
+      for (let time = 0; time < 2; time++) {
+        const given = await node.get(range(2, 6))
+        assert.deepEqual(
+          [given.status, given.text, field(given, 'content-range')],
+          [status, '0123456789', undefined],
+        )
+      }
+      assert.equal(node.origin.openBodies, 0)
+    })
+
   describe('that fails when a part that is here is no longer fresh', () => {
     const lost = () => Promise.reject(new Fault('CONNECT_REFUSED', 'nothing listens there'))
     const busy = () => ({ status: 503, fields: [], body: 'later' }) as const
@@ -662,6 +679,35 @@ describe('an origin server', () => {
       const { ttlMs, ...told } = given.cacheStatus as Extract<CacheStatusEntry, { kind: 'forward' }>
       assert.deepEqual(told, { kind: 'forward', reason: 'stale', detail: 'unreachable' })
       assert.ok((ttlMs ?? 0) < 0)
+    })
+
+    test('does not send what no-cache="…" names without validation', async () => {
+      const origin = new RangedOrigin({
+        body: BYTES,
+        fields: [
+          ['ETag', '"v1"'],
+          ['X-Secret', 'yes'],
+        ],
+        cacheControl: 'max-age=60, no-cache="X-Secret"',
+      })
+      const node = world({
+        rule: { share: false },
+        origin: (request, n) => (n === 1 ? origin.reply(request) : lost()),
+      })
+      await node.get(range(0, MB))
+      await node.pass(61_000)
+      const given = await node.get(range(10, 100))
+      isRight(given, 10, 100)
+      assert.equal(field(given, 'x-secret'), undefined)
+    })
+
+    test('has it stand in for an error where its response allows that, also one that may be stored (RFC 5861 4)', async () => {
+      const node = await stale('max-age=60, stale-if-error=600', () => ({
+        status: 503,
+        fields: [['Cache-Control', 'max-age=60']],
+        body: 'later',
+      }))
+      isRight(await node.get(range(10, 100)), 10, 100)
     })
 
     test('has it stand in for an error where its response allows that (RFC 5861 4)', async () => {

@@ -954,3 +954,22 @@ test('a peer that failed while it was in use is never used again', () => {
     { numRuns: 1000 },
   )
 })
+
+test('an owner that needs no peer, and an Internet that fails, come to an end, whoever has answered', () => {
+  for (const answer of [iHave('h'), askerHas('h', 100), fetching('h', 100), downloading('h')]) {
+    let state: State = initialInquiry
+    let asked = 0
+    const take = (event: Event): void => {
+      const made = stepListed(machine, state, event)
+      state = made.state
+      for (const { kind } of made.commands) {
+        if (kind === 'retrieve' || kind === 'follow') take(ENOUGH)
+        if (kind !== 'retrieve-from-internet') continue
+        assert.ok(++asked <= 3, `the Internet was asked ${asked} times`)
+        take(sourceFailed(300))
+      }
+    }
+    for (const event of [need(), answer, wake(2200)]) take(event)
+    assert.equal(state.kind, 'failed')
+  }
+})
