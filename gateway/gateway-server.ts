@@ -8,6 +8,7 @@
  */
 import { bodyOf, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
+import { counted } from '../core/counted-body.ts'
 import { asFault, Fault, FAULTS } from '../core/fault.ts'
 import { fieldValue, hasField, type FieldLine, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
@@ -163,14 +164,14 @@ export class GatewayServer {
     }
     // Whoever goes before the first byte never begins to read.
     visit.request.signal.addEventListener('abort', end, { once: true })
-    const counted = counting(answer.body, (chunk) => {
+    const passed = counted(answer.body, (chunk) => {
       // Whoever is thrown out in the middle gets no more.
       if (pass !== undefined && !this.#components.signatures.isGood(pass.member))
         throw new Fault('ABORTED', 'the member has been revoked')
       bytes += chunk
       if (!permit.spend(chunk)) throw new Fault('ABORTED', 'the member has had its bytes for this hour')
     })
-    return { ...answer, fields, body: endingBody(counted, end) }
+    return { ...answer, fields, body: endingBody(passed, end) }
   }
 
   #failed(visit: Visit, error: unknown): Answer {
@@ -244,14 +245,4 @@ function refusalOf({ port }: URL, { code, message }: Fault): Refusal {
   return code === 'FORBIDDEN_TARGET' && message.startsWith(`port ${port || '80'} `)
     ? 'port'
     : 'internal-address'
-}
-
-async function* counting(
-  body: AsyncIterable<Uint8Array>,
-  note: (bytes: number) => void,
-): AsyncIterable<Uint8Array> {
-  for await (const chunk of body) {
-    note(chunk.length)
-    yield chunk
-  }
 }

@@ -25,7 +25,7 @@ import {
   toldSize,
 } from './body-length.ts'
 import { ComingHead } from './coming-head.ts'
-import { counted } from './counted-body.ts'
+import { counted } from '../core/counted-body.ts'
 import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
 import type { OpenedCopy, OriginCopies } from './origin-copies.ts'

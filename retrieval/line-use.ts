@@ -4,7 +4,7 @@
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
-import { counted } from './counted-body.ts'
+import { counted } from '../core/counted-body.ts'
 
 /** What counts is what came in the last so many ms. */
 export const USE_WINDOW_MS = 500

@@ -46,7 +46,7 @@ import { peerOf, type PeerSource, type RetrievalReport, type Source } from './so
 import { Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
 import { Yielding, type YieldingOwner } from './yielding.ts'
-import { counted } from './counted-body.ts'
+import { counted } from '../core/counted-body.ts'
 
 export interface RetrievalSettings extends ArrivalSettings {
   /** What came is kept for this long when every application has gone, in ms. */
