@@ -491,11 +491,11 @@ describe('patience', () => {
     await client.until(/x;$/)
   })
 
+  /** More than a connection takes without being read. */
+  const large = () => ({ ...HOT, bytes: Buffer.alloc(30_000_000) })
+
   test('of who does not take what is sent makes room for another, and ends in the end', async (t) => {
-    const front = await startFront(t, {
-      hot: () => ({ ...HOT, bytes: Buffer.alloc(30_000_000) }),
-      patience: { stallMs: 50, pauseMs: 600_000 },
-    })
+    const front = await startFront(t, { hot: large, patience: { stallMs: 50, pauseMs: 600_000 } })
     const client = await clientOf(t, front)
     client.socket.pause()
     client.send(plain('x'))
@@ -508,10 +508,7 @@ describe('patience', () => {
   })
 
   test('of who pauses and goes on is kept', async (t) => {
-    const front = await startFront(t, {
-      hot: () => ({ ...HOT, bytes: Buffer.alloc(30_000_000) }),
-      patience: { stallMs: 20, pauseMs: 600_000 },
-    })
+    const front = await startFront(t, { hot: large, patience: { stallMs: 20, pauseMs: 600_000 } })
     const stalled = new Promise((resolve) =>
       front.server.once('connection', (socket: Socket) => socket.once('timeout', resolve)),
     )
@@ -526,10 +523,7 @@ describe('patience', () => {
   })
 
   test('ends for who does not take what is sent for as long as a pause may last', async (t) => {
-    const front = await startFront(t, {
-      hot: () => ({ ...HOT, bytes: Buffer.alloc(30_000_000) }),
-      patience: { stallMs: 50, pauseMs: 100 },
-    })
+    const front = await startFront(t, { hot: large, patience: { stallMs: 50, pauseMs: 100 } })
     const closed = new Promise((resolve) =>
       front.server.once('connection', (socket: Socket) => socket.once('close', resolve)),
     )
