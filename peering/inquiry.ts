@@ -124,6 +124,12 @@ export class Inquiry implements Hearing {
     return this.#prospect !== 'none'
   }
 
+  /** Whether another peer that has it has answered. */
+  get hasAnother(): boolean {
+    const state = this.#state
+    return 'sources' in state && state.sources.holders.length > 0
+  }
+
   get state(): InquiryState<PeerOffer, PeerDownload>['kind'] {
     return this.#state.kind
   }

@@ -37,6 +37,7 @@ import { keptEnd, openBefore, type KeptEnd } from './kept-end.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
 import { growingPace, wholePace } from './pace.ts'
+import { SPARE_STALL_MS } from './patience.ts'
 import { PeerRoute } from './peer-route.ts'
 import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
@@ -88,7 +89,14 @@ export interface Attempt {
   readonly excuse: () => boolean
   /** Whether this node has to wait for its turn at the processor, and nobody else is to blame. */
   readonly isLate: () => boolean
+  /** Whether another peer that has it has answered. */
+  readonly hasAnother: () => boolean
 }
+
+type Excuses = Pick<Attempt, 'excuse' | 'isLate' | 'hasAnother'>
+
+const never = () => false
+const NO_EXCUSE: Excuses = { excuse: never, isLate: never, hasAnother: never }
 
 export class Arrival {
   readonly report: RetrievalReport = newReport()
@@ -420,10 +428,7 @@ export class Arrival {
 
   /** What a peer would send from the first missing byte on; nothing of it is taken. @throws Fault of that peer */
   look(source: PeerSource, patienceMs: number, signal: AbortSignal): Promise<OpenedSource> {
-    return this.#routeTo(source, patienceMs, { excuse: () => false, isLate: () => false }, () => {}).open(
-      this.heldBytes,
-      signal,
-    )
+    return this.#routeTo(source, patienceMs, NO_EXCUSE, () => {}).open(this.heldBytes, signal)
   }
 
   #noteServers(): void {
@@ -433,13 +438,14 @@ export class Arrival {
   #routeTo(
     source: PeerSource,
     patienceMs: number,
-    { excuse, isLate }: Pick<Attempt, 'excuse' | 'isLate'>,
+    { excuse, isLate, hasAnother }: Excuses,
     onDetour = () => this.#noteServers(),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
     const isStranger = source.kind === 'in-progress' && source.download.hasAsked !== true
     const relayPace = growingPace(patienceMs, excuse, isStranger)
-    const pace = source.kind === 'peer' ? wholePace(patienceMs, isLate) : relayPace
+    const sooner = { ms: SPARE_STALL_MS, isPossible: hasAnother }
+    const pace = source.kind === 'peer' ? wholePace(patienceMs, isLate, sooner) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, onDetour })

@@ -1,7 +1,8 @@
 /** No source may keep an application waiting: bodies that stop, or come drop by drop, are given up. */
-import type { CancelTimer, Clock } from '../core/clock.ts'
+import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
 import { Fault, type FaultCode } from '../core/fault.ts'
 import { formatBytes } from '../core/units.ts'
+import { STALL_MS } from './patience.ts'
 
 export interface Pace {
   /** In every period of this many ms … */
@@ -11,17 +12,28 @@ export interface Pace {
   readonly code: FaultCode
   /** Whether there is a reason for the silence, asked again every `EXCUSED_MS`; absent: there is none. */
   readonly excuse?: () => boolean
+  /** Who can be replaced; absent: nobody is left before the period is over. */
+  readonly sooner?: Sooner
 }
 
-/** What a copy that is whole at its sender, and one that grows there, must bring in a period at least. */
+/** Where somebody else has it, too, a source is left before its period is over, when it is behind until then. */
+export interface Sooner {
+  readonly ms: number
+  /** Whether somebody else has it, asked again every `LOOK_MS`. */
+  readonly isPossible: () => boolean
+}
+
+/** What a copy that is whole at its sender must bring in `STALL_MS` at least, and one that grows there in any period. */
 const LEAST_WHOLE_BYTES = 64 * 1024
 const LEAST_GROWING_BYTES = 1024
 /** The same of a downloader that was not heard to ask for the file: nothing but its word says that its line is to blame. */
 const LEAST_STRANGER_BYTES = 16 * 1024
 
 /** What a peer must keep up with whose copy is whole. */
-export function wholePace(periodMs: number, excuse = () => false): Pace {
-  return { periodMs, leastBytes: LEAST_WHOLE_BYTES, code: 'PEER_STALLED', excuse }
+export function wholePace(periodMs: number, excuse = () => false, sooner?: Sooner): Pace {
+  const leastBytes = Math.ceil((LEAST_WHOLE_BYTES * Math.min(periodMs, STALL_MS)) / STALL_MS)
+  const pace = { periodMs, leastBytes, code: 'PEER_STALLED', excuse } as const
+  return sooner === undefined ? pace : { ...pace, sooner }
 }
 
 /** What a peer must keep up with whose copy grows as its source does. */
@@ -32,6 +44,9 @@ export function growingPace(periodMs: number, excuse: () => boolean, isStranger 
 
 /** Who is excused is waited for so much longer, in ms. */
 export const EXCUSED_MS = 100
+
+/** Who says that he has it, too, may say so a moment later, in ms. */
+const LOOK_MS = 50
 
 /**
  * The chunks of `body` as long as they keep the pace.
@@ -57,11 +72,26 @@ export async function* keepingPace(
   }
 }
 
+/** When somebody is to be judged next, in ms; whole ones, as a smaller step might be none. */
+function untilJudgedMs({ periodMs, sooner }: Pace, elapsedMs: number): number {
+  const soonerMs = sooner === undefined ? Infinity : Math.max(sooner.ms - elapsedMs, LOOK_MS)
+  return Math.max(0, Math.ceil(Math.min(periodMs - elapsedMs, soonerMs)))
+}
+
+/** How long somebody who brought so little is waited for still, in ms; 0: no longer. */
+function stillMs(pace: Pace, elapsedMs: number, bytes: number): number {
+  const { periodMs, leastBytes, excuse, sooner } = pace
+  const isTooLittle = bytes * periodMs < leastBytes * elapsedMs
+  const isReplaced = sooner !== undefined && elapsedMs >= sooner.ms && isTooLittle && sooner.isPossible()
+  if (elapsedMs < periodMs && !isReplaced) return untilJudgedMs(pace, elapsedMs)
+  return excuse?.() === true ? EXCUSED_MS : 0
+}
+
 /** One timer for each period, not for each chunk. */
 class Watch {
   readonly #pace: Pace
   readonly #clock: Clock
-  #periodEnd: number
+  #since: Monotonic
   #bytes = 0
   #cancel: CancelTimer | undefined
   /** Ends what is waited for; `undefined` while nobody waits. */
@@ -70,13 +100,13 @@ class Watch {
   constructor(pace: Pace, clock: Clock) {
     this.#pace = pace
     this.#clock = clock
-    this.#periodEnd = clock.monotonic() + pace.periodMs
+    this.#since = clock.monotonic()
   }
 
   over<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       this.#giveUp = reject
-      this.#wakeAt(this.#periodEnd)
+      this.#wakeIn(untilJudgedMs(this.#pace, this.#elapsedMs))
       const waitsNoMore = () => void (this.#giveUp = undefined)
       promise.finally(waitsNoMore).then(resolve, reject)
     })
@@ -86,31 +116,35 @@ class Watch {
     this.#bytes += bytes
     if (this.#bytes < this.#pace.leastBytes) return
     this.#bytes = 0
-    this.#periodEnd = this.#clock.monotonic() + this.#pace.periodMs
+    this.#since = this.#clock.monotonic()
   }
 
   end(): void {
     this.#cancel?.()
   }
 
-  #wakeAt(time: number): void {
-    this.#cancel ??= this.#clock.after(time - this.#clock.monotonic(), () => {
+  get #elapsedMs(): number {
+    return this.#clock.monotonic() - this.#since
+  }
+
+  #wakeIn(ms: number): void {
+    this.#cancel ??= this.#clock.after(ms, () => {
       this.#cancel = undefined
-      if (this.#giveUp !== undefined) this.#onPeriodEnd(this.#giveUp)
+      if (this.#giveUp !== undefined) this.#judge(this.#giveUp)
     })
+  }
+
+  #judge(giveUp: (fault: Fault) => void): void {
+    const ms = stillMs(this.#pace, this.#elapsedMs, this.#bytes)
+    if (ms > 0) this.#wakeIn(ms)
+    else giveUp(this.#tooLittle())
   }
 
   #tooLittle(): Fault {
     const { code, periodMs, leastBytes } = this.#pace
-    const [least, came] = [formatBytes(leastBytes), formatBytes(this.#bytes)]
-    return new Fault(code, `expected ${least} within ${Math.round(periodMs)} ms, got ${came}`)
-  }
-
-  #onPeriodEnd(giveUp: (fault: Fault) => void): void {
-    const now = this.#clock.monotonic()
-    if (now < this.#periodEnd) this.#wakeAt(this.#periodEnd)
-    else if (this.#pace.excuse?.() === true) this.#wakeAt(now + EXCUSED_MS)
-    else giveUp(this.#tooLittle())
+    const ms = Math.min(periodMs, this.#elapsedMs)
+    const [least, came] = [formatBytes((leastBytes * ms) / periodMs), formatBytes(this.#bytes)]
+    return new Fault(code, `expected ${least} within ${Math.round(ms)} ms, got ${came}`)
   }
 }
 
@@ -119,14 +153,19 @@ export function within<T>(
   promise: Promise<T>,
   ms: number,
   clock: Clock,
-  { code, excuse }: Pick<Pace, 'code' | 'excuse'>,
+  { code, ...ways }: Pick<Pace, 'code' | 'excuse' | 'sooner'>,
 ): Promise<T> {
+  const pace = { ...ways, code, periodMs: ms, leastBytes: 1 }
+  const began = clock.monotonic()
   return new Promise((resolve, reject) => {
-    const late = () => {
-      if (excuse?.() === true) cancel = clock.after(EXCUSED_MS, late)
-      else reject(new Fault(code, `expected an answer within ${Math.round(ms)} ms, none came`))
+    const judge = () => {
+      const elapsedMs = clock.monotonic() - began
+      const moreMs = stillMs(pace, elapsedMs, 0)
+      if (moreMs > 0) return void (cancel = clock.after(moreMs, judge))
+      const hadMs = Math.round(Math.min(ms, elapsedMs))
+      reject(new Fault(code, `expected an answer within ${hadMs} ms, none came`))
     }
-    let cancel = clock.after(ms, late)
+    let cancel = clock.after(untilJudgedMs(pace, 0), judge)
     promise.finally(() => cancel()).then(resolve, reject)
   })
 }

@@ -12,8 +12,17 @@ export const PATIENCE_MS = 720
 /** The last of it is for agreeing with the others, who were lied to as well, on one that fetches, in ms. */
 export const AGREEING_MS = 170
 
+/** So long it takes at least, whatever was lost before: who asked nobody would be one more to fetch it. */
+export const LEAST_AGREEING_MS = 70
+
 /** One peer may stay silent, or drip, for this long, in ms. */
 export const STALL_MS = 360
+
+/** And only so long where another one has it, too, in ms: to be wrong costs little then. */
+export const SPARE_STALL_MS = 160
+
+/** And so long after one that has cost an application time: who lies may be several, in ms. */
+export const NEXT_STALL_MS = 120
 
 /** Less is unfair to anybody, in ms. */
 export const LEAST_MS = 100
@@ -45,7 +54,9 @@ export class Patience {
     const now = this.#clock.monotonic()
     this.#wastedMs = this.#wasted()
     if (typeof this.#agreement === 'number') {
-      this.#wastedMs = Math.min(PATIENCE_MS, this.#wastedMs + now - this.#agreement)
+      // Whoever was agreed on is heard out, or the others' answers were for nothing.
+      const mostMs = PATIENCE_MS - (kind === 'internet' ? 0 : LEAST_MS)
+      this.#wastedMs = Math.min(mostMs, this.#wastedMs + now - this.#agreement)
       this.#agreement = kind === 'internet' ? 'in vain' : 'over'
     }
     this.#usedAt = now
@@ -71,7 +82,7 @@ export class Patience {
   beginAgreeing(): number | undefined {
     if (this.#agreement !== 'not begun') return undefined
     this.#agreement = this.#clock.monotonic()
-    return PATIENCE_MS - this.#wasted() - LEAST_MS
+    return Math.max(LEAST_AGREEING_MS, PATIENCE_MS - this.#wasted() - LEAST_MS)
   }
 
   /**
@@ -106,10 +117,15 @@ export class Patience {
     this.#usedAt = this.#clock.monotonic()
   }
 
-  /** How long the next peer may be silent, in ms; 0: no peer is waited for any more. */
-  leftMs(): number {
+  /**
+   * How long the next peer may be silent, in ms; 0: no peer is waited for any more.
+   * @param kind of a growing copy the line may be to blame.
+   */
+  leftMs(kind: Source['kind'] = 'in-progress'): number {
+    const wastedMs = this.#wasted()
     const inAllMs = PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)
-    const leftMs = Math.min(STALL_MS, inAllMs - this.#wasted())
+    const mostMs = kind === 'peer' && wastedMs >= LEAST_MS ? NEXT_STALL_MS : STALL_MS
+    const leftMs = Math.min(mostMs, inAllMs - wastedMs)
     return leftMs < LEAST_MS ? 0 : leftMs
   }
 

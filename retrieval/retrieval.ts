@@ -446,7 +446,7 @@ export class Retrieval implements InquiryOwner {
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
     let began = this.#components.clock.monotonic()
-    const patienceMs = this.#tolerance.leftMs()
+    const patienceMs = this.#tolerance.leftMs(source.kind)
     const using = new AbortController()
     try {
       const expectation = await this.#expectationFor(source)
@@ -462,7 +462,8 @@ export class Retrieval implements InquiryOwner {
       else this.#watch(source, AbortSignal.any([signal, using.signal]), began, patienceMs)
       const excuse = () => this.#tolerance.isExcused(source)
       const isLate = () => this.#tolerance.isLate()
-      const attempt = { source, expectation, signal, patienceMs, excuse, isLate }
+      const hasAnother = () => this.#inquiry?.hasAnother === true
+      const attempt = { source, expectation, signal, patienceMs, excuse, isLate, hasAnother }
       const outcome = await this.#arrival.take(attempt).finally(() => using.abort(NO_LONGER_NEEDED))
       if (!signal.aborted) await this.#conclude(outcome, expectation)
     } catch (error) {

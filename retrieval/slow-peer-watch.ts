@@ -127,9 +127,11 @@ export class SlowPeerWatch {
     const trial = trials.recent(request)
     if (trial === undefined) return void (this.#mayTry(standing) && this.#try(standing))
     const mayLeave = standing.copy !== 'large' || standing.usedMs >= HELPED_MS
-    const speed = originSpeed(standing, trial.bytesPerSecond, line)
-    if (mayLeave && isTooSlow(standing, speed)) return this.#leave(standing, speed)
     const best = lineSpeed(trial.bytesPerSecond, line)
+    // Others have left the same slow ones before, at the same moment, and their trials shared the line.
+    const isNext = standing.copy === 'whole' && this.#progress.wastedMs() > 0
+    const speed = isNext ? best : originSpeed(standing, trial.bytesPerSecond, line)
+    if (mayLeave && isTooSlow(standing, speed)) return this.#leave(standing, speed)
     if (isJudgedTooLate(standing, best)) this.#leave(standing, best)
   }
 

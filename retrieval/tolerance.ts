@@ -65,9 +65,9 @@ export class Tolerance {
     this.#lateMs = 0
   }
 
-  /** How long the next peer may be silent, in ms; 0: no peer is waited for any more. */
-  leftMs(): number {
-    return this.#patience.leftMs()
+  /** How long the next peer may be silent, in ms; 0: no peer is waited for any more (patience.ts). */
+  leftMs(kind?: Source['kind']): number {
+    return this.#patience.leftMs(kind)
   }
 
   /** What peers have cost, in ms. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { deferred } from '../../core/deferred.ts'
 import { Fault } from '../../core/fault.ts'
-import { EXCUSED_MS, growingPace, keepingPace, within, type Pace } from '../../retrieval/pace.ts'
-import { STALL_MS } from '../../retrieval/patience.ts'
+import { EXCUSED_MS, growingPace, keepingPace, wholePace, within, type Pace } from '../../retrieval/pace.ts'
+import { NEXT_STALL_MS, STALL_MS } from '../../retrieval/patience.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const pace = { periodMs: 600, leastBytes: 10, code: 'PEER_STALLED' } as const
@@ -29,10 +29,11 @@ function steered() {
   return { body, give: (bytes: number) => next.resolve(bytes), isClosed: () => isClosed }
 }
 
-async function following(body: AsyncIterable<Uint8Array>, clock = manualClock()) {
+async function following(body: AsyncIterable<Uint8Array>, kept: Pace = pace) {
+  const clock = manualClock()
   const outcome = { bytes: 0, end: 'running' as unknown }
   void (async () => {
-    for await (const chunk of keepingPace(body, pace, clock)) outcome.bytes += chunk.length
+    for await (const chunk of keepingPace(body, kept, clock)) outcome.bytes += chunk.length
     outcome.end = 'done'
   })().catch((error: unknown) => (outcome.end = error))
   await settled()
@@ -116,4 +117,71 @@ test('a reason is none for a body that breaks off', async () => {
   await assert.rejects(async () => {
     for await (const chunk of keepingPace(body, excused, manualClock())) void chunk
   }, broken)
+})
+
+describe('where somebody else has it, too', () => {
+  const LOOK_MS = 50
+  let hasAnother = false
+  const replaced: Pace = { ...pace, sooner: { ms: 200, isPossible: () => hasAnother } }
+
+  test('a silent body is left sooner, from when the other is known', async () => {
+    hasAnother = false
+    const { outcome, clock } = await following(steered().body, replaced)
+    clock.advance(200)
+    await settled()
+    hasAnother = true
+    clock.advance(LOOK_MS)
+    await settled()
+    assert.match(String(outcome.end), /within 250 ms, got 0 B/)
+  })
+
+  test('a body that keeps the pace until then goes on, and has its whole period', async () => {
+    hasAnother = true
+    const source = steered()
+    const { outcome, clock } = await following(source.body, replaced)
+    source.give(9)
+    await settled()
+    for (let ms = 0; ms < 500; ms += LOOK_MS) {
+      clock.advance(LOOK_MS)
+      await settled()
+    }
+    assert.equal(outcome.end, 'running')
+    clock.advance(100)
+    await settled()
+    assert.ok(isStall(outcome.end))
+  })
+
+  test('an answer that does not come is not waited for', async () => {
+    const clock = manualClock()
+    const answer = within(new Promise(() => {}), 600, clock, replaced)
+    const refused = assert.rejects(answer, /within 200 ms, none came/)
+    hasAnother = true
+    clock.advance(200)
+    await refused
+    assert.equal(clock.pending(), 0)
+  })
+
+  test('alone it has its whole period', async () => {
+    hasAnother = false
+    const { outcome, clock } = await following(steered().body, replaced)
+    for (let ms = 0; ms < 599; ms++) clock.advance(1)
+    await settled()
+    assert.equal(outcome.end, 'running')
+    clock.advance(1)
+    await settled()
+    assert.ok(isStall(outcome.end))
+  })
+
+  test('a reason for the silence counts all the same', async () => {
+    hasAnother = true
+    const { outcome, clock } = await following(steered().body, { ...replaced, excuse: () => true })
+    for (let ms = 0; ms < 3000; ms += EXCUSED_MS) clock.advance(EXCUSED_MS)
+    await settled()
+    assert.equal(outcome.end, 'running')
+  })
+})
+
+test('a whole copy must keep the same rate in a shorter time', () => {
+  const rate = ({ leastBytes, periodMs }: Pace) => Math.round(leastBytes / periodMs)
+  assert.equal(rate(wholePace(NEXT_STALL_MS)), rate(wholePace(STALL_MS)))
 })

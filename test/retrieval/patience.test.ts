@@ -5,9 +5,12 @@ import { EXCUSED_MS } from '../../retrieval/pace.ts'
 import {
   AFTER_PROMISES_MS,
   AGREEING_MS,
+  LEAST_AGREEING_MS,
   LEAST_MS,
+  NEXT_STALL_MS,
   Patience,
   PATIENCE_MS,
+  SPARE_STALL_MS,
   STALL_MS,
 } from '../../retrieval/patience.ts'
 import { MOST_EXCUSED_MS, NEAR_BYTES, SlowLine, STRANGER_EXCUSED_MS } from '../../retrieval/slow-line.ts'
@@ -35,6 +38,22 @@ describe('patience with peers', () => {
     const { patience } = failing([STALL_MS, 'PEER_STALLED'])
     assert.equal(patience.leftMs(), PATIENCE_MS - AGREEING_MS - STALL_MS)
     assert.equal(failing([500, 'PEER_STALLED'], [400, 'PEER_STALLED']).patience.leftMs(), 0)
+  })
+
+  test('after one that has cost time the next whole copy is waited for only a moment, a growing one is not hurried', () => {
+    const { patience } = failing([SPARE_STALL_MS, 'PEER_STALLED'])
+    assert.equal(patience.leftMs('peer'), NEXT_STALL_MS)
+    assert.equal(patience.leftMs('in-progress'), STALL_MS)
+    assert.equal(failing([LEAST_MS - 1, 'PEER_BUSY']).patience.leftMs('peer'), STALL_MS)
+  })
+
+  test('whatever was lost before, one question to all has its time, and who answers it the least that is fair', () => {
+    const { clock, patience } = failing([440, 'PEER_STALLED'], [270, 'PEER_STALLED'])
+    const agreeingMs = patience.beginAgreeing() ?? 0
+    assert.equal(agreeingMs, LEAST_AGREEING_MS)
+    clock.advance(agreeingMs)
+    patience.uses('in-progress')
+    assert.equal(patience.leftMs(), LEAST_MS)
   })
 
   test('who served well before costs no more than the silence', () => {
@@ -88,7 +107,7 @@ describe('patience with peers', () => {
     const { clock, patience } = failing([STALL_MS, 'PEER_STALLED'], [230, 'PEER_STALLED'])
     assert.deepEqual([patience.leftMs(), patience.hasAgreed], [0, false])
     const agreeingMs = patience.beginAgreeing()
-    assert.equal(agreeingMs, PATIENCE_MS - STALL_MS - 230 - LEAST_MS)
+    assert.equal(agreeingMs, LEAST_AGREEING_MS)
     clock.advance(agreeingMs ?? 0)
     patience.uses('in-progress')
     assert.deepEqual([patience.leftMs(), patience.hasAgreed], [LEAST_MS, true])
