@@ -107,7 +107,7 @@ export class Patience {
 
   /** One peer is tried even so, for a moment. */
   oneMore(): void {
-    this.#wastedMs = Math.min(this.#wasted(), PATIENCE_MS - AGREEING_MS - AFTER_PROMISES_MS)
+    this.#wastedMs = Math.min(this.#wasted(), this.#inAllMs - AFTER_PROMISES_MS)
     this.#usedAt = this.#clock.monotonic()
   }
 
@@ -123,10 +123,14 @@ export class Patience {
    */
   leftMs(kind: Source['kind'] = 'in-progress'): number {
     const wastedMs = this.#wasted()
-    const inAllMs = PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)
     const mostMs = kind === 'peer' && wastedMs >= LEAST_MS ? NEXT_STALL_MS : STALL_MS
-    const leftMs = Math.min(mostMs, inAllMs - wastedMs)
+    const leftMs = Math.min(mostMs, this.#inAllMs - wastedMs)
     return leftMs < LEAST_MS ? 0 : leftMs
+  }
+
+  /** What peers may cost, in ms; once agreeing has begun its own part of it is for reading as well. */
+  get #inAllMs(): number {
+    return PATIENCE_MS - (this.#agreement === 'not begun' ? AGREEING_MS : 0)
   }
 
   /** What peers have cost, in ms. */

@@ -56,6 +56,17 @@ describe('patience with peers', () => {
     assert.equal(patience.leftMs(), LEAST_MS)
   })
 
+  test('one more is tried for a moment, also after an agreement', () => {
+    const { clock, patience } = failing([440, 'PEER_STALLED'], [200, 'PEER_STALLED'])
+    patience.oneMore()
+    assert.equal(patience.leftMs(), AFTER_PROMISES_MS)
+    clock.advance(patience.beginAgreeing() ?? 0)
+    patience.uses('in-progress')
+    patience.waste(clock.monotonic(), new Fault('VERIFICATION_FAILED', 'test'))
+    patience.oneMore()
+    assert.equal(patience.leftMs(), AFTER_PROMISES_MS)
+  })
+
   test('who served well before costs no more than the silence', () => {
     assert.ok(failing([60_000, 'PEER_STALLED']).patience.leftMs() > 0)
   })
