@@ -17,6 +17,9 @@ export type Blame =
  */
 export const FAULTS = {
   BAD_REQUEST: { blame: 'user-agent', status: 400, proxyStatus: 'http_request_error' },
+  REQUEST_TIMEOUT: { blame: 'user-agent', status: 408, proxyStatus: 'http_request_error' },
+  HEAD_TOO_LARGE: { blame: 'user-agent', status: 431, proxyStatus: 'http_request_error' },
+  METHOD_UNKNOWN: { blame: 'user-agent', status: 501, proxyStatus: 'http_request_error' },
   FORBIDDEN_TARGET: { blame: 'user-agent', status: 403, proxyStatus: 'destination_ip_prohibited' },
   LOOP_DETECTED: { blame: 'user-agent', status: 508, proxyStatus: 'proxy_loop_detected' },
   EXPECTATION_FAILED: { blame: 'user-agent', status: 417, proxyStatus: 'http_request_error' },

@@ -26,6 +26,7 @@ import { interimWriter } from './relay.ts'
 import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
 import { capConnections, MAX_PAUSE_MS, serverOptions } from './server-options.ts'
 import type { Tunnels } from './tunnel.ts'
+import { TOO_LATE, unreadableFault, type UnreadableError } from './unreadable.ts'
 import { hasContent, offeredProtocols } from './upgrade-request.ts'
 import { viaLine } from './via.ts'
 
@@ -77,7 +78,7 @@ export class ProxyServer {
       {
         ...components,
         handOver: withoutConnections(this.#server),
-        tooLate: (socket) => this.#onUnreadable(new Error('Request timeout'), socket),
+        tooLate: (socket) => this.#onUnreadable(TOO_LATE, socket),
       },
     )
     capConnections(this.#server, undefined, (address) => this.#front.makeRoom(address))
@@ -259,10 +260,10 @@ export class ProxyServer {
   }
 
   /** What the parser refuses gets a page as well, and ends the connection: nobody knows where the next request begins. */
-  #onUnreadable(error: Error & { readonly code?: string }, socket: Duplex): void {
+  #onUnreadable(error: UnreadableError, socket: Duplex): void {
     if (error.code === 'ECONNRESET') return void socket.destroy()
     if (this.#malformed.has(socket)) return // it has its answer, with which the connection ends
-    answerFaultRaw(socket, new Fault('BAD_REQUEST', `the request cannot be read: ${error.message}`), '')
+    answerFaultRaw(socket, unreadableFault(error), '')
   }
 
   #onUpgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {

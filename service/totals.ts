@@ -55,6 +55,9 @@ export function tally(): Tally {
 /** What is not allowed here, or is no request for a proxy: nothing of this node, or of the Internet, has failed. */
 const REFUSALS: ReadonlySet<FaultCode> = new Set([
   'BAD_REQUEST',
+  'REQUEST_TIMEOUT',
+  'HEAD_TOO_LARGE',
+  'METHOD_UNKNOWN',
   'EXPECTATION_FAILED',
   'FORBIDDEN_TARGET',
   'GATEWAY_REFUSED',
