@@ -2,12 +2,13 @@
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import type { Sha256 } from '../core/digest.ts'
+import { isMissing } from '../core/error-code.ts'
 import { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { PIECE_BYTES } from '../core/pieces.ts'
 import { RecentBytes } from './recent-bytes.ts'
-import { isMissing, storeFault } from './store-fault.ts'
+import { storeFault } from './store-fault.ts'
 
 export interface GrowingFileSettings {
   /** Where a body of a given name belongs. */

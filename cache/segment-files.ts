@@ -17,6 +17,7 @@
 import { mkdirSync, readdirSync, statSync, writevSync } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
+import { isMissing } from '../core/error-code.ts'
 import { describe } from '../core/fault.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { Place } from './place.ts'
@@ -24,7 +25,7 @@ import type { PlacedBody, PlaceIndex } from './place-index.ts'
 import { SegmentBooks } from './segment-books.ts'
 import { emptySegment, type MovedFiles } from './segment-compaction.ts'
 import { type OpenSegment, type SegmentFile, SegmentWriter } from './segment-writer.ts'
-import { isFull, isMissing } from './store-fault.ts'
+import { isFull } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 
 /** Bytes of the largest body that goes into a segment. It fits into every segment, and one write takes little time. */

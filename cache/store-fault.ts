@@ -1,4 +1,5 @@
 /** What the operating system and SQLite report, as faults of the store. */
+import { isMissing, errorCode } from '../core/error-code.ts'
 import { describe, Fault } from '../core/fault.ts'
 
 const SQLITE_FULL = 13
@@ -16,11 +17,6 @@ export function isFull(thrown: unknown): boolean {
   return thrown instanceof Fault && thrown.code === 'STORE_FULL'
 }
 
-/** Does this thrown value say that a file or directory does not exist? */
-export function isMissing(thrown: unknown): boolean {
-  return systemCode(thrown) === 'ENOENT'
-}
-
 /** Is a body gone or damaged, rather than merely out of reach just now (too many open files, say)? */
 export function isLoss(thrown: unknown): thrown is Fault {
   return thrown instanceof Fault && (thrown.code === 'STORE_CORRUPT' || isMissing(thrown.cause))
@@ -34,9 +30,5 @@ export function sqliteCode(thrown: unknown): number | undefined {
 
 /** Does this thrown value say that there is no space? */
 export function saysFull(thrown: unknown): boolean {
-  return sqliteCode(thrown) === SQLITE_FULL || NO_SPACE.has(systemCode(thrown) ?? '')
-}
-
-function systemCode(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined
+  return sqliteCode(thrown) === SQLITE_FULL || NO_SPACE.has(errorCode(thrown))
 }

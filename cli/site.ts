@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
+import { errorCode, isMissing } from '../core/error-code.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { noTransport } from '../core/transport.ts'
@@ -119,7 +120,7 @@ function writeNew(file: string, text: string): void {
   try {
     writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
   } catch (cause) {
-    const why = PLAIN_REASONS[codeOf(cause)]?.(file)
+    const why = PLAIN_REASONS[errorCode(cause)]?.(file)
     if (why !== undefined) throw new Fault('BAD_REQUEST', why, { cause })
     throw new Fault('STORE_FAILED', `${file} cannot be written: ${describe(cause)}`, { cause })
   }
@@ -131,10 +132,6 @@ const PLAIN_REASONS: Readonly<Record<string, (file: string) => string>> = {
   ENOENT: (file) => `${dirname(resolve(file))} does not exist: expected a file in a folder that does`,
   ENOTDIR: (file) => `${dirname(resolve(file))} is no folder: expected a file in a folder`,
   EACCES: (file) => `${file} cannot be written: this user may not write there`,
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 type Values = Readonly<Record<string, string | boolean | undefined>>
@@ -219,7 +216,7 @@ function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
-    const isAbsent = codeOf(cause) === 'ENOENT'
+    const isAbsent = isMissing(cause)
     const why = isAbsent ? 'there is no such file' : `it cannot be read: ${describe(cause)}`
     throw new Fault('BAD_REQUEST', `${file}: ${why}`, { cause })
   }

@@ -1,4 +1,5 @@
 /** Which fault it is when a connection to an origin server fails, from what Node says about it. */
+import { errorCode } from '../core/error-code.ts'
 import { describe, Fault, type FaultCode } from '../core/fault.ts'
 
 /**
@@ -8,7 +9,7 @@ import { describe, Fault, type FaultCode } from '../core/fault.ts'
 export function connectionFault(thrown: unknown, authority: string): Fault {
   if (thrown instanceof Fault) return thrown
   const cause = rootOf(thrown)
-  const code = codeOf(cause)
+  const code = errorCode(cause)
   const fault = CODES[code] ?? (code.startsWith('HPE_') ? 'RESPONSE_INVALID' : 'RESPONSE_INCOMPLETE')
   return new Fault(fault, `${authority}: ${describe(cause)}`, { cause: thrown })
 }
@@ -28,8 +29,4 @@ const CODES: Readonly<Record<string, FaultCode>> = {
 /** Node tries all addresses of a name and reports all their errors together; the first says the most. */
 function rootOf(thrown: unknown): unknown {
   return thrown instanceof AggregateError ? (thrown.errors[0] ?? thrown) : thrown
-}
-
-function codeOf(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : ''
 }

@@ -8,6 +8,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { isMissing } from '../core/error-code.ts'
 import { describe, Fault, FAULTS, type Blame, type FaultCode } from '../core/fault.ts'
 import { request } from '../core/node-http.ts'
 import type { Config } from './config.ts'
@@ -91,7 +92,7 @@ export function whoListens(path: string): Promise<'somebody' | 'nobody' | { read
       socket.destroy()
     })
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      const isNobody = error.code === 'ECONNREFUSED' || error.code === 'ENOENT'
+      const isNobody = error.code === 'ECONNREFUSED' || isMissing(error)
       resolve(isNobody ? 'nobody' : { error: error.code ?? error.message })
     })
   })

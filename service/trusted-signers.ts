@@ -1,6 +1,7 @@
 /** Whose signatures count (R8.2): the files of certificates and revocation lists that the configuration names. */
 import { readFileSync, statSync } from 'node:fs'
 import type { Clock, Monotonic } from '../core/clock.ts'
+import { errorCode } from '../core/error-code.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { Policy } from '../core/policy.ts'
 import { checkKey } from '../signing/algorithms.ts'
@@ -146,6 +147,5 @@ const WORDS: Readonly<Record<string, string>> = {
 }
 
 function plainly(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  return WORDS[code] ?? describe(error)
+  return WORDS[errorCode(error)] ?? describe(error)
 }

@@ -4,6 +4,7 @@
  */
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isMissing } from '../core/error-code.ts'
 import { describe, Fault } from '../core/fault.ts'
 import type { AuthorityRecord } from './authority.ts'
 import type { MemberRecord } from './membership.ts'
@@ -94,8 +95,7 @@ async function read(file: string, names: readonly string[]): Promise<object | un
       expected: 'the record of a site; restore it from a backup',
     })
   } catch (error) {
-    const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    if (isAbsent) return undefined
+    if (isMissing(error)) return undefined
     if (error instanceof Fault) throw error
     throw new Fault('CONFIG_INVALID', `${file} cannot be read: ${describe(error)}`, { cause: error })
   }

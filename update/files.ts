@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { errorCode, isMissing } from '../core/error-code.ts'
 
 /** Windows has neither (`undefined`, which adds nothing); there a link needs a right of its own. */
 const { O_NOFOLLOW, O_NONBLOCK } = constants
@@ -74,7 +75,7 @@ export function readPlainFile(path: string): Buffer | undefined {
     file = openSync(path, constants.O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     return fstatSync(file).isFile() ? readFileSync(file) : undefined
   } catch (error) {
-    if (['ENOENT', 'ELOOP', 'ENXIO'].includes(codeOf(error))) return undefined
+    if (['ENOENT', 'ELOOP', 'ENXIO'].includes(errorCode(error))) return undefined
     throw error
   } finally {
     if (file !== undefined) closeSync(file)
@@ -106,11 +107,11 @@ export function makeFolder(path: string, mode = 0o755): void {
     newFolder(path, mode)
   } catch (error) {
     const above = dirname(path)
-    if (codeOf(error) === 'EEXIST') {
+    if (errorCode(error) === 'EEXIST') {
       if (statSync(path).isDirectory()) return
       throw new Error(`${path} is there already, and no folder`, { cause: error })
     }
-    if (codeOf(error) !== 'ENOENT' || isFolder(above)) throw error
+    if (!isMissing(error) || isFolder(above)) throw error
     makeFolder(above)
     makeFolder(path, mode)
   }
@@ -118,10 +119,6 @@ export function makeFolder(path: string, mode = 0o755): void {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** Names in a folder are on the disk after this. Where folders cannot be synced (Windows), nothing happens. */

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
+import { isMissing } from '../core/error-code.ts'
 
 /**
  * Runs a program without a shell and gives its standard output, chunk by chunk, as fast as it is taken. Giving the
@@ -95,7 +96,6 @@ interface Feeding {
 
 function notRun(program: string): (cause: unknown) => never {
   return (cause) => {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
-    throw new CommandFailed(`${program} cannot be run`, { isMissing, cause })
+    throw new CommandFailed(`${program} cannot be run`, { isMissing: isMissing(cause), cause })
   }
 }

@@ -1,6 +1,7 @@
 /** Gets files by HTTP, directly or through the node's proxy, within bounds of size and time. */
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../core/clock.ts'
+import { errorCode } from '../../core/error-code.ts'
 import { Coming } from './coming.ts'
 import type { FetchRequest, Source } from './fetch-request.ts'
 import { transfer, WayFailed } from './transfer.ts'
@@ -53,5 +54,5 @@ export function httpFetcher(proxy: string | undefined, clock: Clock): Fetcher {
 }
 
 function isRefusedConnection({ cause }: WayFailed): boolean {
-  return cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
+  return errorCode(cause) === 'ECONNREFUSED'
 }

@@ -2,6 +2,7 @@
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
+import { errorCode } from '../../core/error-code.ts'
 import { describe } from '../../core/fault.ts'
 import { parseContentRange } from '../../core/ranges.ts'
 import { Refused, reasonOf } from '../refused.ts'
@@ -132,7 +133,7 @@ function notOk(url: string, status: number, headers: Fields): Refused {
 const NOT_ALLOWED = 'UND_ERR_ABORTED'
 
 function failure(url: string, error: unknown): Refused {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = errorCode(error)
   const isStalled = code === 'UND_ERR_BODY_TIMEOUT' || code === 'UND_ERR_HEADERS_TIMEOUT'
   const Kind = code === NOT_ALLOWED ? Refused : WayFailed
   return new Kind(isStalled ? 'stalled' : 'unreachable', `${url}: ${describe(error)}`, { cause: error })
