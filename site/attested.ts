@@ -3,7 +3,8 @@
  * attestations are fetched from it, and from other members where a quorum asks for more.
  *
  * A name that can change also needs the origin server's word that it has not: its validator by HEAD. Where it has none, an
- * attestation counts as long as the response was fresh. Stops the replay of a former version.
+ * attestation counts as long as the response was fresh. Stops the replay of a former version; with a quorum, also one member
+ * that lies about the bytes or about which version is current.
  *
  * A copy that still grows has no attestation yet. Where a member has promised one (promise.ts) the bytes may be taken, and are
  * held against it when both are there.
@@ -38,6 +39,8 @@ export const ATTESTATIONS_PATH = '/site/attestations/'
 
 /** Other members that are asked for a quorum. */
 export const MAX_ASKED = 4
+/** They may take so long together, in ms: some may have gone without a word. */
+const OTHERS_MS = 400
 /** The origin server may take so long over a HEAD, in ms. */
 const ORIGIN_MS = 400
 
@@ -69,28 +72,40 @@ export function withAttestations(
 
 async function attested(
   question: AttestedQuestion,
-  settings: AttestedSettings,
+  { quorum }: AttestedSettings,
   components: AttestedComponents,
 ): Promise<Expectation> {
   const { uri } = question
-  const { site, book } = components
-  const known = believed(book.of(uri), uri, components)
-  const places = [new URL(question.location).host, ...site.placesOfMembers(MAX_ASKED)]
-  let attestations = known
-  for (const place of new Set(places)) {
-    const lines = await fetchLines(place, uri, components)
-    attestations = [...attestations, ...believed(lines, uri, components)]
-    const chosen = await inForce(question, agreed(attestations, settings.quorum), components)
-    if (chosen !== undefined) {
-      keep(lines, chosen, uri, components)
-      const digest = { algorithm: 'sha-256', hex: chosen.body } as const
-      return { kind: 'digest', rung: 'V4', digest, size: chosen.length }
-    }
-    // The one that has the file has its proof, or there is none.
-    if (settings.quorum === 1)
-      return question.isGrowing === true ? promisedIn(lines, question, components) : NO_PROOF
+  const { clock, site, book } = components
+  const lines: string[] = []
+  const attestations = [...believed(book.of(uri), uri, components)]
+  let origin: Promise<Validators> | undefined
+  const validators = () => (origin ??= askOrigin(question, components))
+  const chosenWith = async (place: string) => {
+    const told = await fetchLines(place, uri, components)
+    lines.push(...told)
+    attestations.push(...believed(told, uri, components))
+    return inForce(attestations, quorum, { isImmutable: question.policy.immutable, validators, clock })
   }
-  return NO_PROOF
+  const holder = new URL(question.location).host
+  const others = new Set(quorum === 1 ? [] : site.placesOfMembers(MAX_ASKED))
+  others.delete(holder)
+  const chosen =
+    (await chosenWith(holder)) ??
+    (await within(clock, OTHERS_MS, firstFound([...others].map((place) => chosenWith(place)))))
+  if (chosen !== undefined) {
+    keep(lines, chosen, uri, components)
+    const digest = { algorithm: 'sha-256', hex: chosen.body } as const
+    return { kind: 'digest', rung: 'V4', digest, size: chosen.length }
+  }
+  // The one that has the file has its proof, or there is none.
+  return quorum === 1 && question.isGrowing === true ? promisedIn(lines, question, components) : NO_PROOF
+}
+
+/** The first that is found, as soon as it is; `undefined` when nothing is. */
+function firstFound<Found>(searches: readonly Promise<Found | undefined>[]): Promise<Found | undefined> {
+  const found = searches.map(async (each) => (await each) ?? Promise.reject(new Error('nothing found')))
+  return Promise.any(found).catch(() => undefined)
 }
 
 /** What a member that is fetching it promises, where it is fetching what the origin server has now. */
@@ -163,22 +178,33 @@ export function believed(
 export function agreed(attestations: readonly Attestation[], quorum: number): readonly Attestation[] {
   const latestFirst = attestations.toSorted((one, other) => other.fetchedAt - one.fetchedAt)
   return latestFirst.filter((each, at) => {
-    const same = latestFirst.filter(({ body, length }) => body === each.body && length === each.length)
-    const isLatest = latestFirst.findIndex(({ body }) => body === each.body) === at
-    return isLatest && new Set(same.map(({ member }) => member)).size >= quorum
+    const isSame = ({ body, length }: Attestation) => body === each.body && length === each.length
+    const isLatest = latestFirst.findIndex(isSame) === at
+    return isLatest && new Set(latestFirst.filter(isSame).map(({ member }) => member)).size >= quorum
   })
 }
 
+/**
+ * The attestation that counts. Of a name that can change it takes the quorum to say that a body is the current one, too: else
+ * one member that lies could have a former version taken, for which others have honestly vouched in its time.
+ */
 async function inForce(
-  question: AttestedQuestion,
-  candidates: readonly Attestation[],
-  components: AttestedComponents,
+  attestations: readonly Attestation[],
+  quorum: number,
+  {
+    isImmutable,
+    validators,
+    clock,
+  }: { readonly isImmutable: boolean; readonly validators: () => Promise<Validators>; readonly clock: Clock },
 ): Promise<Attestation | undefined> {
-  const [first] = candidates
-  if (first === undefined || question.policy.immutable) return first
-  const validators = await askOrigin(question, components)
-  const now = components.clock.wall()
-  return candidates.find((each) => isCurrent(each, validators, now))
+  const [first] = agreed(attestations, quorum)
+  if (first === undefined || isImmutable) return first
+  const origin = await validators()
+  const now = clock.wall()
+  return agreed(
+    attestations.filter((each) => isCurrent(each, origin, now)),
+    quorum,
+  )[0]
 }
 
 /** What the origin server says the resource is now; all `undefined` where it says nothing. */
@@ -211,7 +237,7 @@ async function askOrigin(
   const request = { method: 'HEAD', uri: target, fields: whole, signal: ending.signal } as const
   try {
     const asked = origin.request(request).catch(() => undefined)
-    const response = await Promise.race([asked, sleep(clock, ORIGIN_MS, ending.signal)])
+    const response = await within(clock, ORIGIN_MS, asked)
     if (response?.status !== 200) return { isAnswer: false }
     const of = (name: string) => fieldValue(response.fields, name)
     return { isAnswer: true, etag: of('etag'), modified: of('last-modified'), length: of('content-length') }
@@ -221,6 +247,16 @@ async function askOrigin(
 }
 
 const CONDITIONS = /^(range|if-.*)$/i
+
+/** What comes of it in so many ms; `undefined` when it takes longer. */
+async function within<Value>(clock: Clock, ms: number, work: Promise<Value>): Promise<Value | undefined> {
+  const ending = new AbortController()
+  try {
+    return await Promise.race([work, sleep(clock, ms, ending.signal).then(() => undefined)])
+  } finally {
+    ending.abort(NO_LONGER_NEEDED)
+  }
+}
 
 /** What a member tells about this URI, unverified. */
 export async function fetchLines(
@@ -232,15 +268,16 @@ export async function fetchLines(
   return text?.split('\n').slice(0, MAX_LINES) ?? []
 }
 
-/** So that this node can pass the proof on with the copy. */
+/** So that this node can pass the proof on with the copy; what no member has said would only take its place. */
 function keep(
   lines: readonly string[],
   chosen: Attestation,
   uri: TargetUri,
-  { book }: AttestedComponents,
+  components: AttestedComponents,
 ): void {
   for (const line of lines) {
     const key = lineKey(line)
-    if (key?.startsWith(chosen.body) === true) book.add(uri, key, line)
+    const isOfIt = key?.startsWith(chosen.body) === true && believed([line], uri, components).length > 0
+    if (isOfIt) components.book.add(uri, key, line)
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The ladder of V§1: what is known of a resource is gathered from its rungs, and the decision table says what follows. Each
  * rung is a module that says which attack it stops: digest-in-url.ts (V1), apt-lists.ts and gathered-indexes.ts (V2),
- * published-digest.ts (V3), signature/ (the publisher's own, R8.2), retry-watch.ts (V5). Without any proof nothing comes from
- * peers (R8.1).
+ * published-digest.ts (V3), signature/ (the publisher's own, R8.2), site/attested.ts (V4, put below these by whoever starts the
+ * node), retry-watch.ts (V5). Without any proof nothing comes from peers (R8.1).
  */
 import type { Clock } from '../core/clock.ts'
 import { isWeak, type Digest, type Sha256 } from '../core/digest.ts'
@@ -174,7 +174,7 @@ function expectation(known: AtHand | undefined, knowledge: Knowledge): Expectati
       return { kind: 'askable', rung: 'V3' }
     case 'deliver-and-watch':
       return { kind: 'updater', rung: 'V5' }
-    // Nobody attests anything before there is a site (V§7).
+    // What members attest is known once a peer has the file (site/attested.ts).
     case 'verify-attested':
     case 'internet-only':
       return NO_PROOF

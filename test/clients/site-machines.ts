@@ -19,18 +19,18 @@ export interface Lan {
   readonly origin: Origin
   readonly packetPort: number
   /** A machine that runs, at 127.0.0.NUMBER. */
-  readonly machine: (number: number) => Promise<Machine>
+  readonly machine: (number: number, site?: { readonly quorum: number }) => Promise<Machine>
 }
 
 /** A LAN of its own, with an origin server whose files are shared if somebody vouches for them. */
 export async function lan(scene: Scene): Promise<Lan> {
   const origin = await Origin.start(scene)
   const packetPort = await freePacketPort()
-  const machine = async (number: number) => {
+  const machine = async (number: number, more: { readonly quorum?: number } = {}) => {
     const directory = join(scene.directory(), 'site')
     const config = scene.configFile({
       peering: { address: `127.0.0.${number}`, packetPort },
-      site: { directory },
+      site: { directory, ...more },
       rules: [{ match: `http://${origin.authority}/**`, share: true, immutable: true }],
     })
     const node = scene.ihave(config)

@@ -34,13 +34,9 @@ test(
   'a site outlives the machine that made it: another member goes on with it from the backup',
   { skip },
   async () => {
-    const [lost, heir, revoked, late, fresh] = (await Promise.all([2, 3, 4, 5, 6].map(there.machine))) as [
-      Machine,
-      Machine,
-      Machine,
-      Machine,
-      Machine,
-    ]
+    const [lost, heir, revoked, late, fresh] = (await Promise.all(
+      [2, 3, 4, 5, 6].map((number) => there.machine(number)),
+    )) as [Machine, Machine, Machine, Machine, Machine]
     const backup = join(scene.directory(), 'home-site.json')
     const token = (await site(lost, 'init', 'home', '--name', 'lost', '--uses', '4')).token ?? ''
     await site(heir, 'join', token, '--name', 'heir')

@@ -32,7 +32,7 @@ test(
   'three machines become a site, share what only a member vouches for, and throw one out',
   { skip },
   async () => {
-    const machines = await Promise.all([2, 3, 4].map(machine))
+    const machines = await Promise.all([2, 3, 4].map((number) => machine(number)))
     const [first, second, third] = machines as [Machine, Machine, Machine]
     const token = (await site(first, 'init', 'home', '--name', 'first', '--uses', '2')).token ?? ''
     assert.equal(statSync(join(first.directory, 'authority.json')).mode & 0o777, 0o600)

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict'
+import type { EpochMs } from '../../core/clock.ts'
+import type { Sha256 } from '../../core/digest.ts'
+import type { Fields } from '../../core/fields.ts'
 import type { ByteSpan } from '../../core/ranges.ts'
 import { KB, MB, type Scenario } from '../../sim/scenario.ts'
 import type { VirtualNode } from '../../sim/virtual-node.ts'
 import { CAUTION } from '../../service/assembly.ts'
-import { assertRight } from './assertions.ts'
+import { attest } from '../../site/attestation.ts'
+import { assertAtMost, assertRight } from './assertions.ts'
 import { testSeeds } from './seeds.ts'
 
 const HOUR_MS = 3_600_000
@@ -147,6 +151,58 @@ testSeeds(
     for (const each of members) assertRight(scenario, uri, await each.get(uri))
     await scenario.settle()
     assert.deepEqual(members.flatMap(sources), ['internet', 'internet', 'peer', 'peer'])
+  },
+)
+
+testSeeds(
+  'a quorum of two is two members that say it of the current version: one that lies brings no former version back',
+  { node: { proof: 'none', quorum: 2, policy: { immutable: false } } },
+  async (scenario) => {
+    const [first, second, liar, asking] = await siteOf(scenario, 4)
+    assert.ok(first && second && liar && asking)
+    const fields: Fields = [['Cache-Control', 'max-age=3600']]
+    const uri = scenario.file('/tool', MB, { fields })
+    for (const each of [first, second, liar]) assertRight(scenario, uri, await each.get(uri))
+    await scenario.settle()
+    assert.deepEqual([first, second, liar].flatMap(sources), ['internet', 'internet', 'peer'])
+    const former = scenario.sha256(uri)
+    scenario.file('/tool', MB, { fields })
+    // Signed as a member signs: what two others vouched for in its time is current, it says.
+    const { onDocument, membership } = liar.site
+    assert.ok(membership && former)
+    const now = scenario.clock.wall()
+    const lie = attest(
+      {
+        uri,
+        body: former as Sha256,
+        length: MB,
+        etag: `"${scenario.sha256(uri)?.slice(0, 16)}"`,
+        modified: undefined,
+        fetchedAt: now,
+        freshUntil: (now + HOUR_MS) as EpochMs,
+      },
+      membership,
+    )
+    liar.site.onDocument = (path) => `${lie}\n${onDocument(path) ?? ''}`
+    assertRight(scenario, uri, await asking.get(uri))
+    await scenario.settle()
+    assert.deepEqual(sources(asking), ['internet'])
+  },
+)
+
+testSeeds(
+  'members that have gone without a word cost whoever asks for a quorum half a second at most',
+  { node: { proof: 'none', quorum: 2 } },
+  async (scenario) => {
+    const [first, asking, ...gone] = await siteOf(scenario, 6)
+    assert.ok(first && asking)
+    const uri = scenario.file('/tool', MB)
+    assertRight(scenario, uri, await first.get(uri))
+    for (const each of gone) each.crash('machine')
+    const begun = scenario.clock.monotonic()
+    assertRight(scenario, uri, await asking.get(uri))
+    const aloneMs = MB / 8000
+    assertAtMost(scenario.clock.monotonic() - begun, aloneMs + 600, 'ms')
   },
 )
 

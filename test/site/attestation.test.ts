@@ -112,6 +112,8 @@ describe('what members agree on', () => {
     assert.equal(agreed([by('a'), by('b', { body: 'cd'.repeat(32) as Sha256 })], 2).length, 0)
     assert.equal(agreed([by('a'), by('b', { length: 11 })], 2).length, 0)
     assert.equal(agreed([by('a'), by('b')], 2).length, 1)
+    const lie = by('c', { length: 11, fetchedAt: 5 as EpochMs })
+    assert.equal(agreed([by('a'), by('b'), lie], 2).length, 1, 'a lie of its length takes nothing away')
   })
 
   test('the latest comes first', () => {
