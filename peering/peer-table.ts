@@ -136,10 +136,24 @@ export class PeerTable {
     return measuredAt === undefined || at - measuredAt >= maxAgeMs
   }
 
-  /** A connection to this place was answered: whoever names it as its own port for files is no invention. */
-  reached(address: Address, filePort: number): void {
+  /**
+   * A connection to this place was answered: whoever alone names it as its own port for files is no invention. Of several only
+   * one can be there, and the others are somebody's who has added names to a machine.
+   * @returns whether the place is to be asked who it is.
+   */
+  reached(address: Address, filePort: number, at: Monotonic): boolean {
+    const there: Known[] = []
     for (const peer of this.#peers.values())
-      if (peer.address === address && peer.filePort === filePort) peer.isReached = true
+      if (peer.address === address && peer.filePort === filePort && isLive(peer, at)) there.push(peer)
+    const [only] = there
+    if (only !== undefined && there.length === 1) only.isReached = true
+    return !there.some(({ isReached }) => isReached) && there.length > 1
+  }
+
+  /** This peer has told that it is at its address, to a question that only who is there has heard. */
+  answered(node: NodeId): void {
+    const peer = this.#peers.get(node)
+    if (peer !== undefined) peer.isReached = true
   }
 
   left(node: NodeId): void {

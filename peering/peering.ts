@@ -178,7 +178,8 @@ export class Peering {
 
   /** A node has answered a connection to this place. */
   reached(address: Address, filePort: number): void {
-    this.peers.reached(address, filePort)
+    const isDoubtful = this.peers.reached(address, filePort, this.#components.clock.monotonic())
+    if (isDoubtful) this.#presence.meet(address)
   }
 
   /** What this node has is known now, or in another edition: the LAN is told. */

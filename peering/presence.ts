@@ -63,6 +63,7 @@ export const MEASURED_PEERS = 8
 const PING_PAUSE_MS = 100
 
 interface Ping {
+  readonly to: Address
   readonly node: NodeId
   readonly sentAt: Monotonic
 }
@@ -72,8 +73,8 @@ export class Presence {
   readonly #components: PresenceComponents
   readonly #pings = new Map<string, Ping>()
   readonly #timers = new Set<CancelTimer>()
-  /** Who was asked who it is, and when. */
-  readonly #met = new Map<Address, Monotonic>()
+  /** Who was asked who it is, and when, with the nonce that the answer has. */
+  readonly #met = new Map<Address, { readonly at: Monotonic; readonly nonce: string }>()
   #metSignerAt = -Infinity
   /** Presences to everybody so far. */
   #said = 0
@@ -110,16 +111,20 @@ export class Presence {
     if (this.#running) this.#broadcast({ reply: false, leaving: true })
   }
 
-  /** Asks a node of which others speak who it is: its own word was lost. Once in a while, whoever speaks of it. */
+  /**
+   * Asks a node of which others speak who it is: its own word was lost, or several speak in its name. Once in a while, whoever
+   * speaks of it.
+   */
   meet(address: Address): void {
     const { clock, random, sender } = this.#components
     const now = clock.monotonic()
     const [oldest] = this.#met.keys()
-    if (!this.#running || now - (this.#met.get(address) ?? -Infinity) < MEET_PAUSE_MS) return
+    if (!this.#running || now - (this.#met.get(address)?.at ?? -Infinity) < MEET_PAUSE_MS) return
     this.#met.delete(address)
     if (oldest !== undefined && this.#met.size >= MAX_MET) this.#met.delete(oldest)
-    this.#met.set(address, now)
-    sender.send(address, this.#packet({ reply: true, leaving: false, nonce: random.hex(16) }))
+    const nonce = random.hex(16)
+    this.#met.set(address, { at: now, nonce })
+    sender.send(address, this.#packet({ reply: true, leaving: false, nonce }))
   }
 
   /**
@@ -203,11 +208,13 @@ export class Presence {
     else sender.sendPlain(to, { ...packet, extras: [] })
   }
 
+  /** Who was asked has heard the nonce, and nobody else: whoever sends it from another address speaks in another's name. */
   #measure(from: Address, { node, nonce }: PresencePacket, at: Monotonic): void {
-    const ping = nonce === undefined ? undefined : this.#pings.get(nonce)
-    if (nonce === undefined || ping?.node !== node) return
-    this.#pings.delete(nonce)
     const { peers } = this.#components
+    const ping = nonce === undefined ? undefined : this.#pings.get(nonce)
+    if (nonce !== undefined && this.#met.get(from)?.nonce === nonce) peers.answered(node)
+    if (nonce === undefined || ping?.node !== node || ping.to !== from) return
+    this.#pings.delete(nonce)
     const roundTripMs = at - ping.sentAt
     if (roundTripMs > MAX_ROUND_TRIP_MS) return
     peers.measured(node, roundTripMs, at)
@@ -218,7 +225,7 @@ export class Presence {
     const [oldest] = this.#pings.keys()
     if (oldest !== undefined && this.#pings.size >= MAX_PINGS) this.#pings.delete(oldest)
     const nonce = this.#components.random.hex(16)
-    this.#pings.set(nonce, { node, sentAt: this.#components.clock.monotonic() })
+    this.#pings.set(nonce, { to, node, sentAt: this.#components.clock.monotonic() })
     this.#components.sender.send(to, this.#packet({ reply: true, leaving: false, nonce }))
   }
 

@@ -305,6 +305,48 @@ describe('machines that do not exist', () => {
     const text = peersText({ ...node.status() })
     assert.ok(text.indexOf('127.0.0.9') < text.indexOf('only heard, not reached so far'), text)
   })
+
+  const invention = (name: string) => sha256(Buffer.from(name)).slice(0, 32) as NodeId
+  const at = (address: string) =>
+    (node.status().peering?.peers ?? []).filter((each) => each.address === address)
+
+  test('are not vouched for by one that does, at whose address and port they are said to be', async () => {
+    const filePort = honest.status().peering?.filePort ?? 0
+    const inItsName = await sender(scene, '127.0.0.9')
+    for (let number = 0; number < 10; number++)
+      await send(packet(presence({ node: invention(`beside ${number}`), filePort })), '127.0.0.8', inItsName)
+    await until('them', () => at('127.0.0.9').length === 11)
+    const url = origin.putByHash(uniqueBody(10_000))
+    await fetched(honest, url)
+    await settled(honest)
+    assert.equal((await fetched(node, url)).source, 'peer')
+    assert.equal(at('127.0.0.9').filter(({ isReached }) => isReached).length, 1)
+  })
+
+  test('are not vouched for by an answer that was given in the name of another address', async () => {
+    const [asked, elsewhere] = ['127.0.0.68', '127.0.6.99']
+    const ear = await bind(packetPort, asked)
+    scene.ending(() => ear.close())
+    const forger = await sender(scene, elsewhere)
+    const id = invention('at two places')
+    let isAsked = false
+    ear.on('message', (bytes: Buffer) => {
+      const decoded = decode(bytes)
+      if (decoded.kind !== 'packet' || decoded.packet.type !== 'presence') return
+      const { nonce } = decoded.packet
+      if (nonce === undefined) return
+      isAsked = true
+      void send(packet(presence({ node: id, nonce })), '127.0.0.8', forger)
+    })
+    const speaker = await sender(scene, asked)
+    // So many that do not exist are being asked that it may take a second until this one is.
+    await until('a question to it', async () => {
+      if (!isAsked) await send(packet(presence({ node: id })), '127.0.0.8', speaker)
+      return isAsked
+    })
+    await until('its answer', () => at(elsewhere).length === 1)
+    assert.equal(at(elsewhere)[0]?.isReached, false)
+  })
 })
 
 describe('a flood', () => {

@@ -157,12 +157,30 @@ test('a peer is reached when something has come back from there, and not by what
   for (const each of [1, 2, 3]) table.heard(address(each), nodeId(each), at(0), 6515)
   assert.deepEqual(reached(), [false, false, false])
   table.measured(nodeId(1), 5, at(1))
-  table.reached(address(2), 80)
+  table.reached(address(2), 80, at(1))
   assert.deepEqual(reached(), [true, false, false], 'another server of that machine')
-  table.reached(address(2), 6515)
+  table.reached(address(2), 6515, at(1))
   for (const each of [1, 2, 3]) table.heard(address(each), nodeId(each), at(2))
   assert.deepEqual(reached(), [true, true, false])
   // Somebody else speaks in its name now, or it has another address.
   table.heard(address(9), nodeId(1), at(3))
   assert.deepEqual(reached(), [false, true, false])
+})
+
+test('of several that name one place a connection tells nothing, until the one that is there has answered', () => {
+  const table = new PeerTable()
+  const reached = () => table.live(at(10)).filter(({ isReached }) => isReached)
+  for (const each of [1, 2, 3]) table.heard(address(1), nodeId(each), at(0), 6515)
+  assert.equal(table.reached(address(1), 6515, at(1)), true, 'it is to be asked')
+  assert.deepEqual(reached(), [])
+  table.answered(nodeId(2))
+  assert.equal(table.reached(address(1), 6515, at(2)), false)
+  assert.deepEqual(
+    reached().map(({ node }) => node),
+    [nodeId(2)],
+  )
+  // A node that has begun anew under another name is alone there when the former one is forgotten.
+  table.heard(address(1), nodeId(4), at(LIVE_MS), 6515)
+  assert.equal(table.reached(address(1), 6515, at(LIVE_MS + 5)), false)
+  assert.equal(table.live(at(LIVE_MS + 5)).find(({ node }) => node === nodeId(4))?.isReached, true)
 })

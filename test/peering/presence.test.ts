@@ -249,6 +249,42 @@ test('a nonce counts once, and only from the node that was asked', async () => {
   assert.deepEqual(Object.fromEntries(roundTrips), { [STRANGER]: 11, [address(8)]: undefined })
 })
 
+test('an answer from another address than the one that was asked measures nothing, and shows nobody there', async () => {
+  const scene = await started()
+  const { clock, lan, node } = scene
+  lan.say(STRANGER, presence(7))
+  clock.advance(1)
+  const nonce = pingsTo(scene, STRANGER)[0]?.packet.nonce
+  lan.say(address(8), presence(7, { nonce }), node.address)
+  clock.advance(10)
+  const shown = () => node.peering.livePeers().map((peer) => [peer.address, peer.isReached])
+  assert.deepEqual(shown(), [[address(8), false]])
+})
+
+test('a place that several name as their own is asked who it is, and one of them is there', async () => {
+  const scene = await started()
+  const { clock, lan, node } = scene
+  // More are known already than are measured.
+  for (let number = 0; number < MEASURED_PEERS; number++)
+    lan.say(address(100 + number), presence(100 + number))
+  clock.advance(1)
+  for (const each of [7, 8]) lan.say(STRANGER, presence(each))
+  clock.advance(1)
+  assert.deepEqual(pingsTo(scene, STRANGER), [])
+  node.peering.reached(STRANGER, 6515)
+  clock.advance(1)
+  const [asked] = pingsTo(scene, STRANGER)
+  lan.say(STRANGER, presence(8, { nonce: asked?.packet.nonce }), node.address)
+  clock.advance(1)
+  node.peering.reached(STRANGER, 6515)
+  assert.equal(pingsTo(scene, STRANGER).length, 1, 'it is known now')
+  const reached = node.peering.livePeers().filter(({ isReached }) => isReached)
+  assert.deepEqual(
+    reached.map((peer) => peer.node),
+    [nodeId(8)],
+  )
+})
+
 test(`what comes back after more than ${MAX_ROUND_TRIP_MS} ms is no round trip`, async () => {
   const scene = await started()
   const { clock, lan, node } = scene
