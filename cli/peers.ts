@@ -3,7 +3,7 @@ import { parseArgs } from '../core/node-util.ts'
 import { systemClock } from '../core/clock.ts'
 import { formatDuration } from '../core/units.ts'
 import { askStatus, controlPath } from '../service/control.ts'
-import type { PeerStatus, Status } from '../service/status.ts'
+import type { CautionStatus, PeerStatus, Status } from '../service/status.ts'
 import type { ShunnedPeer } from '../verify/shunned-peers.ts'
 import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
@@ -48,11 +48,7 @@ export function peersText(
     ...(only.length === 0 ? [] : [onlyHeardText(only.length)]),
     ...some(only, peerLine),
     ...some(shunned, (peer) => shunnedLine(peer, now)),
-    ...some(
-      cautions,
-      ({ peer, member, heardMsAgo }) =>
-        `${peer}  asked last: member ${member.slice(0, 12)} caught it with wrong bytes, said ${formatDuration(heardMsAgo)} ago`,
-    ),
+    ...some(cautions, cautionLine),
   ]
   return `${lines.join('\n')}\n`
 }
@@ -67,6 +63,13 @@ export function byReach(
 /** What is said of those, before they are listed. */
 export function onlyHeardText(count: number): string {
   return `only heard, not reached so far (${count}): they may be inventions of somebody on the LAN`
+}
+
+function cautionLine({ peer, member, heardMsAgo, uri, body }: CautionStatus): string {
+  const evidence =
+    body === undefined ? '' : ` (${body.slice(0, 12)} for ${uri ?? 'a file that is not known here'})`
+  const who = `member ${member.slice(0, 12)}`
+  return `${peer}  asked last: ${who} caught it with wrong bytes${evidence}, said ${formatDuration(heardMsAgo)} ago`
 }
 
 function peerLine({ address, node, member, roundTripMs, heardMsAgo }: PeerStatus): string {

@@ -4,13 +4,23 @@
  * question, and have nobody shunned. Pure: times come in.
  */
 import type { Monotonic } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
+
+/** Which bytes came under which name; only its member vouches for it. */
+export interface Evidence {
+  /** The resource's private name. */
+  readonly resource: string
+  /** The SHA-256 of what came. */
+  readonly body: Sha256
+}
 
 export interface Caution {
   readonly peer: Address
   /** The member that has caught it; the one that said so last. */
   readonly member: string
   readonly at: Monotonic
+  readonly evidence?: Evidence | undefined
 }
 
 /** A warning counts for so long, in ms. */

@@ -2,7 +2,6 @@
  * One node without its sockets: everything between the seams. The daemon puts it on real sockets (node.ts), the
  * virtual LAN on simulated ones (sim/): the same lines run in both.
  */
-import { isIPv4 } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import { isContentName, contentName } from '../core/content-name.ts'
 import type { Clock } from '../core/clock.ts'
@@ -42,6 +41,7 @@ import type { Site } from '../site/site.ts'
 import { privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
 import type { ShunnedPeers, ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import { CAUTION, readWarning, warningWords } from './member-warnings.ts'
 import { notingReached } from './reached-peers.ts'
 
 export interface AssemblySettings {
@@ -130,14 +130,6 @@ export interface Assembly {
   stop(): Promise<void>
 }
 
-/** A member's word of a peer that it has caught with wrong bytes. */
-export const CAUTION = 'site-caution'
-
-function warnedOf(extras: Extras): Address | undefined {
-  const peer = extras.find(([name]) => name === 'peer')?.[1]
-  return peer !== undefined && isIPv4(peer) ? (peer as Address) : undefined
-}
-
 /** A downloader of whom nothing was heard for this long is replaced, in ms: six reports. */
 const SILENCE_MS = 3000
 
@@ -157,11 +149,11 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
   const listeners = new Set<(word: SiteWord) => void>()
   /** Nobody warns of himself, nor this node of its own address. */
   const hearCaution = ({ packet, from, signer }: SiteWord) => {
-    const peer =
-      packet.type === 'application' && packet.name === CAUTION ? warnedOf(packet.extras) : undefined
-    const isWarning = peer !== undefined && peer !== from && peer !== seams.transport.address
-    if (isWarning && signer.kind === 'member')
-      peering.cautions.heard({ peer, member: signer.member, at: clock.monotonic() })
+    const isCaution = packet.type === 'application' && packet.name === CAUTION
+    const warning = isCaution ? readWarning(packet.extras) : undefined
+    if (warning === undefined || signer.kind !== 'member') return
+    if (warning.peer === from || warning.peer === seams.transport.address) return
+    peering.cautions.heard({ ...warning, member: signer.member, at: clock.monotonic() })
   }
   const onSiteWord = (word: SiteWord) => {
     hearCaution(word)
@@ -193,13 +185,12 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
     const isProved = body !== undefined && reason !== 'asked-again'
     shunned.shun(peer, { reason, detail, ...(isProved ? { body } : {}) })
-    if (reason === 'bad-bytes') warnMembers(peer)
+    if (reason === 'bad-bytes') warnMembers(peer, suspect)
     log({ kind: 'shunned', peer, reason, detail })
   }
-  /** Signed, as all that a member says; the others take it as a hint (peering/cautions.ts). */
-  const warnMembers = (peer: Address) => {
+  const warnMembers = (peer: Address, suspect: SuspectBody | undefined) => {
     const own = site?.membership
-    if (own !== undefined && !own.isDenied(own.id)) peering.say(CAUTION, [['peer', peer]])
+    if (own !== undefined && !own.isDenied(own.id)) peering.say(CAUTION, warningWords(peer, suspect, names))
   }
   const slots = new UploadSlots({ perFile: settings.maxReaders, inAll: settings.maxUploads }, clock)
   const copies = sharedCopies({

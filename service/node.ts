@@ -391,7 +391,7 @@ export class Node {
       indexes: this.#verification.gathered.counts(),
       shunned: this.#shunned.list(),
       signatures: this.#verification.signatures.counts(),
-      cautions: cautionsStatus(this.#assembly?.peering, now),
+      cautions: cautionsStatus(this.#assembly?.peering, this.#site.names, now),
       updates: this.#updates.map((each) => each.status()),
       functions: this.#functionOperations.list(),
       gateway: this.#site.membership === undefined ? undefined : this.#gateway.status(),

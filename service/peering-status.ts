@@ -4,6 +4,7 @@ import type { Monotonic } from '../core/clock.ts'
 import type { Peering } from '../peering/peering.ts'
 import type { Retrievals } from '../retrieval/retrievals.ts'
 import type { MemberId } from '../site/keys.ts'
+import type { PrivateNames } from '../site/private-names.ts'
 import type { Site } from '../site/site.ts'
 import type { PeeringStatus, PeerStatus, Status } from './status.ts'
 
@@ -38,9 +39,22 @@ function named(id: string, site: Site): NonNullable<PeerStatus['member']> {
   return { id, name: site.membership?.passOf(id as MemberId)?.name }
 }
 
-export function cautionsStatus(peering: Peering | undefined, now: Monotonic): Status['cautions'] {
+export function cautionsStatus(
+  peering: Peering | undefined,
+  names: Pick<PrivateNames, 'uriOf'>,
+  now: Monotonic,
+): Status['cautions'] {
   const cautions = peering?.cautions.list(now) ?? []
-  return cautions.map(({ peer, member, at }) => ({ peer, member, heardMsAgo: Math.round(now - at) }))
+  return cautions.map(({ peer, member, at, evidence }) => {
+    const uri = evidence && names.uriOf(evidence.resource)
+    return {
+      peer,
+      member,
+      heardMsAgo: Math.round(now - at),
+      ...(uri !== undefined && { uri: withoutSecrets(uri) }),
+      ...(evidence !== undefined && { body: evidence.body }),
+    }
+  })
 }
 
 export function transfersStatus(retrievals: Retrievals | undefined): Status['transfers'] {

@@ -71,6 +71,10 @@ export interface CautionStatus {
   /** The member that has caught it. */
   readonly member: string
   readonly heardMsAgo: number
+  /** Under which name the wrong bytes came, where this node knows it. */
+  readonly uri?: string | undefined
+  /** Their SHA-256. */
+  readonly body?: string | undefined
 }
 
 /** A retrieval that runs (R5.2). */

@@ -24,7 +24,15 @@ test('peers are told with what they are, who is left aside with why, since when 
   const caution = { peer: '10.0.0.4', member: 'fedcba9876543210', heardMsAgo: 60_000 }
   const plain = { ...PEER, address: '10.0.0.5', node: undefined, roundTripMs: undefined }
   const text = peersText(
-    { peering: { ...PEERING, peers: [PEER, plain] }, shunned: [shunned], cautions: [caution] },
+    {
+      peering: { ...PEERING, peers: [PEER, plain] },
+      shunned: [shunned],
+      cautions: [
+        caution,
+        { ...caution, peer: '10.0.0.6', body: 'ab'.repeat(32) },
+        { ...caution, peer: '10.0.0.7', body: 'ab'.repeat(32), uri: 'http://a.test/y' },
+      ],
+    },
     1_000_000 + 3_600_000,
   )
   assert.match(text, /^10\.0\.0\.2 {2}0123456789ab, round trip 0\.7 ms, heard 3\.0 s ago$/m)
@@ -37,6 +45,8 @@ test('peers are told with what they are, who is left aside with why, since when 
     text,
     /^10\.0\.0\.4 {2}asked last: member fedcba987654 caught it with wrong bytes, said 1 min.* ago$/m,
   )
+  assert.match(text, /^10\.0\.0\.6 .*wrong bytes \(abababababab for a file that is not known here\), said/m)
+  assert.match(text, /^10\.0\.0\.7 .*wrong bytes \(abababababab for http:\/\/a\.test\/y\), said/m)
 })
 
 test('of thousands of peers, as a flood makes them, some are told and how many there are', () => {

@@ -12,6 +12,7 @@ import type {
   RequestPacket,
   ServicePacket,
 } from '../../peering/packets.ts'
+import { trailerStart } from '../../peering/packet-seal.ts'
 import { SURVEY_NAME } from '../../peering/survey.ts'
 import { BROADCAST, type Scene } from './harness.ts'
 import { sha256, type Handler } from './origin.ts'
@@ -67,7 +68,8 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
     sockets[0]?.send(encode(packet) ?? '', packetPort, to, sent)
   const presence = { ...PRESENCE, node, filePort: port }
   const hear = (bytes: Buffer, { address: from }: RemoteInfo) => {
-    const decoded = decode(bytes)
+    // A stranger has no use for a member's signature.
+    const decoded = decode(bytes.subarray(0, trailerStart(bytes)))
     if (decoded.kind !== 'packet' || from === address) return
     const { packet } = decoded
     if (packet.type === 'presence' && packet.reply) send({ ...presence, nonce: packet.nonce }, from)
