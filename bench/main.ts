@@ -10,6 +10,7 @@ import { systemRandom } from '../core/random.ts'
 import { aptCold } from './apt-cold.ts'
 import { codec } from './codec.ts'
 import { join as joining } from './join.ts'
+import { digests } from './digests.ts'
 import { flood } from './flood.ts'
 import { hit } from './hit.ts'
 import { lan } from './lan.ts'
@@ -26,6 +27,7 @@ import { store } from './store.ts'
 const BENCHMARKS: readonly Benchmark[] = [
   codec,
   flood,
+  digests,
   store,
   questions,
   joining,
