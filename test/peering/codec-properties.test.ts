@@ -52,7 +52,8 @@ const byId = { selector: ({ id: number }: { id: RequestId }) => number, maxLengt
 const furtherQuestions = fc
   .uniqueArray(fc.record({ id, href: uri }), byId)
   .filter((list) => new Set(list.map(({ href }) => href)).size === list.length)
-const furtherOffers = fc.uniqueArray(fc.record({ id, alias, size }), byId)
+/** With the longest of everything else fewer fit: who offers looks for room (peering/answers.ts). */
+const furtherOffers = fc.uniqueArray(fc.record({ id, alias, size }), { ...byId, maxLength: 8 })
 const furtherDownloads = fc.uniqueArray(
   fc.record({ id, alias: maybe(alias), receivedBytes: count, totalBytes: size, bytesPerSecond: size }),
   { ...byId, maxLength: 6 },
