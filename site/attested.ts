@@ -11,6 +11,7 @@
  */
 import { fieldValue, type Fields } from '../core/fields.ts'
 import { sleep, type Clock } from '../core/clock.ts'
+import { decisionFor, type Facts } from '../core/decision-table.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -197,14 +198,29 @@ async function inForce(
     clock,
   }: { readonly isImmutable: boolean; readonly validators: () => Promise<Validators>; readonly clock: Clock },
 ): Promise<Attestation | undefined> {
-  const [first] = agreed(attestations, quorum)
-  if (first === undefined || isImmutable) return first
+  const candidates = agreed(attestations, quorum)
+  if (candidates.length === 0) return undefined
+  if (isImmutable) return isTaken({ isImmutable, attested: 'for-good' }) ? candidates[0] : undefined
   const origin = await validators()
   const now = clock.wall()
   return agreed(
     attestations.filter((each) => isCurrent(each, origin, now)),
     quorum,
   )[0]
+}
+
+/** Of a resource that members are asked about: nothing else proves it, and it may be stored. */
+const UNPROVED = {
+  isImmutable: false,
+  hasDigest: false,
+  published: 'none',
+  signed: 'none',
+  isStorable: true,
+  verify: 'auto',
+} as const
+
+function isTaken(facts: Pick<Facts, 'attested'> & Partial<Facts>): boolean {
+  return decisionFor({ ...UNPROVED, ...facts }).action === 'verify-attested'
 }
 
 /** What the origin server says the resource is now; all `undefined` where it says nothing. */
@@ -215,17 +231,19 @@ interface Validators {
   readonly length?: string | undefined
 }
 
-/** Row "mutable, cacheable" and row "no validator at the origin" of V§1. */
-export function isCurrent(
-  each: Pick<Attestation, 'length' | 'etag' | 'modified' | 'freshUntil'>,
-  origin: Validators,
-  now: number,
-): boolean {
-  if (!origin.isAnswer) return false
-  if (origin.length !== undefined && origin.length !== String(each.length)) return false
-  if (origin.etag !== undefined) return origin.etag === each.etag
-  if (origin.modified !== undefined) return origin.modified === each.modified && origin.length !== undefined
-  return now < each.freshUntil
+type Attested = Pick<Attestation, 'length' | 'etag' | 'modified' | 'freshUntil'>
+
+/** Whether it counts for a name that can change. */
+export function isCurrent(each: Attested, origin: Validators, now: number): boolean {
+  return isTaken({ attested: howAttested(each, origin, now) })
+}
+
+function howAttested(each: Attested, origin: Validators, now: number): Facts['attested'] {
+  const isOther = origin.length !== undefined && origin.length !== String(each.length)
+  if (!origin.isAnswer || isOther) return 'nothing'
+  if (origin.etag !== undefined) return origin.etag === each.etag ? 'by-validator' : 'nothing'
+  if (origin.modified === undefined) return now < each.freshUntil ? 'for-a-time' : 'nothing'
+  return origin.modified === each.modified && origin.length !== undefined ? 'by-validator' : 'nothing'
 }
 
 async function askOrigin(

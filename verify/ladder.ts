@@ -5,13 +5,13 @@
  * node), retry-watch.ts (V5). Without any proof nothing comes from peers (R8.1).
  */
 import type { Clock } from '../core/clock.ts'
+import { decisionFor, type Facts } from '../core/decision-table.ts'
 import { isWeak, type Digest, type Sha256 } from '../core/digest.ts'
 import type { Policy } from '../core/policy.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Candidate, Expectation, OriginQuestion, Verdict, Verifier } from '../core/verifier.ts'
 import { aptLists, type AptListsEvent } from './apt-lists.ts'
 import { apt } from './apt.ts'
-import { decisionFor, type Facts } from './decision-table.ts'
 import { digestInUrl } from './digest-in-url.ts'
 import type { Claim } from './digest-rows.ts'
 import type { ListedDigest } from './digest-table.ts'
@@ -174,7 +174,7 @@ function expectation(known: AtHand | undefined, knowledge: Knowledge): Expectati
       return { kind: 'askable', rung: 'V3' }
     case 'deliver-and-watch':
       return { kind: 'updater', rung: 'V5' }
-    // What members attest is known once a peer has the file (site/attested.ts).
+    // What members attest is known once a peer has the file, and decided then by the same table (site/attested.ts).
     case 'verify-attested':
     case 'internet-only':
       return NO_PROOF

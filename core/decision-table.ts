@@ -1,8 +1,9 @@
 /**
  * The decision table of V§1 as data: what is done with a resource that a peer may have, by what is known of it. The first
- * row whose every condition holds decides; the last one has none.
+ * row whose every condition holds decides; the last one has none. The ladder (verify/ladder.ts) decides by it, and once a peer has
+ * the file and nothing else proves it, so does the site (site/attested.ts).
  */
-import type { VerifyMode } from '../core/policy.ts'
+import type { VerifyMode } from './policy.ts'
 
 export interface Facts {
   /** Whether the name always means the same bytes. */
@@ -13,8 +14,8 @@ export interface Facts {
   readonly published: 'unasked' | 'none' | 'weak' | 'strong'
   /** The publisher's signature (R8.2): in the file, beside it as the origin server has it, or to be asked for there. */
   readonly signed: 'none' | 'embedded' | 'unasked' | 'beside'
-  /** What a member of the site attests (V4), with the origin server's validator or with a lifetime. */
-  readonly attested: 'nothing' | 'by-validator' | 'for-a-time'
+  /** What a member of the site attests (V4): for a name that does not change, with the origin server's validator, or with a lifetime. */
+  readonly attested: 'nothing' | 'for-good' | 'by-validator' | 'for-a-time'
   /** Whether responses may be stored. */
   readonly isStorable: boolean
   readonly verify: VerifyMode
@@ -89,6 +90,12 @@ export const DECISION_TABLE: readonly DecisionRow[] = [
     proof: 'signature beside the file may be had',
     if: { signed: ['unasked'], verify: ['auto', 'strict'] },
     action: 'ask-origin',
+  },
+  {
+    resource: 'immutable name, cacheable',
+    proof: 'V4',
+    if: { isImmutable: [true], attested: ['for-good'], isStorable: [true] },
+    action: 'verify-attested',
   },
   {
     resource: 'mutable, cacheable',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { VERIFY_MODES } from '../../core/policy.ts'
-import { DECISION_TABLE, decisionFor, type Facts } from '../../verify/decision-table.ts'
+import { DECISION_TABLE, decisionFor, type Facts } from '../../core/decision-table.ts'
 
 /** A resource of which nothing is known. */
 const UNKNOWN: Facts = {
@@ -85,6 +85,7 @@ const ROWS: readonly (readonly [
     'ask-origin',
     [{ signed: 'unasked' }, { signed: 'unasked', verify: 'strict', isImmutable: true }],
   ],
+  ['immutable name, cacheable', 'V4', 'verify-attested', [{ isImmutable: true, attested: 'for-good' }]],
   ['mutable, cacheable', 'V4', 'verify-attested', [{ attested: 'by-validator' }]],
   ['cacheable, no validator at the origin', 'V4', 'verify-attested', [{ attested: 'for-a-time' }]],
   [
@@ -102,6 +103,8 @@ const ROWS: readonly (readonly [
       { isImmutable: true },
       { hasDigest: true },
       { published: 'weak', verify: 'strict' },
+      { isImmutable: true, attested: 'for-good', isStorable: false },
+      { attested: 'for-good' },
       { attested: 'by-validator', isStorable: false },
       { attested: 'for-a-time', isStorable: false },
       { verify: 'updater', isStorable: false },
@@ -129,7 +132,7 @@ const FACTS: fc.Arbitrary<Facts> = fc.record({
   hasDigest: fc.boolean(),
   published: fc.constantFrom('unasked', 'none', 'weak', 'strong'),
   signed: fc.constantFrom('none', 'embedded', 'unasked', 'beside'),
-  attested: fc.constantFrom('nothing', 'by-validator', 'for-a-time'),
+  attested: fc.constantFrom('nothing', 'for-good', 'by-validator', 'for-a-time'),
   isStorable: fc.boolean(),
   verify: fc.constantFrom(...VERIFY_MODES),
 })
