@@ -16,6 +16,8 @@ export type Expectation =
       readonly digest: Digest
       /** Bytes of the body, where the index says so. */
       readonly size?: number
+      /** Whether somebody has signed it whom this machine trusts: then every machine is told the same. */
+      readonly isSigned?: true
     }
   /** The publisher's signature, in the file or beside it (R8.2): judged when the file is whole, and nothing is released before. */
   | {

@@ -25,6 +25,7 @@ import {
   toldSize,
 } from './body-length.ts'
 import { ComingHead } from './coming-head.ts'
+import { isContradicted } from './contradicted.ts'
 import { counted } from '../core/counted-body.ts'
 import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
@@ -109,6 +110,8 @@ export class Arrival {
   #before: ReadonlySet<Address> = new Set()
   /** Whether each of them has confirmed that it sends what it was asked for. */
   isConfirmed = true
+  /** Whether a copy of one of them still grew: who passes it on has not judged it. */
+  isUnjudged = false
   /** Whether each of them has said itself that every piece is right: where the whole is wrong, all of them have lied. */
   isStated = false
   #copy: GrowingCopy | undefined
@@ -251,7 +254,9 @@ export class Arrival {
     const copy = this.#copy
     const head = this.#head.toStore(this.contributors.size > 0 ? 'peer' : 'internet')
     if (copy === undefined || head === undefined) return undefined
-    const { store } = this.#components
+    const { store, verifier } = this.#components
+    if (this.contributors.size === 0 && (await isContradicted(verifier, this.#request, copy)))
+      return undefined
     return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head)
   }
 
@@ -284,6 +289,7 @@ export class Arrival {
     this.contributors.clear()
     this.isConfirmed = true
     this.isStated = false
+    this.isUnjudged = false
     this.#rest = undefined
     this.#head.forget()
     this.report.source = undefined
@@ -391,6 +397,7 @@ export class Arrival {
     const begun = this.#copy !== undefined && this.#isToCompare(source, from) ? this.#copy : undefined
     const opened = await route.open(begun === undefined ? from : 0, signal)
     this.isConfirmed &&= opened.isUnconfirmed !== true
+    this.isUnjudged ||= source.kind === 'in-progress'
     this.#checkSize(opened, source, expectation)
     if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
     return begun === undefined ? opened : this.#comparing(begun, from, opened, source, signal)

@@ -21,6 +21,8 @@ export interface WrongBody {
   readonly isConfirmed: boolean
   /** Whether each of them has said itself that every piece is right. */
   readonly isStated: boolean
+  /** Whether a copy of one of them still grew: who passes it on has not judged it. */
+  readonly isUnjudged: boolean
   /** Whether its end came from the origin server, which may have another version by now. */
   readonly isMixed: boolean
   sha256(): Promise<Sha256>
@@ -58,7 +60,23 @@ export class Blame {
     const isExcused = !body.isConfirmed || body.isMixed || (await this.#mayBeAnotherVersion())
     if (isExcused) return this.#shun(peers, 'broke-off', fault)
     const isShown = peers.length === 1 || body.isStated
-    this.#shun(peers, isShown ? 'bad-bytes' : 'broke-off', fault, await body.sha256())
+    const suspect = { uri: this.#request.uri, body: await body.sha256() }
+    const isDoubtful = body.isUnjudged || !(await this.#isCertain())
+    this.#shun(
+      peers,
+      isShown ? 'bad-bytes' : 'broke-off',
+      fault,
+      isDoubtful ? { ...suspect, isDoubtful } : suspect,
+    )
+  }
+
+  /**
+   * Whether every machine is told the same that the bytes should be: by the name (V1), or by somebody whom the machine trusts (V2).
+   * An origin server, an index of its own, or a member can tell each machine something else.
+   */
+  async #isCertain(): Promise<boolean> {
+    const expectation = await this.#components.proofs.ofPeers()
+    return expectation.kind === 'digest' && (expectation.rung === 'V1' || expectation.isSigned === true)
   }
 
   /** Who had begun a whole that is wrong, and failed, may have lied: it is left aside for a moment. */
@@ -72,10 +90,9 @@ export class Blame {
     return isFromOrigin && !this.#request.policy.immutable
   }
 
-  #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, body?: Sha256): void {
+  #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, suspect?: SuspectBody): void {
     const { uri } = this.#request
     const detail = `${withoutSecrets(uri)}: ${fault.message}`
-    const suspect = body === undefined ? undefined : { uri, body }
     for (const peer of peers) this.#components.shun(peer, reason, detail, suspect)
   }
 }

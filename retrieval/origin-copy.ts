@@ -5,12 +5,15 @@
  * It does not know how it was begun, nor where it stays when nobody uses it: origin-copies.ts does.
  */
 import type { Clock, EpochMs } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
+import type { Verifier } from '../core/verifier.ts'
 import { isSameSelection } from '../cache/semantics/vary.ts'
 import { freshened } from '../cache/semantics/validation.ts'
 import { continuingValidator } from './continuing-validator.ts'
@@ -19,6 +22,7 @@ import { CopyUse } from './copy-use.ts'
 import { Flight } from './flight.ts'
 import { gathered } from './gathered.ts'
 import { continuedBy, rangeField, type Brought } from './part-source.ts'
+import { CONTRADICTED, isContradicted } from './contradicted.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { isWorthSkipping } from './plan.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -28,8 +32,11 @@ export interface OriginCopyComponents {
   readonly clock: Clock
   readonly store: Pick<Store, 'commit' | 'lookup' | 'record' | 'remove'>
   readonly origin: Upstream
+  readonly verifier: Pick<Verifier, 'knownDigest'>
   /** The copy is whole and was stored. */
   readonly stored: (response: StoredResponse) => void
+  /** The copy is whole, and not what its name or a trusted index says: it was not stored. */
+  readonly contradicted: (uri: TargetUri, body: Sha256) => void
   readonly log: (message: string, detail: Record<string, unknown>) => void
   /** Nobody wants a byte of it, and none is on its way. */
   readonly idle: (copy: OriginCopy) => void
@@ -264,12 +271,16 @@ export class OriginCopy {
 
   async #commit(): Promise<StoredResponse | undefined> {
     const { copy, request } = this
-    const { store, stored, log } = this.#components
+    const { store, stored, verifier, log } = this.#components
     this.#isCommitting = true
     try {
       await copy.recall({ start: 0, end: Infinity })
       if (copy.heldUntil(0) !== copy.size || this.#isRefused) return (this.#committed = undefined)
       if (isOvertaken(store, this.storedHead, this.#storedBefore)) return undefined
+      if (await isContradicted(verifier, request, copy)) {
+        await this.#onContradicted()
+        return undefined
+      }
       const response = await store.commit(copy, this.storedHead)
       if (this.#isOutdated) return void store.remove(request.uri)
       stored(response)
@@ -281,6 +292,13 @@ export class OriginCopy {
       this.#isCommitting = false
       this.#endIfIdle()
     }
+  }
+
+  /** An application has been given it, and may want it. */
+  async #onContradicted(): Promise<void> {
+    const { uri } = this.request
+    this.#components.log(CONTRADICTED, { uri })
+    this.#components.contradicted(uri, (await this.copy.digest('sha-256')) as Sha256)
   }
 
   #flight(span: ByteSpan, stop: AbortController): Flight {

@@ -13,6 +13,7 @@
 import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
+import type { Sha256 } from '../core/digest.ts'
 import { asFault, describe, Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -63,6 +64,8 @@ export interface RetrievalEvents {
   /** Peers were asked, and none has it. */
   absent(uri: TargetUri): void
   stored(response: StoredResponse, unverified: UnverifiedCopy | undefined): void
+  /** The origin server has sent other bytes than a name or a trusted index says: they were not stored. */
+  contradicted(uri: TargetUri, body: Sha256): void
   /** The last byte has come, also of a response that was only passed on. */
   ended(report: RetrievalReport): void
   log(message: string, detail: Record<string, unknown>): void

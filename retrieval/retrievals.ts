@@ -113,6 +113,7 @@ export function retrievals(
     origin,
     unshared,
     stored: (response) => events.stored(response, undefined),
+    contradicted: (uri, body) => events.contradicted(uri, body),
     ended: (report) => events.ended(report),
     log: (message, detail) => events.log(message, detail),
   })

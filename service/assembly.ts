@@ -171,8 +171,8 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
    * When the origin server sends the very same bytes under this name, the peer had done no wrong: two programs wanted the
    * file, or what named its digest was wrong. Otherwise an origin server could have honest peers shunned.
    */
-  const acquit = ({ uri, digest }: StoredResponse) => {
-    const suspect = `${digest} ${uri}`
+  const acquit = (uri: TargetUri, body: Sha256) => {
+    const suspect = `${body} ${uri}`
     const peer = suspects.get(suspect)
     const reason = peer && shunned.find(peer)?.reason
     if (peer === undefined || (reason !== 'asked-again' && reason !== 'bad-bytes')) return
@@ -183,9 +183,10 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
     const body = suspect?.body
     if (suspect !== undefined) suspects.set(`${suspect.body} ${suspect.uri}`, peer)
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
-    const isProved = body !== undefined && reason !== 'asked-again'
-    shunned.shun(peer, { reason, detail, ...(isProved ? { body } : {}) })
-    if (reason === 'bad-bytes') warnMembers(peer, suspect)
+    const isDoubtful = suspect?.isDoubtful === true
+    const isProved = body !== undefined && reason !== 'asked-again' && !isDoubtful
+    shunned.shun(peer, { reason, detail, isDoubtful, ...(isProved ? { body } : {}) })
+    if (reason === 'bad-bytes' && !isDoubtful) warnMembers(peer, suspect)
     log({ kind: 'shunned', peer, reason, detail })
   }
   const warnMembers = (peer: Address, suspect: SuspectBody | undefined) => {
@@ -260,13 +261,14 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
         shun,
         stored(response, unverified) {
           log({ kind: 'stored', response })
-          if (response.source === 'internet') acquit(response)
+          if (response.source === 'internet') acquit(response.uri, response.digest)
           if (!unverified) return
           const { peer, clients } = unverified
           unverifiedPeers.set(response.digest, peer)
           const { uri, digest: body } = response
           for (const client of clients) watch.delivered({ client, uri, peer, body, at: clock.monotonic() })
         },
+        contradicted: acquit,
         ended: (report) => seams.retrieved(report),
         log: (message, { uri, ...detail }) =>
           log({ kind: 'warning', message, detail: { uri: withoutSecrets(String(uri)), ...detail } }),

@@ -78,6 +78,8 @@ interface AtHand {
   readonly digest: Digest
   readonly size?: number
   readonly isImmutable: boolean
+  /** Whether it is in a signed list: then every machine is told the same. */
+  readonly isSigned?: true
 }
 
 export function verifierLadder(settings: VerifierSettings, components: VerifierComponents): Verifier {
@@ -138,7 +140,7 @@ function gathered(claim: Claim | undefined, { immutable: isImmutable }: Policy):
 
 /** Archives refuse a second upload of a version, whatever the rule says about the name. */
 function inSignedList({ hex, size }: ListedDigest): AtHand {
-  return { rung: 'V2', digest: { algorithm: 'sha-256', hex }, size, isImmutable: true }
+  return { rung: 'V2', digest: { algorithm: 'sha-256', hex }, size, isImmutable: true, isSigned: true }
 }
 
 function publishedSoFar({ origins }: Rungs, uri: TargetUri): Published | undefined {
@@ -203,8 +205,14 @@ function strengthOf(published: Published | undefined): Facts['published'] {
   return isWeak(published.algorithm) ? 'weak' : 'strong'
 }
 
-function expectedAtHand({ rung, digest, size }: AtHand): Expectation {
-  return size === undefined ? { kind: 'digest', rung, digest } : { kind: 'digest', rung, digest, size }
+function expectedAtHand({ rung, digest, size, isSigned }: AtHand): Expectation {
+  return {
+    kind: 'digest',
+    rung,
+    digest,
+    ...(size !== undefined && { size }),
+    ...(isSigned === true && { isSigned }),
+  }
 }
 
 /** @throws Fault STORE_FAILED when the candidate cannot be read: this node's fault, so no verdict on the peer. */

@@ -24,6 +24,12 @@ export const SHUN_MS = {
 /** A machine that is busy, or whose line is, falls silent for a moment and is back soon: in ms. */
 export const FIRST_STALL_MS = 1000
 
+/**
+ * Wrong bytes that an honest peer can have got, in ms. Whoever is left aside is asked for nothing, so that who causes this from
+ * outside must go on for as long as it lasts.
+ */
+export const FIRST_DOUBT_MS = 60_000
+
 /** A stall that nothing followed for so long is forgotten, in ms. */
 export const STALLS_KNOWN_MS = 10 * 60_000
 
@@ -33,6 +39,8 @@ export type ShunReason = keyof typeof SHUN_MS
 export interface SuspectBody {
   readonly uri: TargetUri
   readonly body: Sha256
+  /** Whether an honest peer can have got them: from an origin server that tells each machine something else. */
+  readonly isDoubtful?: boolean
 }
 
 export interface ShunnedPeer {
@@ -49,6 +57,8 @@ export interface Misdeed {
   readonly detail: string
   /** The SHA-256 of what came, where it proved wrong: not taken from any peer without a proof for 24 h. */
   readonly body?: Sha256
+  /** Whether an honest peer can have done it: the first time costs it `FIRST_DOUBT_MS`, each further one twice as much. */
+  readonly isDoubtful?: boolean
 }
 
 export interface ShunnedPeers {
@@ -71,6 +81,7 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
   const peers = expiringMap<Address, ShunnedPeer>(clock)
   const bodies = expiringMap<Sha256, true>(clock)
   const stalls = expiringMap<Address, number>(clock)
+  const doubts = expiringMap<Address, number>(clock)
   const counts: Record<ShunReason, number> = { 'bad-bytes': 0, 'asked-again': 0, stalled: 0, 'broke-off': 0 }
 
   const stalledForMs = (peer: Address) => {
@@ -78,11 +89,21 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
     stalls.set(peer, before + 1, STALLS_KNOWN_MS)
     return Math.min(FIRST_STALL_MS * 2 ** before, SHUN_MS.stalled)
   }
+  const doubtedForMs = (peer: Address) => {
+    const before = doubts.get(peer) ?? 0
+    doubts.set(peer, before + 1, SHUN_MS['bad-bytes'])
+    return Math.min(FIRST_DOUBT_MS * 2 ** before, SHUN_MS['bad-bytes'])
+  }
+  const forMsOf = (peer: Address, { reason, isDoubtful }: Misdeed) => {
+    if (reason === 'stalled') return stalledForMs(peer)
+    return reason === 'bad-bytes' && isDoubtful === true ? doubtedForMs(peer) : SHUN_MS[reason]
+  }
 
   return {
-    shun(peer, { reason, detail, body }) {
+    shun(peer, misdeed) {
+      const { reason, detail, body } = misdeed
       counts[reason]++
-      const forMs = reason === 'stalled' ? stalledForMs(peer) : SHUN_MS[reason]
+      const forMs = forMsOf(peer, misdeed)
       peers.set(peer, { peer, reason, detail, since: clock.wall(), forMs }, forMs)
       if (body !== undefined) bodies.set(body, true, SHUN_MS['bad-bytes'])
     },

@@ -3,6 +3,7 @@
  * heard before, or with bytes made after the fact. In a site nobody can speak in a member's name (test/site/packet-seal.test.ts).
  */
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import type { Socket } from 'node:dgram'
 import type { ServerResponse } from 'node:http'
 import { after, before, describe, test } from 'node:test'
@@ -11,6 +12,7 @@ import type { Address } from '../../core/transport.ts'
 import { decode, encode, padded } from '../../peering/codec.ts'
 import type { NodeId, RequestId, RequestPacket, ServicePacket } from '../../peering/packets.ts'
 import type { Node } from '../../service/node.ts'
+import { FIRST_DOUBT_MS } from '../../verify/shunned-peers.ts'
 import { bind, startFakePeer } from '../clients/fake-peer.ts'
 import { acquainted, BROADCAST, freePacketPort, Scene, settled, until } from '../clients/harness.ts'
 import { Origin, sha256, uniqueBody } from '../clients/origin.ts'
@@ -217,5 +219,47 @@ describe('a warning that no member has signed', () => {
     )
     await until('it', () => (node.status().packets['heard: application'] ?? 0) > 0)
     assert.deepEqual(node.status().cautions, [])
+  })
+})
+
+describe('an origin server that tells each machine something else', () => {
+  const OTHER = '127.0.0.19' as Address
+  let asking: Node
+  let having: Node
+  const aside = () => asking.status().shunned.find(({ peer }) => peer === OTHER)
+
+  before(async () => {
+    const ownPort = await freePacketPort()
+    asking = await scene.node({ peering: { address: '127.0.0.18', packetPort: ownPort } })
+    having = await scene.node({ peering: { address: OTHER, packetPort: ownPort } })
+    await acquainted(asking, having)
+  })
+
+  test('under a name that holds the digest: what contradicts it is not offered, and nobody is left aside', async () => {
+    const body = uniqueBody(20_000)
+    const url = origin.putByHash(body)
+    const { pathname } = new URL(url)
+    const other = uniqueBody(20_000)
+    origin.put(pathname, { body: other })
+    assert.equal(sha256((await fetched(having, url)).body), sha256(other))
+    await settled(having)
+    origin.put(pathname, { body })
+    assert.equal(sha256((await fetched(asking, url)).body), sha256(body))
+    assert.equal(aside(), undefined)
+    // Nor is it what the next application there is given.
+    assert.equal(sha256((await fetched(having, url)).body), sha256(body))
+  })
+
+  test('of which it publishes the digest: who has the other bytes is left aside for a minute, not for a day', async () => {
+    const url = `http://${origin.authority}/dl/tool-1.2.3.zip`
+    const { pathname } = new URL(url)
+    origin.put(pathname, { body: uniqueBody(20_000) })
+    await fetched(having, url)
+    await settled(having)
+    const body = uniqueBody(20_000)
+    const digest = createHash('sha256').update(body).digest('base64')
+    origin.put(pathname, { body, fields: { 'Repr-Digest': `sha-256=:${digest}:` } })
+    assert.equal(sha256((await fetched(asking, url)).body), sha256(body))
+    assert.deepEqual([aside()?.reason, aside()?.forMs], ['bad-bytes', FIRST_DOUBT_MS])
   })
 })

@@ -198,6 +198,7 @@ export function world(scene: Scene): World {
           }
         },
         shun,
+        contradicted: () => {},
         stored(response, unverified) {
           told.push({ kind: 'stored', response })
           if (unverified === undefined) return

@@ -36,6 +36,7 @@ test("a signed list's digests count, an unsigned list's never", { skip }, async 
     rung: 'V2',
     digest: { algorithm: 'sha-256', hex: A },
     size: 10,
+    isSigned: true,
   })
   assert.equal((await verifier.expect(uri('unsigned/pool/f/foo_1%2bb_amd64.deb'), POLICY)).kind, 'none')
   assert.deepEqual(

@@ -43,6 +43,7 @@ for (const verify of VERIFY_MODES) {
       rung: 'V2',
       digest: { algorithm: 'sha-256', hex: hash('sha-256', GOOD) },
       size: GOOD.length,
+      isSigned: true,
     })
     await verifier.stop()
   })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { Sha256 } from '../../core/digest.ts'
 import type { Address } from '../../core/transport.ts'
 import {
+  FIRST_DOUBT_MS,
   FIRST_STALL_MS,
   MAX_SHUNNED,
   SHUN_MS,
@@ -104,4 +105,17 @@ test('beyond the bound the shunning that ends first makes room, never a longer o
   assert.equal(shunned.find(PEER)?.reason, 'bad-bytes')
   assert.equal(shunned.find('peer 0' as Address), undefined)
   assert.equal(shunned.find(`peer ${MAX_SHUNNED + 9}` as Address)?.reason, 'broke-off')
+})
+
+test('bytes that an honest peer can have got cost a minute, and twice as long each further time, up to a day', () => {
+  const clock = manualClock()
+  const shunned = shunnedPeers({ clock })
+  const times = Array.from({ length: 12 }, () => {
+    shunned.shun(PEER, { reason: 'bad-bytes', detail: '', isDoubtful: true })
+    const forMs = shunned.find(PEER)?.forMs ?? 0
+    clock.advance(forMs)
+    return forMs
+  })
+  assert.deepEqual(times.slice(0, 3), [FIRST_DOUBT_MS, 2 * FIRST_DOUBT_MS, 4 * FIRST_DOUBT_MS])
+  assert.equal(times.at(-1), SHUN_MS['bad-bytes'])
 })
