@@ -70,10 +70,16 @@ export const siteLeave = siteCommand({
 export const siteRevoke = siteCommand({
   operands: 'MEMBER',
   about: 'throws a member out, by its name or the beginning of its ID',
-  details: 'One that "ihave site status" does not list is called by all of its ID.',
+  details:
+    'One that "ihave site status" does not list is called by all of its ID.\n' +
+    'Tokens that are open then let nobody in any more: it may have kept the one that it came by.',
   options: { ...COMMON, ...YES },
   question: (operand, { yes }) => ({ do: 'revoke', member: operand, yes: yes === true }),
-  text: ({ revoked }) => `revoked ${revoked?.name} (${revoked?.id}); the others are told as they are heard\n`,
+  text: ({ revoked }) =>
+    `revoked ${revoked?.name} (${revoked?.id}); the others are told as they are heard\n` +
+    ((revoked?.voided ?? 0) > 0
+      ? 'the open invitations are void as well; make a new one with "ihave site invite" for machines that are still to join\n'
+      : ''),
 })
 
 export const siteStatus = siteCommand({

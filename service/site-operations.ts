@@ -1,7 +1,7 @@
 /** What `ihave site` asks for, in the running node or without one. */
 import { hostname } from 'node:os'
 import { Fault } from '../core/fault.ts'
-import type { AuthorityRecord, IssuedPass } from '../site/authority.ts'
+import type { AuthorityRecord, RevokedMember } from '../site/authority.ts'
 import type { Site, SiteStatus } from '../site/site.ts'
 
 /** One thing that is asked of a site. */
@@ -23,7 +23,7 @@ export type SiteQuestion =
 
 export interface SiteAnswer {
   readonly token?: string
-  readonly revoked?: IssuedPass
+  readonly revoked?: RevokedMember
   readonly record?: AuthorityRecord
   /** `null`: the machine belongs to no site. */
   readonly status: SiteStatus | null

@@ -14,7 +14,7 @@ import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import type { Address } from '../core/transport.ts'
 import type { Extras } from '../peering/packets.ts'
-import { isProof, proofOf, type Authority } from './authority.ts'
+import { isProof, proofOf, type Authority, type TokenRefusal } from './authority.ts'
 import { fingerprintOf, newMemberKey, P256, privateText, readAuthorityPublic, siteIdOf } from './keys.ts'
 import type { MemberRecord, SiteSecret } from './membership.ts'
 import { readPass } from './pass.ts'
@@ -73,6 +73,9 @@ export interface AdmissionComponents {
   readonly onAdmitted: (name: string) => Promise<void>
 }
 
+/** What a refusal's word alone does not tell. */
+const WHY: Readonly<Record<string, string>> = { void: ', because a member was revoked after it was made' }
+
 /** The authority's side. */
 export class Admission {
   readonly #components: AdmissionComponents
@@ -97,15 +100,7 @@ export class Admission {
     const known = this.#exchanges.get(place)
     if (known !== undefined) return this.#components.say(WELCOME, known.welcome, from)
     const token = authority.token(id ?? '')
-    if (typeof token === 'string')
-      return this.#components.say(
-        REFUSED,
-        [
-          ['n', nonce],
-          ['reason', token],
-        ],
-        from,
-      )
+    if (typeof token === 'string') return this.#refuse(nonce, token, from)
     const exchange = this.#begin(authority, token, { nonce, box: box ?? '', from })
     if (exchange === undefined) return
     this.#makeRoom(from)
@@ -141,16 +136,9 @@ export class Admission {
     if (exchange === undefined) return
     if (!isProof(proof, exchange.secret, transcriptOf([exchange.transcript, key, name]))) return
     if (exchange.answer === undefined) {
+      const token = authority.token(exchange.token)
       const admitted = authority.admit(exchange.token, key, name)
-      if (admitted === undefined)
-        return this.#components.say(
-          REFUSED,
-          [
-            ['n', nonce],
-            ['reason', 'used'],
-          ],
-          from,
-        )
+      if (admitted === undefined) return this.#refuse(nonce, typeof token === 'string' ? token : 'used', from)
       const sealed = seal(
         exchange.key,
         JSON.stringify({ name: authority.record.name, secret: admitted.secret }),
@@ -163,6 +151,14 @@ export class Admission {
       await this.#components.onAdmitted(name)
     }
     this.#components.say(PASS_PACKET, exchange.answer, from)
+  }
+
+  #refuse(nonce: string, reason: TokenRefusal, to: Address): void {
+    const said: Extras = [
+      ['n', nonce],
+      ['reason', reason],
+    ]
+    this.#components.say(REFUSED, said, to)
   }
 
   /** The newest of an address takes the place of its oldest, and of all addresses that of the oldest of them. */
@@ -224,7 +220,7 @@ export class Joining {
     const why =
       this.#refusal === ''
         ? 'nobody who may let machines in has answered'
-        : `the token is ${this.#refusal}; "ihave site invite" makes another`
+        : `the token is ${this.#refusal}${WHY[this.#refusal] ?? ''}; "ihave site invite" makes another`
     throw new Fault('UNREACHABLE', `could not join: ${why}`)
   }
 
@@ -238,7 +234,7 @@ export class Joining {
   hear({ name, words, from }: Heard): void {
     if (words.get('n') !== this.#nonce) return
     if (name === REFUSED)
-      this.#refusal = /^(unknown|expired|used)$/.exec(words.get('reason') ?? '')?.[0] ?? ''
+      this.#refusal = /^(unknown|expired|used|void)$/.exec(words.get('reason') ?? '')?.[0] ?? ''
     if (name === WELCOME && this.#shared === undefined) this.#welcome(words, from)
     if (name === PASS_PACKET) this.#pass(words)
   }

@@ -44,6 +44,17 @@ export interface IssuedToken {
   readonly until: EpochMs
   /** Machines that may still come in by it. */
   readonly uses: number
+  /** A member was revoked after it was made. It is kept until its time is over, so that whoever tries it is told why. */
+  readonly isVoid?: boolean
+}
+
+/** Why a token lets nobody in. */
+export type TokenRefusal = 'unknown' | 'expired' | 'used' | 'void'
+
+/** A member that was thrown out. */
+export interface RevokedMember extends IssuedPass {
+  /** Open invitations that let nobody in any more. */
+  readonly voided: number
 }
 
 /** As it rests in its file, and in a backup. */
@@ -141,10 +152,11 @@ export class Authority {
   }
 
   /** The token with this number, while it lets somebody in; or why it does not. */
-  token(id: string): IssuedToken | 'unknown' | 'expired' | 'used' {
+  token(id: string): IssuedToken | TokenRefusal {
     const token = this.#record.tokens.find((each) => each.id === id)
     if (token === undefined) return 'unknown'
     if (token.until <= this.#clock.wall()) return 'expired'
+    if (token.isVoid === true) return 'void'
     return token.uses > 0 ? token : 'used'
   }
 
@@ -176,11 +188,12 @@ export class Authority {
   }
 
   /**
-   * Throws a member out: a new deny list, and a new secret for those who stay.
+   * Throws a member out: a new deny list, and a new secret for those who stay. No token that is open now lets anybody in any more:
+   * the member may have kept the one that it came by, and would come back with another key.
    * @param who its name, or the beginning of its ID; of a member that the record does not know, all of its ID.
    * @throws Fault BAD_REQUEST when no member, or more than one, is called so.
    */
-  revoke(who: string): IssuedPass {
+  revoke(who: string): RevokedMember {
     const now = Math.round(this.#clock.wall()) as EpochMs
     const member = this.called(who)
     const { members: known, secret, denyNumber } = this.#record
@@ -194,17 +207,27 @@ export class Authority {
     const site = siteIdOf(this.key.publicKey)
     const denyList = makeDenyList({ site, number, at: now, epoch: next.epoch, denied }, this.key)
     this.#record = { ...this.#record, members: marked, secret: next, denyNumber: number, denyList }
-    return member
+    return { ...member, isRevoked: true, voided: this.#voidTokens(now) }
+  }
+
+  /** @returns how many were open. */
+  #voidTokens(now: EpochMs): number {
+    const { tokens } = this.#record
+    const open = tokens.filter(({ until, uses }) => until > now && uses > 0)
+    // Without uses, so that an older version, too, takes it for one that lets nobody in.
+    const voided = tokens.map((each) => (open.includes(each) ? { ...each, uses: 0, isVoid: true } : each))
+    this.#record = { ...this.#record, tokens: voided }
+    return open.length
   }
 
   /** The member that is called so. @throws Fault BAD_REQUEST when there is none, or more than one. */
   called(who: string): IssuedPass {
     const { members } = this.#record
-    const called = members.filter(
-      ({ id, name, isRevoked }) => !isRevoked && (name === who || id.startsWith(who)),
-    )
+    const all = who === '' ? [] : members.filter(({ id, name }) => name === who || id.startsWith(who))
+    const called = all.filter(({ isRevoked }) => !isRevoked)
     const [member] = called
-    if (member !== undefined && called.length === 1 && who !== '') return member
+    if (member !== undefined && called.length === 1) return member
+    if (called.length === 0 && all.length > 0) throw revokedAlready(all)
     if (isMemberId(who) && members.every(({ id }) => id !== who)) return this.#stranger(who)
     throw new Fault(
       'BAD_REQUEST',
@@ -218,6 +241,11 @@ export class Authority {
     const until = (issued + PASS_MS) as EpochMs
     return { id, name: 'unknown', issued, until, isRevoked: false, isLearnt: true }
   }
+}
+
+function revokedAlready(members: readonly IssuedPass[]): Fault {
+  const who = members.map(({ id, name }) => `${name} (${id})`).join(', ')
+  return new Fault('BAD_REQUEST', `${who} ${members.length === 1 ? 'is' : 'are'} revoked already`)
 }
 
 /** What proves a token without telling it: over both nonces and whatever else the two have said. */

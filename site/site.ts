@@ -10,7 +10,7 @@ import type { PacketSeal } from '../peering/packet-seal.ts'
 import type { Extras } from '../peering/packets.ts'
 import type { SiteWord } from '../peering/peering.ts'
 import { Admission, JOIN, Joining, PROOF, type Heard, type Say } from './admission.ts'
-import { Authority, type AuthorityRecord, type IssuedPass } from './authority.ts'
+import { Authority, type AuthorityRecord, type IssuedPass, type RevokedMember } from './authority.ts'
 import { readDenyList } from './deny-list.ts'
 import { newMemberKey, privateText, type MemberId } from './keys.ts'
 import { Membership, type MemberRecord, type SiteSecret } from './membership.ts'
@@ -214,11 +214,11 @@ export class Site {
   }
 
   /**
-   * Throws a member out, tells the others, and gives them another secret.
+   * Throws a member out, tells the others, and gives them another secret; open invitations are void.
    * @param isSure even if it is this machine.
-   * @throws Fault BAD_REQUEST when nobody is called so, or one is not sure.
+   * @throws Fault BAD_REQUEST when nobody is called so, it is revoked already, or one is not sure.
    */
-  revoke(who: string, isSure = false): Promise<IssuedPass> {
+  revoke(who: string, isSure = false): Promise<RevokedMember> {
     return this.#change(async () => {
       const authority = this.#mustHaveAuthority()
       if (authority.called(who).id === this.#membership?.id && !isSure) throw revokingItself()

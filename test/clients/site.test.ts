@@ -8,7 +8,7 @@ import { bind } from './fake-peer.ts'
 import { BROADCAST, missing, Scene, until } from './harness.ts'
 import { type Origin, sha256, uniqueBody } from './origin.ts'
 import { curl, sourceOf } from './programs.ts'
-import { ihave, lan, packets, site, type Lan, type Machine } from './site-machines.ts'
+import { ihave, lan, packets, site, trySite, type Lan, type Machine } from './site-machines.ts'
 
 const skip = missing('curl')
 const scene = new Scene()
@@ -96,3 +96,35 @@ test(
     assert.equal((await site(third, 'join', another, '--name', 'again')).status?.memberName, 'again')
   },
 )
+
+test('who was thrown out does not come back by the token that it came by, and is told why', async () => {
+  const [first, second] = (await Promise.all([5, 6].map((number) => machine(number)))) as [Machine, Machine]
+  const token = (await site(first, 'init', 'office', '--name', 'first', '--uses', '5')).token ?? ''
+  await site(second, 'join', token, '--name', 'second')
+  const revoke = () => ihave('site', 'revoke', 'second', '--config', first.config)
+  const revoked = await revoke()
+  assert.match(revoked.stdout, /^revoked second \([\da-f]{32}\)/)
+  assert.match(
+    revoked.stdout,
+    /the open invitations are void as well; make a new one with "ihave site invite" for machines that are still/,
+  )
+  const again = await revoke()
+  assert.equal(again.code, 2)
+  assert.match(again.stderr, /second \([\da-f]{32}\) is revoked already/)
+
+  await site(second, 'leave')
+  const refused = () => trySite(second, 'join', token, '--name', 'back')
+  const why = /the token is void, because a member was revoked after it was made; "ihave site invite" makes/
+  assert.match((await refused()).stderr, why)
+  // It is in the file.
+  await first.node.kill('SIGKILL')
+  await scene.ihave(first.config).ready()
+  assert.match((await refused()).stderr, why)
+  assert.equal((await site(second, 'status')).status, null)
+
+  const another = (await site(first, 'invite')).token ?? ''
+  assert.equal((await site(second, 'join', another, '--name', 'new')).status?.memberName, 'new')
+  // Nothing was open.
+  const quiet = await ihave('site', 'revoke', 'new', '--config', first.config)
+  assert.doesNotMatch(quiet.stdout, /invitations/)
+})

@@ -103,10 +103,10 @@ function overheard({ id, authority }: Token, from: Address): SiteWord {
   return { packet, from, signer: { kind: 'stranger', reason: 'unsigned' }, bytes: 1000 }
 }
 
-async function home() {
+async function home(files: SiteFiles = siteMemory()) {
   const wire = new Wire()
   wire.clock.advance(1_000_000)
-  const first = await wire.machine(1)
+  const first = await wire.machine(1, files)
   const token = await first.init('home', 'first', HOUR_MS, 2)
   return { wire, first, token, second: await wire.machine(2) }
 }
@@ -276,6 +276,78 @@ describe('a site keeps itself in order', () => {
     await assert.rejects(first.revoke('nobody'), /expected one member, 0/)
   })
 
+  test('who is revoked does not come back by the token that it came by, nor anybody else by one that was open', async () => {
+    const files = siteMemory()
+    const { wire, first, token, second } = await home(files)
+    await wire.joined(second, token, 'second')
+    const other = await first.invite(HOUR_MS, 5)
+    assert.equal((await first.revoke('second')).voided, 2)
+    await second.leave()
+    const why = /the token is void, because a member was revoked after it was made; "ihave site invite" makes/
+    assert.match(String(await wire.joined(second, token, 'second')), why)
+    assert.match(String(await wire.joined(second, other, 'second')), why)
+    // Also after a restart, and among the invitations that come later.
+    const restarted = await wire.machine(1, files)
+    const another = await restarted.invite(HOUR_MS, 1)
+    assert.match(String(await wire.joined(second, token, 'second')), why)
+    assert.equal(second.status(), undefined)
+    assert.equal(await wire.joined(await wire.machine(3), another, 'third'), undefined)
+    // What is used up, or void already, is not counted once more.
+    assert.equal((await restarted.revoke('third')).voided, 0)
+  })
+
+  test('whoever is in the middle of joining when a member is revoked stays out as well', async () => {
+    const { wire, first, token, second } = await home()
+    const third = await wire.machine(3)
+    await wire.joined(second, token, 'second')
+    let revoked: Promise<unknown> | undefined
+    wire.tap = (name, extras, from) => {
+      if (name !== 'site-proof' || from !== '10.0.0.3') return extras
+      revoked ??= first.revoke('second')
+      return undefined
+    }
+    const joining = wire.joined(third, token, 'third')
+    await wire.settle(3)
+    await revoked
+    wire.tap = (_, extras) => extras
+    assert.match(String(await joining), /the token is void/)
+    assert.deepEqual(
+      first.status()?.members.map(({ name }) => name),
+      ['first', 'second'],
+    )
+  })
+
+  test('void invitations are void in a backup, too', async () => {
+    const { wire, first, token, second } = await home()
+    await wire.joined(second, token, 'second')
+    await first.revoke('second')
+    assert.deepEqual(
+      first.backup().tokens.map(({ uses, isVoid }) => [uses, isVoid]),
+      [[0, true]],
+    )
+    const heir = await wire.machine(4)
+    const record = first.backup()
+    await first.leave(true)
+    await heir.restore(record, 'heir')
+    await second.leave()
+    assert.match(String(await wire.joined(second, token, 'second')), /the token is unknown/)
+  })
+
+  test('who is revoked already is told as such, by name and by ID, and a new member of the name is not meant', async () => {
+    const { wire, first, token, second } = await home()
+    await wire.joined(second, token, 'second')
+    const { id } = await first.revoke('second')
+    const denyList = first.status()?.denyList
+    for (const who of ['second', id, id.slice(0, 12)])
+      await assert.rejects(first.revoke(who), new RegExp(`second \\(${id}\\) is revoked already`))
+    assert.equal(first.status()?.denyList, denyList)
+    await second.leave()
+    await wire.joined(second, await first.invite(HOUR_MS, 1), 'second')
+    assert.notEqual((await first.revoke('second')).id, id)
+    await assert.rejects(first.revoke('second'), /second \(.*\), second \(.*\) are revoked already/)
+    await assert.rejects(first.revoke(''), /expected one member, 0/)
+  })
+
   test('a member that was away gets list and secret from any other, without the authority', async () => {
     const { wire, first, token, second } = await home()
     const third = await wire.machine(3)
@@ -347,7 +419,7 @@ describe('an authority that was restored from a backup', () => {
     const id = third.status()?.member ?? ''
     await assert.rejects(second.revoke(id.slice(0, 31)), /all 32 digits of its ID/)
     assert.equal((await second.revoke(id)).id, id)
-    await assert.rejects(second.revoke(id), /expected one member, 0/)
+    await assert.rejects(second.revoke(id), /is revoked already/)
     assert.equal(second.status()?.denied, 1)
   })
 
