@@ -84,8 +84,13 @@ export class AskedQuestions {
     return answered.length === 0 ? undefined : answered.map(({ inquiry }) => inquiry)
   }
 
-  /** What is asked by this number, for whoever knows the nonce. */
-  resourceOf(id: RequestId, nonce: string | undefined): string | undefined {
+  /** What is asked by this number. */
+  resourceOf(id: RequestId): string | undefined {
+    return this.#byId.get(id)?.packet.href
+  }
+
+  /** The same for whoever knows the nonce. */
+  resourceKnownBy(id: RequestId, nonce: string | undefined): string | undefined {
     const asked = this.#byId.get(id)?.packet
     return asked !== undefined && asked.nonce === nonce ? asked.href : undefined
   }

@@ -75,6 +75,8 @@ export interface PeeringComponents {
   readonly onFirstPeer?: () => void
   /** The signatures of a site; absent: there is none. */
   readonly seal?: PacketSeal
+  /** Whether only members of a site know what this name stands for; absent: there are no such names. */
+  readonly isPrivate?: (resource: string) => boolean
   /** A packet of a type that is not ours has come (R2.2), or a member's presence: what the site makes of it. */
   readonly onSiteWord?: (word: SiteWord) => void
 }
@@ -424,7 +426,32 @@ export class Peering {
 
   #refusal(packet: ServicePacket, from: Address): string | undefined {
     if (from === this.#components.transport.address && packet.node === undefined) return 'own address'
-    return claimsForeignPlace(packet, from) ? 'foreign location' : undefined
+    if (claimsForeignPlace(packet, from)) return 'foreign location'
+    return this.#isVainAnswer(packet) ? 'plain answer to a private question' : undefined
+  }
+
+  /**
+   * Nodes of the patents cannot know what a private name stands for. Whoever answers it in their packets has only heard it, and would
+   * be waited for as long as they are, without end.
+   */
+  #isVainAnswer(packet: ServicePacket): boolean {
+    const { isPrivate } = this.#components
+    if (packet.node !== undefined || isPrivate === undefined) return false
+    switch (packet.type) {
+      case 'response':
+        return offersIn(packet).some(({ id }) => isPrivate(this.#asked.resourceOf(id) ?? ''))
+      case 'downloading':
+        return this.#downloadsIn(packet).some(({ resource }) => isPrivate(resource))
+      case 'download-complete':
+      case 'download-failed':
+        return isPrivate(packet.resource)
+      case 'request':
+      case 'end-request':
+      case 'presence':
+      case 'advertise':
+      case 'application':
+        return false
+    }
   }
 
   #heardRequest(packet: RequestPacket, { from, at, bytes }: Datagram, isSigned: boolean): void {
@@ -497,7 +524,7 @@ export class Peering {
   }
 
   #downloadsIn(packet: DownloadingPacket): readonly DownloadingPacket[] {
-    return downloadsIn(packet, (id) => this.#asked.resourceOf(id, packet.nonce))
+    return downloadsIn(packet, (id) => this.#asked.resourceKnownBy(id, packet.nonce))
   }
 
   #heardDownloading(packet: DownloadingPacket, from: Address): void {

@@ -38,7 +38,7 @@ import { answers } from '../providers/contact.ts'
 import { providersDocument } from '../providers/document.ts'
 import type { Providers } from '../providers/providers.ts'
 import type { Site } from '../site/site.ts'
-import { privateNames } from '../site/private-names.ts'
+import { isPrivateName, privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
 import type { ShunnedPeers, ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
 import { CAUTION, readWarning, warningWords } from './member-warnings.ts'
@@ -212,6 +212,7 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
       ...seams,
       copies: { locate: (name) => copies.locate(names.uriOf(name) ?? name) },
       ...(site === undefined ? {} : { seal: site.seal }),
+      isPrivate: isPrivateName,
       onSiteWord,
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.

@@ -2,6 +2,7 @@
 import type { Address, Transport } from '../core/transport.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { decode, encode } from '../peering/codec.ts'
+import { noSeal } from '../peering/packet-seal.ts'
 import type { ServicePacket } from '../peering/packets.ts'
 import type { VirtualHost } from './virtual-host.ts'
 import type { VirtualHttp } from './virtual-http.ts'
@@ -28,7 +29,8 @@ export async function speakPackets(
 ): Promise<PacketSpeaker> {
   const transport: Transport = lan.transport(host)
   await transport.start(({ bytes, from }) => {
-    const decoded = decode(bytes)
+    // It reads what members say as well; whether they have signed it is nothing to it.
+    const decoded = decode(noSeal.open(bytes, from).document)
     if (decoded.kind === 'packet' && from !== host.address) hear(decoded.packet, from)
   })
   return {

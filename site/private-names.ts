@@ -43,7 +43,7 @@ export function privateNames(secret: () => SiteSecret | undefined, isClear = fal
       return isClear ? uri : name
     },
     uriOf(name) {
-      return name.startsWith(SCHEME) ? current()?.uris.get(name) : name
+      return isPrivateName(name) ? current()?.uris.get(name) : name
     },
   }
 }
@@ -59,6 +59,11 @@ function newNames(secret: SiteSecret): KnownNames {
 }
 
 const SCHEME = 'site:'
+
+/** Whether only members of a site can tell what this name stands for. */
+export function isPrivateName(name: string): boolean {
+  return name.startsWith(SCHEME)
+}
 
 function keyedName({ epoch, key }: SiteSecret, uri: string): string {
   const hash = createHmac('sha256', Buffer.from(key, 'hex')).update(`ihave name 1\n${uri}`).digest('hex')

@@ -351,6 +351,61 @@ test('a plain "I have", without node and nonce, is accepted', async () => {
   assert.deepEqual(owner.told, [`retrieve ${STRANGER}`])
 })
 
+test('a plain answer to a private question is dropped, whatever it says, and counted', async () => {
+  const { clock, lan, node } = world()
+  const isPrivate = (resource: string) => resource.startsWith('site:')
+  const one = node(1, PATENTS, { isPrivate })
+  await one.peering.start()
+  clock.advance(1000)
+  const resource = `site:1.${'c'.repeat(32)}`
+  const owner = new FakeOwner()
+  one.peering.inquire(resource, true, owner)
+  const { id = 0 as RequestId, nonce } = lan.heard('request')[0]?.packet ?? {}
+  const places = { size: undefined, digest: undefined, location: placeAt(STRANGER) }
+  const end = { id, node: undefined, nonce: undefined, extras: [], resource }
+  for (const said of [
+    plainResponse(id),
+    plainResponse(id, { nonce }), // as heard
+    downloading({ id, node: undefined, resource }),
+    downloading({ id, node: undefined, resource, nonce }),
+    { ...end, ...places, type: 'download-complete' },
+    { ...end, type: 'download-failed' },
+  ] as const)
+    lan.say(STRANGER, said, one.address)
+  // And so on, for as long as the application can wait.
+  let growing = 0
+  for (; growing < 20; growing++) {
+    lan.say(
+      STRANGER,
+      downloading({ id, node: undefined, resource, location: undefined, receivedBytes: growing }),
+      one.address,
+    )
+    clock.advance(500)
+  }
+  assert.deepEqual([owner.told, owner.progress], [['internet'], []])
+  assert.equal(one.peering.counters.get('dropped: plain answer to a private question'), 6 + growing)
+  assert.equal(one.peering.counters.get('heard: downloading'), undefined)
+})
+
+test('a member’s answer to a private question, and a plain one to another question, count', async () => {
+  const scene = world()
+  const isPrivate = (resource: string) => resource.startsWith('site:')
+  const [asker, holder] = [scene.node(1, {}, { isPrivate }), scene.node(2, {}, { isPrivate })]
+  for (const { peering } of [asker, holder]) await peering.start()
+  scene.clock.advance(1000)
+  const resource = `site:1.${'c'.repeat(32)}`
+  holder.copies.here.set(resource, 'complete')
+  const [owner, other] = [new FakeOwner(), new FakeOwner()]
+  asker.peering.inquire(resource, true, owner)
+  asker.peering.inquire(RESOURCE, true, other)
+  scene.clock.advance(HOLD_MS)
+  const asked = scene.lan.heard('request').flatMap(({ packet }) => questionsIn(packet))
+  const plainly = asked.find(({ href }) => href === RESOURCE)?.id ?? 0
+  scene.lan.say(STRANGER, plainResponse(plainly), asker.address)
+  scene.clock.advance(3000)
+  assert.deepEqual([owner.told, other.told], [[`retrieve ${holder.address}`], [`retrieve ${STRANGER}`]])
+})
+
 test('a plain "download complete" says no place: the asker asks again, and the answer comes (FIG. 6, 224, 226)', async () => {
   const { clock, lan, one, owner } = await alone(PATENTS)
   one.peering.inquire(RESOURCE, true, owner)

@@ -5,6 +5,10 @@ import type { Fields } from '../../core/fields.ts'
 import type { ByteSpan } from '../../core/ranges.ts'
 import { KB, MB, type Scenario } from '../../sim/scenario.ts'
 import type { VirtualNode } from '../../sim/virtual-node.ts'
+import type { Address } from '../../core/transport.ts'
+import { questionsIn } from '../../peering/further.ts'
+import type { DownloadingPacket } from '../../peering/packets.ts'
+import { speakPackets } from '../../sim/packet-speaker.ts'
 import { CAUTION } from '../../service/member-warnings.ts'
 import { attest } from '../../site/attestation.ts'
 import { assertAtMost, assertRight } from './assertions.ts'
@@ -129,6 +133,39 @@ testSeeds(
     assertRight(scenario, uri, await second.get(uri))
     assertRight(scenario, uri, await first.get(uri))
     assert.deepEqual(sources(first), ['peer'])
+  },
+)
+
+testSeeds(
+  'a stranger that speaks only the patents’ packets does not keep a member’s private question waiting',
+  NO_DIGESTS,
+  async (scenario) => {
+    const [first] = await siteOf(scenario, 2)
+    assert.ok(first)
+    const host = scenario.machine()
+    let heard = 0
+    const speaker = await speakPackets(scenario.lan, host, (packet, from) => {
+      if (packet.type !== 'request') return
+      for (const { id, href } of questionsIn(packet)) {
+        heard++
+        void promise({ id, resource: href }, from)
+      }
+    })
+    /** For two minutes a byte more each second. */
+    async function promise(what: Pick<DownloadingPacket, 'id' | 'resource'>, to: Address): Promise<void> {
+      const plain = { node: undefined, nonce: undefined, extras: [], more: [], location: undefined }
+      const untold = { totalBytes: undefined, bytesPerSecond: undefined }
+      for (let receivedBytes = 0; receivedBytes < 120; receivedBytes++) {
+        speaker.send(to, { ...what, ...plain, ...untold, type: 'downloading', receivedBytes })
+        await scenario.clock.sleep(1000)
+      }
+    }
+    const uri = scenario.file('/tool', MB)
+    const got = await first.get(uri)
+    assert.ok(heard > 0)
+    assertRight(scenario, uri, got)
+    assert.equal(got.source, 'internet')
+    assertAtMost(got.firstByteMs, 200, 'first byte, in ms')
   },
 )
 
