@@ -38,6 +38,8 @@ export interface AskedState<H extends Holder, D extends Downloader> {
    * them may cost. Nodes of the patents promise nothing.
    */
   readonly promisedUntil: Monotonic
+  /** Until when nodes of the patents are waited for that say that they download it. */
+  readonly plainUntil: Monotonic
   /** How long they are waited for in all, in ms. */
   readonly promisesMs: number
   /** Peers have cost too much: until then this node agrees with the others on who fetches, and believes no "I have". */

@@ -68,6 +68,12 @@ export const STRANGERS_PROMISE_MS = 600
  */
 export const PROMISES_MS = 600
 
+/**
+ * A node of the patents says only how much it has received, and is waited for as long as it says so, but no longer than this, in ms, all
+ * of them together: whoever goes on saying so needs no file for it.
+ */
+export const PLAIN_DOWNLOADS_MS = 10_000
+
 /** And so long by a node that has to wait for its turn at the processor: who promised it a copy may have to, as well. */
 export const BUSY_PROMISES_MS = 900
 
@@ -138,6 +144,7 @@ function ask<H extends Holder, D extends Downloader>(
     promisesLeft: MAX_PROMISES,
     strangersUntil: (event.at + event.settings.waitMs + STRANGERS_PROMISE_MS) as Monotonic,
     promisedUntil: (event.at + event.settings.waitMs + PROMISES_MS) as Monotonic,
+    plainUntil: (event.at + event.settings.waitMs + PLAIN_DOWNLOADS_MS) as Monotonic,
     promisesMs: PROMISES_MS,
     agreeUntil: undefined,
     hasAgreed: false,
@@ -228,7 +235,7 @@ function silence<H extends Holder, D extends Downloader>(
 
 /** Anybody may promise a copy, and who is expected to fetch it may be waiting for a liar itself. */
 function waitedForUntil<H extends Holder, D extends Downloader>(state: Active<H, D>, on: D): Monotonic {
-  if (on.silenceMs === undefined) return NO_END
+  if (on.silenceMs === undefined) return state.plainUntil
   return isStranger(on) ? state.strangersUntil : state.promisedUntil
 }
 
@@ -531,8 +538,8 @@ function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | un
 /** What stays when the state changes. */
 function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
   const { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, hasSetAside } = asked
-  const { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, promisesMs } = asked
-  const left = { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, promisesMs }
+  const { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, plainUntil, promisesMs } = asked
+  const left = { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, plainUntil, promisesMs }
   return { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, hasSetAside, ...left }
 }
 

@@ -209,6 +209,20 @@ testScripts(machine, {
       [askerPromising('d', 700, 900), 'waiting'],
       [wake(720), 'retrieving', INTERNET],
     ],
+  'liars: who says in the packets of the patents that it has received more, again and again, is waited for 10 s in all':
+    [
+      [need(), 'waiting', I_NEED, wake(2200)],
+      [growing('d', 100, 10), 'waiting'],
+      [wake(2200), 'awaiting', I_FOUND, wake(5200)],
+      [growing('d', 5000, 20), 'awaiting'],
+      [wake(5200), 'awaiting', wake(8000)],
+      [growing('d', 7500, 30), 'awaiting'],
+      [wake(8000), 'awaiting', wake(10_500)],
+      [growing('d', 10_000, 40), 'awaiting'],
+      [wake(10_500), 'awaiting', wake(12_200)],
+      [growing('d', 12_000, 50), 'awaiting'],
+      [wake(12_200), 'retrieving', INTERNET],
+    ],
   'busy: a node that has to wait for its turn at the processor waits 900 ms in all for what is promised, and no longer':
     [
       [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
