@@ -94,6 +94,8 @@ export class Inquiry implements Hearing {
   /** Waited for nodes that promised a copy, or were expected to, without getting it: in ms, and since when. */
   #vainMs = 0
   #vainSince: Monotonic | undefined
+  /** The same for those that got one in the end. */
+  #keptMs = 0
   #rivals: (askedAt: Monotonic) => readonly PeerDownload[] = () => []
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
@@ -155,6 +157,13 @@ export class Inquiry implements Hearing {
     const vainMs = this.#vainMs
     this.#vainMs = 0
     return vainMs
+  }
+
+  /** How long it has waited for promises that were kept, in ms, since it was asked last. */
+  takeKeptMs(): number {
+    const keptMs = this.#keptMs
+    this.#keptMs = 0
+    return keptMs
   }
 
   /** What is left of the wait, in ms. */
@@ -272,7 +281,9 @@ export class Inquiry implements Hearing {
     const now = this.#clock.monotonic()
     const isPromised = next.kind === 'awaiting' && isPromise(next.on)
     const isKept = next.kind === 'awaiting' && next.on.readable
-    if (this.#vainSince !== undefined && !isPromised && !isKept) this.#vainMs += now - this.#vainSince
+    const waitedMs = this.#vainSince === undefined || isPromised ? 0 : now - this.#vainSince
+    if (isKept) this.#keptMs += waitedMs
+    else this.#vainMs += waitedMs
     this.#vainSince = isPromised ? (this.#vainSince ?? now) : undefined
   }
 

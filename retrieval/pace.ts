@@ -25,7 +25,7 @@ export interface Sooner {
 
 /** What a copy that is whole at its sender must bring in `STALL_MS` at least, and one that grows there in any period. */
 const LEAST_WHOLE_BYTES = 64 * 1024
-const LEAST_GROWING_BYTES = 1024
+export const LEAST_GROWING_BYTES = 1024
 /** The same of a downloader that was not heard to ask for the file: nothing but its word says that its line is to blame. */
 const LEAST_STRANGER_BYTES = 16 * 1024
 

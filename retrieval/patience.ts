@@ -30,6 +30,12 @@ export const LEAST_MS = 100
 /** So long one may be silent that is found after a promise that was not kept, in ms. */
 export const AFTER_PROMISES_MS = 100
 
+/**
+ * So long one may be silent that has kept a promise, in ms, the time of its promise included; but `SPARE_STALL_MS` in any case. Who
+ * names a copy has it by then, and sends at once.
+ */
+export const PROMISED_STALL_MS = 460
+
 /** What a peer costs that served well and then failed: its silence, and the way around it, in ms. */
 export const BREAK_MS = 440
 
@@ -105,6 +111,12 @@ export class Patience {
     this.#wastedMs = Math.min(mostMs, this.#wastedMs + vainMs)
   }
 
+  /** A peer has failed that was waited for so long before, because it had promised a copy: that was in vain as well, in ms. */
+  promised(forMs: number): void {
+    const mostMs = Math.max(this.#wastedMs, PATIENCE_MS - LEAST_AGREEING_MS)
+    this.#wastedMs = Math.min(mostMs, this.#wastedMs + forMs)
+  }
+
   /** One peer is tried even so, for a moment. */
   oneMore(): void {
     this.#wastedMs = Math.min(this.#wasted(), this.#inAllMs - AFTER_PROMISES_MS)
@@ -120,10 +132,12 @@ export class Patience {
   /**
    * How long the next peer may be silent, in ms; 0: no peer is waited for any more.
    * @param kind of a growing copy the line may be to blame.
+   * @param promisedMs how long it was waited for before, because it had promised a copy.
    */
-  leftMs(kind: Source['kind'] = 'in-progress'): number {
+  leftMs(kind: Source['kind'] = 'in-progress', promisedMs = 0): number {
     const wastedMs = this.#wasted()
-    const mostMs = kind === 'peer' && wastedMs >= LEAST_MS ? NEXT_STALL_MS : STALL_MS
+    const afterMs = Math.max(SPARE_STALL_MS, PROMISED_STALL_MS - promisedMs)
+    const mostMs = kind === 'peer' && wastedMs >= LEAST_MS ? NEXT_STALL_MS : Math.min(afterMs, STALL_MS)
     const leftMs = Math.min(mostMs, this.#inAllMs - wastedMs)
     return leftMs < LEAST_MS ? 0 : leftMs
   }

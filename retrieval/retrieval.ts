@@ -428,10 +428,11 @@ export class Retrieval implements InquiryOwner {
 
   #use(source: Source): void {
     const vainMs = (this.#inquiry?.takeVainMs() ?? 0) + this.#lagMs
+    const keptMs = this.#inquiry?.takeKeptMs() ?? 0
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#tolerance.uses(source.kind, vainMs)
+    this.#tolerance.uses(source.kind, vainMs, keptMs)
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)

@@ -7,8 +7,8 @@ import type { Fault, FaultCode } from '../core/fault.ts'
 import type { Address } from '../core/transport.ts'
 import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
-import { EXCUSED_MS } from './pace.ts'
-import { BREAK_MS, Patience, STALL_MS } from './patience.ts'
+import { EXCUSED_MS, LEAST_GROWING_BYTES } from './pace.ts'
+import { BREAK_MS, LEAST_MS, Patience, STALL_MS } from './patience.ts'
 import { AGREED_EXCUSED_MS, MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 
@@ -47,6 +47,8 @@ export class Tolerance {
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   #lateMs = 0
+  /** How long the source in use was waited for, in ms, because it had promised a copy. */
+  #promisedMs = 0
 
   constructor(components: ToleranceComponents) {
     this.#components = components
@@ -56,23 +58,24 @@ export class Tolerance {
 
   /**
    * Another source is in use from now on. @param vainMs how long was waited before for a promise that was not kept, or for a peer
-   * that has taken its download back.
+   * that has taken its download back. @param promisedMs how long for its own promise, which it has kept.
    */
-  uses(kind: Source['kind'], vainMs = 0): void {
+  uses(kind: Source['kind'], vainMs = 0, promisedMs = 0): void {
     this.#patience.waited(vainMs)
     this.#patience.uses(kind)
     this.#usedFrom = this.#components.heldBytes()
     this.#lateMs = 0
+    this.#promisedMs = kind === 'internet' ? 0 : promisedMs
   }
 
   /** How long the next peer may be silent, in ms; 0: no peer is waited for any more (patience.ts). */
   leftMs(kind?: Source['kind']): number {
-    return this.#patience.leftMs(kind)
+    return this.#patience.leftMs(kind, this.#promisedMs)
   }
 
-  /** What peers have cost, in ms. */
+  /** What peers have cost, in ms, and what the one in use would have, were it to fail now. */
   wastedMs(): number {
-    return this.#patience.wastedMs()
+    return this.#patience.wastedMs() + this.#owedMs
   }
 
   /**
@@ -124,6 +127,8 @@ export class Tolerance {
   /** Where peers have failed already there may be several that lie: only one that was agreed on is excused then. */
   isExcused(source: Source): boolean {
     if (this.isLate()) return true
+    // It has said for long enough already that its copy is about to come.
+    if (this.#promisedMs >= LEAST_MS && !this.#hasSent) return false
     const isIts = source.kind === 'in-progress' && this.#teller === source.download.peer
     const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
     const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
@@ -136,9 +141,22 @@ export class Tolerance {
     return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
   }
 
+  /** What of the promise that the source in use has kept it has not made up for, in ms, by what it has sent. */
+  get #owedMs(): number {
+    const bytes = this.#components.heldBytes() - this.#usedFrom
+    return Math.max(0, this.#promisedMs - (bytes * 1000) / GOOD_BYTES_PER_SECOND)
+  }
+
+  /** Whether something of use has come from the source in use. */
+  get #hasSent(): boolean {
+    return this.#components.heldBytes() - this.#usedFrom >= LEAST_GROWING_BYTES
+  }
+
   /** Counts what a failure has cost, and leaves aside whoever is to blame for it; wrong bytes are judged elsewhere, by the whole. */
   failed(source: PeerSource, fault: Fault, use: Use): void {
     this.#patience.waste(use.began, fault, use.lagMs)
+    this.#patience.promised(fault.code === 'VERIFICATION_FAILED' ? this.#promisedMs : this.#owedMs)
+    this.#promisedMs = 0
     const isJudgedHere = fault.blame !== 'node' && fault.code !== 'VERIFICATION_FAILED'
     // Nothing has come of it, to a node that was too busy itself to judge.
     const isBusy = this.#components.heldBytes() === this.#usedFrom && this.#components.isBusy?.() === true

@@ -63,7 +63,16 @@ export const HOSTILE_KINDS = [
   'takes-back',
 ] as const
 
-export type HostileKind = (typeof HOSTILE_KINDS)[number]
+/**
+ * Those that are played in turn; `late-promises`, which has ways of its own, keeps its promise just before it would count as broken, by
+ * naming a copy that is of no use.
+ */
+export type HostileKind = (typeof HOSTILE_KINDS)[number] | 'late-promises'
+
+/** What is named in the end where a promise is kept late. */
+export const LATE_COPIES = ['silence', 'drips', 'wrong-bytes', 'beginning'] as const
+
+export type LateCopy = (typeof LATE_COPIES)[number]
 
 export interface HostileSettings {
   readonly kind: HostileKind
@@ -77,6 +86,11 @@ export interface HostileSettings {
   readonly bytesPerSecond?: number
   /** Where it sends nearly all, the share after which nothing comes. */
   readonly stopsAt?: number
+  /** Where it keeps its promise late: how long after the question, in ms, and what the copy is. */
+  readonly keepsAtMs?: number
+  readonly keepsWith?: LateCopy
+  /** And how long after it is asked for it the copy begins, in ms. */
+  readonly beginsAfterMs?: number
 }
 
 const PORT = 6515
@@ -99,6 +113,11 @@ const SLOW_INTERVAL_MS = 50
 const STOPS_AT = 0.5
 /** A silence that does not count yet, in ms: whoever knows the protocol knows how long that is. */
 const NEARLY_STALLED_MS = STALL_MS - 20
+/** So often one promises that keeps it late, in ms, and so long it takes, unless it is told. */
+const PROMISE_INTERVAL_MS = 200
+const KEPT_AT_MS = 550
+/** What it sends of a copy that is only begun: enough to be of use. */
+const BEGINNING_BYTES = 1100
 /** IDs that are tried for one that comes first. */
 const IDS = 64
 
@@ -164,6 +183,8 @@ export class HostilePeer {
     this.#speaker?.send(from, offer)
     if (offer.type === 'downloading' && this.settings.kind === 'takes-back')
       void this.#takeBack(offer, question, from)
+    if (offer.type === 'downloading' && this.settings.kind === 'late-promises')
+      void this.#keepLate(offer, question, from)
     if (offer.type === 'downloading' && REPEATING.has(this.settings.kind)) void this.#repeat(offer, from)
   }
 
@@ -172,6 +193,18 @@ export class HostilePeer {
       await this.#pause(WORD_INTERVAL_MS)
       this.#speaker?.send(to, { ...offer, receivedBytes })
     }
+  }
+
+  /** Each word tells of a little more, as that of a machine whose download has begun. */
+  async #keepLate(offer: DownloadingPacket, question: RequestPacket, to: Address): Promise<void> {
+    const { keepsAtMs = KEPT_AT_MS } = this.settings
+    for (let atMs = PROMISE_INTERVAL_MS; atMs < keepsAtMs; atMs += PROMISE_INTERVAL_MS) {
+      await this.#pause(PROMISE_INTERVAL_MS)
+      this.#speaker?.send(to, { ...offer, receivedBytes: atMs })
+    }
+    await this.#pause(keepsAtMs % PROMISE_INTERVAL_MS || PROMISE_INTERVAL_MS)
+    const location = this.#locationFor(question.href as TargetUri)
+    this.#speaker?.send(to, { ...offer, receivedBytes: keepsAtMs, location })
   }
 
   /** And so on: with a new place each time, which is as silent as the one before. */
@@ -193,19 +226,23 @@ export class HostilePeer {
 
   /** At once, without the random delay: so it comes before every honest holder. */
   #offer({ id, nonce, href }: RequestPacket, node: NodeId): ServicePacket {
-    const alias = this.#random.hex(32)
-    this.#offers.set(`/${alias}`, href as TargetUri)
+    const location = this.#locationFor(href as TargetUri)
     const size = this.#claimedSize(href as TargetUri)
-    const location = `http://${this.address}:${PORT}/${alias}`
     const common = { id, nonce, node, location, extras: [] }
     if (this.settings.role === 'downloader') {
       const progress = { receivedBytes: 0, totalBytes: size, bytesPerSecond: undefined }
-      const isPromise = this.settings.kind === 'promises'
+      const isPromise = PROMISING.has(this.settings.kind)
       const place = isPromise ? undefined : location
       return { ...common, ...progress, location: place, type: 'downloading', more: [], resource: href }
     }
     const untold = { digest: undefined, etag: undefined, lastModified: undefined, version: undefined }
     return { ...common, ...untold, type: 'response', more: [], size, ageSeconds: 0 }
+  }
+
+  #locationFor(uri: TargetUri): string {
+    const alias = this.#random.hex(32)
+    this.#offers.set(`/${alias}`, uri)
+    return `http://${this.address}:${PORT}/${alias}`
   }
 
   #claimedSize(uri: TargetUri): number | undefined {
@@ -248,6 +285,8 @@ export class HostilePeer {
       case 'takes-back':
       case 'promises':
         return new Promise<Answer>(() => {})
+      case 'late-promises':
+        return this.#keptLate(request, right)
       case 'wrong-length':
         return served(request, Buffer.concat([right, right.subarray(0, 1000)]))
       case 'redirect':
@@ -262,6 +301,18 @@ export class HostilePeer {
       case 'unreachable':
         return NOT_FOUND
     }
+  }
+
+  async #keptLate(request: FileRequest, right: Uint8Array): Promise<Answer> {
+    const { keepsWith = 'silence', beginsAfterMs = 0 } = this.settings
+    if (keepsWith === 'silence') return new Promise<Answer>(() => {})
+    await this.#pause(beginsAfterMs)
+    const honest = served(request, right)
+    const part = wanted(request, right)
+    if (keepsWith === 'drips') return { ...honest, body: this.#dripping(part) }
+    if (keepsWith === 'beginning')
+      return { ...honest, body: this.#stalled(part.subarray(0, BEGINNING_BYTES)) }
+    return served(request, this.#spoiled(right))
   }
 
   /** @param share of it in which the wrong byte is. */
@@ -318,6 +369,9 @@ export class HostilePeer {
     })
   }
 }
+
+/** Say first that they will have it, and not where. */
+const PROMISING: ReadonlySet<HostileKind> = new Set<HostileKind>(['promises', 'late-promises'])
 
 const REPEATING: ReadonlySet<HostileKind> = new Set<HostileKind>(['promises', 'excuses'])
 

@@ -10,6 +10,7 @@ import {
   NEXT_STALL_MS,
   Patience,
   PATIENCE_MS,
+  PROMISED_STALL_MS,
   SPARE_STALL_MS,
   STALL_MS,
 } from '../../retrieval/patience.ts'
@@ -148,6 +149,29 @@ describe('patience with peers', () => {
     const { patience } = failing()
     patience.waited(900)
     assert.equal(patience.leftMs(), AFTER_PROMISES_MS)
+  })
+})
+
+describe('a peer that has kept a promise', () => {
+  test('has the less time the longer it has promised, and never less than where another one has it too', () => {
+    const patience = new Patience(manualClock())
+    const leftMs = (promisedMs: number) => patience.leftMs('in-progress', promisedMs)
+    assert.equal(leftMs(PROMISED_STALL_MS - STALL_MS), STALL_MS)
+    assert.equal(leftMs(250), PROMISED_STALL_MS - 250)
+    assert.equal(leftMs(600), SPARE_STALL_MS)
+  })
+
+  test('has cost all that time where it is of no use, but for the time of one question to all', () => {
+    const clock = manualClock()
+    const patience = new Patience(clock)
+    patience.uses('in-progress')
+    clock.advance(SPARE_STALL_MS)
+    patience.waste(patience.usedAt, new Fault('PEER_STALLED', 'test'))
+    patience.promised(300)
+    assert.equal(patience.wastedMs(), SPARE_STALL_MS + 300)
+    patience.promised(600)
+    assert.equal(patience.leftInAllMs(), LEAST_AGREEING_MS)
+    assert.equal(patience.leftMs(), 0)
   })
 })
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { MEASURED_BYTES } from '../../providers/speed-meter.ts'
-import { HOSTILE_KINDS, type HostileKind, type HostileSettings } from '../../sim/hostile-peer.ts'
+import { seededRandom, type Random } from '../../core/random.ts'
+import { HOSTILE_KINDS, LATE_COPIES, type HostileKind, type HostileSettings } from '../../sim/hostile-peer.ts'
 import { KB, MB, play } from '../../sim/scenario.ts'
 import type { Proof } from '../../sim/table-verifier.ts'
 import type { Got } from '../../sim/virtual-application.ts'
@@ -74,6 +75,7 @@ const DESERVED: Record<HostileKind, readonly ShunReason[] | undefined> = {
   'nearly-whole': ['stalled'],
   'nearly-whole-wrong': ['stalled'],
   'takes-back': ['stalled'],
+  'late-promises': ['stalled'],
 }
 
 const CHANGES_BYTES: readonly HostileKind[] = [
@@ -138,6 +140,63 @@ function crowdOf(seed: number): HostileSettings[] {
     kind: HOSTILE_KINDS[(seed * 5 + at * 7) % HOSTILE_KINDS.length] ?? 'short',
     role: (seed + at) % 3 === 0 ? 'downloader' : 'holder',
   }))
+}
+
+describe('promises that are kept just before they would count as broken', () => {
+  for (const seed of seedsOf(Array.from({ length: 40 }, (_, at) => at + 1))) {
+    test(`by copies that are of no use cost a second at most and no byte (seed ${seed})`, async () => {
+      const random = seededRandom(seed ^ LATE)
+      const hostile = Array.from({ length: 1 + (seed % 3) }, (_, at) => latePromises(at, random))
+      const nodes = 1 + (random.uint32() % 4)
+      const size = [30 * KB, 300 * KB, 1000 * KB][random.uint32() % 3] ?? 30 * KB
+      const moments = Array.from({ length: nodes }, () => random.fraction() * (seed % 2 === 0 ? 5 : 600))
+      const without = await crowdAmong(seed, [], size, moments)
+      const withThem = await crowdAmong(seed, hostile, size, moments)
+      const added = withThem.map((doneMs, at) => doneMs - (without[at] ?? 0))
+      assertAtMost(Math.max(...added), 1000, 'time added, in ms')
+    })
+  }
+})
+
+const LATE = 0x6c617465
+
+/** In every third run others are of another kind. */
+function latePromises(at: number, random: Random): HostileSettings {
+  const isMixed = at > 0 && random.uint32() % 3 === 0
+  const another = HOSTILE_KINDS[random.uint32() % HOSTILE_KINDS.length] ?? 'short'
+  return {
+    kind: isMixed ? another : 'late-promises',
+    role: 'downloader',
+    asks: true,
+    isFirst: true,
+    keepsAtMs: 300 + (random.uint32() % 300),
+    keepsWith: LATE_COPIES[random.uint32() % LATE_COPIES.length] ?? 'silence',
+    beginsAfterMs: random.uint32() % 350,
+  }
+}
+
+/** @returns when each node has it, in ms since it asked. */
+function crowdAmong(
+  seed: number,
+  hostile: readonly HostileSettings[],
+  size: number,
+  moments: readonly number[],
+): Promise<number[]> {
+  return play(seed, { patienceMs: 20_000 }, async (scenario) => {
+    const nodes = await scenario.nodes(moments.length)
+    for (const [at, node] of nodes.entries()) await node.get(scenario.file(`/before-${at}`, MEASURED_BYTES))
+    for (const settings of hostile) await scenario.hostilePeer(settings)
+    await scenario.settle()
+    const uri = scenario.file('/a', size)
+    return Promise.all(
+      nodes.map(async (node, at) => {
+        await scenario.clock.sleep(moments[at] ?? 0)
+        const got = await node.get(uri)
+        assertRight(scenario, uri, got)
+        return got.doneMs
+      }),
+    )
+  })
 }
 
 describe('a large file from a hostile peer', () => {
