@@ -6,8 +6,8 @@ import type { Place } from './place.ts'
 import type { Move, PlacedBody, PlaceIndex } from './place-index.ts'
 import { storeFault } from './store-fault.ts'
 
-/** Bytes that are read at once, unless one body has more, and bodies that are moved at once. */
-const PORTION_BYTES = 1024 * 1024
+/** Bytes that are read at once, unless one body has more, and bodies that are moved at once: until they are freed they are there twice. */
+const PORTION_BYTES = 256 * 1024
 const PORTION_BODIES = 64
 
 /** What is needed of the segment files. */
