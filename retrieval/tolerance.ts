@@ -156,11 +156,13 @@ export class Tolerance {
   failed(source: PeerSource, fault: Fault, use: Use): void {
     this.#patience.waste(use.began, fault, use.lagMs)
     this.#patience.promised(fault.code === 'VERIFICATION_FAILED' ? this.#promisedMs : this.#owedMs)
+    // What its own promise has taken of its time, nobody else has.
+    const own = { ...use, patienceMs: use.patienceMs + this.#promisedMs }
     this.#promisedMs = 0
     const isJudgedHere = fault.blame !== 'node' && fault.code !== 'VERIFICATION_FAILED'
     // Nothing has come of it, to a node that was too busy itself to judge.
     const isBusy = this.#components.heldBytes() === this.#usedFrom && this.#components.isBusy?.() === true
-    if (isJudgedHere && !isBlameless(source, fault, use, isBusy))
+    if (isJudgedHere && !isBlameless(source, fault, own, isBusy))
       this.#components.blame.failed(peerOf(source), fault)
   }
 }

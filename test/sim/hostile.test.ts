@@ -156,6 +156,21 @@ describe('promises that are kept just before they would count as broken', () => 
       assertAtMost(Math.max(...added), 1000, 'time added, in ms')
     })
   }
+
+  test('by silence have one left aside for it: the next file takes no longer than without it', () =>
+    play(1, {}, async (scenario) => {
+      const [node] = await scenario.nodes(1)
+      const kept = { kind: 'late-promises', role: 'downloader', asks: true, isFirst: true } as const
+      const peer = await scenario.hostilePeer(kept)
+      assert.ok(node)
+      await scenario.settle()
+      const times = []
+      for (const path of ['/a', '/b']) times.push((await node.get(scenario.file(path, 30 * KB))).doneMs)
+      assert.equal(node.shunned.find(peer.address)?.reason, 'stalled')
+      const [first = 0, next = Infinity] = times
+      assert.ok(first > 500, `it has been waited for: ${first} ms`)
+      assertAtMost(next, 200, 'the next file, in ms')
+    }))
 })
 
 const LATE = 0x6c617465
