@@ -85,7 +85,8 @@ function memberText(member: PeerStatus['member']): string {
   return member.name === undefined ? `, member ${id}` : `, member ${member.name} (${id})`
 }
 
-function shunnedLine({ peer, reason, detail, since, forMs }: ShunnedPeer, now: number): string {
+function shunnedLine({ peer, reason, detail, since, forMs, origin }: ShunnedPeer, now: number): string {
   const [ago, left] = [now - since, since + forMs - now].map((ms) => formatDuration(Math.max(0, ms)))
-  return `${peer}  left aside since ${ago} ago, for another ${left} (${reason}): ${detail}`
+  const what = origin === undefined ? '' : ` for files of ${origin} alone,`
+  return `${peer}  left aside${what} since ${ago} ago, for another ${left} (${reason}): ${detail}`
 }

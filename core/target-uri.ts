@@ -26,3 +26,8 @@ export function normalizeEncoding(path: string): string {
     return UNRESERVED.test(character) ? character : escape.toUpperCase()
   })
 }
+
+/** The origin of a URI that is no content name (RFC 9110 4.3.1): scheme, host and, where it is not the default, port. */
+export function originOf(uri: TargetUri): string {
+  return uri.slice(0, uri.indexOf('/', uri.indexOf('://') + 3))
+}

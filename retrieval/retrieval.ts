@@ -503,9 +503,13 @@ export class Retrieval implements InquiryOwner {
     const isVain = expectation.kind === 'none' || !this.#isFile || !this.#arrival.mayChangeOver
     if (isVain) this.#inquiry?.enough()
     else if (patienceMs <= 0) this.#outOfPatience()
-    else if (this.#components.isShunned(peerOf(source)) || this.#isTooLarge(source)) this.#next()
+    else if (this.#isShunned(source) || this.#isTooLarge(source)) this.#next()
     else return true
     return false
+  }
+
+  #isShunned(source: PeerSource): boolean {
+    return this.#components.isShunned(peerOf(source), this.request.uri)
   }
 
   /** It says so itself: who asks it nevertheless could only blame it for that. */

@@ -9,7 +9,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
-import type { TargetUri } from '../core/target-uri.ts'
+import { originOf, type TargetUri } from '../core/target-uri.ts'
 import type { Address, Transport } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
@@ -174,7 +174,7 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
   const acquit = (uri: TargetUri, body: Sha256) => {
     const suspect = `${body} ${uri}`
     const peer = suspects.get(suspect)
-    const reason = peer && shunned.find(peer)?.reason
+    const reason = peer && shunned.find(peer, originOf(uri))?.reason
     if (peer === undefined || (reason !== 'asked-again' && reason !== 'bad-bytes')) return
     suspects.delete(suspect)
     shunned.pardon(peer)
@@ -183,10 +183,10 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
     const body = suspect?.body
     if (suspect !== undefined) suspects.set(`${suspect.body} ${suspect.uri}`, peer)
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
-    const isDoubtful = suspect?.isDoubtful === true
-    const isProved = body !== undefined && reason !== 'asked-again' && !isDoubtful
-    shunned.shun(peer, { reason, detail, isDoubtful, ...(isProved ? { body } : {}) })
-    if (reason === 'bad-bytes' && !isDoubtful) warnMembers(peer, suspect)
+    const origin = suspect?.isDoubtful === true ? originOf(suspect.uri) : undefined
+    const isProved = body !== undefined && reason !== 'asked-again' && origin === undefined
+    shunned.shun(peer, { reason, detail, origin, ...(isProved ? { body } : {}) })
+    if (reason === 'bad-bytes' && origin === undefined) warnMembers(peer, suspect)
     log({ kind: 'shunned', peer, reason, detail })
   }
   const warnMembers = (peer: Address, suspect: SuspectBody | undefined) => {
@@ -247,7 +247,7 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
         return () => survey?.abandon()
       },
       isAnybodyThere: () => peering.timing() !== undefined,
-      isShunned: (peer) => shunned.find(peer) !== undefined,
+      isShunned: (peer, uri) => shunned.find(peer, originOf(uri)) !== undefined,
       ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
       ...(gathering === undefined ? {} : { gather: (ask) => gathering.add(ask) }),
       inquire: (resource, waitForDownloads, owner) =>

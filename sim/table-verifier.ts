@@ -29,7 +29,7 @@ function expectation(proof: Proof, listed: ReturnType<TrustedTable>): Expectatio
     case 'digest': {
       if (listed === undefined) return { kind: 'none', rung: 'V6' }
       const digest = { algorithm: 'sha-256', hex: listed.sha256 } as const
-      return { kind: 'digest', rung: 'V2', digest, size: listed.size }
+      return { kind: 'digest', rung: 'V2', digest, size: listed.size, isSigned: true }
     }
     case 'updater':
       return { kind: 'updater', rung: 'V5' }

@@ -15,7 +15,7 @@ import { fieldValue } from '../core/fields.ts'
 import { createDigest } from '../core/hash.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
-import type { TargetUri } from '../core/target-uri.ts'
+import { originOf, type TargetUri } from '../core/target-uri.ts'
 import { oneSpelling } from './apt-uri.ts'
 import { digestInUrl } from './digest-in-url.ts'
 import type { DigestRecords } from './digest-records.ts'
@@ -210,7 +210,7 @@ class Gathering implements GatheredIndexes {
 
   #isReadingFor(uri: TargetUri): boolean {
     const jobs = this.#current === undefined ? this.#waiting : [this.#current, ...this.#waiting]
-    return jobs.some((job) => job.kind === 'index' && serverOf(job.response.uri) === serverOf(uri))
+    return jobs.some((job) => job.kind === 'index' && originOf(job.response.uri) === originOf(uri))
   }
 
   /** What the store kept before there were records, or before they were lost. */
@@ -363,8 +363,4 @@ class Gathering implements GatheredIndexes {
 function isSame(one: Claim, other: Claim): boolean {
   const isSizeSame = one.size === undefined || other.size === undefined || one.size === other.size
   return one.digest.algorithm === other.digest.algorithm && one.digest.hex === other.digest.hex && isSizeSame
-}
-
-function serverOf(uri: TargetUri): string {
-  return uri.slice(0, uri.indexOf('/', uri.indexOf('://') + 3))
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Fields } from '../core/fields.ts'
 import type { StoredResponse } from '../core/store.ts'
-import type { TargetUri } from '../core/target-uri.ts'
+import { originOf, type TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { OriginQuestion } from '../core/verifier.ts'
 import { askBriefly, forWhole, lengthIn, MAX_ASKING, MAX_REMEMBERED, NO_ANSWER_MS } from './asking.ts'
@@ -60,8 +60,8 @@ export function originDigests(components: OriginDigestsComponents): OriginDigest
 
   const heed = (uri: TargetUri, published: Published, forMs: number) => {
     answers.set(uri, published, forMs)
-    const silent = published === 'none' ? (silences.get(serverOf(uri)) ?? 0) + 1 : 0
-    silences.set(serverOf(uri), silent, SILENT_MS)
+    const silent = published === 'none' ? (silences.get(originOf(uri)) ?? 0) + 1 : 0
+    silences.set(originOf(uri), silent, SILENT_MS)
   }
   const askOnce = async (question: OriginQuestion): Promise<Published> => {
     const { published, freshMs } = await head(question, components)
@@ -72,7 +72,7 @@ export function originDigests(components: OriginDigestsComponents): OriginDigest
 
   return {
     known: (uri) => answers.get(uri),
-    mayAsk: (uri) => (silences.get(serverOf(uri)) ?? 0) < SILENT_AFTER,
+    mayAsk: (uri) => (silences.get(originOf(uri)) ?? 0) < SILENT_AFTER,
     async ask(question) {
       const { uri } = question
       const known = answers.get(uri) ?? asking.get(uri)
@@ -113,8 +113,4 @@ function headFields(fields: Fields): Fields {
     ['Want-Repr-Digest', 'sha-256=10, sha-512=9'],
     ['x-amz-checksum-mode', 'ENABLED'],
   ]
-}
-
-function serverOf(uri: TargetUri): string {
-  return uri.slice(0, uri.indexOf('/', uri.indexOf('://') + 3))
 }

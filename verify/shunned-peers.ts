@@ -25,8 +25,8 @@ export const SHUN_MS = {
 export const FIRST_STALL_MS = 1000
 
 /**
- * Wrong bytes that an honest peer can have got, in ms. Whoever is left aside is asked for nothing, so that who causes this from
- * outside must go on for as long as it lasts.
+ * Wrong bytes that an honest peer can have got, in ms. Nobody can have it left aside so for more than the resources of an origin of his
+ * own; and whoever is left aside is asked for none of them, so that he must go on for as long as it lasts.
  */
 export const FIRST_DOUBT_MS = 60_000
 
@@ -50,6 +50,8 @@ export interface ShunnedPeer {
   readonly detail: string
   readonly since: EpochMs
   readonly forMs: number
+  /** For resources of this origin alone (RFC 9110 4.3.1); absent: for all. */
+  readonly origin?: string
 }
 
 export interface Misdeed {
@@ -57,15 +59,21 @@ export interface Misdeed {
   readonly detail: string
   /** The SHA-256 of what came, where it proved wrong: not taken from any peer without a proof for 24 h. */
   readonly body?: Sha256
-  /** Whether an honest peer can have done it: the first time costs it `FIRST_DOUBT_MS`, each further one twice as much. */
-  readonly isDoubtful?: boolean
+  /**
+   * The origin from which an honest peer can have got what it sent: it is left aside for that one's resources, and for no others.
+   * The first time costs it `FIRST_DOUBT_MS`, each further one twice as much.
+   */
+  readonly origin?: string | undefined
 }
 
 export interface ShunnedPeers {
   /** Leaves the peer aside. A longer shunning under way stays as it is; the misdeed counts all the same. */
   shun(peer: Address, misdeed: Misdeed): void
-  /** Why the peer is left aside at this moment; `undefined` when it is not. */
-  find(peer: Address): ShunnedPeer | undefined
+  /**
+   * Why the peer is left aside at this moment; `undefined` when it is not.
+   * @param origin for its resources; absent: for all.
+   */
+  find(peer: Address, origin?: string): ShunnedPeer | undefined
   isBadBody(body: Sha256): boolean
   /** Takes a peer back before its time, because a person says so. @returns whether it was shunned. */
   pardon(peer: Address): boolean
@@ -81,7 +89,8 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
   const peers = expiringMap<Address, ShunnedPeer>(clock)
   const bodies = expiringMap<Sha256, true>(clock)
   const stalls = expiringMap<Address, number>(clock)
-  const doubts = expiringMap<Address, number>(clock)
+  const doubted = expiringMap<Doubt, ShunnedPeer>(clock)
+  const doubts = expiringMap<Doubt, number>(clock)
   const counts: Record<ShunReason, number> = { 'bad-bytes': 0, 'asked-again': 0, stalled: 0, 'broke-off': 0 }
 
   const stalledForMs = (peer: Address) => {
@@ -89,31 +98,41 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
     stalls.set(peer, before + 1, STALLS_KNOWN_MS)
     return Math.min(FIRST_STALL_MS * 2 ** before, SHUN_MS.stalled)
   }
-  const doubtedForMs = (peer: Address) => {
-    const before = doubts.get(peer) ?? 0
-    doubts.set(peer, before + 1, SHUN_MS['bad-bytes'])
+  const doubtedForMs = (doubt: Doubt) => {
+    const before = doubts.get(doubt) ?? 0
+    doubts.set(doubt, before + 1, SHUN_MS['bad-bytes'])
     return Math.min(FIRST_DOUBT_MS * 2 ** before, SHUN_MS['bad-bytes'])
-  }
-  const forMsOf = (peer: Address, { reason, isDoubtful }: Misdeed) => {
-    if (reason === 'stalled') return stalledForMs(peer)
-    return reason === 'bad-bytes' && isDoubtful === true ? doubtedForMs(peer) : SHUN_MS[reason]
   }
 
   return {
-    shun(peer, misdeed) {
-      const { reason, detail, body } = misdeed
+    shun(peer, { reason, detail, body, origin }) {
       counts[reason]++
-      const forMs = forMsOf(peer, misdeed)
-      peers.set(peer, { peer, reason, detail, since: clock.wall(), forMs }, forMs)
       if (body !== undefined) bodies.set(body, true, SHUN_MS['bad-bytes'])
+      const since = clock.wall()
+      if (origin !== undefined) {
+        const doubt = doubtOf(peer, origin)
+        const forMs = doubtedForMs(doubt)
+        return doubted.set(doubt, { peer, reason, detail, since, forMs, origin }, forMs)
+      }
+      const forMs = reason === 'stalled' ? stalledForMs(peer) : SHUN_MS[reason]
+      peers.set(peer, { peer, reason, detail, since, forMs }, forMs)
     },
-    find: (peer) => peers.get(peer),
+    find: (peer, origin) =>
+      peers.get(peer) ?? (origin === undefined ? undefined : doubted.get(doubtOf(peer, origin))),
     isBadBody: (body) => bodies.get(body) !== undefined,
-    pardon: (peer) => peers.delete(peer),
-    list: () => peers.values(),
+    pardon(peer) {
+      const doubtful = doubted.values().filter((each) => each.peer === peer)
+      for (const { origin = '' } of doubtful) doubted.delete(doubtOf(peer, origin))
+      return peers.delete(peer) || doubtful.length > 0
+    },
+    list: () => [...peers.values(), ...doubted.values()],
     counts: () => ({ ...counts }),
   }
 }
+
+type Doubt = `${Address} ${string}`
+
+const doubtOf = (peer: Address, origin: string): Doubt => `${peer} ${origin}`
 
 interface ExpiringMap<K, V> {
   get(key: K): V | undefined

@@ -250,7 +250,7 @@ describe('an origin server that tells each machine something else', () => {
     assert.equal(sha256((await fetched(having, url)).body), sha256(body))
   })
 
-  test('of which it publishes the digest: who has the other bytes is left aside for a minute, not for a day', async () => {
+  test('of which it publishes the digest: who has the other bytes is left aside for its files alone, and for a minute', async () => {
     const url = `http://${origin.authority}/dl/tool-1.2.3.zip`
     const { pathname } = new URL(url)
     origin.put(pathname, { body: uniqueBody(20_000) })
@@ -260,6 +260,14 @@ describe('an origin server that tells each machine something else', () => {
     const digest = createHash('sha256').update(body).digest('base64')
     origin.put(pathname, { body, fields: { 'Repr-Digest': `sha-256=:${digest}:` } })
     assert.equal(sha256((await fetched(asking, url)).body), sha256(body))
-    assert.deepEqual([aside()?.reason, aside()?.forMs], ['bad-bytes', FIRST_DOUBT_MS])
+    const { reason, forMs, origin: of } = aside() ?? {}
+    assert.deepEqual([reason, forMs, of], ['bad-bytes', FIRST_DOUBT_MS, `http://${origin.authority}`])
+    // For what any other server has it is asked as before.
+    const elsewhere = await Origin.start(scene)
+    const other = elsewhere.putByHash(uniqueBody(20_000))
+    await fetched(having, other)
+    await settled(having)
+    await fetched(asking, other)
+    assert.equal(elsewhere.requests.length, 1)
   })
 })

@@ -2,11 +2,18 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { MEASURED_BYTES } from '../../providers/speed-meter.ts'
 import { seededRandom, type Random } from '../../core/random.ts'
-import { HOSTILE_KINDS, LATE_COPIES, type HostileKind, type HostileSettings } from '../../sim/hostile-peer.ts'
+import {
+  HOSTILE_KINDS,
+  LATE_COPIES,
+  type HostileKind,
+  type HostilePeer,
+  type HostileSettings,
+} from '../../sim/hostile-peer.ts'
 import { KB, MB, play } from '../../sim/scenario.ts'
 import type { Proof } from '../../sim/table-verifier.ts'
 import type { Got } from '../../sim/virtual-application.ts'
-import type { ShunReason } from '../../verify/shunned-peers.ts'
+import type { VirtualNode } from '../../sim/virtual-node.ts'
+import type { ShunnedPeer, ShunReason } from '../../verify/shunned-peers.ts'
 import { assertAtMost, assertRight } from './assertions.ts'
 import { seedsOf } from './seeds.ts'
 
@@ -15,6 +22,11 @@ interface Outcome {
   readonly next: Got
   readonly shunned: readonly (ShunReason | undefined)[]
   readonly asked: number
+}
+
+/** Why a peer is left aside, be it for the files of one origin alone. */
+function leftAside(node: VirtualNode, { address }: HostilePeer): ShunnedPeer | undefined {
+  return node.shunned.list().find(({ peer }) => peer === address)
 }
 
 /** A node asks among hostile peers, and an honest one where there is any, for one file and then for another. */
@@ -44,7 +56,7 @@ function among(
     assert.equal(node.store.lookup(uri)[0]?.digest, scenario.sha256(uri))
     const next = await node.get(other)
     assertRight(scenario, other, next)
-    const shunned = peers.map((peer) => node.shunned.find(peer.address)?.reason)
+    const shunned = peers.map((peer) => leftAside(node, peer)?.reason)
     return { got, next, shunned, asked: peers.reduce((sum, peer) => sum + peer.asked, 0) }
   })
 }
@@ -166,7 +178,7 @@ describe('promises that are kept just before they would count as broken', () => 
       await scenario.settle()
       const times = []
       for (const path of ['/a', '/b']) times.push((await node.get(scenario.file(path, 30 * KB))).doneMs)
-      assert.equal(node.shunned.find(peer.address)?.reason, 'stalled')
+      assert.equal(leftAside(node, peer)?.reason, 'stalled')
       const [first = 0, next = Infinity] = times
       assert.ok(first > 500, `it has been waited for: ${first} ms`)
       assertAtMost(next, 200, 'the next file, in ms')
@@ -227,7 +239,7 @@ describe('a large file from a hostile peer', () => {
           const got = await node.get(uri)
           assert.notEqual(got.outcome, 'complete')
           assertAtMost(got.bytes, 3 * MB - 1, 'bytes that the application was given')
-          assert.equal(node.shunned.find(peer.address)?.reason, 'bad-bytes')
+          assert.equal(leftAside(node, peer)?.reason, 'bad-bytes')
           assert.deepEqual(node.store.lookup(uri), [])
           const again = await node.get(uri, { fields: [['Range', `bytes=${got.bytes}-`]] })
           assertRight(scenario, uri, again)
@@ -270,7 +282,7 @@ describe('wrong bytes where only the application can verify (V5)', () => {
           const again = await node.get(uri)
           assertRight(scenario, uri, again)
           assert.equal(again.source, 'internet')
-          assert.equal(node.shunned.find(peer.address)?.reason, 'asked-again')
+          assert.equal(leftAside(node, peer)?.reason, 'asked-again')
         })
       })
     }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import type { Sha256 } from '../../core/digest.ts'
 import type { Address } from '../../core/transport.ts'
 import {
@@ -107,15 +107,46 @@ test('beyond the bound the shunning that ends first makes room, never a longer o
   assert.equal(shunned.find(`peer ${MAX_SHUNNED + 9}` as Address)?.reason, 'broke-off')
 })
 
-test('bytes that an honest peer can have got cost a minute, and twice as long each further time, up to a day', () => {
-  const clock = manualClock()
-  const shunned = shunnedPeers({ clock })
-  const times = Array.from({ length: 12 }, () => {
-    shunned.shun(PEER, { reason: 'bad-bytes', detail: '', isDoubtful: true })
-    const forMs = shunned.find(PEER)?.forMs ?? 0
-    clock.advance(forMs)
-    return forMs
+describe('bytes that an honest peer can have got', () => {
+  const ORIGIN = 'http://a.test'
+  const doubtful = { reason: 'bad-bytes', detail: '', origin: ORIGIN } as const
+
+  test('cost it a minute, and twice as long each further time, up to a day', () => {
+    const clock = manualClock()
+    const shunned = shunnedPeers({ clock })
+    const times = Array.from({ length: 12 }, () => {
+      shunned.shun(PEER, doubtful)
+      const forMs = shunned.find(PEER, ORIGIN)?.forMs ?? 0
+      clock.advance(forMs)
+      return forMs
+    })
+    assert.deepEqual(times.slice(0, 3), [FIRST_DOUBT_MS, 2 * FIRST_DOUBT_MS, 4 * FIRST_DOUBT_MS])
+    assert.equal(times.at(-1), SHUN_MS['bad-bytes'])
   })
-  assert.deepEqual(times.slice(0, 3), [FIRST_DOUBT_MS, 2 * FIRST_DOUBT_MS, 4 * FIRST_DOUBT_MS])
-  assert.equal(times.at(-1), SHUN_MS['bad-bytes'])
+
+  test('count for that origin alone, are listed, and pardoned with the rest', () => {
+    const shunned = shunnedPeers({ clock: manualClock() })
+    shunned.shun(PEER, doubtful)
+    assert.deepEqual([shunned.find(PEER), shunned.find(PEER, 'http://b.test')], [undefined, undefined])
+    assert.deepEqual(
+      shunned.list().map(({ origin }) => origin),
+      [ORIGIN],
+    )
+    assert.deepEqual([shunned.pardon(PEER), shunned.pardon(PEER)], [true, false])
+    assert.equal(shunned.find(PEER, ORIGIN), undefined)
+  })
+
+  test('are counted as what they are, and whoever is left aside for all is so for that origin, too', () => {
+    const shunned = shunnedPeers({ clock: manualClock() })
+    shunned.shun(PEER, doubtful)
+    assert.equal(shunned.counts()['bad-bytes'], 1)
+    shunned.shun(PEER, { reason: 'broke-off', detail: '' })
+    assert.equal(shunned.find(PEER, ORIGIN)?.reason, 'broke-off')
+  })
+
+  test('are known of so many peers and origins, and no more', () => {
+    const shunned = shunnedPeers({ clock: manualClock() })
+    for (let at = 0; at <= MAX_SHUNNED; at++) shunned.shun(PEER, { ...doubtful, origin: `http://${at}.test` })
+    assert.equal(shunned.list().length, MAX_SHUNNED)
+  })
 })
