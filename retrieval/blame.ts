@@ -60,14 +60,9 @@ export class Blame {
     const isExcused = !body.isConfirmed || body.isMixed || (await this.#mayBeAnotherVersion())
     if (isExcused) return this.#shun(peers, 'broke-off', fault)
     const isShown = peers.length === 1 || body.isStated
-    const suspect = { uri: this.#request.uri, body: await body.sha256() }
     const isDoubtful = body.isUnjudged || !(await this.#isCertain())
-    this.#shun(
-      peers,
-      isShown ? 'bad-bytes' : 'broke-off',
-      fault,
-      isDoubtful ? { ...suspect, isDoubtful } : suspect,
-    )
+    const suspect = { uri: this.#request.uri, body: await body.sha256(), isDoubtful }
+    this.#shun(peers, isShown ? 'bad-bytes' : 'broke-off', fault, suspect)
   }
 
   /**

@@ -111,7 +111,7 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
       const since = clock.wall()
       if (origin !== undefined) {
         const doubt = doubtOf(peer, origin)
-        const forMs = doubtedForMs(doubt)
+        const forMs = reason === 'bad-bytes' ? doubtedForMs(doubt) : SHUN_MS[reason]
         return doubted.set(doubt, { peer, reason, detail, since, forMs, origin }, forMs)
       }
       const forMs = reason === 'stalled' ? stalledForMs(peer) : SHUN_MS[reason]

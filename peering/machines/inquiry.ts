@@ -68,14 +68,14 @@ export const STRANGERS_PROMISE_MS = 600
  */
 export const PROMISES_MS = 600
 
+/** And so long by a node that has to wait for its turn at the processor: who promised it a copy may have to, as well. */
+export const BUSY_PROMISES_MS = 900
+
 /**
  * A node of the patents says only how much it has received, and is waited for as long as it says so, but no longer than this, in ms, all
  * of them together: whoever goes on saying so needs no file for it.
  */
 export const PLAIN_DOWNLOADS_MS = 10_000
-
-/** And so long by a node that has to wait for its turn at the processor: who promised it a copy may have to, as well. */
-export const BUSY_PROMISES_MS = 900
 
 /**
  * So often a download that broke off in the middle is followed by another "I need". All who read it ask at once, and so
