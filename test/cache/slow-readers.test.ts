@@ -8,7 +8,7 @@ import { bytesOf, collect, MIB, openDiskStore, temporaryDirectory } from './stor
 const PIECE_BYTES = 256 * 1024
 
 setFlagsFromString('--expose-gc')
-// Otherwise what nobody has any more counts until a thread of the collector's own is through with it.
+// Otherwise buffers that were let go count until a thread of the collector's own is through with them.
 setFlagsFromString('--no-concurrent-array-buffer-sweeping')
 const collectGarbage = runInNewContext('gc') as () => void
 

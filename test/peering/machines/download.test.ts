@@ -101,7 +101,7 @@ testScripts(machine, {
     [FAILED, 'over', { kind: 'send-failed', to: ['a'] }],
     [COMPLETE, 'over'],
   ],
-  'before it begins nothing has any effect': [
+  'before it begins nothing has an effect': [
     [asked('a'), 'idle'],
     [READABLE, 'idle'],
     [wake(5), 'idle'],

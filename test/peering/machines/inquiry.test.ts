@@ -267,7 +267,7 @@ testScripts(machine, {
       [wake(660), 'waiting', I_NEED, wake(720)],
       [iHave('h', 670), 'found', I_FOUND, retrieve('h')],
     ],
-  'a download that was followed after that and broke off is taken over by agreement, as any other': [
+  'a download that was followed after that and broke off is taken over by agreement, as every other': [
     ...FOUND,
     [{ kind: 'source-failed', at: at(500), patientUntil: at(700) }, 'waiting', I_NEED, wake(560)],
     [downloading('d', 550), 'waiting'],
@@ -336,7 +336,7 @@ testScripts(machine, {
   '142 → 150: with nobody to wait for, the question goes out and is not waited for': [
     [need({ waitMs: 0 }), 'retrieving', I_NEED, INTERNET],
   ],
-  '142: nothing but a need has any effect': [
+  '142: nothing but a need has an effect': [
     [iHave('h'), 'idle'],
     [wake(1), 'idle'],
     [RETRIEVED, 'idle'],
