@@ -246,6 +246,10 @@ export function statusText({ status }: SiteAnswer): string {
       ({ id, name, isRevoked, isLearnt, until: end }) =>
         `  ${name} (${id.slice(0, 12)}) until ${new Date(end).toISOString().slice(0, 10)}${isLearnt === true ? ', admitted after the backup' : ''}${isRevoked ? ', revoked' : ''}`,
     ),
+    ...(status.invitations ?? []).map(
+      ({ until: end, uses }) =>
+        `invitation open until ${new Date(end).toISOString().slice(0, 16).replace('T', ' ')} UTC, for ${uses} more machine${uses === 1 ? '' : 's'}`,
+    ),
   ]
   return `${lines.join('\n')}\n`
 }

@@ -48,6 +48,9 @@ export interface IssuedToken {
   readonly isVoid?: boolean
 }
 
+/** A token that lets machines in, as it may be shown: without what would let anybody in. */
+export type Invitation = Pick<IssuedToken, 'until' | 'uses'>
+
 /** Why a token lets nobody in. */
 export type TokenRefusal = 'unknown' | 'expired' | 'used' | 'void'
 
@@ -149,6 +152,13 @@ export class Authority {
     const { id, secret, until } = token
     this.#record = { ...this.#record, tokens: [...open, { id, secret, until, uses }] }
     return printToken(token)
+  }
+
+  /** The tokens that let somebody in now, in the order in which they were made. */
+  invitations(): readonly Invitation[] {
+    return this.#record.tokens
+      .filter(({ id }) => typeof this.token(id) !== 'string')
+      .map(({ until, uses }) => ({ until, uses }))
   }
 
   /** The token with this number, while it lets somebody in; or why it does not. */

@@ -10,7 +10,13 @@ import type { PacketSeal } from '../peering/packet-seal.ts'
 import type { Extras } from '../peering/packets.ts'
 import type { SiteWord } from '../peering/peering.ts'
 import { Admission, JOIN, Joining, PROOF, type Heard, type Say } from './admission.ts'
-import { Authority, type AuthorityRecord, type IssuedPass, type RevokedMember } from './authority.ts'
+import {
+  Authority,
+  type AuthorityRecord,
+  type Invitation,
+  type IssuedPass,
+  type RevokedMember,
+} from './authority.ts'
 import { readDenyList } from './deny-list.ts'
 import { newMemberKey, privateText, type MemberId } from './keys.ts'
 import { Membership, type MemberRecord, type SiteSecret } from './membership.ts'
@@ -67,6 +73,8 @@ export interface SiteStatus {
   readonly isAuthority: boolean
   /** Those that were let in, where the authority is; elsewhere those that this machine has heard since its start, itself included. */
   readonly members: readonly IssuedPass[]
+  /** Tokens that let machines in now; absent where the authority is not. */
+  readonly invitations?: readonly Invitation[]
 }
 
 const RENEW = 'site-renew'
@@ -284,6 +292,7 @@ export class Site {
       epoch: own.record.secret.epoch,
       isAuthority: this.#authority !== undefined,
       members: this.#authority?.record.members ?? own.passes.map(asIssued),
+      ...(this.#authority && { invitations: this.#authority.invitations() }),
     }
   }
 

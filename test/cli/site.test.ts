@@ -27,6 +27,12 @@ async function site(...args: readonly string[]) {
   return { code, stdout: stdout.toString(), stderr }
 }
 
+test('the status tells for how many machines an invitation is open, and until when', async () => {
+  const { code, stdout } = await site('status')
+  assert.equal(code, 0)
+  assert.match(stdout, /^invitation open until \d{4}-\d\d-\d\d \d\d:\d\d UTC, for 1 more machine$/m)
+})
+
 describe('a backup of the authority', () => {
   test('into a folder that does not exist says so, and which one', async () => {
     const { code, stderr } = await site('backup', join(directory, 'nowhere', 'home.json'))

@@ -296,6 +296,23 @@ describe('a site keeps itself in order', () => {
     assert.equal((await restarted.revoke('third')).voided, 0)
   })
 
+  test('the machine that has the authority tells which invitations are open, and nobody else does', async () => {
+    const { wire, first, token, second } = await home()
+    const left = () => first.status()?.invitations?.map(({ uses }) => uses)
+    await first.invite(HOUR_MS, 5)
+    assert.deepEqual(left(), [2, 5])
+    assert.doesNotMatch(JSON.stringify(first.status()), new RegExp(token.slice(-16)))
+    await wire.joined(second, token, 'second')
+    assert.deepEqual(left(), [1, 5])
+    assert.equal(second.status()?.invitations, undefined)
+    await first.revoke('second')
+    assert.deepEqual(left(), [])
+    await first.invite(HOUR_MS, 3)
+    assert.deepEqual(left(), [3])
+    wire.clock.advance(HOUR_MS + 1)
+    assert.deepEqual(left(), [])
+  })
+
   test('whoever is in the middle of joining when a member is revoked stays out as well', async () => {
     const { wire, first, token, second } = await home()
     const third = await wire.machine(3)
