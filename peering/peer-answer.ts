@@ -254,11 +254,11 @@ function fileAnswer(file: SharedFile, request: FileRequest): Answer {
   const asked = askedSpan(request, file.size)
   switch (asked.kind) {
     case 'whole':
-      return admitted(file, request, undefined, () => wholeAnswer(file, request))
+      return admitted(file, request, undefined, (wasServed) => wholeAnswer(file, request, wasServed))
     case 'span':
       return knowsOtherPieces(file, request)
         ? closing(file, plain(412, 'other pieces are known here'))
-        : admitted(file, request, asked.span, () => spanAnswer(file, request, asked.span, asked.size))
+        : admitted(file, request, asked.span, (wasServed) => spanAnswer(file, request, asked, wasServed))
     case 'unsatisfiable':
       return closing(file, plain(416, 'no such bytes', [['Content-Range', `bytes */${asked.size}`]]))
     case 'unknown-end': // RFC 9110 14.4 has no form for "from here to an end that is not known yet"
@@ -279,9 +279,9 @@ function admitted(
   file: SharedFile,
   request: FileRequest,
   span: ByteSpan | undefined,
-  answer: () => Answer,
+  answer: (wasServed: () => void) => Answer,
 ): Answer {
-  if (request.method === 'HEAD' || file.admit === undefined) return answer()
+  if (request.method === 'HEAD' || file.admit === undefined) return answer(() => {})
   const { peer, fields, signal } = request
   const share = span === undefined || file.size === undefined ? 1 : (span.end - span.start) / file.size
   const reader = { peer, relay: relayOfRequest(fields, peer), isSpare: hasField(fields, SPARE_FIELD), share }
@@ -289,7 +289,7 @@ function admitted(
   if (slot.kind === 'full') return closing(file, busy(slot.relays))
   if (signal.aborted) slot.leave()
   else signal.addEventListener('abort', slot.leave, { once: true })
-  return answer()
+  return answer(slot.wasServed)
 }
 
 function busy(relays: readonly Relay[]): Answer {
@@ -318,19 +318,19 @@ function askedSpan({ method, fields }: FileRequest, size: number | undefined): A
 
 const WHOLE: Asked = { kind: 'whole' }
 
-function wholeAnswer(file: SharedFile, { method, signal }: FileRequest): Answer {
+function wholeAnswer(file: SharedFile, { method, signal }: FileRequest, wasServed: () => void): Answer {
   const { size } = file
   const length: Fields = size === undefined ? [] : [['Content-Length', String(size)]]
   const fields: Fields = [...describing(file), ...length, ['Accept-Ranges', 'bytes']]
   if (method === 'HEAD') return closing(file, { status: 200, fields })
-  return { status: 200, fields, body: reading(file, { start: 0, end: size ?? Infinity }, signal) }
+  return { status: 200, fields, body: reading(file, { start: 0, end: size ?? Infinity }, signal, wasServed) }
 }
 
 function spanAnswer(
   file: SharedFile,
   { signal, fields: asked }: FileRequest,
-  span: ByteSpan,
-  size: number,
+  { span, size }: Extract<Asked, { readonly kind: 'span' }>,
+  wasServed: () => void,
 ): Answer {
   const pieces = file.path === undefined ? fieldValue(asked, PIECES_FIELD) : undefined
   const fields: Fields = [
@@ -339,11 +339,16 @@ function spanAnswer(
     ['Content-Range', contentRange(span, size)],
     ['Content-Length', String(span.end - span.start)],
   ]
-  return { status: 206, fields, body: reading(file, span, signal) }
+  return { status: 206, fields, body: reading(file, span, signal, wasServed) }
 }
 
 /** @throws Fault STORE_FAILED where the file ends early: the connection is cut, so that nobody takes it for the whole. */
-async function* reading(file: SharedFile, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
+async function* reading(
+  file: SharedFile,
+  span: ByteSpan,
+  signal: AbortSignal,
+  wasServed: () => void,
+): AsyncIterable<Uint8Array> {
   let missing = span.end - span.start
   try {
     for await (const chunk of file.read(span, signal)) {
@@ -352,6 +357,7 @@ async function* reading(file: SharedFile, span: ByteSpan, signal: AbortSignal): 
     }
     if (missing !== 0 && missing !== Infinity)
       throw new Fault('STORE_FAILED', `expected bytes ${span.start} to ${span.end}, ${missing} are missing`)
+    wasServed()
   } finally {
     file.close()
   }

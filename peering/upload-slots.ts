@@ -3,13 +3,15 @@
  *
  * A file has a few readers at once. Each tells the name under which it passes on what it receives (its relay). Whoever
  * comes when all places are taken is told the relays of those who sit in them, in turn, so that the tree below fills
- * evenly; it asks there, and is told further. So nobody sends more than a few copies, whoever holds the file and however
- * many want it, and no packet is needed for it.
+ * evenly; it asks there, and is told further. Who has sent as many copies as a file has places sends on to those who have
+ * just got theirs, too: in a crowd that comes bit by bit places are free all the time. So nobody sends more than a few
+ * copies, whoever holds the file and however many want it, and no packet is needed for it.
  */
-import type { Clock } from '../core/clock.ts'
+import { LRUCache } from 'lru-cache'
+import type { Clock, Monotonic } from '../core/clock.ts'
 import type { Address } from '../core/transport.ts'
 import type { LocalAlias } from './packets.ts'
-import type { Relay } from './relay-fields.ts'
+import { MAX_RELAYS, type Relay } from './relay-fields.ts'
 
 export interface Reader {
   readonly peer: Address
@@ -29,8 +31,13 @@ export interface UploadLimits {
 }
 
 export type Slot =
-  | { readonly kind: 'taken'; readonly leave: () => void }
-  /** No place is free; these may have one. */
+  | {
+      readonly kind: 'taken'
+      readonly leave: () => void
+      /** The reader was sent all that it asked for. */
+      readonly wasServed: () => void
+    }
+  /** No place is free, or others have it by now; these may have one. */
   | { readonly kind: 'full'; readonly relays: readonly Relay[] }
 
 /** Files of which is remembered how often they were read; the one that was read longest ago is forgotten first. */
@@ -42,11 +49,36 @@ export const TURNOVER_MS = 100
 /** The share of all places that one peer may have: what it holds on to, dripping, it does not hold back from everybody. */
 export const SHARE_OF_ONE = 3 / 4
 
+/** Who has got a file passes it on to those who come within so long, in ms: later it may be gone. */
+export const HANDED_ON_MS = 5000
+
+/** No more are sent on for one file: who comes then is served here. */
+export const MAX_SENT_ON = 256
+
+/** A smaller part than this of a file is not had elsewhere for the asking. */
+const MOST_OF_IT = 1 / 2
+
+/** One that has got a file. */
+interface Served {
+  readonly peer: Address
+  readonly relay: Relay
+  readonly at: Monotonic
+}
+
+/** Where a file is by now. */
+interface HandedOn {
+  /** The newest last; no more than are named at a time. */
+  readonly served: Served[]
+  /** Who was sent on: whoever comes again has found nothing there. */
+  readonly sentOn: Set<Address>
+}
+
 export class UploadSlots {
   readonly #limits: UploadLimits
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #readers = new Map<LocalAlias, Reader[]>()
   readonly #begun = new Map<LocalAlias, number>()
+  readonly #handedOn = new LRUCache<LocalAlias, HandedOn>({ max: MAX_COUNTED_FILES })
   /** How many places each peer has. */
   readonly #of = new Map<Address, number>()
   #inAll = 0
@@ -78,6 +110,8 @@ export class UploadSlots {
    *   the others have it from that one.
    */
   take(alias: LocalAlias, reader: Reader, isIndispensable = false): Slot {
+    const elsewhere = this.#elsewhere(alias, reader)
+    if (elsewhere.length > 0) return { kind: 'full', relays: elsewhere }
     const readers = this.#readers.get(alias) ?? []
     const isFirst = readers.length === 0 && isIndispensable
     // Whoever cannot be sent elsewhere, a node of the patents, has only the limit of all.
@@ -96,7 +130,30 @@ export class UploadSlots {
       if (isTaken) this.#leave(alias, reader)
       isTaken = false
     }
-    return { kind: 'taken', leave }
+    return { kind: 'taken', leave, wasServed: () => this.#noteServed(alias, reader) }
+  }
+
+  #noteServed(alias: LocalAlias, { peer, relay, share = 1 }: Reader): void {
+    if (relay === undefined || share < MOST_OF_IT) return
+    const { served, sentOn } = this.#handedOn.get(alias) ?? { served: [], sentOn: new Set() }
+    const others = served.filter((each) => each.peer !== peer).slice(1 - MAX_RELAYS)
+    this.#handedOn.set(alias, { served: [...others, { peer, relay, at: this.#clock.monotonic() }], sentOn })
+  }
+
+  /** Those who have it from here, once enough were sent it; the first named becomes the last. */
+  #elsewhere(alias: LocalAlias, { peer, relay, isSpare, share = 1 }: Reader): Relay[] {
+    const mayGoOn = relay !== undefined && isSpare !== true && share >= MOST_OF_IT
+    const handedOn = this.#handedOn.get(alias)
+    if (!mayGoOn || handedOn === undefined || this.begun(alias) < this.#limits.perFile) return []
+    const since = this.#clock.monotonic() - HANDED_ON_MS
+    const [first, ...others] = handedOn.served.filter(({ at }) => at >= since)
+    if (first === undefined) {
+      this.#handedOn.delete(alias)
+      return []
+    }
+    if (handedOn.sentOn.has(peer) || handedOn.sentOn.size >= MAX_SENT_ON) return []
+    this.#handedOn.set(alias, { served: [...others, first], sentOn: handedOn.sentOn.add(peer) })
+    return [first, ...others].flatMap((each) => (each.peer === peer ? [] : [each.relay]))
   }
 
   #hasItsShare(peer: Address): boolean {

@@ -92,11 +92,14 @@ export class PeerRoute {
     return this.#place?.opened.path ?? []
   }
 
-  /** Who may be to blame for the bytes: when they come over others it is not known who made them. */
+  /**
+   * Who may be to blame for the bytes: when they come over others it is not known who made them. Who has the whole has verified it,
+   * whoever it had it from.
+   */
   get servers(): readonly Address[] {
     if (this.#place === undefined) return []
-    const { server, isRelay } = this.#place
-    return isRelay ? [server, this.#settings.peer] : [server]
+    const { server, isRelay, opened } = this.#place
+    return isRelay && opened.path !== undefined ? [server, this.#settings.peer] : [server]
   }
 
   /**

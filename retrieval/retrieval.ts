@@ -651,12 +651,19 @@ export class Retrieval implements InquiryOwner {
     if (source.kind !== 'internet' && this.#mayBeOthers(peerOf(source), fault))
       return this.#readAlone(source, fault, attempt)
     this.#judge(source, fault, began, patienceMs, lagMs)
+    const isRelays = fault.code === 'VERIFICATION_FAILED' && this.#areRelays(peer)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     const isInVain = source.kind === 'internet' && this.#isUnseen
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault, isInVain)
     if (isInVain) return this.#fetchAnew(attempt)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
-    if (this.#attempt === attempt) this.#next(fault)
+    if (this.#attempt === attempt) this.#next(fault, isRelays)
+  }
+
+  /** Whether none of the bytes that are here is this peer's, who had sent on to others that have the whole. */
+  #areRelays(peer: Address | undefined): boolean {
+    const { contributors } = this.#arrival
+    return peer !== undefined && contributors.size > 0 && !contributors.has(peer)
   }
 
   /** Whether the whole is wrong, and others have begun it, who failed: they are more likely to have lied than who has sent the rest. */
@@ -695,10 +702,11 @@ export class Retrieval implements InquiryOwner {
     this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack, lagMs })
   }
 
-  #next(fault?: Fault): void {
+  /** @param isRelays the source itself has done nothing wrong. */
+  #next(fault?: Fault, isRelays = false): void {
     if (this.#state !== 'running') return
     if (this.#inquiry === undefined) this.failed()
-    else if (fault?.code === 'PEER_LOST') this.#inquiry.sourceLost(this.#tolerance.leftInAllMs())
+    else if (isRelays || fault?.code === 'PEER_LOST') this.#inquiry.sourceLost(this.#tolerance.leftInAllMs())
     else this.#inquiry.sourceFailed(isSilence(fault), this.#tolerance.leftInAllMs())
   }
 

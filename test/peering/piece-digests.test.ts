@@ -34,7 +34,7 @@ function answered({ target = `/${ALIAS}`, method = 'GET', fields = [], file = {}
       pieces: () => DIGESTS,
       admit: (reader) => {
         admitted.push(reader)
-        return { kind: 'taken', leave: () => {} }
+        return { kind: 'taken', leave: () => {}, wasServed: () => {} }
       },
       async *read() {},
       close: () => void open--,

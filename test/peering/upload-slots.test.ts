@@ -3,7 +3,9 @@ import { test } from 'node:test'
 import type { LocalAlias } from '../../peering/packets.ts'
 import type { Relay } from '../../peering/relay-fields.ts'
 import {
+  HANDED_ON_MS,
   MAX_COUNTED_FILES,
+  MAX_SENT_ON,
   TURNOVER_MS,
   UploadSlots,
   type Reader,
@@ -18,6 +20,10 @@ const reader = (number: number): Reader => ({ peer: address(number), relay: rela
 const relay = (number: number) => `${address(number)}:6515/${ALIAS}` as Relay
 const plain = (number: number): Reader => ({ peer: address(number), relay: undefined })
 const relays = (slot: Slot) => (slot.kind === 'full' ? slot.relays : undefined)
+const read = (slot: Slot) => {
+  if (slot.kind === 'taken') slot.wasServed()
+  leave(slot)
+}
 const leave = (slot: Slot) => slot.kind === 'taken' && slot.leave()
 
 function aliasOf(number: number): LocalAlias {
@@ -131,4 +137,57 @@ test('what was read in part counts as a part', () => {
   const slots = new UploadSlots({ perFile: 3, inAll: 8 }, clock)
   for (const share of [0.25, 0.5]) slots.take(ALIAS, { ...reader(1), share })
   assert.equal(slots.begun(ALIAS), 0.75)
+})
+
+test('who has sent as many copies as there are places sends on to those who have got it, each of them first in turn', () => {
+  const slots = new UploadSlots({ perFile: 2, inAll: 10 }, clock)
+  read(slots.take(ALIAS, reader(1)))
+  read(slots.take(ALIAS, reader(2)))
+  assert.deepEqual(relays(slots.take(ALIAS, reader(3))), [relay(1), relay(2)])
+  assert.deepEqual(relays(slots.take(ALIAS, reader(4))), [relay(2), relay(1)])
+})
+
+/** Two have got the file. */
+function handedOn() {
+  const own = manualClock()
+  const slots = new UploadSlots({ perFile: 2, inAll: 10_000 }, own)
+  for (const number of [1, 2]) read(slots.take(ALIAS, reader(number)))
+  return { slots, clock: own }
+}
+
+test('who comes back has found nothing there, and is served', () => {
+  const { slots } = handedOn()
+  assert.equal(slots.take(ALIAS, reader(3)).kind, 'full')
+  assert.equal(slots.take(ALIAS, reader(3)).kind, 'taken')
+})
+
+test('nobody is sent on for a while only, to a place of its own, for a part, or where it has one already', () => {
+  const { slots, clock: own } = handedOn()
+  assert.deepEqual(relays(slots.take(ALIAS, reader(1))), [relay(2)])
+  for (const other of [plain(3), { ...reader(4), share: 0.1 }, { ...reader(5), isSpare: true }]) {
+    const slot = slots.take(ALIAS, other)
+    assert.equal(slot.kind, 'taken')
+    leave(slot)
+  }
+  assert.equal(slots.take(aliasOf(2), reader(6)).kind, 'taken')
+  own.advance(HANDED_ON_MS + 1)
+  assert.equal(slots.take(ALIAS, reader(7)).kind, 'taken')
+})
+
+test('who left in the middle, or took a part, has not got it', () => {
+  const slots = new UploadSlots({ perFile: 1, inAll: 10 }, clock)
+  leave(slots.take(ALIAS, reader(1)))
+  read(slots.take(ALIAS, { ...reader(2), share: 0.2 }))
+  read(slots.take(ALIAS, plain(3)))
+  assert.equal(slots.take(ALIAS, reader(4)).kind, 'taken')
+})
+
+test('only so many are sent on', () => {
+  const { slots } = handedOn()
+  const kinds = Array.from({ length: MAX_SENT_ON + 1 }, (_, at) => {
+    const slot = slots.take(ALIAS, { peer: address(10 + at), relay: relay(10 + at) })
+    leave(slot)
+    return slot.kind
+  })
+  assert.deepEqual(kinds.slice(-2), ['full', 'taken'])
 })

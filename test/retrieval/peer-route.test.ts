@@ -126,6 +126,12 @@ test('one that has no place sends on to its readers, and they to theirs: the fir
   assert.equal(scene.route.path.length, 2)
 })
 
+test('one that was sent on to and has the whole has verified it: the bytes are its own', async () => {
+  const scene = lan({ 1: busy(2), 2: serving([]) })
+  assert.equal(await read(scene), BODY)
+  assert.deepEqual(scene.route.servers, ['10.0.0.2'])
+})
+
 test('a relay that has not been heard of is asked who it is, and read when it has said so', async () => {
   const known = new Set<Address>()
   const scene = lan({ 1: busy(2), 2: serving() }, (address) => known.has(address))
