@@ -11,10 +11,13 @@ import type { Monotonic } from '../../core/clock.ts'
 export const WINDOW_MS = 50
 
 /** Bytes that are worth a read. */
-export const WORTH_BYTES = 16_384
+export const WORTH_BYTES = 32_768
+
+/** All that is read at once, as much as Node reads for its streams: after so many bytes more has come already. */
+export const FULL_BYTES = 65_536
 
 /** Nobody waits longer for a byte that has come, in ms; and less than a timer's grain is no rest. */
-export const MOST_MS = 10
+export const MOST_MS = 12
 const LEAST_MS = 2
 
 /** Of one response. */
@@ -40,7 +43,7 @@ export class ReadRests {
       this.#since = at
       this.#bytes = 0
     }
-    if (this.#bytesPerMs === undefined || bytes >= WORTH_BYTES) return 0
+    if (this.#bytesPerMs === undefined || bytes >= FULL_BYTES) return 0
     const restMs = Math.min(MOST_MS, Math.min(WORTH_BYTES, leftBytes) / this.#bytesPerMs)
     return restMs < LEAST_MS ? 0 : restMs
   }

@@ -7,7 +7,7 @@ import type * as Tls from 'node:tls'
 import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import { onDemand } from '../../core/on-demand.ts'
-import { ReadRests } from './read-rests.ts'
+import { FULL_BYTES, ReadRests } from './read-rests.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseReader } from './response-reader.ts'
 
@@ -50,8 +50,6 @@ export interface ServerTarget extends TcpNetConnectOpts {
 /** Few need it: an application asks through the library for an `https:` URL. */
 const tls = onDemand('node:tls') as () => typeof Tls
 
-/** Bytes that are read at once: as much as Node reads for its streams. */
-const READ_BYTES = 65_536
 /** A server's word about its patience is taken for so much less, in ms: the request needs its time to get there. */
 const KEEP_ALIVE_MARGIN_MS = 2_000
 
@@ -97,7 +95,7 @@ export class ServerConnection {
       onEnd: (mayReuse) => this.#onEnd(mayReuse),
       onFlaw: ({ flaw }) => this.#fail(this.#faultOf('RESPONSE_INVALID', `sent ${flaw}`)),
     })
-    const memory = Buffer.allocUnsafeSlow(READ_BYTES)
+    const memory = Buffer.allocUnsafeSlow(FULL_BYTES)
     const onread = { buffer: memory, callback: (length: number) => this.#onRead(memory, length) }
     this.#socket = open({ ...target, noDelay: true, onread })
     this.#socket.once(target.isSecure ? 'secureConnect' : 'connect', () => this.#onOpen())

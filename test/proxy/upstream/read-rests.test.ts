@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Monotonic } from '../../../core/clock.ts'
-import { MOST_MS, ReadRests, WINDOW_MS, WORTH_BYTES } from '../../../proxy/upstream/read-rests.ts'
+import { FULL_BYTES, MOST_MS, ReadRests, WINDOW_MS } from '../../../proxy/upstream/read-rests.ts'
 import { ServerConnection } from '../../../proxy/upstream/server-connection.ts'
 import { manualClock } from '../../manual-clock.ts'
 
@@ -22,13 +22,19 @@ test('nothing rests before the rate is known', () => {
 
 test('a slow body rests for as long as a read’s worth of bytes takes to come, and no longer than is good', () => {
   const [rest = 0] = restsOf(0.5, 2 * WINDOW_MS + 1).slice(-1)
-  assert.ok(rest > 5 && rest < 6, String(rest)) // 16 KiB at 2.9 MB/s
+  assert.ok(rest > 11 && rest < 11.5, String(rest)) // 32 KiB at 2.9 MB/s
   assert.equal(restsOf(10, 100).at(-1), MOST_MS)
 })
 
-test('a fast body does not rest, nor what comes in large pieces', () => {
+test('a fast body does not rest, nor one of which more has come than is read at once', () => {
   assert.equal(restsOf(0.1, 10 * WINDOW_MS + 1).at(-1), 0)
-  assert.equal(restsOf(10, 100, FOREVER, WORTH_BYTES).at(-1), 0)
+  assert.equal(restsOf(10, 100, FOREVER, FULL_BYTES).at(-1), 0)
+})
+
+test('what has gathered is no sign of speed: a slow body rests after it, too', () => {
+  const rests = new ReadRests(0 as Monotonic)
+  for (let at = 0; at <= WINDOW_MS; at += 10) rests.after(28_960, at as Monotonic, FOREVER)
+  assert.ok(rests.after(28_960, (WINDOW_MS + 10) as Monotonic, FOREVER) > 9)
 })
 
 test('the end of a body is not held up: it rests no longer than the end takes to come', () => {
