@@ -27,7 +27,7 @@ test('a slow body rests for as long as a read’s worth of bytes takes to come, 
 })
 
 test('a fast body does not rest, nor one of which more has come than is read at once', () => {
-  assert.equal(restsOf(0.1, 10 * WINDOW_MS + 1).at(-1), 0)
+  assert.equal(restsOf(0.05, 20 * WINDOW_MS + 1).at(-1), 0)
   assert.equal(restsOf(10, 100, FOREVER, FULL_BYTES).at(-1), 0)
 })
 
