@@ -27,6 +27,8 @@ export interface DownloadFacts {
   readonly resource: string
   /** Where its growing copy can be read; `undefined` while it cannot. Asked anew for each packet. */
   readonly location: () => string | undefined
+  /** What its node has said of its ability when it asked. */
+  readonly ability?: number | undefined
 }
 
 interface Running {
@@ -76,7 +78,7 @@ export class AnnouncedDownloads {
 
   #report(facts: DownloadFacts, progress: () => DownloadProgress): DownloadReport {
     const { clock, sender } = this.#components
-    const { location, ...rest } = facts
+    const { location, ability, ...rest } = facts
     const common = { ...rest, nonce: undefined, extras: [] }
     return new DownloadReport(clock, {
       downloading: (to) => {
@@ -84,6 +86,7 @@ export class AnnouncedDownloads {
           ...common,
           ...progress(),
           type: 'downloading',
+          ability,
           more: [],
           location: location(),
         } as const

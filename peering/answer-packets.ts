@@ -22,6 +22,8 @@ export interface AnswerPacketsComponents {
   /** A peer was told that this node is downloading what it asked for. */
   readonly onAsked: (resource: string, peer: Address) => void
   readonly progressOf: (resource: string) => DownloadProgress
+  /** What this node has said of its ability when it asked for it. */
+  readonly abilityFor: (resource: string) => number | undefined
 }
 
 export interface AnswerTerms {
@@ -105,7 +107,8 @@ export class AnswerPackets {
     const more = others.map(({ question: { id }, ...rest }) => ({ id, ...rest }))
     const location = this.#components.locationOf(alias)
     const resource = question.href
-    return { ...this.#common(question), ...progress, type: 'downloading', resource, location, more }
+    const ability = this.#components.abilityFor(resource)
+    return { ...this.#common(question), ...progress, type: 'downloading', resource, location, ability, more }
   }
 
   /** @returns whether there was room for it. */

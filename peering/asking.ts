@@ -64,8 +64,12 @@ export class Asking {
     return Math.max(0, this.#sentAt + HOLD_MS - this.#components.clock.monotonic())
   }
 
-  /** `undefined` when the resource is too long for a packet. */
-  question(resource: string, maxDelayMs: number | undefined, extras: Extras = []): RequestPacket | undefined {
+  /** @param ability how well this node can fetch it, in per cent. @returns `undefined` when the resource is too long for a packet. */
+  question(
+    resource: string,
+    maxDelayMs: number | undefined,
+    { extras = [], ability }: { readonly extras?: Extras; readonly ability?: number | undefined } = {},
+  ): RequestPacket | undefined {
     const question: RequestPacket = {
       type: 'request',
       id: this.#components.newId(),
@@ -77,6 +81,7 @@ export class Asking {
       acceptProtocol: 'http',
       cachedOnly: true,
       maxDelayMs,
+      ability,
       more: [],
     }
     return encode(question) === undefined ? undefined : question
@@ -130,7 +135,10 @@ export class Asking {
   #mayJoin(question: RequestPacket): boolean {
     const [first] = this.#held
     if (first === undefined) return true
-    const isAlike = first.nonce === question.nonce && first.maxDelayMs === question.maxDelayMs
+    const isAlike =
+      first.nonce === question.nonce &&
+      first.maxDelayMs === question.maxDelayMs &&
+      first.ability === question.ability
     const isPlain = first.extras.length + question.extras.length === 0
     const isNew = this.#held.every(({ href }) => href !== question.href)
     const list = [...this.#held, question]

@@ -3,6 +3,7 @@
  *
  * `docs/protocol.md` says the same in words, for whoever implements it again; a test compares the two.
  */
+import { FULL_ABILITY } from './ability.ts'
 import type { Attribute } from './attributes.ts'
 import {
   characters,
@@ -42,7 +43,7 @@ type PacketOf<T extends ServicePacket['type']> = Extract<ServicePacket, { readon
 
 /** An attribute for each field of this type of packet. */
 type Table<T extends ServicePacket['type']> = {
-  readonly [F in Exclude<keyof PacketOf<T>, 'type' | 'name' | 'extras'>]: Attribute<PacketOf<T>[F]>
+  readonly [F in Exclude<keyof PacketOf<T>, 'type' | 'name' | 'extras'>]-?: Attribute<PacketOf<T>[F]>
 }
 
 function schema<T extends ServicePacket['type']>(table: Table<T>): PacketSchema {
@@ -56,6 +57,7 @@ const sender = { node: optional('node', NODE), nonce: optional('nonce', characte
 const resource = required('href', URI)
 const size = optional('size', COUNT)
 const digest = optional('digest', DIGEST)
+const ability = optional('ability', whole(0, FULL_ABILITY))
 
 /** Later versions only add to these. */
 export const SCHEMAS: { readonly [T in ServicePacket['type']]: PacketSchema } = {
@@ -67,6 +69,7 @@ export const SCHEMAS: { readonly [T in ServicePacket['type']]: PacketSchema } = 
     ...sender,
     cachedOnly: flag('cached', 'only'),
     maxDelayMs: optional('delay', whole(0, 60_000)),
+    ability,
     more: several('more', FURTHER_QUESTIONS),
   }),
   'end-request': schema<'end-request'>({
@@ -95,6 +98,7 @@ export const SCHEMAS: { readonly [T in ServicePacket['type']]: PacketSchema } = 
     receivedBytes: required('received', COUNT),
     totalBytes: optional('total', COUNT),
     bytesPerSecond: optional('rate', COUNT),
+    ability,
     more: several('more', FURTHER_DOWNLOADS),
   }),
   'download-complete': schema<'download-complete'>({

@@ -50,6 +50,8 @@ export interface RequestPacket extends Common {
   readonly cachedOnly: boolean
   /** The longest delay response period that the asker waits for; absent: the patents' 2000. */
   readonly maxDelayMs: number | undefined
+  /** How well the asker can fetch it for others who ask, in per cent (peering/ability.ts); absent: as well as any. */
+  readonly ability?: number | undefined
   /** What the same node asks at the same moment. */
   readonly more: readonly FurtherQuestion[]
 }
@@ -104,6 +106,8 @@ export interface DownloadingPacket extends Common {
   readonly receivedBytes: number
   readonly totalBytes: number | undefined
   readonly bytesPerSecond: number | undefined
+  /** As in its question. */
+  readonly ability?: number | undefined
   /** Answers to other questions of the same packet. */
   readonly more: readonly FurtherDownload[]
 }

@@ -40,6 +40,7 @@ import type { SummaryPlace } from './peer-summaries.ts'
 import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-table.ts'
 import { Presence } from './presence.ts'
 import { Rivals } from './rivals.ts'
+import { FULL_ABILITY } from './ability.ts'
 import { resourceKey, type ResourceKey } from './summary.ts'
 import { SURVEY, SURVEY_NAME, Survey, type Found } from './survey.ts'
 
@@ -69,6 +70,8 @@ export interface PeeringComponents {
   readonly isShunned: (peer: Address) => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
+  /** How well this node can fetch for others, in per cent (peering/ability.ts); absent: it can. */
+  readonly ability?: () => number
   /** A peer's summary of what it holds is to be fetched (`advertising.peers.fetched`). */
   readonly onStaleSummary?: (place: SummaryPlace) => void
   /** The first packet of another node has come: from now on there is somebody. Called once. */
@@ -148,6 +151,7 @@ export class Peering {
       locationOf: this.#locationOf,
       onAsked: (resource, peer) => this.#downloads.asked(resource, peer),
       progressOf: (resource) => this.#downloads.progressOf(resource),
+      abilityFor: (resource) => this.#rivals.saidOf(resource),
     })
   }
 
@@ -247,7 +251,7 @@ export class Peering {
     const prospect = this.#prospect(resource, isListed)
     // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
     const timing = prospect === 'none' ? this.#presence.briefTiming() : this.timing()
-    const packet = this.#settings.ask ? this.#asking.question(resource, timing?.maxDelayMs) : undefined
+    const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs) : undefined
     const sender = packet === undefined ? UNASKED : this.#asking.sendingFor(packet)
     const inquiry = new Inquiry(
       this.#components.clock,
@@ -264,6 +268,11 @@ export class Peering {
     const rivals = (askedAt: Monotonic) => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
     inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
     return inquiry
+  }
+
+  #question(resource: string, maxDelayMs: number | undefined): RequestPacket | undefined {
+    this.#rivals.asks(resource, this.#components.ability?.() ?? FULL_ABILITY)
+    return this.#asking.question(resource, maxDelayMs, { ability: this.#rivals.saidOf(resource) })
   }
 
   /** Whatever is asked by it leaves together. */
@@ -283,7 +292,7 @@ export class Peering {
   ): Survey | undefined {
     const timing = this.timing()
     const packet = this.#settings.ask
-      ? this.#asking.question(resource, timing?.maxDelayMs, SURVEY)
+      ? this.#asking.question(resource, timing?.maxDelayMs, { extras: SURVEY })
       : undefined
     if (packet === undefined) return undefined
     const over = () => {
@@ -309,7 +318,9 @@ export class Peering {
     const id = this.#newId()
     const location = () => this.#locationOf(alias())
     const waiting = this.#rivals.behind(resource, this.#components.clock.monotonic())
-    return this.#downloads.begin({ id, node: this.#settings.node, resource, location }, progress, waiting)
+    const ability = this.#rivals.saidOf(resource)
+    const facts = { id, node: this.#settings.node, resource, location, ability }
+    return this.#downloads.begin(facts, progress, waiting)
   }
 
   #prospect(resource: string, isListed: boolean): Prospect {
@@ -457,12 +468,12 @@ export class Peering {
   #heardRequest(packet: RequestPacket, { from, at, bytes }: Datagram, isSigned: boolean): void {
     const more = packet.more.filter(() => this.#admits(from, at))
     const question = more.length === packet.more.length ? packet : { ...packet, more }
-    const { node, extras } = question
+    const { node, extras, ability } = question
     const isBelieved = node !== undefined && !this.#components.isShunned(from)
     const isSurvey = extras.some(([name]) => name === SURVEY_NAME)
     if (isBelieved && !isSurvey)
       for (const { href } of questionsIn(question))
-        this.#rivals.heard(href, { peer: from, node }, this.#components.clock.monotonic())
+        this.#rivals.heard(href, { peer: from, node, ability }, this.#components.clock.monotonic())
     this.#answers.request(question, from, bytes.length, isSigned)
   }
 

@@ -1,19 +1,24 @@
 /**
  * Nodes that ask for the same at the same moment agree on who fetches it, from their "I need" packets alone (R5.4).
  *
- * Everybody hears every question. Each node ranks the askers of a resource by a hash of both (rendezvous hashing), so all
- * that heard the same questions name the same fetcher, and different resources have different ones. Whoever is outranked
- * waits for the fetcher's "I am downloading" as for any running download (FIG. 4B, 156), then for the next in rank.
+ * Everybody hears every question. Each node ranks the askers of a resource by a hash of both (rendezvous hashing), weighted by what
+ * each has said of its ability: so all that heard the same questions name the same fetcher, different resources have different
+ * ones, and who can do twice as much fetches twice as often. Whoever is outranked waits for the fetcher's "I am downloading" as
+ * for any running download (FIG. 4B, 156), then for the next in rank.
  */
 import { hash } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import type { Monotonic } from '../core/clock.ts'
 import type { Address } from '../core/transport.ts'
+import { FULL_ABILITY } from './ability.ts'
 import type { NodeId } from './packets.ts'
 
 /** Another node that has asked for the same. */
 export interface Rival {
   readonly peer: Address
   readonly node: NodeId
+  /** As it has said, in per cent (peering/ability.ts); absent: it can. */
+  readonly ability?: number | undefined
 }
 
 /** Questions overlap when they are asked within this, in ms: as long as a question waits. */
@@ -26,8 +31,15 @@ export const MAX_RESOURCES = 4096
 export const MAX_RIVALS = 32
 
 interface Heard extends Rival {
-  readonly rank: string
+  readonly rank: number
   readonly at: Monotonic
+}
+
+/** A node that says of a resource that it fetches it, or has it. */
+interface Claimant {
+  readonly resource: string
+  readonly node: NodeId | undefined
+  readonly ability?: number | undefined
 }
 
 interface Askers {
@@ -40,9 +52,22 @@ interface Askers {
 export class Rivals {
   readonly #self: NodeId
   readonly #heard = new Map<string, Askers>()
+  /** What this node has said of its ability, for each resource that it has asked for. */
+  readonly #said = new LRUCache<string, number>({ max: MAX_RESOURCES })
 
   constructor(self: NodeId) {
     this.#self = self
+  }
+
+  /** This node asks, and says how well it can fetch, in per cent: that holds for this resource whatever becomes of it. */
+  asks(resource: string, ability: number): void {
+    this.#said.set(resource, ability)
+  }
+
+  /** What it has said; what everybody takes for granted is `undefined`. */
+  saidOf(resource: string): number | undefined {
+    const said = this.#said.get(resource)
+    return said === FULL_ABILITY ? undefined : said
   }
 
   /** Another node's "I need" was heard. */
@@ -50,31 +75,35 @@ export class Rivals {
     const askers = this.#heard.get(resource) ?? { list: [], oldestAt: at }
     this.#heard.delete(resource)
     this.#heard.set(resource, askers)
-    note(askers, { ...rival, rank: rankOf(resource, rival.node), at })
+    note(askers, { ...rival, rank: rankOf(resource, rival.node, rival.ability), at })
     const [oldest] = this.#heard.keys()
     if (this.#heard.size > MAX_RESOURCES && oldest !== undefined) this.#heard.delete(oldest)
   }
 
   /** Whether a downloader comes before this node where both could fetch the resource, and whether it was heard to ask for it. */
-  standing({ resource, node }: { readonly resource: string; readonly node: NodeId | undefined }) {
+  standing({ resource, node, ability }: Claimant) {
     if (node === undefined) return { isAhead: false, hasAsked: false }
-    const isAhead = rankOf(resource, node) < rankOf(resource, this.#self)
+    const isAhead = rankOf(resource, node, ability) < this.#ownRank(resource)
     const hasAsked = this.#heard.get(resource)?.list.some((each) => each.node === node) ?? false
     return { isAhead, hasAsked }
   }
 
   /** Those who asked at the same time as this node and come before it, the fetcher first. */
   ahead(resource: string, askedAt: Monotonic): Rival[] {
-    const own = rankOf(resource, this.#self)
+    const own = this.#ownRank(resource)
     return this.#overlapping(resource, askedAt).filter(({ rank }) => rank < own)
   }
 
   /** Where those are who asked at the same time and wait for this node, now that its own wait is over. */
   behind(resource: string, now: Monotonic): Address[] {
-    const own = rankOf(resource, this.#self)
+    const own = this.#ownRank(resource)
     const askedAt = (now - OVERLAP_MS) as Monotonic
     const waiting = this.#overlapping(resource, askedAt).filter(({ rank }) => rank > own)
     return waiting.map(({ peer }) => peer)
+  }
+
+  #ownRank(resource: string): number {
+    return rankOf(resource, this.#self, this.#said.get(resource))
   }
 
   #overlapping(resource: string, askedAt: Monotonic): Heard[] {
@@ -101,18 +130,29 @@ function forgetOld(asked: Askers, now: Monotonic): void {
 }
 
 /** By bisection: where the first one is that does not come before `rank`. */
-function placeOf(askers: readonly Heard[], rank: string): number {
+function placeOf(askers: readonly Heard[], rank: number): number {
   let low = 0
   let high = askers.length
   while (low < high) {
     const middle = (low + high) >>> 1
-    if ((askers[middle]?.rank ?? '') < rank) low = middle + 1
+    if ((askers[middle]?.rank ?? Infinity) < rank) low = middle + 1
     else high = middle
   }
   return low
 }
 
-/** The same on every node; 128 bits, so that no two are equal. */
-function rankOf(resource: string, node: NodeId): string {
-  return hash('sha256', `${node}\n${resource}`).slice(0, 32)
+/**
+ * The same on every node; the lowest comes first. With equal abilities that is the lowest hash; among others each is first as often as
+ * its share of all abilities (weighted rendezvous hashing: the least of exponential variables, whose rates are the weights).
+ */
+function rankOf(resource: string, node: NodeId, ability = FULL_ABILITY): number {
+  const digits = hash('sha256', `${node}\n${resource}`).slice(0, HASH_DIGITS)
+  const share = Number.parseInt(digits, 16) / 16 ** HASH_DIGITS
+  return ability > 0 ? -Math.log1p(-share) / ability : LAST_RANKS + share
 }
+
+/** Behind all who can, which are below 34, come those who cannot. */
+const LAST_RANKS = 1000
+
+/** 48 bits: of a thousand nodes no two have the same, and any program can compute with them. */
+const HASH_DIGITS = 12

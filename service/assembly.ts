@@ -19,6 +19,7 @@ import { FUNCTIONS_PATH, RESOURCE_FIELD, resourceDigest } from '../peering/peer-
 import type { Extras, NodeId } from '../peering/packets.ts'
 import { Gathering, type Turn } from '../peering/gathering.ts'
 import type { Peer } from '../peering/peer-table.ts'
+import { abilityOf, type AbilityFacts } from '../peering/ability.ts'
 import { Peering, type SiteWord } from '../peering/peering.ts'
 import type { Found, Survey } from '../peering/survey.ts'
 import { relayField } from '../peering/relay-fields.ts'
@@ -80,6 +81,8 @@ export interface Seams {
   readonly originBytesPerSecond?: () => number | undefined
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
+  /** What this machine is, as far as others are concerned whom it fetches for; absent: it is not known. */
+  readonly machine?: () => Pick<AbilityFacts, 'reach' | 'isWired' | 'isOnMains'>
   /** The turns of the event loop; absent: what is asked at the same moment is not gathered. */
   readonly turn?: Turn
   /** Who performs which function for the LAN. */
@@ -214,6 +217,12 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
       ...(site === undefined ? {} : { seal: site.seal }),
       isPrivate: isPrivateName,
       onSiteWord,
+      ability: () =>
+        abilityOf({
+          ...seams.machine?.(),
+          isBusy: seams.isBusy?.(),
+          isUploading: slots.areTakenForLong,
+        }),
       isShunned: (peer) => shunned.find(peer) !== undefined,
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),

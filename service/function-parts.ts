@@ -1,7 +1,7 @@
 /** Functions as a node has them: elections over its LAN, valued by what this machine is, with what was configured. */
 import { join } from 'node:path'
 import type { Logger } from 'pino'
-import { systemClock, type CancelTimer, type EpochMs } from '../core/clock.ts'
+import { systemClock, type EpochMs } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { CHECKER_FUNCTION, GATEWAY_FUNCTION } from '../gateway/wire.ts'
@@ -9,7 +9,7 @@ import type { NodeId } from '../peering/packets.ts'
 import { criterionValue, machineCriteria, WEIGHTS, type MachineState } from '../providers/criteria.ts'
 import { placeFault } from '../providers/place.ts'
 import type { FunctionEvent, Offering, Provider } from '../providers/functions.ts'
-import { machineFacts, type MachineFacts } from '../providers/machine-state.ts'
+import type { MachineFacts } from '../providers/machine-state.ts'
 import { providerBook } from '../providers/provider-book.ts'
 import { Providers } from '../providers/providers.ts'
 import { siteSigning } from '../providers/site-signing.ts'
@@ -27,8 +27,8 @@ export interface FunctionPartsComponents {
   readonly peers: () => number
   /** This node's own on the LAN. */
   readonly address: string
-  /** The interface to the LAN. */
-  readonly interfaceName: string | undefined
+  /** What is known of the machine. */
+  readonly facts: () => Partial<MachineFacts>
   /** What is known of the way to the Internet. */
   readonly internet: () => Pick<MachineState, 'reach' | 'bytesPerSecond'>
 }
@@ -38,7 +38,7 @@ export interface FunctionParts {
   /** How good a provider this machine would be, 1 to 1,000,000. */
   readonly value: () => number
   /** Offers what is configured. */
-  start(): Promise<void>
+  start(): void
   stop(): void
 }
 
@@ -55,12 +55,9 @@ function mustCount(weights: Config['functions']['weights']): void {
   throw new Fault('CONFIG_INVALID', 'functions.weights: expected one at least that counts, got none above 0')
 }
 
-/** The machine is looked at again after so long, in ms. */
-const LOOK_MS = 60_000
-
 /** @throws Fault CONFIG_INVALID when `functions.offers` names a place that nobody would believe. */
 export function functionParts(config: Config, components: FunctionPartsComponents): FunctionParts {
-  const { node, site, log, peers, interfaceName, internet } = components
+  const { node, site, log, peers, facts, internet } = components
   const { functions, cache } = config
   mustCount(functions.weights)
   for (const place of offersOf(config)) mustBeBelieved(place, components.address)
@@ -76,27 +73,19 @@ export function functionParts(config: Config, components: FunctionPartsComponent
     { clock: systemClock, random: systemRandom, signing: () => signing, book },
   )
   providers.subscribe((event) => logEvent(log, event))
-  const places = { sys: '/sys', interfaceName, directory: cache.directory }
-  const looking: { facts: Partial<MachineFacts>; cancel: CancelTimer } = { facts: {}, cancel: () => {} }
-  const look = async (): Promise<void> => {
-    looking.facts = await machineFacts(places)
-    looking.cancel = systemClock.after(LOOK_MS, () => void look())
-  }
   const { preference } = functions
-  const criteria = machineCriteria(() => ({ ...UNKNOWN, ...looking.facts, ...internet(), preference }))
+  const criteria = machineCriteria(() => ({ ...UNKNOWN, ...facts(), ...internet(), preference }))
   const weights = functions.weights === 'auto' ? WEIGHTS : Object.fromEntries(functions.weights)
   const value = () => criterionValue(criteria, weights)
   const offerings: Offering[] = []
   return {
     providers,
     value,
-    async start() {
-      await look()
+    start() {
       for (const { function: name, location } of offersOf(config))
         offerings.push(providers.offer(name, { location: () => location, value }))
     },
     stop() {
-      looking.cancel()
       book.close()
     },
   }

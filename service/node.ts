@@ -41,6 +41,7 @@ import { controlPath, tokenPath } from './control.ts'
 import { functionNote } from './gateway-status.ts'
 import { gatewayParts, type GatewayParts } from './gateway-parts.ts'
 import type { Log } from './logging.ts'
+import { MachineLook } from './machine-look.ts'
 import { nearHosts } from './near-hosts.ts'
 import { isLinkUp, machineAddresses, placeOf, type Place } from './network.ts'
 import { nodeId, pseudonymOf } from './node-name.ts'
@@ -439,12 +440,13 @@ export class Node {
       this.#running.push(() => fileServer.stop())
       this.#own.push({ address: place.address, port: this.#fileServer.port })
     }
-    this.#functions = this.#functionParts(place)
-    const assembly = this.#assemble(place, isServing)
+    const machine = await this.#lookAtMachine(place)
+    this.#functions = this.#functionParts(place, machine)
+    const assembly = this.#assemble(place, isServing, machine)
     this.#assembly = assembly
     this.#running.push(() => assembly.stop())
     await assembly.start()
-    await this.#functions?.start()
+    this.#functions?.start()
     const catalogues = this.#config.updates.map(({ catalog }) => catalog)
     this.#gateway.start(this.#pseudonym, catalogues)
     const unheard = assembly.lan.listen((word) => this.#gateway.checks.hear(word))
@@ -470,8 +472,18 @@ export class Node {
     return [...counters].map(([what, count]) => [`functions, ${what}`, count])
   }
 
+  /** On a LAN it matters to others. */
+  async #lookAtMachine(place: Place | undefined): Promise<MachineLook | undefined> {
+    if (place === undefined) return undefined
+    const { interfaceName } = place
+    const machine = new MachineLook({ sys: '/sys', interfaceName, directory: this.#config.cache.directory })
+    this.#running.push(async () => machine.stop())
+    await machine.start()
+    return machine
+  }
+
   /** Where there is no LAN, nobody else could perform anything. */
-  #functionParts(place: Place | undefined): FunctionParts | undefined {
+  #functionParts(place: Place | undefined, machine: MachineLook | undefined): FunctionParts | undefined {
     if (!this.#config.functions.enabled) return undefined
     if (place === undefined) {
       for (const { function: name, location } of offersOf(this.#config))
@@ -484,14 +496,14 @@ export class Node {
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
       address: place.address,
-      interfaceName: place.interfaceName,
+      facts: () => machine?.facts ?? {},
       internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: this.#speed.bytesPerSecond }),
     })
     this.#running.push(async () => parts.stop())
     return parts
   }
 
-  #assemble(place: Place | undefined, isServing: boolean): Assembly {
+  #assemble(place: Place | undefined, isServing: boolean, machine: MachineLook | undefined): Assembly {
     const { peering, verification } = this.#config
     const settings = {
       node: this.#id,
@@ -509,6 +521,7 @@ export class Node {
     return assemble(settings, {
       clock,
       isBusy: () => clock.isBusy(),
+      machine: () => ({ ...machine?.facts, reach: this.#gateway.reach() }),
       turn: setImmediate,
       random: systemRandom,
       transport: this.#transport(place),

@@ -7,6 +7,7 @@ import type { Policy } from '../core/policy.ts'
 import { seededRandom, type Random } from '../core/random.ts'
 import type { Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
+import type { AbilityFacts } from '../peering/ability.ts'
 import type { Address } from '../core/transport.ts'
 import { answerPeer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
@@ -38,6 +39,8 @@ export interface VirtualNodeSettings extends Partial<Omit<AssemblySettings, 'nod
   readonly site?: SiteFiles
   /** Members that must vouch for the same (V4); absent: one. */
   readonly quorum?: number
+  /** What it knows of itself; absent: nothing, and so it can fetch as well as any other. */
+  readonly machine?: AbilityFacts
 }
 
 /** What every node of a simulation stands on. */
@@ -216,6 +219,7 @@ export class VirtualNode {
         origin,
         originBytesPerSecond: () => speed.bytesPerSecond,
         site,
+        machine: () => this.#settings.machine ?? {},
         peers: http.upstream(this.host, PEER_PATIENCE),
         shunned: this.#shunned,
         rules: () => ({ policyFor: () => own, all: [] }),

@@ -22,6 +22,7 @@ function holder(number: number, clock: ManualClock, onSent: (to: Address) => voi
       locationOf: (_alias: LocalAlias | undefined) => placeAt(address(number)),
       onAsked: () => {},
       progressOf: () => ({ receivedBytes: 0, totalBytes: undefined, bytesPerSecond: undefined }),
+      abilityFor: () => undefined,
     },
   )
   return { answers, counted, copies }

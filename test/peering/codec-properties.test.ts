@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { FULL_ABILITY } from '../../peering/ability.ts'
 import { decode, DECODE_FAILURES, encode } from '../../peering/codec.ts'
 import type { Decoded } from '../../peering/codec.ts'
 import { readElement } from '../../peering/service-element.ts'
@@ -61,6 +62,8 @@ const furtherDownloads = fc.uniqueArray(
 const furtherEnds = fc.uniqueArray(id, { maxLength: MAX_FURTHER })
 const edition = fc.record({ edition: fc.integer({ min: 0, max: 2 ** 32 - 1 }), number: count, keys: count })
 
+const ability = maybe(fc.integer({ min: 0, max: FULL_ABILITY }))
+
 const records: fc.Arbitrary<ServicePacket> = fc.oneof(
   fc.record({
     ...shared,
@@ -70,6 +73,7 @@ const records: fc.Arbitrary<ServicePacket> = fc.oneof(
     acceptProtocol: fc.constant('http' as const),
     cachedOnly: fc.boolean(),
     maxDelayMs: maybe(fc.nat(60_000)),
+    ability,
     more: furtherQuestions,
   }),
   fc.record({ ...shared, type: fc.constant('end-request' as const), href: maybe(uri), more: furtherEnds }),
@@ -93,6 +97,7 @@ const records: fc.Arbitrary<ServicePacket> = fc.oneof(
     receivedBytes: count,
     totalBytes: size,
     bytesPerSecond: maybe(count),
+    ability,
     more: fc.oneof(fc.constant([]), furtherDownloads),
   }),
   fc.record({

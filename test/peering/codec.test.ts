@@ -74,6 +74,7 @@ const request: RequestPacket = {
   acceptProtocol: 'http',
   cachedOnly: true,
   maxDelayMs: 15,
+  ability: undefined,
 }
 
 const response: ResponsePacket = {

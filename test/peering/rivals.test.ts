@@ -82,3 +82,54 @@ test('resources and askers are forgotten beyond their bounds', () => {
   for (let each = 0; each < MAX_RESOURCES; each++) rivals.heard(`r${each}`, node(1), at(0))
   assert.equal(rivals.ahead('r', at(0)).length + rivals.behind('r', at(0)).length, 0)
 })
+
+/** How often each of four nodes fetches one of many resources; the abilities are theirs. */
+function shares(abilities: readonly number[], resources = 2000): number[] {
+  const nodes = abilities.map((ability, each) => ({ ...node(each + 1), ability }))
+  const counts = nodes.map(() => 0)
+  for (let number = 0; number < resources; number++) {
+    const resource = `http://example.org/${number}`
+    const first = nodes.filter((self) => {
+      const rivals = new Rivals(self.node)
+      rivals.asks(resource, self.ability)
+      for (const other of nodes) if (other !== self) rivals.heard(resource, other, at(0))
+      return rivals.ahead(resource, at(0)).length === 0
+    })
+    assert.equal(first.length, 1, 'all name the same fetcher')
+    for (const [each, self] of nodes.entries()) if (self === first[0]) counts[each] = (counts[each] ?? 0) + 1
+  }
+  return counts.map((count) => count / resources)
+}
+
+test('who can do a quarter as much fetches a quarter as often, and who does not reach the Internet never', () => {
+  const [full = 0, other = 0, quarter = 0, none = 0] = shares([100, 100, 25, 0])
+  for (const each of [full, other]) assert.ok(Math.abs(each - 100 / 225) < 0.04, String(each))
+  assert.ok(Math.abs(quarter - 25 / 225) < 0.03, String(quarter))
+  assert.equal(none, 0)
+})
+
+test('where nobody reaches the Internet there is one all the same who tries', () => {
+  const each = shares([0, 0, 0], 300)
+  assert.ok(
+    each.every((share) => share > 0.2),
+    String(each),
+  )
+})
+
+test('who says of itself that it fetches is held against this node by what it says of its ability', () => {
+  const resources = Array.from({ length: 50 }, (_, each) => `http://example.org/${each}`)
+  const rivals = new Rivals(node(1).node)
+  const aheadAs = (ability?: number) =>
+    resources.filter((resource) => rivals.standing({ resource, ...node(2), ability }).isAhead).length
+  assert.ok(aheadAs(1) < aheadAs(25) && aheadAs(25) < aheadAs(100))
+  assert.equal(aheadAs(), aheadAs(100))
+  for (const resource of resources) rivals.asks(resource, 1)
+  assert.ok(aheadAs(100) >= 45)
+})
+
+test('what a node has said of itself holds for that resource, and is not said where it is what everybody expects', () => {
+  const rivals = new Rivals(node(1).node)
+  rivals.asks('a', 100)
+  rivals.asks('b', 25)
+  assert.deepEqual([rivals.saidOf('a'), rivals.saidOf('b'), rivals.saidOf('c')], [undefined, 25, undefined])
+})
