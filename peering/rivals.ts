@@ -31,6 +31,8 @@ interface Heard extends Rival {
 }
 
 interface Askers {
+  /** This node's own rank. */
+  readonly own: string
   /** In the order of their rank. */
   list: Heard[]
   /** No question in the list is older. */
@@ -47,10 +49,14 @@ export class Rivals {
 
   /** Another node's "I need" was heard. */
   heard(resource: string, rival: Rival, at: Monotonic): void {
-    const askers = this.#heard.get(resource) ?? { list: [], oldestAt: at }
+    const askers = this.#heard.get(resource) ?? {
+      own: rankOf(resource, this.#self),
+      list: [],
+      oldestAt: at,
+    }
     this.#heard.delete(resource)
     this.#heard.set(resource, askers)
-    note(askers, { ...rival, rank: rankOf(resource, rival.node), at })
+    note(askers, { ...rival, rank: this.#rankOf(resource, rival.node), at })
     const [oldest] = this.#heard.keys()
     if (this.#heard.size > MAX_RESOURCES && oldest !== undefined) this.#heard.delete(oldest)
   }
@@ -58,23 +64,33 @@ export class Rivals {
   /** Whether a downloader comes before this node where both could fetch the resource, and whether it was heard to ask for it. */
   standing({ resource, node }: { readonly resource: string; readonly node: NodeId | undefined }) {
     if (node === undefined) return { isAhead: false, hasAsked: false }
-    const isAhead = rankOf(resource, node) < rankOf(resource, this.#self)
+    const isAhead = this.#rankOf(resource, node) < this.#ownRank(resource)
     const hasAsked = this.#heard.get(resource)?.list.some((each) => each.node === node) ?? false
     return { isAhead, hasAsked }
   }
 
   /** Those who asked at the same time as this node and come before it, the fetcher first. */
   ahead(resource: string, askedAt: Monotonic): Rival[] {
-    const own = rankOf(resource, this.#self)
+    const own = this.#ownRank(resource)
     return this.#overlapping(resource, askedAt).filter(({ rank }) => rank < own)
   }
 
   /** Where those are who asked at the same time and wait for this node, now that its own wait is over. */
   behind(resource: string, now: Monotonic): Address[] {
-    const own = rankOf(resource, this.#self)
+    const own = this.#ownRank(resource)
     const askedAt = (now - OVERLAP_MS) as Monotonic
     const waiting = this.#overlapping(resource, askedAt).filter(({ rank }) => rank > own)
     return waiting.map(({ peer }) => peer)
+  }
+
+  #ownRank(resource: string): string {
+    return this.#heard.get(resource)?.own ?? rankOf(resource, this.#self)
+  }
+
+  /** Who has asked is heard again: its rank is known. */
+  #rankOf(resource: string, node: NodeId): string {
+    const known = this.#heard.get(resource)?.list.find((each) => each.node === node)
+    return known?.rank ?? rankOf(resource, node)
   }
 
   #overlapping(resource: string, askedAt: Monotonic): Heard[] {
