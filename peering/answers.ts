@@ -102,11 +102,13 @@ export class Answers {
     if (this.#open.size >= MAX_ANSWERS || openTo >= MAX_ANSWERS_TO_ONE)
       return this.#components.sender.count('dropped: too many questions')
     const answer: Answer = { packet, from, together, state: initialAnswer, cancelWake: () => {} }
+    const maxDelayMs = Math.min(packet.maxDelayMs ?? PLAIN_MAX_DELAY_MS, LONGEST_DELAY_MS)
+    this.#dispatch(answer, { kind: 'request', maxDelayMs })
+    // Most of what others ask for is not here: of that nothing is kept.
+    if (isAnswerOver(answer.state)) return
     this.#open.set(key, answer)
     this.#openTo.set(from, openTo + 1)
     together.answers.add(answer)
-    const maxDelayMs = Math.min(packet.maxDelayMs ?? PLAIN_MAX_DELAY_MS, LONGEST_DELAY_MS)
-    this.#dispatch(answer, { kind: 'request', maxDelayMs })
   }
 
   /** Whether a question of this kind waits for its answer. */

@@ -95,12 +95,15 @@ export function characters<V extends string>(pattern: RegExp): Syntax<V> {
 export function whole<V extends number>(least: number, most: number): Syntax<V> {
   return {
     parse(digits) {
-      const isValue = /^(0|[1-9]\d{0,15})$/.test(digits) && Number(digits) >= least && Number(digits) <= most
-      return isValue ? (Number(digits) as V) : undefined
+      if (!DECIMAL.test(digits)) return undefined
+      const value = Number(digits)
+      return value >= least && value <= most ? (value as V) : undefined
     },
     print: (value) => String(Math.round(value)),
   }
 }
+
+const DECIMAL = /^(0|[1-9]\d{0,15})$/
 
 /** Bytes, seconds, bytes per second. */
 export const COUNT = whole<number>(0, Number.MAX_SAFE_INTEGER)

@@ -105,7 +105,10 @@ function readFields(schema: PacketSchema, tag: object, attributes: ReadonlyMap<s
     if (reading.kind === 'refused') return malformed(reading.reason, attribute.wire)
     packet[field] = reading.value
   }
-  packet['extras'] = [...attributes].filter(([name]) => name !== PAD && !schema.names.has(name))
+  const extras: [name: string, value: string][] = []
+  for (const [name, value] of attributes)
+    if (!schema.names.has(name) && name !== PAD) extras.push([name, value])
+  packet['extras'] = extras
   return { kind: 'packet', packet: packet as unknown as ServicePacket }
 }
 

@@ -13,7 +13,7 @@ import { Answers } from './answers.ts'
 import { AskedQuestions, type Hearing } from './asked-questions.ts'
 import { Asking } from './asking.ts'
 import { decode, encode, type Decoded } from './codec.ts'
-import { downloadsIn, endsIn, offersIn, questionsIn } from './further.ts'
+import { downloadsIn, endsIn, offersIn } from './further.ts'
 import { Inquiry, type InquiryOwner, type InquirySender, type Prospect } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
@@ -472,7 +472,7 @@ export class Peering {
     const isBelieved = node !== undefined && !this.#components.isShunned(from)
     const isSurvey = extras.some(([name]) => name === SURVEY_NAME)
     if (isBelieved && !isSurvey)
-      for (const { href } of questionsIn(question))
+      for (const href of [question.href, ...question.more.map((each) => each.href)])
         this.#rivals.heard(href, { peer: from, node, ability }, this.#components.clock.monotonic())
     this.#answers.request(question, from, bytes.length, isSigned)
   }

@@ -31,6 +31,7 @@ export const MAX_RESOURCES = 4096
 export const MAX_RIVALS = 32
 
 interface Heard extends Rival {
+  readonly share: number
   readonly rank: number
   readonly at: Monotonic
 }
@@ -43,6 +44,8 @@ interface Claimant {
 }
 
 interface Askers {
+  /** What this node itself has. */
+  readonly ownShare: number
   /** In the order of their rank. */
   list: Heard[]
   /** No question in the list is older. */
@@ -72,10 +75,15 @@ export class Rivals {
 
   /** Another node's "I need" was heard. */
   heard(resource: string, rival: Rival, at: Monotonic): void {
-    const askers = this.#heard.get(resource) ?? { list: [], oldestAt: at }
+    const askers = this.#heard.get(resource) ?? {
+      ownShare: hashShare(resource, this.#self),
+      list: [],
+      oldestAt: at,
+    }
     this.#heard.delete(resource)
     this.#heard.set(resource, askers)
-    note(askers, { ...rival, rank: rankOf(resource, rival.node, rival.ability), at })
+    const share = this.#shareOf(resource, rival.node)
+    note(askers, { ...rival, share, rank: rankOf(share, rival.ability), at })
     const [oldest] = this.#heard.keys()
     if (this.#heard.size > MAX_RESOURCES && oldest !== undefined) this.#heard.delete(oldest)
   }
@@ -83,7 +91,7 @@ export class Rivals {
   /** Whether a downloader comes before this node where both could fetch the resource, and whether it was heard to ask for it. */
   standing({ resource, node, ability }: Claimant) {
     if (node === undefined) return { isAhead: false, hasAsked: false }
-    const isAhead = rankOf(resource, node, ability) < this.#ownRank(resource)
+    const isAhead = rankOf(this.#shareOf(resource, node), ability) < this.#ownRank(resource)
     const hasAsked = this.#heard.get(resource)?.list.some((each) => each.node === node) ?? false
     return { isAhead, hasAsked }
   }
@@ -103,7 +111,14 @@ export class Rivals {
   }
 
   #ownRank(resource: string): number {
-    return rankOf(resource, this.#self, this.#said.get(resource))
+    const share = this.#heard.get(resource)?.ownShare ?? hashShare(resource, this.#self)
+    return rankOf(share, this.#said.get(resource))
+  }
+
+  /** Who has asked is heard again: its share is known. */
+  #shareOf(resource: string, node: NodeId): number {
+    const known = this.#heard.get(resource)?.list.find((each) => each.node === node)
+    return known?.share ?? hashShare(resource, node)
   }
 
   #overlapping(resource: string, askedAt: Monotonic): Heard[] {
@@ -141,18 +156,22 @@ function placeOf(askers: readonly Heard[], rank: number): number {
   return low
 }
 
-/**
- * The same on every node; the lowest comes first. With equal abilities that is the lowest hash; among others each is first as often as
- * its share of all abilities (weighted rendezvous hashing: the least of exponential variables, whose rates are the weights).
- */
-function rankOf(resource: string, node: NodeId, ability = FULL_ABILITY): number {
+/** What a node's hash with the resource is of all hashes, 0 to 1: the same on every node. */
+function hashShare(resource: string, node: NodeId): number {
   const digits = hash('sha256', `${node}\n${resource}`).slice(0, HASH_DIGITS)
-  const share = Number.parseInt(digits, 16) / 16 ** HASH_DIGITS
+  return Number.parseInt(digits, 16) / 16 ** HASH_DIGITS
+}
+
+/** 48 bits: of a thousand nodes no two have the same, and any program can compute with them. */
+const HASH_DIGITS = 12
+
+/**
+ * The lowest comes first. With equal abilities that is the lowest hash; among others each is first as often as its part of all
+ * abilities (weighted rendezvous hashing: the least of exponential variables, whose rates are the weights).
+ */
+function rankOf(share: number, ability = FULL_ABILITY): number {
   return ability > 0 ? -Math.log1p(-share) / ability : LAST_RANKS + share
 }
 
 /** Behind all who can, which are below 34, come those who cannot. */
 const LAST_RANKS = 1000
-
-/** 48 bits: of a thousand nodes no two have the same, and any program can compute with them. */
-const HASH_DIGITS = 12

@@ -73,7 +73,9 @@ export function sharedCopies(components: SharedCopiesComponents): LocalCopies & 
 function remembering(parse: typeof parseTargetUri): typeof parseTargetUri {
   const known = new LRUCache<string, TargetUri>({ max: REMEMBERED_NAMES })
   return (name) => {
-    const uri = known.get(name) ?? parse(name)
+    const remembered = known.get(name)
+    if (remembered !== undefined) return remembered
+    const uri = parse(name)
     if (uri !== undefined) known.set(name, uri)
     return uri
   }

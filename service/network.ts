@@ -1,6 +1,7 @@
 /** Where this node stands on the LAN: its address, its broadcast address, and who counts as a neighbour (R1.5). */
 import { networkInterfaces } from 'node:os'
 import { BlockList, isIPv4 } from 'node:net'
+import { LRUCache } from 'lru-cache'
 import { Fault } from '../core/fault.ts'
 import type { Address } from '../core/transport.ts'
 import type { Network } from './setting-types.ts'
@@ -95,11 +96,22 @@ function neighbours(
   const networks = new BlockList()
   for (const { address, prefixLength, family } of allowed === 'auto' ? [subnet] : allowed)
     networks.addSubnet(address, prefixLength, family)
-  return (source) => {
+  const isNeighbour = (source: string) => {
     const address = source.replace(/^::ffff:/, '')
     return networks.check(address, isIPv4(address) ? 'ipv4' : 'ipv6')
   }
+  // Asked for every datagram, and a LAN has few addresses.
+  const known = new LRUCache<string, boolean>({ max: REMEMBERED_SOURCES })
+  return (source) => {
+    const before = known.get(source)
+    if (before !== undefined) return before
+    const isOne = isNeighbour(source)
+    known.set(source, isOne)
+    return isOne
+  }
 }
+
+const REMEMBERED_SOURCES = 256
 
 function prefixOf(netmask: string): number {
   const bits = netmask.split('.').map((byte) => Number(byte).toString(2).replaceAll('0', '').length)
