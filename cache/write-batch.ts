@@ -1,12 +1,13 @@
 /**
  * Many small writes in one SQLite transaction, for to commit costs as much as to write fifty rows. The transaction is held
- * open until some turns of the event loop bring nothing more, or for many turns: this process sees at once what was written,
+ * open until some turns of the event loop bring nothing more, or for some tens of milliseconds: this process sees at once what was written,
  * a killed one loses those turns' writes together, and whoever must know that his will last waits for `committed`.
  *
  * What cannot be committed on a full disk is done again in a new transaction and waits there, so that room can be made:
  * rows can be deleted, and their bodies removed, without any of it needing space first.
  */
 import type { DatabaseSync } from 'node:sqlite'
+import { systemClock, type Monotonic } from '../core/clock.ts'
 import { deferred, type Deferred } from '../core/deferred.ts'
 import { Fault } from '../core/fault.ts'
 
@@ -16,8 +17,8 @@ export const MAX_OPERATIONS = 1000
 /** A disk that stays full must not make memory full: beyond so many operations they are given up, all together. */
 export const MAX_WAITING = 10_000
 
-/** Turns of the event loop that a transaction is held open at most: under load, some tens of milliseconds. */
-export const MAX_TURNS = 256
+/** A transaction is held open for so long at most, in ms. */
+export const MAX_HELD_MS = 50
 /** Turns without anything new that end it: small bodies are written, and then come here, some at a time. */
 export const QUIET_TURNS = 8
 
@@ -27,6 +28,8 @@ export interface WriteBatchParts {
   readonly guarded: (work: () => void) => void
   /** Operations that seemed done are given up. */
   readonly lost: () => void
+  /** The machine's unless given. */
+  readonly now?: () => Monotonic
 }
 
 export class WriteBatch {
@@ -35,11 +38,13 @@ export class WriteBatch {
   #operations: (() => unknown)[] = []
   #waiting: Deferred<void> | undefined
   #timer: NodeJS.Immediate | undefined
+  readonly #now: () => Monotonic
   /** Whether anything came in this turn. */
   #isGrowing = false
 
   constructor(parts: WriteBatchParts) {
     this.#parts = parts
+    this.#now = parts.now ?? (() => systemClock.monotonic())
   }
 
   /**
@@ -98,12 +103,16 @@ export class WriteBatch {
     this.#schedule()
   }
 
-  #schedule(turns = 1, quietTurns = 0): void {
-    this.#timer ??= setImmediate(() => {
+  #schedule(): void {
+    if (this.#timer === undefined) this.#waitTurn(this.#now(), 0)
+  }
+
+  #waitTurn(since: Monotonic, quietTurns: number): void {
+    this.#timer = setImmediate(() => {
       this.#timer = undefined
       const quiet = this.#isGrowing ? 0 : quietTurns + 1
       this.#isGrowing = false
-      if (quiet < QUIET_TURNS && turns < MAX_TURNS) this.#schedule(turns + 1, quiet)
+      if (quiet < QUIET_TURNS && this.#now() - since < MAX_HELD_MS) this.#waitTurn(since, quiet)
       else this.#tryCommit()
     })
   }

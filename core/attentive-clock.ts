@@ -20,6 +20,9 @@ const GRAIN_MS = 8
 /** After a slice that ended late: a turn of the event loop, in which sockets are read. */
 const LOOK_MS = 1
 
+/** Where looks end late, too, so many follow each other at most: under a load that lasts every wait would last as long. */
+const MOST_LOOKS = 10
+
 /** Lateness within about this long, in ms, … */
 const MEMORY_MS = 1000
 
@@ -68,6 +71,8 @@ class Slices {
   #sliceMs = 0
   #cancel: CancelTimer | undefined
   #isWaking = false
+  /** Slices in a row that ended late with somebody due. */
+  #looks = 0
 
   constructor(clock: Clock, wasLate: (byMs: number) => void) {
     this.#clock = clock
@@ -132,11 +137,18 @@ class Slices {
     this.#cancel = undefined
     this.#isWaking = true
     try {
-      if (!isLate) this.#wakeDue()
+      if (!this.#isLookedFor(isLate)) this.#wakeDue()
     } finally {
       this.#isWaking = false
       if (this.#waits.size > 0) this.#begin(isLate ? LOOK_MS : 0)
     }
+  }
+
+  /** Whether the sockets are looked at before those are woken that are due. */
+  #isLookedFor(isLate: boolean): boolean {
+    const isDue = () => [...this.#waits].some((wait) => wait.due <= this.#listenedMs)
+    this.#looks = isLate && this.#looks < MOST_LOOKS && isDue() ? this.#looks + 1 : 0
+    return this.#looks > 0
   }
 
   #wakeDue(): void {

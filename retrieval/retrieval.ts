@@ -307,15 +307,15 @@ export class Retrieval implements InquiryOwner {
   }
 
   async start(): Promise<void> {
-    const { clock, gather = askAtOnce } = this.#components
+    const { clock, isAnybodyThere, gather = askAtOnce } = this.#components
     if (!this.request.mayAskPeers) return this.retrieveFromInternet()
     // Proof is looked for when there is somebody to answer. It does not delay the question; none at all makes it pointless.
-    const pending = sleep(clock, 0).then(() => undefined)
-    const early = this.#components.isAnybodyThere()
-      ? await Promise.race([this.#proofs.known(), pending])
-      : undefined
-    if (this.#state !== 'running') return
-    if (early?.kind === 'none') return this.retrieveFromInternet()
+    if (isAnybodyThere()) {
+      const pending = sleep(clock, 0).then(() => undefined)
+      const early = await Promise.race([this.#proofs.known(), pending])
+      if (this.#state !== 'running') return
+      if (early?.kind === 'none') return this.retrieveFromInternet()
+    }
     gather(() => this.#ask())
   }
 

@@ -73,8 +73,10 @@ export function retrievals(
   const running = new Map<string, Retrieval>()
   /** With the key under which others may join it. */
   const everyone = new Map<Retrieval, string | undefined>()
-  const find = (is: (retrieval: Retrieval) => boolean) => {
-    for (const each of everyone.keys()) if (is(each)) return each
+  const byUri = new Map<TargetUri, Set<Retrieval>>()
+  const of = (uri: TargetUri): Iterable<Retrieval> => byUri.get(uri) ?? NOBODY
+  const find = (uri: TargetUri, is: (retrieval: Retrieval) => boolean) => {
+    for (const each of of(uri)) if (is(each)) return each
     return undefined
   }
   const poisoned = new Map<TargetUri, Monotonic>()
@@ -100,6 +102,7 @@ export function retrievals(
     over: (retrieval) => {
       const key = everyone.get(retrieval)
       everyone.delete(retrieval)
+      unlist(byUri, retrieval)
       if (key !== undefined && running.get(key) === retrieval) running.delete(key)
     },
   }
@@ -127,6 +130,7 @@ export function retrievals(
       events,
     })
     everyone.set(retrieval, key)
+    list(byUri, retrieval)
     // Listed before it starts: with nobody to ask it may be over before `start` returns.
     if (key !== undefined) running.set(key, retrieval)
     const leave = retrieval.join(want)
@@ -150,21 +154,21 @@ export function retrievals(
     },
     alone: (request) => begin(request),
     outdate(uri) {
-      for (const each of everyone.keys()) if (each.request.uri === uri) each.outdate()
+      for (const each of of(uri)) each.outdate()
       origins.outdate(uri)
       plain.outdate(uri)
     },
-    running: (uri) => find((each) => each.request.uri === uri && each.copy !== undefined),
+    running: (uri) => find(uri, (each) => each.copy !== undefined),
     storing(uri, received) {
-      const retrieval = find((each) => each.request.uri === uri && each.storing !== undefined)
+      const retrieval = find(uri, (each) => each.storing !== undefined)
       const isForPart = SELECTING_A_PART.some((name) => hasField(received, name))
       const joins = !isForPart && !isPersonal(received) && retrieval?.mayBeJoined(received) === true
       return joins ? undefined : retrieval?.storing
     },
-    isFetching: (uri) => find((each) => each.request.uri === uri && each.isFetching) !== undefined,
-    isRelayed: (uri) => find((each) => each.request.uri === uri && each.isRelay) !== undefined,
+    isFetching: (uri) => find(uri, (each) => each.isFetching) !== undefined,
+    isRelayed: (uri) => find(uri, (each) => each.isRelay) !== undefined,
     all: () => [...everyone.keys()],
-    isBusyWith: (uri) => find((each) => each.request.uri === uri) !== undefined || origins.isBusyWith(uri),
+    isBusyWith: (uri) => byUri.has(uri) || origins.isBusyWith(uri),
     ended: (report) => events.ended(report),
     stored: (response) => events.stored(response, undefined),
     log: (message, detail) => events.log(message, detail),
@@ -175,6 +179,22 @@ export function retrievals(
       return origins.stop()
     },
   }
+}
+
+const NOBODY: readonly Retrieval[] = []
+
+function list(byUri: Map<TargetUri, Set<Retrieval>>, retrieval: Retrieval): void {
+  const { uri } = retrieval.request
+  const known = byUri.get(uri)
+  if (known === undefined) byUri.set(uri, new Set([retrieval]))
+  else known.add(retrieval)
+}
+
+function unlist(byUri: Map<TargetUri, Set<Retrieval>>, retrieval: Retrieval): void {
+  const { uri } = retrieval.request
+  const known = byUri.get(uri)
+  known?.delete(retrieval)
+  if (known?.size === 0) byUri.delete(uri)
 }
 
 /** What makes two requests one retrieval: the representation, the part of it, and who may be asked. */

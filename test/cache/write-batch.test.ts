@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
-import { MAX_OPERATIONS, MAX_TURNS, MAX_WAITING, WriteBatch } from '../../cache/write-batch.ts'
+import { MAX_HELD_MS, MAX_OPERATIONS, MAX_WAITING, WriteBatch } from '../../cache/write-batch.ts'
+import { manualClock } from '../manual-clock.ts'
 import { turns } from './store-fixtures.ts'
 
 /** A database of one table with a row of 1000 bytes for each number that is put in. */
@@ -9,6 +10,7 @@ function scene(test: TestContext) {
   const database = new DatabaseSync(':memory:')
   test.after(() => database.close())
   database.exec('CREATE TABLE rows (id INTEGER PRIMARY KEY AUTOINCREMENT, n INTEGER UNIQUE, filler BLOB)')
+  const clock = manualClock()
   const commits: number[] = []
   const real = database.exec.bind(database)
   let turn = 0
@@ -27,6 +29,7 @@ function scene(test: TestContext) {
     database: () => database,
     guarded: (work) => work(),
     lost: () => lost.push(rows().length),
+    now: () => clock.monotonic(),
   })
   const put = (n: number) =>
     batch.run(() => Number(database.prepare('INSERT INTO rows (n) VALUES (?)').run(n).lastInsertRowid))
@@ -39,7 +42,7 @@ function scene(test: TestContext) {
     await turns(1)
     turn += 1
   }
-  return { database, batch, disk, commits, lost, put, rows, nextTurn }
+  return { database, batch, disk, commits, lost, put, rows, nextTurn, clock }
 }
 
 describe('writes to the index', () => {
@@ -54,13 +57,18 @@ describe('writes to the index', () => {
     await batch.committed()
   })
 
-  it('that go on are committed after some turns all the same', async (test) => {
-    const { put, commits, nextTurn } = scene(test)
-    for (let n = 0; n < 2 * MAX_TURNS + 2; n += 1) {
-      put(n)
-      await nextTurn()
+  it('that go on are committed after some time all the same, however long the turns are', async (test) => {
+    for (const turnMs of [0.5, 10, 2 * MAX_HELD_MS]) {
+      const { put, commits, nextTurn, clock } = scene(test)
+      const count = Math.ceil((4 * MAX_HELD_MS) / turnMs)
+      for (let n = 0; n < count; n += 1) {
+        put(n)
+        clock.advance(turnMs)
+        await nextTurn()
+      }
+      const [fewest, most] = turnMs < MAX_HELD_MS ? [3, 5] : [count - 1, count + 1]
+      assert.ok(commits.length >= fewest && commits.length <= most, `${commits.length} commits`)
     }
-    assert.ok(commits.length >= 1 && commits.length <= 3, `${commits.length} commits`)
   })
 
   it('are committed when they are very many, in one turn too', (test) => {
