@@ -26,7 +26,7 @@ import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
-import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import type { ShunReason, Suspicion } from '../verify/shunned-peers.ts'
 import { Answer, type Head } from './answer.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
@@ -37,6 +37,7 @@ import { Keeping, type UnverifiedCopy } from './keeping.ts'
 import type { LineUse } from './line-use.ts'
 import type { OriginTrials } from './origin-trial.ts'
 import { STALL_MS } from './patience.ts'
+import type { Helper } from './pieces/supplier.ts'
 import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
@@ -58,7 +59,7 @@ export interface RetrievalSettings extends ArrivalSettings {
 export interface RetrievalEvents {
   /** The node is fetching this from the Internet, and says so. */
   announce(retrieval: Retrieval): AnnouncedDownload
-  shun(peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody): void
+  shun(peer: Address, reason: ShunReason, detail: string, suspect?: Suspicion): void
   /** Bytes that turned out wrong had been delivered: the next request goes to the origin server. */
   poisoned(uri: TargetUri): void
   /** Peers were asked, and none has it. */
@@ -125,7 +126,7 @@ export class Retrieval implements InquiryOwner {
     this.#startedAt = components.clock.monotonic()
     this.#proofs = new Proofs(request, components.verifier)
     const onAnswerable = () => this.#giveAnswer()
-    const onHelperFailure = (peer: Address | undefined, fault: Fault) => this.#onHelperFailure(peer, fault)
+    const onHelperFailure = (helper: Helper | undefined, fault: Fault) => this.#onHelperFailure(helper, fault)
     const isReadAlong = () => !this.#peerReaders.isEmpty
     this.#arrival = new Arrival(request, settings, {
       ...components,
@@ -509,7 +510,8 @@ export class Retrieval implements InquiryOwner {
   }
 
   #isShunned(source: PeerSource): boolean {
-    return this.#components.isShunned(peerOf(source), this.request.uri)
+    const { peer, location } = source.kind === 'peer' ? source.offer : source.download
+    return this.#components.isShunned(peer, this.request.uri, location)
   }
 
   /** It says so itself: who asks it nevertheless could only blame it for that. */
@@ -668,7 +670,7 @@ export class Retrieval implements InquiryOwner {
   /** The peer in use is given the chance to show that it sends the right bytes: should the whole be wrong again, they were its own. */
   async #readAlone(source: PeerSource, fault: Fault, attempt: AbortController): Promise<void> {
     this.#readAgain = peerOf(source)
-    this.#blame.beganWrong(this.#arrival.others, fault)
+    this.#blame.beganWrong(this.#arrival.others, this.#arrival.places, fault)
     await this.#beginAnew()
     if (this.#attempt === attempt && this.#state === 'running') this.#use(source)
   }
@@ -724,9 +726,9 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** Who helped out was of no use; the application does not notice. */
-  #onHelperFailure(peer: Address | undefined, fault: Fault): void {
-    this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
-    if (peer !== undefined) this.#blame.helperFailed(peer, fault)
+  #onHelperFailure(helper: Helper | undefined, fault: Fault): void {
+    this.report.failures.push(`${helper?.peer ?? 'Internet'}: ${fault.message}`)
+    if (helper !== undefined) this.#blame.helperFailed(helper.peer, fault, helper.location)
   }
 
   /** Whether it is what peers could have too: they cannot continue the page of an error. */
