@@ -38,6 +38,7 @@ import type { LineUse } from './line-use.ts'
 import type { OriginTrials } from './origin-trial.ts'
 import { STALL_MS } from './patience.ts'
 import type { Helper } from './pieces/supplier.ts'
+import { PlainWait } from './plain-wait.ts'
 import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
@@ -108,6 +109,7 @@ export class Retrieval implements InquiryOwner {
   readonly #blame: Blame
   readonly #tolerance: Tolerance
   readonly #yielding: Yielding
+  readonly #plainWait: PlainWait
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
@@ -143,6 +145,7 @@ export class Retrieval implements InquiryOwner {
       blame: this.#blame,
       heldBytes: () => this.heldBytes,
     })
+    this.#plainWait = new PlainWait({ ...components, request, node: settings.node })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
     this.#announcement = new Announcement(() => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
@@ -399,6 +402,11 @@ export class Retrieval implements InquiryOwner {
   heardProgress(download: PeerDownload): void {
     this.report.peerProgress = download
     this.#tolerance.heard(download)
+    this.#plainWait.heard(download)
+  }
+
+  waitsForPlain(): void {
+    if (this.#inquiry !== undefined) this.#plainWait.begin(this.#inquiry)
   }
 
   patientMs(): number {
