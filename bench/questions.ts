@@ -139,6 +139,7 @@ function askedBy(lan: readonly Peering[], asker: number, holders: number, number
       secondFetcher: none,
       isFurther: () => false,
       heardProgress: none,
+      waitsForPlain: none,
       patientMs: () => Infinity,
       failed: none,
     }

@@ -85,8 +85,14 @@ function memberText(member: PeerStatus['member']): string {
   return member.name === undefined ? `, member ${id}` : `, member ${member.name} (${id})`
 }
 
-function shunnedLine({ peer, reason, detail, since, forMs, origin }: ShunnedPeer, now: number): string {
+function shunnedLine({ peer, reason, detail, since, forMs, origin, part }: ShunnedPeer, now: number): string {
   const [ago, left] = [now - since, since + forMs - now].map((ms) => formatDuration(Math.max(0, ms)))
   const what = origin === undefined ? '' : ` for files of ${origin} alone,`
-  return `${peer}  left aside${what} since ${ago} ago, for another ${left} (${reason}): ${detail}`
+  return `${peer}  ${partText(part)}left aside${what} since ${ago} ago, for another ${left} (${reason}): ${detail}`
+}
+
+/** What alone is left aside: the machine is used as before. */
+function partText(part: ShunnedPeer['part']): string {
+  if (part === undefined) return ''
+  return part === 'promises' ? 'its promises ' : `its place ${part} `
 }

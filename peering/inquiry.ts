@@ -7,7 +7,14 @@ import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Hearing } from './asked-questions.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
-import { initialInquiry, isInquiryOver, isPromise, MAX_PROMISES, stepInquiry } from './machines/inquiry.ts'
+import {
+  initialInquiry,
+  isInquiryOver,
+  isPlainWait,
+  isPromise,
+  MAX_PROMISES,
+  stepInquiry,
+} from './machines/inquiry.ts'
 import type {
   InquiryCommand,
   InquiryEvent,
@@ -49,6 +56,8 @@ export interface InquiryOwner {
   isFurther(download: PeerDownload): boolean
   /** How far the download is that somebody waits for (R5.2). */
   heardProgress(download: PeerDownload): void
+  /** A node of the patents is waited for from now on (`plain`), until it has it or says where. */
+  waitsForPlain(): void
   /** How long peers may go on giving nothing, in ms; endless where they have cost nothing. */
   patientMs(): number
   failed(): void
@@ -77,6 +86,9 @@ const APART_MS = 1
 /** Timers have a grain, in ms: one that is later shows that this node had to wait for its turn. */
 const GRAIN_MS = 8
 
+/** Whoever has left such a wait waits for promises no longer than this, in ms, that question's own wait included. */
+export const LEFT_PROMISES_MS = 200
+
 /** More peers than this are not noted as having answered. */
 export const MAX_NOTED = 256
 
@@ -96,6 +108,10 @@ export class Inquiry implements Hearing {
   #vainSince: Monotonic | undefined
   /** The same for those that got one in the end. */
   #keptMs = 0
+  /** Since when a node of the patents is waited for. */
+  #plainSince: Monotonic | undefined
+  /** What the question waits by itself, in ms. */
+  waitMs = 0
   #rivals: (askedAt: Monotonic) => readonly PeerDownload[] = () => []
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
@@ -143,6 +159,7 @@ export class Inquiry implements Hearing {
   start(settings: InquirySettings, rivals: (askedAt: Monotonic) => readonly PeerDownload[]): void {
     const at = this.#clock.monotonic()
     this.#waitedUntil = at + settings.waitMs
+    this.waitMs = settings.waitMs
     this.#rivals = rivals
     this.#dispatch({ kind: 'need', at, settings })
   }
@@ -229,6 +246,21 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'agree', at, until: (at + ms) as Monotonic })
   }
 
+  /** The node of the patents that is waited for, or `{ peer: undefined }` where one has it and has not said where. */
+  get plain(): { readonly peer: Address | undefined } | undefined {
+    const state = this.#state
+    if (!isPlainWait(state, this.#clock.monotonic())) return undefined
+    return { peer: state.kind === 'awaiting' ? state.on.peer : undefined }
+  }
+
+  /** Such a node is not waited for any longer. What it has cost counts like a promise that was not kept. */
+  leaveWait(): void {
+    const at = this.#clock.monotonic()
+    const patientMs = Math.min(LEFT_PROMISES_MS, this.#owner.patientMs())
+    this.#vainMs += this.#plainSince === undefined ? 0 : at - this.#plainSince
+    this.#dispatch({ kind: 'leave-wait', at, promisedUntil: (at + patientMs) as Monotonic })
+  }
+
   /** The owner leaves the Internet for this peer's late offer, or for its download. */
   changeOver(to: Address): void {
     this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic(), to })
@@ -265,10 +297,18 @@ export class Inquiry implements Hearing {
     this.#countVain(state)
     this.#state = state
     for (const command of commands) this.#run(command)
+    this.#notePlain()
     if (isInquiryOver(state)) {
       this.#cancelWake()
       this.#onOver()
     }
+  }
+
+  #notePlain(): void {
+    const isPlain = this.plain !== undefined
+    const wasPlain = this.#plainSince !== undefined
+    this.#plainSince = isPlain ? (this.#plainSince ?? this.#clock.monotonic()) : undefined
+    if (isPlain && !wasPlain) this.#owner.waitsForPlain()
   }
 
   #noteBusy(): void {

@@ -59,6 +59,12 @@ export interface PeeringSettings extends TimingSettings {
   readonly intake?: IntakeLimits
 }
 
+/** That a file is at a place; without one, that it will be. */
+export interface PlaceClaim {
+  readonly resource: string
+  readonly location: string | undefined
+}
+
 export interface PeeringComponents {
   readonly clock: Clock
   readonly random: Random
@@ -66,8 +72,8 @@ export interface PeeringComponents {
   /** Reads a datagram; absent: codec.ts. */
   readonly decode?: (bytes: Uint8Array) => Decoded
   readonly copies: LocalCopies
-  /** Peers whose word is not taken at present. */
-  readonly isShunned: (peer: Address) => boolean
+  /** Peers whose word is not taken at present; with a claim: not this one. */
+  readonly isShunned: (peer: Address, claim?: PlaceClaim) => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
   /** How well this node can fetch for others, in per cent (peering/ability.ts); absent: it can. */
@@ -473,8 +479,15 @@ export class Peering {
     const isSurvey = extras.some(([name]) => name === SURVEY_NAME)
     if (isBelieved && !isSurvey)
       for (const href of [question.href, ...question.more.map((each) => each.href)])
-        this.#rivals.heard(href, { peer: from, node, ability }, this.#components.clock.monotonic())
+        // Whoever asks may come to be waited for.
+        if (this.#believes(from, href, undefined))
+          this.#rivals.heard(href, { peer: from, node, ability }, this.#components.clock.monotonic())
     this.#answers.request(question, from, bytes.length, isSigned)
+  }
+
+  /** What is left aside of it may be one place on it, or its promises. */
+  #believes(from: Address, resource: string, location: string | undefined): boolean {
+    return !this.#components.isShunned(from, { resource, location })
   }
 
   /** Whoever asks for many things in one packet has no more answers for it than by many packets. */
@@ -488,6 +501,7 @@ export class Peering {
     const asked = this.#known(this.#asked.answeredBy(packet))
     if (!asked) return
     const { inquiry, resource } = asked
+    if (!this.#believes(from, resource, packet.location)) return
     // Who speaks only the patents' packets is late by its nature, and says nothing of how busy the LAN is.
     if (packet.node !== undefined)
       this.peers.answeredLate(inquiry.lateMs(), this.#components.clock.monotonic())
@@ -518,7 +532,8 @@ export class Peering {
       case 'downloading':
         return this.#downloadsIn(packet).forEach((download) => this.#heardDownloading(download, from))
       case 'download-complete': {
-        const { location } = packet
+        const { location, resource } = packet
+        if (location !== undefined && !this.#believes(from, resource, location)) return
         const { hasAsked } = this.#rivals.standing(packet)
         const offer = location === undefined ? undefined : offerOf({ ...packet, location }, from, hasAsked)
         return this.#concerned(packet, (inquiry) => inquiry.heardComplete(from, offer))
@@ -540,6 +555,9 @@ export class Peering {
 
   #heardDownloading(packet: DownloadingPacket, from: Address): void {
     this.advertising.peers.downloading(packet.resource, this.#components.clock.monotonic())
+    // A node of the patents promises nothing.
+    const isPlain = packet.node === undefined && packet.location === undefined
+    if (!isPlain && !this.#believes(from, packet.resource, packet.location)) return
     this.#concerned(packet, (inquiry) => {
       const download = downloadOf(packet, from, this.#rivals.standing(packet))
       this.#unhurried(from, inquiry, () => inquiry.heardDownloading(download))

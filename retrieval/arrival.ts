@@ -39,10 +39,11 @@ import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
 import { growingPace, wholePace } from './pace.ts'
 import { SPARE_STALL_MS } from './patience.ts'
+import { placeOf, type Place } from '../verify/shunned-peers.ts'
 import { PeerRoute } from './peer-route.ts'
 import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
-import type { SupplyEvents } from './pieces/supplier.ts'
+import type { Helper, SupplyEvents } from './pieces/supplier.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, SMALL_GROWING_BYTES, VERIFY_FIRST_MS, type Filling } from './release.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -65,7 +66,7 @@ export interface ArrivalComponents extends HelpComponents {
   /** Asks a node of which another one speaks who it is. */
   readonly meet: (address: Address) => void
   /** Who helped out was of no use: a peer, or the origin server. */
-  readonly onHelperFailure: (peer: Address | undefined, fault: Fault) => void
+  readonly onHelperFailure: (helper: Helper | undefined, fault: Fault) => void
   /** Applications may be answered from the copy now; called more than once. */
   readonly onAnswerable: () => void
 }
@@ -106,6 +107,8 @@ export class Arrival {
   readonly #components: ArrivalComponents
   /** Peers whose bytes are in the copy. */
   readonly contributors = new Set<Address>()
+  /** Where each of them was asked. */
+  readonly places = new Map<Address, Place>()
   /** Those of them whose bytes were in it when the source in use began. */
   #before: ReadonlySet<Address> = new Set()
   /** Whether each of them has confirmed that it sends what it was asked for. */
@@ -439,7 +442,13 @@ export class Arrival {
   }
 
   #noteServers(): void {
-    for (const server of this.#route?.servers ?? []) this.contributors.add(server)
+    for (const { server, location } of this.#route?.servers ?? []) this.#contributes(server, location)
+  }
+
+  #contributes(peer: Address, location: string): void {
+    const place = placeOf(location)
+    this.contributors.add(peer)
+    if (place !== undefined) this.places.set(peer, place)
   }
 
   #routeTo(
@@ -525,12 +534,12 @@ export class Arrival {
   #severalSources(copy: GrowingCopy, opened: OpenedSource, attempt: Attempt): SeveralSources | undefined {
     const { source, expectation, signal, patienceMs } = attempt
     if (source.kind !== 'peer' || !mayBeHelped(opened, expectation)) return undefined
-    const wrote: SupplyEvents['wrote'] = (peer, bytes, isStated) => {
-      this.report.bytes[peer === undefined ? 'internet' : 'peer'] += bytes
-      if (peer !== undefined && isStated) this.contributors.add(peer)
+    const wrote: SupplyEvents['wrote'] = (helper, bytes, isStated) => {
+      this.report.bytes[helper === undefined ? 'internet' : 'peer'] += bytes
+      if (helper !== undefined && isStated) this.#contributes(helper.peer, helper.location)
       this.#release(copy, attempt)
     }
-    const failed: SupplyEvents['failed'] = (peer, fault) => this.#components.onHelperFailure(peer, fault)
+    const failed: SupplyEvents['failed'] = (helper, fault) => this.#components.onHelperFailure(helper, fault)
     const { node } = this.#settings
     const terms = { node, first: source.offer, size: opened.size, pace: wholePace(patienceMs), signal, copy }
     return helped(this.#request, terms, this.#components, { wrote, failed })
@@ -590,7 +599,7 @@ export class Arrival {
   /** Those. Who helps out now is none of them. */
   get others(): ReadonlySet<Address> {
     const inUse = this.#route?.servers ?? []
-    return new Set([...this.#before].filter((each) => !inUse.includes(each)))
+    return new Set([...this.#before].filter((each) => !inUse.some(({ server }) => server === each)))
   }
 
   /** @throws Fault PEER_FAILED where the origin server has a file of another length. */

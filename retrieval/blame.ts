@@ -3,20 +3,23 @@ import type { Sha256 } from '../core/digest.ts'
 import type { Fault } from '../core/fault.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Address } from '../core/transport.ts'
-import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import { placeOf, type Part, type Place, type ShunReason, type Suspicion } from '../verify/shunned-peers.ts'
 import type { Proofs } from './proofs.ts'
 import type { RetrievalRequest } from './request.ts'
+import type { PeerSource } from './source.ts'
 
 export interface BlameComponents {
   readonly proofs: Proofs
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
-  readonly shun: (peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody) => void
+  readonly shun: (peer: Address, reason: ShunReason, detail: string, suspect?: Suspicion) => void
 }
 
 /** A whole that verification refused. */
 export interface WrongBody {
   readonly contributors: ReadonlySet<Address>
+  /** Where each of them was asked. */
+  readonly places: ReadonlyMap<Address, Place>
   /** Whether each of them has confirmed that it sends what it was asked for. */
   readonly isConfirmed: boolean
   /** Whether each of them has said itself that every piece is right. */
@@ -37,32 +40,51 @@ export class Blame {
     this.#components = components
   }
 
-  /** A peer was no source any more. */
-  failed(peer: Address, fault: Fault): void {
-    this.#shun([peer], reasonOf(fault), fault)
+  /**
+   * A peer was no source any more. Somebody else may have named the place in its name, so that place alone is left aside. What still
+   * grows stops where its origin server stops, and what ends early may have come so from there: that is held against it for the files
+   * of that server alone.
+   */
+  failed(source: PeerSource, fault: Fault): void {
+    const { peer, location } = source.kind === 'peer' ? source.offer : source.download
+    this.#heldAgainst(peer, placeOf(location), fault, source.kind === 'in-progress')
+  }
+
+  /** It was silent for what its promise had left of its time; anybody could have promised it in its name. */
+  promised(peer: Address, fault: Fault): void {
+    this.#heldAgainst(peer, 'promises', fault, false)
   }
 
   /** A peer that helped out was of no use; who had no place, or other bytes, has done no wrong. */
-  helperFailed(peer: Address, fault: Fault): void {
+  helperFailed(peer: Address, fault: Fault, location: string): void {
     const isBlameless = fault.code === 'PEER_BUSY' || fault.code === 'PEER_LOST'
     const isBusy = fault.code === 'PEER_STALLED' && this.#components.isBusy?.() === true
-    if (!isBlameless && !isBusy) this.failed(peer, fault)
+    if (isBlameless || isBusy) return
+    // It has stated itself what the piece is.
+    if (fault.code === 'VERIFICATION_FAILED') this.#shun([peer], 'bad-bytes', fault)
+    else this.#heldAgainst(peer, placeOf(location), fault, false)
+  }
+
+  #heldAgainst(peer: Address, part: Part | undefined, fault: Fault, isGrowing: boolean): void {
+    const reason = reasonOf(fault)
+    const isDoubtful = isGrowing || reason === 'broke-off'
+    this.#shun([peer], reason, fault, { uri: this.#request.uri, part, isDoubtful })
   }
 
   /**
-   * Which of several peers lied is known only where all of them have; otherwise they are left aside for a moment. A name that
-   * changes may mean other bytes there, and honestly so, or where the end came from; and a peer that did not confirm what it sends
-   * may have been named by somebody else.
+   * Which of several peers lied is known only where all of them have; otherwise they are left aside for a moment, at their places and
+   * for the files of that origin server. A name that changes may mean other bytes there, and honestly so, or where the end came from;
+   * and a peer that did not confirm what it sends may have been named by somebody else.
    */
   async wrongBytes(body: WrongBody, fault: Fault): Promise<void> {
     const peers = [...body.contributors]
     if (peers.length === 0) return
     const isExcused = !body.isConfirmed || body.isMixed || (await this.#mayBeAnotherVersion())
-    if (isExcused) return this.#shun(peers, 'broke-off', fault)
     const isShown = peers.length === 1 || body.isStated
+    if (isExcused || !isShown) return this.beganWrong(body.contributors, body.places, fault)
     const isDoubtful = body.isUnjudged || !(await this.#isCertain())
     const suspect = { uri: this.#request.uri, body: await body.sha256(), isDoubtful }
-    this.#shun(peers, isShown ? 'bad-bytes' : 'broke-off', fault, suspect)
+    this.#shun(peers, 'bad-bytes', fault, suspect)
   }
 
   /**
@@ -75,8 +97,10 @@ export class Blame {
   }
 
   /** Who had begun a whole that is wrong, and failed, may have lied: it is left aside for a moment. */
-  beganWrong(peers: ReadonlySet<Address>, fault: Fault): void {
-    this.#shun([...peers], 'broke-off', fault)
+  beganWrong(peers: ReadonlySet<Address>, places: ReadonlyMap<Address, Place>, fault: Fault): void {
+    const { uri } = this.#request
+    for (const peer of peers)
+      this.#shun([peer], 'broke-off', fault, { uri, part: places.get(peer), isDoubtful: true })
   }
 
   async #mayBeAnotherVersion(): Promise<boolean> {
@@ -85,7 +109,7 @@ export class Blame {
     return isFromOrigin && !this.#request.policy.immutable
   }
 
-  #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, suspect?: SuspectBody): void {
+  #shun(peers: readonly Address[], reason: ShunReason, fault: Fault, suspect?: Suspicion): void {
     const { uri } = this.#request
     const detail = `${withoutSecrets(uri)}: ${fault.message}`
     for (const peer of peers) this.#components.shun(peer, reason, detail, suspect)

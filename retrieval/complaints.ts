@@ -8,7 +8,7 @@ import { withoutSecrets } from '../core/redaction.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { RetryWatch } from '../verify/retry-watch.ts'
-import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import type { ShunReason, Suspicion } from '../verify/shunned-peers.ts'
 import type { ResourceRequest } from './resource.ts'
 import type { Retrievals } from './retrievals.ts'
 
@@ -19,7 +19,7 @@ export interface ComplaintsComponents {
   readonly retryWatch: RetryWatch
   /** The peer that a stored body came from when only an application can tell whether it is right (V5). */
   readonly unverifiedPeer: (body: Sha256) => Address | undefined
-  readonly shun: (peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody) => void
+  readonly shun: (peer: Address, reason: ShunReason, detail: string, suspect?: Suspicion) => void
 }
 
 /** Wrong bytes were delivered before the digest was known, or this application asks again for what it could not use (V5). */
@@ -39,6 +39,7 @@ export function isComplaint(
   shun(delivery.peer, 'asked-again', `${withoutSecrets(uri)}: delivered unverified, and asked for again`, {
     uri,
     body: delivery.body,
+    isDoubtful: true,
   })
   store.remove(uri)
   return true

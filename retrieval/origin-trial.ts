@@ -5,9 +5,10 @@
 import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
 import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { SELECTING_A_PART, withField, withoutFields } from '../core/fields.ts'
-import type { ByteSpan } from '../core/ranges.ts'
-import type { Upstream } from '../core/upstream.ts'
+import { fieldValue, SELECTING_A_PART, withField, withoutFields } from '../core/fields.ts'
+import { parseContentRange, type ByteSpan } from '../core/ranges.ts'
+import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import { contentLength } from './peer-source.ts'
 import type { RetrievalRequest } from './request.ts'
 
 /** So long a trial takes at most, in ms. */
@@ -20,11 +21,16 @@ export interface TrialBytes {
 }
 const LEAST_TRIAL_BYTES = 16 * 1024
 
+/** Of a file whose size alone is asked for. */
+export const SIZE_BYTES = 1024
+
 /** Many read what grows, and each of them may try: that must not amount to another copy. */
 export const TRIAL_BYTES = {
   whole: { share: 1 / 8, most: 256 * 1024 },
   large: { share: 1 / 8, most: 512 * 1024 },
   growing: { share: 1 / 8, most: 128 * 1024 },
+  /** Of a file of which nothing is known. */
+  plain: { share: 1, most: 80 * 1024 },
 } as const satisfies Record<string, TrialBytes>
 
 /** What comes after the first bytes tells the speed without the way, once it is so much and took so long. */
@@ -41,6 +47,9 @@ export interface Trial {
   readonly at: Monotonic
   /** 0: nothing came, or no file. */
   readonly bytesPerSecond: number
+  /** Which file was asked for, and how large it is; `undefined`: the server did not say. */
+  readonly uri: string
+  readonly size: number | undefined
 }
 
 export class OriginTrials {
@@ -65,12 +74,18 @@ export class OriginTrials {
     const server = serverOf(request.target)
     const running = this.#running.get(server)
     if (running !== undefined) return running
-    const trial = this.#try(request, partOf(missing, bytes)).then((bytesPerSecond) => {
+    const uri = request.target
+    const trial = this.#try(request, partOf(missing, bytes)).then((tried) => {
       this.#running.delete(server)
-      return this.#note(server, { at: this.#clock.monotonic(), bytesPerSecond })
+      return this.#note(server, { at: this.#clock.monotonic(), uri, ...tried })
     })
     this.#running.set(server, trial)
     return trial
+  }
+
+  /** How large the file is there, found out by so little of it that it says nothing of the speed. Never rejects. */
+  async size(request: RetrievalRequest): Promise<number | undefined> {
+    return (await this.#try(request, { start: 0, end: SIZE_BYTES })).size
   }
 
   #note(server: string, trial: Trial): Trial {
@@ -81,15 +96,16 @@ export class OriginTrials {
     return trial
   }
 
-  async #try(request: RetrievalRequest, span: ByteSpan): Promise<number> {
+  async #try(request: RetrievalRequest, span: ByteSpan): Promise<Pick<Trial, 'bytesPerSecond' | 'size'>> {
     // A name is no place: nobody can be asked there.
-    if (isContentName(request.target)) return 0
+    if (isContentName(request.target)) return { bytesPerSecond: 0, size: undefined }
     const ending = new AbortController()
-    const came: Came = { beganAt: this.#clock.monotonic(), bytes: 0, firstBytes: 0, firstAt: undefined }
+    const beganAt = this.#clock.monotonic()
+    const came: Came = { beganAt, bytes: 0, firstBytes: 0, firstAt: undefined, size: undefined }
     const reading = this.#read(came, request, span, ending.signal)
     await Promise.race([reading.catch(() => {}), sleep(this.#clock, TRIAL_MS, ending.signal)])
     ending.abort(NO_LONGER_NEEDED)
-    return rateOf(came, this.#clock.monotonic())
+    return { bytesPerSecond: rateOf(came, this.#clock.monotonic()), size: came.size }
   }
 
   async #read(
@@ -100,8 +116,10 @@ export class OriginTrials {
   ): Promise<void> {
     const range = `bytes=${start}-${end - 1}`
     const asked = withField(withoutFields(fields, SELECTING_A_PART), 'Range', range)
-    const { status, body } = await this.#origin.request({ method: 'GET', uri: target, fields: asked, signal })
+    const response = await this.#origin.request({ method: 'GET', uri: target, fields: asked, signal })
+    const { status, body } = response
     if (status !== 206 && status !== 200) return
+    came.size = sizeOf(response)
     for await (const chunk of body) {
       came.bytes += chunk.length
       if (came.firstAt === undefined) {
@@ -123,6 +141,13 @@ interface Came {
   bytes: number
   firstBytes: number
   firstAt: Monotonic | undefined
+  size: number | undefined
+}
+
+/** Of the whole file, as a part of it or all of it says. */
+function sizeOf({ status, fields }: UpstreamResponse): number | undefined {
+  if (status === 200) return contentLength(fields)
+  return parseContentRange(fieldValue(fields, 'content-range') ?? '')?.size
 }
 
 /** With the way there and back, or without it, where enough came to tell. */

@@ -53,10 +53,14 @@ export const MAX_DETOURS = 8
 /** When a relay has failed, the offering peer must be found alive within this, in ms: there has been silence enough. */
 export const DETOUR_MS = 150
 
-/** Somebody who may have a place. */
-interface Candidate {
+/** Who sends, and where it was asked. */
+export interface Server {
   readonly server: Address
   readonly location: string
+}
+
+/** Somebody who may have a place. */
+interface Candidate extends Server {
   readonly isRelay: boolean
 }
 
@@ -68,8 +72,7 @@ interface Wanted {
   readonly signal: AbortSignal
 }
 
-interface Place {
-  readonly server: Address
+interface Place extends Server {
   readonly isRelay: boolean
   readonly opened: OpenedSource
   readonly close: () => void
@@ -96,10 +99,12 @@ export class PeerRoute {
    * Who may be to blame for the bytes: when they come over others it is not known who made them. Who has the whole has verified it,
    * whoever it had it from.
    */
-  get servers(): readonly Address[] {
+  get servers(): readonly Server[] {
     if (this.#place === undefined) return []
-    const { server, isRelay, opened } = this.#place
-    return isRelay && opened.path !== undefined ? [server, this.#settings.peer] : [server]
+    const { peer, location } = this.#settings
+    const { server, location: at, isRelay, opened } = this.#place
+    const nearest = { server, location: at }
+    return isRelay && opened.path !== undefined ? [nearest, { server: peer, location }] : [nearest]
   }
 
   /**
@@ -222,7 +227,7 @@ export class PeerRoute {
     try {
       const answer = await within(asking, patienceMs, this.#components.clock, isRelay ? relayPace : pace)
       if (answer.kind === 'opened' && !answer.source.path?.includes(node))
-        return { server, isRelay, opened: answer.source, close }
+        return { server, location, isRelay, opened: answer.source, close }
       close()
       return answer.kind === 'opened' ? [] : [...answer.relays]
     } catch (error) {

@@ -26,7 +26,7 @@ import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
-import type { ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import type { ShunReason, Suspicion } from '../verify/shunned-peers.ts'
 import { Answer, type Head } from './answer.ts'
 import { Announcement } from './announcement.ts'
 import { Arrival, type ArrivalComponents, type ArrivalSettings, type ArrivalOutcome } from './arrival.ts'
@@ -37,6 +37,8 @@ import { Keeping, type UnverifiedCopy } from './keeping.ts'
 import type { LineUse } from './line-use.ts'
 import type { OriginTrials } from './origin-trial.ts'
 import { STALL_MS } from './patience.ts'
+import type { Helper } from './pieces/supplier.ts'
+import { PlainWait } from './plain-wait.ts'
 import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
@@ -58,7 +60,7 @@ export interface RetrievalSettings extends ArrivalSettings {
 export interface RetrievalEvents {
   /** The node is fetching this from the Internet, and says so. */
   announce(retrieval: Retrieval): AnnouncedDownload
-  shun(peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody): void
+  shun(peer: Address, reason: ShunReason, detail: string, suspect?: Suspicion): void
   /** Bytes that turned out wrong had been delivered: the next request goes to the origin server. */
   poisoned(uri: TargetUri): void
   /** Peers were asked, and none has it. */
@@ -107,6 +109,7 @@ export class Retrieval implements InquiryOwner {
   readonly #blame: Blame
   readonly #tolerance: Tolerance
   readonly #yielding: Yielding
+  readonly #plainWait: PlainWait
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   #current: Source | undefined
@@ -125,7 +128,7 @@ export class Retrieval implements InquiryOwner {
     this.#startedAt = components.clock.monotonic()
     this.#proofs = new Proofs(request, components.verifier)
     const onAnswerable = () => this.#giveAnswer()
-    const onHelperFailure = (peer: Address | undefined, fault: Fault) => this.#onHelperFailure(peer, fault)
+    const onHelperFailure = (helper: Helper | undefined, fault: Fault) => this.#onHelperFailure(helper, fault)
     const isReadAlong = () => !this.#peerReaders.isEmpty
     this.#arrival = new Arrival(request, settings, {
       ...components,
@@ -142,6 +145,7 @@ export class Retrieval implements InquiryOwner {
       blame: this.#blame,
       heldBytes: () => this.heldBytes,
     })
+    this.#plainWait = new PlainWait({ ...components, request, node: settings.node })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
     this.#announcement = new Announcement(() => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
@@ -398,6 +402,11 @@ export class Retrieval implements InquiryOwner {
   heardProgress(download: PeerDownload): void {
     this.report.peerProgress = download
     this.#tolerance.heard(download)
+    this.#plainWait.heard(download)
+  }
+
+  waitsForPlain(): void {
+    if (this.#inquiry !== undefined) this.#plainWait.begin(this.#inquiry)
   }
 
   patientMs(): number {
@@ -509,7 +518,8 @@ export class Retrieval implements InquiryOwner {
   }
 
   #isShunned(source: PeerSource): boolean {
-    return this.#components.isShunned(peerOf(source), this.request.uri)
+    const { peer, location } = source.kind === 'peer' ? source.offer : source.download
+    return this.#components.isShunned(peer, this.request.uri, location)
   }
 
   /** It says so itself: who asks it nevertheless could only blame it for that. */
@@ -675,7 +685,7 @@ export class Retrieval implements InquiryOwner {
   /** The peer in use is given the chance to show that it sends the right bytes: should the whole be wrong again, they were its own. */
   async #readAlone(source: PeerSource, fault: Fault, attempt: AbortController): Promise<void> {
     this.#readAgain = peerOf(source)
-    this.#blame.beganWrong(this.#arrival.others, fault)
+    this.#blame.beganWrong(this.#arrival.others, this.#arrival.places, fault)
     await this.#beginAnew()
     if (this.#attempt === attempt && this.#state === 'running') this.#use(source)
   }
@@ -732,9 +742,9 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** Who helped out was of no use; the application does not notice. */
-  #onHelperFailure(peer: Address | undefined, fault: Fault): void {
-    this.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
-    if (peer !== undefined) this.#blame.helperFailed(peer, fault)
+  #onHelperFailure(helper: Helper | undefined, fault: Fault): void {
+    this.report.failures.push(`${helper?.peer ?? 'Internet'}: ${fault.message}`)
+    if (helper !== undefined) this.#blame.helperFailed(helper.peer, fault, helper.location)
   }
 
   /** Whether it is what peers could have too: they cannot continue the page of an error. */

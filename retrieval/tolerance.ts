@@ -156,14 +156,15 @@ export class Tolerance {
   failed(source: PeerSource, fault: Fault, use: Use): void {
     this.#patience.waste(use.began, fault, use.lagMs)
     this.#patience.promised(fault.code === 'VERIFICATION_FAILED' ? this.#promisedMs : this.#owedMs)
-    // What its own promise has taken of its time, nobody else has.
+    // What its own promise has taken of its time, nobody else has: but that may have been said in its name.
     const own = { ...use, patienceMs: use.patienceMs + this.#promisedMs }
     this.#promisedMs = 0
     const isJudgedHere = fault.blame !== 'node' && fault.code !== 'VERIFICATION_FAILED'
     // Nothing has come of it, to a node that was too busy itself to judge.
     const isBusy = this.#components.heldBytes() === this.#usedFrom && this.#components.isBusy?.() === true
-    if (isJudgedHere && !isBlameless(source, fault, own, isBusy))
-      this.#components.blame.failed(peerOf(source), fault)
+    if (!isJudgedHere || isBlameless(source, fault, own, isBusy)) return
+    if (isBlameless(source, fault, use, isBusy)) this.#components.blame.promised(peerOf(source), fault)
+    else this.#components.blame.failed(source, fault)
   }
 }
 

@@ -41,7 +41,7 @@ import type { Providers } from '../providers/providers.ts'
 import type { Site } from '../site/site.ts'
 import { isPrivateName, privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
-import type { ShunnedPeers, ShunReason, SuspectBody } from '../verify/shunned-peers.ts'
+import { placeOf, type ShunnedPeers, type ShunReason, type Suspicion } from '../verify/shunned-peers.ts'
 import { CAUTION, readWarning, warningWords } from './member-warnings.ts'
 import { notingReached } from './reached-peers.ts'
 
@@ -182,17 +182,17 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
     suspects.delete(suspect)
     shunned.pardon(peer)
   }
-  const shun = (peer: Address, reason: ShunReason, detail: string, suspect?: SuspectBody) => {
+  const shun = (peer: Address, reason: ShunReason, detail: string, suspect?: Suspicion) => {
     const body = suspect?.body
-    if (suspect !== undefined) suspects.set(`${suspect.body} ${suspect.uri}`, peer)
+    if (body !== undefined) suspects.set(`${body} ${suspect?.uri}`, peer)
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
     const origin = suspect?.isDoubtful === true ? originOf(suspect.uri) : undefined
     const isProved = body !== undefined && reason !== 'asked-again' && origin === undefined
-    shunned.shun(peer, { reason, detail, origin, ...(isProved ? { body } : {}) })
+    shunned.shun(peer, { reason, detail, origin, part: suspect?.part, ...(isProved ? { body } : {}) })
     if (reason === 'bad-bytes' && origin === undefined) warnMembers(peer, suspect)
     log({ kind: 'shunned', peer, reason, detail })
   }
-  const warnMembers = (peer: Address, suspect: SuspectBody | undefined) => {
+  const warnMembers = (peer: Address, suspect: Suspicion | undefined) => {
     const own = site?.membership
     if (own !== undefined && !own.isDenied(own.id)) peering.say(CAUTION, warningWords(peer, suspect, names))
   }
@@ -223,7 +223,13 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
           isBusy: seams.isBusy?.(),
           isUploading: slots.areTakenForLong,
         }),
-      isShunned: (peer) => shunned.find(peer) !== undefined,
+      isShunned: (peer, claim) => {
+        if (claim === undefined) return shunned.find(peer) !== undefined
+        const { resource, location } = claim
+        const origin = originOf((names.uriOf(resource) ?? resource) as TargetUri)
+        const part = location === undefined ? 'promises' : placeOf(location)
+        return shunned.find(peer, origin, part) !== undefined
+      },
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),
       onStaleSummary: (place) => summaries.stale(place),
@@ -256,7 +262,7 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
         return () => survey?.abandon()
       },
       isAnybodyThere: () => peering.timing() !== undefined,
-      isShunned: (peer, uri) => shunned.find(peer, originOf(uri)) !== undefined,
+      isShunned: (peer, uri, location) => shunned.find(peer, originOf(uri), placeOf(location)) !== undefined,
       ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
       ...(gathering === undefined ? {} : { gather: (ask) => gathering.add(ask) }),
       inquire: (resource, waitForDownloads, owner) =>

@@ -9,7 +9,7 @@ import type { Address } from '../core/transport.ts'
 import type { Evidence } from '../peering/cautions.ts'
 import type { Extras } from '../peering/packets.ts'
 import type { PrivateNames } from '../site/private-names.ts'
-import type { SuspectBody } from '../verify/shunned-peers.ts'
+import type { Suspicion } from '../verify/shunned-peers.ts'
 
 /** The type of its packet. */
 export const CAUTION = 'site-caution'
@@ -22,14 +22,14 @@ export interface Warning {
 /** The attributes of the packet; the name is the private one, which strangers cannot read. */
 export function warningWords(
   peer: Address,
-  suspect: SuspectBody | undefined,
+  suspect: Suspicion | undefined,
   names: Pick<PrivateNames, 'privateNameOf'>,
 ): Extras {
-  const evidence = suspect && [
+  const evidence = suspect?.body !== undefined && [
     ['resource', names.privateNameOf(suspect.uri)] as const,
     ['body', suspect.body] as const,
   ]
-  return [['peer', peer], ...(evidence ?? [])]
+  return [['peer', peer], ...(evidence || [])]
 }
 
 /** `undefined` where it warns of nobody. */

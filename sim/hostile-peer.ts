@@ -65,9 +65,10 @@ export const HOSTILE_KINDS = [
 
 /**
  * Those that are played in turn; `late-promises`, which has ways of its own, keeps its promise just before it would count as broken, by
- * naming a copy that is of no use.
+ * naming a copy that is of no use; `plain-promises` says in the packets of the patents, and in no others, that it has received more and
+ * more, and never where, and is played beside all the others.
  */
-export type HostileKind = (typeof HOSTILE_KINDS)[number] | 'late-promises'
+export type HostileKind = (typeof HOSTILE_KINDS)[number] | 'late-promises' | 'plain-promises'
 
 /** What is named in the end where a promise is kept late. */
 export const LATE_COPIES = ['silence', 'drips', 'wrong-bytes', 'beginning'] as const
@@ -102,6 +103,9 @@ const DRIP_BYTES = 10
 const DRIP_INTERVAL_MS = 100
 const HUGE_BYTES = 99_999_999_999_999
 const MORE_BYTES = 40_000_000
+/** So often one that speaks only the patents' packets says how much it has, in ms, and so many times. */
+const PLAIN_INTERVAL_MS = 100
+const PLAIN_WORDS = 150
 /** So often one that only promises, or excuses itself, says so again, in ms. */
 const WORD_INTERVAL_MS = 400
 const WORDS = 30
@@ -179,6 +183,7 @@ export class HostilePeer {
   }
 
   #answer(question: RequestPacket, from: Address): void {
+    if (this.settings.kind === 'plain-promises') return void this.#promisePlainly(question, from)
     const offer = this.#offer(question, this.#nodeFor(question))
     this.#speaker?.send(from, offer)
     if (offer.type === 'downloading' && this.settings.kind === 'takes-back')
@@ -186,6 +191,18 @@ export class HostilePeer {
     if (offer.type === 'downloading' && this.settings.kind === 'late-promises')
       void this.#keepLate(offer, question, from)
     if (offer.type === 'downloading' && REPEATING.has(this.settings.kind)) void this.#repeat(offer, from)
+  }
+
+  /** At a rate that looks as if it were worth the wait. */
+  async #promisePlainly({ id, href: resource }: RequestPacket, to: Address): Promise<void> {
+    const { bytesPerSecond = SLOW_BYTES_PER_SECOND } = this.settings
+    const common = { id, node: undefined, nonce: undefined, location: undefined, more: [], extras: [] }
+    for (let word = 1; word <= PLAIN_WORDS; word++) {
+      const receivedBytes = Math.ceil((word * bytesPerSecond * PLAIN_INTERVAL_MS) / 1000)
+      const untold = { totalBytes: undefined, bytesPerSecond: undefined }
+      this.#speaker?.send(to, { ...common, ...untold, type: 'downloading', resource, receivedBytes })
+      await this.#pause(PLAIN_INTERVAL_MS)
+    }
   }
 
   async #repeat(offer: DownloadingPacket, to: Address): Promise<void> {
@@ -284,6 +301,7 @@ export class HostilePeer {
       case 'silent':
       case 'takes-back':
       case 'promises':
+      case 'plain-promises':
         return new Promise<Answer>(() => {})
       case 'late-promises':
         return this.#keptLate(request, right)

@@ -80,6 +80,7 @@ function sceneOf(seed: number, line: number): Scene {
     at > 0 && seed % 3 === 0 ? { ...each, kind: kindOf(random) } : each,
   )
   const isGrowing = mixed.some(({ role }) => role === 'downloader')
+  const plain = plainOf(seed)
   const most = isGrowing ? MOST_GROWING_BYTES : 4 * MB
   return {
     line,
@@ -88,7 +89,18 @@ function sceneOf(seed: number, line: number): Scene {
     size: Math.ceil(most ** (0.6 + 0.4 * random.fraction())),
     files: 1 + (random.uint32() % 3),
     withinMs: random.fraction() < 0.5 ? 5 : 1500,
-    hostile: mixed,
+    hostile: plain.isAlone ? plain.hostile : [...mixed, ...plain.hostile],
+  }
+}
+
+/** In every third run there are some besides the others, or in their place, that speak only the patents' packets. */
+function plainOf(seed: number): { readonly hostile: readonly HostileSettings[]; readonly isAlone: boolean } {
+  const random = seededRandom(seed ^ PLAIN)
+  const count = random.uint32() % 3 === 0 ? 1 + (random.uint32() % 3) : 0
+  const isAlone = count > 0 && random.fraction() < 0.3
+  return {
+    hostile: Array.from({ length: count }, () => ({ ...waysOf(random), kind: 'plain-promises' })),
+    isAlone,
   }
 }
 
@@ -160,4 +172,5 @@ function playOnce(
 }
 
 const HOSTILE = 0x686f7374
+const PLAIN = 0x706c6169
 const MOMENTS = 0x6d6f6d65

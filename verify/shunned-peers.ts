@@ -1,6 +1,9 @@
 /**
  * Peers that this node leaves aside for a while, and bodies that proved wrong (V§4 "poisoning by a peer", R8.4).
  *
+ * A datagram can be made in anybody's name. So only wrong bytes that a machine has confirmed are held against the machine itself; all
+ * else is held against the place that was named, or against its promises, or for the files of one origin server.
+ *
  * Kept in memory only: a restart forgives. A peer is its address, so that a machine which takes over a shunned
  * address is left aside with it; that costs a download from elsewhere, never a wrong byte.
  */
@@ -35,10 +38,30 @@ export const STALLS_KNOWN_MS = 10 * 60_000
 
 export type ShunReason = keyof typeof SHUN_MS
 
-/** What a peer is shunned for: bytes that came under a name. */
-export interface SuspectBody {
+/** An address and a port. */
+export type Place = `${Address}:${number}`
+
+/**
+ * What of a peer is left aside where anybody could have named it in the peer's name: one place on the machine, or its word that it will
+ * have a file, without a place.
+ */
+export type Part = Place | 'promises'
+
+/** Where a location is; `undefined` where it is no URL with a host. */
+export function placeOf(location: string): Place | undefined {
+  const url = URL.parse(location)
+  return url === null || url.hostname === ''
+    ? undefined
+    : `${url.hostname as Address}:${Number(url.port || 80)}`
+}
+
+/** What a peer is shunned for. */
+export interface Suspicion {
   readonly uri: TargetUri
-  readonly body: Sha256
+  /** The SHA-256 of what came under that name, where it was wrong. */
+  readonly body?: Sha256
+  /** What alone is left aside; absent: the peer. */
+  readonly part?: Part | undefined
   /** Whether an honest peer can have got them: from an origin server that tells each machine something else. */
   readonly isDoubtful?: boolean
 }
@@ -52,6 +75,8 @@ export interface ShunnedPeer {
   readonly forMs: number
   /** For resources of this origin alone (RFC 9110 4.3.1); absent: for all. */
   readonly origin?: string
+  /** What alone is left aside; absent: the peer. */
+  readonly part?: Part
 }
 
 export interface Misdeed {
@@ -61,9 +86,10 @@ export interface Misdeed {
   readonly body?: Sha256
   /**
    * The origin from which an honest peer can have got what it sent: it is left aside for that one's resources, and for no others.
-   * The first time costs it `FIRST_DOUBT_MS`, each further one twice as much.
+   * The first time wrong bytes cost it `FIRST_DOUBT_MS`, each further time twice as much.
    */
   readonly origin?: string | undefined
+  readonly part?: Part | undefined
 }
 
 export interface ShunnedPeers {
@@ -72,8 +98,9 @@ export interface ShunnedPeers {
   /**
    * Why the peer is left aside at this moment; `undefined` when it is not.
    * @param origin for its resources; absent: for all.
+   * @param part what is to be used of it; absent: anything.
    */
-  find(peer: Address, origin?: string): ShunnedPeer | undefined
+  find(peer: Address, origin?: string, part?: Part): ShunnedPeer | undefined
   isBadBody(body: Sha256): boolean
   /** Takes a peer back before its time, because a person says so. @returns whether it was shunned. */
   pardon(peer: Address): boolean
@@ -86,53 +113,58 @@ export interface ShunnedPeers {
 export const MAX_SHUNNED = 4_096
 
 export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers {
-  const peers = expiringMap<Address, ShunnedPeer>(clock)
+  const peers = expiringMap<Culprit, ShunnedPeer>(clock)
   const bodies = expiringMap<Sha256, true>(clock)
-  const stalls = expiringMap<Address, number>(clock)
-  const doubted = expiringMap<Doubt, ShunnedPeer>(clock)
-  const doubts = expiringMap<Doubt, number>(clock)
+  const stalls = expiringMap<Culprit, number>(clock)
+  const doubts = expiringMap<Culprit, number>(clock)
   const counts: Record<ShunReason, number> = { 'bad-bytes': 0, 'asked-again': 0, stalled: 0, 'broke-off': 0 }
 
-  const stalledForMs = (peer: Address) => {
-    const before = stalls.get(peer) ?? 0
-    stalls.set(peer, before + 1, STALLS_KNOWN_MS)
+  const stalledForMs = (culprit: Culprit) => {
+    const before = stalls.get(culprit) ?? 0
+    stalls.set(culprit, before + 1, STALLS_KNOWN_MS)
     return Math.min(FIRST_STALL_MS * 2 ** before, SHUN_MS.stalled)
   }
-  const doubtedForMs = (doubt: Doubt) => {
-    const before = doubts.get(doubt) ?? 0
-    doubts.set(doubt, before + 1, SHUN_MS['bad-bytes'])
+  const doubtedForMs = (culprit: Culprit) => {
+    const before = doubts.get(culprit) ?? 0
+    doubts.set(culprit, before + 1, SHUN_MS['bad-bytes'])
     return Math.min(FIRST_DOUBT_MS * 2 ** before, SHUN_MS['bad-bytes'])
   }
+  const forMsOf = (culprit: Culprit, { reason, origin }: Misdeed) => {
+    if (reason === 'stalled') return stalledForMs(culprit)
+    return reason === 'bad-bytes' && origin !== undefined ? doubtedForMs(culprit) : SHUN_MS[reason]
+  }
+  const findOne = (peer: Address, part: Part | undefined, origin: string | undefined) =>
+    peers.get(culpritOf(peer, part)) ??
+    (origin === undefined ? undefined : peers.get(culpritOf(peer, part, origin)))
 
   return {
-    shun(peer, { reason, detail, body, origin }) {
+    shun(peer, misdeed) {
+      const { reason, detail, body, origin, part } = misdeed
       counts[reason]++
       if (body !== undefined) bodies.set(body, true, SHUN_MS['bad-bytes'])
-      const since = clock.wall()
-      if (origin !== undefined) {
-        const doubt = doubtOf(peer, origin)
-        const forMs = reason === 'bad-bytes' ? doubtedForMs(doubt) : SHUN_MS[reason]
-        return doubted.set(doubt, { peer, reason, detail, since, forMs, origin }, forMs)
-      }
-      const forMs = reason === 'stalled' ? stalledForMs(peer) : SHUN_MS[reason]
-      peers.set(peer, { peer, reason, detail, since, forMs }, forMs)
+      const culprit = culpritOf(peer, part, origin)
+      const forMs = forMsOf(culprit, misdeed)
+      const only = { ...(origin === undefined ? {} : { origin }), ...(part === undefined ? {} : { part }) }
+      peers.set(culprit, { peer, reason, detail, since: clock.wall(), forMs, ...only }, forMs)
     },
-    find: (peer, origin) =>
-      peers.get(peer) ?? (origin === undefined ? undefined : doubted.get(doubtOf(peer, origin))),
+    find: (peer, origin, part) =>
+      findOne(peer, undefined, origin) ?? (part === undefined ? undefined : findOne(peer, part, origin)),
     isBadBody: (body) => bodies.get(body) !== undefined,
     pardon(peer) {
-      const doubtful = doubted.values().filter((each) => each.peer === peer)
-      for (const { origin = '' } of doubtful) doubted.delete(doubtOf(peer, origin))
-      return peers.delete(peer) || doubtful.length > 0
+      const its = peers.values().filter((each) => each.peer === peer)
+      for (const { part, origin } of its) peers.delete(culpritOf(peer, part, origin))
+      return its.length > 0
     },
-    list: () => [...peers.values(), ...doubted.values()],
+    list: () => peers.values(),
     counts: () => ({ ...counts }),
   }
 }
 
-type Doubt = `${Address} ${string}`
+/** The peer or a part of it, for everything or for the resources of one origin. */
+type Culprit = `${Address} ${Part | ''} ${string}`
 
-const doubtOf = (peer: Address, origin: string): Doubt => `${peer} ${origin}`
+const culpritOf = (peer: Address, part: Part | undefined, origin = ''): Culprit =>
+  `${peer} ${part ?? ''} ${origin}`
 
 interface ExpiringMap<K, V> {
   get(key: K): V | undefined

@@ -105,6 +105,11 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   | { readonly kind: 'in-vain'; readonly at: Monotonic; readonly patientUntil: Monotonic }
   /** The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). */
   | { readonly kind: 'change-over'; readonly at: Monotonic; readonly to: string }
+  /**
+   * Nodes of the patents are not waited for any longer, whatever they say: all who have waited agree on who fetches, and wait for
+   * promises until `promisedUntil`.
+   */
+  | { readonly kind: 'leave-wait'; readonly at: Monotonic; readonly promisedUntil: Monotonic }
   /** The whole body is here and verified. */
   | { readonly kind: 'retrieved' }
   /** Nobody waits for the resource any more. */

@@ -117,6 +117,8 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
       return onEnough(state)
     case 'agree':
       return onAgree(state, event.at, event.until)
+    case 'leave-wait':
+      return isPlainWait(state, event.at) ? leaveWait(state, event) : [state, []]
     case 'in-vain':
       return state.kind === 'retrieving' ? onInVain(state, event.at, event.patientUntil) : [state, []]
     case 'change-over':
@@ -257,7 +259,7 @@ function onCompleteSomewhere<H extends Holder, D extends Downloader>(
   const after = noting(state, withoutDownloader(state.sources, peer))
   const isAwaited = after.kind === 'awaiting' && after.on.peer === peer && !after.on.readable
   const isExpected = isAwaited || (after.kind === 'waiting' && after !== state)
-  if (isExpected && !after.hasAskedAgain) return askAgain(after, at)
+  if (isExpected && !after.hasAskedAgain && at < after.plainUntil) return askAgain(after, at)
   return isAwaited ? nextSource(after, at) : [after, []]
 }
 
@@ -295,6 +297,27 @@ function askWhoGoesOn<H extends Holder, D extends Downloader>(
   if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
   const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft }
   return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
+}
+
+/** Whether a node of the patents is waited for: until it has it, or until it says where it is. */
+export function isPlainWait<H extends Holder, D extends Downloader>(
+  state: State<H, D>,
+  at: Monotonic,
+): boolean {
+  if (state.kind === 'waiting') return state.hasAskedAgain && at < state.plainUntil
+  return state.kind === 'awaiting' && !state.on.readable && state.on.silenceMs === undefined
+}
+
+/** Whoever has waited for the same one leaves it now as well. Its "I have" is still of use, when it comes. */
+function leaveWait<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  { at, promisedUntil }: Extract<InquiryEvent<H, D>, { kind: 'leave-wait' }>,
+): Step<H, D> {
+  const after = { ...state, plainUntil: at, promisedUntil }
+  // Whoever fetches it meanwhile, and can be read, is followed at once.
+  const isFetched =
+    state.kind === 'waiting' && state.sources.downloaders.some((each) => mayFollow(state, each))
+  return isFetched ? nextSource(after, at) : askWhoGoesOn(after, at, state.takeOversLeft - 1)
 }
 
 /** What is left of the patience with peers is for promises, as it was before. */
@@ -595,6 +618,9 @@ export const INQUIRY_TRANSITIONS = [
   ['waiting', 'wake', 'waiting', '144: woken early'],
   ['waiting', 'wake', 'retrieving', '144 → 148 → 150, or 152 → 150'],
   ['waiting', 'wake', 'awaiting', '144 → 148 → 152 → 154 "I found" → 156'],
+  ['waiting', 'leave-wait', 'waiting', '144: a plain node is not waited for any longer, "I need" once more'],
+  ['waiting', 'leave-wait', 'awaiting', '144 → 156: the same, and a copy can be read that grows'],
+  ['waiting', 'leave-wait', 'retrieving', '144 → 150: the same, and nobody is asked again'],
   ['waiting', 'abandoned', 'done', '144 → 142'],
   ['awaiting', 'response', 'found', '156 → 158: "I have"'],
   ['awaiting', 'response', 'awaiting', '156: an alternate is noted, the growing copy is being read'],
@@ -615,6 +641,13 @@ export const INQUIRY_TRANSITIONS = [
   ['awaiting', 'source-failed', 'found', '156 → 158: an alternate'],
   ['awaiting', 'source-failed', 'awaiting', '156: another downloader'],
   ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
+  [
+    'awaiting',
+    'leave-wait',
+    'waiting',
+    '156 → 144: a plain node is not waited for any longer, "I need" once more',
+  ],
+  ['awaiting', 'leave-wait', 'retrieving', '156 → 150: the same, and nobody is asked again'],
   ['awaiting', 'wake', 'awaiting', '156: woken early, or silence and another downloader'],
   ['awaiting', 'wake', 'retrieving', '156 → 150: silence, take-over'],
   ['awaiting', 'busy', 'awaiting', '156: promises are waited for longer'],

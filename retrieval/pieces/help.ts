@@ -25,8 +25,8 @@ export interface HelpComponents {
   readonly originBytesPerSecond?: () => number | undefined
   /** Whether peers read this node's copy while it grows. */
   readonly isReadAlong: () => boolean
-  /** Whether a peer is left aside for this resource, perhaps since it answered: other retrievals may have found out. */
-  readonly isShunned: (peer: Address, uri: TargetUri) => boolean
+  /** Whether a peer, or that place on it, is left aside for this resource, perhaps since it answered: other retrievals may have found out. */
+  readonly isShunned: (peer: Address, uri: TargetUri, location: string) => boolean
 }
 
 /** A complete copy of some size, of which it is known beforehand what it must show. */
@@ -50,7 +50,7 @@ export function helped(
   const { copy, ...settings } = terms
   const find = (found: (holder: Holder) => void, over: () => void) => {
     const unlessShunned = (holder: Holder) => {
-      if (!isShunned(holder.peer, request.uri)) found(holder)
+      if (!isShunned(holder.peer, request.uri, holder.location)) found(holder)
     }
     return findHolders(request.uri, unlessShunned, over)
   }

@@ -134,9 +134,9 @@ export class SeveralSources {
     const own = { pieces: Infinity, bytesPerSecond: this.#bytesPerSecond, pace, isSpare: false }
     const noting: SupplyEvents = {
       ...events,
-      failed: (peer, fault) => {
+      failed: (helper, fault) => {
         this.#firstFault = fault
-        events.failed(peer, fault)
+        events.failed(helper, fault)
       },
     }
     const others = this.#others.map((holder) => {

@@ -31,29 +31,33 @@ export interface Holder {
   readonly heldBytes: number
 }
 
+/** A peer that is asked for pieces, and where. */
+export type Helper = Pick<Holder, 'peer' | 'location'>
+
 export interface SupplyEvents {
   /** Bytes of a peer, or of the origin server, have been written; `isStated` as in `Supplier.wrote`. */
-  wrote(peer: Address | undefined, bytes: number, isStated: boolean): void
+  wrote(helper: Helper | undefined, bytes: number, isStated: boolean): void
   /** A peer, or the origin server, was of no use. */
-  failed(peer: Address | undefined, fault: Fault): void
+  failed(helper: Helper | undefined, fault: Fault): void
 }
 
 /** @param isSpare whether the asker is being served elsewhere as well. */
 export function peerSupplier(
-  { peer, location }: Omit<Holder, 'heldBytes'>,
+  helper: Helper,
   terms: Pick<Supplier, 'pieces' | 'bytesPerSecond' | 'pace'> & { readonly isSpare: boolean },
   asker: Omit<Asker, 'signal'>,
   body: Body,
   events: SupplyEvents,
 ): Supplier {
   const { isSpare, ...known } = terms
+  const { peer, location } = helper
   return {
     ...known,
     id: peer,
     isFirst: !isSpare,
     ask: (span, signal) => askForBlock({ ...asker, signal }, body, { location, span, isSpare }),
-    wrote: (bytes, isStated) => events.wrote(peer, bytes, isStated),
-    failed: (fault) => events.failed(peer, fault),
+    wrote: (bytes, isStated) => events.wrote(helper, bytes, isStated),
+    failed: (fault) => events.failed(helper, fault),
   }
 }
 

@@ -5,7 +5,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import type { Socket } from 'node:dgram'
+import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import { createServer, type AddressInfo } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Address } from '../../core/transport.ts'
@@ -39,10 +41,12 @@ before(async () => {
 
 after(() => scene.close())
 
-const DAY_MS = 24 * 60 * 60_000
-
 /** For how long the honest node is left aside, in ms. */
-const leftAsideMs = () => node.status().shunned.find(({ peer }) => peer === HONEST)?.forMs ?? 0
+const leftAsideMs = () =>
+  node.status().shunned.find(({ peer, part }) => peer === HONEST && part === undefined)?.forMs ?? 0
+
+/** Places in its name that are. */
+const parts = () => node.status().shunned.flatMap(({ part }) => (part === undefined ? [] : [part as string]))
 
 const packet = (of: ServicePacket): Uint8Array => encode(of) ?? new Uint8Array()
 
@@ -60,13 +64,25 @@ function iHave(asked: RequestPacket, location: string): Uint8Array {
   })
 }
 
+function iAmDownloading({ id, nonce, href }: RequestPacket, location: string): Uint8Array {
+  const progress = {
+    receivedBytes: 0,
+    totalBytes: undefined,
+    bytesPerSecond: undefined,
+    more: [],
+    extras: [],
+  }
+  const common = { id, nonce, node: honest.status().node as NodeId, location, resource: href }
+  return packet({ type: 'downloading', ...common, ...progress })
+}
+
 /** While it is open, every question gets this answer in the honest machine's name. */
-async function forging(location: () => string): Promise<() => void> {
+async function forging(location: () => string, say = iHave): Promise<() => void> {
   const ear = await bind(packetPort, BROADCAST)
   ear.on('message', (bytes: Buffer) => {
     const decoded = decode(bytes)
     if (decoded.kind === 'packet' && decoded.packet.type === 'request')
-      spoofing.send(iHave(decoded.packet, location()), packetPort, '127.0.0.8')
+      spoofing.send(say(decoded.packet, location()), packetPort, '127.0.0.8')
   })
   return () => ear.close()
 }
@@ -126,17 +142,45 @@ describe('"I have" in an honest machine’s name', () => {
     assert.equal(leftAsideMs(), 0)
   })
 
-  test('at another server of that machine, whose bytes are others: half a minute at most, never a day', async () => {
+  test('at another server of that machine, whose bytes are others: its files go on coming from it', async () => {
     const other = await Origin.start(scene, HONEST)
     const alias = 'f'.repeat(64)
     other.put(`/${alias}`, { body: uniqueBody(30_000) })
-    const stop = await forging(() => `http://${other.authority}/${alias}`)
+    await forgedPlace(`http://${other.authority}/${alias}`)
+    assert.ok(parts().includes(other.authority))
+  })
+
+  test('at a server of that machine that never answers: its files go on coming from it', async () => {
+    const silent = createServer()
+    silent.listen(0, HONEST)
+    await once(silent, 'listening')
+    scene.ending(() => void silent.close())
+    const { port } = silent.address() as AddressInfo
+    await forgedPlace(`http://${HONEST}:${port}/${'e'.repeat(64)}`)
+    // A node that had to wait for its turn at the processor blames nobody.
+    assert.ok(parts().every((part) => part.startsWith(`${HONEST}:`)))
+  })
+
+  test('that it is downloading, at places that hang or break off, one after the other, costs it nothing either', async () => {
+    const breaking = createServer((socket) => socket.destroy())
+    breaking.listen(0, HONEST)
+    await once(breaking, 'listening')
+    scene.ending(() => void breaking.close())
+    const { port } = breaking.address() as AddressInfo
+    for (const path of ['a', 'b', 'c', 'd'])
+      await forgedPlace(`http://${HONEST}:${port}/${path.repeat(64)}`, iAmDownloading)
+  })
+
+  /** Whatever became of a question that is so answered, the honest machine's next file comes from it. */
+  async function forgedPlace(location: string, say = iHave): Promise<void> {
+    const stop = await forging(() => location, say)
     const body = uniqueBody(30_000)
     assert.equal(sha256((await fetched(node, origin.putByHash(body))).body), sha256(body))
     stop()
-    assert.ok(leftAsideMs() < DAY_MS, `${leftAsideMs()} ms`)
-    assert.ok(node.status().shunned.every(({ peer, reason }) => peer !== HONEST || reason !== 'bad-bytes'))
-  })
+    assert.equal(leftAsideMs(), 0)
+    const theirs = await held(30_000)
+    assert.deepEqual([(await fetched(node, theirs)).source, origin.count(theirs, 'GET')], ['peer', 1])
+  }
 })
 
 describe('true words of an honest machine', () => {

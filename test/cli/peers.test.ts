@@ -49,6 +49,22 @@ test('peers are told with what they are, who is left aside with why, since when 
   assert.match(text, /^10\.0\.0\.7 .*wrong bytes \(abababababab for http:\/\/a\.test\/y\), said/m)
 })
 
+test('of whom a place or the promises alone are left aside, that is said', () => {
+  const peer = '10.0.0.3' as Address
+  const shunned = { peer, reason: 'stalled', detail: 'why', since: 0 as EpochMs, forMs: 2000 } as const
+  const parts = [`${peer}:80`, 'promises'] as const
+  const text = peersText(
+    {
+      peering: { ...PEERING, peers: [] },
+      shunned: parts.map((part) => ({ ...shunned, part })),
+      cautions: [],
+    },
+    1000,
+  )
+  assert.match(text, /^10\.0\.0\.3 {2}its place 10\.0\.0\.3:80 left aside since .* \(stalled\): why$/m)
+  assert.match(text, /^10\.0\.0\.3 {2}its promises left aside since /m)
+})
+
 test('of thousands of peers, as a flood makes them, some are told and how many there are', () => {
   const many = Array.from({ length: 3000 }, (_, at) => ({ ...PEER, address: `10.1.${at >> 8}.${at & 255}` }))
   const text = peersText({ peering: { ...PEERING, peers: many }, shunned: [], cautions: [] }, 0)

@@ -36,6 +36,8 @@ export type Said =
   | { readonly kind: 'fetches'; readonly size?: number }
   /** "I am downloading", with a little more each time, and never where: once, and then every so many ms. */
   | { readonly kind: 'promises'; readonly everyMs: number }
+  /** The same in the packets of the patents alone, with so many bytes more each time. */
+  | { readonly kind: 'plainly promises'; readonly everyMs: number; readonly bytes: number }
 
 export interface FakePeer {
   /** Questions that were answered. */
@@ -83,9 +85,17 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
   const says = settings.says ?? { kind: 'has' }
   const timers = new Set<NodeJS.Timeout>()
   const say = (packet: RequestPacket, from: string) => {
-    if (says.kind !== 'promises') return send(answer(says, packet, node, location), from)
-    let receivedBytes = 0
-    const promise = () => send(downloading(packet, node, { receivedBytes: receivedBytes++ }), from)
+    if (says.kind === 'has' || says.kind === 'fetches')
+      return send(answer(says, packet, node, location), from)
+    const isPlain = says.kind === 'plainly promises'
+    const more = isPlain ? says.bytes : 1
+    const question = isPlain ? { ...packet, nonce: undefined } : packet
+    const as = isPlain ? undefined : node
+    let receivedBytes = isPlain ? more : 0
+    const promise = () => {
+      send(downloading(question, as, { receivedBytes }), from)
+      receivedBytes += more
+    }
     promise()
     timers.add(setInterval(promise, says.everyMs))
   }
@@ -122,7 +132,7 @@ const PRESENCE: Omit<PresencePacket, 'node' | 'filePort'> = {
 }
 
 function answer(
-  { kind, size }: Exclude<Said, { readonly kind: 'promises' }>,
+  { kind, size }: Extract<Said, { readonly kind: 'has' | 'fetches' }>,
   asked: RequestPacket,
   node: NodeId,
   location: string,
@@ -136,7 +146,7 @@ function answer(
 
 function downloading(
   { id, nonce, href }: RequestPacket,
-  node: NodeId,
+  node: NodeId | undefined,
   told: {
     readonly location?: string
     readonly totalBytes?: number | undefined

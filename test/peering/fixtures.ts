@@ -72,6 +72,12 @@ export class FakeOwner implements InquiryOwner {
     return this.heldBytes > receivedBytes
   }
 
+  plainWaits = 0
+
+  waitsForPlain(): void {
+    this.plainWaits++
+  }
+
   patientMs(): number {
     return Infinity
   }

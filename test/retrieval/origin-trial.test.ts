@@ -101,6 +101,17 @@ describe('a trial of the origin server', () => {
     assert.equal(origin.openBodies, 0)
   })
 
+  for (const [said, status, field, size] of [
+    ['of a part', 206, ['Content-Range', 'bytes 0-99/7654321'], 7654321],
+    ['of the whole', 200, ['Content-Length', '1234'], 1234],
+    ['of nothing', 206, ['Content-Range', 'bytes 0-99/*'], undefined],
+  ] as const)
+    test(`tells which file it was, and its size by the fields ${said}`, async () => {
+      const { tried } = setting(() => ({ status, fields: [field], body: 'x'.repeat(100) }))
+      const trial = await tried(FILE)
+      assert.deepEqual([trial.uri, trial.size], [FILE, size])
+    })
+
   test('tells the speed without the way where enough came', async () => {
     const body = new Flow()
     const { trials, pass } = setting(() => ({ status: 206, fields: [], body }))

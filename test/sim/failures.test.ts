@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { originOf } from '../../core/target-uri.ts'
+import { FILE_PORT } from '../../sim/virtual-node.ts'
 import { describe, test } from 'node:test'
 import { HOLD_BACK_BYTES } from '../../retrieval/release.ts'
 import { WINDOW_BYTES } from '../../sim/body-flow.ts'
@@ -89,7 +91,8 @@ describe('failures on a virtual LAN', () => {
     const got = await asking
     assertRight(scenario, uri, got)
     assertAtMost(scenario.origin.sentBytes, 8 * MB, 'bytes from the origin server')
-    assert.equal(third.shunned.find(serving.address)?.reason, 'broke-off')
+    const place = `${serving.address}:${FILE_PORT}` as const
+    assert.equal(third.shunned.find(serving.address, originOf(uri), place)?.reason, 'broke-off')
   })
 
   testSeeds('a node that restarts offers what it kept on its disk', {}, async (scenario) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
+import { MEASURED_BYTES } from '../../providers/speed-meter.ts'
 import { KB, MB } from '../../sim/scenario.ts'
 import { assertAtMost, assertRight } from './assertions.ts'
 import { seedsOf, testSeeds } from './seeds.ts'
@@ -90,6 +91,36 @@ describe("among nodes that speak only the patents' packets", () => {
       assert.equal((scenario.lan.counts.get('response')?.packets ?? 0) - answersBefore, 1)
     },
   )
+
+  for (const hostile of [false, true])
+    testSeeds(
+      `twenty who wait for the same downloader leave it together and fetch one copy (${hostile ? 'it claims more and more' : 'it says nothing more'})`,
+      {},
+      async (scenario) => {
+        const nodes = await scenario.nodes(20)
+        // Its line is known, as that of every machine which has fetched something.
+        for (const [at, node] of nodes.entries())
+          await node.get(scenario.file(`/before-${at}`, MEASURED_BYTES))
+        if (hostile) await scenario.hostilePeer({ kind: 'plain-promises', bytesPerSecond: 500_000 })
+        const plain = await scenario.patentNode()
+        await scenario.settle()
+        const size = 4 * MB
+        const uri = scenario.file('/a', size)
+        if (!hostile) plain.downloads(uri, 30_000, 'silence')
+        const sentBefore = scenario.origin.sentBytes
+        const all = await Promise.all(
+          nodes.map(async (node) => {
+            await scenario.clock.sleep(scenario.random.fraction() * 30)
+            return node.get(uri)
+          }),
+        )
+        for (const got of all) assertRight(scenario, uri, got)
+        assertAtMost(Math.max(...all.map(({ doneMs }) => doneMs)), 2500, 'time until the end, in ms')
+        // The trials are small beside a copy.
+        assertAtMost(scenario.origin.sentBytes - sentBefore, 1.05 * size, 'bytes from the origin server')
+      },
+      { seeds: seedsOf([1, 2, 3]) },
+    )
 
   const ends = {
     'download complete': ['complete', 'peer'],

@@ -6,6 +6,7 @@ import {
   FIRST_DOUBT_MS,
   FIRST_STALL_MS,
   MAX_SHUNNED,
+  placeOf,
   SHUN_MS,
   shunnedPeers,
   STALLS_KNOWN_MS,
@@ -149,4 +150,56 @@ describe('bytes that an honest peer can have got', () => {
     for (let at = 0; at <= MAX_SHUNNED; at++) shunned.shun(PEER, { ...doubtful, origin: `http://${at}.test` })
     assert.equal(shunned.list().length, MAX_SHUNNED)
   })
+})
+
+describe('what anybody could have named in a peer’s name', () => {
+  const ORIGIN = 'http://a.test'
+  const PRINTER = `${PEER}:9100` as const
+  const FILES = `${PEER}:6515` as const
+  const broken = { reason: 'broke-off', detail: '', part: PRINTER } as const
+
+  test('is held against that place alone: the peer, its other places and its promises go on being used', () => {
+    const shunned = shunnedPeers({ clock: manualClock() })
+    shunned.shun(PEER, broken)
+    assert.equal(shunned.find(PEER, ORIGIN, PRINTER)?.part, PRINTER)
+    assert.deepEqual(
+      [shunned.find(PEER), shunned.find(PEER, ORIGIN, FILES), shunned.find(PEER, ORIGIN, 'promises')],
+      [undefined, undefined, undefined],
+    )
+  })
+
+  test('may be left aside for the files of one origin alone, and the promises by themselves', () => {
+    const shunned = shunnedPeers({ clock: manualClock() })
+    shunned.shun(PEER, { ...broken, part: FILES, origin: ORIGIN })
+    shunned.shun(PEER, { reason: 'stalled', detail: '', part: 'promises' })
+    assert.equal(shunned.find(PEER, ORIGIN, FILES)?.origin, ORIGIN)
+    assert.equal(shunned.find(PEER, 'http://b.test', FILES), undefined)
+    assert.equal(shunned.find(PEER, ORIGIN, 'promises')?.forMs, FIRST_STALL_MS)
+  })
+
+  test('never adds up to the peer, however many places hang; and each has stalls of its own', () => {
+    const shunned = shunnedPeers({ clock: manualClock() })
+    const last = 10_000 + MAX_SHUNNED + 10
+    for (let port = 10_000; port <= last; port++)
+      shunned.shun(PEER, { reason: 'stalled', detail: '', part: `${PEER}:${port}` })
+    assert.equal(shunned.find(PEER, ORIGIN, FILES), undefined)
+    assert.equal(shunned.find(PEER, ORIGIN, `${PEER}:${last}`)?.forMs, FIRST_STALL_MS)
+    assert.equal(shunned.list().length, MAX_SHUNNED)
+  })
+
+  test('is pardoned with the peer, and whoever is left aside is so at every place', () => {
+    const shunned = shunnedPeers({ clock: manualClock() })
+    shunned.shun(PEER, broken)
+    assert.equal(shunned.pardon(PEER), true)
+    assert.equal(shunned.find(PEER, ORIGIN, PRINTER), undefined)
+    shunned.shun(PEER, { reason: 'bad-bytes', detail: '' })
+    assert.equal(shunned.find(PEER, ORIGIN, FILES)?.reason, 'bad-bytes')
+  })
+
+  for (const [location, place] of [
+    ['http://127.0.0.2:6515/aa', '127.0.0.2:6515'],
+    ['http://127.0.0.2/aa', '127.0.0.2:80'],
+    ['nowhere', undefined],
+  ] as const)
+    test(`${location} is at ${place}`, () => assert.equal(placeOf(location), place))
 })

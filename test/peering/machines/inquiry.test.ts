@@ -62,6 +62,11 @@ const inVain = (ms: number, patientMs = 0): Event => ({
   at: at(ms),
   patientUntil: at(ms + patientMs),
 })
+const leaveWait = (ms: number, promisedMs = 200): Event => ({
+  kind: 'leave-wait',
+  at: at(ms),
+  promisedUntil: at(ms + promisedMs),
+})
 const expected = (peer: string, ms: number): Event => ({
   kind: 'downloading',
   at: at(ms),
@@ -223,6 +228,67 @@ testScripts(machine, {
       [growing('d', 12_000, 50), 'awaiting'],
       [wake(12_200), 'retrieving', INTERNET],
     ],
+  'liars: a node of the patents is left when its word is not worth the wait, and all agree on who fetches': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [growing('d', 10, 10), 'waiting'],
+    [wake(60), 'awaiting', I_FOUND, wake(3060)],
+    [leaveWait(400), 'waiting', I_NEED, wake(460)],
+    // Whatever it says, it is not waited for again, nor asked where its copy is.
+    [growing('d', 410, 20), 'waiting'],
+    [complete('d', 420, false), 'waiting'],
+    [growing('d', 430, 30), 'waiting'],
+    [expected('r', 460), 'waiting'],
+    [wake(460), 'awaiting', I_FOUND, wake(600)],
+    [downloading('r', 550), 'awaiting', follow('r')],
+  ],
+  'liars: where that one does not fetch it either, the Internet is next; the late "I have" of the first is an offer':
+    [
+      [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+      [growing('d', 10, 10), 'waiting'],
+      [wake(60), 'awaiting', I_FOUND, wake(3060)],
+      [leaveWait(400), 'waiting', I_NEED, wake(460)],
+      [expected('r', 460), 'waiting'],
+      [wake(460), 'awaiting', I_FOUND, wake(600)],
+      [wake(600), 'retrieving', INTERNET],
+      [growing('d', 700, 40), 'retrieving'],
+      [iHave('d', 800), 'retrieving', { kind: 'late-offer', holder: { peer: 'd' } }],
+    ],
+  'liars: who has it and does not say where is left as well': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [growing('d', 10, 10), 'waiting'],
+    [complete('d', 20, false), 'waiting', I_NEED, wake(20 + PLAIN_WAIT_MS)],
+    [leaveWait(400), 'waiting', I_NEED, wake(460)],
+    [leaveWait(410), 'waiting'],
+    [wake(460), 'retrieving', INTERNET],
+  ],
+  'and for a copy that grows meanwhile, at once': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [growing('d', 10, 10), 'waiting'],
+    [complete('d', 20, false), 'waiting', I_NEED, wake(20 + PLAIN_WAIT_MS)],
+    [downloading('r', 300), 'waiting'],
+    [leaveWait(400), 'awaiting', follow('r')],
+  ],
+  'liars: a node of the patents that is left when everybody was asked often enough: the Internet': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [growing('d', 10, 10), 'waiting'],
+    [complete('d', 20, false), 'waiting', I_NEED, wake(20 + PLAIN_WAIT_MS)],
+    ...['a', 'b', 'c'].flatMap((peer, time): Lines => [
+      [iHave(peer, 100 * time + 100), 'found', I_FOUND, retrieve(peer)],
+      [sourceFailed(100 * time + 150), 'waiting', I_NEED, wake(100 * time + 210)],
+    ]),
+    [leaveWait(400), 'retrieving', INTERNET],
+  ],
+  'liars: and so where it was waited for after that': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    ...['a', 'b', 'c'].flatMap((peer, time): Lines => [
+      [iHave(peer, 100 * time + 10), 'found', I_FOUND, retrieve(peer)],
+      [sourceFailed(100 * time + 20), 'waiting', I_NEED, wake(100 * time + 80)],
+    ]),
+    [growing('d', 230, 10), 'waiting'],
+    [wake(280), 'awaiting', I_FOUND, wake(3280)],
+    [leaveWait(400), 'retrieving', INTERNET],
+  ],
+  'nobody leaves who waits for something else': [...FOLLOWING, [leaveWait(2500), 'awaiting']],
   'busy: a node that has to wait for its turn at the processor waits 900 ms in all for what is promised, and no longer':
     [
       [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
@@ -825,6 +891,7 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
     { weight: 2, arbitrary: fc.constant(sourceLost(now)) },
     { weight: 1, arbitrary: fc.constant(changeOver(now)) },
     { weight: 1, arbitrary: fc.constant(agree(now)) },
+    { weight: 1, arbitrary: fc.constant(leaveWait(now)) },
     { weight: 2, arbitrary: peer.map((each) => fetching(each, now)) },
     {
       weight: 1,

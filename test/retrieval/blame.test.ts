@@ -1,0 +1,126 @@
+/** What of a peer is left aside for what, so that nobody can have an honest one left aside by forged words or as an origin server. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Sha256 } from '../../core/digest.ts'
+import { Fault, type FaultCode } from '../../core/fault.ts'
+import type { TargetUri } from '../../core/target-uri.ts'
+import type { Address } from '../../core/transport.ts'
+import type { Expectation } from '../../core/verifier.ts'
+import { Blame, type WrongBody } from '../../retrieval/blame.ts'
+import { STALL_MS } from '../../retrieval/patience.ts'
+import type { Proofs } from '../../retrieval/proofs.ts'
+import type { RetrievalRequest } from '../../retrieval/request.ts'
+import type { PeerSource } from '../../retrieval/source.ts'
+import { Tolerance } from '../../retrieval/tolerance.ts'
+import type { ShunReason, Suspicion } from '../../verify/shunned-peers.ts'
+import { manualClock } from '../manual-clock.ts'
+import { download, LOCATION, offer, PEER } from './world.ts'
+
+const uri = 'http://a.test/file' as TargetUri
+const OTHER = '127.0.0.7' as Address
+const PLACE = `${PEER}:6515`
+const WHOLE: PeerSource = { kind: 'peer', offer: offer(9) }
+const GROWING: PeerSource = { kind: 'in-progress', download: { ...download(9), location: LOCATION } }
+const SIGNED: Expectation = {
+  kind: 'digest',
+  rung: 'V1',
+  digest: { algorithm: 'sha-256', hex: 'ab'.repeat(32) },
+  origin: 'the name',
+} as unknown as Expectation
+
+type Shunned = readonly [Address, ShunReason, Suspicion['part'], isOfOneOrigin: boolean]
+
+function blaming(expectation: Expectation = SIGNED) {
+  const shunned: Shunned[] = []
+  const shun = (peer: Address, reason: ShunReason, _: string, of?: Suspicion) =>
+    void shunned.push([peer, reason, of?.part, of?.isDoubtful === true])
+  const proofs = { ofPeers: () => Promise.resolve(expectation) } as unknown as Proofs
+  const request = { uri, policy: { immutable: true } } as RetrievalRequest
+  return { blame: new Blame(request, { proofs, shun }), shunned }
+}
+
+const fault = (code: FaultCode) => new Fault(code, 'test')
+
+describe('a source that failed', () => {
+  test('by silence costs the place that was named, not the machine', () => {
+    const { blame, shunned } = blaming()
+    blame.failed(WHOLE, fault('PEER_STALLED'))
+    assert.deepEqual(shunned, [[PEER, 'stalled', PLACE, false]])
+  })
+
+  test('by silence of what still grows, or by slowness: for the files of that origin server, which may stop all alike', () => {
+    const { blame, shunned } = blaming()
+    blame.failed(GROWING, fault('PEER_STALLED'))
+    blame.failed(GROWING, fault('PEER_SLOW'))
+    assert.deepEqual(shunned, [
+      [PEER, 'stalled', PLACE, true],
+      [PEER, 'stalled', PLACE, true],
+    ])
+  })
+
+  test('by breaking off or answering otherwise: that place, for the files of that origin server', () => {
+    const { blame, shunned } = blaming()
+    blame.failed(WHOLE, fault('PEER_FAILED'))
+    assert.deepEqual(shunned, [[PEER, 'broke-off', PLACE, true]])
+  })
+
+  test('as a helper costs its place; a piece that it has stated costs the machine', () => {
+    const { blame, shunned } = blaming()
+    for (const code of ['PEER_STALLED', 'PEER_BUSY', 'PEER_LOST', 'VERIFICATION_FAILED'] as const)
+      blame.helperFailed(PEER, fault(code), LOCATION)
+    assert.deepEqual(shunned, [
+      [PEER, 'stalled', PLACE, false],
+      [PEER, 'bad-bytes', undefined, false],
+    ])
+  })
+})
+
+describe('a promise that was kept late by silence', () => {
+  test('costs the promises alone: it may have been made in an honest machine’s name', () => {
+    const { blame, shunned } = blaming()
+    const clock = manualClock()
+    const tolerance = new Tolerance({ clock, blame, heldBytes: () => 0 })
+    const promisedMs = 550
+    tolerance.uses('in-progress', 0, promisedMs)
+    const patienceMs = tolerance.leftMs('in-progress')
+    assert.ok(patienceMs < STALL_MS)
+    const use = { began: clock.monotonic(), patienceMs, isTakenBack: false }
+    tolerance.failed(GROWING, fault('PEER_STALLED'), use)
+    assert.deepEqual(shunned, [[PEER, 'stalled', 'promises', false]])
+  })
+})
+
+describe('a whole that is wrong', () => {
+  const places = new Map([[PEER, PLACE as `${Address}:${number}`]])
+  const body = (more: Partial<WrongBody>): WrongBody => ({
+    contributors: new Set([PEER]),
+    places,
+    isConfirmed: true,
+    isStated: false,
+    isUnjudged: false,
+    isMixed: false,
+    sha256: () => Promise.resolve('cd'.repeat(32) as Sha256),
+    ...more,
+  })
+
+  test('costs the machine that has confirmed it', async () => {
+    const { blame, shunned } = blaming()
+    await blame.wrongBytes(body({}), fault('VERIFICATION_FAILED'))
+    assert.deepEqual(shunned, [[PEER, 'bad-bytes', undefined, false]])
+  })
+
+  test('costs nothing but the place where nobody has confirmed it', async () => {
+    const { blame, shunned } = blaming()
+    await blame.wrongBytes(body({ isConfirmed: false }), fault('VERIFICATION_FAILED'))
+    assert.deepEqual(shunned, [[PEER, 'broke-off', PLACE, true]])
+  })
+
+  test('from several costs each for the files of that origin server alone: all but one may be honest', async () => {
+    const { blame, shunned } = blaming()
+    await blame.wrongBytes(body({ contributors: new Set([PEER, OTHER]) }), fault('VERIFICATION_FAILED'))
+    assert.deepEqual(shunned, [
+      [PEER, 'broke-off', PLACE, true],
+      [OTHER, 'broke-off', undefined, true],
+    ])
+  })
+})
