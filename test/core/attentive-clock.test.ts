@@ -3,17 +3,12 @@ import { test } from 'node:test'
 import { attentive } from '../../core/attentive-clock.ts'
 import { manualClock } from '../manual-clock.ts'
 
-/** A clock whose timers are looked at only when the program has its turn; `lateMs`: each of them so late. */
-function scene({ lateMs = 0 } = {}) {
+/** A clock whose timers are looked at only when the program has its turn. */
+function scene() {
   const clock = manualClock()
   let busyMs = 0
   const late = attentive({
     ...clock,
-    after: (delayMs, wake) =>
-      clock.after(delayMs, () => {
-        busyMs += lateMs
-        wake()
-      }),
     monotonic: () => (clock.monotonic() + busyMs) as ReturnType<typeof clock.monotonic>,
   })
   return { late, clock, stall: (ms: number) => void (busyMs += ms) }
@@ -60,12 +55,6 @@ test('a wait that ended late gives the sockets one more look', () => {
   assert.equal(isOver, true)
 })
 
-test('a wait ends where the program is late all the time', () => {
-  const { late, clock } = scene({ lateMs: 10 })
-  const tookMs = over((wake) => late.after(100, wake), clock) ?? NaN
-  assert.ok(tookMs > 100 && tookMs < 120, `${tookMs} ms`)
-})
-
 test('a long wait is left to the clock', () => {
   const { late, clock, stall } = scene()
   let isOver = false
@@ -104,73 +93,4 @@ test('many short delays make a program busy as well as a long one', () => {
     clock.advance(25)
   }
   assert.equal(late.isBusy(), true)
-})
-
-test('waits that run at the same time share one timer, and end in their order', () => {
-  const { late, clock } = scene()
-  const woken: number[] = []
-  for (const ms of [90, 30, 60, 10]) late.after(ms, () => woken.push(ms))
-  assert.equal(clock.pending(), 1)
-  for (let ms = 0; ms < 100; ms += 1) clock.advance(1)
-  assert.deepEqual(woken, [10, 30, 60, 90])
-  assert.equal(clock.pending(), 0)
-})
-
-test('a wait that begins while another one runs is no longer than it says', () => {
-  const { late, clock } = scene()
-  late.after(500, () => {})
-  clock.advance(10)
-  const tookMs = over((wake) => late.after(5, wake), clock) ?? NaN
-  assert.ok(Math.abs(tookMs - 5) <= 1, `${tookMs} ms`)
-})
-
-test('who is woken may take back a wait that ends at the same moment, and begin another one', () => {
-  const { late, clock } = scene()
-  let isOver = false
-  late.after(20, () => {
-    cancel()
-    late.after(10, () => (isOver = true))
-  })
-  const cancel = late.after(20, () => assert.fail('woken'))
-  clock.advance(20)
-  assert.equal(isOver, false)
-  clock.advance(10)
-  assert.equal(isOver, true)
-  assert.equal(clock.pending(), 0)
-})
-
-test('a delay counts once, however many wait', () => {
-  const { late, clock, stall } = scene()
-  for (let count = 0; count < 10; count += 1) late.after(1000, () => {})
-  stall(12)
-  clock.advance(25)
-  assert.equal(late.isBusy(), false)
-})
-
-test('a wait that begins in a late slice counts from its own beginning', () => {
-  const { late, clock, stall } = scene()
-  late.after(100, () => {})
-  stall(400)
-  let isOver = false
-  late.after(50, () => (isOver = true))
-  clock.advance(49)
-  assert.equal(isOver, false)
-  clock.advance(2)
-  assert.equal(isOver, true)
-})
-
-test('what a woken program takes is nobody’s wait, and one timer is enough after it', () => {
-  const { late, clock, stall } = scene()
-  let isOver = false
-  late.after(500, () => {})
-  late.after(20, () => {
-    stall(100)
-    late.after(50, () => (isOver = true))
-  })
-  clock.advance(20)
-  assert.equal(clock.pending(), 1)
-  clock.advance(49)
-  assert.equal(isOver, false)
-  clock.advance(2)
-  assert.equal(isOver, true)
 })
