@@ -10,7 +10,18 @@ import type { DownloadCompletePacket, DownloadingPacket, ResponsePacket, Service
  */
 export function claimsForeignPlace(packet: ServicePacket, from: Address): boolean {
   if (!('location' in packet) || packet.location === undefined) return false
+  if (isPlainlyAt(packet.location, from)) return false
   return !URL.canParse(packet.location) || new URL(packet.location).hostname !== from
+}
+
+const SCHEME = 'http://'
+/** A path, behind the port that nearly every location has: up to four digits are one. */
+const PORT_AND_PATH = /^(?::[1-9]\d{0,3})?\//
+
+/** Nearly every location is written so that it need not be parsed. */
+function isPlainlyAt(location: string, host: Address): boolean {
+  const isThere = location.startsWith(host, SCHEME.length) && location.startsWith(SCHEME)
+  return isThere && PORT_AND_PATH.test(location.slice(SCHEME.length + host.length))
 }
 
 export function offerOf(
