@@ -20,9 +20,6 @@ const GRAIN_MS = 8
 /** After a slice that ended late: a turn of the event loop, in which sockets are read. */
 const LOOK_MS = 1
 
-/** Where looks end late, too, so many follow each other at most: under a load that lasts every wait would last as long. */
-const MOST_LOOKS = 10
-
 /** Lateness within about this long, in ms, … */
 const MEMORY_MS = 1000
 
@@ -54,7 +51,6 @@ export function attentive(clock: Clock): AttentiveClock {
 
 function cut(clock: Clock, delayMs: number, wake: () => void, wasLate: (byMs: number) => void): CancelTimer {
   let leftMs = Math.max(0, delayMs)
-  let looks = 0
   let cancel: CancelTimer | undefined
   const next = () => {
     const sliceMs = Math.min(leftMs, SLICE_MS)
@@ -63,13 +59,9 @@ function cut(clock: Clock, delayMs: number, wake: () => void, wasLate: (byMs: nu
       const elapsedMs = clock.monotonic() - begunAt
       const isLate = elapsedMs > sliceMs + GRAIN_MS
       if (isLate) wasLate(elapsedMs - sliceMs)
-      leftMs -= isLate ? sliceMs : elapsedMs
+      leftMs = isLate ? Math.max(leftMs - sliceMs, LOOK_MS) : leftMs - elapsedMs
       if (leftMs > 0) next()
-      else if (isLate && looks < MOST_LOOKS) {
-        looks += 1
-        leftMs = LOOK_MS
-        next()
-      } else wake()
+      else wake()
     })
   }
   next()

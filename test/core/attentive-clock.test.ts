@@ -3,17 +3,12 @@ import { test } from 'node:test'
 import { attentive } from '../../core/attentive-clock.ts'
 import { manualClock } from '../manual-clock.ts'
 
-/** A clock whose timers are looked at only when the program has its turn; `lateMs`: each of them so late. */
-function scene({ lateMs = 0 } = {}) {
+/** A clock whose timers are looked at only when the program has its turn. */
+function scene() {
   const clock = manualClock()
   let busyMs = 0
   const late = attentive({
     ...clock,
-    after: (delayMs, wake) =>
-      clock.after(delayMs, () => {
-        busyMs += lateMs
-        wake()
-      }),
     monotonic: () => (clock.monotonic() + busyMs) as ReturnType<typeof clock.monotonic>,
   })
   return { late, clock, stall: (ms: number) => void (busyMs += ms) }
@@ -58,12 +53,6 @@ test('a wait that ended late gives the sockets one more look', () => {
   assert.equal(isOver, false)
   clock.advance(1)
   assert.equal(isOver, true)
-})
-
-test('a wait ends where the program is late all the time', () => {
-  const { late, clock } = scene({ lateMs: 10 })
-  const tookMs = over((wake) => late.after(100, wake), clock) ?? NaN
-  assert.ok(tookMs > 100 && tookMs < 120, `${tookMs} ms`)
 })
 
 test('a long wait is left to the clock', () => {
