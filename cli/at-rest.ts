@@ -19,23 +19,48 @@ const GROWN_BYTES = 8 * 1024 * 1024
 const QUIET_MS = 500
 const QUIET_PROCESSOR_MS = 10
 
+/**
+ * With the garbage goes what V8 has optimized, because nothing lives then that a request is made of: a second of processor time, and
+ * requests that take twice theirs until it is there again. Load seldom comes once: so for each ms of it, so many of rest come first, …
+ */
+const REST_PER_WORK = 10
+/** … and so many at most. */
+const MOST_REST_MS = 60_000
+/** What uses as much of one processor is load. */
+const WORK_SHARE = 0.1
+
 type AtRest = Pick<Engine, 'clock' | 'processorMs'> & Heap
 
 /** Begins now, and goes on as long as the process lives. */
 export function collectAtRest({ clock, processorMs, heapBytes, collect }: AtRest): void {
   let leftBytes = 0
-  const look = () => {
-    if (heapBytes() >= leftBytes + GROWN_BYTES) whenQuiet(processorMs())
-    else clock.after(LOOK_MS, look)
-  }
-  const whenQuiet = (before: number) =>
-    clock.after(QUIET_MS, () => {
-      if (processorMs() - before > QUIET_PROCESSOR_MS) look()
-      else void collect().then(goOn, goOn) // where it fails nothing is lost
+  /** Since the last collection: processor time under load, and time of rest. */
+  let workMs = 0
+  let restMs = 0
+  /** Goes on in `ms`, with the processor time that was used meanwhile. */
+  const after = (ms: number, goOnWith: (usedMs: number) => void) => {
+    const before = processorMs()
+    clock.after(ms, () => {
+      const usedMs = processorMs() - before
+      if (usedMs >= WORK_SHARE * ms) workMs += usedMs
+      goOnWith(usedMs)
     })
+  }
+  const look = () => {
+    if (heapBytes() >= leftBytes + GROWN_BYTES) after(QUIET_MS, collectIfQuiet)
+    else after(LOOK_MS, look)
+  }
+  const collectIfQuiet = (usedMs: number) => {
+    if (usedMs > QUIET_PROCESSOR_MS) return look()
+    restMs += QUIET_MS
+    if (restMs < Math.min(REST_PER_WORK * workMs, MOST_REST_MS)) look()
+    else void collect().then(goOn, goOn) // where it fails nothing is lost
+  }
   const goOn = () => {
     leftBytes = heapBytes()
-    clock.after(LOOK_MS, look)
+    workMs = 0
+    restMs = 0
+    after(LOOK_MS, look)
   }
   look()
 }

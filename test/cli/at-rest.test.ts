@@ -21,13 +21,14 @@ function scene() {
     state.heap = 15 * MB
   }
   collectAtRest({ clock, heapBytes: () => state.heap, processorMs, collect })
-  return { clock, state }
+  return { clock, state, processorMs }
 }
 
 /** Time, with turns of the event loop in between. */
-async function pass({ clock }: ReturnType<typeof scene>, ms: number): Promise<void> {
+async function pass({ clock, processorMs }: ReturnType<typeof scene>, ms: number): Promise<void> {
   for (let gone = 0; gone < ms; gone += 100) {
     clock.advance(100)
+    processorMs() // counts with the load of this time
     await Promise.resolve()
     await Promise.resolve()
   }
@@ -49,6 +50,51 @@ describe('garbage at rest', () => {
     assert.equal(it.state.collections, 0)
     it.state.load = 0.01
     await pass(it, 1000)
+    assert.equal(it.state.collections, 1)
+  })
+
+  test('is collected the later the longer there was load, within bounds', async () => {
+    for (const [loadMs, restMs] of [
+      [1000, 10_000],
+      [3000, 30_000],
+      [100_000, 60_000],
+    ] as const) {
+      const it = scene()
+      it.state.load = 1
+      await pass(it, loadMs)
+      it.state.load = 0
+      await pass(it, restMs - 500)
+      assert.equal(it.state.collections, 0)
+      await pass(it, 500)
+      assert.equal(it.state.collections, 1)
+    }
+  })
+
+  test('is collected as late where the load passed between two looks', async () => {
+    const it = scene()
+    await pass(it, 600)
+    it.state.load = 1
+    await pass(it, 1000)
+    it.state.load = 0
+    it.state.heap = 30 * MB
+    await pass(it, 4000 + 9000)
+    assert.equal(it.state.collections, 1)
+    await pass(it, 1000)
+    assert.equal(it.state.collections, 2)
+  })
+
+  test('is collected after the same rest where a little is done in between', async () => {
+    const it = scene()
+    it.state.load = 1
+    await pass(it, 1000)
+    for (let time = 0; time < 19; time += 1) {
+      it.state.load = 0.05
+      await pass(it, 500)
+      it.state.load = 0
+      await pass(it, 500)
+    }
+    assert.equal(it.state.collections, 0)
+    await pass(it, 500)
     assert.equal(it.state.collections, 1)
   })
 

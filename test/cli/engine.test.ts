@@ -7,7 +7,12 @@ suite('V8 is told', () => {
   test('to optimize nothing while a node starts', () => {
     const { flags, engine } = told()
     sparing(engine)
-    assert.deepEqual(flags, ['--turbo-filter=-*', '--maglev-filter=-*', '--heap-growing-percent=150'])
+    assert.deepEqual(flags, [
+      '--turbo-filter=-*',
+      '--maglev-filter=-*',
+      '--invocation-count-for-maglev=3000',
+      '--heap-growing-percent=150',
+    ])
   })
 
   test('to compile plainly what requests are the first to need', () => {
