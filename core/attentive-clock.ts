@@ -20,6 +20,9 @@ const GRAIN_MS = 8
 /** After a slice that ended late: a turn of the event loop, in which sockets are read. */
 const LOOK_MS = 1
 
+/** Looks end late, too, under a load that lasts: after so many in a row, a second or two, the wait is over all the same. */
+const MOST_LOOKS = 100
+
 /** Lateness within about this long, in ms, … */
 const MEMORY_MS = 1000
 
@@ -51,6 +54,7 @@ export function attentive(clock: Clock): AttentiveClock {
 
 function cut(clock: Clock, delayMs: number, wake: () => void, wasLate: (byMs: number) => void): CancelTimer {
   let leftMs = Math.max(0, delayMs)
+  let looks = 0
   let cancel: CancelTimer | undefined
   const next = () => {
     const sliceMs = Math.min(leftMs, SLICE_MS)
@@ -59,7 +63,8 @@ function cut(clock: Clock, delayMs: number, wake: () => void, wasLate: (byMs: nu
       const elapsedMs = clock.monotonic() - begunAt
       const isLate = elapsedMs > sliceMs + GRAIN_MS
       if (isLate) wasLate(elapsedMs - sliceMs)
-      leftMs = isLate ? Math.max(leftMs - sliceMs, LOOK_MS) : leftMs - elapsedMs
+      leftMs -= isLate ? sliceMs : elapsedMs
+      if (leftMs <= 0 && isLate && looks++ < MOST_LOOKS) leftMs = LOOK_MS
       if (leftMs > 0) next()
       else wake()
     })

@@ -94,3 +94,15 @@ test('many short delays make a program busy as well as a long one', () => {
   }
   assert.equal(late.isBusy(), true)
 })
+
+test('where every turn of the event loop is late a wait is over all the same', () => {
+  const { late, clock, stall } = scene()
+  let turns = 0
+  let overAt: number | undefined
+  late.after(100, () => (overAt = turns))
+  for (; turns < 1000; turns += 1) {
+    stall(15)
+    clock.advance(1)
+  }
+  assert.ok(overAt !== undefined && overAt > 100 && overAt < 250, `${overAt} turns of 16 ms`)
+})
