@@ -33,6 +33,7 @@ const WORDS: Readonly<Record<Reason, string>> = {
   path: 'nothing has this path',
   'off-link': 'a connection from beyond the LAN',
   'too-many-connections': 'too many connections at once',
+  pipelined: 'many requests at once over one connection',
   malformed: 'no HTTP',
 }
 

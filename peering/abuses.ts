@@ -14,6 +14,8 @@ export type AbuseKind =
   /** A connection from beyond the LAN. */
   | 'off-link'
   | 'too-many-connections'
+  /** Requests that do not wait for answers: no peer sends them, and many of them keep the node from everything else. */
+  | 'pipelined'
   /** No HTTP. */
   | 'malformed'
 

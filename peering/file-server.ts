@@ -65,6 +65,12 @@ export interface FileServerEvents {
 /** A busy updater asks for some thirty files at once; this leaves room for the next peer. */
 const MAX_CONNECTIONS_PER_PEER = 64
 
+/**
+ * Requests of one connection that are answered at once. A peer sends its next one when it has the answer to the last, which may be a
+ * moment before this server notices that it has sent it.
+ */
+export const MAX_PIPELINED = 4
+
 const FILE_SERVER_TIMEOUTS: FileServerTimeouts = {
   headersMs: 5_000,
   requestMs: 10_000,
@@ -82,6 +88,8 @@ export class FileServer {
   readonly #events: FileServerEvents
   /** Connections by source address. */
   readonly #connections = new Map<string, number>()
+  /** Requests that are being answered, by connection. */
+  readonly #answering = new WeakMap<Socket, number>()
   #uploads = 0
 
   constructor(settings: FileServerSettings, files: SharedFiles, events: FileServerEvents) {
@@ -174,7 +182,23 @@ export class FileServer {
     socket.destroy()
   }
 
+  /** Whether so many are being answered on this connection already that it is cut. */
+  #isPipelined(request: IncomingMessage, response: ServerResponse): boolean {
+    const { socket } = request
+    // What was read with the request for which it was cut.
+    if (socket.destroyed) return true
+    const open = this.#answering.get(socket) ?? 0
+    if (open >= MAX_PIPELINED) {
+      this.#abused(socket, 'pipelined', request)
+      return true
+    }
+    this.#answering.set(socket, open + 1)
+    response.once('close', () => this.#answering.set(socket, (this.#answering.get(socket) ?? 1) - 1))
+    return false
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#isPipelined(request, response)) return
     const { url = '', socket } = request
     const peer = socket.remoteAddress ?? ''
     try {

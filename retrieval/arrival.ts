@@ -40,7 +40,7 @@ import { behindTheSame } from './same-beginning.ts'
 import { growingPace, wholePace } from './pace.ts'
 import { SPARE_STALL_MS } from './patience.ts'
 import { placeOf, type Place } from '../verify/shunned-peers.ts'
-import { PeerRoute } from './peer-route.ts'
+import { PeerRoute, type Server } from './peer-route.ts'
 import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
 import type { Helper, SupplyEvents } from './pieces/supplier.ts'
@@ -115,6 +115,8 @@ export class Arrival {
   isConfirmed = true
   /** Whether a copy of one of them still grew: who passes it on has not judged it. */
   isUnjudged = false
+  /** Whether bytes came over somebody who passed them on unjudged: whose they were is not known. */
+  isPassedOn = false
   /** Whether each of them has said itself that every piece is right: where the whole is wrong, all of them have lied. */
   isStated = false
   #copy: GrowingCopy | undefined
@@ -293,6 +295,7 @@ export class Arrival {
     this.isConfirmed = true
     this.isStated = false
     this.isUnjudged = false
+    this.isPassedOn = false
     this.#rest = undefined
     this.#head.forget()
     this.report.source = undefined
@@ -442,7 +445,14 @@ export class Arrival {
   }
 
   #noteServers(): void {
-    for (const { server, location } of this.#route?.servers ?? []) this.#contributes(server, location)
+    const servers = this.#route?.servers ?? []
+    this.isPassedOn ||= servers.length > 1
+    for (const { server, location } of servers) this.#contributes(server, location)
+  }
+
+  /** Who passes on what the peer in use has, if anybody does. */
+  get relay(): Server | undefined {
+    return this.#route?.relay
   }
 
   #contributes(peer: Address, location: string): void {

@@ -7,6 +7,7 @@ import { placeOf, type Part, type Place, type ShunReason, type Suspicion } from 
 import type { Proofs } from './proofs.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { PeerSource } from './source.ts'
+import type { Server } from './peer-route.ts'
 
 export interface BlameComponents {
   readonly proofs: Proofs
@@ -22,6 +23,8 @@ export interface WrongBody {
   readonly places: ReadonlyMap<Address, Place>
   /** Whether each of them has confirmed that it sends what it was asked for. */
   readonly isConfirmed: boolean
+  /** Whether bytes came over somebody who passed them on unjudged. */
+  readonly isPassedOn: boolean
   /** Whether each of them has said itself that every piece is right. */
   readonly isStated: boolean
   /** Whether a copy of one of them still grew: who passes it on has not judged it. */
@@ -44,10 +47,12 @@ export class Blame {
    * A peer was no source any more. Somebody else may have named the place in its name, so that place alone is left aside. What still
    * grows stops where its origin server stops, and what ends early may have come so from there: that is held against it for the files
    * of that server alone.
+   * @param relay which passed it on, if one did: then it is the relay that was slow, or that broke off.
    */
-  failed(source: PeerSource, fault: Fault): void {
+  failed(source: PeerSource, fault: Fault, relay?: Server): void {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
-    this.#heldAgainst(peer, placeOf(location), fault, source.kind === 'in-progress')
+    const [server, at] = relay === undefined ? [peer, location] : [relay.server, relay.location]
+    this.#heldAgainst(server, placeOf(at), fault, source.kind === 'in-progress' || relay !== undefined)
   }
 
   /** It was silent for what its promise had left of its time; anybody could have promised it in its name. */
@@ -78,7 +83,8 @@ export class Blame {
    */
   async wrongBytes(body: WrongBody, fault: Fault): Promise<void> {
     const peers = [...body.contributors]
-    if (peers.length === 0) return
+    // Who reads from an honest machine could else have it left aside, and who is read an honest reader.
+    if (peers.length === 0 || body.isPassedOn) return
     const isExcused = !body.isConfirmed || body.isMixed || (await this.#mayBeAnotherVersion())
     const isShown = peers.length === 1 || body.isStated
     if (isExcused || !isShown) return this.beganWrong(body.contributors, body.places, fault)

@@ -95,6 +95,13 @@ export class PeerRoute {
     return this.#place?.opened.path ?? []
   }
 
+  /** The relay that the bytes come from; `undefined` where the offering peer sends them itself. */
+  get relay(): Server | undefined {
+    return this.#place?.isRelay === true
+      ? { server: this.#place.server, location: this.#place.location }
+      : undefined
+  }
+
   /**
    * Who may be to blame for the bytes: when they come over others it is not known who made them. Who has the whole has verified it,
    * whoever it had it from.

@@ -661,7 +661,7 @@ export class Retrieval implements InquiryOwner {
     if (source.kind !== 'internet' && this.#mayBeOthers(peerOf(source), fault))
       return this.#readAlone(source, fault, attempt)
     this.#judge(source, fault, began, patienceMs, lagMs)
-    const isRelays = fault.code === 'VERIFICATION_FAILED' && this.#areRelays(peer)
+    const isRelays = this.#isRelays(peer, fault)
     if (fault.blame === 'node') return this.#onStoreFailure(fault)
     const isInVain = source.kind === 'internet' && this.#isUnseen
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault, isInVain)
@@ -670,10 +670,13 @@ export class Retrieval implements InquiryOwner {
     if (this.#attempt === attempt) this.#next(fault, isRelays)
   }
 
-  /** Whether none of the bytes that are here is this peer's, who had sent on to others that have the whole. */
-  #areRelays(peer: Address | undefined): boolean {
-    const { contributors } = this.#arrival
-    return peer !== undefined && contributors.size > 0 && !contributors.has(peer)
+  /** Whether it was not this peer that failed, but one to whom it had sent on: that one was slow, or has other bytes than it should. */
+  #isRelays(peer: Address | undefined, { code }: Fault): boolean {
+    const { contributors, relay } = this.#arrival
+    if (code === 'PEER_SLOW') return relay !== undefined
+    return (
+      code === 'VERIFICATION_FAILED' && peer !== undefined && contributors.size > 0 && !contributors.has(peer)
+    )
   }
 
   /** Whether the whole is wrong, and others have begun it, who failed: they are more likely to have lied than who has sent the rest. */
@@ -685,7 +688,8 @@ export class Retrieval implements InquiryOwner {
   /** The peer in use is given the chance to show that it sends the right bytes: should the whole be wrong again, they were its own. */
   async #readAlone(source: PeerSource, fault: Fault, attempt: AbortController): Promise<void> {
     this.#readAgain = peerOf(source)
-    this.#blame.beganWrong(this.#arrival.others, this.#arrival.places, fault)
+    const { others, places, isPassedOn } = this.#arrival
+    if (!isPassedOn) this.#blame.beganWrong(others, places, fault)
     await this.#beginAnew()
     if (this.#attempt === attempt && this.#state === 'running') this.#use(source)
   }
@@ -709,7 +713,8 @@ export class Retrieval implements InquiryOwner {
   #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number, lagMs?: number): void {
     if (source.kind === 'internet') return void (this.#lastFault = fault)
     const isTakenBack = this.#inquiry?.state !== 'awaiting'
-    this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack, lagMs })
+    const { relay } = this.#arrival
+    this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack, lagMs, relay })
   }
 
   /** @param isRelays the source itself has done nothing wrong. */

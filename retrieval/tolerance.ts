@@ -11,6 +11,7 @@ import { EXCUSED_MS, LEAST_GROWING_BYTES } from './pace.ts'
 import { BREAK_MS, LEAST_MS, Patience, STALL_MS } from './patience.ts'
 import { AGREED_EXCUSED_MS, MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
+import type { Server } from './peer-route.ts'
 
 export interface ToleranceComponents {
   readonly clock: Clock
@@ -30,6 +31,8 @@ export interface Use {
   readonly isTakenBack: boolean
   /** What it has cost, in ms, where that was measured. */
   readonly lagMs?: number | undefined
+  /** Who passed on what the peer has; absent: it came from the peer itself. */
+  readonly relay?: Server | undefined
 }
 
 /** A node that has to wait for its turn at the processor waits so long for its peers, in ms: they may have to, as well. */
@@ -164,7 +167,7 @@ export class Tolerance {
     const isBusy = this.#components.heldBytes() === this.#usedFrom && this.#components.isBusy?.() === true
     if (!isJudgedHere || isBlameless(source, fault, own, isBusy)) return
     if (isBlameless(source, fault, use, isBusy)) this.#components.blame.promised(peerOf(source), fault)
-    else this.#components.blame.failed(source, fault)
+    else this.#components.blame.failed(source, fault, use.relay)
   }
 }
 

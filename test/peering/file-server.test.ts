@@ -7,7 +7,12 @@ import type { Fields } from '../../core/fields.ts'
 import type { Abuse } from '../../peering/abuses.ts'
 import type { LocalAlias, NodeId } from '../../peering/packets.ts'
 import { UploadSlots } from '../../peering/upload-slots.ts'
-import { FileServer, type FileServerSettings, type SharedFile } from '../../peering/file-server.ts'
+import {
+  FileServer,
+  MAX_PIPELINED,
+  type FileServerSettings,
+  type SharedFile,
+} from '../../peering/file-server.ts'
 
 const HOST = '127.0.0.41'
 const WHOLE = 'a'.repeat(64)
@@ -412,6 +417,24 @@ test('connections from beyond the LAN, and too many of them, are told', OPTIONS,
     ['off-link 127.0.0.43', 'too-many-connections 127.0.0.44', 'too-many-connections 127.0.0.46'],
   )
 })
+
+test(
+  'requests that do not wait for their answers are few, or the connection is cut, and it is told',
+  OPTIONS,
+  async (t) => {
+    const scene = await served(t)
+    const one = `GET /health HTTP/1.1\r\nHost: HOST\r\n\r\n`
+    const last = `GET /health HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n`
+    const few = await raw(t, scene, one.repeat(MAX_PIPELINED - 1) + last)
+    assert.equal(few.match(/^HTTP\/1\.1 200 /gm)?.length, MAX_PIPELINED)
+    const many = await raw(t, scene, one.repeat(10 * MAX_PIPELINED))
+    assert.ok((many.match(/^HTTP\/1\.1 200 /gm)?.length ?? 0) <= MAX_PIPELINED, many)
+    assert.deepEqual(
+      scene.abuses.map(({ kind }) => kind),
+      ['pipelined'],
+    )
+  },
+)
 
 test('a source that is not on link gets no answer, not even to a connection', OPTIONS, async (t) => {
   const scene = await served(t, { isOnLink: (address) => address === '127.0.0.42' })

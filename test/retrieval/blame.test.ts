@@ -98,6 +98,7 @@ describe('a whole that is wrong', () => {
     isConfirmed: true,
     isStated: false,
     isUnjudged: false,
+    isPassedOn: false,
     isMixed: false,
     sha256: () => Promise.resolve('cd'.repeat(32) as Sha256),
     ...more,
@@ -123,4 +124,27 @@ describe('a whole that is wrong', () => {
       [OTHER, 'broke-off', undefined, true],
     ])
   })
+
+  test('costs nobody anything where it was passed on unjudged: whoever reads, or is read, may be honest', async () => {
+    const { blame, shunned } = blaming()
+    const passedOn = body({ contributors: new Set([PEER, OTHER]), isPassedOn: true })
+    await blame.wrongBytes(passedOn, fault('VERIFICATION_FAILED'))
+    assert.deepEqual(shunned, [])
+  })
+})
+
+describe('a relay that is slow, or breaks off', () => {
+  const relay = { server: OTHER, location: `http://${OTHER}:7000/a` }
+
+  for (const [code, reason] of [
+    ['PEER_SLOW', 'stalled'],
+    ['PEER_STALLED', 'stalled'],
+    ['PEER_FAILED', 'broke-off'],
+  ] as const)
+    test(`costs its own place, for the files of that origin server, and the peer that named it nothing: ${code}`, () => {
+      const { blame, shunned } = blaming()
+      for (const source of [WHOLE, GROWING]) blame.failed(source, fault(code), relay)
+      const one = [OTHER, reason, `${OTHER}:7000`, true]
+      assert.deepEqual(shunned, [one, one])
+    })
 })

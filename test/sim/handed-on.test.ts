@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
 import { bodyOf, type Answer } from '../../core/answer.ts'
-import { fieldValue } from '../../core/fields.ts'
+import { fieldValue, type Fields } from '../../core/fields.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
 import type { LocalAlias, NodeId, RequestId, ServicePacket } from '../../peering/packets.ts'
 import { PEER_FIELD, RESOURCE_FIELD } from '../../peering/peer-answer.ts'
-import { relayField } from '../../peering/relay-fields.ts'
+import { PATH_FIELD, relayField } from '../../peering/relay-fields.ts'
 import { speakPackets } from '../../sim/packet-speaker.ts'
 import { KB, type Scenario } from '../../sim/scenario.ts'
 import type { VirtualHost } from '../../sim/virtual-host.ts'
@@ -17,6 +17,7 @@ import { testSeeds } from './seeds.ts'
 
 const SIZE = 300 * KB
 const PORT = 6515
+const ORIGIN = 'http://origin.example'
 const PLACES = 3
 /** What is said to whoever finds no place. */
 const REFUSAL_BYTES = 100
@@ -97,6 +98,23 @@ describe('a node that was sent on to one that has just got the file', () => {
     assert.equal(scenario.origin.sentBytes, SIZE)
   })
 
+  testSeeds('blames nobody for wrong bytes that were passed on unjudged', {}, async (scenario) => {
+    const path = [[PATH_FIELD, 'd'.repeat(32)] as const]
+    const { asker } = await scene(scenario, (asked) => answer(Buffer.alloc(SIZE), asked, path))
+    assert.deepEqual(asker.shunned.list(), [])
+  })
+
+  testSeeds('leaves a slow one for the one that named it', {}, async (scenario) => {
+    const { holder, asker, between, got } = await scene(scenario, (asked) => {
+      const right = scenario.contentOf('http://origin.example/file' as TargetUri) ?? Buffer.alloc(0)
+      return { ...answer(right, asked), body: dripping(scenario, right) }
+    })
+    assert.ok(asker.shunned.list().every(({ peer }) => peer === between.address))
+    assert.equal(asker.shunned.find(holder.address, ORIGIN, `${holder.address}:${PORT}`), undefined)
+    assert.equal(scenario.origin.sentBytes - SIZE < SIZE, true, 'it is had from the holder')
+    assertAtMost(got.doneMs, 1500, 'ms in all')
+  })
+
   testSeeds('goes back where that one has nothing', {}, async (scenario) => {
     const { holder, asker, got } = await scene(scenario, () => ({ status: 404, fields: [] }))
     assertAtMost(holder.uploadedBytes, (PLACES + 1) * SIZE + REFUSAL_BYTES, 'bytes that the holder sent')
@@ -122,11 +140,19 @@ describe('a node that was sent on to one that has just got the file', () => {
   })
 })
 
-function answer(bytes: Uint8Array, asked: string | undefined): Answer {
+function answer(bytes: Uint8Array, asked: string | undefined, more: Fields = []): Answer {
   const confirmed = asked === undefined ? [] : [[RESOURCE_FIELD, asked] as const]
   return {
     status: 200,
-    fields: [['Content-Length', String(bytes.length)], ...confirmed],
+    fields: [['Content-Length', String(bytes.length)], ...confirmed, ...more],
     body: bodyOf(bytes),
+  }
+}
+
+/** 200 kB a second. */
+async function* dripping(scenario: Scenario, bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 10_000) {
+    yield bytes.subarray(at, at + 10_000)
+    await scenario.clock.sleep(50)
   }
 }
