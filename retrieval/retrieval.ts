@@ -504,6 +504,7 @@ export class Retrieval implements InquiryOwner {
       wouldStartAfresh: () => !this.#answer.isGiven,
       wastedMs: () => this.#tolerance.wastedMs(),
       isAwaited: () => !this.#readers.isEmpty,
+      isFirst: () => this.#inquiry?.comesFirstBut(peerOf(source)) === true,
     }
   }
 
