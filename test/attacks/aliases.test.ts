@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { decode, encode, padded } from '../../peering/codec.ts'
+import { MAX_PIPELINED } from '../../peering/file-server.ts'
 import type { NodeId, RequestId } from '../../peering/packets.ts'
 import type { Node } from '../../service/node.ts'
 import { bind } from '../clients/fake-peer.ts'
@@ -104,12 +105,18 @@ test('no path leads out of what is served', async () => {
   }
 })
 
-test('10,000 guesses hit nothing', async () => {
+test('10,000 guesses hit nothing, however many at a time', async () => {
   const host = `${files.address}:${files.port}`
   const one = () => `HEAD /${sha256(uniqueBody(16))} HTTP/1.1\r\nHost: ${host}\r\n`
-  for (let round = 0; round < 20; round++) {
-    const guesses = Array.from({ length: 500 }, one).join('\r\n')
-    const codes = statuses(await exchange(files, `${guesses}Connection: close\r\n\r\n`))
-    assert.deepEqual([codes.length, codes.every((code) => code === 404)], [500, true])
+  const some = async () => {
+    const guesses = Array.from({ length: MAX_PIPELINED }, one).join('\r\n')
+    return statuses(await exchange(files, `${guesses}Connection: close\r\n\r\n`))
   }
+  for (let round = 0; round < 10_000 / (MAX_PIPELINED * 50); round++) {
+    const codes = (await Promise.all(Array.from({ length: 50 }, some))).flat()
+    assert.deepEqual([codes.length, codes.every((code) => code === 404)], [MAX_PIPELINED * 50, true])
+  }
+  // Who does not wait for the answers gets fewer, and none of another kind.
+  const rest = statuses(await exchange(files, `${Array.from({ length: 500 }, one).join('\r\n')}\r\n`))
+  assert.ok(rest.length <= MAX_PIPELINED && rest.every((code) => code === 404), String(rest))
 })
