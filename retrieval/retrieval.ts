@@ -504,7 +504,6 @@ export class Retrieval implements InquiryOwner {
       wouldStartAfresh: () => !this.#answer.isGiven,
       wastedMs: () => this.#tolerance.wastedMs(),
       isAwaited: () => !this.#readers.isEmpty,
-      isFirst: () => this.#inquiry?.comesFirstBut(peerOf(source)) === true,
     }
   }
 
