@@ -472,6 +472,11 @@ export class Node {
     return [...counters].map(([what, count]) => [`functions, ${what}`, count])
   }
 
+  /** A member may have a gateway fetch for it, and so for others, where it does not reach the Internet itself. */
+  #reachForOthers(): number | undefined {
+    return this.#site.membership?.isGood === true ? undefined : this.#gateway.reach()
+  }
+
   /** On a LAN it matters to others. */
   async #lookAtMachine(place: Place | undefined): Promise<MachineLook | undefined> {
     if (place === undefined) return undefined
@@ -521,7 +526,7 @@ export class Node {
     return assemble(settings, {
       clock,
       isBusy: () => clock.isBusy(),
-      machine: () => ({ ...machine?.facts, reach: this.#gateway.reach() }),
+      machine: () => ({ ...machine?.facts, reach: this.#reachForOthers() }),
       turn: setImmediate,
       random: systemRandom,
       transport: this.#transport(place),
