@@ -50,7 +50,7 @@ export interface RequestPacket extends Common {
   readonly cachedOnly: boolean
   /** The longest delay response period that the asker waits for; absent: the patents' 2000. */
   readonly maxDelayMs: number | undefined
-  /** How well the asker can fetch it for others who ask, in per cent (peering/ability.ts); absent: as well as any. */
+  /** How well the asker can fetch it for others who ask, in per cent (peering/ability.ts); absent: 100. */
   readonly ability?: number | undefined
   /** What the same node asks at the same moment. */
   readonly more: readonly FurtherQuestion[]

@@ -39,7 +39,7 @@ export interface VirtualNodeSettings extends Partial<Omit<AssemblySettings, 'nod
   readonly site?: SiteFiles
   /** Members that must vouch for the same (V4); absent: one. */
   readonly quorum?: number
-  /** What it knows of itself; absent: nothing, and so it can fetch as well as any other. */
+  /** What it knows of itself; absent: nothing stands in its way. */
   readonly machine?: AbilityFacts
 }
 
