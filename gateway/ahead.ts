@@ -58,7 +58,7 @@ export async function fetchAhead(
   const release = confine(uri)
   try {
     const alone = isFresh ? { mayAskPeers: false as const } : {}
-    const { answer } = await get({ ...request, client: 'update-checker', ...alone })
+    const { answer } = await get({ ...request, client: undefined, ...alone })
     return answer.status === 200 && answer.body !== undefined ? await read(answer.body) : undefined
   } catch {
     return undefined // the origin server's fault; the next check tries again

@@ -51,6 +51,7 @@ export function watchDelivery(
   { client, uri }: ResourceRequest,
   { unverifiedPeer, retryWatch, clock }: ComplaintsComponents,
 ): void {
-  const peer = unverifiedPeer(body)
-  if (peer !== undefined) retryWatch.delivered({ client, uri, peer, body, at: clock.monotonic() })
+  const peer = client === undefined ? undefined : unverifiedPeer(body)
+  if (client !== undefined && peer !== undefined)
+    retryWatch.delivered({ client, uri, peer, body, at: clock.monotonic() })
 }

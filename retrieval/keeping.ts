@@ -52,8 +52,8 @@ export class Keeping {
   }
 
   /** Notes who is given the bytes, for the watch that V5 asks for. */
-  deliveredTo(client: string): void {
-    this.#clients.add(client)
+  deliveredTo(client: string | undefined): void {
+    if (client !== undefined) this.#clients.add(client)
   }
 
   /** Whether the response will be stored when it is whole. */

@@ -26,8 +26,11 @@ export interface ResourceRequest {
   readonly received: Fields
   /** What goes upstream: end-to-end fields with `Via`. */
   readonly forwarded: Fields
-  /** Who asks, as far as the node can tell. */
-  readonly client: string
+  /**
+   * Who asks, as far as the node can tell. `undefined`: a part of this program that reads ahead; it judges nothing, and asks again
+   * when it likes, so that its coming back says nothing about what it was given (V5).
+   */
+  readonly client: string | undefined
   readonly signal: AbortSignal
   /** Takes interim responses for this application, as long as it has not been answered (RFC 9110 15.2). */
   readonly onInformation?: OnInformation | undefined

@@ -346,7 +346,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** Notes who is given the bytes, for the watch that V5 asks for. */
-  deliveredTo(client: string): void {
+  deliveredTo(client: string | undefined): void {
     this.#keeping.deliveredTo(client)
   }
 

@@ -24,7 +24,7 @@ export interface RetryWatch {
    * dropped, and this request to go to the origin server. Says the same until the time is over, so that a broken-off
    * request to the origin server does not lead back to the peer.
    */
-  asksAgain(client: string, uri: TargetUri, now: Monotonic): UnverifiedDelivery | undefined
+  asksAgain(client: string | undefined, uri: TargetUri, now: Monotonic): UnverifiedDelivery | undefined
 }
 
 /** How long an application may take to check a file and ask again. */
@@ -57,6 +57,6 @@ export function retryWatch(): RetryWatch {
   }
 }
 
-function keyOf(client: string, uri: TargetUri): string {
+function keyOf(client: string | undefined, uri: TargetUri): string {
   return `${client} ${uri}`
 }

@@ -1,6 +1,7 @@
 /** Machines of a site as processes of their own, and what people say to them on the command line. */
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { askStatus } from '../../service/control.ts'
 import type { SiteAnswer } from '../../service/site-operations.ts'
 import type { Status } from '../../service/status.ts'
 import { CLI, freePacketPort, type NodeProcess, type Scene } from './harness.ts'
@@ -65,4 +66,10 @@ export function trySite(at: Machine, ...args: readonly string[]): Promise<Said> 
 export async function packets(at: Machine): Promise<Record<string, number>> {
   const { stdout } = await ihave('status', '--config', at.config, '--json')
   return (JSON.parse(stdout) as Status).packets
+}
+
+/** Whether bytes of this URL have come to it from a peer's download that still runs. */
+export async function readsAlong({ config }: Machine, uri: string): Promise<boolean> {
+  const { transfers } = await askStatus(join(dirname(config), 'cache/control.sock'))
+  return transfers.some((each) => each.uri === uri && each.source === 'in-progress' && each.receivedBytes > 0)
 }

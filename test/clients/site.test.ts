@@ -2,13 +2,12 @@ import assert from 'node:assert/strict'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { deferred } from '../../core/deferred.ts'
 import { bind } from './fake-peer.ts'
 import { BROADCAST, missing, Scene, until } from './harness.ts'
 import { type Origin, sha256, uniqueBody } from './origin.ts'
 import { curl, sourceOf } from './programs.ts'
-import { ihave, lan, packets, site, trySite, type Lan, type Machine } from './site-machines.ts'
+import { ihave, lan, packets, readsAlong, site, trySite, type Lan, type Machine } from './site-machines.ts'
 
 const skip = missing('curl')
 const scene = new Scene()
@@ -62,7 +61,8 @@ test(
     const begun = curl(second.proxy, growing)
     await until('the first bytes', () => origin.sentBytes(growing) >= 1_000_000)
     const along = [first, third].map(({ proxy }) => curl(proxy, growing))
-    await pause(300)
+    // A download that is silent for long is replaced: it goes on as soon as the others are there.
+    for (const each of [first, third]) await until('one that reads along', () => readsAlong(each, growing))
     opening.resolve()
     for (const [got, source] of [
       [await begun, 'internet'],

@@ -78,7 +78,8 @@ function scene() {
       seen.confined.add(uri)
       return () => seen.confined.delete(uri)
     },
-    async get({ uri, mayAskPeers }) {
+    async get({ uri, mayAskPeers, client }) {
+      assert.equal(client, undefined, 'it judges nothing, and asks again when it likes: that is no complaint')
       assert.ok(seen.confined.has(uri), 'addresses of the Internet only')
       seen.fetched.push(`${uri} ${mayAskPeers === false ? 'from the Internet' : 'from anywhere'}`)
       const text = content.get(uri)

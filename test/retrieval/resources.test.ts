@@ -562,6 +562,23 @@ describe('a copy of which only the application can tell (V5)', () => {
     assert.deepEqual(shunned(node), [[PEER, 'asked-again']])
   })
 
+  test('is read again by the program itself as often as it likes: nobody complains, and nobody is shunned', async () => {
+    const node = answering([file('good', FRESH)], scene)
+    const ahead = async () => {
+      const { how, text } = await node.get([], { client: undefined })
+      await node.settle()
+      return [how, text]
+    }
+    assert.deepEqual(await ahead(), ['peer', 'bad'])
+    assert.deepEqual(await ahead(), ['hit', 'bad'])
+    assert.deepEqual(await ahead(), ['hit', 'bad'])
+    assert.deepEqual(shunned(node), [])
+    // Whoever judges may still complain.
+    assert.deepEqual(await from(node, 'one'), ['hit', 'bad'])
+    assert.deepEqual(await from(node, 'one'), ['internet', 'good'])
+    assert.deepEqual(shunned(node), [[PEER, 'asked-again']])
+  })
+
   test('is the fault of the peer that it came from, not of another', async () => {
     const other = '127.0.0.7' as Address
     const node = answering([file('good', FRESH)], { ...scene, offers: [offer(3, other)] })

@@ -83,7 +83,8 @@ export type Told =
 export interface Asking {
   readonly method?: 'GET' | 'HEAD'
   readonly url?: string
-  readonly client?: string
+  /** `undefined`: a part of the program itself. */
+  readonly client?: string | undefined
 }
 
 /** One application's request. */
@@ -237,7 +238,8 @@ export function world(scene: Scene): World {
     rate: new UploadRate(clock, Infinity),
   })
 
-  const ask = (fields: Fields = [], { method = 'GET', url = URL_A, client = '127.0.0.1' }: Asking = {}) => {
+  const ask = (fields: Fields = [], { method = 'GET', url = URL_A, ...asking }: Asking = {}) => {
+    const client = 'client' in asking ? asking.client : '127.0.0.1'
     const gone = new AbortController()
     const resource = paths.get({
       method,
