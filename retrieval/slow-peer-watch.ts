@@ -65,6 +65,8 @@ export interface Progressing {
   wastedMs(): number
   /** Whether an application waits for it. */
   isAwaited(): boolean
+  /** Whether this node comes first of those that asked at the same moment, but for the peer in use. */
+  isFirst(): boolean
 }
 
 interface Look {
@@ -164,6 +166,7 @@ export class SlowPeerWatch {
       usedMs,
       isUnseen: this.#progress.isUnseen(),
       hasSent: now.bytes > this.#began.bytes,
+      isFirst: this.#progress.isFirst(),
       peerBytesPerSecond,
       lineBytesPerSecond: this.#isGrowing
         ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond())
@@ -190,14 +193,15 @@ export class SlowPeerWatch {
   }
 
   async #try({ copy, peerBytesPerSecond, missingBytes }: Standing): Promise<void> {
-    const { trials, request } = this.#components
+    const { trials, request, originBytesPerSecond } = this.#components
+    const isUntold = copy === 'growing' && originBytesPerSecond?.() === undefined
     const end = this.#progress.size() ?? 0
     this.#isTrying = true
     if (this.#trial !== undefined) this.#againMs *= 2
     const { at } = await trials.run(
       request,
       { start: Math.max(0, end - missingBytes), end },
-      TRIAL_BYTES[copy],
+      TRIAL_BYTES[isUntold ? 'untold' : copy],
     )
     this.#trial = { at, peerBytesPerSecond }
     this.#isTrying = false
