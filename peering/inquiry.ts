@@ -148,6 +148,11 @@ export class Inquiry implements Hearing {
     return 'sources' in state && state.sources.holders.length > 0
   }
 
+  /** Whether this node comes before all others that asked at the same moment, but for `inUse`: what one has to try, it tries. */
+  comesFirstBut(inUse: Address): boolean {
+    return this.#rivals(this.#askedAt).every(({ peer }) => peer === inUse)
+  }
+
   get state(): InquiryState<PeerOffer, PeerDownload>['kind'] {
     return this.#state.kind
   }

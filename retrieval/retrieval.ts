@@ -472,7 +472,7 @@ export class Retrieval implements InquiryOwner {
       else if (this.#isBehind(source, expectation)) await this.#beginAnew()
       if (signal.aborted) return
       if (source.kind === 'internet') this.#announce()
-      else this.#watch(source, AbortSignal.any([signal, using.signal]), began, patienceMs)
+      else this.#watch(source, expectation, AbortSignal.any([signal, using.signal]), began, patienceMs)
       const excuse = () => this.#tolerance.isExcused(source)
       const isLate = () => this.#tolerance.isLate()
       const hasAnother = () => this.#inquiry?.hasAnother === true
@@ -486,24 +486,33 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** Leaves the peer when the Internet would have been much quicker. */
-  #watch(source: PeerSource, signal: AbortSignal, began: Monotonic, patienceMs: number): void {
+  #watch(
+    source: PeerSource,
+    expectation: Expectation,
+    signal: AbortSignal,
+    began: Monotonic,
+    patienceMs: number,
+  ): void {
     const components = { ...this.#components, request: this.request }
     const leave = (fault: Fault, lagMs: number) => {
       if (this.#state === 'running') void this.#onFailure(source, fault, began, patienceMs, lagMs)
     }
-    new SlowPeerWatch(source.kind, this.#progressing(source), signal, components, leave).watch()
+    const progressing = this.#progressing(source, expectation)
+    new SlowPeerWatch(source.kind, progressing, signal, components, leave).watch()
   }
 
-  #progressing(source: PeerSource): Progressing {
+  #progressing(source: PeerSource, expectation: Expectation): Progressing {
     const { bytes } = this.#arrival.report
     return {
       receivedBytes: () => bytes.peer + bytes['in-progress'] + bytes.internet,
       originBytes: () => bytes.internet,
       heldBytes: () => this.heldBytes,
       size: () => this.progress().totalBytes ?? toldSize(source),
-      wouldStartAfresh: () => !this.#answer.isGiven,
+      isUnseen: () => !this.#answer.isGiven,
+      wouldStartAfresh: () => !this.#answer.isGiven && !this.#wouldGoOn(expectation),
       wastedMs: () => this.#tolerance.wastedMs(),
       isAwaited: () => !this.#readers.isEmpty,
+      isFirst: () => this.#inquiry?.comesFirstBut(peerOf(source)) === true,
     }
   }
 
@@ -541,6 +550,11 @@ export class Retrieval implements InquiryOwner {
     if (!this.#isNearlyHere(expectation)) return this.#beginAnew()
     this.#peerReaders.cut()
     this.#arrival.goOn()
+  }
+
+  /** Whether the origin server would only be asked for the rest, were another peer slow besides those that have cost time before. */
+  #wouldGoOn(expectation: Expectation): boolean {
+    return this.#tolerance.wastedMs() > 0 && this.#isNearlyHere(expectation)
   }
 
   #isNearlyHere(expectation: Expectation): boolean {

@@ -31,6 +31,9 @@ const LEAST_SILENT_MS = 200
 /** What counts is what came in the last so many ms. */
 const WINDOW_MS = { whole: 300, growing: 500 } as const
 
+/** And where another one has been slow already: what it sent at once says little of what it sends next. */
+const NEXT_WINDOW_MS = 150
+
 /** The origin server is tried again after so long, in ms, then after twice as long, and so on; at once when the peer falls behind. */
 const AGAIN_MS = 1000
 const FALLEN_BEHIND = 1 / 2
@@ -54,12 +57,16 @@ export interface Progressing {
   /** Bytes that are held without a gap, and those of the file; `undefined` while that is not known. */
   heldBytes(): number
   size(): number | undefined
+  /** Whether no application has been given a byte. */
+  isUnseen(): boolean
   /** Whether the Internet would have to begin anew. */
   wouldStartAfresh(): boolean
   /** What peers have wasted before, in ms. */
   wastedMs(): number
   /** Whether an application waits for it. */
   isAwaited(): boolean
+  /** Whether this node comes first of those that asked at the same moment, but for the peer in use. */
+  isFirst(): boolean
 }
 
 interface Look {
@@ -113,10 +120,14 @@ export class SlowPeerWatch {
     if (this.#progress.originBytes() > this.#before.originBytes) return
     const look = this.#now()
     if (this.#isGrowing) this.#components.lineUse.note(look.bytes - (this.#looks.at(-1)?.bytes ?? 0))
-    const windowMs = WINDOW_MS[this.#isGrowing ? 'growing' : 'whole']
-    this.#looks = [...recent(this.#looks, look, this.#began.bytes, windowMs), look]
+    this.#looks = [...recent(this.#looks, look, this.#began.bytes, this.#windowMs), look]
     this.#judge()
     if (!this.#signal.aborted) this.watch()
+  }
+
+  get #windowMs(): number {
+    if (this.#isGrowing) return WINDOW_MS.growing
+    return this.#progress.wastedMs() > 0 ? NEXT_WINDOW_MS : WINDOW_MS.whole
   }
 
   #judge(): void {
@@ -153,8 +164,9 @@ export class SlowPeerWatch {
     return {
       copy: this.#isGrowing ? 'growing' : size < WORTHWHILE_BYTES ? 'whole' : 'large',
       usedMs,
-      isUnseen: this.#progress.wouldStartAfresh(),
+      isUnseen: this.#progress.isUnseen(),
       hasSent: now.bytes > this.#began.bytes,
+      isFirst: this.#progress.isFirst(),
       peerBytesPerSecond,
       lineBytesPerSecond: this.#isGrowing
         ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond())
@@ -181,14 +193,15 @@ export class SlowPeerWatch {
   }
 
   async #try({ copy, peerBytesPerSecond, missingBytes }: Standing): Promise<void> {
-    const { trials, request } = this.#components
+    const { trials, request, originBytesPerSecond } = this.#components
+    const isUntold = copy === 'growing' && originBytesPerSecond?.() === undefined
     const end = this.#progress.size() ?? 0
     this.#isTrying = true
     if (this.#trial !== undefined) this.#againMs *= 2
     const { at } = await trials.run(
       request,
       { start: Math.max(0, end - missingBytes), end },
-      TRIAL_BYTES[copy],
+      TRIAL_BYTES[isUntold ? 'untold' : copy],
     )
     this.#trial = { at, peerBytesPerSecond }
     this.#isTrying = false

@@ -30,8 +30,11 @@ export const TIMES: Readonly<Record<CopyKind, number>> = { whole: 2, growing: 3,
 /** A crowd may have to be content with so little of a large copy, in bytes per second: it is there once, and the line is for all. */
 const A_CROWDS_BYTES_PER_SECOND = 500_000
 
-/** That the line is better must be known of a growing copy, unless it comes so slowly, in bytes per second: a crowd does not try the line all at once. */
-const POOR_BYTES_PER_SECOND = 100_000
+/**
+ * That the line is better must be known of a growing copy, unless it comes so slowly, in bytes per second: a crowd does not try the line
+ * all at once. One of a crowd may try it where it comes somewhat faster.
+ */
+const POOR_BYTES_PER_SECOND = { forAll: 100_000, forOne: 400_000 }
 
 /** On a line that is full a trial comes as slowly as all else; where it is so many times as fast, the line is free. */
 const TIMES_FREE = 1.5
@@ -56,6 +59,8 @@ export interface Standing {
   readonly isUnseen: boolean
   /** Whether anything has come from it. */
   readonly hasSent: boolean
+  /** Whether this node comes first of those that read it. */
+  readonly isFirst: boolean
   /** As measured. */
   readonly peerBytesPerSecond: number
   /** What comes over the line that everybody shares, this copy included (line-use.ts); of one that is whole only its own. */
@@ -113,13 +118,13 @@ function isOneAlone({ copy, hasSent, peerBytesPerSecond }: Standing): boolean {
 }
 
 /** What is supposed of the origin server where nothing is known of the line. */
-function supposed({ copy, lineBytesPerSecond }: Standing): number {
+function supposed({ copy, lineBytesPerSecond, isFirst }: Standing): number {
   switch (copy) {
     case 'whole':
     case 'large':
       return Infinity
     case 'growing':
-      return lineBytesPerSecond < POOR_BYTES_PER_SECOND ? Infinity : 0
+      return lineBytesPerSecond < POOR_BYTES_PER_SECOND[isFirst ? 'forOne' : 'forAll'] ? Infinity : 0
   }
 }
 

@@ -3,10 +3,13 @@
  * them and among them. Random are how many nodes ask and when, the file, whether an honest node holds it, and who lies how.
  */
 import { seededRandom, type Random } from '../core/random.ts'
-import { HOSTILE_KINDS, type HostileKind, type HostileSettings } from './hostile-peer.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import { MEASURED_BYTES } from '../providers/speed-meter.ts'
-import { KB, MB, play, WAN_BYTES_PER_SECOND } from './scenario.ts'
+import { SMALL_GROWING_BYTES } from '../retrieval/release.ts'
+import { HOSTILE_KINDS, type HostileKind, type HostileSettings } from './hostile-peer.ts'
+import { MB, play, WAN_BYTES_PER_SECOND } from './scenario.ts'
 import type { Got } from './virtual-application.ts'
+import type { VirtualNode } from './virtual-node.ts'
 
 export interface HostileRun {
   readonly seed: number
@@ -14,7 +17,9 @@ export interface HostileRun {
   readonly requests: number
   /** Complete, with other bytes than the file's. */
   readonly wrong: number
-  /** Not complete, though it was without the hostile peers. */
+  /** Broke off, as a growing copy of `SMALL_GROWING_BYTES` and more may that was begun wrong (V§2), and was asked for again at once. */
+  readonly resumed: number
+  /** Not right in the end, though it was without the hostile peers. */
   readonly failed: number
   /** The most that one request took longer than without them, in ms. */
   readonly addedMs: number
@@ -25,8 +30,7 @@ export interface HostileRun {
 /** An application waits no longer than this for what peers cost it, in ms. */
 export const MAX_ADDED_MS = 1000
 
-/** Growing copies below this are verified before an application sees a byte (V§2); above it they may break off. */
-const MOST_GROWING_BYTES = 1023 * KB
+const MOST_BYTES = 4 * MB
 
 interface Scene {
   /** What the connection to the Internet carries, in bytes per second. */
@@ -51,6 +55,7 @@ export async function hostileRun(seed: number, line = WAN_BYTES_PER_SECOND): Pro
     hostile: scene.hostile,
     requests: among.got.length,
     wrong: among.got.filter(({ got, isRight }) => got.outcome === 'complete' && !isRight).length,
+    resumed: among.got.filter(({ isBroken }) => isBroken).length,
     failed: without.got.filter(({ isRight }) => isRight).length - rights.length,
     addedMs: Math.round(Math.max(...added)),
     asked: among.asked,
@@ -79,14 +84,12 @@ function sceneOf(seed: number, line: number): Scene {
   const mixed = hostile.map((each, at) =>
     at > 0 && seed % 3 === 0 ? { ...each, kind: kindOf(random) } : each,
   )
-  const isGrowing = mixed.some(({ role }) => role === 'downloader')
   const plain = plainOf(seed)
-  const most = isGrowing ? MOST_GROWING_BYTES : 4 * MB
   return {
     line,
     nodes: 1 + (random.uint32() % 4),
     hasHolder: random.fraction() < 0.5,
-    size: Math.ceil(most ** (0.6 + 0.4 * random.fraction())),
+    size: Math.ceil(MOST_BYTES ** (0.6 + 0.4 * random.fraction())),
     files: 1 + (random.uint32() % 3),
     withinMs: random.fraction() < 0.5 ? 5 : 1500,
     hostile: plain.isAlone ? plain.hostile : [...mixed, ...plain.hostile],
@@ -138,7 +141,7 @@ function kindOf(random: Random): HostileKind {
 }
 
 interface Outcome {
-  readonly got: readonly { readonly got: Got; readonly isRight: boolean }[]
+  readonly got: readonly { readonly got: Got; readonly isBroken: boolean; readonly isRight: boolean }[]
   readonly asked: number
 }
 
@@ -162,13 +165,22 @@ function playOnce(
     const got = await Promise.all(
       wanted.map(async ({ node, uri, afterMs }, at) => {
         await scenario.clock.sleep(afterMs)
-        const each = await node.get(uri, { client: `application ${at}` })
+        const client = `application ${at}`
+        const first = await node.get(uri, { client })
+        const isBroken = first.outcome === 'cut' && size >= SMALL_GROWING_BYTES
+        const each = isBroken ? await resumed(node, uri, client, first) : first
         const isRight = each.outcome === 'complete' && each.status === 200
-        return { got: each, isRight: isRight && each.sha256 === scenario.sha256(uri) }
+        return { got: each, isBroken, isRight: isRight && each.sha256 === scenario.sha256(uri) }
       }),
     )
     return { got, asked: peers.reduce((sum, { asked }) => sum + asked, 0) }
   })
+}
+
+/** As apt asks again: it is sent the whole, whatever part it wants (V§2). Its time is that of both. */
+async function resumed(node: VirtualNode, uri: TargetUri, client: string, broken: Got): Promise<Got> {
+  const rest = await node.get(uri, { client, fields: [['Range', `bytes=${broken.bytes}-`]] })
+  return { ...rest, doneMs: broken.doneMs + rest.doneMs }
 }
 
 const HOSTILE = 0x686f7374

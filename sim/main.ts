@@ -125,6 +125,7 @@ function hostileText(runs: readonly HostileRun[], failed: number): string {
     `${runs.length} runs, ${inAll(({ requests }) => requests)} requests, ${failed} runs failed`,
     `in ${runs.filter(({ asked }) => asked > 0).length} runs a hostile peer was asked for a copy`,
     `wrong bytes: ${inAll(({ wrong }) => wrong)}; requests that failed only among them: ${inAll((run) => run.failed)}`,
+    `requests that were begun wrong, broke off, and came right when they were resumed: ${inAll((run) => run.resumed)}`,
     `time added to the slowest request of a run, in ms: median ${at(0.5)}, p95 ${at(0.95)}, most ${at(1)}`,
   ].join('\n')
 }

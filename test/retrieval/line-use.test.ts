@@ -58,6 +58,7 @@ suite('what comes over the line that everybody shares', () => {
       usedMs: 1000,
       isUnseen: true,
       hasSent: true,
+      isFirst: false,
       peerBytesPerSecond: 400_000,
       missingBytes: 1_000_000,
       fromOriginBytes: 1_000_000,

@@ -32,6 +32,7 @@ const standing = (
   usedMs: 1000,
   isUnseen: true,
   hasSent: true,
+  isFirst: false,
   leftMs,
 })
 
@@ -93,6 +94,12 @@ describe('the origin server is tried', () => {
     assert.deepEqual([is('whole', 1900), is('whole', 2100)], [true, true])
     assert.deepEqual([is('large', 490), is('large', 510)], [true, false])
     assert.deepEqual([is('growing', 90), is('growing', 110)], [true, false])
+  })
+
+  test('by the first of those that read a growing copy, where it comes somewhat faster than that', () => {
+    const is = (kilobytes: number) =>
+      isDoubtful({ ...standing('growing', kilobytes * KB, 9000 * KB), isFirst: true }, undefined)
+    assert.deepEqual([is(390), is(410)], [true, false])
   })
 
   test('so briefly that it says for certain only whether the line is free', () => {

@@ -195,4 +195,19 @@ describe('failures on a virtual LAN', () => {
     assertRight(scenario, uri, got)
     assertAtMost(got.firstByteMs, 50, 'first byte, in ms')
   })
+
+  testSeeds(
+    'a slow download of another one is left by a node that knows nothing of the line yet',
+    {},
+    async (scenario) => {
+      await scenario.hostilePeer({ kind: 'slow', role: 'downloader', bytesPerSecond: 120_000 })
+      const [node] = await scenario.nodes(1)
+      assert.ok(node)
+      const uri = scenario.file('/first', 3 * MB)
+      const got = await node.get(uri)
+      assertRight(scenario, uri, got)
+      // Alone it takes 0.4 s, behind that download 26 s.
+      assertAtMost(got.doneMs, 2000, 'ms in all')
+    },
+  )
 })
