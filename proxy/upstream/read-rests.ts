@@ -1,7 +1,10 @@
 /**
  * A body that comes slower than it can be read comes a segment of 1.4 kB at a time, and each costs a turn of the event loop here, and
  * at every machine to which it is passed on: a file of 2 MB over a line of 20 Mbit/s a quarter of a second of processor time. So between
- * two reads of such a body nothing is read for some ms, while the kernel gathers what comes.
+ * two pieces of such a body nothing is handed on for some ms, while what comes is gathered.
+ *
+ * From a peer the kernel gathers it: nothing is read. From the Internet it is read at once all the same. What lies unread is acknowledged
+ * late, and a sender that measures its line (BBR) has little under way: over 20 Mbit/s it sent 1.7 % less.
  *
  * What is short is not held up: nothing rests before the rate is known, nor longer than the rest of the body takes to come.
  */
@@ -33,7 +36,7 @@ export class ReadRests {
   /**
    * Some of the body has come.
    * @param leftBytes how much is still to come.
-   * @returns how long to read nothing, in ms; 0: it goes on.
+   * @returns how long nothing more is handed on, in ms; 0: it goes on.
    */
   after(bytes: number, at: Monotonic, leftBytes: number): number {
     this.#bytes += bytes
