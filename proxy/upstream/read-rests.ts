@@ -13,15 +13,20 @@ import type { Monotonic } from '../../core/clock.ts'
 /** The rate is measured over so long, in ms. */
 export const WINDOW_MS = 50
 
-/** Bytes that are worth a read. */
-export const WORTH_BYTES = 32_768
+/** Bytes that are worth a read; of a long body more, as each piece costs every machine that it comes to. */
+const WORTH_BYTES = 32_768
+export const WORTH_OF_LONG_BYTES = 61_440
 
 /** All that is read at once, as much as Node reads for its streams: after so many bytes more has come already. */
 export const FULL_BYTES = 65_536
 
 /** Nobody waits longer for a byte that has come, in ms; and less than a timer's grain is no rest. */
 export const MOST_MS = 12
+export const MOST_OF_LONG_MS = 24
 const LEAST_MS = 2
+
+/** A body is long as long as what is to come of it takes longer than this, in ms. */
+export const LONG_MS = 4000
 
 /** Of one response. */
 export class ReadRests {
@@ -47,7 +52,9 @@ export class ReadRests {
       this.#bytes = 0
     }
     if (this.#bytesPerMs === undefined || bytes >= FULL_BYTES) return 0
-    const restMs = Math.min(MOST_MS, Math.min(WORTH_BYTES, leftBytes) / this.#bytesPerMs)
+    const isLong = leftBytes > LONG_MS * this.#bytesPerMs
+    const [mostMs, worthBytes] = isLong ? [MOST_OF_LONG_MS, WORTH_OF_LONG_BYTES] : [MOST_MS, WORTH_BYTES]
+    const restMs = Math.min(mostMs, Math.min(worthBytes, leftBytes) / this.#bytesPerMs)
     return restMs < LEAST_MS ? 0 : restMs
   }
 }

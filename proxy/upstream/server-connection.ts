@@ -7,7 +7,7 @@ import type * as Tls from 'node:tls'
 import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import { onDemand } from '../../core/on-demand.ts'
-import { FULL_BYTES, ReadRests, WORTH_BYTES } from './read-rests.ts'
+import { FULL_BYTES, ReadRests, WORTH_OF_LONG_BYTES } from './read-rests.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseReader } from './response-reader.ts'
 
@@ -204,7 +204,7 @@ export class ServerConnection {
     this.#since = this.#clock.monotonic()
     this.#gathered += length
     const isFull = this.#from + this.#gathered === this.#memory.length
-    const isWorthIt = this.#gathered >= Math.min(WORTH_BYTES, this.#reader.leftBytes)
+    const isWorthIt = this.#gathered >= Math.min(WORTH_OF_LONG_BYTES, this.#reader.leftBytes)
     if (isFull || isWorthIt || this.#since >= this.#gathersUntil) this.#handOn()
     else if (this.#gathered === length) this.#handOnIn(this.#gathersUntil - this.#since)
     return true

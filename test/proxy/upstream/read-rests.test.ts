@@ -3,15 +3,25 @@ import { once } from 'node:events'
 import { createServer, Socket, type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import type { Monotonic } from '../../../core/clock.ts'
-import { FULL_BYTES, MOST_MS, ReadRests, WINDOW_MS, WORTH_BYTES } from '../../../proxy/upstream/read-rests.ts'
+import {
+  FULL_BYTES,
+  LONG_MS,
+  MOST_MS,
+  MOST_OF_LONG_MS,
+  ReadRests,
+  WINDOW_MS,
+  WORTH_OF_LONG_BYTES,
+} from '../../../proxy/upstream/read-rests.ts'
 import { ServerConnection } from '../../../proxy/upstream/server-connection.ts'
 import { manualClock } from '../../manual-clock.ts'
 
 const SEGMENT = 1448
 const FOREVER = 1e9
+/** Of a body that is not long. */
+const SOME = 500_000
 
 /** What rests after each of the segments that come every `everyMs`. */
-function restsOf(everyMs: number, count: number, leftBytes = FOREVER, bytes = SEGMENT): number[] {
+function restsOf(everyMs: number, count: number, leftBytes = SOME, bytes = SEGMENT): number[] {
   const rests = new ReadRests(0 as Monotonic)
   return Array.from({ length: count }, (_, at) => rests.after(bytes, (at * everyMs) as Monotonic, leftBytes))
 }
@@ -26,6 +36,14 @@ test('a slow body rests for as long as a read’s worth of bytes takes to come, 
   assert.equal(restsOf(10, 100).at(-1), MOST_MS)
 })
 
+test('a body of which much is to come rests twice as long, until its end is near', () => {
+  const [rest = 0] = restsOf(0.5, 2 * WINDOW_MS + 1, FOREVER).slice(-1)
+  assert.ok(rest > 20 && rest < 21.5, String(rest)) // 60 KiB at 2.9 MB/s
+  assert.equal(restsOf(10, 100, FOREVER).at(-1), MOST_OF_LONG_MS)
+  const bytesInLong = (LONG_MS * SEGMENT) / 10
+  assert.equal(restsOf(10, 100, bytesInLong / 2).at(-1), MOST_MS)
+})
+
 test('a fast body does not rest, nor one of which more has come than is read at once', () => {
   assert.equal(restsOf(0.05, 20 * WINDOW_MS + 1).at(-1), 0)
   assert.equal(restsOf(10, 100, FOREVER, FULL_BYTES).at(-1), 0)
@@ -33,8 +51,8 @@ test('a fast body does not rest, nor one of which more has come than is read at 
 
 test('what has gathered is no sign of speed: a slow body rests after it, too', () => {
   const rests = new ReadRests(0 as Monotonic)
-  for (let at = 0; at <= WINDOW_MS; at += 10) rests.after(28_960, at as Monotonic, FOREVER)
-  assert.ok(rests.after(28_960, (WINDOW_MS + 10) as Monotonic, FOREVER) > 9)
+  for (let at = 0; at <= WINDOW_MS; at += 10) rests.after(28_960, at as Monotonic, SOME)
+  assert.ok(rests.after(28_960, (WINDOW_MS + 10) as Monotonic, SOME) > 9)
 })
 
 test('the end of a body is not held up: it rests no longer than the end takes to come', () => {
@@ -110,7 +128,7 @@ async function slowBody(t: TestContext, length: number, isReadAtOnce = false) {
 }
 
 test('a connection reads nothing while a slow body rests, then all that has come', async (t) => {
-  const { clock, seen, until, send } = await slowBody(t, 1_000_000)
+  const { clock, seen, until, send } = await slowBody(t, 100_000)
   for (let each = 0; each < 3; each++) await send(1000)
   await turns()
   assert.equal(seen.bytes, 2000)
@@ -119,7 +137,7 @@ test('a connection reads nothing while a slow body rests, then all that has come
 })
 
 test('who has enough for now is not sent more when the rest is over; who wants more is not kept waiting', async (t) => {
-  const { clock, seen, until, send, connected } = await slowBody(t, 1_000_000)
+  const { clock, seen, until, send, connected } = await slowBody(t, 100_000)
   connected.pause()
   await send(1000)
   clock.advance(MOST_MS)
@@ -130,7 +148,7 @@ test('who has enough for now is not sent more when the rest is over; who wants m
 })
 
 test('what is read at once is gathered while a slow body rests, and handed on as one piece', async (t) => {
-  const { clock, seen, until, send } = await slowBody(t, 1_000_000, true)
+  const { clock, seen, until, send } = await slowBody(t, 100_000, true)
   const pause = t.mock.method(Socket.prototype, 'pause')
   for (let each = 0; each < 3; each++) await send(1000)
   await turns()
@@ -144,8 +162,8 @@ test('what is read at once is gathered while a slow body rests, and handed on as
 
 test('what is gathered waits no longer than until it is worth a piece, or the body’s end', async (t) => {
   const { seen, until, send } = await slowBody(t, 100_000, true)
-  await send(WORTH_BYTES)
-  await until(() => seen.bytes === 2000 + WORTH_BYTES)
+  await send(WORTH_OF_LONG_BYTES)
+  await until(() => seen.bytes === 2000 + WORTH_OF_LONG_BYTES)
   await send(100_000 - seen.bytes)
   await until(() => seen.isOver)
   assert.equal(seen.bytes, 100_000)
@@ -165,7 +183,7 @@ test('many pieces, gathered for as long as each takes, are what was sent', async
 })
 
 test('what is gathered when the server closes comes before the loss', async (t) => {
-  const { seen, until, send, end } = await slowBody(t, 1_000_000, true)
+  const { seen, until, send, end } = await slowBody(t, 100_000, true)
   await send(1000)
   end()
   await until(() => seen.isLost)
@@ -173,7 +191,7 @@ test('what is gathered when the server closes comes before the loss', async (t) 
 })
 
 test('who has enough is not handed what was gathered before it wants more', async (t) => {
-  const { clock, seen, until, send, connected } = await slowBody(t, 1_000_000, true)
+  const { clock, seen, until, send, connected } = await slowBody(t, 100_000, true)
   await send(1000)
   await turns()
   connected.pause()
