@@ -53,6 +53,7 @@ export function originUpstream(guard: GuardSettings, clock: Clock = systemClock)
     clock,
     timeouts: ORIGIN_TIMEOUTS,
     mostConnections: MOST_CONNECTIONS,
+    isReadAtOnce: true,
     lookupFor: (port) => guardedLookup(guard, port),
     refusal: (host, port) => mayConnect(host, port, guard),
   })
@@ -72,6 +73,7 @@ export function peerUpstream(
     clock,
     timeouts: { ...PEER_TIMEOUTS, ...timeouts },
     mostConnections: MOST_PEER_CONNECTIONS,
+    isReadAtOnce: false,
     localAddress,
     lookupFor: () => undefined,
     refusal: () => undefined,
@@ -83,6 +85,8 @@ interface Connecting {
   readonly timeouts: ServerTimeouts
   /** To one server. */
   readonly mostConnections: number
+  /** See `ServerTarget`. */
+  readonly isReadAtOnce: boolean
   readonly localAddress?: string | undefined
   /** The guard judges an address together with its port. */
   readonly lookupFor: (port: number) => LookupFunction | undefined
@@ -192,13 +196,14 @@ const STANDARD_PORTS: ReadonlyMap<string, number> = new Map([
 
 function targetOf(
   { hostname, port, isSecure }: Server,
-  { localAddress, lookupFor }: Connecting,
+  { isReadAtOnce, localAddress, lookupFor }: Connecting,
 ): ServerTarget {
   const lookup = lookupFor(port)
   return {
     host: hostname,
     port,
     isSecure,
+    isReadAtOnce,
     ...(lookup === undefined ? {} : { lookup }),
     ...(localAddress === undefined ? {} : { localAddress }),
   }

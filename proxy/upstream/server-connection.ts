@@ -2,12 +2,12 @@
  * One connection to a server, for one request after the other. Node reads into memory that stays the connection's, so that
  * a response costs one call for each time that something comes, and no stream.
  */
-import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net'
+import { connect, isIP, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type * as Tls from 'node:tls'
 import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import { onDemand } from '../../core/on-demand.ts'
-import { FULL_BYTES, ReadRests } from './read-rests.ts'
+import { FULL_BYTES, ReadRests, WORTH_OF_LONG_BYTES } from './read-rests.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseReader } from './response-reader.ts'
 
@@ -45,6 +45,8 @@ export interface ServerTarget extends TcpNetConnectOpts {
   readonly host: string
   /** By TLS, to a server that the machine's certificate authorities vouch for. */
   readonly isSecure: boolean
+  /** Whether a slow body is read at once and gathered here (read-rests.ts); absent: the kernel gathers it. */
+  readonly isReadAtOnce?: boolean
 }
 
 /** Few need it: an application asks through the library for an `https:` URL. */
@@ -69,6 +71,11 @@ export class ServerConnection {
   /** Of the body that comes. */
   #rests: ReadRests | undefined
   #endRest: CancelTimer = () => {}
+  /** What is read goes here; what of it has not been handed on yet begins at `#from`. */
+  readonly #memory = Buffer.allocUnsafeSlow(FULL_BYTES)
+  #from = 0
+  #gathered = 0
+  #gathersUntil = 0 as Monotonic
   #fault: unknown
   #hasServed = false
   #keepAliveMs: number
@@ -95,9 +102,7 @@ export class ServerConnection {
       onEnd: (mayReuse) => this.#onEnd(mayReuse),
       onFlaw: ({ flaw }) => this.#fail(this.#faultOf('RESPONSE_INVALID', `sent ${flaw}`)),
     })
-    const memory = Buffer.allocUnsafeSlow(FULL_BYTES)
-    const onread = { buffer: memory, callback: (length: number) => this.#onRead(memory, length) }
-    this.#socket = open({ ...target, noDelay: true, onread })
+    this.#socket = open({ ...target, noDelay: true, onread: this.#onread(target.isReadAtOnce === true) })
     this.#socket.once(target.isSecure ? 'secureConnect' : 'connect', () => this.#onOpen())
     this.#socket.once('end', () => this.#onServerClosed())
     this.#socket.on('error', (error) => (this.#fault ??= error))
@@ -135,6 +140,7 @@ export class ServerConnection {
     this.#endRest()
     this.#since = this.#clock.monotonic()
     this.#socket.resume()
+    if (this.#gathered > 0) this.#handOnIn(0)
   }
 
   /** Ends it; who waits for a response is told so. */
@@ -162,22 +168,65 @@ export class ServerConnection {
     this.#events.onOpen(this)
   }
 
-  #onRead(memory: Buffer, length: number): boolean {
+  #onread(isReadAtOnce: boolean): OnReadOpts {
+    return isReadAtOnce
+      ? { buffer: () => this.#free(), callback: (length) => this.#gather(length) }
+      : { buffer: this.#memory, callback: (length) => this.#onRead(length) }
+  }
+
+  #onRead(length: number): boolean {
+    const memory = this.#memory
     this.#isHeard = true
     this.#since = this.#clock.monotonic()
     this.#reader.push(length === memory.length ? memory : memory.subarray(0, length))
-    this.#rest(length)
+    const restMs = this.#restMs(length)
+    if (restMs === 0) return true
+    this.#socket.pause()
+    this.#endRest = this.#clock.after(restMs, () => !this.#isPaused && this.#socket.resume())
     return true
   }
 
-  #rest(bytes: number): void {
+  #restMs(bytes: number): number {
     const { leftBytes } = this.#reader
-    if (leftBytes === 0 || this.#isPaused || this.#state !== 'open') return
+    if (leftBytes === 0 || this.#isPaused || this.#state !== 'open') return 0
     this.#rests ??= new ReadRests(this.#since)
-    const restMs = this.#rests.after(bytes, this.#since, leftBytes)
-    if (restMs === 0) return
-    this.#socket.pause()
-    this.#endRest = this.#clock.after(restMs, () => !this.#isPaused && this.#socket.resume())
+    return this.#rests.after(bytes, this.#since, leftBytes)
+  }
+
+  /** Where the next read goes: behind what is still to be handed on. */
+  #free(): Buffer {
+    if (this.#gathered === 0) this.#from = 0
+    return this.#memory.subarray(this.#from + this.#gathered)
+  }
+
+  #gather(length: number): boolean {
+    this.#isHeard = true
+    this.#since = this.#clock.monotonic()
+    this.#gathered += length
+    const isFull = this.#from + this.#gathered === this.#memory.length
+    const isWorthIt = this.#gathered >= Math.min(WORTH_OF_LONG_BYTES, this.#reader.leftBytes)
+    if (isFull || isWorthIt || this.#since >= this.#gathersUntil) this.#handOn()
+    else if (this.#gathered === length) this.#handOnIn(this.#gathersUntil - this.#since)
+    return true
+  }
+
+  #handOnIn(ms: number): void {
+    this.#endRest = this.#clock.after(ms, () => {
+      this.#since = this.#clock.monotonic()
+      if (!this.#isPaused) this.#handOn()
+    })
+  }
+
+  /** What has been gathered, if anything. */
+  #handOn(): void {
+    if (this.#gathered === 0) return
+    this.#endRest()
+    const length = this.#gathered
+    const from = this.#from
+    this.#from += length
+    this.#gathered = 0
+    this.#reader.push(this.#memory.subarray(from, from + length))
+    this.#gathersUntil = (this.#since + this.#restMs(length)) as Monotonic
   }
 
   #onHead(head: ResponseHead): void {
@@ -204,11 +253,13 @@ export class ServerConnection {
   }
 
   #onServerClosed(): void {
+    this.#handOn()
     this.#reader.close()
     this.#fail(this.#faultOf('RESPONSE_INCOMPLETE', 'closed the connection'))
   }
 
   #onClose(): void {
+    if (this.#state === 'open') this.#handOn()
     this.#fail(this.#faultOf('RESPONSE_INCOMPLETE', 'broke off'))
   }
 

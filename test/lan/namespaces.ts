@@ -5,6 +5,12 @@ import { promisify } from 'node:util'
 /** A program that does not end when it is asked to is killed after this, in ms. */
 const PATIENCE_MS = 15_000
 
+/**
+ * The kernel keeps no more than 1,024 neighbours of all namespaces together (`gc_thresh3`), and then finds no host any more. What it is
+ * told for good does not count: more hosts than this are told who their neighbours are.
+ */
+const MOST_UNTOLD = 30
+
 export interface Host {
   readonly name: string
   readonly address: string
@@ -55,6 +61,7 @@ export function namespaceLan(count: number): NamespaceLan {
     made.push(`${tag}h${at + 1}`)
     return addHost(tag, bridge, at + 1, children)
   })
+  if (count > MOST_UNTOLD) for (const { name } of hosts) tellNeighbours(name, count)
   return {
     hosts,
     async remove() {
@@ -67,10 +74,11 @@ export function namespaceLan(count: number): NamespaceLan {
 
 function addHost(tag: string, bridge: string, number: number, children: Set<ChildProcess>): Host {
   const name = `${tag}h${number}`
-  const address = `10.77.0.${number}`
+  const address = addressOf(number)
   const port = `${tag}p${number}`
   ip('netns', 'add', name)
-  ip('link', 'add', 'eth0', 'netns', name, 'type', 'veth', 'peer', 'name', port, 'netns', bridge)
+  const end = ['eth0', 'address', hardwareAddressOf(number), 'netns', name]
+  ip('link', 'add', ...end, 'type', 'veth', 'peer', 'name', port, 'netns', bridge)
   ip('-n', bridge, 'link', 'set', port, 'master', 'br0', 'up')
   ip('-n', name, 'addr', 'add', `${address}/24`, 'broadcast', '10.77.0.255', 'dev', 'eth0')
   ip('-n', name, 'link', 'set', 'eth0', 'up')
@@ -94,6 +102,28 @@ function addHost(tag: string, bridge: string, number: number, children: Set<Chil
     limitSending: (megabits) => limit(name, 'eth0', megabits),
     limitReceiving: (megabits) => limit(bridge, port, megabits),
   }
+}
+
+function addressOf(number: number): string {
+  return `10.77.0.${number}`
+}
+
+/** Nobody else's: of those that are administered locally (IEEE 802). */
+function hardwareAddressOf(number: number): string {
+  return `02:00:0a:4d:00:${number.toString(16).padStart(2, '0')}`
+}
+
+function tellNeighbours(namespace: string, count: number): void {
+  const numbers = Array.from({ length: count }, (_, at) => at + 1)
+  const lines = numbers.map(
+    (number) =>
+      `neigh replace ${addressOf(number)} lladdr ${hardwareAddressOf(number)} dev eth0 nud permanent\n`,
+  )
+  const result = spawnSync('ip', ['-n', namespace, '-batch', '-'], {
+    input: lines.join(''),
+    encoding: 'utf8',
+  })
+  if (result.status !== 0) throw new Error(`ip neigh in ${namespace}: ${result.stderr}`)
 }
 
 /**
