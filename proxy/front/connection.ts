@@ -11,11 +11,13 @@ import { MissExchange } from './miss-exchange.ts'
 import { PlainExchange, type ExchangeParts } from './plain-exchange.ts'
 import type { PlainRequest, PlainRequests } from './plain-requests.ts'
 import type { HeaderSection, RequestReader } from './request-reader.ts'
+import type { TurnEnd } from './turn-end.ts'
 
 export interface ConnectionParts extends ExchangeParts {
   readonly reader: RequestReader
   readonly requests: PlainRequests
   readonly hot: HotAnswers
+  readonly turnEnd: TurnEnd
   /** From now on it is node:http's; what it unreads comes first. */
   readonly handOver: (socket: Socket) => void
   /** A head that does not come to its end. */
@@ -293,11 +295,9 @@ export class Connection {
 
   #write({ text, rest }: HotAnswer): void {
     const socket = this.#socket
-    if (rest === undefined) return void socket.write(text, 'latin1')
-    socket.cork()
+    this.#parts.turnEnd.hold(socket)
     socket.write(text, 'latin1')
-    socket.write(rest)
-    socket.uncork()
+    if (rest !== undefined) socket.write(rest)
   }
 
   async #answerWaiting(): Promise<void> {

@@ -9,6 +9,7 @@ import { requestReader } from './request-reader.ts'
 import { MAX_PAUSE_MS } from '../server-options.ts'
 import { HandedOver } from './handed-over.ts'
 import { SendMemory } from './send-memory.ts'
+import { TurnEnd } from './turn-end.ts'
 
 export type FrontEndSettings = PlainRequestSettings & { readonly patience?: Partial<Patience> }
 
@@ -43,6 +44,7 @@ export class FrontEnd {
       hot: new HotAnswers(settings.pseudonym),
       buffers: bodyBuffers(),
       sending: new SendMemory(),
+      turnEnd: new TurnEnd(),
       closed: (connection) => this.#connections.delete(connection),
       isStopping: () => this.#isStopping,
     }
