@@ -8,6 +8,7 @@ import { PlainRequests, type PlainRequestSettings } from './plain-requests.ts'
 import { requestReader } from './request-reader.ts'
 import { MAX_PAUSE_MS } from '../server-options.ts'
 import { HandedOver } from './handed-over.ts'
+import { RepeatedRequests } from './repeated-requests.ts'
 import { SendMemory } from './send-memory.ts'
 import { TurnEnd } from './turn-end.ts'
 
@@ -41,10 +42,11 @@ export class FrontEnd {
       pseudonym: settings.pseudonym,
       reader: requestReader(),
       requests: new PlainRequests(settings),
+      repeated: new RepeatedRequests(),
       hot: new HotAnswers(settings.pseudonym),
+      turnEnd: new TurnEnd(),
       buffers: bodyBuffers(),
       sending: new SendMemory(),
-      turnEnd: new TurnEnd(),
       closed: (connection) => this.#connections.delete(connection),
       isStopping: () => this.#isStopping,
     }
