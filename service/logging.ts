@@ -62,12 +62,17 @@ export function requestEntries(): (line: RequestLine, time: EpochMs) => string {
       return `{"level":${INFO},"time":${time}${beforeMs(line)}${ms},"firstByteMs":${firstByteMs}${behindMs(line)}`
     let repeated = known.get(url)
     if (repeated === undefined || !isRepeated(line, repeated.line)) {
-      repeated = { line, beforeMs: beforeMs(line), behindMs: behindMs(line) }
+      repeated = { line, beforeMs: inOnePiece(beforeMs(line)), behindMs: inOnePiece(behindMs(line)) }
       if (known.size >= REMEMBERED) known.clear()
       known.set(url, repeated)
     }
     return `{"level":${INFO},"time":${time}${repeated.beforeMs}${ms},"firstByteMs":${firstByteMs}${repeated.behindMs}`
   }
+}
+
+/** A text that V8 has put together is a tree of its pieces, and is gone through piece by piece each time it is written. */
+function inOnePiece(text: string): string {
+  return Buffer.from(text).toString()
 }
 
 function isRepeated(line: RequestLine, last: RequestLine): boolean {

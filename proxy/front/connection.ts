@@ -10,12 +10,16 @@ import type { HotAnswer, HotAnswers } from './hot-answers.ts'
 import { MissExchange } from './miss-exchange.ts'
 import { PlainExchange, type ExchangeParts } from './plain-exchange.ts'
 import type { PlainRequest, PlainRequests } from './plain-requests.ts'
+import type { RepeatedRequests } from './repeated-requests.ts'
 import type { HeaderSection, RequestReader } from './request-reader.ts'
+import type { TurnEnd } from './turn-end.ts'
 
 export interface ConnectionParts extends ExchangeParts {
   readonly reader: RequestReader
   readonly requests: PlainRequests
+  readonly repeated: RepeatedRequests
   readonly hot: HotAnswers
+  readonly turnEnd: TurnEnd
   /** From now on it is node:http's; what it unreads comes first. */
   readonly handOver: (socket: Socket) => void
   /** A head that does not come to its end. */
@@ -135,7 +139,7 @@ export class Connection {
     if (this.#state === 'ending') return
     if (this.#text === '') this.#since = this.#parts.clock.monotonic()
     this.#text += chunk.toString('latin1')
-    this.#read()
+    if (!this.#answerRepeated()) this.#read()
   }
 
   readonly #onDrain = (): void => {
@@ -176,9 +180,20 @@ export class Connection {
     for (const exchange of this.#waiting) exchange.abort()
   }
 
+  /** All that has come is one request that came before. */
+  #answerRepeated(): boolean {
+    if (this.#state !== 'reading' || this.#isFull) return false
+    const request = this.#parts.repeated.find(this.#text, this.#socket)
+    if (request === undefined) return false
+    this.#text = ''
+    this.#answer(request)
+    this.#goOn()
+    return true
+  }
+
   #read(): void {
     const text = this.#text
-    const { reader, requests } = this.#parts
+    const { reader, requests, repeated } = this.#parts
     let from = 0
     let isCorked = false
     while (this.#state === 'reading' && from < text.length && !this.#isFull) {
@@ -196,7 +211,8 @@ export class Connection {
         this.#socket.cork()
         isCorked = true
       }
-      this.#answer(request)
+      const isHot = this.#answer(request)
+      if (isHot && from === text.length && !isCorked) repeated.remember(text, request, this.#socket)
     }
     this.#text = from === text.length ? '' : text.slice(from)
     if (isCorked) this.#socket.uncork()
@@ -228,14 +244,16 @@ export class Connection {
     socket.resume()
   }
 
-  #answer(request: PlainRequest): void {
+  /** @returns whether it was a hot hit. */
+  #answer(request: PlainRequest): boolean {
     this.#hasServed = true
     const keepsAlive = request.keepsAlive && !this.#parts.isStopping()
     if (!keepsAlive) this.#state = 'ending'
-    if (this.#isAnswered && (this.#answerHot(request, keepsAlive) || this.#answerMiss(request, keepsAlive)))
-      return
+    if (this.#isAnswered && this.#answerHot(request, keepsAlive)) return true
+    if (this.#isAnswered && this.#answerMiss(request, keepsAlive)) return false
     this.#waiting.push(new PlainExchange(request, keepsAlive, this.#socket, this.#parts))
     this.#answerNext()
+    return false
   }
 
   #answerNext(): void {
@@ -293,11 +311,9 @@ export class Connection {
 
   #write({ text, rest }: HotAnswer): void {
     const socket = this.#socket
-    if (rest === undefined) return void socket.write(text, 'latin1')
-    socket.cork()
+    this.#parts.turnEnd.hold(socket)
     socket.write(text, 'latin1')
-    socket.write(rest)
-    socket.uncork()
+    if (rest !== undefined) socket.write(rest)
   }
 
   async #answerWaiting(): Promise<void> {

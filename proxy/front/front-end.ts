@@ -8,7 +8,9 @@ import { PlainRequests, type PlainRequestSettings } from './plain-requests.ts'
 import { requestReader } from './request-reader.ts'
 import { MAX_PAUSE_MS } from '../server-options.ts'
 import { HandedOver } from './handed-over.ts'
+import { RepeatedRequests } from './repeated-requests.ts'
 import { SendMemory } from './send-memory.ts'
+import { TurnEnd } from './turn-end.ts'
 
 export type FrontEndSettings = PlainRequestSettings & { readonly patience?: Partial<Patience> }
 
@@ -40,7 +42,9 @@ export class FrontEnd {
       pseudonym: settings.pseudonym,
       reader: requestReader(),
       requests: new PlainRequests(settings),
+      repeated: new RepeatedRequests(),
       hot: new HotAnswers(settings.pseudonym),
+      turnEnd: new TurnEnd(),
       buffers: bodyBuffers(),
       sending: new SendMemory(),
       closed: (connection) => this.#connections.delete(connection),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
-import type { Socket } from 'node:net'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
 import { setImmediate } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { Fault } from '../../../core/fault.ts'
@@ -386,6 +387,76 @@ describe('a hot hit', () => {
       const client = await clientOf(t, front, plain('hot', 'Connection: close\r\n'))
       assert.equal((await client.closed()).split('\r\n\r\n')[1]?.length, size)
     })
+
+  test('that comes again byte for byte is a hit with its own age, and leads to the same path when it is none', async (t) => {
+    const ages = [1_000, 2_000, 3_000]
+    const uris: string[] = []
+    const front = await startFront(t, {
+      get: echo,
+      hot: ({ uri }) => {
+        uris.push(uri)
+        const ageMs = ages.shift()
+        return ageMs === undefined ? undefined : { ...HOT, ageMs }
+      },
+    })
+    const text = plain('hot', 'User-Agent: apt\r\n')
+    const client = await clientOf(t, front, text)
+    for (const age of [1, 2]) {
+      await client.until(new RegExp(`\nAge: ${age}\r[^]*hot;$`))
+      client.socket.write(text)
+    }
+    await client.until(/\nAge: 3\r[^]*hot;$/)
+    client.socket.write(text)
+    await front.until(() => front.asked.length === 1)
+    const { method, target, uri, client: who, received } = front.asked[0]?.request ?? assert.fail()
+    const url = 'http://a.test/hot'
+    assert.deepEqual([method, target, uri, who], ['GET', url, url, '127.0.0.1|apt'])
+    assert.deepEqual(received[1], ['User-Agent', 'apt'])
+    assert.deepEqual(uris, [url, url, url, url])
+  })
+
+  test('that comes again from another address is asked for and logged as from there', async (t) => {
+    const clients: string[] = []
+    const front = await startFront(t, {
+      hot: ({ client }) => {
+        clients.push(client)
+        return HOT
+      },
+    })
+    const addresses = ['127.0.0.1', '127.0.0.3', '127.0.0.1']
+    for (const localAddress of addresses) {
+      const socket = connect({ port: front.port, host: '127.0.0.1', localAddress })
+      t.after(() => socket.destroy())
+      socket.write(plain('hot'))
+      await once(socket, 'data')
+    }
+    assert.deepEqual(
+      clients,
+      addresses.map((address) => `${address}|`),
+    )
+    assert.deepEqual(
+      front.lines.map(({ client }) => client),
+      addresses,
+    )
+  })
+
+  test('that comes again in two parts, or with another behind it, is read as what it is', async (t) => {
+    const front = await startFront(t, {
+      get: echo,
+      hot: ({ uri }) => (uri.endsWith('hot') ? HOT : undefined),
+    })
+    const text = plain('hot')
+    const client = await clientOf(t, front, text)
+    await client.until(/hot;$/)
+    client.socket.write(text.slice(0, 20))
+    await front.until(() => client.socket.writableLength === 0)
+    client.socket.write(text.slice(20))
+    await client.until(/hot;[^]*hot;$/)
+    client.socket.write(text + plain('b'))
+    assert.deepEqual(bodies(await client.until(/b;$/)), ['hot;', 'hot;', 'hot;', 'b;'])
+    client.socket.write(text)
+    assert.deepEqual(bodies(await client.until(/b;[^]*hot;$/)), ['hot;', 'hot;', 'hot;', 'b;', 'hot;'])
+  })
 
   test('that cannot be written as a head takes the other path', async (t) => {
     for (const fields of [[['Age', '0']], [...HOT.hot.fields, ['X', 'a\nb']], [HOT.hot.fields[0]]] as const) {
