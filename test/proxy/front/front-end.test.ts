@@ -416,7 +416,7 @@ describe('a hot hit', () => {
   })
 
   test('that comes again from another address is asked for and logged as from there', async (t) => {
-    const clients: string[] = []
+    const clients: (string | undefined)[] = []
     const front = await startFront(t, {
       hot: ({ client }) => {
         clients.push(client)
