@@ -127,9 +127,11 @@ export class PlainWait {
     this.#lookIn(PLAIN_LOOK_MS - waiting.lateMs(), waiting)
   }
 
+  /** In whole milliseconds, as a smaller step might be none. */
   #lookIn(ms: number, waiting: PlainWaiting): void {
     this.#cancel()
-    this.#cancel = this.#components.clock.after(Math.max(0, ms), () => void this.#look(waiting))
+    const wholeMs = Math.max(0, Math.ceil(ms))
+    this.#cancel = this.#components.clock.after(wholeMs, () => void this.#look(waiting))
   }
 
   async #look(waiting: PlainWaiting): Promise<void> {

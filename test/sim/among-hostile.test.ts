@@ -50,6 +50,10 @@ describe('among one to three hostile peers', () => {
       )
   })
 
+  test('nor on that line where a claim ends between two milliseconds (a seed that never ended)', async () => {
+    assert.deepEqual(failuresAmongHostile(await hostileRun(75, SLOW_LINE)), [])
+  })
+
   test('who were asked for copies in most runs', () => {
     assert.ok(asked > RUNS / 2, `in ${asked} of ${RUNS} runs`)
   })
