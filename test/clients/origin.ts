@@ -73,6 +73,13 @@ export class Origin {
     return this.put(`/debian/by-hash/SHA256/${sha256(body)}`, { ...page, body })
   }
 
+  /** What each GET of it asked for, in order: `whole`, or a `Range`. */
+  asked(url: string): string[] {
+    const { pathname } = new URL(url)
+    const gets = this.requests.filter(({ method, path }) => method === 'GET' && path === pathname)
+    return gets.map(({ fields }) => fields['range'] ?? 'whole')
+  }
+
   /** Requests for `url` so far. */
   count(url: string, method?: string): number {
     const isOf = (each: Recorded) => url.endsWith(each.path) && (method ?? each.method) === each.method

@@ -68,8 +68,17 @@ export async function packets(at: Machine): Promise<Record<string, number>> {
   return (JSON.parse(stdout) as Status).packets
 }
 
+async function transfersOf({ config }: Machine): Promise<Status['transfers']> {
+  return (await askStatus(join(dirname(config), 'cache/control.sock'))).transfers
+}
+
+/** Whether it has stored all that it has been given. */
+export async function isSettled(at: Machine): Promise<boolean> {
+  return (await transfersOf(at)).length === 0
+}
+
 /** Whether bytes of this URL have come to it from a peer's download that still runs. */
-export async function readsAlong({ config }: Machine, uri: string): Promise<boolean> {
-  const { transfers } = await askStatus(join(dirname(config), 'cache/control.sock'))
+export async function readsAlong(at: Machine, uri: string): Promise<boolean> {
+  const transfers = await transfersOf(at)
   return transfers.some((each) => each.uri === uri && each.source === 'in-progress' && each.receivedBytes > 0)
 }
