@@ -44,10 +44,11 @@ createServer((request, response) => {
   console.log(request.method + ' ' + request.url + ' ' + (isSame ? 304 : 200) + ' ' + (request.headers.range ?? ''))
   const common = { ETag: etag, 'Accept-Ranges': 'bytes' }
   if (isSame) return response.writeHead(304, common).end()
-  const from = Number(/^bytes=(\\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
-  const part = body.subarray(from)
-  const range = from === 0 ? {} : { 'Content-Range': 'bytes ' + from + '-' + (body.length - 1) + '/' + body.length }
-  response.writeHead(from === 0 ? 200 : 206, { ...common, ...range, 'Content-Length': part.length })
+  const [asked, first = 0, last = ''] = /^bytes=(\\d+)-(\\d*)$/.exec(request.headers.range ?? '') ?? []
+  const from = Number(first)
+  const part = body.subarray(from, last === '' ? body.length : Number(last) + 1)
+  const range = { 'Content-Range': 'bytes ' + from + '-' + (from + part.length - 1) + '/' + body.length }
+  response.writeHead(asked ? 206 : 200, { ...common, ...(asked ? range : {}), 'Content-Length': part.length })
   if (request.method === 'HEAD') return response.end()
   const step = request.url.startsWith('/slow/') ? 20_000 : Infinity
   const send = (at) => {
