@@ -29,6 +29,7 @@ import {
   uriOf,
   whereIs,
 } from './store-fixtures.ts'
+import { onFileSystem, withoutFileSystem } from './small-file-system.ts'
 
 storeConformance('the disk store', async (test, limits) => {
   const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), ...limits })
@@ -348,16 +349,11 @@ describe('the free space of the file system', () => {
     assert.equal(store.usage().bytes, 0)
   })
 
-  it('may run out at any moment: what was used least recently goes, else the copy is refused', async (test) => {
-    const directory = temporaryDirectory(test)
-    const mount = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory])
-    if (mount.status !== 0) return test.skip('cannot mount a file system here')
-    try {
-      await fillFileSystem(test, directory)
-    } finally {
-      spawnSync('/bin/umount', ['-l', directory])
-    }
-  })
+  it(
+    'may run out at any moment: what was used least recently goes, else the copy is refused',
+    { skip: withoutFileSystem },
+    onFileSystem('4m', fillFileSystem),
+  )
 })
 
 async function fillFileSystem(test: TestContext, directory: string): Promise<void> {

@@ -24,6 +24,7 @@ import {
   until,
   uriOf,
 } from './store-fixtures.ts'
+import { onFileSystem, withoutFileSystem } from './small-file-system.ts'
 
 const KIB = 1024
 
@@ -257,20 +258,7 @@ describe('small bodies that came at once', () => {
   })
 })
 
-describe('small bodies on a full file system', () => {
-  const onFileSystem =
-    (size: string, use: (test: TestContext, directory: string) => Promise<void>) =>
-    async (test: TestContext) => {
-      const directory = temporaryDirectory(test)
-      const mount = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', directory])
-      if (mount.status !== 0) return test.skip('cannot mount a file system here')
-      try {
-        await use(test, directory)
-      } finally {
-        spawnSync('/bin/umount', ['-l', directory])
-      }
-    }
-
+describe('small bodies on a full file system', { skip: withoutFileSystem }, () => {
   it('make room by going together, and the next ones are stored', onFileSystem('16m', fillFileSystem))
 
   it(

@@ -18,6 +18,7 @@ import {
   temporaryDirectory,
   uriOf,
 } from './store-fixtures.ts'
+import { onFileSystem, withoutFileSystem } from './small-file-system.ts'
 
 describe('the quota on the disk', () => {
   for (const mebibytes of [16, 64])
@@ -91,27 +92,13 @@ describe('the order of use', () => {
 })
 
 describe('the reserve', () => {
-  it('of a small file system stays free', async (test) => {
-    const directory = temporaryDirectory(test)
-    const mount = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=12m', 'tmpfs', directory])
-    if (mount.status !== 0) return test.skip('cannot mount a file system here')
-    try {
-      await fillUpToReserve(test, directory)
-    } finally {
-      spawnSync('/bin/umount', ['-l', directory])
-    }
-  })
+  it('of a small file system stays free', { skip: withoutFileSystem }, onFileSystem('12m', fillUpToReserve))
 
-  it('that is touched by others does not keep a store from starting, nor do no free bytes at all', async (test) => {
-    const directory = temporaryDirectory(test)
-    const mount = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory])
-    if (mount.status !== 0) return test.skip('cannot mount a file system here')
-    try {
-      await startOnFullDisk(test, directory)
-    } finally {
-      spawnSync('/bin/umount', ['-l', directory])
-    }
-  })
+  it(
+    'that is touched by others does not keep a store from starting, nor do no free bytes at all',
+    { skip: withoutFileSystem },
+    onFileSystem('4m', startOnFullDisk),
+  )
 })
 
 /** The index grows a little between two looks at the file system, and so may take of the reserve. */
