@@ -9,11 +9,12 @@ import type { FieldLine, Fields } from '../core/fields.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Resource, ResourceRequest } from '../retrieval/resource.ts'
 import type { Permission } from './allowed.ts'
+import type { Confinement } from './confined-upstream.ts'
 
 export interface FetchComponents {
   readonly permission: (target: string, fields: Fields) => Permission
   readonly guard: (target: URL) => Promise<Fault | undefined>
-  readonly confine: (uri: TargetUri) => () => void
+  readonly confine: Confinement['confine']
   readonly get: (request: ResourceRequest) => Promise<Resource>
   readonly via: () => FieldLine
 }
@@ -55,7 +56,7 @@ export async function fetchAhead(
     forwarded: [...received, via()],
     signal,
   } as const
-  const release = confine(uri)
+  const release = confine(uri, 'site')
   try {
     const alone = isFresh ? { mayAskPeers: false as const } : {}
     const { answer } = await get({ ...request, client: undefined, ...alone })

@@ -22,6 +22,7 @@ import type { HttpSignatures } from '../site/http-signature.ts'
 import type { Pass } from '../site/pass.ts'
 import { permission } from './allowed.ts'
 import type { Audit, GatewayUse } from './audit.ts'
+import type { Confinement } from './confined-upstream.ts'
 import type { Limits, Permit } from './limits.ts'
 import { OUTCOME_FIELD, passedFields, printOutcome, REFUSALS, TARGET_FIELD, type Refusal } from './wire.ts'
 
@@ -36,7 +37,7 @@ export interface GatewayComponents {
   /** Whether something speaks against connecting there, with its name resolved; a name that does not resolve is none's. */
   readonly guard: (target: URL) => Promise<Fault | undefined>
   /** From now on this is connected to at addresses of the Internet only. @returns what ends it. */
-  readonly confine: (uri: TargetUri) => () => void
+  readonly confine: Confinement['confine']
   /** The node's way of a resource. @throws Fault when there is no answer. */
   readonly get: (request: ResourceRequest) => Promise<Resource>
   /** This node's line of `Via`. */
@@ -98,7 +99,7 @@ export class GatewayServer {
     // Mail servers, machines of this network, this machine, clouds' metadata: also behind a name, at the connection too.
     const fault = await guard(allowed.url)
     if (fault !== undefined) return refuse(refusalOf(allowed.url, fault), fault.message)
-    const release = confine(allowed.uri)
+    const release = confine(allowed.uri, 'member')
     try {
       const resource = await get({
         method: request.method === 'HEAD' ? 'HEAD' : 'GET',

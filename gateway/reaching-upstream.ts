@@ -75,16 +75,30 @@ export class ReachingUpstream implements CallingUpstream {
     return this.#relayed.get(uri)
   }
 
+  /** The same choice of ways, with another direct one. */
+  by(direct: Upstream): Upstream {
+    const observed = this.observed(direct)
+    const { mayHaveGateway } = this.#components
+    return {
+      request: (request) => (mayHaveGateway() ? this.#choose(request, direct) : observed.request(request)),
+    }
+  }
+
   async request(request: UpstreamRequest): Promise<UpstreamResponse> {
-    const { direct, mayHaveGateway, isNear } = this.#components
-    if (!mayHaveGateway()) return direct.request(request)
+    const { direct, mayHaveGateway } = this.#components
+    return mayHaveGateway() ? this.#choose(request, direct) : direct.request(request)
+  }
+
+  async #choose(request: UpstreamRequest, direct: Upstream): Promise<UpstreamResponse> {
     switch (this.#way()) {
       case 'direct':
-        return this.#direct(request)
+        return this.#direct(request, direct)
       case 'try':
-        return this.#try(request)
-      case 'gateway':
-        return (await isNear(hostOf(request))) ? direct.request(request) : this.#isolated(request)
+        return this.#try(request, direct)
+      case 'gateway': {
+        const isNear = await this.#components.isNear(hostOf(request))
+        return isNear ? direct.request(request) : this.#isolated(request, direct)
+      }
     }
   }
 
@@ -110,16 +124,16 @@ export class ReachingUpstream implements CallingUpstream {
   }
 
   /** Through the gateway at once; what it may not be asked for is at least tried. */
-  async #isolated(request: UpstreamRequest): Promise<UpstreamResponse> {
+  async #isolated(request: UpstreamRequest, direct: Upstream): Promise<UpstreamResponse> {
     const { permission } = this.#components
     const allowed = permission(request.uri, request.fields)
     const response = allowed.kind === 'allowed' ? await this.#through(request) : undefined
-    return response ?? this.#direct(request)
+    return response ?? this.#direct(request, direct)
   }
 
-  async #direct(request: UpstreamRequest): Promise<UpstreamResponse> {
+  async #direct(request: UpstreamRequest, direct: Upstream): Promise<UpstreamResponse> {
     try {
-      return await this.#reached(request, await this.#components.direct.request(request))
+      return await this.#reached(request, await direct.request(request))
     } catch (error) {
       return this.#instead(request, error)
     }
@@ -160,8 +174,8 @@ export class ReachingUpstream implements CallingUpstream {
   }
 
   /** Direct, but a gateway is asked when that takes long. Whoever answers first is taken, and a late success still counts. */
-  async #try(request: UpstreamRequest): Promise<UpstreamResponse> {
-    const { clock, direct, permission, isNear } = this.#components
+  async #try(request: UpstreamRequest, direct: Upstream): Promise<UpstreamResponse> {
+    const { clock, permission, isNear } = this.#components
     const waitMs = this.#state.kind === 'isolated' ? TRY_AGAIN_MS : TRY_MS
     const end = new AbortController()
     const signal = AbortSignal.any([request.signal, end.signal])

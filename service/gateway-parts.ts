@@ -110,8 +110,12 @@ export function gatewayParts(components: GatewayPartsComponents): GatewayParts {
       else stands.resign()
     },
   })
-  const observed = reaching.observed(components.publicOrigin)
-  const { upstream, confine } = confinement(clock, { free: reaching, confined: observed })
+  const { publicOrigin } = components
+  const { upstream, confine } = confinement(clock, {
+    free: reaching,
+    site: reaching.by(publicOrigin),
+    member: reaching.observed(publicOrigin),
+  })
   const running = { pseudonym: '', isOn: false, end: () => {} }
   const via = () => viaLine('1.1', running.pseudonym)
   const ways = { ...waysFor(components), confine, signatures, via }

@@ -78,10 +78,14 @@ function scene({ isMember = true, hasRoute = true } = {}) {
       fields: [],
       signal: new AbortController().signal,
     })
-    for await (const chunk of said.body) return Buffer.from(chunk).toString()
-    return ''
+    return textOf(said)
   }
   return { clock, upstream, ask, state }
+}
+
+async function textOf({ body }: UpstreamResponse): Promise<string> {
+  for await (const chunk of body) return Buffer.from(chunk).toString()
+  return ''
 }
 
 const works: Direct = async () => response('direct')
@@ -282,5 +286,32 @@ describe('what is got for others', () => {
     assert.equal(upstream.state.kind, 'isolated')
     await upstream.observed({ request: works }).request(request)
     assert.equal(upstream.state.kind, 'direct')
+  })
+
+  test('or takes the gateway where that direct way fails, and says so by the gateway’s answer', async () => {
+    const { upstream, state } = scene()
+    const request = { method: 'GET', uri: A, fields: [], signal: new AbortController().signal } as const
+    const said = await upstream.by({ request: failing('UNREACHABLE') }).request(request)
+    assert.equal(await textOf(said), 'gateway')
+    assert.deepEqual(state.ways, ['gateway'], 'the way of the applications was not tried')
+    assert.equal(upstream.state.kind, 'isolated')
+  })
+
+  test('the direct way of others may not lead where the applications’ does, and no gateway is asked instead', async () => {
+    const { upstream, state } = scene()
+    const request = { method: 'GET', uri: A, fields: [], signal: new AbortController().signal } as const
+    const by = upstream.by({ request: failing('FORBIDDEN_TARGET') })
+    await assert.rejects(by.request(request), { code: 'FORBIDDEN_TARGET' })
+    assert.deepEqual(state.ways, [])
+  })
+
+  test('without a site it is still noticed what becomes of its requests', async () => {
+    const { upstream, state } = scene({ isMember: false, hasRoute: false })
+    const request = { method: 'GET', uri: A, fields: [], signal: new AbortController().signal } as const
+    await assert.rejects(upstream.by({ request: failing('UNREACHABLE') }).request(request), {
+      code: 'UNREACHABLE',
+    })
+    assert.deepEqual(state.ways, [])
+    assert.equal(upstream.state.kind, 'isolated')
   })
 })
