@@ -11,6 +11,7 @@ import type { Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { serving, sparing, v8Engine } from './engine.ts'
 import { EXIT } from './exit.ts'
+import { boundYoungGeneration, V8_YOUNG_GENERATION } from './young-generation.ts'
 
 export const start: Command = {
   about: 'runs a node until it is told to stop',
@@ -35,6 +36,7 @@ async function run(args: readonly string[]): Promise<number> {
   flushCompiled()
   serving(engine)
   collectAtRest({ ...engine, ...V8_HEAP })
+  boundYoungGeneration({ ...engine, ...V8_YOUNG_GENERATION })
   log.events.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
   await node.stop()
   return EXIT.done
