@@ -6,9 +6,9 @@ import { sleep, type Clock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 
 /** A piece that has come to so many bytes waits for no more: the most that a reader is handed at once. */
-const ENOUGH_BYTES = 256 * 1024
-/** What a piece may wait for the sake of each reader, in ms: less than it costs to hand it to one. */
-const MS_PER_READER = 0.05
+const ENOUGH_BYTES = 512 * 1024
+/** What a piece may wait for the sake of each reader, in ms: about what it costs to hand it to one. */
+const MS_PER_READER = 0.1
 /** Fewer readers than this are given everything as it comes. */
 export const LEAST_CROWD = 10
 /** No piece waits longer than this since the one before it, in ms… */

@@ -83,14 +83,14 @@ describe('bytes on their way to a crowd', () => {
     assert.deepEqual(pieces, [10, 50])
   })
 
-  it('wait no longer when they have come to 256 KiB', async () => {
+  it('wait no longer when they have come to 512 KiB', async () => {
     const { push, pass, pieces } = gathering(() => 200)
     await push(1)
     await pass(4)
-    await push(200 * 1024)
+    await push(500 * 1024)
     assert.deepEqual(pieces, [1])
-    await push(60 * 1024)
-    assert.deepEqual(pieces, [1, 260 * 1024])
+    await push(20 * 1024)
+    assert.deepEqual(pieces, [1, 520 * 1024])
   })
 
   it('wait while the crowd grows, and not for ever', async () => {
