@@ -1,8 +1,10 @@
 /** Many requests of every kind, a part of them left by their clients: every one ends well, and nothing stays behind. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { Agent } from 'node:http'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as pause } from 'node:timers/promises'
+import { MAX_OPEN } from '../cache/open-files.ts'
 import { seededRandom } from '../core/random.ts'
 import type { Benchmark, Bound, Figures, Workspace } from './measure.ts'
 import { startContentOrigin, type ContentOrigin } from './parts/content-origin.ts'
@@ -19,13 +21,15 @@ const WARM_UP = 2000
 const MOST_SETTLING_MS = 40_000
 /** So small that stored responses have to go. */
 const CACHE = { maxSize: '200 MB' }
+/** Those that are read, and the segment that is written. */
+const MOST_BODIES = MAX_OPEN + 1
 const NODE = 'ihave'
 /** What is wrong is printed, but not a thousand times. */
 const MOST_PRINTED = 20
 
 export const soak: Benchmark = {
   name: 'soak',
-  about: `${CLIENTS} clients mix hits, misses, downloads that are joined, ranges, HEAD, POST, 404s and an origin server that breaks off, on kept connections and on their own; every seventh goes away at a random place. "wrong" counts requests that did not end with the right bytes or a clear error; the columns after it count what the process has more of than after the first ${WARM_UP} requests. A bound that does not hold is an exit code of 1.`,
+  about: `${CLIENTS} clients mix hits, misses, downloads that are joined, ranges, HEAD, POST, 404s and an origin server that breaks off, on kept connections and on their own; every seventh goes away at a random place. "wrong" counts requests that did not end with the right bytes or a clear error; "handles" and "sockets" count what the process has more of than after the first ${WARM_UP} requests, "bodies" the stored bodies that it keeps open for reading, "growing" the files of copies that are not complete and that nothing will go on with. A bound that does not hold is an exit code of 1.`,
   needs: [],
   isStrict: true,
   async *groups(workspace) {
@@ -39,6 +43,7 @@ export const soak: Benchmark = {
         wrong: 'of them',
         handles: 'more',
         sockets: 'of them',
+        bodies: 'open',
         growing: 'files',
         warnings: 'lines',
         'memory, start': 'MB',
@@ -50,6 +55,7 @@ export const soak: Benchmark = {
       cases: [{ name: NODE, run: () => soaked(workspace) }],
       bounds: [
         ...['wrong', 'handles', 'sockets', 'growing', 'warnings'].map((figure) => atMost(figure, 0)),
+        atMost('bodies', MOST_BODIES),
         atMost('memory, end / half', 1.25),
       ],
     }
@@ -102,6 +108,7 @@ async function soaked({ directory, atEnd, soak: { requests, seconds, seed } }: W
     wrong: tally.wrong,
     handles: Math.max(0, end.handles.length - start.handles.length),
     sockets: Math.max(0, socketsOf(end) - socketsOf(start)),
+    bodies: end.bodies,
     growing: end.growing,
     warnings: warningsOf(directory),
     'memory, start': start.resident / 1e6,
@@ -126,8 +133,11 @@ async function one(
 }
 
 interface Held {
+  /** But for stored bodies. */
   readonly handles: readonly string[]
-  /** Files of copies that are not complete. */
+  /** Stored bodies that are open for reading, a bounded number of those that were read last (cache/open-files.ts). */
+  readonly bodies: number
+  /** Files of copies that are not complete, but for those that later requests go on with (cache/partial-index.ts). */
   readonly growing: number
   readonly resident: number
 }
@@ -145,11 +155,33 @@ async function settled({ directory, node }: Soak, start: Held | undefined): Prom
   }
 }
 
+/** A file of stored bodies. */
+function isBody(handle: string): boolean {
+  return /\/cache\/(bodies|segments)\//.test(handle)
+}
+
 function heldBy(directory: string, { pids }: Node): Held {
+  const handles = pids.flatMap(openHandles)
+  const partial = partialNames(directory)
   return {
-    handles: pids.flatMap(openHandles),
-    growing: readdirSync(join(directory, 'cache/growing')).length,
+    handles: handles.filter((handle) => !isBody(handle)),
+    bodies: handles.filter(isBody).length,
+    growing: readdirSync(join(directory, 'cache/growing')).filter((name) => !partial.has(name)).length,
     resident: residentBytes(pids),
+  }
+}
+
+/** Files of partial copies that the index knows. It is the node's alone while that runs, so a copy of it is looked at. */
+function partialNames(directory: string): ReadonlySet<string> {
+  const copy = join(directory, 'index-copy.sqlite')
+  for (const ending of ['', '-wal'])
+    copyFileSync(join(directory, `cache/index.sqlite${ending}`), copy + ending)
+  const index = new DatabaseSync(copy)
+  try {
+    const rows = index.prepare('SELECT content FROM partials').all()
+    return new Set(rows.map(({ content }) => String((JSON.parse(String(content)) as { name: unknown }).name)))
+  } finally {
+    index.close()
   }
 }
 
