@@ -8,6 +8,7 @@ import { Fault } from '../core/fault.ts'
 import type { CallingUpstream } from '../core/upstream.ts'
 import { connectionFault } from './connection-fault.ts'
 import { guardedLookup, mayConnect, type GuardSettings } from './target-guard.ts'
+import { TurnEnd } from './turn-end.ts'
 import { AwaitedResponse } from './upstream/awaited-response.ts'
 import { requestText } from './upstream/request-text.ts'
 import type { ServerTarget, ServerTimeouts } from './upstream/server-connection.ts'
@@ -105,6 +106,7 @@ interface Server {
 function connectedUpstream(connecting: Connecting): HttpUpstream {
   const { clock, timeouts, refusal } = connecting
   const servers = new Map<string, Server>()
+  const turnEnd = new TurnEnd()
   const limits = {
     usual: USUAL_CONNECTIONS,
     most: connecting.mostConnections,
@@ -131,6 +133,7 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
         name: server.host,
         target: targetOf(server, connecting),
         limits,
+        turnEnd,
         faultOf: (error) => connectionFault(error, server.host),
         onEmpty: () => {
           server.connections = undefined

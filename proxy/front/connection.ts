@@ -12,7 +12,7 @@ import { PlainExchange, type ExchangeParts } from './plain-exchange.ts'
 import type { PlainRequest, PlainRequests } from './plain-requests.ts'
 import type { RepeatedRequests } from './repeated-requests.ts'
 import type { HeaderSection, RequestReader } from './request-reader.ts'
-import type { TurnEnd } from './turn-end.ts'
+import type { TurnEnd } from '../turn-end.ts'
 
 export interface ConnectionParts extends ExchangeParts {
   readonly reader: RequestReader

@@ -7,10 +7,10 @@ import { HotAnswers } from './hot-answers.ts'
 import { PlainRequests, type PlainRequestSettings } from './plain-requests.ts'
 import { requestReader } from './request-reader.ts'
 import { MAX_PAUSE_MS } from '../server-options.ts'
+import { TurnEnd } from '../turn-end.ts'
 import { HandedOver } from './handed-over.ts'
 import { RepeatedRequests } from './repeated-requests.ts'
 import { SendMemory } from './send-memory.ts'
-import { TurnEnd } from './turn-end.ts'
 
 export type FrontEndSettings = PlainRequestSettings & { readonly patience?: Partial<Patience> }
 
@@ -31,6 +31,7 @@ export class FrontEnd {
 
   constructor(settings: FrontEndSettings, components: FrontEndComponents) {
     this.#handedOver = new HandedOver(components.clock)
+    const turnEnd = new TurnEnd()
     this.#parts = {
       ...components,
       handOver: (socket) => {
@@ -44,9 +45,9 @@ export class FrontEnd {
       requests: new PlainRequests(settings),
       repeated: new RepeatedRequests(),
       hot: new HotAnswers(settings.pseudonym),
-      turnEnd: new TurnEnd(),
+      turnEnd,
       buffers: bodyBuffers(),
-      sending: new SendMemory(),
+      sending: new SendMemory(turnEnd),
       closed: (connection) => this.#connections.delete(connection),
       isStopping: () => this.#isStopping,
     }

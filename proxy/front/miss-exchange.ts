@@ -155,7 +155,9 @@ export class MissExchange implements MissTaker {
 
   /** An end that is missing shows that the part is not the whole (RFC 9112 8). */
   #cut(fault: Fault): void {
-    this.#socket.destroy()
+    const socket = this.#socket
+    while (socket.writableCorked > 0) socket.uncork()
+    socket.destroy()
     this.#end({ written: { kind: 'broken', bytes: this.#bytes, error: fault } })
   }
 

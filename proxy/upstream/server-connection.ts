@@ -7,6 +7,7 @@ import type * as Tls from 'node:tls'
 import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import { onDemand } from '../../core/on-demand.ts'
+import type { TurnEnd } from '../turn-end.ts'
 import { FULL_BYTES, ReadRests, WORTH_OF_LONG_BYTES } from './read-rests.ts'
 import type { ResponseHead } from './response-head.ts'
 import { ResponseReader } from './response-reader.ts'
@@ -59,6 +60,7 @@ export class ServerConnection {
   readonly #name: string
   readonly #socket: Socket
   readonly #events: ConnectionEvents
+  readonly #turnEnd: TurnEnd
   readonly #timeouts: ServerTimeouts
   readonly #clock: Clock
   readonly #reader: ResponseReader
@@ -82,14 +84,16 @@ export class ServerConnection {
   /** When something came last, or the last request went out. */
   #since: Monotonic
 
-  /** @param name of the server, for messages. */
+  /** @param name of the server, for messages. @param turnEnd when requests go out. */
   constructor(
     name: string,
     target: ServerTarget,
     timeouts: ServerTimeouts,
     clock: Clock,
     events: ConnectionEvents,
+    turnEnd: TurnEnd,
   ) {
+    this.#turnEnd = turnEnd
     this.#name = name
     this.#events = events
     this.#timeouts = timeouts
@@ -126,6 +130,7 @@ export class ServerConnection {
     this.#hasHead = false
     this.#since = this.#clock.monotonic()
     this.#reader.expect(method)
+    this.#turnEnd.hold(this.#socket)
     this.#socket.write(text, 'latin1')
   }
 

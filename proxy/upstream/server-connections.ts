@@ -8,6 +8,7 @@ import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import { MAX_INTERIM_RESPONSES, type Call, type ResponseTaker } from '../../core/upstream.ts'
 import { plainReason } from '../relay.ts'
+import type { TurnEnd } from '../turn-end.ts'
 import type { ResponseHead } from './response-head.ts'
 import {
   ServerConnection,
@@ -22,6 +23,8 @@ export interface ServerSettings extends ServerTimeouts {
   readonly target: ServerTarget
   readonly limits: ConnectionLimits
   readonly faultOf: (error: unknown) => Fault
+  /** When requests go out. */
+  readonly turnEnd: TurnEnd
   /** Nothing is left: no connection, and nobody waits for one. */
   readonly onEmpty: () => void
 }
@@ -162,9 +165,9 @@ export class ServerConnections {
   }
 
   #open(): void {
-    const { name, target } = this.#settings
+    const { name, target, turnEnd } = this.#settings
     this.#opening += 1
-    this.#all.add(new ServerConnection(name, target, this.#settings, this.#clock, this.#events))
+    this.#all.add(new ServerConnection(name, target, this.#settings, this.#clock, this.#events, turnEnd))
   }
 
   #next(connection: ServerConnection): void {

@@ -105,6 +105,25 @@ describe('a plain miss', () => {
     assert.ok(text.slice(text.indexOf('\r\n\r\n') + 4) === pieces.join(''))
   })
 
+  test('is answered with its own bytes, however much goes out at the end of the same turn', async (t) => {
+    const [front, misses] = await start(t)
+    const clients = []
+    for (let at = 0; at < 12; at += 1) {
+      clients.push(await rawClient(t, front.port, plain(String(at))))
+      await front.until(() => misses.length > at)
+    }
+    const content = (at: number) => String.fromCharCode(97 + at).repeat(40_000)
+    for (const [at, miss] of misses.entries()) {
+      answer(miss, 40_000)
+      send(miss, content(at))
+      miss.taker.onEnd()
+    }
+    for (const [at, client] of clients.entries()) {
+      const text = await client.until(/\r\n\r\n[^]{40000}$/)
+      assert.ok(text.endsWith(`\r\n\r\n${content(at)}`))
+    }
+  })
+
   test('makes the requests behind it wait for its end', async (t) => {
     const { front, client, misses, first } = await missed(t, plain('x') + plain('path') + plain('y'))
     assert.equal(misses.length, 1)

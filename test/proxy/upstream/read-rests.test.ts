@@ -13,6 +13,7 @@ import {
   WORTH_OF_LONG_BYTES,
 } from '../../../proxy/upstream/read-rests.ts'
 import { ServerConnection } from '../../../proxy/upstream/server-connection.ts'
+import { TurnEnd } from '../../../proxy/turn-end.ts'
 import { manualClock } from '../../manual-clock.ts'
 
 const SEGMENT = 1448
@@ -90,7 +91,7 @@ async function connection(t: TestContext, length: number, isReadAtOnce: boolean)
   const opened = Promise.withResolvers<ServerConnection>()
   const events = { onOpen: opened.resolve, onFree() {}, onGone() {} }
   const target = { host: '127.0.0.1', port, isSecure: false, isReadAtOnce }
-  void new ServerConnection('the server', target, timeouts, clock, events)
+  void new ServerConnection('the server', target, timeouts, clock, events, new TurnEnd())
   const [socket] = (await accepted) as [Socket]
   const connected = await opened.promise
   t.after(() => {

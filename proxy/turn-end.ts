@@ -7,16 +7,20 @@ import type { Socket } from 'node:net'
 
 export class TurnEnd {
   #held: Socket[] = []
+  /** All that was held has gone to the system, or waits until that takes it. */
+  onReleased: () => void = () => {}
 
   hold(socket: Socket): void {
-    if (this.#held.length === 0) setImmediate(this.#release)
+    if (this.#held.length === 0) setImmediate(this.release)
     this.#held.push(socket)
     socket.cork()
   }
 
-  readonly #release = (): void => {
+  /** Lets everything go now. */
+  readonly release = (): void => {
     const held = this.#held
     this.#held = []
     for (const socket of held) socket.uncork()
+    this.onReleased()
   }
 }
