@@ -85,12 +85,12 @@ async function measured(
   const origin = await site.count()
   const after = await countersOf(site.hosts)
   const living = pids.filter((pid) => pid !== dead?.process.pid)
-  const times = asked.flatMap((each, at) => {
-    if (each.status === 'fulfilled') return [each.value]
-    if (site.hosts[at] === dead?.host) return []
-    throw each.reason
-  })
-  await checkAll(applications.filter((_, at) => site.hosts[at] !== dead?.host))
+  const times = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const failed = asked.flatMap((each, at) =>
+    each.status === 'rejected' && site.hosts[at] !== dead?.host ? [String(each.reason)] : [],
+  )
+  for (const why of failed) console.error(why)
+  await checkAll(applications.filter((_, at) => asked[at]?.status === 'fulfilled'))
   const differences = (field: keyof Counters) =>
     after.map((each, at) => each[field] - (counters[at]?.[field] ?? 0))
   const waits = times.map(({ asked: from, done }) => done - from).toSorted((one, other) => one - other)
@@ -102,6 +102,7 @@ async function measured(
     max: waits.at(-1) ?? NaN,
     busiest: Math.max(...differences('payload')) / copy,
     datagrams: mean(differences('datagrams')),
+    failed: failed.length,
     ...(pids.length === 0
       ? {}
       : {
