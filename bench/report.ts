@@ -89,7 +89,8 @@ function cell({ name, figures }: CaseResult, column: string, baseline: string): 
   const figure = figures[column]
   if (figure === undefined) return ''
   const { ratio } = figure
-  const compared = ratio === undefined || name === baseline ? '' : ` ×${ratio.toFixed(2)}`
+  const compared =
+    ratio === undefined || !Number.isFinite(ratio) || name === baseline ? '' : ` ×${ratio.toFixed(2)}`
   return `${number(figure.median)}${spread(figure)}${compared}`
 }
 
