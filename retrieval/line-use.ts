@@ -13,11 +13,20 @@ export const USE_WINDOW_MS = 500
 const PERIOD_MS = 100
 const PERIODS = USE_WINDOW_MS / PERIOD_MS
 
+/** That several feed this node at the same moment tells for so long, in ms, that they share a line. */
+export const SHARED_MS = 60_000
+
+/** In place of a peer's address: this node fetches it itself. */
+const INTERNET = 'internet'
+
 export class LineUse {
   readonly #clock: Clock
   /** Of the last periods, the one that runs included. */
   readonly #bytes: number[] = Array.from({ length: PERIODS }, () => 0)
   #period = 0
+  /** Who feeds this node, with the period of the last byte. */
+  readonly #feeders = new Map<string, number>()
+  #sharedAt = -Infinity
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -31,8 +40,11 @@ export class LineUse {
     }
   }
 
-  note(bytes: number): void {
+  /** @param feeder the peer that it comes by way of. */
+  note(bytes: number, feeder: string): void {
     const period = this.#turn()
+    if (bytes > 0) this.#feeders.set(feeder, period)
+    if (this.#feeders.size > 1) this.#sharedAt = this.#clock.monotonic()
     this.#bytes[period % PERIODS] = (this.#bytes[period % PERIODS] ?? 0) + bytes
   }
 
@@ -41,17 +53,26 @@ export class LineUse {
     return (this.#bytes.reduce((sum, each) => sum + each, 0) * 1000) / USE_WINDOW_MS
   }
 
+  /**
+   * Whether files come, or came lately, by several ways at once, this node's own included. Where all of them together are slow, it is
+   * the line that is, and not one of them.
+   */
+  isShared(): boolean {
+    return this.#clock.monotonic() - this.#sharedAt < SHARED_MS
+  }
+
   /** Forgets the periods that are over for too long. @returns the one that runs */
   #turn(): number {
     const now = periodAt(this.#clock.monotonic())
     for (let each = Math.max(this.#period + 1, now - PERIODS + 1); each <= now; each += 1)
       this.#bytes[each % PERIODS] = 0
     this.#period = now
+    for (const [feeder, period] of this.#feeders) if (period <= now - PERIODS) this.#feeders.delete(feeder)
     return now
   }
 
   #counted(response: UpstreamResponse): UpstreamResponse {
-    return { ...response, body: counted(response.body, (bytes) => this.note(bytes)) }
+    return { ...response, body: counted(response.body, (bytes) => this.note(bytes, INTERNET)) }
   }
 }
 

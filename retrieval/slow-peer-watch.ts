@@ -1,6 +1,7 @@
 /** Looks at a peer while it is in use, and tells when it is too slow (slowness.ts). */
 import type { Clock, Monotonic } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
+import type { Address } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
 import type { LineUse } from './line-use.ts'
 import { TRIAL_BYTES, type OriginTrials } from './origin-trial.ts'
@@ -15,7 +16,7 @@ import {
   originSpeed,
   type Standing,
 } from './slowness.ts'
-import type { PeerSource } from './source.ts'
+import { peerOf, type PeerSource } from './source.ts'
 import { MOST_LATE_MS } from './tolerance.ts'
 
 /** A peer is known after it has been in use for so long, in ms; one that others may help out is left only later. */
@@ -78,6 +79,7 @@ interface Look {
 export class SlowPeerWatch {
   readonly #components: SlowPeerWatchComponents
   readonly #isGrowing: boolean
+  readonly #peer: Address
   readonly #progress: Progressing
   readonly #signal: AbortSignal
   readonly #tooSlow: (fault: Fault, lagMs: number) => void
@@ -90,14 +92,15 @@ export class SlowPeerWatch {
 
   /** @param tooSlow called once, with what it has cost so far, in ms. */
   constructor(
-    kind: PeerSource['kind'],
+    source: PeerSource,
     progress: Progressing,
     signal: AbortSignal,
     components: SlowPeerWatchComponents,
     tooSlow: (fault: Fault, lagMs: number) => void,
   ) {
     this.#components = components
-    this.#isGrowing = kind === 'in-progress'
+    this.#isGrowing = source.kind === 'in-progress'
+    this.#peer = peerOf(source)
     this.#progress = progress
     this.#signal = signal
     this.#tooSlow = tooSlow
@@ -119,7 +122,8 @@ export class SlowPeerWatch {
     // The origin server helps already.
     if (this.#progress.originBytes() > this.#before.originBytes) return
     const look = this.#now()
-    if (this.#isGrowing) this.#components.lineUse.note(look.bytes - (this.#looks.at(-1)?.bytes ?? 0))
+    if (this.#isGrowing)
+      this.#components.lineUse.note(look.bytes - (this.#looks.at(-1)?.bytes ?? 0), this.#peer)
     this.#looks = [...recent(this.#looks, look, this.#began.bytes, this.#windowMs), look]
     this.#judge()
     if (!this.#signal.aborted) this.watch()
@@ -134,7 +138,9 @@ export class SlowPeerWatch {
     const standing = this.#standing()
     const { originBytesPerSecond, trials, request } = this.#components
     const line = originBytesPerSecond?.()
-    if (standing === undefined || !isDoubtful(standing, line)) return
+    // A trial is short: of a copy that is whole it says only whether the line was free at that moment.
+    const tried = this.#isGrowing ? trials.rememberedBytesPerSecond(request) : undefined
+    if (standing === undefined || !isDoubtful(standing, line ?? tried)) return
     const trial = trials.recent(request)
     if (trial === undefined) return void (this.#mayTry(standing) && this.#try(standing))
     const mayLeave = standing.copy !== 'large' || standing.usedMs >= HELPED_MS
@@ -166,7 +172,7 @@ export class SlowPeerWatch {
       usedMs,
       isUnseen: this.#progress.isUnseen(),
       hasSent: now.bytes > this.#began.bytes,
-      isFirst: this.#progress.isFirst(),
+      isFirst: this.#progress.isFirst() && !this.#components.lineUse.isShared(),
       peerBytesPerSecond,
       lineBytesPerSecond: this.#isGrowing
         ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond())

@@ -59,7 +59,7 @@ export interface Standing {
   readonly isUnseen: boolean
   /** Whether anything has come from it. */
   readonly hasSent: boolean
-  /** Whether this node comes first of those that read it. */
+  /** Whether this node comes first of those that read it, and nothing says that they share a slow line. */
   readonly isFirst: boolean
   /** As measured. */
   readonly peerBytesPerSecond: number

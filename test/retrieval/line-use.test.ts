@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { Upstream } from '../../core/upstream.ts'
-import { LineUse, USE_WINDOW_MS } from '../../retrieval/line-use.ts'
+import { LineUse, SHARED_MS, USE_WINDOW_MS } from '../../retrieval/line-use.ts'
 import { isDoubtful } from '../../retrieval/slowness.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const PERIOD_MS = 100
+const PEER = '192.0.2.1'
 
 suite('what comes over the line that everybody shares', () => {
   test('is the sum of all that comes by way of peers', () => {
     const clock = manualClock()
     const use = new LineUse(clock)
     for (let ms = 0; ms < USE_WINDOW_MS; ms += PERIOD_MS) {
-      for (let file = 0; file < 6; file += 1) use.note(40_000)
+      for (let file = 0; file < 6; file += 1) use.note(40_000, `${file}`)
       if (ms + PERIOD_MS < USE_WINDOW_MS) clock.advance(PERIOD_MS)
     }
     assert.equal(use.bytesPerSecond(), 6 * 400_000)
@@ -42,14 +43,31 @@ suite('what comes over the line that everybody shares', () => {
   test('is forgotten after a moment', () => {
     const clock = manualClock()
     const use = new LineUse(clock)
-    use.note(1_000_000)
+    use.note(1_000_000, PEER)
     clock.advance(USE_WINDOW_MS - 1)
     assert.equal(use.bytesPerSecond(), 2_000_000)
     clock.advance(1)
     assert.equal(use.bytesPerSecond(), 0)
-    use.note(1_000_000)
+    use.note(1_000_000, PEER)
     clock.advance(100 * USE_WINDOW_MS)
     assert.equal(use.bytesPerSecond(), 0)
+  })
+
+  test('is shared, and known to be for a minute, where several feed this node at the same moment', () => {
+    const clock = manualClock()
+    const use = new LineUse(clock)
+    use.note(1000, PEER)
+    use.note(1000, PEER)
+    assert.equal(use.isShared(), false)
+    clock.advance(USE_WINDOW_MS)
+    use.note(1000, '192.0.2.2')
+    use.note(0, PEER)
+    assert.equal(use.isShared(), false, 'one after the other')
+    use.note(1000, PEER)
+    clock.advance(SHARED_MS - 1)
+    assert.equal(use.isShared(), true)
+    clock.advance(1)
+    assert.equal(use.isShared(), false)
   })
 
   test('says that one of six files that share the line is not slow, whose line is as fast as all of them', () => {

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
+import { describe, test } from 'node:test'
+import { sleep } from '../../core/clock.ts'
+import type { Fault } from '../../core/fault.ts'
+import type { TargetUri } from '../../core/target-uri.ts'
+import type { Upstream } from '../../core/upstream.ts'
+import { LineUse } from '../../retrieval/line-use.ts'
+import { OriginTrials } from '../../retrieval/origin-trial.ts'
+import { SlowPeerWatch } from '../../retrieval/slow-peer-watch.ts'
+import type { PeerSource } from '../../retrieval/source.ts'
+import { manualClock } from '../manual-clock.ts'
+
+const SIZE = 4_000_000
+const PEER = '192.0.2.1'
+const FILE = 'http://updates.test/a.cab' as TargetUri
+const POLICY = {
+  rule: '',
+  share: true,
+  immutable: true,
+  store: true,
+  verify: 'auto',
+  waitForDownloads: true,
+} as const
+
+/**
+ * One that comes first of those that read a growing copy, beside a line of which it knows nothing.
+ * @param peer what the copy grows by. @param line what the origin server sends beside it, in bytes per second.
+ */
+function watching({ peer, line }: { peer: number; line: number }) {
+  const clock = manualClock()
+  const asked: (string | undefined)[] = []
+  const origin: Upstream = {
+    async request({ fields, signal }) {
+      asked.push(fields.find(([name]) => name === 'Range')?.[1])
+      const contentRange = ['Content-Range', `bytes 0-99999/${SIZE}`] as const
+      return { status: 206, reason: '', fields: [contentRange], body: paced(signal) }
+    },
+  }
+  async function* paced(signal: AbortSignal) {
+    for (;;) {
+      await sleep(clock, 20, signal)
+      yield new Uint8Array(line / 50)
+    }
+  }
+  const download = { peer: PEER, location: 'http://192.0.2.1:6515/x', receivedBytes: 0 }
+  const source = { kind: 'in-progress', download } as unknown as PeerSource
+  const ending = new AbortController()
+  const left: Fault[] = []
+  const receivedBytes = () => Math.floor((clock.monotonic() * peer) / 1000)
+  const lineUse = new LineUse(clock)
+  const request = {
+    uri: FILE,
+    target: FILE,
+    fields: [],
+    policy: POLICY,
+    isNameable: true,
+    mayAskPeers: true,
+  }
+  new SlowPeerWatch(
+    source,
+    {
+      receivedBytes,
+      originBytes: () => 0,
+      heldBytes: receivedBytes,
+      size: () => SIZE,
+      isUnseen: () => false,
+      wouldStartAfresh: () => false,
+      wastedMs: () => 0,
+      isAwaited: () => true,
+      isFirst: () => true,
+    },
+    ending.signal,
+    { clock, request, trials: new OriginTrials({ clock, origin }), lineUse },
+    (fault) => {
+      left.push(fault)
+      ending.abort()
+    },
+  ).watch()
+  const pass = async (seconds: number, each: () => void = () => {}) => {
+    for (let ms = 0; ms < seconds * 1000; ms += 20) {
+      each()
+      clock.advance(20)
+      for (let turn = 0; turn < 3; turn += 1) await setImmediate()
+    }
+    ending.abort()
+  }
+  return { asked, left, lineUse, pass }
+}
+
+describe('a growing copy that comes slowly, where nothing is known of the line', () => {
+  test('is left for a line that is free', async () => {
+    const { asked, left, pass } = watching({ peer: 200_000, line: 5_000_000 })
+    await pass(3)
+    assert.equal(asked.length, 1)
+    assert.deepEqual(
+      left.map(({ code }) => code),
+      ['PEER_SLOW'],
+    )
+  })
+
+  test('is read on where the line turns out to be full, which is not tried again and again', async () => {
+    const { asked, left, pass } = watching({ peer: 150_000, line: 50_000 })
+    await pass(15)
+    assert.equal(asked.length, 1)
+    assert.deepEqual(left, [])
+  })
+
+  test('is read on, and the line is spared, where other files come by way of others at the same moment', async () => {
+    const { asked, left, lineUse, pass } = watching({ peer: 40_000, line: 40_000 })
+    await pass(15, () => {
+      for (let file = 2; file < 6; file += 1) lineUse.note(800, `192.0.2.${file}`)
+    })
+    assert.deepEqual([asked, left], [[], []])
+  })
+})
