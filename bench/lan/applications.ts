@@ -5,6 +5,7 @@ import { createReadStream, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Host } from '../../test/lan/namespaces.ts'
+import { LINE_MEGABITS } from './site.ts'
 import type { UpdateFile } from './update-files.ts'
 
 export interface Application {
@@ -18,6 +19,12 @@ export interface Application {
 
 /** Waits for a line, so that what starting a program costs lies before the moment of asking. */
 const SCRIPT = `echo ready; read -r; asked=$EPOCHREALTIME; "$@"; code=$?; echo "$asked $EPOCHREALTIME $code"`
+
+/** A host that has nothing after so many seconds gets nothing: twenty copies over the line take as long, and half a minute more. */
+function mostSeconds(files: readonly UpdateFile[]): number {
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  return Math.ceil(30 + (25 * bytes * 8) / (LINE_MEGABITS * 1e6))
+}
 
 /** @param proxy of the form `http://address:port`; absent: asks the origin server itself. */
 export function application(
@@ -39,6 +46,8 @@ export function application(
     '--parallel-immediate',
     '--parallel-max',
     '8',
+    '--max-time',
+    String(mostSeconds(files)),
     ...through,
     ...each,
   ]
