@@ -3,8 +3,6 @@ import { setImmediate } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { contentName } from '../../core/content-name.ts'
 import { fieldValue } from '../../core/fields.ts'
-import type { Policy } from '../../core/policy.ts'
-import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
 import {
   FRESH_TRIAL_MS,
   MAX_SERVERS,
@@ -13,32 +11,12 @@ import {
   TRIAL_MS,
   type TrialBytes,
 } from '../../retrieval/origin-trial.ts'
-import type { RetrievalRequest } from '../../retrieval/request.ts'
 import { manualClock } from '../manual-clock.ts'
+import { requestFor } from './request-for.ts'
 import { FakeUpstream, Flow, type Answering } from './upstreams.ts'
 import { sha256 } from './world.ts'
 
 const KB = 1024
-
-function requestFor(target: string): RetrievalRequest {
-  const uri = (parseTargetUri(target) ?? target) as TargetUri
-  const policy: Policy = {
-    rule: '',
-    share: true,
-    immutable: true,
-    store: true,
-    verify: 'auto',
-    waitForDownloads: true,
-  }
-  return {
-    uri,
-    target,
-    fields: [['If-None-Match', '"a"']],
-    policy,
-    isNameable: true,
-    mayAskPeers: true,
-  } as const
-}
 
 function setting(answering: Answering) {
   const clock = manualClock()

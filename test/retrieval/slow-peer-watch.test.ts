@@ -3,26 +3,17 @@ import { setImmediate } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { sleep } from '../../core/clock.ts'
 import type { Fault } from '../../core/fault.ts'
-import type { TargetUri } from '../../core/target-uri.ts'
 import type { Upstream } from '../../core/upstream.ts'
 import { LineUse } from '../../retrieval/line-use.ts'
 import { OriginTrials } from '../../retrieval/origin-trial.ts'
 import { SlowPeerWatch } from '../../retrieval/slow-peer-watch.ts'
 import type { PeerSource } from '../../retrieval/source.ts'
 import { manualClock } from '../manual-clock.ts'
+import { requestFor } from './request-for.ts'
 
 const SIZE = 4_000_000
 const PEER = '192.0.2.1'
-const FILE = 'http://updates.test/a.cab' as TargetUri
-const POLICY = {
-  rule: '',
-  share: true,
-  immutable: true,
-  store: true,
-  verify: 'auto',
-  waitForDownloads: true,
-} as const
-
+const FILE = 'http://updates.test/a.cab'
 /**
  * One that comes first of those that read a growing copy, beside a line of which it knows nothing.
  * @param peer what the copy grows by. @param line what the origin server sends beside it, in bytes per second.
@@ -49,14 +40,6 @@ function watching({ peer, line }: { peer: number; line: number }) {
   const left: Fault[] = []
   const receivedBytes = () => Math.floor((clock.monotonic() * peer) / 1000)
   const lineUse = new LineUse(clock)
-  const request = {
-    uri: FILE,
-    target: FILE,
-    fields: [],
-    policy: POLICY,
-    isNameable: true,
-    mayAskPeers: true,
-  }
   new SlowPeerWatch(
     source,
     {
@@ -71,7 +54,7 @@ function watching({ peer, line }: { peer: number; line: number }) {
       isFirst: () => true,
     },
     ending.signal,
-    { clock, request, trials: new OriginTrials({ clock, origin }), lineUse },
+    { clock, request: requestFor(FILE), trials: new OriginTrials({ clock, origin }), lineUse },
     (fault) => {
       left.push(fault)
       ending.abort()
