@@ -20,19 +20,20 @@ export interface Application {
 /** Waits for a line, so that what starting a program costs lies before the moment of asking. */
 const SCRIPT = `echo ready; read -r; asked=$EPOCHREALTIME; "$@"; code=$?; echo "$asked $EPOCHREALTIME $code"`
 
-/** A host that has nothing after so many seconds gets nothing: twenty copies over the line take as long, and half a minute more. */
-function mostSeconds(files: readonly UpdateFile[]): number {
+/** A host waits so long, in seconds: half a minute more than the line needs for a copy for each, and a quarter of that. */
+export function mostSeconds(hosts: number, files: readonly UpdateFile[]): number {
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  return Math.ceil(30 + (25 * bytes * 8) / (LINE_MEGABITS * 1e6))
+  return Math.ceil(30 + (1.25 * hosts * bytes * 8) / (LINE_MEGABITS * 1e6))
 }
 
-/** @param proxy of the form `http://address:port`; absent: asks the origin server itself. */
+/** @param proxy of the form `http://address:port`; absent: asks the origin server itself. @param maxSeconds then curl gives up. */
 export function application(
   host: Host,
   directory: string,
   origin: string,
   files: readonly UpdateFile[],
   proxy: string | undefined,
+  maxSeconds: number,
 ): Application {
   const folder = join(directory, `${host.name}-files`)
   mkdirSync(folder, { recursive: true })
@@ -47,7 +48,7 @@ export function application(
     '--parallel-max',
     '8',
     '--max-time',
-    String(mostSeconds(files)),
+    String(maxSeconds),
     ...through,
     ...each,
   ]

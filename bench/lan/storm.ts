@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { cpuSeconds, residentBytes } from '../parts/process-tree.ts'
 import type { Figures } from '../measure.ts'
 import type { Host } from '../../test/lan/namespaces.ts'
-import { application, type Application } from './applications.ts'
+import { application, mostSeconds, type Application } from './applications.ts'
 import type { Arrangement, Server } from './arrangements.ts'
 import { startSite, type Site } from './site.ts'
 import type { UpdateFile } from './update-files.ts'
@@ -52,9 +52,10 @@ async function warmUp(
   servers: readonly (Server | undefined)[],
   directory: string,
 ): Promise<void> {
+  const seconds = mostSeconds(site.hosts.length, warmUpFiles)
   for (const [at, host] of site.hosts.entries()) {
     const folder = join(directory, 'warm-up')
-    const each = application(host, folder, site.origin, warmUpFiles, servers[at]?.proxy)
+    const each = application(host, folder, site.origin, warmUpFiles, servers[at]?.proxy, seconds)
     await each.ready
     await each.ask()
   }
@@ -68,8 +69,9 @@ async function measured(
 ): Promise<Figures> {
   const { files } = settings
   const copy = files.reduce((sum, { bytes }) => sum + bytes, 0)
+  const seconds = mostSeconds(site.hosts.length, files)
   const applications = site.hosts.map((host, at) =>
-    application(host, join(directory, 'applications'), site.origin, files, servers[at]?.proxy),
+    application(host, join(directory, 'applications'), site.origin, files, servers[at]?.proxy, seconds),
   )
   await Promise.all(applications.map(({ ready }) => ready))
   const counters = await countersOf(site.hosts)
