@@ -42,9 +42,6 @@ const TELLING_MS = 20
 /** What was found out for one server is for all who fetch from it, for so long, in ms. */
 export const FRESH_TRIAL_MS = 1000
 
-/** How fast the line was to one server is remembered for so long, in ms, where nothing better is known. */
-export const REMEMBERED_MS = 60_000
-
 /** More servers than this are not remembered. */
 export const MAX_SERVERS = 64
 
@@ -69,18 +66,9 @@ export class OriginTrials {
   }
 
   /** What was found out a moment ago; `undefined`: nothing. */
-  recent(request: RetrievalRequest): Trial | undefined {
-    return this.#within(FRESH_TRIAL_MS, request)
-  }
-
-  /** How fast the server was within the last minute, in bytes per second; `undefined`: it was not tried, or sent nothing. */
-  rememberedBytesPerSecond(request: RetrievalRequest): number | undefined {
-    return this.#within(REMEMBERED_MS, request)?.bytesPerSecond || undefined
-  }
-
-  #within(ms: number, { target }: RetrievalRequest): Trial | undefined {
+  recent({ target }: RetrievalRequest): Trial | undefined {
     const trial = this.#last.get(serverOf(target))
-    return trial !== undefined && this.#clock.monotonic() - trial.at <= ms ? trial : undefined
+    return trial !== undefined && this.#clock.monotonic() - trial.at <= FRESH_TRIAL_MS ? trial : undefined
   }
 
   /** One at a time for a server. @param missing what is to come of a file. Never rejects. */

@@ -138,9 +138,7 @@ export class SlowPeerWatch {
     const standing = this.#standing()
     const { originBytesPerSecond, trials, request } = this.#components
     const line = originBytesPerSecond?.()
-    // A trial is short: of a copy that is whole it says only whether the line was free at that moment.
-    const tried = this.#isGrowing ? trials.rememberedBytesPerSecond(request) : undefined
-    if (standing === undefined || !isDoubtful(standing, line ?? tried)) return
+    if (standing === undefined || !isDoubtful(standing, line)) return
     const trial = trials.recent(request)
     if (trial === undefined) return void (this.#mayTry(standing) && this.#try(standing))
     const mayLeave = standing.copy !== 'large' || standing.usedMs >= HELPED_MS
