@@ -13,19 +13,16 @@ export const USE_WINDOW_MS = 500
 const PERIOD_MS = 100
 const PERIODS = USE_WINDOW_MS / PERIOD_MS
 
-/** That several feed this node at the same moment tells for so long, in ms, that they share a line. */
+/** That several files come at the same moment tells for so long, in ms, that they share a line. */
 export const SHARED_MS = 60_000
-
-/** In place of a peer's address: this node fetches it itself. */
-const INTERNET = 'internet'
 
 export class LineUse {
   readonly #clock: Clock
   /** Of the last periods, the one that runs included. */
   readonly #bytes: number[] = Array.from({ length: PERIODS }, () => 0)
   #period = 0
-  /** Who feeds this node, with the period of the last byte. */
-  readonly #feeders = new Map<string, number>()
+  /** Files that come, with the period of the last byte. */
+  readonly #files = new Map<string, number>()
   #sharedAt = -Infinity
 
   constructor(clock: Clock) {
@@ -35,16 +32,16 @@ export class LineUse {
   /** The same upstream, with what comes from it counted as it comes. */
   of(upstream: Upstream): Upstream {
     return {
-      request: async (request) => this.#counted(await upstream.request(request)),
+      request: async (request) => this.#counted(request.uri, await upstream.request(request)),
       prepare: (uri) => upstream.prepare?.(uri),
     }
   }
 
-  /** @param feeder the peer that it comes by way of. */
-  note(bytes: number, feeder: string): void {
+  /** @param uri of the file. */
+  note(bytes: number, uri: string): void {
     const period = this.#turn()
-    if (bytes > 0) this.#feeders.set(feeder, period)
-    if (this.#feeders.size > 1) this.#sharedAt = this.#clock.monotonic()
+    if (bytes > 0) this.#files.set(uri, period)
+    if (this.#files.size > 1) this.#sharedAt = this.#clock.monotonic()
     this.#bytes[period % PERIODS] = (this.#bytes[period % PERIODS] ?? 0) + bytes
   }
 
@@ -54,8 +51,8 @@ export class LineUse {
   }
 
   /**
-   * Whether files come, or came lately, by several ways at once, this node's own included. Where all of them together are slow, it is
-   * the line that is, and not one of them.
+   * Whether several files come at once, or came lately, whoever fetches them. Where all of them together are slow, it is the line
+   * that is, and not the one by way of whom one of them comes.
    */
   isShared(): boolean {
     return this.#clock.monotonic() - this.#sharedAt < SHARED_MS
@@ -67,12 +64,12 @@ export class LineUse {
     for (let each = Math.max(this.#period + 1, now - PERIODS + 1); each <= now; each += 1)
       this.#bytes[each % PERIODS] = 0
     this.#period = now
-    for (const [feeder, period] of this.#feeders) if (period <= now - PERIODS) this.#feeders.delete(feeder)
+    for (const [uri, period] of this.#files) if (period <= now - PERIODS) this.#files.delete(uri)
     return now
   }
 
-  #counted(response: UpstreamResponse): UpstreamResponse {
-    return { ...response, body: counted(response.body, (bytes) => this.note(bytes, INTERNET)) }
+  #counted(uri: string, response: UpstreamResponse): UpstreamResponse {
+    return { ...response, body: counted(response.body, (bytes) => this.note(bytes, uri)) }
   }
 }
 

@@ -498,7 +498,7 @@ export class Retrieval implements InquiryOwner {
       if (this.#state === 'running') void this.#onFailure(source, fault, began, patienceMs, lagMs)
     }
     const progressing = this.#progressing(source, expectation)
-    new SlowPeerWatch(source, progressing, signal, components, leave).watch()
+    new SlowPeerWatch(source.kind, progressing, signal, components, leave).watch()
   }
 
   #progressing(source: PeerSource, expectation: Expectation): Progressing {

@@ -1,7 +1,6 @@
 /** Looks at a peer while it is in use, and tells when it is too slow (slowness.ts). */
 import type { Clock, Monotonic } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
-import type { Address } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
 import type { LineUse } from './line-use.ts'
 import { TRIAL_BYTES, type OriginTrials } from './origin-trial.ts'
@@ -16,7 +15,7 @@ import {
   originSpeed,
   type Standing,
 } from './slowness.ts'
-import { peerOf, type PeerSource } from './source.ts'
+import type { PeerSource } from './source.ts'
 import { MOST_LATE_MS } from './tolerance.ts'
 
 /** A peer is known after it has been in use for so long, in ms; one that others may help out is left only later. */
@@ -79,7 +78,6 @@ interface Look {
 export class SlowPeerWatch {
   readonly #components: SlowPeerWatchComponents
   readonly #isGrowing: boolean
-  readonly #peer: Address
   readonly #progress: Progressing
   readonly #signal: AbortSignal
   readonly #tooSlow: (fault: Fault, lagMs: number) => void
@@ -92,15 +90,14 @@ export class SlowPeerWatch {
 
   /** @param tooSlow called once, with what it has cost so far, in ms. */
   constructor(
-    source: PeerSource,
+    kind: PeerSource['kind'],
     progress: Progressing,
     signal: AbortSignal,
     components: SlowPeerWatchComponents,
     tooSlow: (fault: Fault, lagMs: number) => void,
   ) {
     this.#components = components
-    this.#isGrowing = source.kind === 'in-progress'
-    this.#peer = peerOf(source)
+    this.#isGrowing = kind === 'in-progress'
     this.#progress = progress
     this.#signal = signal
     this.#tooSlow = tooSlow
@@ -122,8 +119,10 @@ export class SlowPeerWatch {
     // The origin server helps already.
     if (this.#progress.originBytes() > this.#before.originBytes) return
     const look = this.#now()
-    if (this.#isGrowing)
-      this.#components.lineUse.note(look.bytes - (this.#looks.at(-1)?.bytes ?? 0), this.#peer)
+    if (this.#isGrowing) {
+      const { lineUse, request } = this.#components
+      lineUse.note(look.bytes - (this.#looks.at(-1)?.bytes ?? 0), request.uri)
+    }
     this.#looks = [...recent(this.#looks, look, this.#began.bytes, this.#windowMs), look]
     this.#judge()
     if (!this.#signal.aborted) this.watch()

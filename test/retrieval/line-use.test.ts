@@ -6,7 +6,8 @@ import { isDoubtful } from '../../retrieval/slowness.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const PERIOD_MS = 100
-const PEER = '192.0.2.1'
+const FILE = 'http://updates.test/a.cab'
+const OTHER = 'http://updates.test/b.cab'
 
 suite('what comes over the line that everybody shares', () => {
   test('is the sum of all that comes by way of peers', () => {
@@ -43,27 +44,27 @@ suite('what comes over the line that everybody shares', () => {
   test('is forgotten after a moment', () => {
     const clock = manualClock()
     const use = new LineUse(clock)
-    use.note(1_000_000, PEER)
+    use.note(1_000_000, FILE)
     clock.advance(USE_WINDOW_MS - 1)
     assert.equal(use.bytesPerSecond(), 2_000_000)
     clock.advance(1)
     assert.equal(use.bytesPerSecond(), 0)
-    use.note(1_000_000, PEER)
+    use.note(1_000_000, FILE)
     clock.advance(100 * USE_WINDOW_MS)
     assert.equal(use.bytesPerSecond(), 0)
   })
 
-  test('is shared, and known to be for a minute, where several feed this node at the same moment', () => {
+  test('is shared, and known to be for a minute, where several files come at the same moment', () => {
     const clock = manualClock()
     const use = new LineUse(clock)
-    use.note(1000, PEER)
-    use.note(1000, PEER)
+    use.note(1000, FILE)
+    use.note(1000, FILE)
     assert.equal(use.isShared(), false)
     clock.advance(USE_WINDOW_MS)
-    use.note(1000, '192.0.2.2')
-    use.note(0, PEER)
+    use.note(1000, OTHER)
+    use.note(0, FILE)
     assert.equal(use.isShared(), false, 'one after the other')
-    use.note(1000, PEER)
+    use.note(1000, FILE)
     clock.advance(SHARED_MS - 1)
     assert.equal(use.isShared(), true)
     clock.advance(1)

@@ -7,12 +7,10 @@ import type { Upstream } from '../../core/upstream.ts'
 import { LineUse } from '../../retrieval/line-use.ts'
 import { OriginTrials } from '../../retrieval/origin-trial.ts'
 import { SlowPeerWatch } from '../../retrieval/slow-peer-watch.ts'
-import type { PeerSource } from '../../retrieval/source.ts'
 import { manualClock } from '../manual-clock.ts'
 import { requestFor } from './request-for.ts'
 
 const SIZE = 4_000_000
-const PEER = '192.0.2.1'
 const FILE = 'http://updates.test/a.cab'
 /**
  * One that comes first of those that read a growing copy, beside a line of which it knows nothing.
@@ -34,14 +32,12 @@ function watching({ peer, line }: { peer: number; line: number }) {
       yield new Uint8Array(line / 50)
     }
   }
-  const download = { peer: PEER, location: 'http://192.0.2.1:6515/x', receivedBytes: 0 }
-  const source = { kind: 'in-progress', download } as unknown as PeerSource
   const ending = new AbortController()
   const left: Fault[] = []
   const receivedBytes = () => Math.floor((clock.monotonic() * peer) / 1000)
   const lineUse = new LineUse(clock)
   new SlowPeerWatch(
-    source,
+    'in-progress',
     {
       receivedBytes,
       originBytes: () => 0,
@@ -88,10 +84,10 @@ describe('a growing copy that comes slowly, where nothing is known of the line',
     assert.deepEqual([asked.length, left], [4, []], 'after 1, 2 and 4 s')
   })
 
-  test('is read on, and the line is spared, where other files come by way of others at the same moment', async () => {
+  test('is read on, and the line is spared, where other files come at the same moment', async () => {
     const { asked, left, lineUse, pass } = watching({ peer: 40_000, line: 40_000 })
     await pass(15, () => {
-      for (let file = 2; file < 6; file += 1) lineUse.note(800, `192.0.2.${file}`)
+      for (let file = 2; file < 6; file += 1) lineUse.note(800, `http://updates.test/${file}`)
     })
     assert.deepEqual([asked, left], [[], []])
   })
