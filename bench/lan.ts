@@ -15,6 +15,9 @@ const TUNED = squidSiblings('Squid siblings, tuned', [
   'collapsed_forwarding on',
   'icp_query_timeout 100',
   'nonhierarchical_direct off',
+  // Else it asks an origin server itself, and no sibling, as soon as it has measured that it is less than 400 ms away.
+  'minimum_direct_rtt 0',
+  'minimum_direct_hops 0',
 ])
 
 interface Workload {
