@@ -2,7 +2,7 @@
 import type { Clock } from '../core/clock.ts'
 import { onAbort } from '../core/ended.ts'
 import type { Policy } from '../core/policy.ts'
-import { mayAnswerWaiting } from '../cache/semantics/decision.ts'
+import { mayAnswerValidating, mayAnswerWaiting } from '../cache/semantics/decision.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { Joined, ResourceRequest } from './resource.ts'
@@ -49,8 +49,11 @@ export class Joining {
 
   /** Whether a response that somebody else asked for answers this request too (RFC 9111 4.1). */
   #isForAll(head: Head, { retrieval }: Joined, isValidation: boolean): boolean {
-    // A 304 answers everybody who asked about the same stored response; other answers are for one application.
-    if (head.kind === 'direct') return head.response.status === 304 && isValidation
+    // A 304 answers everybody who asked about the same stored response, unless it says otherwise; other answers are for one application.
+    if (head.kind === 'direct') {
+      const { status, fields } = head.response
+      return status === 304 && isValidation && mayAnswerValidating(fields)
+    }
     const isReusable = mayAnswerWaiting(head.response, this.#policy, this.#components.clock.wall())
     return isReusable && matches(retrieval.selecting ?? [], this.#request.received)
   }

@@ -18,7 +18,7 @@ import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
-import { withoutHeldBackFields } from '../cache/semantics/decision.ts'
+import { withoutHeldBackFields, withoutPrivateFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs, type Stored } from '../cache/semantics/freshness.ts'
 import { openSpans } from './open-copy.ts'
 import { counted } from '../core/counted-body.ts'
@@ -215,7 +215,7 @@ class Part {
     const stored = { ...head, status: 200 }
     const age = String(Math.floor(currentAgeMs(stored, clock.wall()) / 1000))
     const described = endToEndFields(told)
-    const fields = how === 'begun' ? described : withField(described, 'Age', age)
+    const fields = how === 'begun' ? described : withField(withoutPrivateFields(described), 'Age', age)
     const read = (span: ByteSpan) => use.read(span, signal)
     const representation = { status: 200, fields, size: copy.size, read }
     const answer = answerWith(representation, { method: 'GET', fields: received }, random)

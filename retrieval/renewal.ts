@@ -15,7 +15,10 @@ export interface Update {
 }
 
 export interface Renewed {
+  /** For whoever the update was sent to. */
   readonly response: StoredResponse
+  /** For everybody else: without what is that one's alone. */
+  readonly forOthers: StoredResponse
   /** An update may also take back the permission to store, or vary by something else (RFC 9111 4.1, 4.3.4). */
   readonly mayStay: boolean
 }
@@ -30,9 +33,15 @@ export function renew(
   const fields = freshened(known.fields, news)
   const admission = admit(request, { status: known.status, fields, ...times })
   const isAdmitted = admission.kind === 'admitted'
-  const shareable = known.shareable && isAdmitted && admission.isShareable
-  const response = store.freshen(known, { fields, ...times, shareable })
-  return { response, mayStay: isAdmitted && isSameSelection(admission.selecting, known.selecting) }
+  // Nobody else is given what is not to be stored, not even until it is removed.
+  if (!isAdmitted) {
+    const response = { ...known, fields, ...times, shareable: false }
+    return { response, forOthers: response, mayStay: false }
+  }
+  const shareable = known.shareable && admission.isShareable
+  const forOthers = store.freshen(known, { fields: admission.fields, ...times, shareable })
+  const mayStay = isSameSelection(admission.selecting, known.selecting)
+  return { response: { ...forOthers, fields }, forOthers, mayStay }
 }
 
 /**

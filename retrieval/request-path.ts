@@ -7,7 +7,7 @@ import type { StoredResponse } from '../core/store.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
-import { decide, type Decision } from '../cache/semantics/decision.ts'
+import { decide, withoutHeldBackFields, type Decision } from '../cache/semantics/decision.ts'
 import { notModifiedApplies } from '../cache/semantics/validation.ts'
 import { isComplaint, type ComplaintsComponents } from './complaints.ts'
 import { askHead, fromHead, headOfPart } from './heads.ts'
@@ -149,13 +149,14 @@ export class RequestPath {
     joined.leave()
     // It is about another response than the one that is stored: that is no answer to this application.
     if (!notModifiedApplies(news, stored)) return this.#retrieve(this.#questions.distrusting(), reason)
-    return this.#freshened(stored, { fields: news, requestTime }, reason)
+    return this.#freshened(stored, { fields: news, requestTime }, reason, joined.isCollapsed)
   }
 
   async #freshened(
     stored: StoredResponse,
     news: Omit<Update, 'responseTime'>,
     reason: ForwardReason,
+    isCollapsed: boolean,
   ): Promise<Resource> {
     const { store, clock } = this.#components
     const known = store.lookup(stored.uri).find((each) => each.id === stored.id)
@@ -163,8 +164,9 @@ export class RequestPath {
     if (known === undefined) return this.#retrieve(this.#questions.distrusting(), 'stale')
     const update = { ...news, responseTime: clock.wall() }
     const request = this.#questions.with(this.#request.forwarded)
-    const { response, mayStay } = renew(store, known, update, request)
-    const resource = await this.#answers.afterAsking(response, { reason, status: 304, detail: 'validated' })
+    const { response, forOthers, mayStay } = renew(store, known, update, request)
+    const told = isCollapsed ? withoutHeldBackFields(forOthers) : response
+    const resource = await this.#answers.afterAsking(told, { reason, status: 304, detail: 'validated' })
     if (mayStay) return resource
     return { ...resource, answer: endingWith(resource.answer, () => store.remove(this.#request.uri)) }
   }

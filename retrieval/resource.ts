@@ -7,6 +7,7 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type { Allocate, Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { OnInformation } from '../core/upstream.ts'
+import { withoutPrivateFields } from '../cache/semantics/decision.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
 import { currentAgeMs, type Stored } from '../cache/semantics/freshness.ts'
 import { hasContent } from '../cache/semantics/statuses.ts'
@@ -108,7 +109,9 @@ export function fromGrowing(
   const { copy } = head
   const now = clock.wall()
   const received = endToEndFields(head.response.fields)
-  const fields = isCollapsed ? withField(received, 'Age', ageOf(head.response, now)) : received
+  const fields = isCollapsed
+    ? withField(withoutPrivateFields(received), 'Age', ageOf(head.response, now))
+    : received
   const { status } = head.response
   const answer = answerWith({ status, size: copy.size, fields, read }, request, random)
   const { report } = retrieval

@@ -1,7 +1,7 @@
 /** What to do with a request: answer it from what is stored, validate that, or fetch (RFC 9111 4). */
 import type { EpochMs } from '../../core/clock.ts'
 import type { Fields } from '../../core/fields.ts'
-import { withoutFields } from '../../core/fields.ts'
+import { hasField, withoutFields } from '../../core/fields.ts'
 import type { Policy } from '../../core/policy.ts'
 import type { StoredResponse } from '../../core/store.ts'
 import type { Directives } from './cache-control.ts'
@@ -116,6 +116,22 @@ export function mayAnswerWaiting(response: Stored, policy: Pick<Policy, 'immutab
   const given = parseCacheControl(response.fields)
   if (mustAskAlways(given)) return false
   return remainingFreshnessMs(response, policy, now) > 0 || !forbidsStale(given)
+}
+
+/**
+ * Whether a 304 that one user agent was sent answers the others as well that wait for the same validation: it is not for one of them,
+ * and gives nobody a cookie.
+ */
+export function mayAnswerValidating(fields304: Fields): boolean {
+  const given = parseCacheControl(fields304)
+  const isForOne = isUnqualified(given, 'private') || hasDirective(given, 'no-store')
+  return !isForOne && !hasField(withoutPrivateFields(fields304, given), 'set-cookie')
+}
+
+/** `private="…"`: these fields are for the user agent alone that they were sent to (RFC 9111 5.2.2.7). */
+export function withoutPrivateFields(fields: Fields, given: Directives = parseCacheControl(fields)): Fields {
+  const named = qualifyingFields(given, 'private')
+  return named.length === 0 ? fields : withoutFields(fields, named)
 }
 
 /** `no-cache`, with field names too: without validation those could not be sent. */
