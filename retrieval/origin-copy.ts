@@ -231,7 +231,7 @@ export class OriginCopy {
     const admission = admit(this.request, response)
     const isSame = admission.kind === 'admitted' && isSameSelection(admission.selecting, before.selecting)
     // What was admitted before may be given to those who wait for it, and to nobody later.
-    if (isSame) this.#head = { ...response, admission }
+    if (isSame) this.#head = { ...response, fields: admission.fields, admission }
     else this.#isRefused = true
   }
 
@@ -294,9 +294,11 @@ export class OriginCopy {
     }
   }
 
-  /** An application has been given it, and may want it. */
+  /** An application has been given it, and may want it; whoever asks next is answered by the origin server. */
   async #onContradicted(): Promise<void> {
     const { uri } = this.request
+    this.#isWrong = true
+    this.refuse()
     this.#components.log(CONTRADICTED, { uri })
     this.#components.contradicted(uri, (await this.copy.digest('sha-256')) as Sha256)
   }
