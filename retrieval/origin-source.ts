@@ -4,6 +4,7 @@ import { Fault } from '../core/fault.ts'
 import { fieldValue, SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
+import { parseEntityTag } from '../cache/semantics/entity-tag.ts'
 import { continuingValidator } from './continuing-validator.ts'
 import { contentLength, skipping, type OpenedSource } from './peer-source.ts'
 
@@ -49,13 +50,19 @@ export function refuseAnother(response: UpstreamResponse, rest: Pick<Rest, 'fiel
     const before = fieldValue(rest.fields, name)
     const now = fieldValue(response.fields, name)
     // A server that answers a condition with the whole says that it does not hold, unless it says the same again.
-    const isAnother = now === undefined ? response.status === 200 : before !== now
+    const isAnother =
+      now === undefined ? response.status === 200 || isStrongTag(name, before) : before !== now
     if (before !== undefined && isAnother)
       throw new Fault(
         'RESPONSE_CHANGED',
         `the file has changed: ${name} was ${before}, is ${now ?? 'not given'}`,
       )
   }
+}
+
+/** A part says again of which representation it is, where anything but its date tells that (RFC 9110 15.3.7). */
+function isStrongTag(name: string, value: string | undefined): boolean {
+  return name === 'etag' && value !== undefined && parseEntityTag(value)?.isWeak === false
 }
 
 function fromPartial(response: UpstreamResponse, rest: Rest): OpenedSource {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Fault } from '../../core/fault.ts'
-import { fieldValue, type Fields } from '../../core/fields.ts'
+import { fieldValue, type FieldLine, type Fields } from '../../core/fields.ts'
 import type { Upstream, UpstreamRequest } from '../../core/upstream.ts'
 import { openRest } from '../../retrieval/origin-source.ts'
 import { askPeer, type OpenedSource } from '../../retrieval/peer-source.ts'
@@ -116,8 +116,10 @@ describe('the rest from the origin server', () => {
       never,
     )
 
+  const SAME: FieldLine = ['ETag', '"one"']
+
   test('is asked for with Range and If-Range, without what the application asked for itself', async () => {
-    const upstream = answering(206, [['Content-Range', 'bytes 4-9/10']], BODY.subarray(4))
+    const upstream = answering(206, [['Content-Range', 'bytes 4-9/10'], SAME], BODY.subarray(4))
     assert.equal(await text((await open(upstream)).body), '456789')
     assert.deepEqual(upstream.asked[0]?.fields, [
       ['Accept', '*/*'],
@@ -150,7 +152,12 @@ describe('the rest from the origin server', () => {
   for (const [name, upstream, code] of [
     ['the size has changed', answering(206, [['Content-Range', 'bytes 4-11/12']]), 'RESPONSE_CHANGED'],
     ['the whole has another size', answering(200, [['Content-Length', '12']]), 'RESPONSE_CHANGED'],
-    ['another range', answering(206, [['Content-Range', 'bytes 0-9/10']]), 'RESPONSE_INVALID'],
+    ['another range', answering(206, [['Content-Range', 'bytes 0-9/10'], SAME]), 'RESPONSE_INVALID'],
+    [
+      'it does not say of which version',
+      answering(206, [['Content-Range', 'bytes 4-9/10']]),
+      'RESPONSE_CHANGED',
+    ],
     ['no such range any more', answering(416, []), 'RESPONSE_CHANGED'],
     ['it is gone', answering(404, []), 'RESPONSE_CHANGED'],
   ] as const)
