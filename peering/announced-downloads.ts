@@ -49,11 +49,12 @@ export class AnnouncedDownloads {
     facts: DownloadFacts,
     progress: () => DownloadProgress,
     waiting: readonly Address[],
+    isTakeOver = false,
   ): AnnouncedDownload {
     const report = this.#report(facts, progress)
     const { resource } = facts
     this.#running.set(resource, { report, progress })
-    report.begin(waiting)
+    report.begin(waiting, isTakeOver)
     const end = (how: 'complete' | 'failed') => {
       if (this.#running.get(resource)?.report === report) this.#running.delete(resource)
       report[how]()

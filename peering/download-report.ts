@@ -28,9 +28,9 @@ export class DownloadReport {
     this.#sender = sender
   }
 
-  /** `waiting`: who lets this node go first. */
-  begin(waiting: readonly Address[]): void {
-    this.#dispatch({ kind: 'begin', at: this.#clock.monotonic(), waiting })
+  /** `waiting`: who lets this node go first. @param isTakeOver another source had begun it. */
+  begin(waiting: readonly Address[], isTakeOver = false): void {
+    this.#dispatch({ kind: 'begin', at: this.#clock.monotonic(), waiting, isTakeOver })
   }
 
   readable(): void {

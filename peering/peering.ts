@@ -314,11 +314,13 @@ export class Peering {
   /**
    * Tells the LAN that this node is fetching `resource` (FIG. 7); `alias` gives the name under which the growing copy can be
    * read, `undefined` until it can. Who asked at the same time and waits for this node is told at once.
+   * @param isTakeOver another source had begun it, which may go on in vain.
    */
   announceDownload(
     resource: string,
     alias: () => LocalAlias | undefined,
     progress: () => DownloadProgress,
+    isTakeOver = false,
   ): AnnouncedDownload {
     if (!this.#settings.serve) return { readable() {}, complete() {}, failed() {} }
     const id = this.#newId()
@@ -326,7 +328,7 @@ export class Peering {
     const waiting = this.#rivals.behind(resource, this.#components.clock.monotonic())
     const ability = this.#rivals.saidOf(resource)
     const facts = { id, node: this.#settings.node, resource, location, ability }
-    return this.#downloads.begin(facts, progress, waiting)
+    return this.#downloads.begin(facts, progress, waiting, isTakeOver)
   }
 
   #prospect(resource: string, isListed: boolean): Prospect {

@@ -230,6 +230,11 @@ export class Retrieval implements InquiryOwner {
     return [this.#settings.node, ...(this.isFetcher ? [] : this.#arrival.path)]
   }
 
+  /** Whether another source was in use before this one. */
+  get isTakeOver(): boolean {
+    return this.report.failures.length > 0
+  }
+
   /** Bytes held without a gap from the start. */
   get heldBytes(): number {
     return this.#arrival.heldBytes

@@ -272,7 +272,8 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
         announce: (retrieval) => {
           const { uri } = retrieval.request
           const alias = () => (retrieval.isShareable ? aliases.aliasOf(uri) : undefined)
-          return peering.announceDownload(names.nameOf(uri), alias, () => retrieval.progress())
+          const progress = () => retrieval.progress()
+          return peering.announceDownload(names.nameOf(uri), alias, progress, retrieval.isTakeOver)
         },
         shun,
         stored(response, unverified) {

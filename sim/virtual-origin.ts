@@ -22,6 +22,8 @@ export interface OriginFile {
   readonly ranges?: boolean
   /** After how many bytes of body the next responses break off, one after the other. */
   readonly diesAfter?: readonly number[]
+  /** After how many bytes of body the next responses fall silent for good, one after the other. */
+  readonly stallsAfter?: readonly number[]
   /** For each response; as fast as the connection carries it unless given. */
   readonly bytesPerSecond?: number
   /** How long the server thinks before it answers, in ms; not at all unless given. */
@@ -32,6 +34,7 @@ export interface OriginFile {
 interface Published extends OriginFile {
   readonly sha256: Sha256
   readonly deaths: number[]
+  readonly stalls: number[]
 }
 
 /** An answer without its body, and the bytes of the file that the body is. */
@@ -92,6 +95,7 @@ export class VirtualOrigin {
       ...file,
       sha256: this.#known.add(file.bytes),
       deaths: [...(file.diesAfter ?? [])],
+      stalls: [...(file.stallsAfter ?? [])],
     })
     return uri
   }
@@ -141,8 +145,10 @@ export class VirtualOrigin {
 
   async *#body(file: Published, span: ByteSpan, account: string): AsyncIterable<Uint8Array> {
     const diesAt = span.start + (file.deaths.shift() ?? Infinity)
+    const stallsAt = span.start + (file.stalls.shift() ?? Infinity)
     for (let at = span.start; at < span.end; at += this.#pieceBytes) {
       if (at >= diesAt) throw new Error('the origin server dies')
+      if (at >= stallsAt) await new Promise(() => {})
       const end = Math.min(at + this.#pieceBytes, span.end, diesAt)
       if (file.bytesPerSecond !== undefined)
         await this.#clock.sleep(((end - at) / file.bytesPerSecond) * 1000)

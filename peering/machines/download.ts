@@ -22,6 +22,8 @@ export type DownloadState =
       readonly isForAll?: boolean
       /** Reports until everybody is told again; absent: the copy cannot be read yet. */
       readonly untilBroadcast?: number
+      /** Another source had begun it. */
+      readonly isTakeOver?: boolean
     }
   | { readonly kind: 'over' }
 
@@ -31,8 +33,13 @@ interface WaitingPeer {
 }
 
 export type DownloadEvent =
-  /** `waiting`: who asked at the same time and lets this node go first (R5.4). */
-  | { readonly kind: 'begin'; readonly at: Monotonic; readonly waiting: readonly string[] }
+  /** `waiting`: who asked at the same time and lets this node go first (R5.4); `isTakeOver`: another source had begun it. */
+  | {
+      readonly kind: 'begin'
+      readonly at: Monotonic
+      readonly waiting: readonly string[]
+      readonly isTakeOver?: boolean
+    }
   /** The growing copy can be read from now on. */
   | { readonly kind: 'readable'; readonly at: Monotonic }
   /** A peer asked for the resource and was told "I am downloading". */
@@ -81,7 +88,7 @@ export function stepDownload(
 ): readonly [DownloadState, readonly DownloadCommand[]] {
   switch (event.kind) {
     case 'begin':
-      return state.kind === 'idle' ? begin(event.waiting, event.at) : [state, []]
+      return state.kind === 'idle' ? begin(event) : [state, []]
     case 'readable':
       return state.kind === 'downloading' ? readable(state, event.at) : [state, []]
     case 'asked':
@@ -89,7 +96,7 @@ export function stepDownload(
     case 'wake':
       return state.kind === 'downloading' ? report(state, event.at) : [state, []]
     case 'complete':
-      return state.kind === 'downloading' ? [OVER, tell('send-complete', state.waiting)] : [state, []]
+      return state.kind === 'downloading' ? [OVER, completed(state)] : [state, []]
     case 'failed':
       return state.kind === 'downloading' ? [OVER, failed(state.waiting)] : [state, []]
   }
@@ -97,20 +104,22 @@ export function stepDownload(
 
 type Downloading = Extract<DownloadState, { kind: 'downloading' }>
 
-function begin(
-  peers: readonly string[],
-  at: Monotonic,
-): readonly [DownloadState, readonly DownloadCommand[]] {
+function begin({
+  waiting: peers,
+  at,
+  isTakeOver = false,
+}: Extract<DownloadEvent, { kind: 'begin' }>): readonly [DownloadState, readonly DownloadCommand[]] {
   const waiting = peers.slice(0, MAX_WAITING).map((peer) => ({ peer, reportsLeft: MAX_REPORTS }))
   const reportAt = next(at)
   const wake = { kind: 'wake', at: reportAt } as const
   const commands = waiting.length > 0 ? [{ kind: 'broadcast-downloading' } as const, wake] : [wake]
-  return [{ kind: 'downloading', waiting, reportAt }, commands]
+  return [{ kind: 'downloading', waiting, reportAt, ...(isTakeOver && { isTakeOver }) }, commands]
 }
 
 /** Where somebody waits it is said once more after a moment. */
 function readable(before: Downloading, at: Monotonic): readonly [DownloadState, readonly DownloadCommand[]] {
-  const state = { ...before, untilBroadcast: REPORTS_PER_BROADCAST }
+  // Who was replaced, because its origin server is silent to it alone, finds out by the next report that it is behind.
+  const state = { ...before, untilBroadcast: before.isTakeOver === true ? 1 : REPORTS_PER_BROADCAST }
   if (state.waiting.length === 0) return [state, [SAY_TO_ALL]]
   const reportAt = Math.min(state.reportAt, at + REPEAT_MS) as Monotonic
   return [{ ...state, reportAt, isForAll: true }, [SAY_TO_ALL, { kind: 'wake', at: reportAt }]]
@@ -157,6 +166,12 @@ function tell(
   waiting: readonly WaitingPeer[],
 ): DownloadCommand[] {
   return waiting.length === 0 ? [] : [{ kind, to: waiting.map(({ peer }) => peer) }]
+}
+
+/** Who was replaced may wait for its origin server still, and for nobody. */
+function completed({ waiting, isTakeOver, untilBroadcast }: Downloading): DownloadCommand[] {
+  const isToldToAll = isTakeOver === true && untilBroadcast !== undefined
+  return [...(isToldToAll ? [SAY_TO_ALL] : []), ...tell('send-complete', waiting)]
 }
 
 function next(at: Monotonic): Monotonic {

@@ -11,6 +11,8 @@ import { assertAtMost, assertRight } from './assertions.ts'
 import { seedsOf, testSeeds } from './seeds.ts'
 
 const FILE_BYTES = 8 * MB
+/** 20 Mbit/s, in bytes per second. */
+const WAN = 2_500_000
 
 const undisturbed = new Map<string, Promise<number>>()
 
@@ -94,6 +96,26 @@ describe('failures on a virtual LAN', () => {
     const place = `${serving.address}:${FILE_PORT}` as const
     assert.equal(third.shunned.find(serving.address, originOf(uri), place)?.reason, 'broke-off')
   })
+
+  for (const megabytes of [0.5, 3, 8])
+    testSeeds(
+      `whom the origin server falls silent to goes on from those who replaced it (${megabytes} MB)`,
+      { wanBytesPerSecond: WAN },
+      async (scenario) => {
+        const nodes = await scenario.nodes(6)
+        const bytes = megabytes * MB
+        const uri = scenario.file('/big', bytes, { stallsAfter: [bytes / 2] })
+        const all = await Promise.all(nodes.map((node) => node.get(uri)))
+        for (const got of all) {
+          assertRight(scenario, uri, got)
+          assertAtMost(got.longestStallMs, 3000, 'longest stall, in ms')
+          assertAtMost(got.doneMs, (bytes / WAN) * 1000 + 3000, 'time until the end, in ms')
+        }
+        // Of a small file others have begun it anew.
+        const most = bytes < MB ? 2 * bytes : bytes + 256 * KB
+        assertAtMost(scenario.origin.sentBytes, most, 'bytes from the origin server')
+      },
+    )
 
   testSeeds('a node that restarts offers what it kept on its disk', {}, async (scenario) => {
     const [one, other] = await scenario.nodes(2)

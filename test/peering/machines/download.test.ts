@@ -63,6 +63,21 @@ testScripts(machine, {
     [wake(500), 'downloading', progress('a', 'b'), wake(1000)],
     [wake(1003), 'downloading', progress('a', 'b'), wake(1503)],
   ],
+  'R5.4: what was taken over is told to everybody with the next report, then as ever, and when it is whole: who was replaced is behind':
+    [
+      [{ kind: 'begin', at: at(0), waiting: [], isTakeOver: true }, 'downloading', wake(500)],
+      [{ kind: 'readable', at: at(40) }, 'downloading', DOWNLOADING],
+      [wake(500), 'downloading', DOWNLOADING, wake(1000)],
+      ...quiet(2, REPORTS_PER_BROADCAST - 1),
+      [wake(5500), 'downloading', DOWNLOADING, wake(6000)],
+      [asked('a'), 'downloading'],
+      [COMPLETE, 'over', DOWNLOADING, { kind: 'send-complete', to: ['a'] }],
+    ],
+  'what was taken over, and could never be read, is no word to everybody': [
+    [{ kind: 'begin', at: at(0), waiting: [], isTakeOver: true }, 'downloading', wake(500)],
+    [wake(500), 'downloading', wake(1000)],
+    [COMPLETE, 'over'],
+  ],
   '216C: with nobody waiting nothing is sent': [
     [BEGIN, 'downloading', wake(500)],
     [wake(500), 'downloading', wake(1000)],
