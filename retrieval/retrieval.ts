@@ -92,6 +92,11 @@ export interface RetrievalComponents extends Omit<
   readonly events: RetrievalEvents
 }
 
+/** Before a lost line is tried again, in ms, and twice as long each time… */
+const LOST_LINE_MS = 500
+/** …so often: 7.5 s in all, and what it takes to find out. */
+const MOST_LOST_LINES = 4
+
 const askAtOnce = (ask: () => void) => ask()
 
 /** In place of an attempt: to abort it changes nothing. */
@@ -115,6 +120,8 @@ export class Retrieval implements InquiryOwner {
   #current: Source | undefined
   #attempt = NONE_YET
   #lastFault: Fault | undefined
+  /** How often it was found in the middle that this machine reaches nobody. */
+  #linesLost = 0
   /** Who is read from the start now, because others may have begun it wrong. */
   #readAgain: Address | undefined
   readonly #readers: Readers
@@ -685,6 +692,7 @@ export class Retrieval implements InquiryOwner {
     const isInVain = source.kind === 'internet' && this.#isUnseen
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault, isInVain)
     if (isInVain) return this.#fetchAnew(attempt)
+    if (source.kind === 'internet' && this.#mayComeBack(fault)) return this.#goOnLater(attempt)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault, isRelays)
   }
@@ -727,6 +735,21 @@ export class Retrieval implements InquiryOwner {
     this.#tolerance.oneMore()
     if (this.#inquiry === undefined) this.#use({ kind: 'internet' })
     else this.#inquiry.inVain(patientMs)
+  }
+
+  /** Whether this machine has lost its line in the middle: pulled out, switched, away from the radio. */
+  #mayComeBack({ code }: Fault): boolean {
+    return code === 'UNREACHABLE' && this.#answer.isGiven && this.#linesLost < MOST_LOST_LINES
+  }
+
+  /** A connection of the application's own would outlast that, so what it is being given does. Peers are asked once more, too. */
+  async #goOnLater(attempt: AbortController): Promise<void> {
+    await sleep(this.#components.clock, LOST_LINE_MS * 2 ** this.#linesLost)
+    this.#linesLost += 1
+    if (this.#attempt !== attempt || this.#state !== 'running') return
+    this.#tolerance.oneMore()
+    if (this.#inquiry?.state === 'retrieving') this.#inquiry.inVain(this.#tolerance.leftInAllMs())
+    else this.#use({ kind: 'internet' })
   }
 
   #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number, lagMs?: number): void {
