@@ -13,6 +13,12 @@ export const USE_WINDOW_MS = 500
 const PERIOD_MS = 100
 const PERIODS = USE_WINDOW_MS / PERIOD_MS
 
+/**
+ * Files of which something came within this, in ms, come at the same moment: over a slow line that six of them share, each has a piece
+ * about once in a second.
+ */
+export const AT_ONCE_MS = 2000
+
 /** That several files come at the same moment tells for so long, in ms, that they share a line. */
 export const SHARED_MS = 60_000
 
@@ -64,7 +70,8 @@ export class LineUse {
     for (let each = Math.max(this.#period + 1, now - PERIODS + 1); each <= now; each += 1)
       this.#bytes[each % PERIODS] = 0
     this.#period = now
-    for (const [uri, period] of this.#files) if (period <= now - PERIODS) this.#files.delete(uri)
+    const since = now - AT_ONCE_MS / PERIOD_MS
+    for (const [uri, period] of this.#files) if (period <= since) this.#files.delete(uri)
     return now
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import type { Upstream } from '../../core/upstream.ts'
-import { LineUse, SHARED_MS, USE_WINDOW_MS } from '../../retrieval/line-use.ts'
+import { AT_ONCE_MS, LineUse, SHARED_MS, USE_WINDOW_MS } from '../../retrieval/line-use.ts'
 import { isDoubtful } from '../../retrieval/slowness.ts'
 import { manualClock } from '../manual-clock.ts'
 
@@ -60,7 +60,7 @@ suite('what comes over the line that everybody shares', () => {
     use.note(1000, FILE)
     use.note(1000, FILE)
     assert.equal(use.isShared(), false)
-    clock.advance(USE_WINDOW_MS)
+    clock.advance(AT_ONCE_MS)
     use.note(1000, OTHER)
     use.note(0, FILE)
     assert.equal(use.isShared(), false, 'one after the other')
