@@ -81,7 +81,7 @@ export class OriginCopy {
   /** It began as a part. */
   #isPart = false
   #isOver = false
-  /** It came by way of somebody else, and is another file: nothing of it may be gone on with. */
+  /** It is another file than was asked for, whoever sent it: nothing of it may be gone on with. */
   #isWrong = false
   /** Somebody has wanted bytes of it, or never will. */
   #isClaimed = false

@@ -13,12 +13,13 @@ import {
   SELECTING_A_PART,
   withField,
   withoutFields,
+  type Fields,
 } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
-import { withoutHeldBackFields, withoutPrivateFields } from '../cache/semantics/decision.ts'
+import { withoutHeldBackFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs, type Stored } from '../cache/semantics/freshness.ts'
 import { openSpans } from './open-copy.ts'
 import { counted } from '../core/counted-body.ts'
@@ -198,7 +199,8 @@ class Part {
 
   /** @param status absent: there was no answer at all. */
   standIn(opened: OpenedCopy, status?: number): Resource {
-    const stored = withoutHeldBackFields({ ...opened.of.head, status: 200 })
+    const { head } = opened.of
+    const stored = withoutHeldBackFields({ ...head, fields: head.admission.fields, status: 200 })
     const ttlMs = this.#ttlMs(stored)
     const said = { kind: 'forward', reason: 'stale', ttlMs } as const
     const cacheStatus =
@@ -208,14 +210,15 @@ class Part {
     return { answer: this.#answer(opened, stored.fields), trace: { how: 'hit', cacheStatus } }
   }
 
-  #answer({ use, how, of }: OpenedCopy, told = of.head.fields): Answer {
+  /** @param told absent: all fields where this application has begun it, else those that are stored. */
+  #answer({ use, how, of }: OpenedCopy, told?: Fields): Answer {
     const { received, signal } = this.#asked
     const { clock, random } = this.#components
     const { copy, head } = of
     const stored = { ...head, status: 200 }
     const age = String(Math.floor(currentAgeMs(stored, clock.wall()) / 1000))
-    const described = endToEndFields(told)
-    const fields = how === 'begun' ? described : withField(withoutPrivateFields(described), 'Age', age)
+    const described = endToEndFields(told ?? (how === 'begun' ? head.fields : head.admission.fields))
+    const fields = how === 'begun' ? described : withField(described, 'Age', age)
     const read = (span: ByteSpan) => use.read(span, signal)
     const representation = { status: 200, fields, size: copy.size, read }
     const answer = answerWith(representation, { method: 'GET', fields: received }, random)

@@ -23,7 +23,7 @@ export interface Renewed {
   readonly mayStay: boolean
 }
 
-/** Updates `known`, which is stored. What may not stay is the caller's to remove, once it has been delivered. */
+/** Updates `known`, which is stored, unless that forbids to store it. What may not stay is the caller's to remove, once it has been delivered. */
 export function renew(
   store: Store,
   known: StoredResponse,
@@ -55,8 +55,5 @@ export function heedHead(store: Store, update: Update, request: RetrievalRequest
     return couldAnswer && !policy.immutable
   })
   if (known.some((each) => !headConfirms(update.fields, each))) return void store.remove(uri)
-  for (const each of known) {
-    const { kind } = admit(request, { status: 200, ...update, fields: freshened(each.fields, update.fields) })
-    if (kind === 'admitted') renew(store, each, update, request)
-  }
+  for (const each of known) renew(store, each, update, request)
 }
