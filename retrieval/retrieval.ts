@@ -37,6 +37,7 @@ import { Keeping, type UnverifiedCopy } from './keeping.ts'
 import type { LineUse } from './line-use.ts'
 import type { OriginTrials } from './origin-trial.ts'
 import { STALL_MS } from './patience.ts'
+import { LostLine } from './lost-line.ts'
 import type { Helper } from './pieces/supplier.ts'
 import { PlainWait } from './plain-wait.ts'
 import { PeerReaders, type SharedCopy } from './peer-readers.ts'
@@ -92,11 +93,6 @@ export interface RetrievalComponents extends Omit<
   readonly events: RetrievalEvents
 }
 
-/** Before a lost line is tried again, in ms, and twice as long each time… */
-const LOST_LINE_MS = 500
-/** …so often: 7.5 s in all, and what it takes to find out. */
-const MOST_LOST_LINES = 4
-
 const askAtOnce = (ask: () => void) => ask()
 
 /** In place of an attempt: to abort it changes nothing. */
@@ -120,10 +116,9 @@ export class Retrieval implements InquiryOwner {
   #current: Source | undefined
   #attempt = NONE_YET
   #lastFault: Fault | undefined
-  /** How often it was found in the middle that this machine reaches nobody. */
-  #linesLost = 0
   /** Who is read from the start now, because others may have begun it wrong. */
   #readAgain: Address | undefined
+  readonly #lostLine: LostLine
   readonly #readers: Readers
   readonly #peerReaders: PeerReaders
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
@@ -152,6 +147,7 @@ export class Retrieval implements InquiryOwner {
       blame: this.#blame,
       heldBytes: () => this.heldBytes,
     })
+    this.#lostLine = new LostLine(components.clock)
     this.#plainWait = new PlainWait({ ...components, request, node: settings.node })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
     this.#announcement = new Announcement(() => components.events.announce(this))
@@ -692,7 +688,8 @@ export class Retrieval implements InquiryOwner {
     const isInVain = source.kind === 'internet' && this.#isUnseen
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault, isInVain)
     if (isInVain) return this.#fetchAnew(attempt)
-    if (source.kind === 'internet' && this.#mayComeBack(fault)) return this.#goOnLater(attempt)
+    const isLineLost = source.kind === 'internet' && this.#lostLine.mayComeBack(fault)
+    if (isLineLost && this.#answer.isGiven) return this.#goOnLater(attempt)
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault, isRelays)
   }
@@ -737,15 +734,9 @@ export class Retrieval implements InquiryOwner {
     else this.#inquiry.inVain(patientMs)
   }
 
-  /** Whether this machine has lost its line in the middle: pulled out, switched, away from the radio. */
-  #mayComeBack({ code }: Fault): boolean {
-    return code === 'UNREACHABLE' && this.#answer.isGiven && this.#linesLost < MOST_LOST_LINES
-  }
-
-  /** A connection of the application's own would outlast that, so what it is being given does. Peers are asked once more, too. */
+  /** Peers are asked once more, too: they have gone on meanwhile. */
   async #goOnLater(attempt: AbortController): Promise<void> {
-    await sleep(this.#components.clock, LOST_LINE_MS * 2 ** this.#linesLost)
-    this.#linesLost += 1
+    await this.#lostLine.wait()
     if (this.#attempt !== attempt || this.#state !== 'running') return
     this.#tolerance.oneMore()
     if (this.#inquiry?.state === 'retrieving') this.#inquiry.inVain(this.#tolerance.leftInAllMs())

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Fault } from '../../core/fault.ts'
+import { MOST_WAITS } from '../../retrieval/lost-line.ts'
 import { distinctBytes, RangedOrigin } from './ranged-origin.ts'
 import { Flow } from './upstreams.ts'
 import { digestOf, download, world } from './world.ts'
@@ -34,7 +35,7 @@ async function given(times: number) {
   return { got, isWhole: got.text === BYTES.toString('latin1'), origin, node }
 }
 
-for (const times of [1, 4])
+for (const times of [1, MOST_WAITS])
   test(`its application is given the rest when it is back (${times} in vain)`, async () => {
     const { got, isWhole, origin, node } = await given(times)
     assert.deepEqual([got.status, got.error, isWhole], [200, undefined, true])
@@ -45,6 +46,7 @@ for (const times of [1, 4])
 test('its application is told in the end when it does not come back', async () => {
   const { got, isWhole, node } = await given(Infinity)
   assert.ok(got.error !== undefined && !isWhole)
+  assert.equal(node.origin.requests.length, 1 + MOST_WAITS)
   await node.settle()
   assert.deepEqual(node.retrievals.all(), [])
 })
