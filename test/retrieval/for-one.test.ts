@@ -36,6 +36,14 @@ async function together(node: World, count: number, fields: Fields = []): Promis
   return Promise.all(asking.map((each) => node.read(each)))
 }
 
+/** One that has a stale response, and is told this by each 304 after it. */
+async function stale(reply: (n: number) => Reply): Promise<World> {
+  const node = answering(() => STALE, reply)
+  await node.get()
+  await node.pass(1500)
+  return node
+}
+
 /** The cookies that they got, sorted; `-`: none. */
 function cookies(all: readonly Given[]): string[] {
   return all.map((given) => field(given, 'set-cookie') ?? '-').toSorted()
@@ -71,12 +79,7 @@ describe('a field that private="…" names', () => {
   })
 
   test('of a 304 goes to whoever was validated for, and is not stored', async () => {
-    const node = answering(
-      () => STALE,
-      (n) => withCookie({ status: 304 }, FOR_ONE, n),
-    )
-    await node.get()
-    await node.pass(1500)
+    const node = await stale((n) => withCookie({ status: 304 }, FOR_ONE, n))
     assert.deepEqual(cookies([await node.get()]), ['n=2'])
     assert.deepEqual(cookies([await node.get()]), ['-'])
     assert.equal(fieldValue(node.store.lookup(A)[0]?.fields ?? [], 'set-cookie'), undefined)
@@ -84,12 +87,7 @@ describe('a field that private="…" names', () => {
   })
 
   test('of a 304 for which several wait goes to one of them', async () => {
-    const node = answering(
-      () => STALE,
-      (n) => withCookie({ status: 304 }, FOR_ONE, n),
-    )
-    await node.get()
-    await node.pass(1500)
+    const node = await stale((n) => withCookie({ status: 304 }, FOR_ONE, n))
     assert.deepEqual(cookies(await together(node, 3)), ['-', '-', 'n=2'])
     assert.equal(node.origin.requests.length, 2)
   })
@@ -114,25 +112,16 @@ describe('a field that private="…" names', () => {
 describe('a 304 for which several wait', () => {
   for (const cacheControl of ['private, max-age=60', 'no-store', 'max-age=60'])
     test(`with "${cacheControl}" and a cookie is for one of them: each asks for itself`, async () => {
-      const node = answering(
-        () => STALE,
-        (n) =>
-          withCookie({ status: n === 2 ? 304 : 200, ...(n === 2 ? {} : { body: 'y' }) }, cacheControl, n),
+      const node = await stale((n) =>
+        withCookie(n === 2 ? { status: 304 } : { status: 200, body: 'y' }, cacheControl, n),
       )
-      await node.get()
-      await node.pass(1500)
       const all = await together(node, 3)
       const got = cookies(all)
       assert.equal(new Set(got).size, 3, got.join(', '))
     })
 
   test('that is for everybody answers all of them', async () => {
-    const node = answering(
-      () => STALE,
-      () => ({ status: 304, fields: [['Cache-Control', 'max-age=60'], ...ETAG] }),
-    )
-    await node.get()
-    await node.pass(1500)
+    const node = await stale(() => ({ status: 304, fields: [['Cache-Control', 'max-age=60'], ...ETAG] }))
     assert.deepEqual(
       (await together(node, 3)).map(({ status, text }) => [status, text]),
       [
