@@ -13,6 +13,7 @@ import {
 import { contentPath } from './parts/content.ts'
 import { startContentOrigin, type ContentOrigin } from './parts/content-origin.ts'
 import { download } from './parts/download.ts'
+import { socketsAlone } from './parts/plain-proxies.ts'
 import { cpuSeconds, softInterruptSeconds } from './parts/process-tree.ts'
 import type { Proxy } from './parts/proxy.ts'
 import { wrk } from './parts/wrk.ts'
@@ -29,6 +30,7 @@ const SETTLING_MS = 300
 const MOST_PRIMINGS = 20
 
 const WORK = 'work per CPU second'
+const SOCKETS_ALONE = 'Node’s sockets alone'
 
 interface Workload {
   readonly name: string
@@ -53,7 +55,7 @@ const MISS = hits('miss', 10 * KIB, { connections: 32, objects: 1e9, unit: 'requ
 export const speed: Benchmark = {
   name: 'speed',
   about:
-    'Work per second of processor time that a cache and all its processes take: user and system time, and the machine’s soft interrupts while the load runs. The client is wrk; neither its own time nor the origin server’s counts. Every cache writes its access log, Varnish by varnishncsa. Squid’s disk cache keeps what is below 512 KB in memory too and reads the rest from its files, which are in the page cache. Before a kind of load is counted each cache has two seconds of it. A miss is a URL that nobody has asked for, 10 KiB, stored; ihave hashes it. Compare the ratios: they are stable to about 20 %, requests per second are not.',
+    'Work per second of processor time that a cache and all its processes take: user and system time, and the machine’s soft interrupts while the load runs. The client is wrk; neither its own time nor the origin server’s counts. Every cache writes its access log, Varnish by varnishncsa. Squid’s disk cache keeps what is below 512 KB in memory too and reads the rest from its files, which are in the page cache. “Node’s sockets alone” is no cache: a server that answers whatever comes with the same bytes. Before a kind of load is counted each cache has two seconds of it. A miss is a URL that nobody has asked for, 10 KiB, stored; ihave hashes it. Compare the ratios: they are stable to about 20 %, requests per second are not.',
   needs: ['wrk'],
   overview: WORK,
   async *groups(workspace) {
@@ -66,10 +68,24 @@ export const speed: Benchmark = {
         await prime(bench, workload)
         for (const { proxy } of started) await loaded(bench, workload, proxy, 'hit', '-%d', WARMING_SECONDS)
       }
-      yield { ...groupOf(bench, workload, (_, { proxy }) => loaded(bench, workload, proxy, 'hit')), prepare }
+      const group = groupOf(bench, workload, (_, { proxy }) => loaded(bench, workload, proxy, 'hit'))
+      const floor = await floorOf(bench, workload)
+      workspace.atEnd(() => floor.stop())
+      yield { ...group, cases: [...group.cases, floor.case], prepare }
+      await floor.stop()
     }
     yield misses(bench)
   },
+}
+
+/** What can be had of Node at all: a proxy with a cache comes the closer to it the better it is. */
+async function floorOf(
+  bench: Bench,
+  workload: Workload,
+): Promise<{ readonly case: Case; readonly stop: () => Promise<void> }> {
+  const proxy = await socketsAlone(workload.bytes)
+  const run = () => loaded(bench, workload, proxy, 'hit')
+  return { case: { name: SOCKETS_ALONE, run }, stop: () => proxy.stop() }
 }
 
 /** Names that no rule shares; ihave with names that it may ask the LAN about, too. */

@@ -3,7 +3,7 @@ import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { freePort, startOnPort } from './processes.ts'
+import { freePort, startOnPort, startUntil } from './processes.ts'
 import { configured, installed, type Proxy } from './proxy.ts'
 
 /** Tinyproxy: a plain proxy without a cache. */
@@ -34,4 +34,11 @@ export async function plainRelay(): Promise<Proxy> {
   }
   const { port } = server.address() as AddressInfo
   return { port, form: 'absolute', pids: [process.pid], startedAt: performance.now(), stop }
+}
+
+/** No proxy, but what the fastest one in Node cannot do without: sockets, and a response of so many bytes (sockets-process.ts). */
+export async function socketsAlone(bodyBytes: number): Promise<Proxy> {
+  const file = join(import.meta.dirname, 'sockets-process.ts')
+  const running = await startUntil(process.execPath, [file, String(bodyBytes)], /port (\d+)/)
+  return { ...running, port: Number(running.match[1]), form: 'absolute' }
 }
