@@ -37,6 +37,11 @@ export class Questions {
     return { ...this.with(withoutFields(this.#request.forwarded, SELECTING_A_PART)), mayAskPeers: false }
   }
 
+  /** What the application asked, in its own words and for it alone: what is here does not meet its conditions. */
+  asItStands(): RetrievalRequest {
+    return { ...this.with(this.#request.forwarded), mayAskPeers: false }
+  }
+
   /** Whether what is stored still holds. */
   validating(conditional: Fields): RetrievalRequest {
     const fields = [...withoutFields(this.#request.forwarded, SELECTING_A_PART), ...conditional]

@@ -8,7 +8,7 @@ import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { decide, withoutHeldBackFields, type Decision } from '../cache/semantics/decision.ts'
-import { notModifiedApplies } from '../cache/semantics/validation.ts'
+import { evaluateConditional, notModifiedApplies } from '../cache/semantics/validation.ts'
 import { isComplaint, type ComplaintsComponents } from './complaints.ts'
 import { askHead, fromHead, headOfPart } from './heads.ts'
 import type { HotResponses } from './hot-responses.ts'
@@ -100,9 +100,11 @@ export class RequestPath {
     const { method } = this.#request
     switch (decision.kind) {
       case 'hit':
+        if (this.#isRefusedBy(decision.response)) return this.#askAsItStands()
         this.#components.hot.remember(this.#request, decision, this.#policy)
         return this.#answers.reuse(decision)
       case 'stale-while-revalidate':
+        if (this.#isRefusedBy(decision.response)) return this.#askAsItStands()
         this.#validateInBackground(decision)
         return this.#answers.reuse(decision)
       case 'validate':
@@ -117,6 +119,17 @@ export class RequestPath {
       case 'only-if-cached':
         return this.#notCached()
     }
+  }
+
+  /** Whether what is stored does not meet `If-Match` or `If-Unmodified-Since`. That it does, it may say itself (BITS asks for parts so). */
+  #isRefusedBy({ fields, status }: StoredResponse): boolean {
+    return evaluateConditional(this.#asked().fields, fields, status) === 'precondition-failed'
+  }
+
+  /** What is here may be older than what the application knows: only the origin server can refuse it (RFC 9111 4.3.2). */
+  #askAsItStands(): Promise<Resource> {
+    if (this.#request.method === 'HEAD') return this.#head('request', undefined)
+    return this.#retrieve(this.#questions.asItStands(), 'request')
   }
 
   #miss(reason: ForwardReason, stale?: StoredResponse): Promise<Resource> {
@@ -235,8 +248,10 @@ export class RequestPath {
 
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
     if (this.#questions.isForWhole) joined.retrieval.deliveredTo(this.#request.client)
-    const asked = { ...this.#asked(), signal: this.#request.signal }
     const { retrieval } = joined
+    const { fields, ...asked } = { ...this.#asked(), signal: this.#request.signal }
+    // Whether it was met the origin server has decided, and whoever ignores it is right to (RFC 9110 13.1.1).
+    const conditions = retrieval.isFromOrigin ? withoutFields(fields, EXPECTATIONS) : fields
     const read = (span: ByteSpan) => {
       const response = { ...head.response, size: head.copy.size ?? Infinity }
       const growing = retrieval.read(head.copy, span, this.#request.signal)
@@ -244,7 +259,7 @@ export class RequestPath {
       const mayMend = () => isFromOrigin && report.bytes.peer + report.bytes['in-progress'] === 0
       return mendedBody(growing, span, this.#mending(response), mayMend)
     }
-    return fromGrowing(head, joined, reason, asked, this.#components, read)
+    return fromGrowing(head, joined, reason, { ...asked, fields: conditions }, this.#components, read)
   }
 
   #mending(response: Mending['response']): Mending {
@@ -265,6 +280,9 @@ export class RequestPath {
     return { method, fields: isSpoilt ? withoutFields(received, SELECTING_A_PART) : received }
   }
 }
+
+/** What an application expects of the representation, or else wants nothing (RFC 9110 13.1.1, 13.1.4). */
+const EXPECTATIONS = ['if-match', 'if-unmodified-since']
 
 const NOT_CACHED: Resource = {
   answer: { status: 504, fields: [['Content-Length', '0']] },

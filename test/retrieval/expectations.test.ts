@@ -1,0 +1,82 @@
+/** What an application expects of the representation, or else wants nothing (RFC 9110 13.1.1, 13.1.4), where something is stored. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { fieldValue, type Fields } from '../../core/fields.ts'
+import type { Reply } from './upstreams.ts'
+import { URL_A, world, type World } from './world.ts'
+
+const MODIFIED = 'Sat, 28 Nov 2026 01:00:00 GMT'
+const BEFORE = 'Sat, 28 Nov 2026 00:00:00 GMT'
+const FIELDS: Fields = [
+  ['Cache-Control', 'max-age=60'],
+  ['Last-Modified', MODIFIED],
+]
+
+/** One that has version 1 stored, and whose origin server has version 2 by now. */
+async function stored(reply: (fields: Fields) => Reply): Promise<World> {
+  const node: World = world({
+    rule: { share: false },
+    origin: ({ fields }, n) => (n === 1 ? version(node, 1) : reply(fields)),
+  })
+  await node.get()
+  await node.settle()
+  return node
+}
+
+function version(node: World, n: number): Reply {
+  return { status: 200, fields: node.dated([...FIELDS, ['ETag', `"${n}"`]]), body: `version ${n}` }
+}
+
+describe('a stored response that is not what is expected', () => {
+  for (const condition of [
+    ['If-Match', '"2"'],
+    ['If-Unmodified-Since', BEFORE],
+  ] as const)
+    test(`is not judged here: ${condition[0]}, and the origin server has it`, async () => {
+      const node: World = await stored(() => version(node, 2))
+      const given = await node.get([condition])
+      assert.deepEqual([given.status, given.text, given.error], [200, 'version 2', undefined])
+      assert.equal(fieldValue(node.origin.requests[1]?.fields ?? [], condition[0]), condition[1])
+      await node.settle()
+      const later = await node.get()
+      assert.deepEqual([later.how, later.text], ['hit', 'version 2'], 'it is stored for the next one')
+    })
+
+  test('is refused by the origin server, in its own words', async () => {
+    const node: World = await stored(() => ({
+      status: 412,
+      fields: node.dated([['X-Why', 'no']]),
+      body: 'not it',
+    }))
+    const given = await node.get([['If-Match', '"3"']])
+    assert.deepEqual([given.status, given.text, fieldValue(given.fields, 'x-why')], [412, 'not it', 'no'])
+    assert.equal((await node.get()).how, 'hit', 'what is stored stays')
+  })
+
+  test('is asked about with HEAD as well', async () => {
+    const node: World = await stored(() => ({ ...version(node, 2), body: '' }))
+    const given = await node.get([['If-Match', '"2"']], { method: 'HEAD', url: URL_A })
+    assert.deepEqual([given.status, fieldValue(given.fields, 'etag')], [200, '"2"'])
+    assert.equal(node.origin.requests[1]?.method, 'HEAD')
+  })
+
+  test('is sent by an origin server that does not know conditions', async () => {
+    const node: World = await stored(() => version(node, 1))
+    const given = await node.get([['If-Match', '"2"']])
+    assert.deepEqual([given.status, given.text], [200, 'version 1'])
+  })
+})
+
+describe('a stored response that is what is expected', () => {
+  for (const condition of [
+    ['If-Match', '"1"'],
+    ['If-Unmodified-Since', MODIFIED],
+  ] as const)
+    test(`is the answer: ${condition[0]}, and a part of it`, async () => {
+      const node = await stored(() => ({ status: 500, fields: [], body: '' }))
+      const whole = await node.get([condition])
+      assert.deepEqual([whole.status, whole.how, whole.text], [200, 'hit', 'version 1'])
+      const part = await node.get([condition, ['Range', 'bytes=8-']])
+      assert.deepEqual([part.status, part.how, part.text], [206, 'hit', '1'])
+    })
+})
