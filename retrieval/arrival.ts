@@ -128,6 +128,8 @@ export class Arrival {
   readonly #originLength: OriginLength
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
+  /** Whether the origin server may have gone on with another file than it began. */
+  #isDoubted = false
   /** Whether applications were answered before the whole was verified. */
   #isStreaming = false
   /** Where the origin server went on behind a beginning of peers that no application has seen. */
@@ -173,6 +175,20 @@ export class Arrival {
   /** Whether it comes from the origin server alone, and may be gone on with later, whoever asks. */
   get isFromOrigin(): boolean {
     return this.#opened !== undefined
+  }
+
+  /** Whether every byte is the origin server's, and of the same version by its own word. */
+  get isUndoubted(): boolean {
+    return this.contributors.size === 0 && !this.#isDoubted
+  }
+
+  /**
+   * From now on the origin server is asked for the rest whatever it calls its version, and the whole must be proved.
+   * @returns whether that is of use: once, and where nobody else has bytes of it.
+   */
+  doubt(): boolean {
+    if (this.#isDoubted || !this.detach()) return false
+    return (this.#isDoubted = true)
   }
 
   /** Whether a peer may go on with it: nobody else has been given bytes of it before they are verified (V§2). */
@@ -231,7 +247,7 @@ export class Arrival {
   /** What came from peers is verified, and content that was asked for by its name. @throws Fault VERIFICATION_FAILED; STORE_FAILED when it cannot be read. */
   async verify(expectation: Expectation): Promise<void> {
     const copy = this.#copy
-    if (copy === undefined || (this.contributors.size === 0 && !this.#isNamed)) return
+    if (copy === undefined || (this.isUndoubted && !this.#isNamed)) return
     const digest: GrowingCopy['digest'] = (algorithm) => copy.digest(algorithm)
     const read: Candidate['read'] = (span) => copy.read(span, undefined, 'held')
     const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest, read }
@@ -296,6 +312,7 @@ export class Arrival {
     this.isStated = false
     this.isUnjudged = false
     this.isPassedOn = false
+    this.#isDoubted = false
     this.#rest = undefined
     this.#head.forget()
     this.report.source = undefined
@@ -484,7 +501,7 @@ export class Arrival {
   /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
   async #openRest(from: number, signal: AbortSignal): Promise<OpenedSource> {
     const { target, fields } = this.#request
-    const known = this.contributors.size === 0 ? this.#head.fields : []
+    const known = this.isUndoubted ? this.#head.fields : []
     const rest = { from, size: this.#copy?.size, fields: known }
     const { origin } = this.#components
     const upstream = this.#isNamed ? followingRedirects(origin) : origin
@@ -634,7 +651,7 @@ export class Arrival {
     const filling: Filling = {
       heldBytes: copy.heldUntil(0),
       size: copy.size,
-      mustBeProved: this.contributors.size > 0 || source.kind !== 'internet' || this.#isNamed,
+      mustBeProved: !this.isUndoubted || source.kind !== 'internet' || this.#isNamed,
       isGrowing: source.kind === 'in-progress' && !isAnybodysWord(source) && !this.isBegunByOthers,
       isStreaming: this.#isStreaming,
       expectation,

@@ -119,6 +119,7 @@ export class CopyUse {
       if (broken !== undefined && step.kind === 'fetch' && !this.#of.isContinuable) throw cut(broken)
       const fault = (await this.#take(step)) ?? this.#vain(step)
       if (fault === undefined) continue
+      if (this.#cameSince(step) >= PROGRESS_BYTES) resumptions = 0
       if (++resumptions > MAX_RESUMPTIONS || !mayResume(fault)) throw fault
       broken = fault
     }
@@ -141,10 +142,15 @@ export class CopyUse {
   }
 
   /** A request of this use's own that did not bring even its first byte is not made for ever. */
-  #vain({ kind, span }: Step<Flight>): Fault | undefined {
-    const isVain = kind === 'fetch' && !this.hasLeft && this.#of.copy.heldUntil(span.start) === span.start
+  #vain(step: Step<Flight>): Fault | undefined {
+    const isVain = step.kind === 'fetch' && !this.hasLeft && this.#cameSince(step) === 0
     if (!isVain) return undefined
-    return new Fault('RESPONSE_INCOMPLETE', `expected the bytes from ${span.start} on, none of them came`)
+    const { start } = step.span
+    return new Fault('RESPONSE_INCOMPLETE', `expected the bytes from ${start} on, none of them came`)
+  }
+
+  #cameSince({ span: { start } }: Step<Flight>): number {
+    return this.#of.copy.heldUntil(start) - start
   }
 
   #holes(spans: readonly ByteSpan[]): ByteSpan[] {
@@ -152,8 +158,10 @@ export class CopyUse {
   }
 }
 
-/** A body that broke off is continued so many times, each time at the byte where it stopped. */
+/** A body that broke off is continued at the byte where it stopped, so many times in a row… */
 export const MAX_RESUMPTIONS = 3
+/** …without that this much has come, in bytes: lines break off again and again, and get there. */
+export const PROGRESS_BYTES = 16 * 1024
 
 /** What broke off is told, and why it ends there. */
 function cut(fault: unknown): Fault {

@@ -1,27 +1,45 @@
 /**
- * A machine that loses its line while its application is being given a file: pulled out, switched, away from the radio. A connection
- * of the application's own would outlast that, so what it is being given is gone on with when the line is back (R4.4).
+ * A machine that loses its line while its application is being given a file: pulled out, switched, away from the radio. Or the origin
+ * server goes: it is started anew, or whatever stands before it. A connection of the application's own might outlast the one, and an
+ * application that tries again the other, so what it is being given is gone on with when the line is back (R4.4).
  */
 import { sleep, type Clock } from '../core/clock.ts'
-import type { Fault } from '../core/fault.ts'
+import type { Fault, FaultCode } from '../core/fault.ts'
+import { PROGRESS_BYTES } from './copy-use.ts'
 
 /** Before it is tried again, in ms, and twice as long each time… */
 const FIRST_WAIT_MS = 500
 /** …so often: 7.5 s in all, and what it takes to find out that nobody is reached. */
 export const MOST_WAITS = 4
 
+/**
+ * What passes: nobody is reached, the rest did not come, or instead of it the page of something in between. A timeout has cost more
+ * than all waits together.
+ */
+const PASSING: ReadonlySet<FaultCode> = new Set([
+  'UNREACHABLE',
+  'CONNECT_REFUSED',
+  'DNS_FAILED',
+  'RESPONSE_INCOMPLETE',
+  'RESPONSE_INVALID',
+])
+
 /** Of one retrieval. */
 export class LostLine {
   readonly #clock: Clock
   #waits = 0
+  /** What was held when it was lost last, in bytes. */
+  #heldBytes = 0
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** Whether this says that the line is lost, and it may come back in time. */
-  mayComeBack({ code }: Fault): boolean {
-    return code === 'UNREACHABLE' && this.#waits < MOST_WAITS
+  /** Whether this says that the line is lost, and it may come back in time. @param heldBytes what has come, of all that is wanted. */
+  mayComeBack({ code }: Fault, heldBytes: number): boolean {
+    if (heldBytes >= this.#heldBytes + PROGRESS_BYTES) this.#waits = 0
+    this.#heldBytes = heldBytes
+    return PASSING.has(code) && this.#waits < MOST_WAITS
   }
 
   async wait(): Promise<void> {

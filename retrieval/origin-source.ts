@@ -34,6 +34,8 @@ export async function openRest(
   const isConditional = rest.from > 0 && validator !== undefined
   const fields = isConditional ? withField(ranged, 'If-Range', validator) : ranged
   const response = await upstream.request({ method: 'GET', uri, fields, signal })
+  if (isPassing(response.status))
+    throw new Fault('RESPONSE_INCOMPLETE', `expected the rest of the file, got status ${response.status}`)
   refuseAnother(response, rest)
   const opened = response.status === 206 ? fromPartial(response, rest) : fromWhole(response, rest)
   if (rest.size !== undefined && opened.size !== undefined && opened.size !== rest.size)
@@ -42,6 +44,11 @@ export async function openRest(
       `expected ${rest.size} bytes in all, the origin server has ${opened.size}`,
     )
   return opened
+}
+
+/** Whether the origin server, or what stands before it, has no answer for now. */
+function isPassing(status: number): boolean {
+  return [429, 500, 502, 503, 504].includes(status)
 }
 
 /** Two versions of a file are never joined: what tells them apart must not differ (RFC 9110 15.3.7.3). */

@@ -596,7 +596,7 @@ export class Retrieval implements InquiryOwner {
 
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */
   async #expectationFor(source: Source): Promise<Expectation> {
-    const isOriginAlone = source.kind === 'internet' && this.#arrival.contributors.size === 0
+    const isOriginAlone = source.kind === 'internet' && this.#arrival.isUndoubted
     if (isOriginAlone && !isContentName(this.request.uri)) return NO_EXPECTATION
     return this.#proofs.of(source, () => this.heldBytes > 0)
   }
@@ -688,8 +688,10 @@ export class Retrieval implements InquiryOwner {
     const isInVain = source.kind === 'internet' && this.#isUnseen
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault, isInVain)
     if (isInVain) return this.#fetchAnew(attempt)
-    const isLineLost = source.kind === 'internet' && this.#lostLine.mayComeBack(fault)
-    if (isLineLost && this.#answer.isGiven) return this.#goOnLater(attempt)
+    if (source.kind === 'internet' && this.#answer.isGiven) {
+      if (this.#isAnotherByName(fault)) return this.#use(source)
+      if (this.#lostLine.mayComeBack(fault, this.heldBytes)) return this.#goOnLater(attempt)
+    }
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault, isRelays)
   }
@@ -734,8 +736,19 @@ export class Retrieval implements InquiryOwner {
     else this.#inquiry.inVain(patientMs)
   }
 
-  /** Peers are asked once more, too: they have gone on meanwhile. */
+  /**
+   * Whether the origin server has what it calls another version, as its neighbours behind one name do of the same file, while a name or
+   * an index that does not change says what the bytes are (V1, V2): then those decide, before the application is given the last of them.
+   */
+  #isAnotherByName({ code }: Fault): boolean {
+    const { uri, policy } = this.request
+    const isProvable = this.#components.verifier.knownDigest(uri, policy) !== undefined
+    return code === 'RESPONSE_CHANGED' && isProvable && this.#arrival.doubt()
+  }
+
+  /** Peers are asked once more, too: they have gone on meanwhile. Whoever reads along is not to wait for that. */
   async #goOnLater(attempt: AbortController): Promise<void> {
+    this.#announcement.end()
     await this.#lostLine.wait()
     if (this.#attempt !== attempt || this.#state !== 'running') return
     this.#tolerance.oneMore()

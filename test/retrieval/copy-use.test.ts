@@ -2,15 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryStore } from '../../cache/memory-store.ts'
 import { Fault } from '../../core/fault.ts'
-import { CopyUse, MAX_RESUMPTIONS, type Fillable } from '../../retrieval/copy-use.ts'
+import { CopyUse, MAX_RESUMPTIONS, PROGRESS_BYTES, type Fillable } from '../../retrieval/copy-use.ts'
 import { Flight } from '../../retrieval/flight.ts'
 import { newReport } from '../../retrieval/source.ts'
 import { manualClock } from '../manual-clock.ts'
 
-/** A copy whose every request ends well, and brings what `bring` says. */
-async function scene(bring: (count: number) => Uint8Array) {
-  const copy = await memoryStore({ maxBytes: 1_000_000, clock: manualClock() }).create()
-  copy.setSize(100)
+/** A copy whose every request brings what `bring` says, and ends well unless `fault` says how it breaks off. */
+async function scene(bring: (count: number) => Uint8Array, size = 100, fault?: Fault) {
+  const copy = await memoryStore({ maxBytes: 10_000_000, clock: manualClock() }).create()
+  copy.setSize(size)
   let count = 0
   const nothing = () => {}
   const of: Fillable = {
@@ -24,12 +24,15 @@ async function scene(bring: (count: number) => Uint8Array) {
     fetch(span) {
       const flight = new Flight(span, (offset) => copy.heldUntil(offset), new AbortController())
       flight.accepted.resolve()
-      void copy.write(span.start, bring((count += 1))).then(() => flight.conclude())
+      void copy.write(span.start, bring((count += 1))).then(() => {
+        if (fault !== undefined) flight.fail(fault)
+        flight.conclude()
+      })
       return flight
     },
   }
   const use = new CopyUse(of, newReport())
-  use.want([{ start: 0, end: 100 }])
+  use.want([{ start: 0, end: size }])
   return { use, count: () => count }
 }
 
@@ -46,4 +49,15 @@ test('requests that bring a little each are made as often as it takes', async ()
   const { use, count } = await scene(() => new Uint8Array(10))
   await use.filled.promise
   assert.equal(count(), 10)
+})
+
+test('requests that break off are made as often as it takes, as long as they bring something', async () => {
+  const broken = new Fault('RESPONSE_INCOMPLETE', 'it broke off')
+  const times = 10 * MAX_RESUMPTIONS
+  const { use, count } = await scene(() => new Uint8Array(PROGRESS_BYTES), times * PROGRESS_BYTES, broken)
+  await use.filled.promise
+  assert.equal(count(), times)
+  const little = await scene(() => new Uint8Array(PROGRESS_BYTES - 1), times * PROGRESS_BYTES, broken)
+  await assert.rejects(little.use.filled.promise, broken)
+  assert.equal(little.count(), 1 + MAX_RESUMPTIONS)
 })

@@ -1,11 +1,12 @@
-/** A machine that loses its line while its application is being given a file (R4.4). */
+/** A machine that loses its line, or its origin server, while its application is being given a file (R4.4). */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Fault } from '../../core/fault.ts'
+import { fieldValue, type Fields } from '../../core/fields.ts'
 import { MOST_WAITS } from '../../retrieval/lost-line.ts'
 import { distinctBytes, RangedOrigin } from './ranged-origin.ts'
-import { Flow } from './upstreams.ts'
-import { digestOf, download, world } from './world.ts'
+import { Flow, type Reply } from './upstreams.ts'
+import { A, digestOf, download, sha256, world, type World } from './world.ts'
 
 const BYTES = distinctBytes(4_000_000)
 const HELD = 2_000_000
@@ -49,4 +50,96 @@ test('its application is told in the end when it does not come back', async () =
   assert.equal(node.origin.requests.length, 1 + MOST_WAITS)
   await node.settle()
   assert.deepEqual(node.retrievals.all(), [])
+})
+
+/** What an application gets whose origin server breaks off, and gives these answers after it; the last one again and again. */
+async function continued(
+  answers: readonly ((origin: RangedOrigin, request: Parameters<RangedOrigin['reply']>[0]) => Reply)[],
+  { known = false, tag = '"1"', share = false } = {},
+) {
+  const origin = new RangedOrigin({ body: BYTES, fields: [['ETag', tag]] })
+  const body = new Flow().push(BYTES.subarray(0, HELD)).breakOff()
+  const node: World = world({
+    rule: { share, immutable: true },
+    isAlone: true,
+    ...(known ? { known: new Map([[A, { algorithm: 'sha-256', hex: sha256(BYTES) } as const]]) } : {}),
+    ...(known ? { expectation: digestOf(BYTES) } : {}),
+    origin: (request, n) => {
+      const answer = answers[Math.min(n - 2, answers.length - 1)]
+      return n === 1 || answer === undefined ? { ...origin.reply(request), body } : answer(origin, request)
+    },
+  })
+  const got = await node.within(node.read(node.ask()), 30_000)
+  await node.settle()
+  assert.deepEqual(node.retrievals.all(), [])
+  return { got, isWhole: got.text === BYTES.toString('latin1'), origin, node }
+}
+
+const right: Parameters<typeof continued>[0][number] = (origin, request) => origin.reply(request)
+
+describe('an origin server that goes in the middle, and comes back', () => {
+  for (const [name, answer] of [
+    [
+      'takes no connections',
+      () => {
+        throw new Fault('CONNECT_REFUSED', 'nobody listens')
+      },
+    ],
+    ['has no answer for now', (): Reply => ({ status: 503, fields: [], body: '' })],
+    [
+      'breaks off before the first byte',
+      (origin, request) => ({ ...origin.reply(request), body: new Flow().breakOff() }),
+    ],
+  ] as const satisfies [string, Parameters<typeof continued>[0][number]][])
+    test(`is asked for the rest: it ${name}`, async () => {
+      const { got, isWhole, node } = await continued([
+        ...Array.from({ length: MOST_WAITS }, () => answer),
+        right,
+      ])
+      assert.deepEqual([got.status, got.error, isWhole], [200, undefined, true])
+      assert.equal(node.store.lookup(A)[0]?.digest, sha256(BYTES))
+      const forever = await continued([answer])
+      assert.ok(forever.got.error !== undefined && !forever.isWhole)
+    })
+
+  test('is asked again and again, as long as it brings something', async () => {
+    const some: typeof right = (origin, request) => {
+      const from = Number(/=(\d+)-/.exec(fieldValue(request.fields, 'range') ?? '')?.[1])
+      const body = new Flow().push(BYTES.subarray(from, from + 50_000)).breakOff()
+      return { ...origin.reply(request), body }
+    }
+    const { got, isWhole, node } = await continued([some])
+    assert.deepEqual([got.status, got.error, isWhole], [200, undefined, true])
+    assert.equal(node.origin.requests.length, 1 + (BYTES.length - HELD) / 50_000)
+  })
+})
+
+describe('an origin server whose neighbour calls the same file another version', () => {
+  const other: Fields = [['ETag', '"2"']]
+  const neighbour = (bytes: Buffer) => {
+    const server = new RangedOrigin({ body: bytes, fields: other })
+    const answer: typeof right = (_, request) => server.reply(request)
+    return { server, answer }
+  }
+
+  test('is believed where a name or an index says what the bytes are', async () => {
+    const { server, answer } = neighbour(BYTES)
+    const { got, isWhole, node } = await continued([answer], { known: true })
+    assert.deepEqual([got.status, got.error, isWhole], [200, undefined, true])
+    assert.deepEqual(server.asked.at(-1), `bytes=${HELD}-`)
+    assert.equal(node.store.lookup(A)[0]?.digest, sha256(BYTES))
+  })
+
+  test('is not, where nothing does', async () => {
+    const { got, isWhole, node } = await continued([neighbour(BYTES).answer])
+    assert.ok(got.error !== undefined && !isWhole)
+    assert.deepEqual(node.store.lookup(A), [])
+  })
+
+  test('cannot end a file that is another one', async () => {
+    const { answer } = neighbour(distinctBytes(BYTES.length, 1))
+    const { got, node } = await continued([answer], { known: true })
+    assert.ok(got.error !== undefined && got.text.length < BYTES.length, 'it was ended')
+    assert.deepEqual(node.store.lookup(A), [])
+  })
 })

@@ -6,6 +6,7 @@ import { Fault } from '../../core/fault.ts'
 import { fieldValue, withoutFields, type Fields } from '../../core/fields.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { MAX_RESUMPTIONS } from '../../retrieval/copy-use.ts'
+import { MOST_WAITS } from '../../retrieval/lost-line.ts'
 import { NEXT_PART_MS } from '../../retrieval/readers.ts'
 import { distinctBytes, RangedOrigin, type RangedFile } from './ranged-origin.ts'
 import { Flow, type Reply } from './upstreams.ts'
@@ -278,7 +279,7 @@ describe('a file that was aborted (T4)', () => {
     })
     const given = await node.get()
     assert.ok(given.error, 'it ended well')
-    assert.equal(node.origin.requests.length, 1 + MAX_RESUMPTIONS)
+    assert.equal(node.origin.requests.length, 1 + MAX_RESUMPTIONS + MOST_WAITS)
   })
 })
 
