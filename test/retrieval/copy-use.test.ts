@@ -24,10 +24,8 @@ async function scene(bring: (count: number) => Uint8Array, size = 100, fault?: F
     fetch(span) {
       const flight = new Flight(span, (offset) => copy.heldUntil(offset), new AbortController())
       flight.accepted.resolve()
-      void copy.write(span.start, bring((count += 1))).then(() => {
-        if (fault !== undefined) flight.fail(fault)
-        flight.conclude()
-      })
+      const end = () => (fault === undefined ? flight.conclude() : (flight.fail(fault), flight.conclude()))
+      void copy.write(span.start, bring((count += 1))).then(end)
       return flight
     },
   }
