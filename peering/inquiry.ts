@@ -42,6 +42,8 @@ export interface PeerDownload extends Downloader, DownloadProgress {
   readonly receivedBytes: number
   /** Whether it comes before this node where several could fetch the resource (docs/protocol.md, "Who fetches"). */
   readonly isAhead: boolean
+  /** It was silent or gone before, and is left aside: only who fetches the same may try it, beside the Internet. */
+  readonly isLeftAside?: boolean
 }
 
 /** What the owner of the resource does when the machine says so. Called at once, never inside the caller's step. */
@@ -199,6 +201,7 @@ export class Inquiry implements Hearing {
   }
 
   heardDownloading(downloader: PeerDownload): void {
+    if (downloader.isLeftAside === true && this.#state.kind !== 'retrieving') return
     this.#note(downloader.peer)
     if (this.#isBehind(downloader)) return this.heardFailed(downloader.peer)
     this.#dispatch({ kind: 'downloading', at: this.#clock.monotonic(), downloader })

@@ -74,6 +74,8 @@ export interface PeeringComponents {
   readonly copies: LocalCopies
   /** Peers whose word is not taken at present; with a claim: not this one. */
   readonly isShunned: (peer: Address, claim?: PlaceClaim) => boolean
+  /** Whether one whose claim is not taken was only silent or gone, and may be tried where that costs nothing; absent: nobody may. */
+  readonly mayBeTried?: (peer: Address, claim: PlaceClaim) => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
   /** How well this node can fetch for others, in per cent (peering/ability.ts); absent: it can. */
@@ -559,9 +561,12 @@ export class Peering {
     this.advertising.peers.downloading(packet.resource, this.#components.clock.monotonic())
     // A node of the patents promises nothing.
     const isPlain = packet.node === undefined && packet.location === undefined
-    if (!isPlain && !this.#believes(from, packet.resource, packet.location)) return
+    const isBelieved = isPlain || this.#believes(from, packet.resource, packet.location)
+    const isTried = !isBelieved && this.#components.mayBeTried?.(from, packet) === true
+    if (!isBelieved && !isTried) return
     this.#concerned(packet, (inquiry) => {
-      const download = downloadOf(packet, from, this.#rivals.standing(packet))
+      const heard = downloadOf(packet, from, this.#rivals.standing(packet))
+      const download = isBelieved ? heard : { ...heard, isLeftAside: true }
       this.#unhurried(from, inquiry, () => inquiry.heardDownloading(download))
     })
   }

@@ -116,6 +116,8 @@ export class Retrieval implements InquiryOwner {
   #current: Source | undefined
   #attempt = NONE_YET
   #lastFault: Fault | undefined
+  /** Who has shown that it sends, although it is left aside. */
+  #tried: Address | undefined
   /** Who is read from the start now, because others may have begun it wrong. */
   #readAgain: Address | undefined
   readonly #lostLine: LostLine
@@ -439,7 +441,10 @@ export class Retrieval implements InquiryOwner {
 
   #leaveInternet(to: Address, isTried: boolean): void {
     if (!this.#arrival.detach()) return
-    if (isTried) this.#tolerance.trust()
+    if (isTried) {
+      this.#tolerance.trust()
+      this.#tried = to
+    }
     this.#inquiry?.changeOver(to)
   }
 
@@ -536,7 +541,7 @@ export class Retrieval implements InquiryOwner {
 
   #isShunned(source: PeerSource): boolean {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
-    return this.#components.isShunned(peer, this.request.uri, location)
+    return peer !== this.#tried && this.#components.isShunned(peer, this.request.uri, location)
   }
 
   /** It says so itself: who asks it nevertheless could only blame it for that. */

@@ -29,6 +29,17 @@ const FIRST_REPORT_MS = 560
  * as whoever fetches does, is believed for a moment only.
  */
 export const MOST_EXCUSED_MS = 2000
+
+/** And no longer where so much would have come meanwhile, in bytes, as the line was until then: it is no slow line that is silent… */
+const MISSED_BYTES = 4 * NEAR_BYTES
+/** …but so long in any case, in ms: lines stutter. */
+export const LEAST_EXCUSED_MS = 400
+
+/** How long the silence of one is excused that has brought so many bytes per second until then, in ms. */
+export function excusedMs(bytesPerSecond: number): number {
+  return Math.min(Math.max(LEAST_EXCUSED_MS, (MISSED_BYTES * 1000) / bytesPerSecond), MOST_EXCUSED_MS)
+}
+
 export const STRANGER_EXCUSED_MS = 300
 
 /** And so long one that was agreed on when peers had cost all that they may (patience.ts), in ms: it may lie as well. */

@@ -9,7 +9,7 @@ import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
 import { EXCUSED_MS, LEAST_GROWING_BYTES } from './pace.ts'
 import { BREAK_MS, LEAST_MS, Patience, STALL_MS } from './patience.ts'
-import { AGREED_EXCUSED_MS, MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
+import { AGREED_EXCUSED_MS, excusedMs, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 import type { Server } from './peer-route.ts'
 
@@ -139,9 +139,15 @@ export class Tolerance {
     const mostMs = this.#patience.hasAgreed
       ? AGREED_EXCUSED_MS
       : isLikely
-        ? MOST_EXCUSED_MS
+        ? excusedMs(this.#bytesPerSecond)
         : STRANGER_EXCUSED_MS
     return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
+  }
+
+  /** What the source in use has brought, its silence included. */
+  get #bytesPerSecond(): number {
+    const usedMs = this.#components.clock.monotonic() - this.#patience.usedAt
+    return ((this.#components.heldBytes() - this.#usedFrom) * 1000) / Math.max(1, usedMs)
   }
 
   /** What of the promise that the source in use has kept it has not made up for, in ms, by what it has sent. */

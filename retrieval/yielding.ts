@@ -5,6 +5,7 @@
  * Who has lost its patience with peers cannot afford to stop what flows for one that may be as silent as the others were. There
  * the peer is tried beside the Internet first: when its bytes come, it goes on, and the Internet ends. So a LAN that was in pieces
  * comes back to one fetcher however much it has cost, and a peer that is no better than its word costs the application nothing.
+ * The same for a peer that is left aside because it was silent for a moment: else two that think so of each other fetch to the end.
  */
 import type { Clock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
@@ -113,7 +114,8 @@ export class Yielding {
     // What only a signature proves comes whole or not at all: whoever reads already would have to wait for all of it.
     const isVain = expectation.kind === 'none' || expectation.kind === 'signature'
     if (isVain || !this.#mayLeave) return
-    if (this.#owner.hasPatience()) this.#owner.leave(peerOf(source), false)
+    const isLeftAside = source.kind === 'in-progress' && source.download.isLeftAside === true
+    if (this.#owner.hasPatience() && !isLeftAside) this.#owner.leave(peerOf(source), false)
     else await this.#try(source)
   }
 

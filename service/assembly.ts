@@ -20,7 +20,7 @@ import type { Extras, NodeId } from '../peering/packets.ts'
 import { Gathering, type Turn } from '../peering/gathering.ts'
 import type { Peer } from '../peering/peer-table.ts'
 import { abilityOf, type AbilityFacts } from '../peering/ability.ts'
-import { Peering, type SiteWord } from '../peering/peering.ts'
+import { Peering, type PlaceClaim, type SiteWord } from '../peering/peering.ts'
 import type { Found, Survey } from '../peering/survey.ts'
 import { relayField } from '../peering/relay-fields.ts'
 import { UploadRate } from '../peering/upload-rate.ts'
@@ -209,6 +209,10 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
     slots,
     rate: new UploadRate(clock, settings.maxUploadRate),
   })
+  const shunnedFor = (peer: Address, { resource, location }: PlaceClaim) => {
+    const origin = originOf((names.uriOf(resource) ?? resource) as TargetUri)
+    return shunned.find(peer, origin, location === undefined ? 'promises' : placeOf(location))
+  }
   const peering = new Peering(
     { ...settings, silenceMs: SILENCE_MS },
     {
@@ -223,12 +227,11 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
           isBusy: seams.isBusy?.(),
           isUploading: slots.areTakenForLong,
         }),
-      isShunned: (peer, claim) => {
-        if (claim === undefined) return shunned.find(peer) !== undefined
-        const { resource, location } = claim
-        const origin = originOf((names.uriOf(resource) ?? resource) as TargetUri)
-        const part = location === undefined ? 'promises' : placeOf(location)
-        return shunned.find(peer, origin, part) !== undefined
+      isShunned: (peer, claim) =>
+        (claim === undefined ? shunned.find(peer) : shunnedFor(peer, claim)) !== undefined,
+      mayBeTried: (peer, claim) => {
+        const reason = shunnedFor(peer, claim)?.reason
+        return reason === 'stalled' || reason === 'broke-off'
       },
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),

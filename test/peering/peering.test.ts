@@ -567,6 +567,25 @@ test('a fetcher is told of another one that has less than itself, and decides', 
   assert.deepEqual(owner.told.slice(0, 2), ['internet', `second fetcher ${holder.address}`])
 })
 
+for (const mayBeTried of [true, false])
+  test(`a fetcher is ${mayBeTried ? '' : 'not '}told of another one that is left aside ${mayBeTried ? 'for its silence' : 'for wrong bytes'}, and nobody else is`, async () => {
+    const { clock, node } = world()
+    const isLeftAside = {
+      isShunned: (_: string, claim?: object) => claim !== undefined,
+      mayBeTried: () => mayBeTried,
+    }
+    const timing = { maxDelayMs: 0, transmissionMs: 0 }
+    const [asker, holder] = [node(1, timing, isLeftAside), node(2, timing)]
+    await Promise.all([asker.peering.start(), holder.peering.start()])
+    holder.copies.here.set(RESOURCE, 'downloading')
+    holder.peering.announceDownload(RESOURCE, () => ALIAS, progress).readable()
+    const owner = new FakeOwner()
+    asker.peering.inquire(RESOURCE, true, owner)
+    clock.advance(10)
+    assert.ok(!owner.told.some((each) => each.startsWith('follow')), 'it was followed')
+    assert.equal(owner.told.includes(`second fetcher ${holder.address}`), mayBeTried)
+  })
+
 test('a node that has just started waits for holders that it does not know yet', async () => {
   const { clock, node } = world()
   const [asker, holder] = [node(1, { maxDelayMs: 'auto' }), node(2, { maxDelayMs: 'auto' })]

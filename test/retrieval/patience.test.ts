@@ -14,7 +14,14 @@ import {
   SPARE_STALL_MS,
   STALL_MS,
 } from '../../retrieval/patience.ts'
-import { MOST_EXCUSED_MS, NEAR_BYTES, SlowLine, STRANGER_EXCUSED_MS } from '../../retrieval/slow-line.ts'
+import {
+  excusedMs,
+  LEAST_EXCUSED_MS,
+  MOST_EXCUSED_MS,
+  NEAR_BYTES,
+  SlowLine,
+  STRANGER_EXCUSED_MS,
+} from '../../retrieval/slow-line.ts'
 import { manualClock } from '../manual-clock.ts'
 
 describe('patience with peers', () => {
@@ -191,6 +198,16 @@ describe('a slow line', () => {
     line.told(NEAR_BYTES + 1)
     assert.equal(line.isExcused(0), false)
     assert.equal(line.isExcused(1), true)
+  })
+
+  test('excuses a line as long as it is slow: who brought much until then is not believed for long', () => {
+    assert.deepEqual([0, 1, 100_000, 20_000_000].map(excusedMs), [
+      MOST_EXCUSED_MS,
+      MOST_EXCUSED_MS,
+      MOST_EXCUSED_MS,
+      LEAST_EXCUSED_MS,
+    ])
+    assert.equal(excusedMs(4 * NEAR_BYTES), 1000)
   })
 
   for (const mostMs of [MOST_EXCUSED_MS, STRANGER_EXCUSED_MS])

@@ -122,6 +122,18 @@ describe('two that fetch the same', () => {
     assert.deepEqual(done, [`leave for ${PEER}`])
   })
 
+  test('one that is left aside is tried first, and goes on when its bytes come', async () => {
+    const leftAside = { ...fetcher(NEAR_BYTES + 1), isLeftAside: true }
+    const silent = fetching()
+    silent.yielding.secondFetcher(leftAside)
+    await settled()
+    assert.deepEqual(silent.done, ['look', 'end of looking'])
+    const { done, yielding } = fetching({ chunks: [TRIAL_BYTES] })
+    yielding.secondFetcher(leftAside)
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking', `leave for ${PEER}, tried`])
+  })
+
   test('who stays says so again, and not more often than it reports', () => {
     const { clock, done, yielding } = fetching()
     yielding.secondFetcher(fetcher(-NEAR_BYTES - 1, true))

@@ -108,8 +108,8 @@ describe('failures on a virtual LAN', () => {
         const all = await Promise.all(nodes.map((node) => node.get(uri)))
         for (const got of all) {
           assertRight(scenario, uri, got)
-          assertAtMost(got.longestStallMs, 3000, 'longest stall, in ms')
-          assertAtMost(got.doneMs, (bytes / WAN) * 1000 + 3000, 'time until the end, in ms')
+          assertAtMost(got.longestStallMs, 1100, 'longest stall, in ms')
+          assertAtMost(got.doneMs, (bytes / WAN) * 1000 + 1500, 'time until the end, in ms')
         }
         // Of a small file others have begun it anew.
         const most = bytes < MB ? 2 * bytes : bytes + 256 * KB
