@@ -172,13 +172,15 @@ export class Retrieval implements InquiryOwner {
       isFetcher: () => this.isFetcher,
       mayLeave: () => this.#mayLeaveInternet,
       isUnanswered: () => this.isFetcher && !this.#answer.isGiven && this.#arrival.fields.length === 0,
+      isStuck: (download) => this.#tolerance.isStuck(download),
       hasPatience: () => this.#tolerance.leftMs() > 0,
       progress: () => this.progress(),
       expectationFor: (source) => this.#proofs.of(source, () => this.heldBytes > 0),
       look: (source, signal) =>
         this.#arrival.look(source, STALL_MS, AbortSignal.any([signal, this.#attempt.signal])),
       leave: (to, isTried) => this.#leaveInternet(to, isTried),
-      sayAgain: () => this.#announceCopy(),
+      // What is not to be shown yet, because peers have begun it, is no failure: it is said when it can be read.
+      sayAgain: () => void (this.isShareable && this.#announcement.readable()),
     }
   }
 

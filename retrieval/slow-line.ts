@@ -84,6 +84,16 @@ export class SlowLine {
     return this.#toldAt >= at || this.#clock.monotonic() - at <= FIRST_REPORT_MS
   }
 
+  /** How much the downloader had, by its last word. */
+  get toldBytes(): number {
+    return this.#toldBytes
+  }
+
+  /** How long it has been excused since something came, in ms. */
+  get excusedMs(): number {
+    return this.#excusedMs
+  }
+
   /** Whether there is a reason that nothing has come after `heldBytes`; asked again every `EXCUSED_MS`. */
   isExcused(heldBytes: number, mostMs = MOST_EXCUSED_MS): boolean {
     const isFresh = this.#clock.monotonic() - this.#toldAt <= FRESH_PROGRESS_MS

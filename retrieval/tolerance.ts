@@ -47,6 +47,8 @@ export class Tolerance {
   readonly #slowLine: SlowLine
   /** The downloader that said last how much it has. */
   #teller: Address | undefined
+  /** What downloaders had that were left because nothing came from them, in bytes. */
+  readonly #stoodAt = new Map<Address, number>()
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   #lateMs = 0
@@ -117,6 +119,11 @@ export class Tolerance {
     this.#slowLine.told(receivedBytes)
   }
 
+  /** Whether that download was left because nothing came from it, and has got nothing since: then it is no lead that it had more. */
+  isStuck({ peer, receivedBytes }: PeerDownload): boolean {
+    return receivedBytes <= (this.#stoodAt.get(peer) ?? -1)
+  }
+
   /**
    * Whether this node has to wait for its turn at the processor, asked every `EXCUSED_MS` while a peer is silent: then its peers
    * may have to, as well. To leave one and ask everybody again would be more work for them all, at the worst moment.
@@ -144,10 +151,16 @@ export class Tolerance {
     return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
   }
 
-  /** What the source in use has brought, its silence included. */
+  #noteStuck({ peer, receivedBytes }: PeerDownload): void {
+    const toldBytes = this.#teller === peer ? this.#slowLine.toldBytes : receivedBytes
+    this.#stoodAt.set(peer, Math.max(toldBytes, this.#components.heldBytes()))
+  }
+
+  /** What the source in use has brought until it fell silent. */
   get #bytesPerSecond(): number {
     const usedMs = this.#components.clock.monotonic() - this.#patience.usedAt
-    return ((this.#components.heldBytes() - this.#usedFrom) * 1000) / Math.max(1, usedMs)
+    const silentMs = STALL_MS + this.#slowLine.excusedMs
+    return ((this.#components.heldBytes() - this.#usedFrom) * 1000) / Math.max(1, usedMs - silentMs)
   }
 
   /** What of the promise that the source in use has kept it has not made up for, in ms, by what it has sent. */
@@ -163,6 +176,7 @@ export class Tolerance {
 
   /** Counts what a failure has cost, and leaves aside whoever is to blame for it; wrong bytes are judged elsewhere, by the whole. */
   failed(source: PeerSource, fault: Fault, use: Use): void {
+    if (source.kind === 'in-progress' && fault.code === 'PEER_STALLED') this.#noteStuck(source.download)
     this.#patience.waste(use.began, fault, use.lagMs)
     this.#patience.promised(fault.code === 'VERIFICATION_FAILED' ? this.#promisedMs : this.#owedMs)
     // What its own promise has taken of its time, nobody else has: but that may have been said in its name.

@@ -15,6 +15,7 @@ import type { PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
 import type { OpenedSource } from './peer-source.ts'
+import { STALL_MS } from './patience.ts'
 import { isWorthLeaving, nearBytes } from './slow-line.ts'
 import { peerOf, type PeerSource } from './source.ts'
 
@@ -35,6 +36,8 @@ export interface YieldingOwner {
   mayLeave(): boolean
   /** Whether the origin server has been asked and has sent nothing yet. */
   isUnanswered(): boolean
+  /** Whether that download fell silent before, and has got nothing since. */
+  isStuck(download: PeerDownload): boolean
   /** Whether peers may cost the application more time. */
   hasPatience(): boolean
   progress(): DownloadProgress
@@ -56,6 +59,8 @@ export class Yielding {
   #trials = 0
   #trialAfter = -Infinity
   #isTrying = false
+  /** Whom the Internet was not worth leaving for, with what was held then: what little is left may not come. */
+  #later: { readonly source: PeerSource; readonly heldBytes: number } | undefined
 
   constructor(clock: Clock, owner: YieldingOwner) {
     this.#clock = clock
@@ -85,14 +90,17 @@ export class Yielding {
    * than peers are waited for, all have asked it in the end, and only the first one is to be sent the file.
    */
   secondFetcher(download: PeerDownload & { readonly location: string }): void {
-    if (this.#owner.isUnanswered()) return void this.#followIfProvable({ kind: 'in-progress', download })
+    if (this.#owner.isUnanswered()) {
+      if (!this.#owner.isStuck(download)) void this.#followIfProvable({ kind: 'in-progress', download })
+      return
+    }
     const { totalBytes } = this.#owner.progress()
     if (!this.#owner.isFetcher() || totalBytes === undefined) return
     const heldBytes = this.#owner.heldBytes()
     const leadBytes = download.receivedBytes - heldBytes
     const near = nearBytes(Math.max(download.receivedBytes, heldBytes), totalBytes)
     const isAhead = Math.abs(leadBytes) > near ? leadBytes > 0 : download.isAhead
-    if (isAhead) this.#leaveFor({ kind: 'in-progress', download })
+    if (isAhead && !this.#owner.isStuck(download)) this.#leaveFor({ kind: 'in-progress', download })
     else this.#sayAgain()
   }
 
@@ -106,14 +114,32 @@ export class Yielding {
 
   #leaveFor(source: PeerSource): void {
     if (this.#mayLeave) void this.#leaveIfProvable(source)
+    else if (this.#owner.mayLeave()) this.#leaveLater(source)
   }
 
-  async #leaveIfProvable(source: PeerSource): Promise<void> {
+  /** What is left should come before a peer's would. Where it does not, nobody may be there any more who says again that he has it. */
+  #leaveLater(source: PeerSource): void {
+    const isWaiting = this.#later !== undefined
+    this.#later = { source, heldBytes: this.#owner.heldBytes() }
+    if (!isWaiting) this.#clock.after(STALL_MS, () => this.#reconsider())
+  }
+
+  #reconsider(): void {
+    const later = this.#later
+    this.#later = undefined
+    if (later === undefined) return
+    if (later.heldBytes === this.#owner.heldBytes()) void this.#leaveIfProvable(later.source, true)
+    else this.#leaveFor(later.source)
+  }
+
+  /** @param isSilent nothing has come from the Internet lately: it is left however little is missing. */
+  async #leaveIfProvable(source: PeerSource, isSilent = false): Promise<void> {
     // What members vouch for, say, are whole copies.
     const expectation = await this.#owner.expectationFor(source)
     // What only a signature proves comes whole or not at all: whoever reads already would have to wait for all of it.
     const isVain = expectation.kind === 'none' || expectation.kind === 'signature'
-    if (isVain || !this.#mayLeave) return
+    const mayLeave = isSilent ? this.#owner.mayLeave() : this.#mayLeave
+    if (isVain || !mayLeave) return
     const isLeftAside = source.kind === 'in-progress' && source.download.isLeftAside === true
     if (this.#owner.hasPatience() && !isLeftAside) this.#owner.leave(peerOf(source), false)
     else await this.#try(source)

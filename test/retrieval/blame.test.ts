@@ -90,6 +90,39 @@ describe('a promise that was kept late by silence', () => {
   })
 })
 
+describe('a download that was left because nothing came from it', () => {
+  const had = (receivedBytes: number) => ({ ...download(10_000_000), receivedBytes })
+  const failed = (code: FaultCode, told?: number) => {
+    const { blame } = blaming()
+    const clock = manualClock()
+    const tolerance = new Tolerance({ clock, blame, heldBytes: () => 900 })
+    tolerance.uses('in-progress')
+    if (told !== undefined) tolerance.heard(had(told))
+    tolerance.failed(GROWING, fault(code), {
+      began: clock.monotonic(),
+      patienceMs: STALL_MS,
+      isTakenBack: false,
+    })
+    return tolerance
+  }
+
+  test('is no lead until it has more than it had then, by its word or by what came', () => {
+    assert.deepEqual(
+      [900, 901].map((bytes) => failed('PEER_STALLED').isStuck(had(bytes))),
+      [true, false],
+    )
+    assert.deepEqual(
+      [5000, 5001].map((bytes) => failed('PEER_STALLED', 5000).isStuck(had(bytes))),
+      [true, false],
+    )
+  })
+
+  test('is one where it only broke off, and so is another one', () => {
+    assert.equal(failed('PEER_FAILED').isStuck(had(900)), false)
+    assert.equal(failed('PEER_STALLED').isStuck({ ...had(900), peer: '127.0.0.9' as Address }), false)
+  })
+})
+
 describe('a whole that is wrong', () => {
   const places = new Map([[PEER, PLACE as `${Address}:${number}`]])
   const body = (more: Partial<WrongBody>): WrongBody => ({

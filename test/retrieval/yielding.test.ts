@@ -7,11 +7,13 @@ import type { Expectation } from '../../core/verifier.ts'
 import type { PeerDownload, PeerOffer } from '../../peering/inquiry.ts'
 import { REPORT_INTERVAL_MS } from '../../peering/machines/download.ts'
 import { DEFAULT_POLICY } from '../../retrieval/rules.ts'
+import { STALL_MS } from '../../retrieval/patience.ts'
 import { NEAR_BYTES } from '../../retrieval/slow-line.ts'
 import { MAX_TRIALS, TRIAL_BYTES, TRIAL_PAUSE_MS, Yielding } from '../../retrieval/yielding.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const PEER = '127.0.0.2' as Address
+const ANOTHER = '127.0.0.3' as Address
 const SIZE = 10_000_000
 const HELD = 1_000_000
 const PROVED: Expectation = { kind: 'updater', rung: 'V5' }
@@ -49,17 +51,26 @@ function fetching({
   const clock = manualClock()
   const done: string[] = []
   const totalBytes = isSizeKnown ? SIZE : undefined
-  const state = { mayLeave: true, isAnswered, totalBytes, chunks, heldBytes: HELD }
+  const state = {
+    mayLeave: true,
+    isAnswered,
+    totalBytes,
+    chunks,
+    heldBytes: HELD,
+    bytesPerSecond: 1_000_000,
+    isStuck: false,
+  }
   const yielding = new Yielding(clock, {
     heldBytes: () => state.heldBytes,
     isFetcher: () => true,
+    isStuck: () => state.isStuck,
     hasPatience: () => hasPatience,
     mayLeave: () => state.mayLeave,
     isUnanswered: () => !state.isAnswered,
     progress: () => ({
       receivedBytes: state.heldBytes,
       totalBytes: state.totalBytes,
-      bytesPerSecond: 1_000_000,
+      bytesPerSecond: state.bytesPerSecond,
     }),
     expectationFor: () => Promise.resolve(expectation),
     look: (_source, signal) => {
@@ -134,6 +145,18 @@ describe('two that fetch the same', () => {
     assert.deepEqual(done, ['look', 'end of looking', `leave for ${PEER}, tried`])
   })
 
+  test('one that fell silent and has got nothing since is no lead, and is told so', async () => {
+    const { done, yielding, state } = fetching()
+    state.isStuck = true
+    yielding.secondFetcher(fetcher(SIZE - HELD, true))
+    await settled()
+    assert.deepEqual(done, ['say again'])
+    state.isAnswered = false
+    yielding.secondFetcher(fetcher(SIZE - HELD, true))
+    await settled()
+    assert.deepEqual(done, ['say again'])
+  })
+
   test('who stays says so again, and not more often than it reports', () => {
     const { clock, done, yielding } = fetching()
     yielding.secondFetcher(fetcher(-NEAR_BYTES - 1, true))
@@ -157,6 +180,36 @@ describe('two that fetch the same', () => {
     const { done, yielding } = fetching({ expectation })
     yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
     yielding.lateOffer(holder(SIZE))
+    await settled()
+    assert.deepEqual(done, [])
+  })
+
+  test('who has little left stays as long as it comes, and leaves for whoever said last that he has it', async () => {
+    const { clock, done, yielding, state } = fetching()
+    state.totalBytes = HELD + 400_000
+    yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
+    yielding.secondFetcher({ ...fetcher(400_000), peer: ANOTHER })
+    for (let time = 0; time < 3; time += 1) {
+      await settled()
+      state.heldBytes += 1
+      clock.advance(STALL_MS)
+    }
+    await settled()
+    assert.deepEqual(done, [])
+    clock.advance(STALL_MS)
+    await settled()
+    assert.deepEqual(done, [`leave for ${ANOTHER}`])
+    clock.advance(10 * STALL_MS)
+    await settled()
+    assert.equal(done.length, 1)
+  })
+
+  test('who has little left and is done meanwhile leaves nobody', async () => {
+    const { clock, done, yielding, state } = fetching()
+    state.totalBytes = HELD + 400_000
+    yielding.secondFetcher(fetcher(400_000))
+    state.mayLeave = false
+    clock.advance(10 * STALL_MS)
     await settled()
     assert.deepEqual(done, [])
   })
