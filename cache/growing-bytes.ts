@@ -18,6 +18,8 @@ export interface GrowingBytes {
   readNow(span: ByteSpan): Uint8Array | undefined
   /** The caller leaves its array as it is afterwards: readers may be handed it. @throws Fault STORE_FULL, STORE_FAILED. */
   write(offset: number, bytes: Uint8Array): Promise<void>
+  /** Writes what is held and was not written yet. @throws Fault STORE_FULL, STORE_FAILED: it is still held. */
+  settle(): Promise<void>
   /** Forgets every byte. */
   clear(): Promise<void>
   /**

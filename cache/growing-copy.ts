@@ -14,6 +14,7 @@ import type { GrowingBytes } from './growing-bytes.ts'
 import { PIECE_BYTES } from '../core/pieces.ts'
 import { type BodyDigests, BodyDigester, type Digester, digestSmall } from './piece-digests.ts'
 import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
+import { MOST_BYTES as MOST_UNWRITTEN_BYTES } from './unwritten-bytes.ts'
 
 /** So many bytes from the first one are digested all at once when the body ends there, which costs least. */
 const DIGESTED_AT_ONCE = 256 * 1024
@@ -127,6 +128,7 @@ export class GrowingBody implements GrowingCopy {
   inventory(): Promise<{ readonly name: string; readonly spans: readonly SpanDigest[] }> {
     return this.#inTurn(async () => {
       this.#mustBeGrowing()
+      await this.#settled()
       const told = new Map(this.#dormant)
       for (const span of cutAtPieces(this.#extents)) told.set(span.start, await this.#digested(span))
       this.#told = told
@@ -137,6 +139,7 @@ export class GrowingBody implements GrowingCopy {
   /** Nobody needs it just now. */
   async rest(): Promise<void> {
     await this.#inTurn(() => this.#catchUpEnded())
+    await this.#inTurn(() => this.#settled())
     await this.#bytes.rest()
     this.room.rest()
   }
@@ -224,6 +227,7 @@ export class GrowingBody implements GrowingCopy {
       try {
         this.#mustBeGrowing()
         this.#state = 'committing'
+        await this.#settled()
         await keep(await this.#digests(), this.#bytes)
         this.#state = 'committed'
         this.release(Infinity)
@@ -330,12 +334,22 @@ export class GrowingBody implements GrowingCopy {
 
   async #writeWhereRoom(offset: number, bytes: Uint8Array): Promise<void> {
     await this.room.claim(bytes.length, this.#size)
+    await this.#freeing(bytes.length, () => this.#bytes.write(offset, bytes))
+  }
+
+  /** Everything that is held is where it outlasts the process. @throws Fault STORE_FULL, STORE_FAILED. */
+  #settled(): Promise<void> {
+    return this.#freeing(MOST_UNWRITTEN_BYTES, () => this.#bytes.settle())
+  }
+
+  /** Writes, and frees `bytes` of the disk as often as that does not do. */
+  async #freeing(bytes: number, write: () => Promise<void>): Promise<void> {
     for (;;) {
       try {
-        return await this.#bytes.write(offset, bytes)
+        return await write()
       } catch (error) {
         if (!(error instanceof Fault) || error.code !== 'STORE_FULL') throw error
-        await this.room.freeDisk(bytes.length)
+        await this.room.freeDisk(bytes)
       }
     }
   }

@@ -9,6 +9,7 @@ import type { GrowingBytes } from './growing-bytes.ts'
 import { PIECE_BYTES } from '../core/pieces.ts'
 import { RecentBytes } from './recent-bytes.ts'
 import { storeFault } from './store-fault.ts'
+import { MOST_BYTES, UnwrittenBytes } from './unwritten-bytes.ts'
 
 export interface GrowingFileSettings {
   /** Where a body of a given name belongs. */
@@ -34,6 +35,8 @@ export async function createGrowingFile(path: string, settings: GrowingFileSetti
 export class GrowingFile implements GrowingBytes {
   readonly #settings: GrowingFileSettings
   readonly #recent = new RecentBytes()
+  readonly #unwritten = new UnwrittenBytes()
+  #writing: Promise<void> | undefined
   readonly #operations = new Set<Promise<unknown>>()
   #path: string
   /** `undefined` while closed: a resting file, or a kept one without readers, is, and opens again for the next use. */
@@ -51,11 +54,12 @@ export class GrowingFile implements GrowingBytes {
   }
 
   async named(): Promise<string> {
+    await this.settle()
     return basename(this.#path)
   }
 
   async read(span: ByteSpan): Promise<Uint8Array> {
-    const recent = this.#recent.from(span)
+    const recent = this.#recent.from(span) ?? this.#unwritten.from(span)
     if (recent !== undefined) return recent
     const buffer = Buffer.allocUnsafe(span.end - span.start)
     const { bytesRead } = await this.#operate('read', (file) =>
@@ -65,13 +69,12 @@ export class GrowingFile implements GrowingBytes {
     return buffer.subarray(0, bytesRead)
   }
 
+  /** Where it fails nothing of `bytes` is held; what was before them still is, and may be written later. */
   async write(offset: number, bytes: Uint8Array): Promise<void> {
-    for (let done = 0; done < bytes.length;) {
-      const { bytesWritten } = await this.#operate('write', (file) =>
-        file.write(bytes, done, bytes.length - done, offset + done),
-      )
-      done += bytesWritten
-    }
+    if (!this.#unwritten.takes(offset, bytes)) await this.settle()
+    this.#mustNotBeRemoved()
+    if (bytes.length < MOST_BYTES) this.#unwritten.add(offset, bytes)
+    else await this.#writeThrough(offset, bytes)
     this.#length = Math.max(this.#length, offset + bytes.length)
     this.#recent.add(offset, bytes, this.#readers)
   }
@@ -79,6 +82,7 @@ export class GrowingFile implements GrowingBytes {
   readNow(): undefined {}
 
   async clear(): Promise<void> {
+    this.#unwritten.clear()
     await this.#operate('truncate', (file) => file.truncate(0))
     this.#recent.clear()
   }
@@ -88,6 +92,7 @@ export class GrowingFile implements GrowingBytes {
    * than was written, which every read finds out (R7.3): large bodies are worth the wait that this does not happen to them.
    */
   async keep(name: Sha256, pin: () => () => void): Promise<undefined> {
+    await this.settle()
     const path = this.#settings.pathOf(name)
     if (this.#length > PIECE_BYTES) await this.#operate('sync', (file) => file.datasync())
     await this.#operate('rename', () => renameInto(this.#path, path))
@@ -100,6 +105,7 @@ export class GrowingFile implements GrowingBytes {
 
   async rest(): Promise<void> {
     if (this.#state !== 'growing') return
+    await this.settle()
     this.#recent.clear()
     await this.#close()
   }
@@ -107,6 +113,7 @@ export class GrowingFile implements GrowingBytes {
   async remove(): Promise<void> {
     if (this.#state !== 'growing') return
     this.#state = 'removed'
+    this.#unwritten.clear()
     const failed = (error: unknown) => this.#settings.onUnremoved(this.#path, error)
     await this.#close().catch(failed)
     await rm(this.#path, { force: true }).catch(failed)
@@ -119,6 +126,30 @@ export class GrowingFile implements GrowingBytes {
       this.#readers -= 1
       // Nothing depends on when the file closes; an error in closing a file that was only read says nothing.
       this.#closeIfIdle().catch(() => {})
+    }
+  }
+
+  async settle(): Promise<void> {
+    while (!this.#unwritten.isEmpty) {
+      this.#writing ??= this.#writeOnce().finally(() => {
+        this.#writing = undefined
+      })
+      await this.#writing
+    }
+  }
+
+  async #writeOnce(): Promise<void> {
+    const { start, pieces } = this.#unwritten
+    const { bytesWritten } = await this.#operate('write', (file) => file.writev([...pieces], start))
+    this.#unwritten.written(bytesWritten)
+  }
+
+  async #writeThrough(offset: number, bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.length;) {
+      const { bytesWritten } = await this.#operate('write', (file) =>
+        file.write(bytes, done, bytes.length - done, offset + done),
+      )
+      done += bytesWritten
     }
   }
 
@@ -140,7 +171,7 @@ export class GrowingFile implements GrowingBytes {
   }
 
   async #operate<Result>(doing: string, work: (file: FileHandle) => Promise<Result>): Promise<Result> {
-    if (this.#state === 'removed') throw new Fault('STORE_FAILED', `${this.#path} was discarded`)
+    this.#mustNotBeRemoved()
     const operation = this.#opened().then(work)
     this.#operations.add(operation)
     try {
@@ -150,6 +181,10 @@ export class GrowingFile implements GrowingBytes {
     } finally {
       this.#operations.delete(operation)
     }
+  }
+
+  #mustNotBeRemoved(): void {
+    if (this.#state === 'removed') throw new Fault('STORE_FAILED', `${this.#path} was discarded`)
   }
 
   #opened(): Promise<FileHandle> {

@@ -36,6 +36,8 @@ export class GrowingMemory implements GrowingBytes {
     this.#length = Math.max(this.#length, end)
   }
 
+  async settle(): Promise<void> {}
+
   async clear(): Promise<void> {
     this.#bytes = new Uint8Array()
     this.#length = 0

@@ -84,6 +84,10 @@ export class GrowingSmall implements GrowingBytes {
     return this.#memory.write(offset, bytes)
   }
 
+  async settle(): Promise<void> {
+    await this.#file?.settle()
+  }
+
   async clear(): Promise<void> {
     this.#length = 0
     await (this.#file ?? this.#memory).clear()

@@ -72,6 +72,8 @@ class GrowingViews implements GrowingBytes {
     await this.#copied?.write(offset, bytes)
   }
 
+  async settle(): Promise<void> {}
+
   async clear(): Promise<void> {
     this.#view = undefined
     this.#copied = undefined

@@ -132,6 +132,52 @@ async function startOnFullDisk(test: TestContext, directory: string): Promise<vo
   assert.deepEqual(events, [])
 }
 
+describe('a disk that others fill while a body comes in small pieces', () => {
+  /** Too large to stay in memory until it is whole. */
+  const body = bytesOf(1_600_000, 9)
+  const FULL_AT = 1_300_000
+
+  it(
+    'is freed for what was not written yet',
+    { skip: withoutFileSystem },
+    onFileSystem('4m', async (test, directory) => {
+      const { store } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      await put(store, 'old', bytesOf(1_100_000, 8))
+      const copy = await store.create(body.length)
+      for (let at = 0; at < FULL_AT; at += 10_000) await copy.write(at, body.subarray(at, at + 10_000))
+      spawnSync('sh', ['-c', 'head -c 8m /dev/zero > "$0/filler"', directory])
+      for (let at = FULL_AT; at < body.length; at += 10_000)
+        await copy.write(at, body.subarray(at, at + 10_000))
+      copy.setSize(body.length)
+      const stored = await store.commit(copy, headOf('new'))
+      assert.ok(body.equals(await readAll(store, stored)))
+      assert.deepEqual(names(store), ['new'])
+    }),
+  )
+
+  it(
+    'ends the copy where nothing can be freed, and what was held is read until then',
+    { skip: withoutFileSystem },
+    onFileSystem('4m', async (test, directory) => {
+      const { store } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      const copy = await store.create(body.length)
+      copy.release(Infinity)
+      spawnSync('sh', ['-c', 'head -c 8m /dev/zero > "$0/filler"', directory])
+      let held = 0
+      const filling = async () => {
+        for (; held < body.length; held += 10_000) await copy.write(held, body.subarray(held, held + 10_000))
+      }
+      await assert.rejects(filling(), fault('STORE_FULL'))
+      assert.equal(copy.heldUntil(0), held)
+      const parts: Uint8Array[] = []
+      for await (const part of copy.read({ start: 0, end: held })) parts.push(part)
+      assert.ok(body.subarray(0, held).equals(Buffer.concat(parts)))
+      await copy.discard()
+      assert.equal(store.usage().bytes, 0)
+    }),
+  )
+})
+
 describe('memory', () => {
   it('does not follow the size of a body: 512 MiB', async (test) => {
     const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), maxBytes: 1024 * MIB })
