@@ -11,7 +11,8 @@ export const MAX_PAUSE_MS = 600_000
 export function serverOptions(): ServerOptions {
   return {
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    // It is required all the same (request-check.ts): who leaves it out is told so.
+    requireHostHeader: false,
     /** Bytes of a request's head; real ones stay below 8 kB, cookies included. */
     maxHeaderSize: 32_768,
     headersTimeout: 30_000,

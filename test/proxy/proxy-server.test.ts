@@ -400,6 +400,19 @@ describe('the line of the log', () => {
     )
   })
 
+  for (const request of [
+    'GET http://a.test/ HTTP/1.1\r\n\r\n',
+    'CONNECT a.test:443 HTTP/1.1\r\n\r\n',
+    'GET http://a.test/ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  ])
+    test(`tells a client that it has left out Host: ${request.split(' ')[0]}${/Upgrade/.test(request) ? ', an upgrade' : ''}`, async (t) => {
+      const proxy = await startProxy(t)
+      const client = await rawClient(t, proxy.port, request)
+      await client.until(/no Host line/)
+      assert.match(client.text(), /^HTTP\/1\.1 400 Bad Request\r\n/)
+      assert.deepEqual((await onlyLine(proxy)).outcome, 'fault')
+    })
+
   for (const [name, request, status] of [
     ['that is refused', 'GET http://user:s3cret@a.test/?s3cret HTTP/1.1\r\nHost: a\r\n\r\n', 400],
     ['CONNECT that is refused', 'CONNECT s3cret:s3cret@a.test HTTP/1.1\r\nHost: a\r\n\r\n', 400],
