@@ -337,7 +337,7 @@ export class GrowingBody implements GrowingCopy {
     await this.#freeing(bytes.length, () => this.#bytes.write(offset, bytes))
   }
 
-  /** Everything that is held is where it outlasts the process. @throws Fault STORE_FULL, STORE_FAILED. */
+  /** What is held of a file is written. @throws Fault STORE_FULL, STORE_FAILED. */
   #settled(): Promise<void> {
     return this.#freeing(MOST_UNWRITTEN_BYTES, () => this.#bytes.settle())
   }

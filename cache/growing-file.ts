@@ -61,7 +61,9 @@ export class GrowingFile implements GrowingBytes {
   async read(span: ByteSpan): Promise<Uint8Array> {
     const recent = this.#recent.from(span) ?? this.#unwritten.from(span)
     if (recent !== undefined) return recent
-    const buffer = Buffer.allocUnsafe(span.end - span.start)
+    // Where the run begins the file may have a hole that goes on behind it.
+    const end = this.#unwritten.beginsBefore(span.start, span.end) ? this.#unwritten.start : span.end
+    const buffer = Buffer.allocUnsafe(end - span.start)
     const { bytesRead } = await this.#operate('read', (file) =>
       file.read(buffer, 0, buffer.length, span.start),
     )
@@ -83,6 +85,7 @@ export class GrowingFile implements GrowingBytes {
 
   async clear(): Promise<void> {
     this.#unwritten.clear()
+    await this.#writing?.catch(() => {}) // whoever waits for it has been told
     await this.#operate('truncate', (file) => file.truncate(0))
     this.#recent.clear()
   }

@@ -17,6 +17,11 @@ export class UnwrittenBytes {
     return this.#start
   }
 
+  /** Whether the first of them lies behind `start`, and before `end`. */
+  beginsBefore(start: number, end: number): boolean {
+    return !this.isEmpty && start < this.#start && this.#start < end
+  }
+
   get pieces(): readonly Uint8Array[] {
     return this.#pieces
   }
@@ -35,6 +40,7 @@ export class UnwrittenBytes {
 
   /** @param bytes what the run takes; they are remembered, and not copied. */
   add(offset: number, bytes: Uint8Array): void {
+    if (bytes.length === 0) return
     if (this.isEmpty) this.#start = this.#end = offset
     this.#pieces.push(bytes)
     this.#end += bytes.length

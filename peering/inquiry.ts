@@ -42,7 +42,7 @@ export interface PeerDownload extends Downloader, DownloadProgress {
   readonly receivedBytes: number
   /** Whether it comes before this node where several could fetch the resource (docs/protocol.md, "Who fetches"). */
   readonly isAhead: boolean
-  /** It was silent or gone before, and is left aside: only who fetches the same may try it, beside the Internet. */
+  /** It was silent before, and is left aside: only who fetches the same may try it, beside the Internet. */
   readonly isLeftAside?: boolean
 }
 

@@ -74,7 +74,7 @@ export interface PeeringComponents {
   readonly copies: LocalCopies
   /** Peers whose word is not taken at present; with a claim: not this one. */
   readonly isShunned: (peer: Address, claim?: PlaceClaim) => boolean
-  /** Whether one whose claim is not taken was only silent or gone, and may be tried where that costs nothing; absent: nobody may. */
+  /** Whether one whose claim is not taken was only silent, and may be tried where that costs nothing; absent: nobody may. */
   readonly mayBeTried?: (peer: Address, claim: PlaceClaim) => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean

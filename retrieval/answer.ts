@@ -44,7 +44,8 @@ export class Answer {
   read(copy: GrowingCopy, span: ByteSpan, signal: AbortSignal): AsyncIterable<Uint8Array> {
     const failed = this.#failed.signal
     return endingBody(copy.read(span, AbortSignal.any([signal, failed])), (how) => {
-      if (how === 'complete' && failed.aborted) throw failed.reason
+      // Whatever the copy says of its own end comes of that: else who reads would go on elsewhere (mended-body.ts).
+      if (how !== 'left' && failed.aborted) throw failed.reason
     })
   }
 }

@@ -137,6 +137,8 @@ export class Arrival {
   /** The same of a whole that proved wrong, and what can be given back when its end was read. */
   #end: KeptEnd | undefined
   #spent: GrowingCopy | undefined
+  /** What the origin server has sent again in place of the rest, in bytes. */
+  #repeatedBytes = 0
   /** Why nothing can be stored here now. */
   #unstorable: string | undefined
 
@@ -175,6 +177,15 @@ export class Arrival {
   /** Whether it comes from the origin server alone, and may be gone on with later, whoever asks. */
   get isFromOrigin(): boolean {
     return this.#opened !== undefined
+  }
+
+  /** Whether the origin server may be asked for the rest: not without end where it sends the whole each time. */
+  get isContinuable(): boolean {
+    return (this.#opened?.of.isContinuable ?? true) && this.#repeatedBytes <= 2 * this.heldBytes
+  }
+
+  get isDoubted(): boolean {
+    return this.#isDoubted
   }
 
   /** Whether every byte is the origin server's, and of the same version by its own word. */
@@ -506,6 +517,7 @@ export class Arrival {
     const { origin } = this.#components
     const upstream = this.#isNamed ? followingRedirects(origin) : origin
     const opened = await openRest(upstream, target, fields, rest, signal)
+    if (opened.status === 200) this.#repeatedBytes += from
     if (from === 0) this.#forgetPeers(opened)
     else if (this.isMixed) this.#rest = { from, fields: opened.fields }
     return opened

@@ -4,8 +4,8 @@
 export type BodyEnd = 'complete' | 'failed' | 'left'
 
 /**
- * The same body; `ended` is called once, when it has begun to be read and is not read any more. What it throws at the
- * `complete` end is what the reader gets in its place.
+ * The same body; `ended` is called once, when it has begun to be read and is not read any more. What it throws where it is `complete`,
+ * or has `failed`, is what the reader gets in its place.
  */
 export function endingBody(
   body: AsyncIterable<Uint8Array>,

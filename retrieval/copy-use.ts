@@ -117,16 +117,17 @@ export class CopyUse {
       const [step] = plan(this.#holes([span]), this.#of.flights)
       if (step === undefined) return
       if (broken !== undefined && step.kind === 'fetch' && !this.#of.isContinuable) throw cut(broken)
-      const fault = (await this.#take(step)) ?? this.#vain(step)
+      const { fault = this.#vain(step), broughtBytes } = await this.#take(step)
       if (fault === undefined) continue
-      if (this.#cameSince(step) >= PROGRESS_BYTES) resumptions = 0
+      const came = this.#cameSince(step)
+      if (came >= PROGRESS_BYTES && 2 * came >= broughtBytes) resumptions = 0
       if (++resumptions > MAX_RESUMPTIONS || !mayResume(fault)) throw fault
       broken = fault
     }
   }
 
   /** @returns why nothing more comes of it; a request that somebody else made is then made anew. */
-  async #take(step: Step<Flight>): Promise<unknown> {
+  async #take(step: Step<Flight>): Promise<{ readonly fault?: unknown; readonly broughtBytes: number }> {
     this.#of.mustGoOn()
     const isOwn = step.kind === 'fetch'
     const flight = isOwn ? this.#of.fetch(step.span, this) : step.flight
@@ -134,11 +135,12 @@ export class CopyUse {
       await flight.accepted.promise
     } catch (error) {
       if (isOwn) throw error
-      return undefined
+      return { broughtBytes: 0 }
     }
     this.begun.resolve()
     await flight.reached(step.span.end)
-    return flight.fault
+    const { fault, broughtBytes } = flight
+    return { fault, broughtBytes }
   }
 
   /** A request of this use's own that did not bring even its first byte is not made for ever. */
@@ -160,7 +162,10 @@ export class CopyUse {
 
 /** A body that broke off is continued at the byte where it stopped, so many times in a row… */
 export const MAX_RESUMPTIONS = 3
-/** …without that this much has come, in bytes: lines break off again and again, and get there. */
+/**
+ * …without that this much has come, in bytes, and half of what was sent: lines break off again and again, and get there, but a server
+ * that sends the whole each time is not asked for it without end.
+ */
 export const PROGRESS_BYTES = 16 * 1024
 
 /** What broke off is told, and why it ends there. */

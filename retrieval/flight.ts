@@ -12,6 +12,7 @@ export class Flight implements InFlight {
   readonly #waiting = new Map<Deferred<void>, number>()
   readonly #heldUntil: (offset: number) => number
   #at: number
+  #began: number
   #end: number
   #worthFinishingBytes = 0
   #fault: unknown
@@ -19,6 +20,7 @@ export class Flight implements InFlight {
   /** @param heldUntil where the run of held bytes that begins at an offset ends. */
   constructor({ start, end }: ByteSpan, heldUntil: (offset: number) => number, stop: AbortController) {
     this.#at = start
+    this.#began = start
     this.#end = end
     this.#heldUntil = heldUntil
     this.stop = stop
@@ -32,6 +34,11 @@ export class Flight implements InFlight {
   /** Where in the body the response is. */
   get position(): number {
     return this.#at
+  }
+
+  /** Bytes that it has brought, those that were here already included. */
+  get broughtBytes(): number {
+    return this.#at - this.#began
   }
 
   /** It brings no byte from here on; `Infinity` when nobody knows. */
@@ -53,6 +60,7 @@ export class Flight implements InFlight {
   begin(start: number, end: number, worthFinishingBytes: number): void {
     this.#end = end
     this.#worthFinishingBytes = worthFinishingBytes
+    this.#began = start
     this.advance(start)
   }
 

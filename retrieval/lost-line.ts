@@ -12,16 +12,12 @@ const FIRST_WAIT_MS = 500
 /** …so often: 7.5 s in all, and what it takes to find out that nobody is reached. */
 export const MOST_WAITS = 4
 
-/**
- * What passes: nobody is reached, the rest did not come, or instead of it the page of something in between. A timeout has cost more
- * than all waits together.
- */
+/** What passes: nobody is reached, or the rest did not come, or not now. A timeout has cost more than all waits together. */
 const PASSING: ReadonlySet<FaultCode> = new Set([
   'UNREACHABLE',
   'CONNECT_REFUSED',
   'DNS_FAILED',
   'RESPONSE_INCOMPLETE',
-  'RESPONSE_INVALID',
 ])
 
 /** Of one retrieval. */

@@ -67,7 +67,8 @@ async function begun(
     if (code === 'RESPONSE_CHANGED') origins.abandon(of)
     use.leave()
     if (code === 'RESPONSE_CHANGED') return 'changed'
-    if (code === 'RESPONSE_INVALID') return 'refused'
+    // What it says instead is for this application.
+    if (code === 'RESPONSE_INVALID' || code === 'RESPONSE_INCOMPLETE') return 'refused'
     throw error
   }
 }

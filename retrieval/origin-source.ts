@@ -47,7 +47,7 @@ export async function openRest(
 }
 
 /** Whether the origin server, or what stands before it, has no answer for now. */
-function isPassing(status: number): boolean {
+export function isPassing(status: number): boolean {
   return [429, 500, 502, 503, 504].includes(status)
 }
 

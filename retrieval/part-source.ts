@@ -7,7 +7,7 @@ import { fieldValue, withField, withoutFields, type Fields } from '../core/field
 import { parseContentRange, parseRange, type ByteSpan } from '../core/ranges.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
 import { hasContent } from '../cache/semantics/statuses.ts'
-import { refuseAnother } from './origin-source.ts'
+import { isPassing, refuseAnother } from './origin-source.ts'
 import { contentLength } from './peer-source.ts'
 
 /** What a response brings. */
@@ -69,7 +69,8 @@ export function isSuffix(range: string | undefined): boolean {
 
 /**
  * What the response to a request for `asked` brings to a copy of `size` bytes that began with `fields`.
- * @throws Fault RESPONSE_CHANGED when it is of another version, RESPONSE_INVALID when it is no answer to the question.
+ * @throws Fault RESPONSE_CHANGED when it is of another version, RESPONSE_INCOMPLETE when there is none for now, RESPONSE_INVALID when it is
+ * no answer to the question.
  */
 export function continuedBy(
   response: UpstreamResponse,
@@ -83,7 +84,7 @@ export function continuedBy(
   const brought = isPart ? broughtBy(response, rangeField(asked, size)) : undefined
   if (brought === undefined)
     throw new Fault(
-      'RESPONSE_INVALID',
+      isPassing(response.status) ? 'RESPONSE_INCOMPLETE' : 'RESPONSE_INVALID',
       `expected bytes ${asked.start} to ${asked.end}, got status ${response.status}`,
     )
   refuseAnother(response, { fields })

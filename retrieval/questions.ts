@@ -37,7 +37,7 @@ export class Questions {
     return { ...this.with(withoutFields(this.#request.forwarded, SELECTING_A_PART)), mayAskPeers: false }
   }
 
-  /** What the application asked, in its own words and for it alone: what is here does not meet its conditions. */
+  /** What the application asked, in its own words: what is here does not meet its conditions. */
   asItStands(): RetrievalRequest {
     return { ...this.with(this.#request.forwarded), mayAskPeers: false }
   }

@@ -1,11 +1,12 @@
 /** The decisions on one request's path: what is stored, what is asked of others, and what stands in where nobody answers. */
-import { SELECTING_A_PART, withoutFields, type Fields } from '../core/fields.ts'
+import { hasField, SELECTING_A_PART, withoutFields, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
 import type { StoredResponse } from '../core/store.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
+import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { decide, withoutHeldBackFields, type Decision } from '../cache/semantics/decision.ts'
 import { evaluateConditional, notModifiedApplies } from '../cache/semantics/validation.ts'
@@ -123,6 +124,7 @@ export class RequestPath {
 
   /** Whether what is stored does not meet `If-Match` or `If-Unmodified-Since`. That it does, it may say itself (BITS asks for parts so). */
   #isRefusedBy({ fields, status }: StoredResponse): boolean {
+    if (hasDirective(parseRequestDirectives(this.#request.received), 'only-if-cached')) return false
     return evaluateConditional(this.#asked().fields, fields, status) === 'precondition-failed'
   }
 
@@ -250,8 +252,9 @@ export class RequestPath {
     if (this.#questions.isForWhole) joined.retrieval.deliveredTo(this.#request.client)
     const { retrieval } = joined
     const { fields, ...asked } = { ...this.#asked(), signal: this.#request.signal }
-    // Whether it was met the origin server has decided, and whoever ignores it is right to (RFC 9110 13.1.1).
-    const conditions = retrieval.isFromOrigin ? withoutFields(fields, EXPECTATIONS) : fields
+    // Whether it was met the origin server has decided where it was asked, and whoever ignores it is right to (RFC 9110 13.1.1).
+    const wasAsked = EXPECTATIONS.some((name) => hasField(retrieval.request.fields, name))
+    const conditions = retrieval.isFromOrigin && wasAsked ? withoutFields(fields, EXPECTATIONS) : fields
     const read = (span: ByteSpan) => {
       const response = { ...head.response, size: head.copy.size ?? Infinity }
       const growing = retrieval.read(head.copy, span, this.#request.signal)

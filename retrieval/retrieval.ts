@@ -116,7 +116,7 @@ export class Retrieval implements InquiryOwner {
   #current: Source | undefined
   #attempt = NONE_YET
   #lastFault: Fault | undefined
-  /** Who has shown that it sends, although it is left aside. */
+  /** Who has shown that it sends, although it is left aside, until it fails. */
   #tried: Address | undefined
   /** Who is read from the start now, because others may have begun it wrong. */
   #readAgain: Address | undefined
@@ -456,7 +456,8 @@ export class Retrieval implements InquiryOwner {
     this.#attempt.abort(NO_LONGER_NEEDED)
     this.#attempt = new AbortController()
     if (source.kind !== 'internet') this.#leaveLan()
-    this.#tolerance.uses(source.kind, vainMs, keptMs)
+    const backlogBytes = source.kind === 'in-progress' ? source.download.receivedBytes : 0
+    this.#tolerance.uses(source.kind, vainMs, keptMs, backlogBytes)
     this.#current = source
     if (this.report.source === undefined)
       this.report.waitedMs = Math.round(this.#components.clock.monotonic() - this.#startedAt)
@@ -479,6 +480,8 @@ export class Retrieval implements InquiryOwner {
     try {
       const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
+      if (this.#arrival.isDoubted && expectation.kind !== 'digest')
+        throw new Fault('RESPONSE_CHANGED', 'the file has changed, and nothing proves what it should be')
       began = this.#components.clock.monotonic()
       if (source.kind !== 'internet' && !this.#mayTakeFrom(source, expectation, patienceMs)) return
       await this.#peerReaders.takeLeave()
@@ -697,7 +700,7 @@ export class Retrieval implements InquiryOwner {
     if (isInVain) return this.#fetchAnew(attempt)
     if (source.kind === 'internet' && this.#answer.isGiven) {
       if (this.#isAnotherByName(fault)) return this.#use(source)
-      if (this.#lostLine.mayComeBack(fault, this.heldBytes)) return this.#goOnLater(attempt)
+      if (this.#mayGoOn && this.#lostLine.mayComeBack(fault, this.heldBytes)) return this.#goOnLater(attempt)
     }
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault, isRelays)
@@ -753,6 +756,15 @@ export class Retrieval implements InquiryOwner {
     return code === 'RESPONSE_CHANGED' && isProvable && this.#arrival.doubt()
   }
 
+  /**
+   * Whether the rest can be asked for later: of what range readers have bytes, too, not by this alone; and where nothing tells whether it
+   * would be of the same version, only a peer may go on.
+   */
+  get #mayGoOn(): boolean {
+    const { mayChangeOver, isContinuable } = this.#arrival
+    return mayChangeOver && (isContinuable || this.#inquiry !== undefined)
+  }
+
   /** Peers are asked once more, too: they have gone on meanwhile. Whoever reads along is not to wait for that. */
   async #goOnLater(attempt: AbortController): Promise<void> {
     this.#announcement.end()
@@ -765,6 +777,7 @@ export class Retrieval implements InquiryOwner {
 
   #judge(source: Source, fault: Fault, began: Monotonic, patienceMs: number, lagMs?: number): void {
     if (source.kind === 'internet') return void (this.#lastFault = fault)
+    if (peerOf(source) === this.#tried) this.#tried = undefined
     const isTakenBack = this.#inquiry?.state !== 'awaiting'
     const { relay } = this.#arrival
     this.#tolerance.failed(source, fault, { began, patienceMs, isTakenBack, lagMs, relay })
@@ -847,6 +860,7 @@ export class Retrieval implements InquiryOwner {
   #pause(): void {
     this.#state = 'paused'
     this.#attempt.abort(NO_LONGER_NEEDED)
+    this.#attempt = new AbortController()
     this.#inquiry?.abandon()
     this.#announcement.end()
     void this.#linger()

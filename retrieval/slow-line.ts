@@ -29,6 +29,7 @@ const FIRST_REPORT_MS = 560
  * as whoever fetches does, is believed for a moment only.
  */
 export const MOST_EXCUSED_MS = 2000
+export const STRANGER_EXCUSED_MS = 300
 
 /** And no longer where so much would have come meanwhile, in bytes, as the line was until then: it is no slow line that is silent… */
 const MISSED_BYTES = 4 * NEAR_BYTES
@@ -39,8 +40,6 @@ export const LEAST_EXCUSED_MS = 400
 export function excusedMs(bytesPerSecond: number): number {
   return Math.min(Math.max(LEAST_EXCUSED_MS, (MISSED_BYTES * 1000) / bytesPerSecond), MOST_EXCUSED_MS)
 }
-
-export const STRANGER_EXCUSED_MS = 300
 
 /** And so long one that was agreed on when peers had cost all that they may (patience.ts), in ms: it may lie as well. */
 export const AGREED_EXCUSED_MS = 150
@@ -89,7 +88,7 @@ export class SlowLine {
     return this.#toldBytes
   }
 
-  /** How long it has been excused since something came, in ms. */
+  /** How long it has been excused since so much came that its time began anew, in ms. */
   get excusedMs(): number {
     return this.#excusedMs
   }

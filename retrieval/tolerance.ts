@@ -38,6 +38,15 @@ export interface Use {
 /** A node that has to wait for its turn at the processor waits so long for its peers, in ms: they may have to, as well. */
 export const MOST_LATE_MS = 1200
 
+/** How far a source was at a moment. */
+interface Mark {
+  readonly at: Monotonic
+  readonly bytes: number
+}
+
+/** How fast a line is counts from the last mark but one on, in ms: what was long ago says little. */
+const MARK_MS = 1000
+
 /** So quick, in bytes per second, a peer costs nothing. */
 const GOOD_BYTES_PER_SECOND = 2_000_000
 
@@ -49,6 +58,8 @@ export class Tolerance {
   #teller: Address | undefined
   /** What downloaders had that were left because nothing came from them, in bytes. */
   readonly #stoodAt = new Map<Address, number>()
+  /** How far it was at some moments lately, the oldest first: the line is as slow as it was then. */
+  #marks: readonly Mark[] = []
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   #lateMs = 0
@@ -63,12 +74,15 @@ export class Tolerance {
 
   /**
    * Another source is in use from now on. @param vainMs how long was waited before for a promise that was not kept, or for a peer
-   * that has taken its download back. @param promisedMs how long for its own promise, which it has kept.
+   * that has taken its download back. @param promisedMs how long for its own promise, which it has kept. @param backlogBytes what it has
+   * already, and sends as fast as the LAN takes it.
    */
-  uses(kind: Source['kind'], vainMs = 0, promisedMs = 0): void {
+  uses(kind: Source['kind'], vainMs = 0, promisedMs = 0, backlogBytes = 0): void {
     this.#patience.waited(vainMs)
     this.#patience.uses(kind)
     this.#usedFrom = this.#components.heldBytes()
+    const at = this.#components.clock.monotonic()
+    this.#marks = [{ at, bytes: Math.max(this.#usedFrom, backlogBytes) }]
     this.#lateMs = 0
     this.#promisedMs = kind === 'internet' ? 0 : promisedMs
   }
@@ -117,6 +131,7 @@ export class Tolerance {
   heard({ peer, receivedBytes }: PeerDownload): void {
     this.#teller = peer
     this.#slowLine.told(receivedBytes)
+    this.#mark()
   }
 
   /** Whether that download was left because nothing came from it, and has got nothing since: then it is no lead that it had more. */
@@ -156,11 +171,21 @@ export class Tolerance {
     this.#stoodAt.set(peer, Math.max(toldBytes, this.#components.heldBytes()))
   }
 
-  /** What the source in use has brought until it fell silent. */
+  /** What the source in use has brought lately, until it fell silent. */
   get #bytesPerSecond(): number {
-    const usedMs = this.#components.clock.monotonic() - this.#patience.usedAt
+    const [since] = this.#marks
+    if (since === undefined) return 0
     const silentMs = STALL_MS + this.#slowLine.excusedMs
-    return ((this.#components.heldBytes() - this.#usedFrom) * 1000) / Math.max(1, usedMs - silentMs)
+    const ms = this.#components.clock.monotonic() - since.at - silentMs
+    return (Math.max(0, this.#components.heldBytes() - since.bytes) * 1000) / Math.max(LEAST_MS, ms)
+  }
+
+  /** The newest mark is as old as `MARK_MS`, so that the one before it tells of that time at least. */
+  #mark(): void {
+    const now = this.#components.clock.monotonic()
+    const newest = this.#marks.at(-1)
+    if (newest === undefined || now - newest.at < MARK_MS) return
+    this.#marks = [newest, { at: now, bytes: Math.max(newest.bytes, this.#components.heldBytes()) }]
   }
 
   /** What of the promise that the source in use has kept it has not made up for, in ms, by what it has sent. */

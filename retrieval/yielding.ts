@@ -120,14 +120,14 @@ export class Yielding {
   /** What is left should come before a peer's would. Where it does not, nobody may be there any more who says again that he has it. */
   #leaveLater(source: PeerSource): void {
     const isWaiting = this.#later !== undefined
-    this.#later = { source, heldBytes: this.#owner.heldBytes() }
+    this.#later = { source, heldBytes: this.#later?.heldBytes ?? this.#owner.heldBytes() }
     if (!isWaiting) this.#clock.after(STALL_MS, () => this.#reconsider())
   }
 
   #reconsider(): void {
     const later = this.#later
     this.#later = undefined
-    if (later === undefined) return
+    if (later === undefined || !this.#owner.mayLeave()) return
     if (later.heldBytes === this.#owner.heldBytes()) void this.#leaveIfProvable(later.source, true)
     else this.#leaveFor(later.source)
   }
@@ -138,11 +138,10 @@ export class Yielding {
     const expectation = await this.#owner.expectationFor(source)
     // What only a signature proves comes whole or not at all: whoever reads already would have to wait for all of it.
     const isVain = expectation.kind === 'none' || expectation.kind === 'signature'
-    const mayLeave = isSilent ? this.#owner.mayLeave() : this.#mayLeave
-    if (isVain || !mayLeave) return
+    if (isVain || !this.#mayLeaveWhere(isSilent)) return
     const isLeftAside = source.kind === 'in-progress' && source.download.isLeftAside === true
     if (this.#owner.hasPatience() && !isLeftAside) this.#owner.leave(peerOf(source), false)
-    else await this.#try(source)
+    else await this.#try(source, isSilent)
   }
 
   /** Never without a trial: the origin server has thought for a while, and would have to begin anew. */
@@ -151,19 +150,23 @@ export class Yielding {
     if (kind !== 'none') await this.#try(source)
   }
 
+  #mayLeaveWhere(isSilent: boolean): boolean {
+    return isSilent ? this.#owner.mayLeave() : this.#mayLeave
+  }
+
   get #mayLeave(): boolean {
     if (this.#owner.isUnanswered()) return true
     return this.#owner.mayLeave() && isWorthLeaving(this.#owner.progress())
   }
 
-  async #try(source: PeerSource): Promise<void> {
+  async #try(source: PeerSource, isSilent = false): Promise<void> {
     if (this.#isTrying || this.#trials >= MAX_TRIALS || this.#clock.monotonic() < this.#trialAfter) return
     this.#isTrying = true
     this.#trials += 1
     const isOfUse = await this.#sends(source)
     this.#isTrying = false
     if (!isOfUse) this.#trialAfter = this.#clock.monotonic() + TRIAL_PAUSE_MS
-    else if (this.#mayLeave) this.#owner.leave(peerOf(source), true)
+    else if (this.#mayLeaveWhere(isSilent)) this.#owner.leave(peerOf(source), true)
   }
 
   async #sends(source: PeerSource): Promise<boolean> {

@@ -230,8 +230,7 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
       isShunned: (peer, claim) =>
         (claim === undefined ? shunned.find(peer) : shunnedFor(peer, claim)) !== undefined,
       mayBeTried: (peer, claim) => {
-        const reason = shunnedFor(peer, claim)?.reason
-        return reason === 'stalled' || reason === 'broke-off'
+        return shunnedFor(peer, claim)?.reason === 'stalled'
       },
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),

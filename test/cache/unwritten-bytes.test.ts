@@ -101,6 +101,37 @@ describe('a growing file', () => {
     assert.ok(body.equals(await readAll(file, body.length)))
   })
 
+  it('reads no hole behind which something is written already', async (test) => {
+    const { file } = await fileOf(test)
+    const tail = 900_000
+    await file.write(tail, body.subarray(tail))
+    for (let at = 0; at < tail; at += 1_400) {
+      await file.write(at, body.subarray(at, Math.min(at + 1_400, tail)))
+      const held = Math.min(at + 1_400, tail)
+      if (at % 63_000 === 0) assert.ok(body.subarray(0, held).equals(await readAll(file, held)), `${at}`)
+    }
+    assert.ok(body.equals(await readAll(file, body.length)))
+  })
+
+  it('takes an empty piece for none', async (test) => {
+    const { file } = await fileOf(test)
+    await file.write(0, new Uint8Array())
+    await file.settle()
+    await file.write(0, body.subarray(0, PIECE))
+    assert.ok(body.subarray(0, PIECE).equals(await readAll(file, PIECE)))
+  })
+
+  it('is cleared of what is being written', async (test) => {
+    const { file } = await fileOf(test)
+    await file.write(0, bytesOf(PIECE, 1))
+    const settling = file.settle()
+    await file.clear()
+    await file.write(0, body.subarray(0, PIECE))
+    await settling
+    await file.settle()
+    assert.ok(body.subarray(0, PIECE).equals(await readAll(file, PIECE)))
+  })
+
   it('has nothing when it was cleared or removed', async (test) => {
     const { file, path } = await fileOf(test)
     await file.write(0, body.subarray(0, PIECE))

@@ -7,9 +7,11 @@ import type { TargetUri } from '../../core/target-uri.ts'
 import type { Address } from '../../core/transport.ts'
 import type { Expectation } from '../../core/verifier.ts'
 import { Blame, type WrongBody } from '../../retrieval/blame.ts'
+import { EXCUSED_MS } from '../../retrieval/pace.ts'
 import { STALL_MS } from '../../retrieval/patience.ts'
 import type { Proofs } from '../../retrieval/proofs.ts'
 import type { RetrievalRequest } from '../../retrieval/request.ts'
+import { LEAST_EXCUSED_MS, MOST_EXCUSED_MS } from '../../retrieval/slow-line.ts'
 import type { PeerSource } from '../../retrieval/source.ts'
 import { Tolerance } from '../../retrieval/tolerance.ts'
 import type { ShunReason, Suspicion } from '../../verify/shunned-peers.ts'
@@ -120,6 +122,37 @@ describe('a download that was left because nothing came from it', () => {
   test('is one where it only broke off, and so is another one', () => {
     assert.equal(failed('PEER_FAILED').isStuck(had(900)), false)
     assert.equal(failed('PEER_STALLED').isStuck({ ...had(900), peer: '127.0.0.9' as Address }), false)
+  })
+})
+
+describe('the silence of a slow line', () => {
+  /** How long it is excused, in ms, when so many bytes were there at once, and so many came each second. */
+  const excused = (backlogBytes: number, bytesPerSecond: number, seconds: number) => {
+    const clock = manualClock()
+    let heldBytes = 0
+    const tolerance = new Tolerance({ clock, blame: blaming().blame, heldBytes: () => heldBytes })
+    tolerance.uses('in-progress', 0, 0, backlogBytes)
+    heldBytes = backlogBytes
+    const report = () => tolerance.heard({ ...download(100_000_000), receivedBytes: heldBytes })
+    for (let half = 0; half < 2 * seconds; half += 1) {
+      clock.advance(500)
+      heldBytes += bytesPerSecond / 2
+      report()
+    }
+    clock.advance(STALL_MS)
+    let ms = 0
+    for (; ms < 10_000 && tolerance.isExcused(GROWING); ms += EXCUSED_MS) {
+      clock.advance(EXCUSED_MS)
+      report()
+    }
+    return ms
+  }
+
+  test('is excused for as long as the line was slow lately, whatever was there before', () => {
+    assert.equal(excused(0, 2_500_000, 3), LEAST_EXCUSED_MS)
+    assert.equal(excused(5_000_000, 50_000, 3), MOST_EXCUSED_MS)
+    assert.equal(excused(5_000_000, 50_000, 30), MOST_EXCUSED_MS)
+    assert.equal(excused(50_000_000, 2_500_000, 3), LEAST_EXCUSED_MS)
   })
 })
 

@@ -60,6 +60,22 @@ describe('a stored response that is not what is expected', () => {
     assert.equal(node.origin.requests[1]?.method, 'HEAD')
   })
 
+  test('is refused after it was validated: the origin server was asked for what it has, not for that', async () => {
+    const node: World = await stored(() => version(node, 2))
+    await node.pass(61_000)
+    assert.equal((await node.get([['If-Match', '"1"']])).status, 412)
+    assert.equal((await node.get([['If-Match', '"2"']])).text, 'version 2')
+  })
+
+  test('is refused here where nobody else may be asked', async () => {
+    const node: World = await stored(() => version(node, 2))
+    const given = await node.get([
+      ['If-Match', '"2"'],
+      ['Cache-Control', 'only-if-cached'],
+    ])
+    assert.deepEqual([given.status, node.origin.requests.length], [412, 1])
+  })
+
   test('is sent by an origin server that does not know conditions', async () => {
     const node: World = await stored(() => version(node, 1))
     const given = await node.get([['If-Match', '"2"']])

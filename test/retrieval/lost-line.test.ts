@@ -114,6 +114,43 @@ describe('an origin server that goes in the middle, and comes back', () => {
   })
 })
 
+describe('an origin server that goes in the middle', () => {
+  test('is not asked without end where it sends the whole each time, and breaks off a little later', async () => {
+    let sent = 0
+    const whole: typeof right = (origin, request) => {
+      const reply = origin.reply({ ...request, fields: [] })
+      const to = HELD + node.origin.requests.length * 20_000
+      sent += to
+      return { ...reply, body: new Flow().push(BYTES.subarray(0, to)).breakOff() }
+    }
+    const node: World = world({
+      rule: { share: false, immutable: true },
+      isAlone: true,
+      origin: (request) => whole(new RangedOrigin({ body: BYTES, fields: [['ETag', '"1"']] }), request),
+    })
+    const got = await node.within(node.read(node.ask()), 60_000)
+    assert.ok(got.error !== undefined)
+    assert.ok(sent < 10 * BYTES.length, `${sent} bytes were sent`)
+  })
+
+  test('ends at once what nothing could go on with', async () => {
+    const body = new Flow().push(BYTES.subarray(0, HELD)).breakOff()
+    const fields: Fields = [
+      ['Content-Length', `${BYTES.length}`],
+      ['Cache-Control', 'max-age=60'],
+    ]
+    const node: World = world({
+      rule: { share: false },
+      isAlone: true,
+      origin: () => ({ status: 200, fields, body }),
+    })
+    const before = node.clock.monotonic()
+    assert.ok((await node.get()).error !== undefined)
+    assert.ok(node.clock.monotonic() - before < 500)
+    assert.equal(node.origin.requests.length, 1)
+  })
+})
+
 describe('an origin server whose neighbour calls the same file another version', () => {
   const other: Fields = [['ETag', '"2"']]
   const neighbour = (bytes: Buffer) => {

@@ -204,6 +204,27 @@ describe('two that fetch the same', () => {
     assert.equal(done.length, 1)
   })
 
+  test('who has little left, of which nothing comes, tries whoever must be tried, and goes over', async () => {
+    const { clock, done, yielding, state } = fetching({ hasPatience: false, chunks: [TRIAL_BYTES] })
+    state.totalBytes = HELD + 400_000
+    yielding.secondFetcher(fetcher(400_000))
+    clock.advance(STALL_MS)
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking', `leave for ${PEER}, tried`])
+  })
+
+  test('who says again that he has it does not shorten the wait', async () => {
+    const { clock, done, yielding, state } = fetching()
+    state.totalBytes = HELD + 400_000
+    yielding.secondFetcher(fetcher(400_000))
+    clock.advance(STALL_MS - 1)
+    state.heldBytes += 200_000
+    yielding.secondFetcher(fetcher(400_000))
+    clock.advance(1)
+    await settled()
+    assert.deepEqual(done, [])
+  })
+
   test('who has little left and is done meanwhile leaves nobody', async () => {
     const { clock, done, yielding, state } = fetching()
     state.totalBytes = HELD + 400_000
