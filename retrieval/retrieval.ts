@@ -148,6 +148,7 @@ export class Retrieval implements InquiryOwner {
       ...components,
       blame: this.#blame,
       heldBytes: () => this.heldBytes,
+      isShared: () => components.lineUse.isShared(),
     })
     this.#lostLine = new LostLine(components.clock)
     this.#plainWait = new PlainWait({ ...components, request, node: settings.node })

@@ -9,7 +9,7 @@ import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
 import { EXCUSED_MS, LEAST_GROWING_BYTES } from './pace.ts'
 import { BREAK_MS, LEAST_MS, Patience, STALL_MS } from './patience.ts'
-import { AGREED_EXCUSED_MS, excusedMs, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
+import { AGREED_EXCUSED_MS, excusedMs, MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 import type { Server } from './peer-route.ts'
 
@@ -20,6 +20,8 @@ export interface ToleranceComponents {
   readonly blame: Blame
   /** Bytes held without a gap from the start. */
   readonly heldBytes: () => number
+  /** Whether several files come over the same line: then one of them may have to wait for the others. */
+  readonly isShared: () => boolean
 }
 
 /** How a peer was used that failed. */
@@ -136,7 +138,7 @@ export class Tolerance {
 
   /** Whether that download was left because nothing came from it, and has got nothing since: then it is no lead that it had more. */
   isStuck({ peer, receivedBytes }: PeerDownload): boolean {
-    return receivedBytes <= (this.#stoodAt.get(peer) ?? -1)
+    return !this.#components.isShared() && receivedBytes <= (this.#stoodAt.get(peer) ?? -1)
   }
 
   /**
@@ -161,7 +163,7 @@ export class Tolerance {
     const mostMs = this.#patience.hasAgreed
       ? AGREED_EXCUSED_MS
       : isLikely
-        ? excusedMs(this.#bytesPerSecond)
+        ? this.#mostExcusedMs
         : STRANGER_EXCUSED_MS
     return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
   }
@@ -169,6 +171,10 @@ export class Tolerance {
   #noteStuck({ peer, receivedBytes }: PeerDownload): void {
     const toldBytes = this.#teller === peer ? this.#slowLine.toldBytes : receivedBytes
     this.#stoodAt.set(peer, Math.max(toldBytes, this.#components.heldBytes()))
+  }
+
+  get #mostExcusedMs(): number {
+    return this.#components.isShared() ? MOST_EXCUSED_MS : excusedMs(this.#bytesPerSecond)
   }
 
   /** What the source in use has brought lately, until it fell silent. */

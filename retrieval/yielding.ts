@@ -139,8 +139,9 @@ export class Yielding {
     // What only a signature proves comes whole or not at all: whoever reads already would have to wait for all of it.
     const isVain = expectation.kind === 'none' || expectation.kind === 'signature'
     if (isVain || !this.#mayLeaveWhere(isSilent)) return
-    const isLeftAside = source.kind === 'in-progress' && source.download.isLeftAside === true
-    if (this.#owner.hasPatience() && !isLeftAside) this.#owner.leave(peerOf(source), false)
+    // What it said a while ago may be no more: it may have changed over to this node meanwhile.
+    const isDoubtful = source.kind === 'in-progress' && (isSilent || source.download.isLeftAside === true)
+    if (this.#owner.hasPatience() && !isDoubtful) this.#owner.leave(peerOf(source), false)
     else await this.#try(source, isSilent)
   }
 

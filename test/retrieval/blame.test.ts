@@ -81,7 +81,7 @@ describe('a promise that was kept late by silence', () => {
   test('costs the promises alone: it may have been made in an honest machine’s name', () => {
     const { blame, shunned } = blaming()
     const clock = manualClock()
-    const tolerance = new Tolerance({ clock, blame, heldBytes: () => 0 })
+    const tolerance = new Tolerance({ clock, blame, heldBytes: () => 0, isShared: () => false })
     const promisedMs = 550
     tolerance.uses('in-progress', 0, promisedMs)
     const patienceMs = tolerance.leftMs('in-progress')
@@ -97,7 +97,7 @@ describe('a download that was left because nothing came from it', () => {
   const failed = (code: FaultCode, told?: number) => {
     const { blame } = blaming()
     const clock = manualClock()
-    const tolerance = new Tolerance({ clock, blame, heldBytes: () => 900 })
+    const tolerance = new Tolerance({ clock, blame, heldBytes: () => 900, isShared: () => false })
     tolerance.uses('in-progress')
     if (told !== undefined) tolerance.heard(had(told))
     tolerance.failed(GROWING, fault(code), {
@@ -127,10 +127,15 @@ describe('a download that was left because nothing came from it', () => {
 
 describe('the silence of a slow line', () => {
   /** How long it is excused, in ms, when so many bytes were there at once, and so many came each second. */
-  const excused = (backlogBytes: number, bytesPerSecond: number, seconds: number) => {
+  const excused = (backlogBytes: number, bytesPerSecond: number, seconds: number, isShared = false) => {
     const clock = manualClock()
     let heldBytes = 0
-    const tolerance = new Tolerance({ clock, blame: blaming().blame, heldBytes: () => heldBytes })
+    const tolerance = new Tolerance({
+      clock,
+      blame: blaming().blame,
+      heldBytes: () => heldBytes,
+      isShared: () => isShared,
+    })
     tolerance.uses('in-progress', 0, 0, backlogBytes)
     heldBytes = backlogBytes
     const report = () => tolerance.heard({ ...download(100_000_000), receivedBytes: heldBytes })
@@ -153,6 +158,7 @@ describe('the silence of a slow line', () => {
     assert.equal(excused(5_000_000, 50_000, 3), MOST_EXCUSED_MS)
     assert.equal(excused(5_000_000, 50_000, 30), MOST_EXCUSED_MS)
     assert.equal(excused(50_000_000, 2_500_000, 3), LEAST_EXCUSED_MS)
+    assert.equal(excused(0, 2_500_000, 3, true), MOST_EXCUSED_MS, 'several files share it')
   })
 })
 

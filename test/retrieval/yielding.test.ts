@@ -184,8 +184,8 @@ describe('two that fetch the same', () => {
     assert.deepEqual(done, [])
   })
 
-  test('who has little left stays as long as it comes, and leaves for whoever said last that he has it', async () => {
-    const { clock, done, yielding, state } = fetching()
+  test('who has little left stays as long as it comes, and goes over to whoever said last that he has it, if he sends', async () => {
+    const { clock, done, yielding, state } = fetching({ chunks: [TRIAL_BYTES] })
     state.totalBytes = HELD + 400_000
     yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
     yielding.secondFetcher({ ...fetcher(400_000), peer: ANOTHER })
@@ -198,10 +198,10 @@ describe('two that fetch the same', () => {
     assert.deepEqual(done, [])
     clock.advance(STALL_MS)
     await settled()
-    assert.deepEqual(done, [`leave for ${ANOTHER}`])
+    assert.deepEqual(done, ['look', 'end of looking', `leave for ${ANOTHER}, tried`])
     clock.advance(10 * STALL_MS)
     await settled()
-    assert.equal(done.length, 1)
+    assert.equal(done.length, 3)
   })
 
   test('who has little left, of which nothing comes, tries whoever must be tried, and goes over', async () => {
