@@ -9,6 +9,7 @@ import type { Verifier } from '../core/verifier.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { decide, withoutHeldBackFields, type Decision } from '../cache/semantics/decision.ts'
+import { EXPECTATIONS } from '../cache/semantics/preconditions.ts'
 import { evaluateConditional, notModifiedApplies } from '../cache/semantics/validation.ts'
 import { isComplaint, type ComplaintsComponents } from './complaints.ts'
 import { askHead, fromHead, headOfPart } from './heads.ts'
@@ -283,9 +284,6 @@ export class RequestPath {
     return { method, fields: isSpoilt ? withoutFields(received, SELECTING_A_PART) : received }
   }
 }
-
-/** What an application expects of the representation, or else wants nothing (RFC 9110 13.1.1, 13.1.4). */
-const EXPECTATIONS = ['if-match', 'if-unmodified-since']
 
 const NOT_CACHED: Resource = {
   answer: { status: 504, fields: [['Content-Length', '0']] },

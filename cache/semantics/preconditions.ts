@@ -11,6 +11,9 @@ import { isSuccessful } from './statuses.ts'
 /** `precondition-failed` is what the stored response says (412); the caller may rather ask the origin server. */
 export type ConditionalOutcome = 'serve' | 'not-modified' | 'precondition-failed'
 
+/** What an application expects of the representation, or else wants nothing (RFC 9110 13.1.1, 13.1.4). */
+export const EXPECTATIONS = ['if-match', 'if-unmodified-since'] as const
+
 /**
  * What the conditions of a GET or HEAD make of a stored response, in the order of RFC 9110 13.2.2. Conditions
  * count only where the answer would be successful without them (13.2.1).
