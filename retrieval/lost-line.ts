@@ -31,15 +31,20 @@ export class LostLine {
     this.#clock = clock
   }
 
-  /** Whether this says that the line is lost, and it may come back in time. @param heldBytes what has come, of all that is wanted. */
+  /** Whether this says that the line is lost, and it may come back in time. @param heldBytes what has come by now. */
   mayComeBack({ code }: Fault, heldBytes: number): boolean {
-    if (heldBytes >= this.#heldBytes + PROGRESS_BYTES) this.#waits = 0
-    this.#heldBytes = heldBytes
-    return PASSING.has(code) && this.#waits < MOST_WAITS
+    return PASSING.has(code) && (this.#waits < MOST_WAITS || this.#hasBrought(heldBytes))
   }
 
-  async wait(): Promise<void> {
+  /** @param heldBytes what has come by now: where that is more than before, the waits begin anew. */
+  async wait(heldBytes: number): Promise<void> {
+    if (this.#hasBrought(heldBytes)) this.#waits = 0
+    this.#heldBytes = heldBytes
     await sleep(this.#clock, FIRST_WAIT_MS * 2 ** this.#waits)
     this.#waits += 1
+  }
+
+  #hasBrought(heldBytes: number): boolean {
+    return heldBytes >= this.#heldBytes + PROGRESS_BYTES
   }
 }

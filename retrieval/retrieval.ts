@@ -481,7 +481,7 @@ export class Retrieval implements InquiryOwner {
     try {
       const expectation = await this.#expectationFor(source)
       if (signal.aborted) return
-      if (this.#arrival.isDoubted && expectation.kind !== 'digest')
+      if (source.kind === 'internet' && this.#arrival.isDoubted && expectation.kind !== 'digest')
         throw new Fault('RESPONSE_CHANGED', 'the file has changed, and nothing proves what it should be')
       began = this.#components.clock.monotonic()
       if (source.kind !== 'internet' && !this.#mayTakeFrom(source, expectation, patienceMs)) return
@@ -769,7 +769,7 @@ export class Retrieval implements InquiryOwner {
   /** Peers are asked once more, too: they have gone on meanwhile. Whoever reads along is not to wait for that. */
   async #goOnLater(attempt: AbortController): Promise<void> {
     this.#announcement.end()
-    await this.#lostLine.wait()
+    await this.#lostLine.wait(this.heldBytes)
     if (this.#attempt !== attempt || this.#state !== 'running') return
     this.#tolerance.oneMore()
     if (this.#inquiry?.state === 'retrieving') this.#inquiry.inVain(this.#tolerance.leftInAllMs())
