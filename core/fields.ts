@@ -34,6 +34,11 @@ export function hasField(fields: Fields, name: string): boolean {
   return false
 }
 
+/** Whether the content is the representation in a content coding, such as gzip (RFC 9110 8.4). */
+export function hasContentCoding(fields: Fields): boolean {
+  return hasField(fields, 'content-encoding')
+}
+
 /** Fields of a request that ask for a part, or only for a change (RFC 9110 13.1, 14.2). */
 export const SELECTING_A_PART = [
   'range',

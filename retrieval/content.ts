@@ -10,7 +10,7 @@ import type { Clock } from '../core/clock.ts'
 import { contentName } from '../core/content-name.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
-import { fieldValue, type Fields } from '../core/fields.ts'
+import { fieldValue, hasContentCoding, type Fields } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { currentAgeMs } from '../cache/semantics/freshness.ts'
@@ -87,7 +87,7 @@ function stored(
   if (known !== undefined) return known
   const body = store.findByDigest(sha256)
   const isForAll = body?.shareable === true && body.status === 200
-  if (!isForAll || fieldValue(body.fields, 'content-encoding') !== undefined) return undefined
+  if (!isForAll || hasContentCoding(body.fields)) return undefined
   return linkContent(body, share, components) ?? body
 }
 

@@ -5,7 +5,7 @@
  * fields only those that describe the representation are kept. Whether the bytes are right is verified elsewhere.
  */
 import { Fault } from '../core/fault.ts'
-import { fieldValue, type Fields, type FieldLine } from '../core/fields.ts'
+import { fieldValue, hasContentCoding, type Fields, type FieldLine } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { NodeId } from '../peering/packets.ts'
@@ -85,7 +85,7 @@ function openedPart(response: UpstreamResponse, from: number): OpenedSource {
 }
 
 function opened(response: UpstreamResponse, from: number, size: number | undefined): OpenedSource {
-  if (fieldValue(response.fields, 'content-encoding') !== undefined)
+  if (hasContentCoding(response.fields))
     throw new Fault('PEER_FAILED', 'expected the representation itself, got a content coding')
   const body = response.status === 200 && from > 0 ? skipping(response.body, from) : response.body
   const path = pathOf(response.fields)

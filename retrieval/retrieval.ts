@@ -15,7 +15,7 @@ import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { asFault, describe, Fault } from '../core/fault.ts'
-import type { Fields } from '../core/fields.ts'
+import { hasContentCoding, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -153,7 +153,7 @@ export class Retrieval implements InquiryOwner {
     this.#lostLine = new LostLine(components.clock)
     this.#plainWait = new PlainWait({ ...components, request, node: settings.node })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
-    this.#announcement = new Announcement(() => components.events.announce(this))
+    this.#announcement = new Announcement(components.clock, () => components.events.announce(this))
     this.#readers = new Readers(components.clock, {
       came: () => this.#state === 'paused' && this.#resume(),
       mayComeBack: () =>
@@ -217,10 +217,14 @@ export class Retrieval implements InquiryOwner {
    * while this node would seem to have made it.
    */
   get isShareable(): boolean {
-    const { admission, copy } = this.#arrival
-    const isComing = this.#state === 'running' && copy?.size !== undefined && !this.#keeping.isOutdated
-    if (this.#arrival.isMixed) return false
-    return isComing && admission.kind === 'admitted' && admission.isShareable
+    return this.#isForOthers && this.#arrival.copy?.size !== undefined
+  }
+
+  /** The same of what may have no end yet: then they may have it when it is whole. */
+  get #isForOthers(): boolean {
+    const { admission, copy, isMixed } = this.#arrival
+    const isComing = this.#state === 'running' && copy !== undefined && !this.#keeping.isOutdated
+    return isComing && !isMixed && admission.kind === 'admitted' && admission.isShareable
   }
 
   /** Whether it comes from the origin server, or is about to: then peers wait for this node. */
@@ -248,9 +252,10 @@ export class Retrieval implements InquiryOwner {
     return this.#arrival.heldBytes
   }
 
-  /** Whether the origin server has been asked, on behalf of the LAN too, and has not answered. */
+  /** Whether the origin server has been asked, on behalf of the LAN too, and has not answered, or with what is soon whole. */
   get isFetching(): boolean {
-    return this.isFetcher && this.#announcement.isMade && !this.#answer.isGiven
+    const { isMade, isSoonWhole } = this.#announcement
+    return this.isFetcher && isMade && (!this.#answer.isGiven || isSoonWhole)
   }
 
   /** Whether the response will be stored when it is whole. */
@@ -832,7 +837,9 @@ export class Retrieval implements InquiryOwner {
   /** Now that the response is known, its growing copy can be read by peers, or never will be. */
   #announceCopy(): void {
     if (this.isShareable) return this.#announcement.readable()
-    if (this.#current?.kind === 'internet') this.#announcement.end()
+    if (this.#current?.kind !== 'internet') return
+    if (this.#isForOthers && !hasContentCoding(this.fields)) this.#announcement.soonWhole()
+    else this.#announcement.end()
   }
 
   #onLastReaderGone(): void {

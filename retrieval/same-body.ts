@@ -8,7 +8,7 @@
  * server, and its media type could make a page of a file.
  */
 import type { Clock } from '../core/clock.ts'
-import { fieldValue, type FieldLine } from '../core/fields.ts'
+import { fieldValue, hasContentCoding, type FieldLine } from '../core/fields.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
@@ -57,5 +57,5 @@ function sameBody(
   const sha256 = digest && verifier.bodyWith(digest)
   const body = sha256 && store.findByDigest(sha256)
   const isForAll = body?.shareable === true && body.status === 200
-  return isForAll && fieldValue(body.fields, 'content-encoding') === undefined ? body : undefined
+  return isForAll && !hasContentCoding(body.fields) ? body : undefined
 }

@@ -5,7 +5,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '../core/clock.ts'
 import { namedSha256 } from '../core/content-name.ts'
-import { fieldValue, type Fields } from '../core/fields.ts'
+import { fieldValue, hasContentCoding } from '../core/fields.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
 import { currentAgeMs, isFresh } from '../cache/semantics/freshness.ts'
@@ -105,7 +105,7 @@ function offered(components: SharedCopiesComponents, uri: TargetUri): StoredResp
   const now = components.clock.wall()
   if (!policy.share) return undefined
   return components.store.lookup(uri).find((response) => {
-    const isPlain = response.shareable && response.status === 200 && !hasCoding(response.fields)
+    const isPlain = response.shareable && response.status === 200 && !hasContentCoding(response.fields)
     // What only its application can verify (V5) is passed on when nobody has come back to complain.
     const isOnTrial =
       response.source === 'peer' &&
@@ -135,11 +135,9 @@ function offeredContent(components: SharedCopiesComponents, name: TargetUri): St
 
 function readable(components: SharedCopiesComponents, uri: TargetUri): Retrieval | undefined {
   const retrieval = components.running(uri)
-  return retrieval?.isShareable && retrieval.copy && !hasCoding(retrieval.fields) ? retrieval : undefined
-}
-
-function hasCoding(fields: Fields): boolean {
-  return fieldValue(fields, 'content-encoding') !== undefined
+  return retrieval?.isShareable && retrieval.copy && !hasContentCoding(retrieval.fields)
+    ? retrieval
+    : undefined
 }
 
 function offerOf(components: SharedCopiesComponents, response: StoredResponse): LocalOffer {

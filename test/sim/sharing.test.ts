@@ -166,6 +166,21 @@ describe('sharing on a virtual LAN', () => {
     })
   }
 
+  testSeeds('eight at once want what has no length: one copy where it is short', {}, async (scenario) => {
+    const nodes = await scenario.nodes(8)
+    await scenario.settle()
+    const short = scenario.file('/short', 300 * KB, { framing: 'chunked' })
+    for (const got of await Promise.all(nodes.map((node) => node.get(short))))
+      assertRight(scenario, short, got)
+    assert.equal(scenario.origin.sentBytes, 300 * KB)
+    const long = scenario.file('/long', 2 * MB, { framing: 'chunked' })
+    for (const got of await Promise.all(nodes.map((node) => node.get(long)))) {
+      assertRight(scenario, long, got)
+      // Each fetches it in the end: who waited was told to go on after half a second.
+      assertAtMost(got.firstByteMs, 900, 'first byte, in ms')
+    }
+  })
+
   testSeeds('a 404 goes to the application and nowhere else', {}, async (scenario) => {
     const [one, other] = await scenario.nodes(2)
     assert.ok(one && other)
