@@ -27,6 +27,7 @@ import type { Ask, Direct } from './leading.ts'
 import { isPersonal, type OpenedCopy } from './origin-copies.ts'
 import type { OriginCopy } from './origin-copy.ts'
 import { firstRange } from './part-source.ts'
+import { comparable } from './peers-word.ts'
 import { answerWith, spansOf } from './representation.ts'
 import type { RetrievalRequest } from './request.ts'
 import {
@@ -116,8 +117,10 @@ async function fromPeer(
   const joined = retrievals.join(whole, fields, 'part')
   onAbort(signal, joined.leave)
   const head = await joined.retrieval.peerHead()
-  if (head !== undefined)
-    return fromGrowing(head, joined, reason, { method: 'GET', fields, signal }, components)
+  if (head !== undefined) {
+    const wanted = { method: 'GET', fields: comparable(fields, 'peer', request.policy), signal }
+    return fromGrowing(head, joined, reason, wanted, components)
+  }
   joined.leave()
   return undefined
 }

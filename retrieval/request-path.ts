@@ -1,5 +1,5 @@
 /** The decisions on one request's path: what is stored, what is asked of others, and what stands in where nobody answers. */
-import { hasField, SELECTING_A_PART, withoutFields, type Fields } from '../core/fields.ts'
+import { SELECTING_A_PART, withoutFields, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { Policy } from '../core/policy.ts'
 import type { Random } from '../core/random.ts'
@@ -17,6 +17,7 @@ import type { HotResponses } from './hot-responses.ts'
 import { Joining } from './joining.ts'
 import { isForPart, part, partHere } from './part-path.ts'
 import { mendedBody, type Mending } from './mended-body.ts'
+import { comparable, hasExpectation, isPeersWord } from './peers-word.ts'
 import { Questions } from './questions.ts'
 import { heedHead, renew, type Update } from './renewal.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -123,10 +124,15 @@ export class RequestPath {
     }
   }
 
-  /** Whether what is stored does not meet `If-Match` or `If-Unmodified-Since`. That it does, it may say itself (BITS asks for parts so). */
-  #isRefusedBy({ fields, status }: StoredResponse): boolean {
+  /**
+   * Whether what is here does not meet `If-Match` or `If-Unmodified-Since`. That it does, it may say itself (BITS asks for parts so), but
+   * not where that is a peer's word.
+   */
+  #isRefusedBy({ fields, status, source }: Pick<StoredResponse, 'fields' | 'status' | 'source'>): boolean {
     if (hasDirective(parseRequestDirectives(this.#request.received), 'only-if-cached')) return false
-    return evaluateConditional(this.#asked().fields, fields, status) === 'precondition-failed'
+    const asked = this.#asked().fields
+    if (isPeersWord(source, this.#policy) && hasExpectation(asked)) return true
+    return evaluateConditional(asked, fields, status) === 'precondition-failed'
   }
 
   /** What is here may be older than what the application knows: only the origin server can refuse it (RFC 9111 4.3.2). */
@@ -244,9 +250,17 @@ export class RequestPath {
       joined.leave()
       return this.#answers.standIn(stale, status)
     }
-    return head.kind === 'growing'
-      ? this.#growing(head, joined, reason)
-      : fromDirect(head, joined.retrieval.report, joined.leave, reason)
+    if (head.kind === 'direct') return fromDirect(head, joined.retrieval.report, joined.leave, reason)
+    if (joined.retrieval.isFromOrigin || !this.#isRefusedBy({ ...head.response, source: 'peer' }))
+      return this.#growing(head, joined, reason)
+    joined.leave()
+    return this.#askAlone(reason)
+  }
+
+  /** What a peer has is not what is expected, or only by its word: the origin server may have that. */
+  async #askAlone(reason: ForwardReason): Promise<Resource> {
+    const { head, joined } = await this.#joining.alone(this.#questions.asItStands())
+    return this.#fetched(head, joined, reason, undefined)
   }
 
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
@@ -254,8 +268,9 @@ export class RequestPath {
     const { retrieval } = joined
     const { fields, ...asked } = { ...this.#asked(), signal: this.#request.signal }
     // Whether it was met the origin server has decided where it was asked, and whoever ignores it is right to (RFC 9110 13.1.1).
-    const wasAsked = EXPECTATIONS.some((name) => hasField(retrieval.request.fields, name))
-    const conditions = retrieval.isFromOrigin && wasAsked ? withoutFields(fields, EXPECTATIONS) : fields
+    const wasAsked = hasExpectation(retrieval.request.fields)
+    const decided = wasAsked ? withoutFields(fields, EXPECTATIONS) : fields
+    const conditions = retrieval.isFromOrigin ? decided : comparable(fields, 'peer', this.#policy)
     const read = (span: ByteSpan) => {
       const response = { ...head.response, size: head.copy.size ?? Infinity }
       const growing = retrieval.read(head.copy, span, this.#request.signal)

@@ -7,6 +7,7 @@ import { staleIfErrorAllows, withoutHeldBackFields } from '../cache/semantics/de
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
 import { watchDelivery, type ComplaintsComponents } from './complaints.ts'
 import { isStoreLoss, mendedBody, type Mending } from './mended-body.ts'
+import { comparable, isPeersWord } from './peers-word.ts'
 import type { RepresentationRequest } from './representation.ts'
 import { begun, fromStore, type Asked, type Resource, type ResourceRequest, type Reuse } from './resource.ts'
 
@@ -41,15 +42,17 @@ export class StoredAnswers {
    * origin server goes on.
    */
   async reuse(reuse: Reuse, asked?: Asked): Promise<Resource> {
-    const { request, asked: askedOf, isForWhole, lost } = this.#asking
+    const { request, policy, asked: askedOf, isForWhole, lost } = this.#asking
     const { store, random } = this.#components
     const mending = this.#asking.mending(reuse.response)
-    // A peer's validators are a stranger's word.
-    const isOrigins = reuse.response.source !== 'peer' || this.#asking.policy.immutable
+    const { source } = reuse.response
+    const isOrigins = !isPeersWord(source, policy)
     let isGiven = false
     const read: Store['read'] = (response, span, allocate) =>
       mendedBody(store.read(response, span, allocate), span, mending, () => isGiven && isOrigins)
-    const resource = fromStore(reuse, asked, askedOf(), { store: { read }, random }, request.allocate)
+    const { method, fields } = askedOf()
+    const wanted = { method, fields: comparable(fields, source, policy) }
+    const resource = fromStore(reuse, asked, wanted, { store: { read }, random }, request.allocate)
     try {
       const answer = await begun(resource.answer)
       isGiven = true
