@@ -49,7 +49,8 @@ export function downloadOf(
   const { node, location, receivedBytes, totalBytes, bytesPerSecond } = packet
   const readable = location !== undefined
   const figures = { receivedBytes, totalBytes, bytesPerSecond }
-  // Our own kind says where as soon as its origin server has answered; the patents' nodes only when they are complete.
+  // Our own kind says where as soon as its origin server has told a length, or half a second later that there will be none; the patents'
+  // nodes only when they are complete.
   const isPromise = !readable && node !== undefined
   return {
     peer: from,

@@ -3,8 +3,9 @@ import type { CancelTimer, Clock } from '../core/clock.ts'
 import type { AnnouncedDownload } from '../peering/peering.ts'
 
 /**
- * Nobody reads a growing copy without an end, but most responses without a length are short: so long it is left open after such a
- * response has begun whether it is whole in a moment, in ms. Who waits for a promise waits 600 ms (`PROMISE_MS` in peering/machines/inquiry.ts).
+ * Nobody reads a growing copy without an end, but most responses without a length are short: so long after the head of one it is left open
+ * whether it is whole in a moment, in ms. Who waits for a promise does so for 600 ms from the end of its question's own wait on
+ * (`PROMISES_MS` in peering/machines/inquiry.ts): it is over before that where the origin server thinks for 100 ms at most.
  */
 export const SOON_WHOLE_MS = 500
 
@@ -12,7 +13,8 @@ export class Announcement {
   readonly #clock: Clock
   readonly #announce: () => AnnouncedDownload
   #announced: AnnouncedDownload | undefined
-  #cancelEnd: CancelTimer | undefined
+  #isSoonWhole = false
+  #cancelEnd: CancelTimer = () => {}
 
   constructor(clock: Clock, announce: () => AnnouncedDownload) {
     this.#clock = clock
@@ -25,7 +27,7 @@ export class Announcement {
 
   /** Whether those who wait cannot read it, and are to have it when it is whole. */
   get isSoonWhole(): boolean {
-    return this.isMade && this.#cancelEnd !== undefined
+    return this.#isSoonWhole
   }
 
   /** "I am downloading" (216A). @returns whether it had not been said. */
@@ -37,29 +39,38 @@ export class Announcement {
 
   /** The growing copy can be read by peers (216B). */
   readable(): void {
-    this.#stopWaiting()
+    this.#promiseNothing()
     this.#announced?.readable()
   }
 
-  /** It cannot be read while it grows, and is to end within `SOON_WHOLE_MS`, or peers wait for it no longer. */
+  /** It cannot be read while it grows, and is to be whole within `SOON_WHOLE_MS`, or peers wait for it no longer. */
   soonWhole(): void {
-    if (this.isMade) this.#cancelEnd ??= this.#clock.after(SOON_WHOLE_MS, () => this.end())
+    if (!this.isMade || this.#isSoonWhole) return
+    this.#isSoonWhole = true
+    this.#cancelEnd = this.#clock.after(SOON_WHOLE_MS, () => this.end())
   }
 
-  complete(): void {
-    this.#stopWaiting()
+  /** It is being stored: nobody is told of an end meanwhile. */
+  whole(): void {
+    this.#cancelEnd()
+  }
+
+  /** It is over. @param isKept whether others may have it from here: where that is not so, who was promised the whole is told. */
+  complete(isKept: boolean): void {
+    if (this.#isSoonWhole && !isKept) return this.end()
+    this.#promiseNothing()
     this.#announced?.complete()
   }
 
   /** It is no download that peers may wait for any more. */
   end(): void {
-    this.#stopWaiting()
+    this.#promiseNothing()
     this.#announced?.failed()
     this.#announced = undefined
   }
 
-  #stopWaiting(): void {
-    this.#cancelEnd?.()
-    this.#cancelEnd = undefined
+  #promiseNothing(): void {
+    this.#cancelEnd()
+    this.#isSoonWhole = false
   }
 }

@@ -170,6 +170,11 @@ export class Arrival {
     return this.#opened?.of.head ?? this.#head.response
   }
 
+  /** Whether these fields are the origin server's, whoever sends the bytes. */
+  get isOriginsWord(): boolean {
+    return this.#opened !== undefined || this.#head.isOrigins
+  }
+
   get admission(): Admission {
     return this.#opened?.of.head.admission ?? this.#head.admission
   }
@@ -282,7 +287,7 @@ export class Arrival {
    * read. @throws Fault of the store.
    */
   async commit(): Promise<StoredResponse | undefined> {
-    if (this.#opened !== undefined) return void (await this.#opened.of.commit())
+    if (this.#opened !== undefined) return this.#opened.of.commit()
     const copy = this.#copy
     const head = this.#head.toStore(this.contributors.size > 0 ? 'peer' : 'internet')
     if (copy === undefined || head === undefined) return undefined

@@ -12,6 +12,7 @@ export class ComingHead {
   readonly #request: RetrievalRequest
   readonly #clock: Clock
   #fields: Fields = []
+  #isOrigins = false
   #admission: Admission = { kind: 'refused', reason: 'nothing has come yet' }
   #requestTime: EpochMs
   #responseTime: EpochMs
@@ -28,6 +29,11 @@ export class ComingHead {
     return this.#fields
   }
 
+  /** Whether the origin server has sent them. */
+  get isOrigins(): boolean {
+    return this.#isOrigins
+  }
+
   get admission(): Admission {
     return this.#admission
   }
@@ -42,6 +48,7 @@ export class ComingHead {
   fromPeer(fields: Fields): void {
     this.#responseTime = this.#clock.wall()
     const isDated = hasField(fields, 'date')
+    this.#isOrigins = false
     this.#fields = isDated ? fields : withField(fields, 'Date', formatHttpDate(this.#responseTime))
     this.#admission = admit(this.#request, this.response)
   }
@@ -53,6 +60,7 @@ export class ComingHead {
   fromOrigin(fields: Fields, isFirst: boolean): void {
     if (isFirst) {
       this.#fields = fields
+      this.#isOrigins = true
       this.#responseTime = this.#clock.wall()
     }
     this.#admission = admit(this.#request, { ...this.response, fields })
@@ -61,6 +69,7 @@ export class ComingHead {
   /** What the origin server alone had begun is gone on with. */
   takeOver({ fields, admission, requestTime, responseTime }: OriginHead): void {
     this.#fields = fields
+    this.#isOrigins = true
     this.#admission = admission
     this.#requestTime = requestTime
     this.#responseTime = responseTime
@@ -69,6 +78,7 @@ export class ComingHead {
   /** Nothing is known any more; until something is, `reason` says why it is not kept. */
   forget(reason = 'nothing has come yet'): void {
     this.#fields = []
+    this.#isOrigins = false
     this.#admission = { kind: 'refused', reason }
   }
 

@@ -43,13 +43,8 @@ export class Joining {
     if (!joined.isCollapsed || this.#isForAll(head, joined, isValidation)) return { head, joined }
     // What the first one was told is not for this one: each asks for itself, side by side.
     joined.leave()
-    return this.alone({ ...request, mayAskPeers: false })
-  }
-
-  /** Asks for this application alone. @throws Fault when there is no answer. */
-  async alone(request: RetrievalRequest): Promise<Awaited> {
-    const joined = this.#components.retrievals.alone(request)
-    return { head: await this.#headOf(joined), joined }
+    const own = retrievals.alone({ ...request, mayAskPeers: false })
+    return { head: await this.#headOf(own), joined: own }
   }
 
   /** Whether a response that somebody else asked for answers this request too (RFC 9111 4.1). */

@@ -17,6 +17,8 @@ export interface WholeCopy {
   readonly admission: Admission
   /** Peers whose bytes are in it. */
   readonly contributors: ReadonlySet<Address>
+  /** Whether it comes from the origin server alone: its copy is several retrievals', and tells itself of what is stored. */
+  readonly isFromOrigin: boolean
   /** @returns `undefined` when it may not be stored. @throws Fault of the store. */
   commit(): Promise<StoredResponse | undefined>
 }
@@ -66,13 +68,17 @@ export class Keeping {
     return this.#isStoring ? this.#storing.promise : undefined
   }
 
-  /** Stores what is whole and verified, and says so. @throws Fault of the store. */
-  async keep(expectation: Expectation): Promise<void> {
+  /** Stores what is whole and verified, and says so. @returns whether it is stored. @throws Fault of the store. */
+  async keep(expectation: Expectation): Promise<boolean> {
     this.#isStoring = this.willBeStored
+    const { isFromOrigin } = this.#copy
     const response = this.#isOutdated ? undefined : await this.#copy.commit()
-    // It may have become outdated while it was written.
-    if (response && this.#isOutdated) this.#store.remove(response.uri)
-    else if (response) this.#onStored(response, this.#unverified(expectation))
+    if (response !== undefined && !isFromOrigin) {
+      // It may have become outdated while it was written.
+      if (this.#isOutdated) this.#store.remove(response.uri)
+      else this.#onStored(response, this.#unverified(expectation))
+    }
+    return response !== undefined && !this.#isOutdated
   }
 
   /** Nothing is stored any more: whoever waits for that looks at the store. */

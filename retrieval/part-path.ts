@@ -118,7 +118,8 @@ async function fromPeer(
   onAbort(signal, joined.leave)
   const head = await joined.retrieval.peerHead()
   if (head !== undefined) {
-    const wanted = { method: 'GET', fields: comparable(fields, 'peer', request.policy), signal }
+    const source = joined.retrieval.isOriginsWord ? 'internet' : 'peer'
+    const wanted = { method: 'GET', fields: comparable(fields, source, request.policy), signal }
     return fromGrowing(head, joined, reason, wanted, components)
   }
   joined.leave()

@@ -129,14 +129,18 @@ export class RequestPath {
    * not where that is a peer's word.
    */
   #isRefusedBy({ fields, status, source }: Pick<StoredResponse, 'fields' | 'status' | 'source'>): boolean {
-    if (hasDirective(parseRequestDirectives(this.#request.received), 'only-if-cached')) return false
     const asked = this.#asked().fields
     if (isPeersWord(source, this.#policy) && hasExpectation(asked)) return true
-    return evaluateConditional(asked, fields, status) === 'precondition-failed'
+    return !this.#isOnlyIfCached && evaluateConditional(asked, fields, status) === 'precondition-failed'
+  }
+
+  get #isOnlyIfCached(): boolean {
+    return hasDirective(parseRequestDirectives(this.#request.received), 'only-if-cached')
   }
 
   /** What is here may be older than what the application knows: only the origin server can refuse it (RFC 9111 4.3.2). */
-  #askAsItStands(): Promise<Resource> {
+  async #askAsItStands(): Promise<Resource> {
+    if (this.#isOnlyIfCached) return this.#notCached()
     if (this.#request.method === 'HEAD') return this.#head('request', undefined)
     return this.#retrieve(this.#questions.asItStands(), 'request')
   }
@@ -251,16 +255,11 @@ export class RequestPath {
       return this.#answers.standIn(stale, status)
     }
     if (head.kind === 'direct') return fromDirect(head, joined.retrieval.report, joined.leave, reason)
-    if (joined.retrieval.isFromOrigin || !this.#isRefusedBy({ ...head.response, source: 'peer' }))
+    if (joined.retrieval.isOriginsWord || !this.#isRefusedBy({ ...head.response, source: 'peer' }))
       return this.#growing(head, joined, reason)
+    // What a peer has is not what is expected: the origin server may have that.
     joined.leave()
-    return this.#askAlone(reason)
-  }
-
-  /** What a peer has is not what is expected, or only by its word: the origin server may have that. */
-  async #askAlone(reason: ForwardReason): Promise<Resource> {
-    const { head, joined } = await this.#joining.alone(this.#questions.asItStands())
-    return this.#fetched(head, joined, reason, undefined)
+    return this.#retrieve(this.#questions.asItStands(), reason, stale)
   }
 
   #growing(head: Extract<Head, { kind: 'growing' }>, joined: Joined, reason: ForwardReason): Resource {
@@ -270,7 +269,7 @@ export class RequestPath {
     // Whether it was met the origin server has decided where it was asked, and whoever ignores it is right to (RFC 9110 13.1.1).
     const wasAsked = hasExpectation(retrieval.request.fields)
     const decided = wasAsked ? withoutFields(fields, EXPECTATIONS) : fields
-    const conditions = retrieval.isFromOrigin ? decided : comparable(fields, 'peer', this.#policy)
+    const conditions = retrieval.isOriginsWord ? decided : comparable(fields, 'peer', this.#policy)
     const read = (span: ByteSpan) => {
       const response = { ...head.response, size: head.copy.size ?? Infinity }
       const growing = retrieval.read(head.copy, span, this.#request.signal)

@@ -266,6 +266,7 @@ export class Retrieval implements InquiryOwner {
   /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
   outdate(): void {
     this.#keeping.outdate()
+    if (this.#announcement.isSoonWhole) this.#announcement.end()
   }
 
   /** Resolves when what is being stored now is stored, or is not; `undefined` when nothing is. */
@@ -310,6 +311,11 @@ export class Retrieval implements InquiryOwner {
   /** Whether it comes from the origin server alone: then any part of it can be had there. */
   get isFromOrigin(): boolean {
     return this.#arrival.isFromOrigin
+  }
+
+  /** Whether applications are told what the origin server says of it, whoever sends the bytes. */
+  get isOriginsWord(): boolean {
+    return this.#arrival.isOriginsWord
   }
 
   /** What comes from the origin server alone, and will be stored and may be shared when it is whole. */
@@ -637,14 +643,16 @@ export class Retrieval implements InquiryOwner {
     this.#arrival.copy?.release(Infinity)
     this.#giveAnswer()
     this.#inquiry?.retrieved()
+    this.#announcement.whole()
+    let isKept = false
     try {
-      await this.#keeping.keep(expectation)
+      isKept = await this.#keeping.keep(expectation)
     } catch (error) {
       const { uri } = this.request
       if (this.#isOver()) return
       this.#components.events.log('a copy could not be kept', { uri, reason: describe(error) })
     }
-    this.#announcement.complete()
+    this.#announcement.complete(isKept)
     this.#end()
     if (this.#readers.isEmpty) this.#arrival.letGo()
   }

@@ -35,7 +35,7 @@ export interface Retrievals {
   outdate(uri: TargetUri): void
   /** What is being stored for this URI, when the request cannot read along; it is stored, or not, when this resolves. */
   storing(uri: TargetUri, received: Fields): Promise<void> | undefined
-  /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
+  /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered, or with what is soon whole. */
   isFetching(uri: TargetUri): boolean
   /** Whether it comes from a peer, or is about to. */
   isRelayed(uri: TargetUri): boolean

@@ -29,7 +29,7 @@ export interface SharedCopiesComponents {
   readonly announced: Pick<AnnouncedNames, 'contentOf'>
   /** The retrieval that runs for this URI. */
   readonly running: (uri: TargetUri) => Retrieval | undefined
-  /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered. */
+  /** Whether the origin server has been asked for it, on behalf of the LAN too, and has not answered, or with what is soon whole. */
   readonly isFetching: (uri: TargetUri) => boolean
   /** Whether a retrieval of it comes from a peer, or is about to. */
   readonly isRelayed: (uri: TargetUri) => boolean
@@ -85,7 +85,7 @@ const REMEMBERED_NAMES = 64
 
 const ABSENT: Located<LocalOffer> = { kind: 'absent' }
 
-/** The origin server has been asked and has not answered yet: who asks now had better wait for that. */
+/** The origin server has been asked and has not answered yet, or with what has no length and is soon whole: who asks now had better wait for that. */
 const PROMISED: Located<LocalOffer> = {
   kind: 'downloading',
   offer: {

@@ -3,21 +3,24 @@ import { describe, test } from 'node:test'
 import type { Fields } from '../../core/fields.ts'
 import { SOON_WHOLE_MS } from '../../retrieval/announcement.ts'
 import { Flow } from './upstreams.ts'
-import { digestOf, URL_A, world, type World } from './world.ts'
+import { A, digestOf, sha256, URL_A, world, type Scene, type World } from './world.ts'
 
 /** The origin server has begun a response without a length. */
-async function begun(fields: Fields = []) {
+async function begun(fields: Fields = [], scene: Partial<Scene> = {}) {
   const body = new Flow().push('begun, ')
   const node = world({
     expectation: digestOf(Buffer.from('begun, done')),
     waitMs: 0,
     origin: () => ({ status: 200, fields: [['Cache-Control', 'max-age=60'], ...fields], body }),
+    ...scene,
   })
   const application = node.ask()
   await node.within(application.resource)
   await node.settle()
   return { node, body, application }
 }
+
+const OTHER = { algorithm: 'sha-256', hex: sha256('other') } as const
 
 /** Of what was said to the LAN: how the download went. */
 function saidBy(node: World): readonly string[] {
@@ -64,6 +67,45 @@ describe('a download without a length', () => {
       said.map((_, at) => (at % 2 === 0 ? 'announced' : 'failed')),
     )
     assert.equal(said.at(-1), 'failed')
+  })
+
+  test('that is whole in time is not said to have failed while it is being stored', async () => {
+    const { node, body, application } = await begun()
+    const commit = node.store.commit.bind(node.store)
+    const written = Promise.withResolvers<void>()
+    node.store.commit = async (...copy) => {
+      await written.promise
+      return commit(...copy)
+    }
+    await node.pass(SOON_WHOLE_MS - 50)
+    body.push('done').end()
+    assert.equal((await node.read(application)).text, 'begun, done')
+    await node.pass(100)
+    assert.deepEqual(saidBy(node), ['announced'])
+    written.resolve()
+    await node.settle()
+    assert.deepEqual(saidBy(node), ['announced', 'completed'])
+    assert.equal(node.lan.locate(URL_A).kind, 'complete')
+  })
+
+  test('that is outdated meanwhile is promised no longer', async () => {
+    const { node, body, application } = await begun()
+    node.retrievals.outdate(A)
+    assert.deepEqual(saidBy(node), ['announced', 'failed'])
+    assert.deepEqual(node.lan.locate(URL_A), { kind: 'absent' })
+    body.push('done').end()
+    assert.equal((await node.read(application)).text, 'begun, done')
+    await node.settle()
+    assert.deepEqual(saidBy(node), ['announced', 'failed'])
+  })
+
+  test('that is not kept in the end is not said to be complete', async () => {
+    const { node, body, application } = await begun([], { known: new Map([[A, OTHER]]) })
+    body.push('done').end()
+    assert.equal((await node.read(application)).text, 'begun, done')
+    await node.settle()
+    assert.deepEqual(saidBy(node), ['announced', 'failed'])
+    assert.deepEqual(node.lan.locate(URL_A), { kind: 'absent' })
   })
 
   for (const [what, fields] of [

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Fault } from '../../core/fault.ts'
 import { fieldValue, type FieldLine, type Fields } from '../../core/fields.ts'
+import { Flow } from './upstreams.ts'
 import { digestOf, offer, world, type World } from './world.ts'
 
 const BEFORE = 'Sat, 31 Oct 2026 00:00:00 GMT'
@@ -90,8 +91,88 @@ for (const [condition, status] of EXPECTING) {
     const given = await node.get([condition])
     assert.deepEqual([given.status, given.text], [status, status === 200 ? TEXT : 'not it'])
     assert.equal(fieldValue(node.origin.requests[0]?.fields ?? [], condition[0]), condition[1])
+    assert.equal(node.peers.requests.length, 0, 'what would be thrown away is not fetched')
   })
 }
+
+describe('what is stored of a peer', () => {
+  for (const fields of [
+    [['If-Match', '"9"']],
+    [
+      ['If-Match', '"1"'],
+      ['Range', 'bytes=4-'],
+    ],
+    [
+      ['If-Unmodified-Since', MODIFIED],
+      ['Range', 'bytes=4-'],
+    ],
+  ] as const) {
+    const what = fields.map((line) => line.join(' ')).join(', ')
+    test(`is not held against ${what} in place of an origin server that cannot be reached`, async () => {
+      const node = withPeer(false)
+      await node.get()
+      await node.settle()
+      await assert.rejects(node.get(fields), /no way/)
+    })
+
+    test(`is not held against ${what} where nobody may be asked`, async () => {
+      const node = withPeer(false)
+      await node.get()
+      await node.settle()
+      const here = await node.get([...fields, ['Cache-Control', 'only-if-cached, max-stale']])
+      assert.equal(here.status, 504)
+    })
+  }
+
+  test('and not held against what applications ask at the same moment, which cost one question', async () => {
+    const node = withPeer(false, 200)
+    const asking = Array.from({ length: 4 }, () => node.ask([['If-Match', '"2"']]))
+    for (const each of asking) assert.equal((await node.read(each)).text, TEXT)
+    assert.equal(node.origin.requests.length, 1)
+  })
+})
+
+test('what the origin server has said counts, also where a peer goes on with the bytes', async () => {
+  const size = 8_000_000
+  const right = Buffer.alloc(size, 'o')
+  const begun = 100_000
+  const going = new Flow().push(right.subarray(begun, 2 * begun))
+  const node: World = world({
+    expectation: digestOf(right),
+    waitMs: 0,
+    origin: () => ({
+      status: 200,
+      fields: node.dated([
+        ['ETag', '"2"'],
+        ['Last-Modified', AFTER],
+        ['Content-Length', String(size)],
+        ['Cache-Control', 'max-age=60'],
+      ]),
+      body: new Flow().push(right.subarray(0, begun)),
+    }),
+    peers: () => ({
+      status: 206,
+      fields: [
+        ['Content-Range', `bytes ${begun}-${size - 1}/${size}`],
+        ['ETag', '"1"'],
+      ],
+      body: going,
+    }),
+  })
+  const first = node.ask()
+  await node.within(first.resource)
+  node.inquiries[0]?.heardResponse(offer(size))
+  await node.pass(10)
+  const second = node.ask([
+    ['Range', 'bytes=7999995-'],
+    ['If-Range', '"2"'],
+  ])
+  await node.settle()
+  going.push(right.subarray(2 * begun)).end()
+  const [whole, part] = await Promise.all([node.read(first), node.read(second)])
+  assert.deepEqual([part.status, part.text], [206, 'ooooo'])
+  assert.deepEqual([whole.text.length, node.origin.requests.length], [size, 1])
+})
 
 describe('of a name that never means another file', () => {
   test('a peer may meet what is expected', async () => {

@@ -173,12 +173,13 @@ describe('sharing on a virtual LAN', () => {
     for (const got of await Promise.all(nodes.map((node) => node.get(short))))
       assertRight(scenario, short, got)
     assert.equal(scenario.origin.sentBytes, 300 * KB)
-    const long = scenario.file('/long', 2 * MB, { framing: 'chunked' })
+    const long = scenario.file('/long', 12 * MB, { framing: 'chunked' })
     for (const got of await Promise.all(nodes.map((node) => node.get(long)))) {
       assertRight(scenario, long, got)
-      // Each fetches it in the end: who waited was told to go on after half a second.
       assertAtMost(got.firstByteMs, 900, 'first byte, in ms')
     }
+    // Who waited was told to go on after half a second, and each fetches it.
+    assert.equal(scenario.origin.sentBytes, 300 * KB + 8 * 12 * MB)
   })
 
   testSeeds('a 404 goes to the application and nowhere else', {}, async (scenario) => {
