@@ -6,6 +6,7 @@ import { LINE_MEGABITS } from './lan/site.ts'
 import { storm, type Storm } from './lan/storm.ts'
 import { makeFiles } from './lan/update-files.ts'
 import type { Benchmark, Bound, Group, Workspace } from './measure.ts'
+import { installed } from './parts/proxy.ts'
 
 const UPDATE = [910_000, 16_000, 370_000, 360_000, 240_000, 340_000]
 const LARGE = [100_000_000]
@@ -19,6 +20,8 @@ const TUNED = squidSiblings('Squid siblings, tuned', [
   'minimum_direct_rtt 0',
   'minimum_direct_hops 0',
 ])
+
+const ALL = [NO_PROXY, CENTRAL_SQUID, SIBLINGS, TUNED]
 
 interface Workload {
   readonly name: string
@@ -37,14 +40,14 @@ const WORKLOADS: readonly Workload[] = [
     name: 'six-at-once',
     sizes: UPDATE,
     storm: { everyMs: 0 },
-    others: [NO_PROXY, CENTRAL_SQUID, SIBLINGS, TUNED],
+    others: ALL,
     promises: { WAN: 1.01, done: 1.1, busiest: 4, ...MEMORY },
   },
   {
     name: 'six-in-turn',
     sizes: UPDATE,
     storm: { everyMs: 500 },
-    others: [NO_PROXY, CENTRAL_SQUID, SIBLINGS, TUNED],
+    others: ALL,
     promises: { WAN: 1.005, p50: 0.06, busiest: 3, ...MEMORY },
   },
   {
@@ -77,6 +80,8 @@ export const lan: Benchmark = {
   async *groups(workspace) {
     const why = whyNoNamespaces()
     if (why !== undefined) return console.log(`left out: ${why}`)
+    const missing = ALL.filter((each) => !isThere(each)).map(({ name }) => `"${name}"`)
+    if (missing.length > 0) console.log(`not installed, and left out: ${missing.join(', ')}\n`)
     for (const workload of WORKLOADS) yield groupOf(workload, workspace)
   },
 }
@@ -103,7 +108,7 @@ function groupOf({ name, sizes, storm: how, others, promises }: Workload, worksp
       processor: 's',
     },
     mostRounds: 3,
-    cases: [NODES, ...others].map((arrangement, at) => ({
+    cases: [NODES, ...others.filter(isThere)].map((arrangement, at) => ({
       name: arrangement.name,
       run: (round) => storm(settings, arrangement, join(workspace.directory, `${name}-${at}-${round}`)),
     })),
@@ -115,4 +120,8 @@ function groupOf({ name, sizes, storm: how, others, promises }: Workload, worksp
       atMost,
     })),
   }
+}
+
+function isThere({ program }: Arrangement): boolean {
+  return program === undefined || installed(program) !== undefined
 }

@@ -9,6 +9,8 @@ import type { Site } from './site.ts'
 
 export interface Arrangement {
   readonly name: string
+  /** Without it the machine cannot have it. */
+  readonly program?: string
   /** @returns the proxy of each host; `undefined` for none. */
   readonly start: (site: Site, directory: string) => Promise<readonly (Server | undefined)[]>
 }
@@ -23,6 +25,7 @@ export interface Server {
 export const IHAVE = 'ihave'
 const PROXY_PORT = 3128
 const ICP_PORT = 3130
+const SQUID = '/usr/sbin/squid'
 const MAIN = process.env['IHAVE_MAIN'] ?? resolve(import.meta.dirname, '../../dist/cli/main.js')
 /** For presence and round trips (docs/protocol.md "Presence"), in ms. */
 const SETTLING_MS = 3000
@@ -51,6 +54,7 @@ export const NODES: Arrangement = {
 /** The first host runs it, and its own applications use it too. */
 export const CENTRAL_SQUID: Arrangement = {
   name: 'one central Squid',
+  program: SQUID,
   async start({ hosts }, directory) {
     const [first] = hosts
     if (first === undefined) return []
@@ -63,6 +67,7 @@ export const CENTRAL_SQUID: Arrangement = {
 export function squidSiblings(name: string, lines: readonly string[]): Arrangement {
   return {
     name,
+    program: SQUID,
     async start({ hosts }, directory) {
       const servers: Server[] = []
       for (const host of hosts) {
@@ -115,7 +120,7 @@ async function startSquid(host: Host, directory: string, lines: readonly string[
     ...lines,
   ]
   writeFileSync(file, `${settings.join('\n')}\n`)
-  const child = host.start('/usr/sbin/squid', ['-N', '-n', host.name, '-f', file], {
+  const child = host.start(SQUID, ['-N', '-n', host.name, '-f', file], {
     stdio: ['ignore', 'inherit', 'inherit'],
   })
   while (!(await listens(host))) {
