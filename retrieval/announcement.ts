@@ -58,7 +58,8 @@ export class Announcement {
   /** It is over. @param isKept whether others may have it from here: where that is not so, who was promised the whole is told. */
   complete(isKept: boolean): void {
     if (this.#isSoonWhole && !isKept) return this.end()
-    this.#promiseNothing()
+    // Of those who wait for it this node need not know: each hears now where it is.
+    if (this.#isSoonWhole) this.readable()
     this.#announced?.complete()
   }
 

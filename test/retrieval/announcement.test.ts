@@ -38,10 +38,10 @@ describe('a download without a length', () => {
     body.push('done').end()
     assert.equal((await node.read(application)).text, 'begun, done')
     await node.settle()
-    assert.deepEqual(saidBy(node), ['announced', 'completed'])
+    assert.deepEqual(saidBy(node), ['announced', 'readable', 'completed'])
     assert.equal(node.lan.locate(URL_A).kind, 'complete')
     await node.pass(SOON_WHOLE_MS)
-    assert.deepEqual(saidBy(node), ['announced', 'completed'])
+    assert.deepEqual(saidBy(node), ['announced', 'readable', 'completed'])
   })
 
   test('that takes longer is waited for by nobody, and its own application has it all the same', async () => {
@@ -84,7 +84,7 @@ describe('a download without a length', () => {
     assert.deepEqual(saidBy(node), ['announced'])
     written.resolve()
     await node.settle()
-    assert.deepEqual(saidBy(node), ['announced', 'completed'])
+    assert.deepEqual(saidBy(node), ['announced', 'readable', 'completed'])
     assert.equal(node.lan.locate(URL_A).kind, 'complete')
   })
 
