@@ -31,3 +31,12 @@ const COMPARISONS = ['if-none-match', 'if-modified-since', 'if-range']
 export function hasExpectation(fields: Fields): boolean {
   return EXPECTATIONS.some((name) => hasField(fields, name))
 }
+
+/** Whether that could be held against nothing but a peer's word: the origin server alone knows then (RFC 9110 13.1.1, 13.1.4). */
+export function isOriginsToDecide(
+  fields: Fields,
+  source: StoredResponse['source'],
+  policy: Pick<Policy, 'immutable'>,
+): boolean {
+  return isPeersWord(source, policy) && hasExpectation(fields)
+}

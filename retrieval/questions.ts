@@ -5,7 +5,7 @@ import type { StoredResponse } from '../core/store.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { mayNameToLan } from '../cache/semantics/sharing-gate.ts'
-import { hasExpectation } from './peers-word.ts'
+import { isOriginsToDecide } from './peers-word.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { ResourceRequest } from './resource.ts'
 
@@ -30,8 +30,8 @@ export class Questions {
     const isMissing = reason === 'uri-miss' || reason === 'vary-miss' || (stale && stale.status !== 200)
     const wantsOrigin = hasDirective(parseRequestDirectives(this.#request.received), 'no-cache')
     // What a peer would send is the answer to nothing then.
-    const isExpected = !this.#policy.immutable && hasExpectation(this.#request.received)
-    const mayAskPeers = request.mayAskPeers && isMissing === true && !wantsOrigin && !isExpected
+    const isInVain = isOriginsToDecide(this.#request.received, 'peer', this.#policy)
+    const mayAskPeers = request.mayAskPeers && isMissing === true && !wantsOrigin && !isInVain
     return { ...request, mayAskPeers }
   }
 

@@ -17,7 +17,7 @@ import type { HotResponses } from './hot-responses.ts'
 import { Joining } from './joining.ts'
 import { isForPart, part, partHere } from './part-path.ts'
 import { mendedBody, type Mending } from './mended-body.ts'
-import { comparable, hasExpectation, isPeersWord } from './peers-word.ts'
+import { comparable, hasExpectation, isOriginsToDecide } from './peers-word.ts'
 import { Questions } from './questions.ts'
 import { heedHead, renew, type Update } from './renewal.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -130,7 +130,7 @@ export class RequestPath {
    */
   #isRefusedBy({ fields, status, source }: Pick<StoredResponse, 'fields' | 'status' | 'source'>): boolean {
     const asked = this.#asked().fields
-    if (isPeersWord(source, this.#policy) && hasExpectation(asked)) return true
+    if (isOriginsToDecide(asked, source, this.#policy)) return true
     return !this.#isOnlyIfCached && evaluateConditional(asked, fields, status) === 'precondition-failed'
   }
 

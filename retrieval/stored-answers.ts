@@ -7,7 +7,7 @@ import { staleIfErrorAllows, withoutHeldBackFields } from '../cache/semantics/de
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
 import { watchDelivery, type ComplaintsComponents } from './complaints.ts'
 import { isStoreLoss, mendedBody, type Mending } from './mended-body.ts'
-import { comparable, hasExpectation, isPeersWord } from './peers-word.ts'
+import { comparable, isOriginsToDecide, isPeersWord } from './peers-word.ts'
 import type { RepresentationRequest } from './representation.ts'
 import { begun, fromStore, type Asked, type Resource, type ResourceRequest, type Reuse } from './resource.ts'
 
@@ -85,7 +85,7 @@ export class StoredAnswers {
   /** Whether it may (RFC 5861 4, RFC 9111 4.2.4). That it is what the application expects, a peer's word does not tell. */
   mayStandIn(stored: StoredResponse, status?: number): boolean {
     const { request, policy, asked } = this.#asking
-    if (isPeersWord(stored.source, policy) && hasExpectation(asked().fields)) return false
+    if (isOriginsToDecide(asked().fields, stored.source, policy)) return false
     const now = this.#components.clock.wall()
     return staleIfErrorAllows({ fields: request.received }, stored, policy, now, status)
   }

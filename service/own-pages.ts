@@ -57,7 +57,7 @@ function firstPage(
     ['peers', peering ? `${peering.peers.length} (this node is ${peering.address})` : whyAlone],
     [
       'cache',
-      `${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)} in ${cache.responses} responses`,
+      `${formatBytes(cache.bytes)} of ${formatBytes(cache.maxBytes)} in ${cache.responses} ${cache.responses === 1 ? 'response' : 'responses'}`,
     ],
     ['delivered to applications', formatBytes(totals.deliveredBytes)],
     ['from the Internet', formatBytes(internet)],

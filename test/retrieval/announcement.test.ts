@@ -20,6 +20,12 @@ async function begun(fields: Fields = [], scene: Partial<Scene> = {}) {
   return { node, body, application }
 }
 
+/** The rest of the response comes, and its application has it all. */
+async function finish({ node, body, application }: Awaited<ReturnType<typeof begun>>): Promise<void> {
+  body.push('done').end()
+  assert.equal((await node.read(application)).text, 'begun, done')
+}
+
 const OTHER = { algorithm: 'sha-256', hex: sha256('other') } as const
 
 /** Of what was said to the LAN: how the download went. */
@@ -29,14 +35,14 @@ function saidBy(node: World): readonly string[] {
 
 describe('a download without a length', () => {
   test('is promised until it is whole, and then it is offered', async () => {
-    const { node, body, application } = await begun()
+    const download = await begun()
+    const { node } = download
     await node.pass(SOON_WHOLE_MS - 1)
     const promised = node.lan.locate(URL_A)
     assert.equal(promised.kind, 'downloading')
     assert.equal(promised.kind === 'downloading' && promised.offer.alias, undefined)
     assert.deepEqual(saidBy(node), ['announced'])
-    body.push('done').end()
-    assert.equal((await node.read(application)).text, 'begun, done')
+    await finish(download)
     await node.settle()
     assert.deepEqual(saidBy(node), ['announced', 'readable', 'completed'])
     assert.equal(node.lan.locate(URL_A).kind, 'complete')
@@ -45,12 +51,12 @@ describe('a download without a length', () => {
   })
 
   test('that takes longer is waited for by nobody, and its own application has it all the same', async () => {
-    const { node, body, application } = await begun()
+    const download = await begun()
+    const { node } = download
     await node.pass(SOON_WHOLE_MS)
     assert.deepEqual(saidBy(node), ['announced', 'failed'])
     assert.deepEqual(node.lan.locate(URL_A), { kind: 'absent' })
-    body.push('done').end()
-    assert.equal((await node.read(application)).text, 'begun, done')
+    await finish(download)
     await node.settle()
     assert.deepEqual(saidBy(node), ['announced', 'failed'])
     assert.equal(node.lan.locate(URL_A).kind, 'complete')
@@ -70,7 +76,8 @@ describe('a download without a length', () => {
   })
 
   test('that is whole in time is not said to have failed while it is being stored', async () => {
-    const { node, body, application } = await begun()
+    const download = await begun()
+    const { node } = download
     const commit = node.store.commit.bind(node.store)
     const written = Promise.withResolvers<void>()
     node.store.commit = async (...copy) => {
@@ -78,8 +85,7 @@ describe('a download without a length', () => {
       return commit(...copy)
     }
     await node.pass(SOON_WHOLE_MS - 50)
-    body.push('done').end()
-    assert.equal((await node.read(application)).text, 'begun, done')
+    await finish(download)
     await node.pass(100)
     assert.deepEqual(saidBy(node), ['announced'])
     written.resolve()
@@ -89,20 +95,20 @@ describe('a download without a length', () => {
   })
 
   test('that is outdated meanwhile is promised no longer', async () => {
-    const { node, body, application } = await begun()
+    const download = await begun()
+    const { node } = download
     node.retrievals.outdate(A)
     assert.deepEqual(saidBy(node), ['announced', 'failed'])
     assert.deepEqual(node.lan.locate(URL_A), { kind: 'absent' })
-    body.push('done').end()
-    assert.equal((await node.read(application)).text, 'begun, done')
+    await finish(download)
     await node.settle()
     assert.deepEqual(saidBy(node), ['announced', 'failed'])
   })
 
   test('that is not kept in the end is not said to be complete', async () => {
-    const { node, body, application } = await begun([], { known: new Map([[A, OTHER]]) })
-    body.push('done').end()
-    assert.equal((await node.read(application)).text, 'begun, done')
+    const download = await begun([], { known: new Map([[A, OTHER]]) })
+    const { node } = download
+    await finish(download)
     await node.settle()
     assert.deepEqual(saidBy(node), ['announced', 'failed'])
     assert.deepEqual(node.lan.locate(URL_A), { kind: 'absent' })
