@@ -4,9 +4,10 @@
  * A processor that is shared with others (every machine just after its start) lets a program wait for its turn: then timers
  * are late, and what peers said meanwhile lies unread in the sockets. To give up on them for it would send everybody to the
  * Internet at the very moment when the line is needed most. So short waits are cut into slices, and of each slice no more
- * counts than its length; a slice that ended late is followed by a look at the sockets before the wait is over.
+ * counts than its length; a slice that ended late is followed by a look at the sockets before the wait is over. And what is
+ * measured between two moments is measured in the same time (`listening`).
  */
-import type { CancelTimer, Clock } from './clock.ts'
+import type { CancelTimer, Clock, Monotonic } from './clock.ts'
 
 /** Of a wait that is cut, in ms. */
 const SLICE_MS = 25
@@ -20,8 +21,11 @@ const GRAIN_MS = 8
 /** After a slice that ended late: a turn of the event loop, in which sockets are read. */
 const LOOK_MS = 1
 
-/** Looks end late, too, under a load that lasts: after so many in a row, a second or two, the wait is over all the same. */
-const MOST_LOOKS = 100
+/**
+ * Looks end late, too, under a load that lasts: after so many in a row, in which a hundred datagrams are read, the wait is over all the
+ * same. Others may wait for what this program does then.
+ */
+const MOST_LOOKS = 3
 
 /** Lateness within about this long, in ms, … */
 const MEMORY_MS = 1000
@@ -32,10 +36,17 @@ const BUSY_MS = 50
 export interface AttentiveClock extends Clock {
   /** Whether this program had to wait for its turn lately: who could not listen does not judge others' silence. */
   isBusy(): boolean
+  /**
+   * The same waits, and a time that stands still while this program has to wait for its turn. What peers may cost is measured in it:
+   * a second in which nobody here could listen is no second of silence. It never goes back. Where nobody waits it goes on: that a
+   * program did nothing then does not show that it could not.
+   */
+  readonly listening: Clock
 }
 
 /** As `clock`, but `after` waits for `delayMs` of the time in which this program could listen. */
 export function attentive(clock: Clock): AttentiveClock {
+  const listened = new ListenedTime(clock)
   let lostMs = 0
   let lostAt = clock.monotonic()
   const lost = () => lostMs * Math.exp((lostAt - clock.monotonic()) / MEMORY_MS)
@@ -43,24 +54,78 @@ export function attentive(clock: Clock): AttentiveClock {
     lostMs = lost() + byMs
     lostAt = clock.monotonic()
   }
+  const after: Clock['after'] = (delayMs, wake) => {
+    if (delayMs > LONGEST_CUT_MS) return clock.after(delayMs, wake)
+    const over = listened.wait()
+    const cancel = cut(
+      clock,
+      delayMs,
+      () => (over(), wake()),
+      wasLate,
+      () => void listened.now(),
+    )
+    return () => (over(), cancel())
+  }
   return {
     monotonic: () => clock.monotonic(),
     wall: () => clock.wall(),
-    after: (delayMs, wake) =>
-      delayMs > LONGEST_CUT_MS ? clock.after(delayMs, wake) : cut(clock, delayMs, wake, wasLate),
+    after,
     isBusy: () => lost() >= BUSY_MS,
+    listening: { monotonic: () => listened.now(), wall: () => clock.wall(), after },
   }
 }
 
-function cut(clock: Clock, delayMs: number, wake: () => void, wasLate: (byMs: number) => void): CancelTimer {
+/** While somebody waits this program has a turn at least as often as a slice ends; what lies between two turns beyond that is lost. */
+class ListenedTime {
+  readonly #clock: Clock
+  #waits = 0
+  #turnAt: Monotonic
+  #lostMs = 0
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#turnAt = clock.monotonic()
+  }
+
+  /** Somebody waits, in slices. @returns what ends that, called as often as one likes. */
+  wait(): () => void {
+    this.now()
+    this.#waits += 1
+    let isOver = false
+    return () => {
+      if (isOver) return
+      isOver = true
+      this.now()
+      this.#waits -= 1
+    }
+  }
+
+  now(): Monotonic {
+    const at = this.#clock.monotonic()
+    const beyondMs = at - this.#turnAt - SLICE_MS
+    if (this.#waits > 0 && beyondMs > GRAIN_MS) this.#lostMs += beyondMs
+    this.#turnAt = at
+    return (at - this.#lostMs) as Monotonic
+  }
+}
+
+function cut(
+  clock: Clock,
+  delayMs: number,
+  wake: () => void,
+  wasLate: (byMs: number) => void,
+  hasTurn: () => void,
+): CancelTimer {
   let leftMs = Math.max(0, delayMs)
   let looks = 0
   let cancel: CancelTimer | undefined
   const next = () => {
-    const sliceMs = Math.min(leftMs, SLICE_MS)
+    // Whole ones, as timers have them: a smaller step might be none.
+    const sliceMs = Math.min(Math.ceil(leftMs), SLICE_MS)
     const begunAt = clock.monotonic()
     cancel = clock.after(sliceMs, () => {
       const elapsedMs = clock.monotonic() - begunAt
+      hasTurn()
       const isLate = elapsedMs > sliceMs + GRAIN_MS
       if (isLate) wasLate(elapsedMs - sliceMs)
       leftMs -= isLate ? sliceMs : elapsedMs

@@ -78,6 +78,8 @@ export interface PeeringComponents {
   readonly mayBeTried?: (peer: Address, claim: PlaceClaim) => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
+  /** Time in which this node could listen: what peers may cost is measured in it; absent: `clock`. */
+  readonly listening?: Clock
   /** How well this node can fetch for others, in per cent (peering/ability.ts); absent: it can. */
   readonly ability?: () => number
   /** A peer's summary of what it holds is to be fetched (`advertising.peers.fetched`). */
@@ -262,7 +264,7 @@ export class Peering {
     const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs) : undefined
     const sender = packet === undefined ? UNASKED : this.#asking.sendingFor(packet)
     const inquiry = new Inquiry(
-      this.#components.clock,
+      this.#listening,
       sender,
       owner,
       () => packet && this.#asked.remove(packet),
@@ -276,6 +278,10 @@ export class Peering {
     const rivals = (askedAt: Monotonic) => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
     inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
     return inquiry
+  }
+
+  get #listening(): Clock {
+    return this.#components.listening ?? this.#components.clock
   }
 
   #question(resource: string, maxDelayMs: number | undefined): RequestPacket | undefined {
@@ -327,7 +333,7 @@ export class Peering {
     if (!this.#settings.serve) return { readable() {}, complete() {}, failed() {} }
     const id = this.#newId()
     const location = () => this.#locationOf(alias())
-    const waiting = this.#rivals.behind(resource, this.#components.clock.monotonic())
+    const waiting = this.#rivals.behind(resource, this.#listening.monotonic())
     const ability = this.#rivals.saidOf(resource)
     const facts = { id, node: this.#settings.node, resource, location, ability }
     return this.#downloads.begin(facts, progress, waiting, isTakeOver)
@@ -485,7 +491,7 @@ export class Peering {
       for (const href of [question.href, ...question.more.map((each) => each.href)])
         // Whoever asks may come to be waited for.
         if (this.#believes(from, href, undefined))
-          this.#rivals.heard(href, { peer: from, node, ability }, this.#components.clock.monotonic())
+          this.#rivals.heard(href, { peer: from, node, ability }, this.#listening.monotonic())
     this.#answers.request(question, from, bytes.length, isSigned)
   }
 

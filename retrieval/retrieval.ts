@@ -12,7 +12,7 @@
  */
 import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { sleep, type Monotonic } from '../core/clock.ts'
+import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { asFault, describe, Fault } from '../core/fault.ts'
 import { hasContentCoding, type Fields } from '../core/fields.ts'
@@ -83,6 +83,8 @@ export interface RetrievalComponents extends Omit<
   readonly isAnybodyThere: () => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
+  /** Time in which this node could listen: what peers may cost is measured in it; absent: `clock`. */
+  readonly listening?: Clock
   /** How fast origin servers would be at this moment. */
   readonly trials: OriginTrials
   /** What comes over the line that everybody shares. */
@@ -102,6 +104,7 @@ export class Retrieval implements InquiryOwner {
   readonly request: RetrievalRequest
   readonly #settings: RetrievalSettings
   readonly #components: RetrievalComponents
+  readonly #listening: Clock
   readonly #arrival: Arrival
   readonly #answer = new Answer()
   readonly #keeping: Keeping
@@ -129,6 +132,7 @@ export class Retrieval implements InquiryOwner {
     this.request = request
     this.#settings = settings
     this.#components = components
+    this.#listening = components.listening ?? components.clock
     this.#startedAt = components.clock.monotonic()
     this.#proofs = new Proofs(request, components.verifier)
     const onAnswerable = () => this.#giveAnswer()
@@ -146,6 +150,7 @@ export class Retrieval implements InquiryOwner {
     this.#blame = new Blame(request, { ...components, proofs: this.#proofs, shun })
     this.#tolerance = new Tolerance({
       ...components,
+      clock: this.#listening,
       blame: this.#blame,
       heldBytes: () => this.heldBytes,
       isShared: () => components.lineUse.isShared(),
@@ -486,7 +491,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   async #try(source: Source, signal: AbortSignal): Promise<void> {
-    let began = this.#components.clock.monotonic()
+    let began = this.#listening.monotonic()
     const patienceMs = this.#tolerance.leftMs(source.kind)
     const using = new AbortController()
     try {
@@ -494,7 +499,7 @@ export class Retrieval implements InquiryOwner {
       if (signal.aborted) return
       if (source.kind === 'internet' && this.#arrival.isDoubted && expectation.kind !== 'digest')
         throw new Fault('RESPONSE_CHANGED', 'the file has changed, and nothing proves what it should be')
-      began = this.#components.clock.monotonic()
+      began = this.#listening.monotonic()
       if (source.kind !== 'internet' && !this.#mayTakeFrom(source, expectation, patienceMs)) return
       await this.#peerReaders.takeLeave()
       if (signal.aborted) return
@@ -523,7 +528,7 @@ export class Retrieval implements InquiryOwner {
     began: Monotonic,
     patienceMs: number,
   ): void {
-    const components = { ...this.#components, request: this.request }
+    const components = { ...this.#components, clock: this.#listening, request: this.request }
     const leave = (fault: Fault, lagMs: number) => {
       if (this.#state === 'running') void this.#onFailure(source, fault, began, patienceMs, lagMs)
     }

@@ -81,6 +81,8 @@ export interface Seams {
   readonly originBytesPerSecond?: () => number | undefined
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
+  /** Time in which this node could listen: what peers may cost is measured in it; absent: `clock`. */
+  readonly listening?: Clock
   /** What this machine is, as far as others are concerned whom it fetches for; absent: it is not known. */
   readonly machine?: () => Pick<AbilityFacts, 'reach' | 'isWired' | 'isOnMains'>
   /** The turns of the event loop; absent: what is asked at the same moment is not gathered. */
@@ -266,6 +268,7 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
       isAnybodyThere: () => peering.timing() !== undefined,
       isShunned: (peer, uri, location) => shunned.find(peer, originOf(uri), placeOf(location)) !== undefined,
       ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
+      ...(seams.listening === undefined ? {} : { listening: seams.listening }),
       ...(gathering === undefined ? {} : { gather: (ask) => gathering.add(ask) }),
       inquire: (resource, waitForDownloads, owner) =>
         // What has a digest may lie under any URL, and is listed by that.

@@ -526,6 +526,7 @@ export class Node {
     return assemble(settings, {
       clock,
       isBusy: () => clock.isBusy(),
+      listening: clock.listening,
       machine: () => ({ ...machine?.facts, reach: this.#reachForOthers() }),
       turn: setImmediate,
       random: systemRandom,

@@ -2,6 +2,7 @@
 import type { Random } from '../core/random.ts'
 import type { ScenarioSettings } from './scenario.ts'
 import type { Stage } from './stage.ts'
+import type { TurnSettings } from './turns.ts'
 import type { ClockSkew } from './virtual-clock.ts'
 import type { LinkQuality } from './virtual-lan.ts'
 import type { VirtualNodeSettings } from './virtual-node.ts'
@@ -39,6 +40,8 @@ export interface Play {
   /** Of every node. */
   readonly node?: VirtualNodeSettings
   readonly skew?: (random: Random) => ClockSkew
+  /** How every node's program shares its processor. */
+  readonly turns?: TurnSettings
   /** What happens; ends when everybody has been answered. `bytes`: of all files together. */
   readonly act: (stage: Stage, bytes: number) => Promise<void>
 }

@@ -4,13 +4,14 @@
  */
 import { hash } from 'node:crypto'
 import { Fault } from '../core/fault.ts'
-import type { Random } from '../core/random.ts'
+import { seededRandom, type Random } from '../core/random.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { HostileSettings, HostilePeer } from './hostile-peer.ts'
 import type { DownloadEnd, PatentNode } from './patent-node.ts'
 import type { Scenario } from './scenario.ts'
 import type { OriginFile } from './virtual-origin.ts'
 import type { Got } from './virtual-application.ts'
+import type { TurnSettings } from './turns.ts'
 import type { ClockSkew, VirtualClock } from './virtual-clock.ts'
 import type { Crash } from './virtual-host.ts'
 import { VirtualNode, type VirtualNodeSettings } from './virtual-node.ts'
@@ -30,6 +31,7 @@ export interface Parameters {
 /** What the machines of a scenario are like. */
 export interface Machines {
   readonly skew?: (random: Random) => ClockSkew
+  readonly turns?: TurnSettings
   readonly node?: VirtualNodeSettings
 }
 
@@ -168,9 +170,12 @@ export class Stage {
     await Promise.all(this.sites.flatMap((site) => site.nodes.map((node, at) => act(site, node, at))))
   }
 
-  #site(subnet: string, count: number, { skew, node: settings = {} }: Machines): Site {
+  #site(subnet: string, count: number, { skew, turns, node: settings = {} }: Machines): Site {
     const make = () => {
-      const host = this.world.machine(subnet, skew === undefined ? {} : { skew: skew(this.random) })
+      const host = this.world.machine(subnet, {
+        ...(skew && { skew: skew(this.random) }),
+        ...(turns && { turns: { ...turns, random: seededRandom(this.random.uint32()) } }),
+      })
       return new VirtualNode(this.world, host, this.random.uint32(), settings)
     }
     const nodes = Array.from({ length: count }, make)

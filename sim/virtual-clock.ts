@@ -18,6 +18,9 @@ export interface ClockSkew {
   readonly drift: number
 }
 
+/** More events at one moment are one that plans the next without end: time does not get on. */
+const MAX_AT_ONCE = 100_000
+
 const TRUE_TIME: ClockSkew = { offsetMs: 0, drift: 0 }
 
 /** The part of one incarnation of a node: when it ends, its timers never fire and no new ones are taken. */
@@ -30,6 +33,7 @@ export class VirtualClock implements Clock {
   readonly #queue = new EventQueue()
   #now = 0
   #happened = 0
+  #atOnce = 0
 
   monotonic(): Monotonic {
     return this.#now as Monotonic
@@ -59,7 +63,7 @@ export class VirtualClock implements Clock {
   /**
    * Lets time pass until `work` is done.
    * @returns what `work` came to. @throws what it threw; an `Error` that says when everything stood still, when nothing
-   * was left to happen, or `patienceMs` had passed, while `work` was still waiting. One run at a time.
+   * was left to happen, `patienceMs` had passed, or time got on no more, while `work` was still waiting. One run at a time.
    */
   async run<T>(work: Promise<T>, patienceMs: number): Promise<T> {
     const giveUpAt = this.#now + patienceMs
@@ -74,6 +78,8 @@ export class VirtualClock implements Clock {
       if (next === undefined) throw new Error(`stuck at ${this.#now} ms: nothing is left to happen`)
       if (next.at > giveUpAt) throw new Error(`stuck: not done after ${patienceMs} virtual ms`)
       this.#happen(next)
+      if (this.#atOnce > MAX_AT_ONCE)
+        throw new Error(`stuck at ${this.#now} ms: ${MAX_AT_ONCE} events, and no end`)
     }
     return work
   }
@@ -93,6 +99,7 @@ export class VirtualClock implements Clock {
   }
 
   #happen({ at, happen }: { readonly at: number; readonly happen: () => void }): void {
+    this.#atOnce = at > this.#now ? 1 : this.#atOnce + 1
     this.#now = at
     this.#happened++
     happen()

@@ -1,5 +1,7 @@
 /** A machine on the virtual network: what it can send in a second, and whether it lives. */
+import type { Random } from '../core/random.ts'
 import type { Address } from '../core/transport.ts'
+import { takingTurns, Turns, type TurnSettings } from './turns.ts'
 import type { ClockSkew, LeasedClock, VirtualClock } from './virtual-clock.ts'
 
 /** How a machine ends: its process dies and its system says so, or its power fails and nobody is told. */
@@ -17,6 +19,8 @@ export interface HostSettings {
   readonly bytesPerSecond?: number
   /** How its clock differs from everybody's time. */
   readonly skew?: ClockSkew
+  /** How its program shares the processor; it has it for itself unless given. */
+  readonly turns?: TurnSettings & { readonly random: Random }
 }
 
 export class VirtualHost {
@@ -26,18 +30,24 @@ export class VirtualHost {
   readonly downlink: Pipe
   readonly #clock: VirtualClock
   readonly #skew: ClockSkew | undefined
+  readonly #turns: Turns | undefined
   #life: Life
   #kill = new AbortController()
   #state: 'up' | Crash = 'up'
 
-  constructor(clock: VirtualClock, address: Address, { bytesPerSecond = Infinity, skew }: HostSettings) {
+  constructor(
+    clock: VirtualClock,
+    address: Address,
+    { bytesPerSecond = Infinity, skew, turns }: HostSettings,
+  ) {
     this.#clock = clock
     this.#skew = skew
+    this.#turns = turns && new Turns(clock, turns.random, turns)
     this.address = address
     this.subnet = subnetOf(address)
     this.uplink = new Pipe(clock, bytesPerSecond)
     this.downlink = new Pipe(clock, bytesPerSecond)
-    this.#life = { clock: clock.lease(skew), signal: this.#kill.signal }
+    this.#life = this.#newLife()
   }
 
   get life(): Life {
@@ -60,8 +70,27 @@ export class VirtualHost {
   /** A new life, which knows nothing of the one before. */
   restart(): void {
     this.#kill = new AbortController()
-    this.#life = { clock: this.#clock.lease(this.#skew), signal: this.#kill.signal }
+    this.#life = this.#newLife()
     this.#state = 'up'
+  }
+
+  /** Whether its program has to wait for its turn at the processor. */
+  get takesTurns(): boolean {
+    return this.#turns !== undefined
+  }
+
+  /** Something comes to its program from outside. */
+  comes(act: () => void): void {
+    if (this.#turns === undefined) act()
+    else this.#turns.take(act)
+  }
+
+  #newLife(): Life {
+    const clock = this.#clock.lease(this.#skew)
+    return {
+      clock: this.#turns === undefined ? clock : takingTurns(clock, this.#turns),
+      signal: this.#kill.signal,
+    }
   }
 }
 

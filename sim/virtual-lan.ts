@@ -255,7 +255,7 @@ export class VirtualLan {
 
   #deliver(from: Address, to: VirtualHost, bytes: Uint8Array): void {
     if (from !== to.address && this.isCut(from, to.address)) return
-    this.#receivers.get(to.address)?.({ from, bytes, at: to.life.clock.monotonic() })
+    to.comes(() => this.#receivers.get(to.address)?.({ from, bytes, at: to.life.clock.monotonic() }))
   }
 }
 

@@ -3,6 +3,7 @@
  * files is the product's `answerPeer`; only sockets are missing, and the disk.
  */
 import { freshnessLifetimeMs } from '../cache/semantics/freshness.ts'
+import { attentive } from '../core/attentive-clock.ts'
 import type { Policy } from '../core/policy.ts'
 import { seededRandom, type Random } from '../core/random.ts'
 import type { Store } from '../core/store.ts'
@@ -188,6 +189,15 @@ export class VirtualNode {
     return this.#world.http.listen(this.host, authority, (request) => answerPeer(files, request, [authority]))
   }
 
+  /** As in production where the processor is shared; else its slices of each wait would be events without a meaning. */
+  #attention() {
+    const { clock } = this.host.life
+    if (!this.host.takesTurns) return { clock }
+    const attentively = attentive(clock)
+    const { listening } = attentively
+    return { clock: attentively, listening, isBusy: () => attentively.isBusy() }
+  }
+
   #assemble(): Assembly {
     const { proof = 'digest', policy, cacheBytes: _, site: __, quorum = 1, ...settings } = this.#settings
     const { lan, http, table, decode } = this.#world
@@ -210,7 +220,7 @@ export class VirtualNode {
     return assemble(
       { ...DEFAULTS, ...settings, node, filePort: FILE_PORT },
       {
-        clock,
+        ...this.#attention(),
         random: this.#random,
         transport: lan.transport(this.host),
         decode,

@@ -71,6 +71,9 @@ export const PROMISES_MS = 600
 /** And so long by a node that has to wait for its turn at the processor: who promised it a copy may have to, as well. */
 export const BUSY_PROMISES_MS = 900
 
+/** So long such a node waits for the word of one who comes first in rank, in ms: to ask again is more work for everybody. */
+export const BUSY_RIVAL_MS = 700
+
 /**
  * A node of the patents says only how much it has received, and is waited for as long as it says so, but no longer than this, in ms, all
  * of them together: whoever goes on saying so needs no file for it.
@@ -232,7 +235,9 @@ function silence<H extends Holder, D extends Downloader>(
   on: D,
   at: Monotonic,
 ): Monotonic {
-  return Math.min(at + (on.silenceMs ?? state.settings.silenceMs), waitedForUntil(state, on)) as Monotonic
+  const { silenceMs = state.settings.silenceMs } = on
+  const isSlow = on.isExpected === true && state.promisesMs > PROMISES_MS
+  return Math.min(at + (isSlow ? BUSY_RIVAL_MS : silenceMs), waitedForUntil(state, on)) as Monotonic
 }
 
 /** Anybody may promise a copy, and who is expected to fetch it may be waiting for a liar itself. */

@@ -1,6 +1,6 @@
 /** Every scenario of `npm run simulate`, by its name. */
 import type { Play } from '../play.ts'
-import { boot, power, staggered } from './boot.ts'
+import { boot, power, staggered, starved } from './boot.ts'
 import { crowd } from './crowd.ts'
 import { everything } from './everything.ts'
 import { clocks, crashes, liars, plain } from './machines.ts'
@@ -13,6 +13,7 @@ export const PLAYS: readonly Play[] = [
   boot,
   power,
   staggered,
+  starved,
   weekly,
   crowd,
   severalSources,

@@ -53,3 +53,15 @@ export const staggered: Play = {
     })
   },
 }
+
+/** What else a machine does after its start leaves its node a turn of 5 ms, four times a second on average. */
+const SHARED_PROCESSOR = { turnMs: 5, mostRestMs: 500 }
+
+/** Everybody has just been switched on: the processors have more to do than to listen to each other. */
+export const starved: Play = {
+  ...boot,
+  name: 'starved',
+  about: 'every node wants the same six files at once, on machines that are busy with their own start',
+  turns: SHARED_PROCESSOR,
+  limits: { copies: 1, lossCopies: 4, packets: 8, busiest: 5 },
+}

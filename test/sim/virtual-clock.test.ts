@@ -64,6 +64,16 @@ describe('the virtual clock', () => {
     assert.equal(clock.monotonic(), 1000)
   })
 
+  test('a simulation in which time does not get on says so', async () => {
+    const clock = new VirtualClock()
+    const again = () => void clock.after(0, again)
+    clock.after(5, again)
+    await assert.rejects(
+      clock.run(new Promise(() => {}), PATIENCE_MS),
+      /stuck at 5 ms: 100000 events, and no end/,
+    )
+  })
+
   test('what a simulation throws comes out of it', async () => {
     const clock = new VirtualClock()
     const failing = clock.sleep(3).then(() => Promise.reject(new Error('as planned')))

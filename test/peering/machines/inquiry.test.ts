@@ -321,6 +321,25 @@ testScripts(machine, {
     [busy(850), 'awaiting'],
     [wake(800), 'awaiting', wake(850)],
   ],
+  'busy: one that comes first in rank may have to wait for its turn as well, and is given 700 ms to say a word':
+    [
+      [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+      [busy(), 'waiting'],
+      [expected('d', 60), 'waiting'],
+      [wake(60), 'awaiting', I_FOUND, wake(760)],
+      [askerPromising('d', 750, 900), 'awaiting'],
+      [wake(760), 'awaiting', wake(960)],
+      [downloading('d', 950), 'awaiting', follow('d')],
+    ],
+  'busy: all that come first in rank together are given no more than what is promised may take': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [busy(), 'waiting'],
+    [expected('d', 60), 'waiting'],
+    [wake(60), 'awaiting', I_FOUND, wake(760)],
+    [wake(760), 'waiting', I_NEED, wake(820)],
+    [expected('e', 820), 'waiting'],
+    [wake(820), 'awaiting', I_FOUND, wake(960)],
+  ],
   'busy: what comes from the Internet is not waited for': [
     ...INTERNET_AFTER_TIME_OUT,
     [busy(), 'retrieving'],
