@@ -22,10 +22,17 @@ const GRAIN_MS = 8
 const LOOK_MS = 1
 
 /**
- * Looks end late, too, under a load that lasts: after so many in a row, in which a hundred datagrams are read, the wait is over all the
- * same. Others may wait for what this program does then.
+ * Looks end late, too, under a load that lasts: after so many in a row the wait is over all the same. Node reads up to 32 datagrams of a
+ * socket at each, and others may wait for what this program does then.
  */
 const MOST_LOOKS = 3
+
+/**
+ * Who waits for its turn all the time is not one that has just started: so much of what is lost is forgiven at once, in ms, and from then on
+ * a tenth of the time.
+ */
+const MOST_LOST_MS = 10_000
+const LOST_SHARE = 0.1
 
 /** Lateness within about this long, in ms, … */
 const MEMORY_MS = 1000
@@ -39,7 +46,7 @@ export interface AttentiveClock extends Clock {
   /**
    * The same waits, and a time that stands still while this program has to wait for its turn. What peers may cost is measured in it:
    * a second in which nobody here could listen is no second of silence. It never goes back. Where nobody waits it goes on: that a
-   * program did nothing then does not show that it could not.
+   * program did nothing then does not show that it could not. And it goes on where ten seconds have been lost, but for a tenth.
    */
   readonly listening: Clock
 }
@@ -75,12 +82,16 @@ export function attentive(clock: Clock): AttentiveClock {
   }
 }
 
-/** While somebody waits this program has a turn at least as often as a slice ends; what lies between two turns beyond that is lost. */
+/**
+ * While somebody waits this program has a turn at least as often as a slice ends, or a timer's grain later. What lies between two turns
+ * beyond a slice is lost.
+ */
 class ListenedTime {
   readonly #clock: Clock
   #waits = 0
   #turnAt: Monotonic
   #lostMs = 0
+  #forgivableMs = MOST_LOST_MS
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -102,10 +113,17 @@ class ListenedTime {
 
   now(): Monotonic {
     const at = this.#clock.monotonic()
-    const beyondMs = at - this.#turnAt - SLICE_MS
-    if (this.#waits > 0 && beyondMs > GRAIN_MS) this.#lostMs += beyondMs
+    const sinceMs = at - this.#turnAt
     this.#turnAt = at
+    this.#forgivableMs = Math.min(MOST_LOST_MS, this.#forgivableMs + sinceMs * LOST_SHARE)
+    if (this.#waits > 0 && sinceMs > SLICE_MS + GRAIN_MS) this.#lose(sinceMs - SLICE_MS)
     return (at - this.#lostMs) as Monotonic
+  }
+
+  #lose(ms: number): void {
+    const forgivenMs = Math.min(ms, this.#forgivableMs)
+    this.#forgivableMs -= forgivenMs
+    this.#lostMs += forgivenMs
   }
 }
 
@@ -114,7 +132,7 @@ function cut(
   delayMs: number,
   wake: () => void,
   wasLate: (byMs: number) => void,
-  hasTurn: () => void,
+  onTurn: () => void,
 ): CancelTimer {
   let leftMs = Math.max(0, delayMs)
   let looks = 0
@@ -125,7 +143,7 @@ function cut(
     const begunAt = clock.monotonic()
     cancel = clock.after(sliceMs, () => {
       const elapsedMs = clock.monotonic() - begunAt
-      hasTurn()
+      onTurn()
       const isLate = elapsedMs > sliceMs + GRAIN_MS
       if (isLate) wasLate(elapsedMs - sliceMs)
       leftMs -= isLate ? sliceMs : elapsedMs

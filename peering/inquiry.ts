@@ -96,6 +96,7 @@ export const MAX_NOTED = 256
 
 export class Inquiry implements Hearing {
   readonly #clock: Clock
+  readonly #listening: Clock
   readonly #sender: InquirySender
   readonly #owner: InquiryOwner
   readonly #onOver: () => void
@@ -103,6 +104,8 @@ export class Inquiry implements Hearing {
   #cancelWake: CancelTimer = () => {}
   #waitedUntil = Infinity
   #askedAt = 0 as Monotonic
+  /** What this node had lost by then, in ms. */
+  #lostBeforeMs = 0
   /** When "I found" was said. */
   #endedAt = -Infinity
   /** Waited for nodes that promised a copy, or were expected to, without getting it: in ms, and since when. */
@@ -122,7 +125,10 @@ export class Inquiry implements Hearing {
   readonly #isBusy: () => boolean
   #timesAsked = 0
 
-  /** @param isBusy whether this node had to wait for its turn at the processor lately. */
+  /**
+   * @param isBusy whether this node had to wait for its turn at the processor lately.
+   * @param listening time in which it had not (core/attentive-clock.ts): all that is waited for is measured in it.
+   */
   constructor(
     clock: Clock,
     sender: InquirySender,
@@ -130,10 +136,12 @@ export class Inquiry implements Hearing {
     onOver: () => void,
     prospect: Prospect = 'possible',
     isBusy = () => false,
+    listening = clock,
   ) {
     this.#prospect = prospect
     this.#isBusy = isBusy
     this.#clock = clock
+    this.#listening = listening
     this.#sender = sender
     this.#owner = owner
     this.#onOver = onOver
@@ -164,7 +172,7 @@ export class Inquiry implements Hearing {
    *   wait is over.
    */
   start(settings: InquirySettings, rivals: (askedAt: Monotonic) => readonly PeerDownload[]): void {
-    const at = this.#clock.monotonic()
+    const at = this.#listening.monotonic()
     this.#waitedUntil = at + settings.waitMs
     this.waitMs = settings.waitMs
     this.#rivals = rivals
@@ -173,7 +181,7 @@ export class Inquiry implements Hearing {
 
   /** How long after the end of the wait it is now, in ms; 0 while it waits still, and where there was nobody to wait for. */
   lateMs(): number {
-    return Math.max(0, this.#clock.monotonic() - this.#waitedUntil)
+    return Math.max(0, this.#listening.monotonic() - this.#waitedUntil)
   }
 
   /** How long it has waited for promises that were not kept, in ms, since it was asked last. */
@@ -192,29 +200,29 @@ export class Inquiry implements Hearing {
 
   /** What is left of the wait, in ms. */
   restMs(): number {
-    return this.#state.kind === 'waiting' ? Math.max(0, this.#waitedUntil - this.#clock.monotonic()) : 0
+    return this.#state.kind === 'waiting' ? Math.max(0, this.#waitedUntil - this.#listening.monotonic()) : 0
   }
 
   heardResponse(holder: PeerOffer): void {
     this.#note(holder.peer)
-    this.#dispatch({ kind: 'response', at: this.#clock.monotonic(), holder })
+    this.#dispatch({ kind: 'response', at: this.#listening.monotonic(), holder })
   }
 
   heardDownloading(downloader: PeerDownload): void {
     if (downloader.isLeftAside === true && this.#state.kind !== 'retrieving') return
     this.#note(downloader.peer)
     if (this.#isBehind(downloader)) return this.heardFailed(downloader.peer)
-    this.#dispatch({ kind: 'downloading', at: this.#clock.monotonic(), downloader })
+    this.#dispatch({ kind: 'downloading', at: this.#listening.monotonic(), downloader })
     this.#owner.heardProgress(downloader)
   }
 
   /** `holder`: where the copy is, when the packet says it. */
   heardComplete(peer: Address, holder: PeerOffer | undefined): void {
-    this.#dispatch({ kind: 'download-complete', at: this.#clock.monotonic(), peer, holder })
+    this.#dispatch({ kind: 'download-complete', at: this.#listening.monotonic(), peer, holder })
   }
 
   heardFailed(peer: Address): void {
-    const at = this.#clock.monotonic()
+    const at = this.#listening.monotonic()
     const patientUntil = (at + this.#owner.patientMs()) as Monotonic
     this.#dispatch({ kind: 'download-failed', at, peer, patientUntil })
   }
@@ -224,13 +232,13 @@ export class Inquiry implements Hearing {
    * @param patientMs how long peers may go on giving nothing.
    */
   sourceFailed(isSilence = false, patientMs = Infinity): void {
-    const at = this.#clock.monotonic()
+    const at = this.#listening.monotonic()
     this.#dispatch({ kind: 'source-failed', at, isSilence, patientUntil: (at + patientMs) as Monotonic })
   }
 
   /** The way to the source in use is lost, by no fault of its own. @param patientMs how long peers may go on giving nothing. */
   sourceLost(patientMs = Infinity): void {
-    const at = this.#clock.monotonic()
+    const at = this.#listening.monotonic()
     this.#dispatch({ kind: 'source-lost', at, patientUntil: (at + patientMs) as Monotonic })
   }
 
@@ -239,7 +247,7 @@ export class Inquiry implements Hearing {
    * @param patientMs how long peers may go on giving nothing.
    */
   inVain(patientMs: number): void {
-    const at = this.#clock.monotonic()
+    const at = this.#listening.monotonic()
     this.#dispatch({ kind: 'in-vain', at, patientUntil: (at + patientMs) as Monotonic })
   }
 
@@ -250,20 +258,20 @@ export class Inquiry implements Hearing {
 
   /** Peers have cost nearly all that they may: who fetches it is agreed on within `ms`, then it is the Internet's turn. */
   agree(ms: number): void {
-    const at = this.#clock.monotonic()
+    const at = this.#listening.monotonic()
     this.#dispatch({ kind: 'agree', at, until: (at + ms) as Monotonic })
   }
 
   /** The node of the patents that is waited for, or `{ peer: undefined }` where one has it and has not said where. */
   get plain(): { readonly peer: Address | undefined } | undefined {
     const state = this.#state
-    if (!isPlainWait(state, this.#clock.monotonic())) return undefined
+    if (!isPlainWait(state, this.#listening.monotonic())) return undefined
     return { peer: state.kind === 'awaiting' ? state.on.peer : undefined }
   }
 
   /** Such a node is not waited for any longer. What it has cost counts like a promise that was not kept. */
   leaveWait(): void {
-    const at = this.#clock.monotonic()
+    const at = this.#listening.monotonic()
     const patientMs = Math.min(LEFT_PROMISES_MS, this.#owner.patientMs())
     this.#vainMs += this.#plainSince === undefined ? 0 : at - this.#plainSince
     this.#dispatch({ kind: 'leave-wait', at, promisedUntil: (at + patientMs) as Monotonic })
@@ -271,7 +279,7 @@ export class Inquiry implements Hearing {
 
   /** The owner leaves the Internet for this peer's late offer, or for its download. */
   changeOver(to: Address): void {
-    this.#dispatch({ kind: 'change-over', at: this.#clock.monotonic(), to })
+    this.#dispatch({ kind: 'change-over', at: this.#listening.monotonic(), to })
   }
 
   /** The body is whole and verified. */
@@ -315,18 +323,18 @@ export class Inquiry implements Hearing {
   #notePlain(): void {
     const isPlain = this.plain !== undefined
     const wasPlain = this.#plainSince !== undefined
-    this.#plainSince = isPlain ? (this.#plainSince ?? this.#clock.monotonic()) : undefined
+    this.#plainSince = isPlain ? (this.#plainSince ?? this.#listening.monotonic()) : undefined
     if (isPlain && !wasPlain) this.#owner.waitsForPlain()
   }
 
   #noteBusy(): void {
     if (!this.#isBusy()) return
-    const patientUntil = (this.#clock.monotonic() + this.#owner.patientMs()) as Monotonic
+    const patientUntil = (this.#listening.monotonic() + this.#owner.patientMs()) as Monotonic
     this.#state = stepInquiry(this.#state, { kind: 'busy', patientUntil })[0]
   }
 
   #countVain(next: InquiryState<PeerOffer, PeerDownload>): void {
-    const now = this.#clock.monotonic()
+    const now = this.#listening.monotonic()
     const isPromised = next.kind === 'awaiting' && isPromise(next.on)
     const isKept = next.kind === 'awaiting' && next.on.readable
     const waitedMs = this.#vainSince === undefined || isPromised ? 0 : now - this.#vainSince
@@ -338,12 +346,13 @@ export class Inquiry implements Hearing {
   #run(command: InquiryCommand<PeerOffer, PeerDownload>): void {
     switch (command.kind) {
       case 'broadcast-request':
-        this.#askedAt = this.#clock.monotonic()
+        this.#askedAt = this.#listening.monotonic()
+        this.#lostBeforeMs = this.#lostInAllMs
         this.#timesAsked++
         this.#requestAfterEnd()
         return this.#askOnward()
       case 'broadcast-end-request':
-        this.#endedAt = this.#clock.monotonic()
+        this.#endedAt = this.#listening.monotonic()
         return this.#sender.endRequest(this.#state.kind === 'awaiting' ? this.#state.on.peer : undefined)
       case 'wake':
         return this.#wakeAt(command.at)
@@ -367,7 +376,7 @@ export class Inquiry implements Hearing {
   /** Whoever hears "I need" before the "I found" of the same moment takes it for a question that it has answered. */
   #requestAfterEnd(): void {
     if (this.#askedAt - this.#endedAt >= APART_MS) return this.#sender.request()
-    this.#clock.after(APART_MS, () => this.#state.kind === 'waiting' && this.#sender.request())
+    this.#listening.after(APART_MS, () => this.#state.kind === 'waiting' && this.#sender.request())
   }
 
   /**
@@ -380,7 +389,7 @@ export class Inquiry implements Hearing {
     if (this.#state.kind !== 'waiting' || this.#state.until - askedAt > MAX_REPEATED_MS) return
     const { until } = this.#state
     for (const part of [1 / 3, 2 / 3])
-      this.#clock.after((until - askedAt) * part, () => {
+      this.#listening.after((until - askedAt) * part, () => {
         if (this.#state.kind !== 'waiting' || this.#state.until !== until) return
         if (this.#isAlone(this.#state)) this.#sender.request()
       })
@@ -394,11 +403,11 @@ export class Inquiry implements Hearing {
     if (this.#state.kind !== 'waiting' || this.#prospect !== 'likely' || this.#timesAsked > 1) return false
     const { until } = this.#state
     const waitMs = until - this.#askedAt
-    if (this.#clock.monotonic() < until || !this.#isAlone(this.#state) || waitMs > MAX_REPEATED_MS)
+    if (this.#listening.monotonic() < until || !this.#isAlone(this.#state) || waitMs > MAX_REPEATED_MS)
       return false
     this.#timesAsked++
     this.#sender.request()
-    this.#wakeAt(this.#clock.monotonic() + waitMs)
+    this.#wakeAt(this.#listening.monotonic() + waitMs)
     return true
   }
 
@@ -409,10 +418,10 @@ export class Inquiry implements Hearing {
 
   #wakeAt(at: number): void {
     this.#cancelWake()
-    const wake = () => void (this.#asksAgain() || this.#wake(this.#clock.monotonic()))
+    const wake = () => void (this.#asksAgain() || this.#wake(this.#listening.monotonic()))
     // On a busy machine answers may lie unread when the time is over: they are read before the next timer runs.
-    const afterReading = () => (this.#cancelWake = this.#clock.after(this.#lostMs(at), wake))
-    this.#cancelWake = this.#clock.after(at - this.#clock.monotonic(), afterReading)
+    const afterReading = () => (this.#cancelWake = this.#listening.after(this.#lostMs(at), wake))
+    this.#cancelWake = this.#listening.after(at - this.#listening.monotonic(), afterReading)
   }
 
   /**
@@ -421,8 +430,12 @@ export class Inquiry implements Hearing {
    */
   #lostMs(at: number): number {
     if (this.#state.kind !== 'waiting') return 0
-    const lateMs = this.#clock.monotonic() - at
+    const lateMs = this.#listening.monotonic() - at + this.#lostInAllMs - this.#lostBeforeMs
     return lateMs > GRAIN_MS ? Math.min(lateMs, at - this.#askedAt) : 0
+  }
+
+  get #lostInAllMs(): number {
+    return this.#clock.monotonic() - this.#listening.monotonic()
   }
 
   #wake(at: Monotonic): void {

@@ -264,12 +264,13 @@ export class Peering {
     const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs) : undefined
     const sender = packet === undefined ? UNASKED : this.#asking.sendingFor(packet)
     const inquiry = new Inquiry(
-      this.#listening,
+      this.#components.clock,
       sender,
       owner,
       () => packet && this.#asked.remove(packet),
       prospect,
       this.#components.isBusy,
+      this.#listening,
     )
     if (packet !== undefined) this.#asked.add(packet, inquiry)
     const { heldMs } = this.#asking

@@ -3,7 +3,7 @@
  * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
-import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
+import type { CancelTimer, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
@@ -65,8 +65,6 @@ export interface ArrivalComponents extends HelpComponents {
   readonly servesFiles: (address: Address, port: number) => boolean
   /** Asks a node of which another one speaks who it is. */
   readonly meet: (address: Address) => void
-  /** Time in which this node could listen: what peers may cost is measured in it; absent: `clock`. */
-  readonly listening?: Clock
   /** Who helped out was of no use: a peer, or the origin server. */
   readonly onHelperFailure: (helper: Helper | undefined, fault: Fault) => void
   /** Applications may be answered from the copy now; called more than once. */

@@ -39,6 +39,7 @@ const AGAIN_MS = 1000
 const FALLEN_BEHIND = 1 / 2
 
 export interface SlowPeerWatchComponents {
+  /** Time in which this node could listen: who could not read does not judge how fast a peer has sent. */
   readonly clock: Clock
   readonly request: RetrievalRequest
   readonly trials: OriginTrials
@@ -201,12 +202,12 @@ export class SlowPeerWatch {
     const end = this.#progress.size() ?? 0
     this.#isTrying = true
     if (this.#trial !== undefined) this.#againMs *= 2
-    const { at } = await trials.run(
+    await trials.run(
       request,
       { start: Math.max(0, end - missingBytes), end },
       TRIAL_BYTES[isUntold ? 'untold' : copy],
     )
-    this.#trial = { at, peerBytesPerSecond }
+    this.#trial = { at: this.#now().at, peerBytesPerSecond }
     this.#isTrying = false
     if (!this.#signal.aborted) this.#judge()
   }

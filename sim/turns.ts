@@ -36,11 +36,17 @@ export class Turns {
       this.#beginsAt += turnMs + this.#random.fraction() * mostRestMs
     if (this.#beginsAt <= now && this.#waiting.length === 0) return act()
     this.#waiting.push(act)
-    if (this.#waiting.length === 1) this.#clock.after(this.#beginsAt - now, () => this.#begin())
+    if (this.#waiting.length === 1) this.#clock.after(this.#beginsAt - now, () => this.#next())
   }
 
-  #begin(): void {
-    for (const act of this.#waiting.splice(0)) act()
+  /** Each is an event of its own: what it sets off happens before the next. */
+  #next(): void {
+    const [act] = this.#waiting
+    this.#clock.after(0, () => {
+      this.#waiting.shift()
+      if (this.#waiting.length > 0) this.#next()
+    })
+    act?.()
   }
 }
 

@@ -79,8 +79,8 @@ export class VirtualHost {
     return this.#turns !== undefined
   }
 
-  /** Something comes to its program from outside. */
-  comes(act: () => void): void {
+  /** Does it when the machine's program has its turn at the processor. */
+  inTurn(act: () => void): void {
     if (this.#turns === undefined) act()
     else this.#turns.take(act)
   }

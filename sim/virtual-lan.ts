@@ -255,7 +255,10 @@ export class VirtualLan {
 
   #deliver(from: Address, to: VirtualHost, bytes: Uint8Array): void {
     if (from !== to.address && this.isCut(from, to.address)) return
-    to.comes(() => this.#receivers.get(to.address)?.({ from, bytes, at: to.life.clock.monotonic() }))
+    const { life } = to
+    to.inTurn(() => {
+      if (!life.signal.aborted) this.#receivers.get(to.address)?.({ from, bytes, at: life.clock.monotonic() })
+    })
   }
 }
 

@@ -71,7 +71,7 @@ export const PROMISES_MS = 600
 /** And so long by a node that has to wait for its turn at the processor: who promised it a copy may have to, as well. */
 export const BUSY_PROMISES_MS = 900
 
-/** So long such a node waits for the word of one who comes first in rank, in ms: to ask again is more work for everybody. */
+/** So long a busy node waits for the first word of one who comes first in rank, in ms: to ask again is more work for everybody. */
 export const BUSY_RIVAL_MS = 700
 
 /**
@@ -236,8 +236,9 @@ function silence<H extends Holder, D extends Downloader>(
   at: Monotonic,
 ): Monotonic {
   const { silenceMs = state.settings.silenceMs } = on
-  const isSlow = on.isExpected === true && state.promisesMs > PROMISES_MS
-  return Math.min(at + (isSlow ? BUSY_RIVAL_MS : silenceMs), waitedForUntil(state, on)) as Monotonic
+  const wasBusy = state.promisesMs > PROMISES_MS
+  const mostMs = on.isExpected === true && wasBusy ? BUSY_RIVAL_MS : silenceMs
+  return Math.min(at + mostMs, waitedForUntil(state, on)) as Monotonic
 }
 
 /** Anybody may promise a copy, and who is expected to fetch it may be waiting for a liar itself. */
@@ -591,8 +592,18 @@ function busy<H extends Holder, D extends Downloader>(
   const { promisedUntil: before } = state
   const promisedUntil = Math.max(before, Math.min(before + laterMs, patientUntil)) as Monotonic
   const after = { ...state, promisedUntil, promisesMs: BUSY_PROMISES_MS }
-  const isPutOff = after.kind === 'awaiting' && isPromise(after.on) && after.silentAt === before
-  return isPutOff ? { ...after, silentAt: promisedUntil } : after
+  if (after.kind !== 'awaiting' || !isPromise(after.on)) return after
+  if (after.on.isExpected === true) return { ...after, silentAt: rivalSilentAt(after) }
+  return after.silentAt === before ? { ...after, silentAt: promisedUntil } : after
+}
+
+/** Of one that is waited for already. */
+function rivalSilentAt<H extends Holder, D extends Downloader>(
+  state: Extract<Active<H, D>, { readonly kind: 'awaiting' }>,
+): Monotonic {
+  const { silenceMs = state.settings.silenceMs } = state.on
+  const silentAt = state.silentAt + BUSY_RIVAL_MS - silenceMs
+  return Math.min(silentAt, waitedForUntil(state, state.on), state.agreeUntil ?? NO_END) as Monotonic
 }
 
 function noting<H extends Holder, D extends Downloader>(

@@ -25,6 +25,8 @@ const RESERVE_MS = 1000
 
 export interface FeedComponents {
   readonly clock: Clock
+  /** Time in which this node could listen: silence is measured in it; absent: `clock`. */
+  readonly listening?: Clock
   readonly copy: GrowingCopy
   readonly body: Body
   /** Whether peers read along: from then on the first source is the only one. */
@@ -114,15 +116,19 @@ export class Feed {
     const controller = new AbortController()
     const signal = AbortSignal.any([controller.signal, this.#signal])
     this.#running.set(id, controller)
-    const { body, clock } = this.#components
+    const { body, clock, listening = clock } = this.#components
     const span = { start: first * PIECE_BYTES, end: Math.min(end * PIECE_BYTES, body.size) }
     let isStated = false
     try {
       const { code, periodMs } = supplier.pace
-      const reply = await within(supplier.ask(span, signal), periodMs, clock, { code })
+      const reply = await within(supplier.ask(span, signal), periodMs, listening, { code })
       if (reply.kind === 'busy') return this.#answered('refused', id, signal)
       isStated = reply.isStated
-      for await (const piece of checkedPieces(keepingPace(reply.body, supplier.pace, clock), span, body)) {
+      for await (const piece of checkedPieces(
+        keepingPace(reply.body, supplier.pace, listening),
+        span,
+        body,
+      )) {
         if (signal.aborted) return
         await this.#keep(supplier, piece, isStated)
         // The last one has come when the connection is free: what is asked next takes the same place.

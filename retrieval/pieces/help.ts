@@ -15,6 +15,8 @@ import type { Holder, OriginReserve, SupplyEvents } from './supplier.ts'
 
 export interface HelpComponents {
   readonly clock: Clock
+  /** Time in which this node could listen: silence is measured in it; absent: `clock`. */
+  readonly listening?: Clock
   readonly origin: Upstream
   readonly peers: Upstream
   /** What tells peers where this node passes on what it receives of the resource. */

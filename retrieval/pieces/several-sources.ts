@@ -40,6 +40,8 @@ export interface SeveralSourcesSettings {
 
 export interface SeveralSourcesComponents {
   readonly clock: Clock
+  /** Time in which this node could listen: silence is measured in it; absent: `clock`. */
+  readonly listening?: Clock
   readonly peers: Upstream
   readonly copy: GrowingCopy
   /** Asks the LAN who else has it; `found` is called for each, within a moment. @returns what ends that. */

@@ -130,6 +130,29 @@ describe('time in which the program could listen', () => {
     assert.equal(late.listening.monotonic() - began, 35)
   })
 
+  test('goes on, but for a tenth, where a program waits for its turn all the time', () => {
+    const { late, clock, stall } = scene()
+    const began = late.listening.monotonic()
+    const wait = () => void late.after(2000, wait)
+    wait()
+    const pass = (seconds: number) => {
+      const [real, listened] = [late.monotonic(), late.listening.monotonic()]
+      for (let turn = 0; turn < 10 * seconds; turn += 1) {
+        stall(99)
+        clock.advance(1)
+        late.listening.monotonic()
+      }
+      return (late.listening.monotonic() - listened) / (late.monotonic() - real)
+    }
+    assert.equal(pass(5), 0.25)
+    assert.ok(pass(60) < 0.85)
+    assert.ok(Math.abs(pass(60) - 0.9) < 0.001)
+    assert.ok(late.monotonic() - late.listening.monotonic() <= 10_000 + 0.1 * (late.monotonic() - began) + 1)
+    // What was lost is forgiven again after a rest.
+    for (let turn = 0; turn < 10_000; turn += 1) clock.advance(10)
+    assert.equal(pass(5), 0.25)
+  })
+
   test('goes on where nobody waits: a rest is no stall', () => {
     const { late, clock, stall } = scene()
     const began = late.listening.monotonic()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { describe, test } from 'node:test'
-import { sleep } from '../../core/clock.ts'
+import { sleep, type Clock, type Monotonic } from '../../core/clock.ts'
 import type { Fault } from '../../core/fault.ts'
 import type { Upstream } from '../../core/upstream.ts'
 import { LineUse } from '../../retrieval/line-use.ts'
@@ -12,12 +12,15 @@ import { requestFor } from './request-for.ts'
 
 const SIZE = 4_000_000
 const FILE = 'http://updates.test/a.cab'
+
 /**
  * One that comes first of those that read a growing copy, beside a line of which it knows nothing.
  * @param peer what the copy grows by. @param line what the origin server sends beside it, in bytes per second.
+ * @param lostMs of the time before, because this node had no turn at the processor.
  */
-function watching({ peer, line }: { peer: number; line: number }) {
+function watching({ peer, line, lostMs = 0 }: { peer: number; line: number; lostMs?: number }) {
   const clock = manualClock()
+  const listening: Clock = { ...clock, monotonic: () => (clock.monotonic() - lostMs) as Monotonic }
   const asked: (string | undefined)[] = []
   const origin: Upstream = {
     async request({ fields, signal }) {
@@ -50,7 +53,7 @@ function watching({ peer, line }: { peer: number; line: number }) {
       isFirst: () => true,
     },
     ending.signal,
-    { clock, request: requestFor(FILE), trials: new OriginTrials({ clock, origin }), lineUse },
+    { clock: listening, request: requestFor(FILE), trials: new OriginTrials({ clock, origin }), lineUse },
     (fault) => {
       left.push(fault)
       ending.abort()
@@ -90,5 +93,12 @@ describe('a growing copy that comes slowly, where nothing is known of the line',
       for (let file = 2; file < 6; file += 1) lineUse.note(800, `http://updates.test/${file}`)
     })
     assert.deepEqual([asked, left], [[], []])
+  })
+
+  test('is tried again as often where this node was away for a minute before', async () => {
+    const [always, away] = [0, 60_000].map((lostMs) => watching({ peer: 150_000, line: 50_000, lostMs }))
+    for (const each of [always, away]) await each?.pass(8)
+    assert.ok((always?.asked.length ?? 0) >= 3, `${always?.asked.length} trials`)
+    assert.deepEqual(away?.asked, always?.asked)
   })
 })

@@ -331,6 +331,15 @@ testScripts(machine, {
       [wake(760), 'awaiting', wake(960)],
       [downloading('d', 950), 'awaiting', follow('d')],
     ],
+  'busy: nor is it left sooner where that is found out while it is waited for': [
+    [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
+    [expected('d', 60), 'waiting'],
+    [wake(60), 'awaiting', I_FOUND, wake(360)],
+    [busy(), 'awaiting'],
+    [busy(), 'awaiting'],
+    [wake(360), 'awaiting', wake(760)],
+    [wake(760), 'waiting', I_NEED, wake(820)],
+  ],
   'busy: all that come first in rank together are given no more than what is promised may take': [
     [need({ waitMs: 60 }), 'waiting', I_NEED, wake(60)],
     [busy(), 'waiting'],
