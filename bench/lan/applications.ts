@@ -17,8 +17,13 @@ export interface Application {
   readonly check: () => Promise<void>
 }
 
-/** Waits for a line, so that what starting a program costs lies before the moment of asking. */
-const SCRIPT = `echo ready; read -r; asked=$EPOCHREALTIME; "$@"; code=$?; echo "$asked $EPOCHREALTIME $code"`
+/**
+ * Waits for a line, so that what starting a program costs lies before the moment of asking; then, where there is a `$1`, until somebody
+ * listens at that port of its own host.
+ */
+const SCRIPT = `echo ready; read -r; asked=$EPOCHREALTIME; port=$1; shift
+until [ -z "$port" ] || (: < /dev/tcp/127.0.0.1/$port) 2> /dev/null; do sleep 0.1; done
+"$@"; code=$?; echo "$asked $EPOCHREALTIME $code"`
 
 /** A host waits so long, in seconds: half a minute more than the line needs for a copy for each, and a quarter of that. */
 export function mostSeconds(hosts: number, files: readonly UpdateFile[]): number {
@@ -26,7 +31,11 @@ export function mostSeconds(hosts: number, files: readonly UpdateFile[]): number
   return Math.ceil(30 + (1.25 * hosts * bytes * 8) / (LINE_MEGABITS * 1e6))
 }
 
-/** @param proxy of the form `http://address:port`; absent: asks the origin server itself. @param maxSeconds then curl gives up. */
+/**
+ * @param proxy of the form `http://address:port`; absent: asks the origin server itself.
+ * @param maxSeconds then curl gives up.
+ * @param portToCome it asks as soon as somebody listens there; absent: at once.
+ */
 export function application(
   host: Host,
   directory: string,
@@ -34,6 +43,7 @@ export function application(
   files: readonly UpdateFile[],
   proxy: string | undefined,
   maxSeconds: number,
+  portToCome?: number,
 ): Application {
   const folder = join(directory, `${host.name}-files`)
   mkdirSync(folder, { recursive: true })
@@ -52,7 +62,9 @@ export function application(
     ...through,
     ...each,
   ]
-  const shell = host.start('bash', ['-c', SCRIPT, 'ask', ...curl], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const shell = host.start('bash', ['-c', SCRIPT, 'ask', `${portToCome ?? ''}`, ...curl], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  })
   const ready = once(shell.stdout ?? shell, 'data')
   return { ready, ask: () => ask(shell, host.name), check: () => check(folder, files) }
 }

@@ -13,6 +13,8 @@ export interface Arrangement {
   readonly program?: string
   /** @returns the proxy of each host; `undefined` for none. */
   readonly start: (site: Site, directory: string) => Promise<readonly (Server | undefined)[]>
+  /** The same for one host, as when it is switched on; absent: not to be measured. */
+  readonly boot?: (host: Host, directory: string) => Promise<Server>
 }
 
 /** What a host's applications ask. */
@@ -23,7 +25,10 @@ export interface Server {
 }
 
 export const IHAVE = 'ihave'
-const PROXY_PORT = 3128
+/** Of every proxy. */
+export const PROXY_PORT = 3128
+/** Of a host that has one of its own. */
+export const OWN_PROXY = `http://127.0.0.1:${PROXY_PORT}`
 const ICP_PORT = 3130
 const SQUID = '/usr/sbin/squid'
 const MAIN = process.env['IHAVE_MAIN'] ?? resolve(import.meta.dirname, '../../dist/cli/main.js')
@@ -49,6 +54,7 @@ export const NODES: Arrangement = {
     await pause(SETTLING_MS)
     return servers
   },
+  boot: startNode,
 }
 
 /** The first host runs it, and its own applications use it too. */
@@ -96,7 +102,7 @@ async function startNode(host: Host, directory: string): Promise<Server> {
   const args = [...profile, MAIN, 'start', '--config', file]
   const child = host.start(process.execPath, args, { cwd: directory, stdio: ['ignore', 'pipe', 'inherit'] })
   await said(child, 'proxy http://')
-  return { proxy: `http://127.0.0.1:${PROXY_PORT}`, host, process: child }
+  return { proxy: OWN_PROXY, host, process: child }
 }
 
 async function startSquid(host: Host, directory: string, lines: readonly string[]): Promise<Server> {

@@ -6,7 +6,7 @@ import { cpuSeconds, residentBytes } from '../parts/process-tree.ts'
 import type { Figures } from '../measure.ts'
 import type { Host } from '../../test/lan/namespaces.ts'
 import { application, mostSeconds, type Application } from './applications.ts'
-import type { Arrangement, Server } from './arrangements.ts'
+import { OWN_PROXY, PROXY_PORT, type Arrangement, type Server } from './arrangements.ts'
 import { startSite, type Site } from './site.ts'
 import type { UpdateFile } from './update-files.ts'
 
@@ -22,6 +22,15 @@ export interface Storm {
   readonly lanMegabits?: number
   /** The node that fetches is killed when the origin server has sent this much of one copy. */
   readonly killAt?: number
+  /** All are switched on when they ask: their programs start then, each is asked as soon as it listens, and nothing is asked before. */
+  readonly isBoot?: boolean
+}
+
+/** What the applications ask. */
+interface Served {
+  readonly proxies: readonly (string | undefined)[]
+  /** All there is, or is to come. */
+  readonly servers: () => Promise<readonly (Server | undefined)[]>
 }
 
 const MEGABYTE = 1e6
@@ -29,9 +38,11 @@ const MEGABYTE = 1e6
 export async function storm(settings: Storm, arrangement: Arrangement, directory: string): Promise<Figures> {
   const site = await startSite(settings.hosts, settings.content, settings.lanMegabits)
   try {
-    const servers = await arrangement.start(site, directory)
-    await warmUp(settings, site, servers, directory)
-    const figures = await measured(settings, site, servers, directory)
+    const served =
+      settings.isBoot === true
+        ? booting(site, arrangement, directory)
+        : await running(settings, site, arrangement, directory)
+    const figures = await measured(settings, site, served, directory)
     // Logs and caches, to be looked at.
     const keep = process.env['LAN_KEEP']
     if (keep !== undefined) cpSync(directory, keep, { recursive: true })
@@ -39,6 +50,25 @@ export async function storm(settings: Storm, arrangement: Arrangement, directory
   } finally {
     await site.remove()
     rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  }
+}
+
+async function running(
+  settings: Storm,
+  site: Site,
+  arrangement: Arrangement,
+  directory: string,
+): Promise<Served> {
+  const servers = await arrangement.start(site, directory)
+  await warmUp(settings, site, servers, directory)
+  return { proxies: servers.map((server) => server?.proxy), servers: async () => servers }
+}
+
+function booting(site: Site, { name, boot }: Arrangement, directory: string): Served {
+  if (boot === undefined) throw new Error(`${name} cannot be switched on`)
+  return {
+    proxies: site.hosts.map(() => OWN_PROXY),
+    servers: () => Promise.all(site.hosts.map((host) => boot(host, join(directory, host.name)))),
   }
 }
 
@@ -64,29 +94,36 @@ async function warmUp(
 async function measured(
   settings: Storm,
   site: Site,
-  servers: readonly (Server | undefined)[],
+  { proxies, servers: serving }: Served,
   directory: string,
 ): Promise<Figures> {
-  const { files } = settings
+  const { files, isBoot = false } = settings
   const copy = files.reduce((sum, { bytes }) => sum + bytes, 0)
   const seconds = mostSeconds(site.hosts.length, files)
   const applications = site.hosts.map((host, at) =>
-    application(host, join(directory, 'applications'), site.origin, files, servers[at]?.proxy, seconds),
+    application(
+      host,
+      join(directory, 'applications'),
+      site.origin,
+      files,
+      proxies[at],
+      seconds,
+      isBoot ? PROXY_PORT : undefined,
+    ),
   )
   await Promise.all(applications.map(({ ready }) => ready))
   const counters = await countersOf(site.hosts)
   const before = await site.count()
-  const pids = [...new Set(servers.flatMap((server) => server?.process.pid ?? []))]
-  const atRest = pids.map((pid) => residentBytes([pid]))
-  const cpu = pids.map((pid) => cpuSeconds([pid]))
-  for (const pid of pids) writeFileSync(`/proc/${pid}/clear_refs`, '5') // the peak begins anew
+  const starting = serving()
+  const atRest = isBoot ? undefined : resting(await starting)
+  const { killAt } = settings
   const victim =
-    settings.killAt === undefined ? undefined : killing(site, servers, settings.killAt * copy + before.bytes)
+    killAt === undefined ? undefined : killing(site, await starting, killAt * copy + before.bytes)
   const asked = await Promise.allSettled(applications.map((each, at) => asking(each, at * settings.everyMs)))
   const dead = await victim
   const origin = await site.count()
   const after = await countersOf(site.hosts)
-  const living = pids.filter((pid) => pid !== dead?.process.pid)
+  const living = pidsOf(await starting).filter((pid) => pid !== dead?.process.pid)
   const times = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   const failed = asked.flatMap((each, at) =>
     each.status === 'rejected' && site.hosts[at] !== dead?.host ? [String(each.reason)] : [],
@@ -105,14 +142,29 @@ async function measured(
     busiest: Math.max(...differences('payload')) / copy,
     datagrams: mean(differences('datagrams')),
     failed: failed.length,
-    ...(pids.length === 0
+    ...(living.length === 0
       ? {}
       : {
-          'at rest': Math.max(...atRest) / MEGABYTE,
+          ...(atRest && { 'at rest': Math.max(...atRest.map(({ bytes }) => bytes)) / MEGABYTE }),
           peak: Math.max(...living.map(peakBytes)) / MEGABYTE,
-          processor: mean(living.map((pid) => cpuSeconds([pid]) - (cpu[pids.indexOf(pid)] ?? 0))),
+          processor: mean(
+            living.map((pid) => cpuSeconds([pid]) - (atRest?.find((each) => each.pid === pid)?.seconds ?? 0)),
+          ),
         }),
   }
+}
+
+function pidsOf(servers: readonly (Server | undefined)[]): readonly number[] {
+  return [...new Set(servers.flatMap((server) => server?.process.pid ?? []))]
+}
+
+/** What they take before the storm; their peaks begin anew. */
+function resting(servers: readonly (Server | undefined)[]) {
+  return pidsOf(servers).map((pid) => {
+    const figures = { pid, bytes: residentBytes([pid]), seconds: cpuSeconds([pid]) }
+    writeFileSync(`/proc/${pid}/clear_refs`, '5')
+    return figures
+  })
 }
 
 async function asking(each: Application, afterMs: number) {
