@@ -12,9 +12,13 @@ import { spec } from 'node:test/reporters'
 /** Folders whose tests start nodes, applications and networks. */
 const MACHINES = ['attacks', 'cli', 'clients', 'demo', 'examples', 'lan', 'library', 'service']
 
+/** For 300 files, each a process of its own, that is half a second each. */
+const COMPILED = ['--import', './test/compiled.js']
+
 interface Part {
   readonly files: string[]
   readonly concurrency: number
+  readonly execArgv?: string[]
 }
 
 interface ReportEvent {
@@ -28,7 +32,7 @@ function partsOf(asked: string[]): readonly Part[] {
   if (asked.length > 0) return [{ files, concurrency: 1 }]
   const isOfMachines = (file: string) => MACHINES.some((folder) => file.startsWith(`test/${folder}/`))
   return [
-    { files: files.filter((file) => !isOfMachines(file)), concurrency: 2 },
+    { files: files.filter((file) => !isOfMachines(file)), concurrency: 2, execArgv: COMPILED },
     { files: files.filter(isOfMachines), concurrency: 1 },
   ]
 }
