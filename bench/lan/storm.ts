@@ -91,12 +91,7 @@ async function warmUp(
   }
 }
 
-async function measured(
-  settings: Storm,
-  site: Site,
-  { proxies, servers: serving }: Served,
-  directory: string,
-): Promise<Figures> {
+async function measured(settings: Storm, site: Site, served: Served, directory: string): Promise<Figures> {
   const { files, isBoot = false } = settings
   const copy = files.reduce((sum, { bytes }) => sum + bytes, 0)
   const seconds = mostSeconds(site.hosts.length, files)
@@ -106,7 +101,7 @@ async function measured(
       join(directory, 'applications'),
       site.origin,
       files,
-      proxies[at],
+      served.proxies[at],
       seconds,
       isBoot ? PROXY_PORT : undefined,
     ),
@@ -114,16 +109,18 @@ async function measured(
   await Promise.all(applications.map(({ ready }) => ready))
   const counters = await countersOf(site.hosts)
   const before = await site.count()
-  const starting = serving()
+  const starting = served.servers()
   const atRest = isBoot ? undefined : resting(await starting)
   const { killAt } = settings
   const victim =
     killAt === undefined ? undefined : killing(site, await starting, killAt * copy + before.bytes)
-  const asked = await Promise.allSettled(applications.map((each, at) => asking(each, at * settings.everyMs)))
+  const asking = Promise.allSettled(applications.map((each, at) => askingLater(each, at * settings.everyMs)))
+  // Of a node that does not start the application would wait for good.
+  const [servers, asked] = await Promise.all([starting, asking])
   const dead = await victim
   const origin = await site.count()
   const after = await countersOf(site.hosts)
-  const living = pidsOf(await starting).filter((pid) => pid !== dead?.process.pid)
+  const living = pidsOf(servers).filter((pid) => pid !== dead?.process.pid)
   const times = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
   const failed = asked.flatMap((each, at) =>
     each.status === 'rejected' && site.hosts[at] !== dead?.host ? [String(each.reason)] : [],
@@ -167,7 +164,7 @@ function resting(servers: readonly (Server | undefined)[]) {
   })
 }
 
-async function asking(each: Application, afterMs: number) {
+async function askingLater(each: Application, afterMs: number) {
   await pause(afterMs)
   return each.ask()
 }
