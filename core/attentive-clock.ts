@@ -57,20 +57,16 @@ export function attentive(clock: Clock): AttentiveClock {
   let lostMs = 0
   let lostAt = clock.monotonic()
   const lost = () => lostMs * Math.exp((lostAt - clock.monotonic()) / MEMORY_MS)
-  const wasLate = (byMs: number) => {
-    lostMs = lost() + byMs
+  const onSlice = (lateMs: number) => {
+    listened.now()
+    if (lateMs === 0) return
+    lostMs = lost() + lateMs
     lostAt = clock.monotonic()
   }
   const after: Clock['after'] = (delayMs, wake) => {
     if (delayMs > LONGEST_CUT_MS) return clock.after(delayMs, wake)
     const over = listened.wait()
-    const cancel = cut(
-      clock,
-      delayMs,
-      () => (over(), wake()),
-      wasLate,
-      () => void listened.now(),
-    )
+    const cancel = cut(clock, delayMs, () => (over(), wake()), onSlice)
     return () => (over(), cancel())
   }
   return {
@@ -127,12 +123,12 @@ class ListenedTime {
   }
 }
 
+/** @param onSlice told at the end of each slice by how much it was late, in ms. */
 function cut(
   clock: Clock,
   delayMs: number,
   wake: () => void,
-  wasLate: (byMs: number) => void,
-  onTurn: () => void,
+  onSlice: (lateMs: number) => void,
 ): CancelTimer {
   let leftMs = Math.max(0, delayMs)
   let looks = 0
@@ -143,9 +139,8 @@ function cut(
     const begunAt = clock.monotonic()
     cancel = clock.after(sliceMs, () => {
       const elapsedMs = clock.monotonic() - begunAt
-      onTurn()
       const isLate = elapsedMs > sliceMs + GRAIN_MS
-      if (isLate) wasLate(elapsedMs - sliceMs)
+      onSlice(isLate ? elapsedMs - sliceMs : 0)
       leftMs -= isLate ? sliceMs : elapsedMs
       if (leftMs <= 0 && isLate && looks++ < MOST_LOOKS) leftMs = LOOK_MS
       if (leftMs > 0) next()

@@ -20,6 +20,17 @@ export interface Clock {
   after(delayMs: number, wake: () => void): CancelTimer
 }
 
+/** The times of whoever waits for others. */
+export interface Clocks {
+  readonly clock: Clock
+  /** Time in which this program could listen (attentive-clock.ts): what others may cost is measured in it; absent: `clock`. */
+  readonly listening?: Clock
+}
+
+export function listeningOf({ clock, listening = clock }: Clocks): Clock {
+  return listening
+}
+
 /** Each use of the global of this name is a call of its getter. */
 const { performance } = globalThis
 

@@ -2,7 +2,7 @@
  * One running question: runs the commands of the inquiry machine (FIGS. 4A, 4B). Packets that belong to it come from
  * `Peering`; what the resource's owner has to say comes through the methods.
  */
-import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
+import { listeningOf, type CancelTimer, type Clock, type Clocks, type Monotonic } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Hearing } from './asked-questions.ts'
@@ -72,6 +72,11 @@ export interface InquirySender {
   endRequest(downloader?: Address): void
 }
 
+export interface InquiryTime extends Clocks {
+  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
+  readonly isBusy?: () => boolean
+}
+
 /** Whether somebody has it, as far as the peers have told what they have. */
 export type Prospect = 'none' | 'possible' | 'likely'
 
@@ -125,23 +130,18 @@ export class Inquiry implements Hearing {
   readonly #isBusy: () => boolean
   #timesAsked = 0
 
-  /**
-   * @param isBusy whether this node had to wait for its turn at the processor lately.
-   * @param listening time in which it had not (core/attentive-clock.ts): all that is waited for is measured in it.
-   */
   constructor(
-    clock: Clock,
+    time: InquiryTime,
     sender: InquirySender,
     owner: InquiryOwner,
     onOver: () => void,
     prospect: Prospect = 'possible',
-    isBusy = () => false,
-    listening = clock,
   ) {
+    const { clock, isBusy = () => false } = time
     this.#prospect = prospect
     this.#isBusy = isBusy
     this.#clock = clock
-    this.#listening = listening
+    this.#listening = listeningOf(time)
     this.#sender = sender
     this.#owner = owner
     this.#onOver = onOver

@@ -4,7 +4,7 @@
  * It owns no socket and no clock: datagrams come from a `Transport`, time from a `Clock`, so that the same lines run in
  * production and on the virtual LAN. Each question and each answer is a machine of its own (peering/machines/).
  */
-import type { Clock, Monotonic } from '../core/clock.ts'
+import { listeningOf, type Monotonic } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
 import type { Address, Datagram, Transport } from '../core/transport.ts'
 import { Advertising } from './advertising.ts'
@@ -14,7 +14,7 @@ import { AskedQuestions, type Hearing } from './asked-questions.ts'
 import { Asking } from './asking.ts'
 import { decode, encode, type Decoded } from './codec.ts'
 import { downloadsIn, endsIn, offersIn } from './further.ts'
-import { Inquiry, type InquiryOwner, type InquirySender, type Prospect } from './inquiry.ts'
+import { Inquiry, type InquiryOwner, type InquirySender, type InquiryTime, type Prospect } from './inquiry.ts'
 import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
 import { MemberWords } from './member-words.ts'
@@ -65,8 +65,7 @@ export interface PlaceClaim {
   readonly location: string | undefined
 }
 
-export interface PeeringComponents {
-  readonly clock: Clock
+export interface PeeringComponents extends InquiryTime {
   readonly random: Random
   readonly transport: Transport
   /** Reads a datagram; absent: codec.ts. */
@@ -76,10 +75,6 @@ export interface PeeringComponents {
   readonly isShunned: (peer: Address, claim?: PlaceClaim) => boolean
   /** Whether one whose claim is not taken was only silent, and may be tried where that costs nothing; absent: nobody may. */
   readonly mayBeTried?: (peer: Address, claim: PlaceClaim) => boolean
-  /** Whether this node had to wait for its turn at the processor lately; absent: never. */
-  readonly isBusy?: () => boolean
-  /** Time in which this node could listen: what peers may cost is measured in it; absent: `clock`. */
-  readonly listening?: Clock
   /** How well this node can fetch for others, in per cent (peering/ability.ts); absent: it can. */
   readonly ability?: () => number
   /** A peer's summary of what it holds is to be fetched (`advertising.peers.fetched`). */
@@ -264,13 +259,11 @@ export class Peering {
     const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs) : undefined
     const sender = packet === undefined ? UNASKED : this.#asking.sendingFor(packet)
     const inquiry = new Inquiry(
-      this.#components.clock,
+      this.#components,
       sender,
       owner,
       () => packet && this.#asked.remove(packet),
       prospect,
-      this.#components.isBusy,
-      this.#listening,
     )
     if (packet !== undefined) this.#asked.add(packet, inquiry)
     const { heldMs } = this.#asking
@@ -279,10 +272,6 @@ export class Peering {
     const rivals = (askedAt: Monotonic) => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
     inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
     return inquiry
-  }
-
-  get #listening(): Clock {
-    return this.#components.listening ?? this.#components.clock
   }
 
   #question(resource: string, maxDelayMs: number | undefined): RequestPacket | undefined {
@@ -334,7 +323,7 @@ export class Peering {
     if (!this.#settings.serve) return { readable() {}, complete() {}, failed() {} }
     const id = this.#newId()
     const location = () => this.#locationOf(alias())
-    const waiting = this.#rivals.behind(resource, this.#listening.monotonic())
+    const waiting = this.#rivals.behind(resource, listeningOf(this.#components).monotonic())
     const ability = this.#rivals.saidOf(resource)
     const facts = { id, node: this.#settings.node, resource, location, ability }
     return this.#downloads.begin(facts, progress, waiting, isTakeOver)
@@ -492,7 +481,7 @@ export class Peering {
       for (const href of [question.href, ...question.more.map((each) => each.href)])
         // Whoever asks may come to be waited for.
         if (this.#believes(from, href, undefined))
-          this.#rivals.heard(href, { peer: from, node, ability }, this.#listening.monotonic())
+          this.#rivals.heard(href, { peer: from, node, ability }, listeningOf(this.#components).monotonic())
     this.#answers.request(question, from, bytes.length, isSigned)
   }
 

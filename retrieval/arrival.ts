@@ -3,7 +3,7 @@
  * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
-import type { CancelTimer, Monotonic } from '../core/clock.ts'
+import { listeningOf, type CancelTimer, type Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
@@ -507,8 +507,7 @@ export class Arrival {
     const pace = source.kind === 'peer' ? wholePace(patienceMs, isLate, sooner) : relayPace
     const relay = this.#components.relay(this.#request.uri)
     const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
-    const { clock, listening = clock } = this.#components
-    return new PeerRoute(settings, { ...this.#components, clock: listening, onDetour })
+    return new PeerRoute(settings, { ...this.#components, clock: listeningOf(this.#components), onDetour })
   }
 
   #checkSize({ size }: OpenedSource, source: Source, expectation: Expectation): void {

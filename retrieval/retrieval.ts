@@ -12,7 +12,7 @@
  */
 import { isContentName } from '../core/content-name.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
+import { listeningOf, sleep, type Clock, type Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { asFault, describe, Fault } from '../core/fault.ts'
 import { hasContentCoding, type Fields } from '../core/fields.ts'
@@ -83,8 +83,6 @@ export interface RetrievalComponents extends Omit<
   readonly isAnybodyThere: () => boolean
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
-  /** Time in which this node could listen: what peers may cost is measured in it; absent: `clock`. */
-  readonly listening?: Clock
   /** How fast origin servers would be at this moment. */
   readonly trials: OriginTrials
   /** What comes over the line that everybody shares. */
@@ -132,7 +130,7 @@ export class Retrieval implements InquiryOwner {
     this.request = request
     this.#settings = settings
     this.#components = components
-    this.#listening = components.listening ?? components.clock
+    this.#listening = listeningOf(components)
     this.#startedAt = components.clock.monotonic()
     this.#proofs = new Proofs(request, components.verifier)
     const onAnswerable = () => this.#giveAnswer()

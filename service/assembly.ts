@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import { isContentName, contentName } from '../core/content-name.ts'
-import type { Clock } from '../core/clock.ts'
+import type { Clocks } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Random } from '../core/random.ts'
@@ -63,8 +63,7 @@ export interface AssemblySettings {
 }
 
 /** What a node stands on; each may be a simulated one. */
-export interface Seams {
-  readonly clock: Clock
+export interface Seams extends Clocks {
   readonly random: Random
   readonly transport: Transport
   /** Reads a datagram; absent: peering/codec.ts. A simulation reads a broadcast once for all who hear it. */
@@ -81,8 +80,6 @@ export interface Seams {
   readonly originBytesPerSecond?: () => number | undefined
   /** Whether this node had to wait for its turn at the processor lately; absent: never. */
   readonly isBusy?: () => boolean
-  /** Time in which this node could listen: what peers may cost is measured in it; absent: `clock`. */
-  readonly listening?: Clock
   /** What this machine is, as far as others are concerned whom it fetches for; absent: it is not known. */
   readonly machine?: () => Pick<AbilityFacts, 'reach' | 'isWired' | 'isOnMains'>
   /** The turns of the event loop; absent: what is asked at the same moment is not gathered. */

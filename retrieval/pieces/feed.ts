@@ -1,5 +1,5 @@
 /** Fills a growing copy from several suppliers at once: runs the plan (plan.ts). */
-import type { Clock, Monotonic } from '../../core/clock.ts'
+import { listeningOf, type Clocks, type Monotonic } from '../../core/clock.ts'
 import { deferred } from '../../core/deferred.ts'
 import { NO_LONGER_NEEDED } from '../../core/ended.ts'
 import { describe, Fault } from '../../core/fault.ts'
@@ -23,10 +23,7 @@ export const RESERVE_FACTOR = 4
 /** …once the others are known, in ms. */
 const RESERVE_MS = 1000
 
-export interface FeedComponents {
-  readonly clock: Clock
-  /** Time in which this node could listen: silence is measured in it; absent: `clock`. */
-  readonly listening?: Clock
+export interface FeedComponents extends Clocks {
   readonly copy: GrowingCopy
   readonly body: Body
   /** Whether peers read along: from then on the first source is the only one. */
@@ -116,7 +113,8 @@ export class Feed {
     const controller = new AbortController()
     const signal = AbortSignal.any([controller.signal, this.#signal])
     this.#running.set(id, controller)
-    const { body, clock, listening = clock } = this.#components
+    const { body } = this.#components
+    const listening = listeningOf(this.#components)
     const span = { start: first * PIECE_BYTES, end: Math.min(end * PIECE_BYTES, body.size) }
     let isStated = false
     try {

@@ -1,5 +1,5 @@
 /** Whether, and how, a copy from a peer is helped out by others (docs/architecture.md, "Several sources"). */
-import type { Clock } from '../../core/clock.ts'
+import type { Clocks } from '../../core/clock.ts'
 import { isContentName } from '../../core/content-name.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { GrowingCopy } from '../../core/store.ts'
@@ -13,10 +13,7 @@ import { askOriginForBlock } from './block-source.ts'
 import { SeveralSources, WORTHWHILE_BYTES, type SeveralSourcesSettings } from './several-sources.ts'
 import type { Holder, OriginReserve, SupplyEvents } from './supplier.ts'
 
-export interface HelpComponents {
-  readonly clock: Clock
-  /** Time in which this node could listen: silence is measured in it; absent: `clock`. */
-  readonly listening?: Clock
+export interface HelpComponents extends Clocks {
   readonly origin: Upstream
   readonly peers: Upstream
   /** What tells peers where this node passes on what it receives of the resource. */

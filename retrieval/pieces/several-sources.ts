@@ -5,7 +5,7 @@
  * and much is missing, the others who have it are looked for; with the first of them the body goes on by blocks (feed.ts), each
  * piece of which is checked as it comes. Where nobody else is found, or all of them are lost, it goes on as it began.
  */
-import type { Clock, Monotonic } from '../../core/clock.ts'
+import type { Clocks, Monotonic } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
 import { PIECE_BYTES, piecesIn } from '../../core/pieces.ts'
@@ -38,10 +38,7 @@ export interface SeveralSourcesSettings {
   readonly signal: AbortSignal
 }
 
-export interface SeveralSourcesComponents {
-  readonly clock: Clock
-  /** Time in which this node could listen: silence is measured in it; absent: `clock`. */
-  readonly listening?: Clock
+export interface SeveralSourcesComponents extends Clocks {
   readonly peers: Upstream
   readonly copy: GrowingCopy
   /** Asks the LAN who else has it; `found` is called for each, within a moment. @returns what ends that. */

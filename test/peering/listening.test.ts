@@ -21,8 +21,8 @@ function scene(rivals = 0) {
   const owner = new FakeOwner()
   let asked = 0
   const sender = { request: () => void (asked += 1), endRequest() {} }
-  const isBusy = () => clock.isBusy()
-  const inquiry = new Inquiry(clock, sender, owner, () => {}, 'possible', isBusy, clock.listening)
+  const time = { clock, listening: clock.listening, isBusy: () => clock.isBusy() }
+  const inquiry = new Inquiry(time, sender, owner, () => {})
   const ahead = Array.from({ length: rivals }, (_, at) =>
     downloadByRival({ peer: `10.0.0.${at + 2}` as Address, node: `${at}` as NodeId }),
   )

@@ -175,14 +175,8 @@ export function world(scene: Scene): World {
       isBusy: () => scene.isBusy === true,
       inquire: (_, waitForDownloads, owner) => {
         const prospect = scene.mayBeFound === false ? 'none' : 'possible'
-        const inquiry = new Inquiry(
-          clock,
-          SILENT,
-          owner,
-          () => {},
-          prospect,
-          () => scene.isBusy === true,
-        )
+        const isBusy = () => scene.isBusy === true
+        const inquiry = new Inquiry({ clock, isBusy }, SILENT, owner, () => {}, prospect)
         const isFirst = inquiries.push(inquiry) === 1
         const waitMs = scene.isAlone ? 0 : (scene.waitMs ?? 20)
         inquiry.start({ waitMs, holdersMs: waitMs, waitForDownloads, silenceMs: 3000 }, () => [])
