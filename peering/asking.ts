@@ -1,6 +1,7 @@
 /**
  * The way out of this node's questions and their ends. A question leaves at once; those that follow within `HOLD_MS` leave
- * together, as many in one packet as it holds (docs/protocol.md, "Many questions at once").
+ * together, as many in one packet as it holds (docs/protocol.md, "Many questions at once"). What some have told that they have is asked
+ * of a few of them alone ("Directed questions").
  *
  * Nodes of the patents read the first of them only: while one is heard, each has a packet of its own.
  */
@@ -20,6 +21,12 @@ export const HOLD_MS = 2
 /** Questions that begin within this have one nonce, in ms, so that they can share packets. */
 export const NONCE_MS = 100
 
+/**
+ * So many of those who have told that they have it are asked, where there are so many: the least loaded of them is one of the least
+ * loaded of all. Where there are fewer, others may have it by now who have told nothing yet, and everybody is asked.
+ */
+export const DIRECTED = 5
+
 export interface AskingComponents {
   readonly clock: Clock
   readonly random: Random
@@ -32,17 +39,39 @@ export interface AskingComponents {
   readonly hearsPlainNodes: () => boolean
 }
 
+/** To some; `undefined`: to everybody. */
+type Audience = readonly Address[] | undefined
+
+interface Question {
+  readonly packet: RequestPacket
+  readonly to: Audience
+}
+
+interface End {
+  readonly packet: EndRequestPacket
+  readonly to: Audience
+}
+
+/** Whom a question goes to before it goes to everybody. */
+export interface Directed {
+  readonly to: readonly Address[]
+  /** Out of which they draw, in ms. */
+  readonly maxDelayMs: number
+}
+
 export class Asking {
   readonly #node: NodeId
   readonly #components: AskingComponents
-  readonly #held: RequestPacket[] = []
+  readonly #held: Question[] = []
   #cancel: CancelTimer | undefined
   #isGathering = false
   #cancelEnds: CancelTimer = () => {}
   #sentAt = -Infinity
   #nonce = { text: '', since: -Infinity }
-  /** "I found" to everybody, of one packet of answers. */
-  #ends: EndRequestPacket[] | undefined
+  /** What was drawn for each that may be asked, while the nonce is the same: questions for many things then have the same few. */
+  readonly #drawn = new Map<Address, number>()
+  /** "I found" to all who were asked, of one packet of answers. */
+  #ends: End[] | undefined
   /** "I found" to one downloader each; it cancels nothing, and has time. */
   readonly #heldEnds = new Map<Address, EndRequestPacket[]>()
 
@@ -87,16 +116,35 @@ export class Asking {
     return encode(question) === undefined ? undefined : question
   }
 
-  sendingFor(question: RequestPacket): InquirySender {
+  /** `DIRECTED` of those who have told that they have something, by lot; for all that is asked at this moment the same. */
+  someOf(holders: readonly Address[]): readonly Address[] {
+    this.#currentNonce()
+    const drawn = (holder: Address) => {
+      const known = this.#drawn.get(holder) ?? this.#components.random.fraction()
+      this.#drawn.set(holder, known)
+      return known
+    }
+    return holders.toSorted((one, other) => drawn(one) - drawn(other)).slice(0, DIRECTED)
+  }
+
+  sendingFor(question: RequestPacket, directed?: Directed): InquirySender {
     const { id, node, nonce, href } = question
     const end: EndRequestPacket = { type: 'end-request', id, node, nonce, href, extras: [], more: [] }
+    let to: Audience
     let isRepeated = false
     return {
-      request: () => {
-        this.#ask(question, isRepeated)
+      directedRequest: () => {
+        to = directed?.to
+        this.#ask({ packet: { ...question, maxDelayMs: directed?.maxDelayMs }, to }, false)
+        // Should they be silent, they were so to all questions that were asked at that moment.
         isRepeated = true
       },
-      endRequest: (downloader) => this.#end(end, downloader),
+      request: () => {
+        to = undefined
+        this.#ask({ packet: question, to }, isRepeated)
+        isRepeated = true
+      },
+      endRequest: (downloader) => this.#end({ packet: end, to }, downloader),
     }
   }
 
@@ -112,15 +160,16 @@ export class Asking {
 
   /** Whatever questions end by it say so in one packet. */
   endingTogether(tell: () => void): void {
-    const ends: EndRequestPacket[] = []
+    const ends: End[] = []
     this.#ends = this.#components.hearsPlainNodes() ? undefined : ends
     tell()
     this.#ends = undefined
-    for (const packet of endsTogether(ends)) this.#components.sender.broadcast(packet)
+    for (const same of Map.groupBy(ends, ({ to }) => to?.join(' ')).values())
+      for (const packet of endsTogether(same.map((each) => each.packet))) this.#sendTo(same[0]?.to, packet)
   }
 
   /** @param isRepeated has time: other questions that began with it are repeated at the same moment. */
-  #ask(question: RequestPacket, isRepeated: boolean): void {
+  #ask(question: Question, isRepeated: boolean): void {
     const isFirst = this.#held.length === 0 && this.heldMs === 0
     if (isFirst && !isRepeated && !this.#isGathering) return this.#send([question])
     if (!this.#mayJoin(question)) this.#sendHeld()
@@ -132,16 +181,19 @@ export class Asking {
     this.#cancel ??= this.#components.clock.after(ms, () => this.#sendHeld())
   }
 
-  #mayJoin(question: RequestPacket): boolean {
-    const [first] = this.#held
-    if (first === undefined) return true
+  #mayJoin(question: Question): boolean {
+    const [held] = this.#held
+    if (held === undefined) return true
+    const { packet: first } = held
+    const { packet } = question
     const isAlike =
-      first.nonce === question.nonce &&
-      first.maxDelayMs === question.maxDelayMs &&
-      first.ability === question.ability
-    const isPlain = first.extras.length + question.extras.length === 0
-    const isNew = this.#held.every(({ href }) => href !== question.href)
-    const list = [...this.#held, question]
+      first.nonce === packet.nonce &&
+      first.maxDelayMs === packet.maxDelayMs &&
+      first.ability === packet.ability &&
+      isSame(held.to, question.to)
+    const isPlain = first.extras.length + packet.extras.length === 0
+    const isNew = this.#held.every((each) => each.packet.href !== packet.href)
+    const list = [...this.#held, question].map((each) => each.packet)
     const mayBe = isAlike && isPlain && isNew && list.length <= MAX_FURTHER + 1
     return mayBe && roomFor(list) <= MAX_PADDED_BYTES && encode(together(list)) !== undefined
   }
@@ -149,23 +201,31 @@ export class Asking {
   #sendHeld(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    const open = this.#held.splice(0).filter(({ id }) => this.#components.isOpen(id))
+    const open = this.#held.splice(0).filter(({ packet }) => this.#components.isOpen(packet.id))
     if (this.#components.hearsPlainNodes()) for (const each of open) this.#send([each])
     else if (open.length > 0) this.#send(open)
   }
 
-  #send(questions: readonly RequestPacket[]): void {
+  /** @param questions to the same. */
+  #send(questions: readonly Question[]): void {
     const { sender, clock } = this.#components
     this.#sentAt = clock.monotonic()
     if (questions.length > 1) sender.count('sent: further questions', questions.length - 1)
-    sender.broadcast(padded(together(questions), Math.min(MAX_PADDED_BYTES, roomFor(questions))))
+    const packets = questions.map((each) => each.packet)
+    this.#sendTo(questions[0]?.to, padded(together(packets), Math.min(MAX_PADDED_BYTES, roomFor(packets))))
   }
 
-  #end(end: EndRequestPacket, downloader: Address | undefined): void {
-    const { sender, hearsPlainNodes } = this.#components
+  #sendTo(to: Audience, packet: RequestPacket | EndRequestPacket): void {
+    const { sender } = this.#components
+    if (to === undefined) sender.broadcast(packet)
+    else for (const each of to) sender.send(each, packet)
+  }
+
+  #end(end: End, downloader: Address | undefined): void {
     // Nobody's answer is left to be cancelled, unless somebody takes the patents' 2000 ms: then it is for one to know.
-    if (downloader !== undefined && !hearsPlainNodes()) this.#endLater(end, downloader)
-    else if (this.#ends === undefined) sender.broadcast(end)
+    if (downloader !== undefined && !this.#components.hearsPlainNodes())
+      this.#endLater(end.packet, downloader)
+    else if (this.#ends === undefined) this.#sendTo(end.to, end.packet)
     else this.#ends.push(end)
   }
 
@@ -184,9 +244,17 @@ export class Asking {
   #currentNonce(): string {
     const { clock, random } = this.#components
     const now = clock.monotonic()
-    if (now - this.#nonce.since >= NONCE_MS) this.#nonce = { text: random.hex(16), since: now }
+    if (now - this.#nonce.since >= NONCE_MS) {
+      this.#nonce = { text: random.hex(16), since: now }
+      this.#drawn.clear()
+    }
     return this.#nonce.text
   }
+}
+
+function isSame(one: Audience, other: Audience): boolean {
+  if (one === undefined || other === undefined) return one === other
+  return one.length === other.length && one.every((each, at) => each === other[at])
 }
 
 function together(questions: readonly RequestPacket[]): RequestPacket {

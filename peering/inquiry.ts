@@ -65,8 +65,11 @@ export interface InquiryOwner {
   failed(): void
 }
 
-/** The two packets that the machine sends by itself. */
+/** The packets that the machine sends by itself. */
 export interface InquirySender {
+  /** To those who have told that they have it. */
+  directedRequest(): void
+  /** To everybody, as whatever follows it. */
   request(): void
   /** @param downloader whose copy is waited for or read, holders having had their time; absent: a holder is found. */
   endRequest(downloader?: Address): void
@@ -173,8 +176,8 @@ export class Inquiry implements Hearing {
    */
   start(settings: InquirySettings, rivals: (askedAt: Monotonic) => readonly PeerDownload[]): void {
     const at = this.#listening.monotonic()
-    this.#waitedUntil = at + settings.waitMs
-    this.waitMs = settings.waitMs
+    this.waitMs = (settings.directedMs ?? 0) + settings.waitMs
+    this.#waitedUntil = at + this.waitMs
     this.#rivals = rivals
     this.#dispatch({ kind: 'need', at, settings })
   }
@@ -345,10 +348,11 @@ export class Inquiry implements Hearing {
 
   #run(command: InquiryCommand<PeerOffer, PeerDownload>): void {
     switch (command.kind) {
+      case 'directed-request':
+        this.#noteAsked()
+        return this.#sender.directedRequest()
       case 'broadcast-request':
-        this.#askedAt = this.#listening.monotonic()
-        this.#lostBeforeMs = this.#lostInAllMs
-        this.#timesAsked++
+        this.#noteAsked()
         this.#requestAfterEnd()
         return this.#askOnward()
       case 'broadcast-end-request':
@@ -371,6 +375,12 @@ export class Inquiry implements Hearing {
       case 'report-failure':
         return this.#owner.failed()
     }
+  }
+
+  #noteAsked(): void {
+    this.#askedAt = this.#listening.monotonic()
+    this.#lostBeforeMs = this.#lostInAllMs
+    this.#timesAsked++
   }
 
   /** Whoever hears "I need" before the "I found" of the same moment takes it for a question that it has answered. */
@@ -401,7 +411,8 @@ export class Inquiry implements Hearing {
    */
   #asksAgain(): boolean {
     if (this.#state.kind !== 'waiting' || this.#prospect !== 'likely' || this.#timesAsked > 1) return false
-    const { until } = this.#state
+    const { until, isDirected = false } = this.#state
+    if (isDirected) return false
     const waitMs = until - this.#askedAt
     if (this.#listening.monotonic() < until || !this.#isAlone(this.#state) || waitMs > MAX_REPEATED_MS)
       return false
@@ -439,7 +450,8 @@ export class Inquiry implements Hearing {
   }
 
   #wake(at: Monotonic): void {
-    if (this.#state.kind === 'waiting') {
+    // Who asks everybody hears first who asks as well.
+    if (this.#state.kind === 'waiting' && this.#state.isDirected !== true) {
       // What one has said itself counts for more; and no more of them are waited for.
       const rivals = this.#rivals(this.#askedAt).filter(({ peer }) => !this.answered.has(peer))
       for (const downloader of rivals.slice(0, MAX_PROMISES))

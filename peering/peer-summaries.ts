@@ -111,10 +111,14 @@ export class PeerSummaries {
     return false
   }
 
+  /** Whether this node has told that it has the resource; one time in a hundred it has not. */
+  hasTold(key: ResourceKey, node: NodeId): boolean {
+    return this.#known.get(node)?.summary?.has(key) === true
+  }
+
   /** Whether one of these nodes has told that it has the resource, or somebody that it fetches it: who hears nothing has missed it. */
   isLikely(resource: string, key: ResourceKey, nodes: readonly NodeId[], at: Monotonic): boolean {
-    const isNamed = nodes.some((node) => this.#known.get(node)?.summary?.has(key) === true)
-    return isNamed || this.#isDownload(resource, at)
+    return nodes.some((node) => this.hasTold(key, node)) || this.#isDownload(resource, at)
   }
 
   #isDownload(resource: string, at: Monotonic): boolean {

@@ -11,7 +11,7 @@ import { Advertising } from './advertising.ts'
 import { AnnouncedDownloads, type AnnouncedDownload } from './announced-downloads.ts'
 import { Answers } from './answers.ts'
 import { AskedQuestions, type Hearing } from './asked-questions.ts'
-import { Asking } from './asking.ts'
+import { Asking, DIRECTED } from './asking.ts'
 import { decode, encode, type Decoded } from './codec.ts'
 import { downloadsIn, endsIn, offersIn } from './further.ts'
 import { Inquiry, type InquiryOwner, type InquirySender, type InquiryTime, type Prospect } from './inquiry.ts'
@@ -257,7 +257,12 @@ export class Peering {
     // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
     const timing = prospect === 'none' ? this.#presence.briefTiming() : this.timing()
     const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs) : undefined
-    const sender = packet === undefined ? UNASKED : this.#asking.sendingFor(packet)
+    const told = packet && prospect === 'likely' ? this.#haveTold(resource) : []
+    const directed = told.length > 0 ? this.#presence.directedTiming(told.length) : undefined
+    const sender =
+      packet === undefined
+        ? UNASKED
+        : this.#asking.sendingFor(packet, directed && { to: told, maxDelayMs: directed.maxDelayMs })
     const inquiry = new Inquiry(
       this.#components,
       sender,
@@ -269,9 +274,21 @@ export class Peering {
     const { heldMs } = this.#asking
     const waitMs = packet && timing ? heldMs + timing.maxDelayMs + timing.transmissionMs : 0
     const holdersMs = timing ? heldMs + timing.holdersMs : 0
+    const directedMs = directed ? heldMs + directed.holdersMs : 0
     const rivals = (askedAt: Monotonic) => this.#rivals.ahead(resource, askedAt).map(downloadByRival)
-    inquiry.start({ waitMs, holdersMs, waitForDownloads, silenceMs: this.#settings.silenceMs }, rivals)
+    const { silenceMs } = this.#settings
+    inquiry.start({ waitMs, holdersMs, directedMs, waitForDownloads, silenceMs }, rivals)
     return inquiry
+  }
+
+  /** Some of those who have told that they have it, and are believed; none where they are few, or nodes of the patents are heard, who tell nothing. */
+  #haveTold(resource: string): readonly Address[] {
+    const [key, now] = [resourceKey(resource), this.#components.clock.monotonic()]
+    const holders = this.livePeers()
+      .filter(({ node }) => node !== undefined && this.advertising.peers.hasTold(key, node))
+      .map(({ address }) => address)
+      .filter((each) => this.#believes(each, resource, undefined) && !this.cautions.has(each, now))
+    return holders.length < DIRECTED || this.#hearsPlainNodes() ? [] : this.#asking.someOf(holders)
   }
 
   #question(resource: string, maxDelayMs: number | undefined): RequestPacket | undefined {
@@ -594,7 +611,7 @@ const TOO_MANY = { kind: 'stranger', reason: 'too many signatures' } as const
 const UNREAD = { kind: 'stranger', reason: 'unsigned' } as const
 
 /** For questions that nobody is asked. */
-const UNASKED: InquirySender = { request() {}, endRequest() {} }
+const UNASKED: InquirySender = { directedRequest() {}, request() {}, endRequest() {} }
 
 /** Of the rest of a question's wait; after it there is time to take what was said before it is over. */
 const LAST_SHARE = 0.8

@@ -156,6 +156,16 @@ export class Presence {
     return timing && this.#settings.maxDelayMs === 'auto' ? brief(timing) : timing
   }
 
+  /** How long a question waits for `holders` who have told that they have it; `undefined`: the figures are fixed, and everybody is asked. */
+  directedTiming(holders: number): Pick<Timing, 'maxDelayMs' | 'holdersMs'> | undefined {
+    const timing = this.timing()
+    if (timing === undefined || this.#settings.maxDelayMs !== 'auto') return undefined
+    const { roundTripMs, lateMs, transmissionMs } = timing
+    // As if they were twice as many: who has sent it less is to come before those who have sent it more, whatever else they do.
+    const { maxDelayMs, holdersMs } = autoTiming(2 * holders, roundTripMs, transmissionMs)
+    return { maxDelayMs, holdersMs: holdersMs + lateMs }
+  }
+
   /** Every packet tells that its sender is alive. @param isMember of the same site: then the site's words go along. */
   heard(from: Address, packet: ServicePacket, at: Monotonic, isMember: boolean): void {
     const { peers } = this.#components

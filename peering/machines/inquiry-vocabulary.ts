@@ -13,6 +13,8 @@ export type InquiryState<H extends Holder, D extends Downloader> =
       readonly until: Monotonic
       /** When no more "I have" is expected on a quick LAN: a readable download is not kept waiting beyond it. */
       readonly holdersUntil: Monotonic
+      /** Only those were asked who have told that they have it: everybody is asked when they stay silent. */
+      readonly isDirected?: boolean
     })
   | (AskedState<H, D> & { readonly kind: 'found'; readonly from: H }) // 158
   | (AskedState<H, D> & { readonly kind: 'awaiting'; readonly on: D; readonly silentAt: Monotonic }) // 156
@@ -59,6 +61,11 @@ export interface InquirySettings {
    * "I am downloading" is taken then, without waiting for the slowest; the same as `waitMs` where the figures are fixed.
    */
   readonly holdersMs: number
+  /**
+   * How long to wait before that for those who have told that they have it, in ms; absent: nobody has, and everybody is asked at once
+   * (docs/protocol.md, "Directed questions").
+   */
+  readonly directedMs?: number
   /** "Can or will wait for a download in progress?" (148, R4.5). */
   readonly waitForDownloads: boolean
   /** A downloader that says nothing for this long is taken for dead. */
@@ -121,6 +128,9 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
 /** Everything that a question can ask of its owner. */
 export type InquiryCommand<H extends Holder, D extends Downloader> =
   | { readonly kind: 'broadcast-request' }
+  /** "I need", to those alone who have told that they have it. */
+  | { readonly kind: 'directed-request' }
+  /** "I found", to all who were asked. */
   | { readonly kind: 'broadcast-end-request' }
   | { readonly kind: 'wake'; readonly at: Monotonic }
   /** Get the (rest of the) body from a holder, over HTTP from its local alias. */

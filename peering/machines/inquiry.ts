@@ -141,22 +141,37 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
 function ask<H extends Holder, D extends Downloader>(
   event: Extract<InquiryEvent<H, D>, { kind: 'need' }>,
 ): Step<H, D> {
+  const { at, settings } = event
+  const { directedMs = 0, waitMs } = settings
+  const over = at + directedMs + waitMs
   const asked: AskedState<H, D> = {
-    settings: event.settings,
+    settings,
     sources: NO_SOURCES,
     hasAskedAgain: false,
     takeOversLeft: MAX_TAKE_OVERS,
     promisesLeft: MAX_PROMISES,
-    strangersUntil: (event.at + event.settings.waitMs + STRANGERS_PROMISE_MS) as Monotonic,
-    promisedUntil: (event.at + event.settings.waitMs + PROMISES_MS) as Monotonic,
-    plainUntil: (event.at + event.settings.waitMs + PLAIN_DOWNLOADS_MS) as Monotonic,
+    strangersUntil: (over + STRANGERS_PROMISE_MS) as Monotonic,
+    promisedUntil: (over + PROMISES_MS) as Monotonic,
+    plainUntil: (over + PLAIN_DOWNLOADS_MS) as Monotonic,
     promisesMs: PROMISES_MS,
     agreeUntil: undefined,
     hasAgreed: false,
     hasSetAside: false,
   }
-  if (event.settings.waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
-  return waitForAnswers(asked, event.at, event.settings.waitMs, event.settings.holdersMs)
+  if (waitMs <= 0) return [{ ...asked, kind: 'retrieving' }, [REQUEST, RETRIEVE_FROM_INTERNET]]
+  if (directedMs <= 0) return waitForAnswers(asked, at, waitMs, settings.holdersMs)
+  const until = (at + directedMs) as Monotonic
+  const directed = { ...asked, kind: 'waiting', until, holdersUntil: until, isDirected: true } as const
+  return [directed, [DIRECTED_REQUEST, { kind: 'wake', at: until }]]
+}
+
+/** Those who have told that they have it were silent: everybody is asked, unless a download was heard of meanwhile that can be read. */
+function askEverybody<H extends Holder, D extends Downloader>(
+  state: Active<H, D>,
+  at: Monotonic,
+): Step<H, D> {
+  if (state.sources.downloaders.some((each) => mayFollow(state, each))) return afterTimeOut(state, at)
+  return waitForAnswers(state, at, state.settings.waitMs, state.settings.holdersMs)
 }
 
 function waitForAnswers<H extends Holder, D extends Downloader>(
@@ -446,7 +461,8 @@ function changeOver<H extends Holder, D extends Downloader>(
 function onWake<H extends Holder, D extends Downloader>(state: Active<H, D>, at: Monotonic): Step<H, D> {
   switch (state.kind) {
     case 'waiting':
-      return at < state.until ? [state, [{ kind: 'wake', at: state.until }]] : afterTimeOut(state, at)
+      if (at < state.until) return [state, [{ kind: 'wake', at: state.until }]]
+      return state.isDirected === true ? askEverybody(state, at) : afterTimeOut(state, at)
     case 'awaiting': // a copy that is being read fails by itself
       if (state.on.readable) return [state, []]
       return at < state.silentAt ? [state, [{ kind: 'wake', at: state.silentAt }]] : afterSilence(state, at)
@@ -616,6 +632,7 @@ function noting<H extends Holder, D extends Downloader>(
 const NO_END = Infinity as Monotonic
 
 const REQUEST = { kind: 'broadcast-request' } as const
+const DIRECTED_REQUEST = { kind: 'directed-request' } as const
 const END_REQUEST = { kind: 'broadcast-end-request' } as const
 const RETRIEVE_FROM_INTERNET = { kind: 'retrieve-from-internet' } as const
 
@@ -631,7 +648,12 @@ export const INQUIRY_TRANSITIONS = [
   ['waiting', 'download-complete', 'waiting', '144: complete, but where? "I need" once more'],
   ['waiting', 'download-failed', 'waiting', '144: struck off for 152'],
   ['waiting', 'busy', 'waiting', '144: promises will be waited for longer'],
-  ['waiting', 'wake', 'waiting', '144: woken early'],
+  [
+    'waiting',
+    'wake',
+    'waiting',
+    '144: woken early; or nobody answers who has told that he has it: "I need" to everybody',
+  ],
   ['waiting', 'wake', 'retrieving', '144 → 148 → 150, or 152 → 150'],
   ['waiting', 'wake', 'awaiting', '144 → 148 → 152 → 154 "I found" → 156'],
   ['waiting', 'leave-wait', 'waiting', '144: a plain node is not waited for any longer, "I need" once more'],

@@ -20,7 +20,7 @@ function scene(rivals = 0) {
   const clock = attentive({ ...still, monotonic: () => (still.monotonic() + stoppedMs) as Monotonic })
   const owner = new FakeOwner()
   let asked = 0
-  const sender = { request: () => void (asked += 1), endRequest() {} }
+  const sender = { request: () => void (asked += 1), directedRequest() {}, endRequest() {} }
   const time = { clock, listening: clock.listening, isBusy: () => clock.isBusy() }
   const inquiry = new Inquiry(time, sender, owner, () => {})
   const ahead = Array.from({ length: rivals }, (_, at) =>

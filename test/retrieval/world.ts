@@ -358,7 +358,7 @@ const RULE: Rule = {
   waitForDownloads: true,
 }
 
-const SILENT = { request() {}, endRequest() {} }
+const SILENT = { request() {}, directedRequest() {}, endRequest() {} }
 
 const NO_PROOF: Expectation = { kind: 'none', rung: 'V6' }
 

@@ -106,6 +106,7 @@ const retrieveFromAsker = (peer: string): Command => ({ kind: 'retrieve', holder
 const ABANDONED: Event = { kind: 'abandoned' }
 
 const I_NEED: Command = { kind: 'broadcast-request' }
+const I_NEED_OF_FEW: Command = { kind: 'directed-request' }
 const I_FOUND: Command = { kind: 'broadcast-end-request' }
 const INTERNET: Command = { kind: 'retrieve-from-internet' }
 const INFORM_SERVER: Command = { kind: 'inform-server' }
@@ -287,6 +288,32 @@ testScripts(machine, {
     [growing('d', 230, 10), 'waiting'],
     [wake(280), 'awaiting', I_FOUND, wake(3280)],
     [leaveWait(400), 'retrieving', INTERNET],
+  ],
+  'directed: whoever has told that it has it answers, and nobody else is asked': [
+    [need({ waitMs: 60, directedMs: 20 }), 'waiting', I_NEED_OF_FEW, wake(20)],
+    [iHave('h', 10), 'found', I_FOUND, retrieve('h')],
+  ],
+  'directed: where they are silent everybody is asked, and what was heard before counts': [
+    [need({ waitMs: 60, directedMs: 20 }), 'waiting', I_NEED_OF_FEW, wake(20)],
+    [askerPromising('d', 10, 900), 'waiting'],
+    [wake(10), 'waiting', wake(20)],
+    [wake(20), 'waiting', I_NEED, wake(80)],
+    [wake(80), 'awaiting', I_FOUND, wake(680)],
+  ],
+  'directed: a download that can be read is followed when they have had their time, and nobody else is asked':
+    [
+      [need({ waitMs: 60, directedMs: 20 }), 'waiting', I_NEED_OF_FEW, wake(20)],
+      [downloading('d', 10), 'waiting'],
+      [wake(20), 'awaiting', I_FOUND, follow('d')],
+    ],
+  'directed: with nobody to wait for nobody is asked first': [
+    [need({ waitMs: 0, directedMs: 20 }), 'retrieving', I_NEED, INTERNET],
+  ],
+  'directed: it comes before what may be waited for promises, and takes nothing of that': [
+    [need({ waitMs: 60, directedMs: 20 }), 'waiting', I_NEED_OF_FEW, wake(20)],
+    [wake(20), 'waiting', I_NEED, wake(80)],
+    [promising('d', 70, 900), 'waiting'],
+    [wake(80), 'awaiting', I_FOUND, wake(680)],
   ],
   'nobody leaves who waits for something else': [...FOLLOWING, [leaveWait(2500), 'awaiting']],
   'busy: a node that has to wait for its turn at the processor waits 900 ms in all for what is promised, and no longer':
@@ -896,6 +923,7 @@ const PEERS = ['p', 'q', 'r', 's']
 
 const settings = fc.record({
   waitMs: fc.constantFrom(0, 50, 2200),
+  directedMs: fc.constantFrom(0, 20),
   waitForDownloads: fc.boolean(),
   silenceMs: fc.constantFrom(500, 3000),
 })
@@ -980,6 +1008,7 @@ class Watch {
   #command(command: Command): void {
     switch (command.kind) {
       case 'broadcast-request':
+      case 'directed-request':
         return void this.questions++
       case 'broadcast-end-request':
         this.found++
