@@ -11,7 +11,7 @@
  * How many are too many is a trade. Responses are mostly evicted in the order in which they came, and then segments empty
  * by themselves. But where bodies go in any order, as those that were used again do, each dead byte is spread thin, and
  * with only half a percent dead a hundred bytes are moved to free one. So a sixteenth may be dead. What may be dead, and the
- * segment that is twice on the disk while it is emptied, is counted as if it were bodies (`overheadBytes`), but for 0.9 % of
+ * segment that is twice on the disk while it is emptied, is counted as if it were bodies (`overheadBytes`), but for 0.5 % of
  * the quota: so the quota holds on the disk within 1 %.
  */
 import { mkdirSync, readdirSync, statSync, writevSync } from 'node:fs'
@@ -44,8 +44,8 @@ const SEGMENTS_PER_FREE_SPACE = 64
 const DEAD_PER_QUOTA = 1 / 200
 /** Dead bytes at most, as a part of the live ones, if that is more. */
 const DEAD_PER_LIVE = 1 / 16
-/** Of all that is not counted: the quota is to hold within a hundredth. */
-const UNCOUNTED_PER_QUOTA = 0.009
+/** Of all that is not counted: with a segment that is being removed, 1/256, the quota is to hold within a hundredth. */
+const UNCOUNTED_PER_QUOTA = 0.005
 
 export interface SegmentFilesSettings {
   /** The store's directory. */
@@ -131,11 +131,11 @@ export class SegmentFiles {
 
   /**
    * Nothing takes the body away before `settle` is called. Waits where dead bytes become more than can be cleared away
-   * meanwhile. @throws Fault STORE_FULL, STORE_FAILED.
+   * meanwhile, and for a segment that is being removed. @throws Fault STORE_FULL, STORE_FAILED.
    */
   append(bytes: Uint8Array): Promise<Place> {
     const append = () => this.#writer.append(bytes)
-    const waits = this.#hasTooManyDead() ? this.#compacting : undefined
+    const waits = this.#hasTooManyDead() ? this.#compacting : this.#removing()
     return waits === undefined ? append() : waits.then(append)
   }
 
@@ -195,6 +195,11 @@ export class SegmentFiles {
 
   #hasTooManyDead(): boolean {
     return this.#books.deadBytes > this.#maxDeadBytes
+  }
+
+  /** A segment that is being removed is still on the disk, and in no account any more. */
+  #removing(): Promise<unknown> | undefined {
+    return this.#removals.size > 0 ? Promise.allSettled(this.#removals.values()) : undefined
   }
 
   async #begin(): Promise<OpenSegment> {
