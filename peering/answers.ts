@@ -180,10 +180,10 @@ export class Answers {
 
 /**
  * Who has sent it before draws from the later part of the delay response period, so that the least loaded answer first: of
- * the whole after no copy, of its last half after one, of its last sixteenth after two, and of its last moment after more.
+ * the whole after no copy, of its last half after one, of its last quarter after two.
  */
 export function lateness(fraction: number, sentCopies: number): number {
-  return 1 - (1 - fraction) * 0.5 ** Math.min(sentCopies ** 2, MAX_HALVINGS)
+  return 1 - (1 - fraction) * 0.5 ** Math.min(sentCopies, MAX_HALVINGS)
 }
 
 /** Beyond this nobody could tell the difference: 1/32 of 30 ms. */

@@ -30,7 +30,7 @@ export const DIRECTED = 5
 export interface AskingComponents {
   readonly clock: Clock
   readonly random: Random
-  readonly sender: Pick<PacketSender, 'send' | 'broadcast' | 'count'>
+  readonly sender: Pick<PacketSender, 'send' | 'sendAll' | 'broadcast' | 'count'>
   /** A number that no open question has. */
   readonly newId: () => RequestId
   /** Whether the question still waits for answers, or its source for its end. */
@@ -62,14 +62,14 @@ export interface Directed {
 export class Asking {
   readonly #node: NodeId
   readonly #components: AskingComponents
-  readonly #held: Question[] = []
+  readonly #held = new Held()
   #cancel: CancelTimer | undefined
   #isGathering = false
   #cancelEnds: CancelTimer = () => {}
   #sentAt = -Infinity
   #nonce = { text: '', since: -Infinity }
-  /** What was drawn for each that may be asked, while the nonce is the same: questions for many things then have the same few. */
-  readonly #drawn = new Map<Address, number>()
+  /** Who is asked first, while the nonce is the same. */
+  #few: readonly Address[] = []
   /** "I found" to all who were asked, of one packet of answers. */
   #ends: End[] | undefined
   /** "I found" to one downloader each; it cancels nothing, and has time. */
@@ -83,7 +83,7 @@ export class Asking {
   stop(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    this.#held.length = 0
+    this.#held.take()
     this.#cancelEnds()
     this.#heldEnds.clear()
   }
@@ -116,15 +116,23 @@ export class Asking {
     return encode(question) === undefined ? undefined : question
   }
 
-  /** `DIRECTED` of those who have told that they have something, by lot; for all that is asked at this moment the same. */
+  /**
+   * `DIRECTED` of those who have told that they have something, by lot. For all that is asked at this moment they are the same, so that
+   * many names take few packets: none where one of them has not told this name.
+   */
   someOf(holders: readonly Address[]): readonly Address[] {
     this.#currentNonce()
-    const drawn = (holder: Address) => {
-      const known = this.#drawn.get(holder) ?? this.#components.random.fraction()
-      this.#drawn.set(holder, known)
-      return known
-    }
-    return holders.toSorted((one, other) => drawn(one) - drawn(other)).slice(0, DIRECTED)
+    if (this.#few.length === 0) this.#few = this.#drawn(holders)
+    return this.#few.every((each) => holders.includes(each)) ? this.#few : []
+  }
+
+  #drawn(holders: readonly Address[]): readonly Address[] {
+    const { random } = this.#components
+    const lots = holders.map((holder) => ({ holder, lot: random.fraction() }))
+    return lots
+      .toSorted((one, other) => one.lot - other.lot)
+      .slice(0, DIRECTED)
+      .map(({ holder }) => holder)
   }
 
   sendingFor(question: RequestPacket, directed?: Directed): InquirySender {
@@ -153,7 +161,7 @@ export class Asking {
     this.#isGathering = true
     ask()
     this.#isGathering = false
-    if (this.#held.length === 0) return
+    if (this.#held.isEmpty) return
     if (this.heldMs === 0) this.#sendHeld()
     else this.#sendLater(this.heldMs)
   }
@@ -170,10 +178,10 @@ export class Asking {
 
   /** @param isRepeated has time: other questions that began with it are repeated at the same moment. */
   #ask(question: Question, isRepeated: boolean): void {
-    const isFirst = this.#held.length === 0 && this.heldMs === 0
+    const isFirst = this.#held.isEmpty && this.heldMs === 0
     if (isFirst && !isRepeated && !this.#isGathering) return this.#send([question])
-    if (!this.#mayJoin(question)) this.#sendHeld()
-    this.#held.push(question)
+    if (!mayJoin(this.#held.with(question), question)) this.#sendHeld()
+    this.#held.add(question)
     if (!this.#isGathering) this.#sendLater(isFirst ? HOLD_MS : this.heldMs)
   }
 
@@ -181,29 +189,14 @@ export class Asking {
     this.#cancel ??= this.#components.clock.after(ms, () => this.#sendHeld())
   }
 
-  #mayJoin(question: Question): boolean {
-    const [held] = this.#held
-    if (held === undefined) return true
-    const { packet: first } = held
-    const { packet } = question
-    const isAlike =
-      first.nonce === packet.nonce &&
-      first.maxDelayMs === packet.maxDelayMs &&
-      first.ability === packet.ability &&
-      isSame(held.to, question.to)
-    const isPlain = first.extras.length + packet.extras.length === 0
-    const isNew = this.#held.every((each) => each.packet.href !== packet.href)
-    const list = [...this.#held, question].map((each) => each.packet)
-    const mayBe = isAlike && isPlain && isNew && list.length <= MAX_FURTHER + 1
-    return mayBe && roomFor(list) <= MAX_PADDED_BYTES && encode(together(list)) !== undefined
-  }
-
   #sendHeld(): void {
     this.#cancel?.()
     this.#cancel = undefined
-    const open = this.#held.splice(0).filter(({ packet }) => this.#components.isOpen(packet.id))
-    if (this.#components.hearsPlainNodes()) for (const each of open) this.#send([each])
-    else if (open.length > 0) this.#send(open)
+    for (const held of this.#held.take()) {
+      const open = held.filter(({ packet }) => this.#components.isOpen(packet.id))
+      if (this.#components.hearsPlainNodes()) for (const each of open) this.#send([each])
+      else if (open.length > 0) this.#send(open)
+    }
   }
 
   /** @param questions to the same. */
@@ -218,10 +211,12 @@ export class Asking {
   #sendTo(to: Audience, packet: RequestPacket | EndRequestPacket): void {
     const { sender } = this.#components
     if (to === undefined) sender.broadcast(packet)
-    else for (const each of to) sender.send(each, packet)
+    else sender.sendAll(to, packet)
   }
 
   #end(end: End, downloader: Address | undefined): void {
+    // Behind its "I found" whoever hears it would answer it, and nothing would take that back.
+    this.#held.remove(end.packet.id)
     // Nobody's answer is left to be cancelled, unless somebody takes the patents' 2000 ms: then it is for one to know.
     if (downloader !== undefined && !this.#components.hearsPlainNodes())
       this.#endLater(end.packet, downloader)
@@ -246,10 +241,62 @@ export class Asking {
     const now = clock.monotonic()
     if (now - this.#nonce.since >= NONCE_MS) {
       this.#nonce = { text: random.hex(16), since: now }
-      this.#drawn.clear()
+      this.#few = []
     }
     return this.#nonce.text
   }
+}
+
+/** Questions that wait to leave together: those to everybody, and those to a few. */
+class Held {
+  #toAll: Question[] = []
+  #toFew: Question[] = []
+
+  get isEmpty(): boolean {
+    return this.#toAll.length + this.#toFew.length === 0
+  }
+
+  /** Those that it would leave with. */
+  with({ to }: Question): readonly Question[] {
+    return to === undefined ? this.#toAll : this.#toFew
+  }
+
+  add(question: Question): void {
+    if (question.to === undefined) this.#toAll.push(question)
+    else this.#toFew.push(question)
+  }
+
+  remove(id: RequestId): void {
+    const isOther = ({ packet }: Question) => packet.id !== id
+    this.#toAll = this.#toAll.filter(isOther)
+    this.#toFew = this.#toFew.filter(isOther)
+  }
+
+  /** All of them, by whom they go to. */
+  take(): readonly (readonly Question[])[] {
+    const held = [this.#toFew, this.#toAll]
+    this.#toAll = []
+    this.#toFew = []
+    return held
+  }
+}
+
+/** Whether a question leaves in the packet of those that are held. */
+function mayJoin(held: readonly Question[], question: Question): boolean {
+  const [first] = held
+  if (first === undefined) return true
+  const { nonce, maxDelayMs, ability, extras } = first.packet
+  const { packet } = question
+  const isAlike =
+    nonce === packet.nonce &&
+    maxDelayMs === packet.maxDelayMs &&
+    ability === packet.ability &&
+    isSame(first.to, question.to)
+  const isPlain = extras.length + packet.extras.length === 0
+  const isNew = held.every((each) => each.packet.href !== packet.href)
+  const list = [...held, question].map((each) => each.packet)
+  const mayBe = isAlike && isPlain && isNew && list.length <= MAX_FURTHER + 1
+  return mayBe && roomFor(list) <= MAX_PADDED_BYTES && encode(together(list)) !== undefined
 }
 
 function isSame(one: Audience, other: Audience): boolean {

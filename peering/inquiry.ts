@@ -132,6 +132,8 @@ export class Inquiry implements Hearing {
   readonly #prospect: Prospect
   readonly #isBusy: () => boolean
   #timesAsked = 0
+  /** Whether only a few were asked so far. */
+  #wasDirected = false
 
   constructor(
     time: InquiryTime,
@@ -176,8 +178,9 @@ export class Inquiry implements Hearing {
    */
   start(settings: InquirySettings, rivals: (askedAt: Monotonic) => readonly PeerDownload[]): void {
     const at = this.#listening.monotonic()
-    this.waitMs = (settings.directedMs ?? 0) + settings.waitMs
-    this.#waitedUntil = at + this.waitMs
+    const { directedMs = 0, waitMs } = settings
+    this.waitMs = directedMs + waitMs
+    this.#waitedUntil = at + (directedMs > 0 ? directedMs : waitMs)
     this.#rivals = rivals
     this.#dispatch({ kind: 'need', at, settings })
   }
@@ -350,9 +353,12 @@ export class Inquiry implements Hearing {
     switch (command.kind) {
       case 'directed-request':
         this.#noteAsked()
+        this.#wasDirected = true
         return this.#sender.directedRequest()
       case 'broadcast-request':
         this.#noteAsked()
+        if (this.#wasDirected && this.#state.kind === 'waiting') this.#waitedUntil = this.#state.until
+        this.#wasDirected = false
         this.#requestAfterEnd()
         return this.#askOnward()
       case 'broadcast-end-request':

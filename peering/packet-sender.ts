@@ -44,6 +44,15 @@ export class PacketSender {
     this.#transport.send(to, isSealed ? this.#seal.seal(bytes) : bytes)
   }
 
+  /** As `send`, to some: the same bytes, signed once. */
+  sendAll(to: readonly Address[], packet: ServicePacket): void {
+    const bytes = encode(packet)
+    if (!bytes) return this.count('not sent: too long')
+    const sealed = this.#seal.seal(bytes)
+    this.count(`sent: ${packet.type}`, to.length)
+    for (const each of to) this.#transport.send(each, sealed)
+  }
+
   /** As `send`, to everybody. */
   broadcast(packet: ServicePacket): void {
     const bytes = encode(packet)

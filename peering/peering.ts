@@ -281,14 +281,20 @@ export class Peering {
     return inquiry
   }
 
-  /** Some of those who have told that they have it, and are believed; none where they are few, or nodes of the patents are heard, who tell nothing. */
+  /**
+   * Some of those who have told that they have it. None where they are few; where nodes of the patents are heard, who tell nothing; and
+   * where somebody is not believed: among liars only those are who were heard to ask for it, so everybody is to hear it.
+   */
   #haveTold(resource: string): readonly Address[] {
     const [key, now] = [resourceKey(resource), this.#components.clock.monotonic()]
-    const holders = this.livePeers()
-      .filter(({ node }) => node !== undefined && this.advertising.peers.hasTold(key, node))
-      .map(({ address }) => address)
-      .filter((each) => this.#believes(each, resource, undefined) && !this.cautions.has(each, now))
-    return holders.length < DIRECTED || this.#hearsPlainNodes() ? [] : this.#asking.someOf(holders)
+    const live = this.livePeers()
+    const isBelieved = ({ address }: Peer) =>
+      this.#believes(address, resource, undefined) && !this.cautions.has(address, now)
+    if (this.#hearsPlainNodes() || !live.every(isBelieved)) return []
+    const tellers = live.filter(({ node }) => node && this.advertising.peers.hasTold(key, node))
+    // One machine may speak for many nodes.
+    const holders = [...new Set(tellers.map(({ address }) => address))]
+    return holders.length < DIRECTED ? [] : this.#asking.someOf(holders)
   }
 
   #question(resource: string, maxDelayMs: number | undefined): RequestPacket | undefined {

@@ -161,9 +161,9 @@ export class Presence {
     const timing = this.timing()
     if (timing === undefined || this.#settings.maxDelayMs !== 'auto') return undefined
     const { roundTripMs, lateMs, transmissionMs } = timing
-    // As if they were twice as many: who has sent it less is to come before those who have sent it more, whatever else they do.
-    const { maxDelayMs, holdersMs } = autoTiming(2 * holders, roundTripMs, transmissionMs)
-    return { maxDelayMs, holdersMs: holdersMs + lateMs }
+    const mostMs = timing.maxDelayMs + transmissionMs
+    const { maxDelayMs, holdersMs } = autoTiming(holders, roundTripMs, transmissionMs)
+    return { maxDelayMs, holdersMs: Math.min(holdersMs + lateMs, mostMs) }
   }
 
   /** Every packet tells that its sender is alive. @param isMember of the same site: then the site's words go along. */

@@ -1,7 +1,7 @@
 /**
  * Nodes that ask for the same at the same moment agree on who fetches it, from their "I need" packets alone (R5.4).
  *
- * Everybody hears every question. Each node ranks the askers of a resource by a hash of both (rendezvous hashing), weighted by what
+ * Everybody hears every question, but those for what is held already. Each node ranks the askers of a resource by a hash of both (rendezvous hashing), weighted by what
  * each has said of its ability: so all that heard the same questions name the same fetcher, different resources have different
  * ones, and who can do twice as much fetches twice as often. Whoever is outranked waits for the fetcher's "I am downloading" as
  * for any running download (FIG. 4B, 156), then for the next in rank.

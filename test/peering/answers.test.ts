@@ -117,7 +117,7 @@ test('who has sent a file answers later: in the last half of the period after on
     [
       [0, 0.5],
       [0.5, 0.75],
-      [1 - 1 / 16, 1 - 1 / 32],
+      [0.75, 0.875],
       [1 - 1 / 32, 1 - 1 / 64],
       [1 - 1 / 32, 1 - 1 / 64],
     ],

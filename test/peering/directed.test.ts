@@ -4,7 +4,11 @@ import { test } from 'node:test'
 import { DIRECTED, HOLD_MS } from '../../peering/asking.ts'
 import { questionsIn } from '../../peering/further.ts'
 import type { PeeringComponents, PeeringSettings } from '../../peering/peering.ts'
-import { address, ALIAS, FakeOwner, plainRequest, RESOURCE, world } from './fixtures.ts'
+import { noSeal } from '../../peering/packet-seal.ts'
+import type { RequestId, RequestPacket, ResponsePacket } from '../../peering/packets.ts'
+import { resourceKey } from '../../peering/summary.ts'
+import type { Address } from '../../core/transport.ts'
+import { address, ALIAS, FakeOwner, nodeId, placeAt, plainRequest, RESOURCE, world } from './fixtures.ts'
 
 const names = (count: number) => Array.from({ length: count }, (_, at) => `${RESOURCE}.${at}`)
 
@@ -120,15 +124,37 @@ const BROADCAST: readonly [string, Scene, (scene: Awaited<ReturnType<typeof lanO
   ['fewer have told that they have it', { nodes: 8, tellers: DIRECTED - 1 }, () => {}],
   ['the figures are fixed', { nodes: 8, tellers: 8, settings: { maxDelayMs: 40 } }, () => {}],
   [
-    'one of those few is not believed',
-    { nodes: 8, tellers: DIRECTED, components: { isShunned: (peer) => peer === address(2) } },
+    'somebody is not believed',
+    { nodes: 8, tellers: 7, components: { isShunned: (peer) => peer === address(9) } },
     () => {},
   ],
   [
-    'members warn of one of them',
-    { nodes: 8, tellers: DIRECTED },
+    'members warn of somebody',
+    { nodes: 8, tellers: 7 },
     ({ asker, clock }) =>
-      asker.peering.cautions.heard({ peer: address(2), member: 'm', at: clock.monotonic() }),
+      asker.peering.cautions.heard({ peer: address(9), member: 'm', at: clock.monotonic() }),
+  ],
+  [
+    'one machine says so in the names of many nodes',
+    { nodes: 8, tellers: DIRECTED - 2 },
+    ({ lan, clock }) => {
+      const summary = { edition: 1, number: 0, keys: 0 }
+      const common = { extras: [], nonce: undefined, more: [] }
+      for (let number = 100; number < 140; number++) {
+        const ids = { id: number as RequestId, node: nodeId(number), ...common }
+        lan.say(address(99), {
+          ...ids,
+          type: 'presence',
+          filePort: 6515,
+          summary,
+          reply: false,
+          leaving: false,
+        })
+        const told = { ...summary, number: 1, keys: 1 }
+        lan.say(address(99), { ...ids, type: 'advertise', summary: told, keys: [resourceKey(RESOURCE)] })
+      }
+      clock.advance(10)
+    },
   ],
   [
     'nodes of the patents are heard',
@@ -175,4 +201,93 @@ test('a download that is heard of meanwhile is followed, when those few are sile
   clock.advance(25)
   assert.deepEqual(owners[0]?.told, [`follow ${last?.address}`])
   assert.equal(asked().length, DIRECTED)
+})
+
+/** "I have" to the question of this packet. */
+const iHave = ({ id, nonce }: RequestPacket, peer: Address): ResponsePacket => ({
+  type: 'response',
+  id,
+  nonce,
+  node: nodeId(50),
+  extras: [],
+  more: [],
+  location: placeAt(peer),
+  size: undefined,
+  digest: undefined,
+  etag: undefined,
+  lastModified: undefined,
+  ageSeconds: undefined,
+  version: undefined,
+})
+
+test('whoever answers when "I need" to everybody is held already is taken, and the others are not asked in vain', async () => {
+  const { clock, lan, asker, holders, owners, ask, asked } = await lanOf({ nodes: 20, tellers: 20 })
+  for (const { copies } of holders) copies.isBusy = true
+  ask()
+  clock.advance(1)
+  const [first] = asked()
+  assert.ok(first?.to !== undefined)
+  // A delay of 7.5 ms, a round trip of 1 ms and 3 ms more: 11.5 ms, and until 13.5 ms the question is held.
+  clock.advance(11)
+  for (const { copies } of holders) copies.isBusy = false
+  lan.say(first.to, iHave(first.packet, first.to), asker.address)
+  clock.advance(100)
+  assert.deepEqual(owners[0]?.told, [`retrieve ${first.to}`])
+  assert.equal(asked().length, DIRECTED)
+  assert.equal(lan.heard('response').length, 1)
+})
+
+test('many names of which each is told by others are asked of five, and of everybody: not of each five anew', async () => {
+  const resources = names(22)
+  const { clock, holders, asker, asked } = await lanOf({ nodes: 12, tellers: 12, resources: [] })
+  for (const [at, each] of resources.entries())
+    for (const [number, { copies, peering }] of holders.entries())
+      if ((at + number) % 3 > 0) {
+        copies.here.set(each, 'complete')
+        peering.advertising.stored(each)
+      }
+  clock.advance(5000)
+  const { length } = asked()
+  const owners = resources.map(() => new FakeOwner())
+  asker.peering.together(() => {
+    for (const [at, each] of resources.entries())
+      asker.peering.inquire(each, true, owners[at] ?? new FakeOwner())
+  })
+  clock.advance(HOLD_MS)
+  const audiences = asked()
+    .slice(length)
+    .map(({ to }) => to)
+  assert.equal(new Set(audiences).size, DIRECTED + 1)
+  assert.ok(audiences.length <= 2 * (DIRECTED + 1), `${audiences.length} packets`)
+  clock.advance(100)
+  for (const owner of owners) assert.equal(owner.told.length, 1)
+})
+
+test('neither an answer that comes much too late nor a slow machine makes it wait longer than a broadcast question', async () => {
+  const { clock, lan, asker, holders, owners, ask, asked } = await lanOf({ nodes: 8, tellers: 8 })
+  asker.peering.inquire(`${RESOURCE}.other`, true, new FakeOwner())
+  clock.advance(20_000)
+  const [other] = asked()
+  assert.ok(other !== undefined)
+  lan.say(address(2), iHave(other.packet, address(2)), asker.address)
+  clock.advance(10)
+  for (const { copies } of holders) copies.here.clear()
+  ask()
+  // A broadcast one waits 12 ms and the 200 ms of `transmissionMs`.
+  clock.advance(HOLD_MS + 2 * 212 + 1)
+  assert.deepEqual(owners[0]?.told, ['internet'])
+})
+
+test('what is said to a few is signed once', async () => {
+  let signed = 0
+  const seal = (document: Uint8Array) => {
+    signed++
+    return document
+  }
+  const components = { seal: { ...noSeal, seal } }
+  const { clock, ask } = await lanOf({ nodes: 8, tellers: 8, components })
+  signed = 0
+  ask()
+  clock.advance(100)
+  assert.equal(signed, 2)
 })
