@@ -137,7 +137,7 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
         faultOf: (error) => connectionFault(error, server.host),
         onEmpty: () => {
           server.connections = undefined
-          servers.delete(authority)
+          if (servers.get(authority) === server) servers.delete(authority)
         },
       },
       clock,

@@ -283,8 +283,9 @@ export class ServerConnection {
     this.#exchange = undefined
     this.#socket.destroy()
     const reason = this.#fault ?? error
-    this.#events.onGone(this, wasConnecting ? reason : undefined)
+    // A request that is made once more is waiting by the time that nothing else may be left of its server's connections.
     exchange?.onLost(reason, !this.#isHeard)
+    this.#events.onGone(this, wasConnecting ? reason : undefined)
   }
 }
 

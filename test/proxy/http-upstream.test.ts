@@ -154,6 +154,48 @@ describe('the connections to an origin server', () => {
     assert.equal(connections.length, 2)
   })
 
+  it('are looked after when they were opened for a request that is made once more', async (test) => {
+    const clock = manualClock()
+    const { get, connections, targets } = await scene(
+      test,
+      (target, socket, number) => {
+        if (target === '/second' && number === 0) socket.destroy()
+        else if (target !== '/silent') socket.write(HELLO)
+      },
+      clock,
+    )
+    await textOf(await get('/first'))
+    await new Promise(setImmediate)
+    assert.equal(await textOf(await get('/second')), 'hello')
+    let ended: unknown
+    const asked = get('/silent').catch((error: unknown) => (ended = error))
+    while (targets.at(-1) !== '/silent') await new Promise(setImmediate)
+    assert.equal(connections.length, 2)
+    clock.advance(121_000)
+    await rest()
+    assert.ok(ended instanceof Fault && ended.code === 'RESPONSE_TIMEOUT', String(ended))
+    await asked
+  })
+
+  it('are closed when they are idle, those of a request that was made once more too', async (test) => {
+    const clock = manualClock()
+    const { get, connections } = await scene(
+      test,
+      (target, socket, number) =>
+        target === '/second' && number === 0 ? socket.destroy() : socket.write(HELLO),
+      clock,
+    )
+    await textOf(await get('/first'))
+    await new Promise(setImmediate)
+    assert.equal(await textOf(await get('/second')), 'hello')
+    clock.advance(11_000)
+    await rest()
+    assert.deepEqual(
+      connections.map(({ destroyed }) => destroyed),
+      [true, true],
+    )
+  })
+
   it('are not asked again when a new one closes, nor when an answer had begun', async (test) => {
     const { get, targets } = await scene(test, (target, socket) => {
       if (target === '/good') return socket.write(HELLO)
