@@ -8,7 +8,16 @@ import { noSeal } from '../../peering/packet-seal.ts'
 import type { RequestId, RequestPacket, ResponsePacket } from '../../peering/packets.ts'
 import { resourceKey } from '../../peering/summary.ts'
 import type { Address } from '../../core/transport.ts'
-import { address, ALIAS, FakeOwner, nodeId, placeAt, plainRequest, RESOURCE, world } from './fixtures.ts'
+import {
+  address,
+  ALIAS,
+  FakeOwner,
+  nodeId,
+  plainRequest,
+  plainResponse,
+  RESOURCE,
+  world,
+} from './fixtures.ts'
 
 const names = (count: number) => Array.from({ length: count }, (_, at) => `${RESOURCE}.${at}`)
 
@@ -204,21 +213,8 @@ test('a download that is heard of meanwhile is followed, when those few are sile
 })
 
 /** "I have" to the question of this packet. */
-const iHave = ({ id, nonce }: RequestPacket, peer: Address): ResponsePacket => ({
-  type: 'response',
-  id,
-  nonce,
-  node: nodeId(50),
-  extras: [],
-  more: [],
-  location: placeAt(peer),
-  size: undefined,
-  digest: undefined,
-  etag: undefined,
-  lastModified: undefined,
-  ageSeconds: undefined,
-  version: undefined,
-})
+const iHave = ({ id, nonce }: RequestPacket, peer: Address): ResponsePacket =>
+  plainResponse(id, peer, { nonce, node: nodeId(50) })
 
 test('whoever answers when "I need" to everybody is held already is taken, and the others are not asked in vain', async () => {
   const { clock, lan, asker, holders, owners, ask, asked } = await lanOf({ nodes: 20, tellers: 20 })

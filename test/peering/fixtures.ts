@@ -4,7 +4,7 @@ import type { Address } from '../../core/transport.ts'
 import type { InquiryOwner, PeerDownload, PeerOffer } from '../../peering/inquiry.ts'
 import type { LocalCopies, LocalOffer } from '../../peering/local-copies.ts'
 import type { Located } from '../../peering/machines/answer.ts'
-import type { LocalAlias, NodeId, RequestId, RequestPacket } from '../../peering/packets.ts'
+import type { LocalAlias, NodeId, RequestId, RequestPacket, ResponsePacket } from '../../peering/packets.ts'
 import { Peering, type PeeringComponents, type PeeringSettings } from '../../peering/peering.ts'
 import { FakeLan } from './fake-lan.ts'
 import { manualClock, type ManualClock } from '../manual-clock.ts'
@@ -156,6 +156,26 @@ export function plainRequest(id: number, more: Partial<RequestPacket> = {}): Req
     acceptProtocol: 'http',
     cachedOnly: false,
     maxDelayMs: undefined,
+    ...more,
+  }
+}
+
+/** "I have" of a node of the patents at `peer`, or with what `more` gives it. */
+export function plainResponse(id: number, peer: Address, more: Partial<ResponsePacket> = {}): ResponsePacket {
+  return {
+    type: 'response',
+    more: [],
+    id: id as RequestId,
+    node: undefined,
+    nonce: undefined,
+    extras: [],
+    location: placeAt(peer),
+    size: undefined,
+    digest: undefined,
+    etag: undefined,
+    lastModified: undefined,
+    ageSeconds: undefined,
+    version: undefined,
     ...more,
   }
 }

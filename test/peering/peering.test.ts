@@ -9,34 +9,24 @@ import { MAX_NOTED } from '../../peering/inquiry.ts'
 import { MAX_REPORTS, REPORT_INTERVAL_MS } from '../../peering/machines/download.ts'
 import { TAKE_OVER_WAIT_MS } from '../../peering/machines/inquiry.ts'
 import { MIN_REQUEST_BYTES } from '../../peering/packets.ts'
-import type { DownloadingPacket, NodeId, RequestId, ResponsePacket } from '../../peering/packets.ts'
+import type { DownloadingPacket, NodeId, RequestId } from '../../peering/packets.ts'
 import { LATENCY_MS } from './fake-lan.ts'
-import { address, ALIAS, FakeOwner, nodeId, placeAt, plainRequest, RESOURCE, world } from './fixtures.ts'
+import {
+  address,
+  ALIAS,
+  FakeOwner,
+  nodeId,
+  placeAt,
+  plainRequest,
+  plainResponse,
+  RESOURCE,
+  world,
+} from './fixtures.ts'
 
 const STRANGER = address(99)
 const NONCE = 'f'.repeat(32)
 const PATENTS = { maxDelayMs: 2000, transmissionMs: 200 }
 const progress = () => ({ receivedBytes: 10, totalBytes: 1000, bytesPerSecond: 5 })
-
-/** "I have" of a node of the patents. */
-function plainResponse(id: number, more: Partial<ResponsePacket> = {}): ResponsePacket {
-  return {
-    type: 'response',
-    more: [],
-    id: id as RequestId,
-    node: undefined,
-    nonce: undefined,
-    extras: [],
-    location: placeAt(STRANGER),
-    size: undefined,
-    digest: undefined,
-    etag: undefined,
-    lastModified: undefined,
-    ageSeconds: undefined,
-    version: undefined,
-    ...more,
-  }
-}
 
 function downloading(more: Partial<DownloadingPacket> = {}): DownloadingPacket {
   return {
@@ -261,7 +251,7 @@ test('a location at another host is dropped with its packet, and counted', async
   one.peering.inquire(RESOURCE, true, owner)
   const id = lan.heard('request')[0]?.packet.id ?? 0
   for (const host of ['10.0.0.98', 'example.org', '10.0.0.99.example.org', `[::1]`])
-    lan.say(STRANGER, plainResponse(id, { location: `http://${host}:6515/${ALIAS}` }), one.address)
+    lan.say(STRANGER, plainResponse(id, STRANGER, { location: `http://${host}:6515/${ALIAS}` }), one.address)
   clock.advance(1)
   assert.equal(counters.get('dropped: foreign location'), 4)
   assert.deepEqual(owner.told, [])
@@ -272,14 +262,14 @@ test('an answer to nothing that is open is dropped, and counted', async () => {
   one.peering.inquire(RESOURCE, true, owner)
   const { id = 0 as RequestId, nonce } = lan.heard('request')[0]?.packet ?? {}
   const node = nodeId(99)
-  lan.say(STRANGER, plainResponse(id, { node, nonce: NONCE }), one.address)
-  lan.say(STRANGER, plainResponse(id, { node }), one.address) // one of ours has to repeat the nonce
-  lan.say(STRANGER, plainResponse(id + 1, { node, nonce }), one.address)
+  lan.say(STRANGER, plainResponse(id, STRANGER, { node, nonce: NONCE }), one.address)
+  lan.say(STRANGER, plainResponse(id, STRANGER, { node }), one.address) // one of ours has to repeat the nonce
+  lan.say(STRANGER, plainResponse(id + 1, STRANGER, { node, nonce }), one.address)
   lan.say(STRANGER, downloading({ nonce: NONCE }), one.address)
   clock.advance(1)
   assert.equal(counters.get('dropped: unknown nonce'), 4)
   assert.deepEqual([owner.told, owner.progress], [[], []])
-  lan.say(STRANGER, plainResponse(id, { node, nonce }), one.address)
+  lan.say(STRANGER, plainResponse(id, STRANGER, { node, nonce }), one.address)
   clock.advance(1)
   assert.deepEqual(owner.told, [`retrieve ${STRANGER}`])
 })
@@ -290,7 +280,7 @@ test('the word of a shunned peer is not taken', async () => {
   await one.peering.start()
   const owner = new FakeOwner()
   one.peering.inquire(RESOURCE, true, owner)
-  lan.say(STRANGER, plainResponse(lan.heard('request')[0]?.packet.id ?? 0), one.address)
+  lan.say(STRANGER, plainResponse(lan.heard('request')[0]?.packet.id ?? 0, STRANGER), one.address)
   clock.advance(5000)
   assert.deepEqual(owner.told, ['internet'])
 })
@@ -346,7 +336,7 @@ test('a plain question is answered after 0 to 2000 ms, in no more than 256 bytes
 test('a plain "I have", without node and nonce, is accepted', async () => {
   const { clock, lan, one, owner } = await alone()
   one.peering.inquire(RESOURCE, true, owner)
-  lan.say(STRANGER, plainResponse(lan.heard('request')[0]?.packet.id ?? 0), one.address)
+  lan.say(STRANGER, plainResponse(lan.heard('request')[0]?.packet.id ?? 0, STRANGER), one.address)
   clock.advance(1)
   assert.deepEqual(owner.told, [`retrieve ${STRANGER}`])
 })
@@ -364,8 +354,8 @@ test('a plain answer to a private question is dropped, whatever it says, and cou
   const places = { size: undefined, digest: undefined, location: placeAt(STRANGER) }
   const end = { id, node: undefined, nonce: undefined, extras: [], resource }
   for (const said of [
-    plainResponse(id),
-    plainResponse(id, { nonce }), // as heard
+    plainResponse(id, STRANGER),
+    plainResponse(id, STRANGER, { nonce }), // as heard
     downloading({ id, node: undefined, resource }),
     downloading({ id, node: undefined, resource, nonce }),
     { ...end, ...places, type: 'download-complete' },
@@ -401,7 +391,7 @@ test('a member’s answer to a private question, and a plain one to another ques
   scene.clock.advance(HOLD_MS)
   const asked = scene.lan.heard('request').flatMap(({ packet }) => questionsIn(packet))
   const plainly = asked.find(({ href }) => href === RESOURCE)?.id ?? 0
-  scene.lan.say(STRANGER, plainResponse(plainly), asker.address)
+  scene.lan.say(STRANGER, plainResponse(plainly, STRANGER), asker.address)
   scene.clock.advance(3000)
   assert.deepEqual([owner.told, other.told], [[`retrieve ${holder.address}`], [`retrieve ${STRANGER}`]])
 })
@@ -427,7 +417,7 @@ test('a plain "download complete" says no place: the asker asks again, and the a
   )
   clock.advance(1900)
   assert.equal(lan.heard('request').length, 2)
-  lan.say(STRANGER, plainResponse(id), one.address)
+  lan.say(STRANGER, plainResponse(id, STRANGER), one.address)
   clock.advance(10)
   assert.deepEqual(owner.told, [`retrieve ${STRANGER}`])
 })
