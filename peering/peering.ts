@@ -253,11 +253,12 @@ export class Peering {
    * @param isListed whether everybody who has it says so in its summary.
    */
   inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner, isListed = true): Inquiry {
-    const prospect = this.#prospect(resource, isListed)
+    const key = resourceKey(resource)
+    const prospect = this.#prospect(resource, key, isListed)
     // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
     const timing = prospect === 'none' ? this.#presence.briefTiming() : this.timing()
     const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs) : undefined
-    const told = packet && prospect === 'likely' ? this.#haveTold(resource) : []
+    const told = packet && prospect === 'likely' ? this.#haveTold(resource, key) : []
     const directed = told.length > 0 ? this.#presence.directedTiming(told.length) : undefined
     const sender =
       packet === undefined
@@ -285,12 +286,12 @@ export class Peering {
    * Some of those who have told that they have it. None where they are few; where nodes of the patents are heard, who tell nothing; and
    * where somebody is not believed: among liars only those are who were heard to ask for it, so everybody is to hear it.
    */
-  #haveTold(resource: string): readonly Address[] {
-    const [key, now] = [resourceKey(resource), this.#components.clock.monotonic()]
+  #haveTold(resource: string, key: ResourceKey): readonly Address[] {
+    const now = this.#components.clock.monotonic()
     const live = this.livePeers()
-    const isBelieved = ({ address }: Peer) =>
-      this.#believes(address, resource, undefined) && !this.cautions.has(address, now)
-    if (this.#hearsPlainNodes() || !live.every(isBelieved)) return []
+    const tells = ({ node, address }: Peer) =>
+      node !== undefined && this.#believes(address, resource, undefined) && !this.cautions.has(address, now)
+    if (!live.every(tells)) return []
     const tellers = live.filter(({ node }) => node && this.advertising.peers.hasTold(key, node))
     // One machine may speak for many nodes.
     const holders = [...new Set(tellers.map(({ address }) => address))]
@@ -352,9 +353,9 @@ export class Peering {
     return this.#downloads.begin(facts, progress, waiting, isTakeOver)
   }
 
-  #prospect(resource: string, isListed: boolean): Prospect {
+  #prospect(resource: string, key: ResourceKey, isListed: boolean): Prospect {
     const nodes = this.livePeers().flatMap(({ node }) => node ?? [])
-    const [key, now] = [resourceKey(resource), this.#components.clock.monotonic()]
+    const now = this.#components.clock.monotonic()
     const { peers } = this.advertising
     if (peers.isLikely(resource, key, nodes, now)) return 'likely'
     // Who has just started knows nobody yet, and so nothing of what they have.

@@ -2,27 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Address } from '../../core/transport.ts'
 import { claimsForeignPlace } from '../../peering/peer-claims.ts'
-import type { NodeId, RequestId, ResponsePacket } from '../../peering/packets.ts'
+import type { ResponsePacket } from '../../peering/packets.ts'
+import { nodeId, plainResponse } from './fixtures.ts'
 
 const FROM = '10.0.0.9' as Address
 
-function at(location: string): ResponsePacket {
-  return {
-    type: 'response',
-    id: 1 as RequestId,
-    node: '0'.repeat(32) as NodeId,
-    nonce: undefined,
-    extras: [],
-    location,
-    size: undefined,
-    digest: undefined,
-    etag: undefined,
-    lastModified: undefined,
-    ageSeconds: undefined,
-    version: undefined,
-    more: [],
-  }
-}
+const at = (location: string): ResponsePacket => plainResponse(1, FROM, { node: nodeId(0), location })
 
 for (const location of [
   'http://10.0.0.9/a',

@@ -2,20 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Found } from '../../peering/survey.ts'
 import { MAX_NOTED } from '../../peering/inquiry.ts'
-import { address, FakeOwner, nodeId, placeAt, RESOURCE, world } from './fixtures.ts'
-
-/** "I have", without who says it. */
-const HAVE = {
-  type: 'response',
-  more: [],
-  extras: [],
-  size: undefined,
-  digest: undefined,
-  etag: undefined,
-  lastModified: undefined,
-  ageSeconds: undefined,
-  version: undefined,
-} as const
+import { address, FakeOwner, nodeId, plainResponse, RESOURCE, world } from './fixtures.ts'
 
 /** Nodes that have heard of each other; the last two hold the resource. */
 async function four(settings = {}) {
@@ -89,7 +76,7 @@ describe('a survey', () => {
     for (let number = 100; number < 110 + MAX_NOTED; number += 1) {
       const from = address(number)
       const node = nodeId(number)
-      lan.say(from, { ...HAVE, id, node, nonce, location: placeAt(from) }, asker.address)
+      lan.say(from, plainResponse(id, from, { node, nonce }), asker.address)
     }
     clock.advance(10)
     assert.equal(found.length, MAX_NOTED)
