@@ -5,7 +5,6 @@ import { createReadStream, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Host } from '../../test/lan/namespaces.ts'
-import { LINE_MEGABITS } from './site.ts'
 import type { UpdateFile } from './update-files.ts'
 
 export interface Application {
@@ -26,9 +25,9 @@ until [ -z "$port" ] || (: < /dev/tcp/127.0.0.1/$port) 2> /dev/null; do sleep 0.
 "$@"; code=$?; echo "$asked $EPOCHREALTIME $code"`
 
 /** A host waits so long, in seconds: half a minute more than the line needs for a copy for each, and a quarter of that. */
-export function mostSeconds(hosts: number, files: readonly UpdateFile[]): number {
+export function mostSeconds(hosts: number, files: readonly UpdateFile[], lineMegabits: number): number {
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  return Math.ceil(30 + (1.25 * hosts * bytes * 8) / (LINE_MEGABITS * 1e6))
+  return Math.ceil(30 + (1.25 * hosts * bytes * 8) / (lineMegabits * 1e6))
 }
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { namespaceLan, type Host } from '../../test/lan/namespaces.ts'
 import type { OriginCount } from './origin-process.ts'
 
-/** The line from the origin server to the site, in Mbit/s. */
+/** The line from the origin server to the site, in Mbit/s, where a workload has no other. */
 export const LINE_MEGABITS = 20
 
 export interface Site {
@@ -15,17 +15,21 @@ export interface Site {
   readonly remove: () => Promise<void>
 }
 
-/** @param lanMegabits of each host's port, both ways; absent: as fast as the machine. */
+/**
+ * @param lineMegabits of the line from the origin server to the site.
+ * @param lanMegabits of each host's port, both ways; absent: as fast as the machine.
+ */
 export async function startSite(
   hostCount: number,
   files: string,
+  lineMegabits: number,
   lanMegabits: number | undefined,
 ): Promise<Site> {
   const lan = namespaceLan(hostCount + 1)
   try {
     const [origin, ...hosts] = lan.hosts
     if (origin === undefined) throw new Error('a LAN without hosts')
-    origin.limitSending(LINE_MEGABITS)
+    origin.limitSending(lineMegabits)
     // What the server counts has left it but for this.
     await origin.run('sysctl', '-qw', 'net.ipv4.tcp_wmem=4096 16384 65536')
     if (lanMegabits !== undefined)

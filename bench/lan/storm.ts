@@ -19,6 +19,8 @@ export interface Storm {
   readonly content: string
   /** Between one host's asking and the next one's, in ms. */
   readonly everyMs: number
+  /** From the origin server to the site. */
+  readonly lineMegabits: number
   readonly lanMegabits?: number
   /** The node that fetches is killed when the origin server has sent this much of one copy. */
   readonly killAt?: number
@@ -36,7 +38,8 @@ interface Served {
 const MEGABYTE = 1e6
 
 export async function storm(settings: Storm, arrangement: Arrangement, directory: string): Promise<Figures> {
-  const site = await startSite(settings.hosts, settings.content, settings.lanMegabits)
+  const { hosts, content, lineMegabits, lanMegabits } = settings
+  const site = await startSite(hosts, content, lineMegabits, lanMegabits)
   try {
     const served =
       settings.isBoot === true
@@ -77,12 +80,12 @@ function booting(site: Site, { name, boot }: Arrangement, directory: string): Se
  * compile their code at the same moment, which 20 machines do on cores of their own.
  */
 async function warmUp(
-  { warmUpFiles }: Storm,
+  { warmUpFiles, lineMegabits }: Storm,
   site: Site,
   servers: readonly (Server | undefined)[],
   directory: string,
 ): Promise<void> {
-  const seconds = mostSeconds(site.hosts.length, warmUpFiles)
+  const seconds = mostSeconds(site.hosts.length, warmUpFiles, lineMegabits)
   for (const [at, host] of site.hosts.entries()) {
     const folder = join(directory, 'warm-up')
     const each = application(host, folder, site.origin, warmUpFiles, servers[at]?.proxy, seconds)
@@ -92,9 +95,9 @@ async function warmUp(
 }
 
 async function measured(settings: Storm, site: Site, served: Served, directory: string): Promise<Figures> {
-  const { files, isBoot = false } = settings
+  const { files, lineMegabits, isBoot = false } = settings
   const copy = files.reduce((sum, { bytes }) => sum + bytes, 0)
-  const seconds = mostSeconds(site.hosts.length, files)
+  const seconds = mostSeconds(site.hosts.length, files, lineMegabits)
   const applications = site.hosts.map((host, at) =>
     application(
       host,

@@ -129,11 +129,13 @@ function tellNeighbours(namespace: string, count: number): void {
 /**
  * The bucket holds what the line carries in 6.4 ms. With less, a timer of the kernel that is late costs line that nothing makes up for
  * (of 20 Mbit/s 2 %, with a bucket of two packets), and what a network card is given as one packet of 64 kB and cuts up itself (TSO)
- * is cut up by the processor, at 100 Mbit/s for each of the hosts.
+ * is cut up by the processor, at 100 Mbit/s for each of the hosts. What does not fit waits: 100 ms of the line, and 250 kB at the least, as
+ * before a thin line, where less would be lost again and again by all that come through it.
  */
 function limit(namespace: string, device: string, megabits: number): void {
   const burst = Math.round(megabits * 125 * 6.4)
-  const bucket = ['rate', `${megabits}mbit`, 'burst', String(burst), 'latency', '100ms']
+  const queue = Math.max(250_000, megabits * 12_500)
+  const bucket = ['rate', `${megabits}mbit`, 'burst', String(burst), 'limit', String(queue)]
   const tc = ['-n', namespace, 'qdisc', 'replace', 'dev', device, 'root', 'tbf', ...bucket]
   const result = spawnSync('tc', tc, { encoding: 'utf8' })
   if (result.status !== 0) throw new Error(`tc ${tc.join(' ')}: ${result.stderr}`)
