@@ -73,6 +73,8 @@ export class PlainMiss implements ResponseTaker, Call {
   #isOutdated = false
   /** Set when others wait for what becomes of it. */
   #waiting: ReturnType<typeof deferred<void>> | undefined
+  /** How many of them have not gone. */
+  #waitingCount = 0
   #head: ResponseHead | undefined
   #response: Omit<UpstreamResponse, 'body'> | undefined
   #room: Reservation | undefined
@@ -103,10 +105,20 @@ export class PlainMiss implements ResponseTaker, Call {
     this.#call = origin.call({ method: 'GET', uri, fields }, this)
   }
 
-  /** Somebody else wants the same. Resolves when it is stored, or on the path of a resource, or came to nothing. */
-  join(): Promise<void> {
+  /**
+   * Somebody else wants the same. Resolves when it is stored, or on the path of a resource, or came to nothing.
+   * @param signal aborts when that one has gone.
+   */
+  join(signal: AbortSignal): Promise<void> {
     this.#waiting ??= deferred()
     const { promise } = this.#waiting
+    this.#waitingCount += 1
+    const gone = () => {
+      this.#waitingCount -= 1
+      this.#giveUpUnwanted()
+    }
+    if (signal.aborted) gone()
+    else signal.addEventListener('abort', gone, { once: true })
     if (this.#state === 'receiving') this.#share()
     return promise
   }
@@ -114,9 +126,7 @@ export class PlainMiss implements ResponseTaker, Call {
   /** The application has gone. What is small and has begun is read to its end. */
   leave(): void {
     this.#isLeft = true
-    if (this.#state !== 'asking' || this.#waiting !== undefined) return
-    this.#call?.giveUp()
-    this.#end()
+    this.#giveUpUnwanted()
   }
 
   /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
@@ -182,6 +192,13 @@ export class PlainMiss implements ResponseTaker, Call {
     this.#pushed = undefined
     // The application that asked may still be given bytes.
     if (this.#state === 'passed') this.#call?.giveUp()
+  }
+
+  /** Where nothing has come, and all who asked have gone: whoever asks next is not to wait for a server that may never answer this. */
+  #giveUpUnwanted(): void {
+    if (this.#state !== 'asking' || !this.#isLeft || this.#waitingCount > 0) return
+    this.#call?.giveUp()
+    this.#end()
   }
 
   /** Begins the answer, if the response is one that this way is for. */

@@ -26,10 +26,13 @@ export class PlainMisses {
   }
 
   /** Resolves when the request can find what comes, in the store or among the retrievals; `undefined`: nothing comes. */
-  join(request: Pick<ResourceRequest, 'uri' | 'forwarded'>, received: Fields): Promise<void> | undefined {
+  join(
+    request: Pick<ResourceRequest, 'uri' | 'forwarded' | 'signal'>,
+    received: Fields,
+  ): Promise<void> | undefined {
     if (this.#running.size === 0 || isPersonal(received)) return undefined
     const miss = this.#running.get(request.uri)?.miss
-    return miss !== undefined && isSame(miss.request, request) ? miss.join() : undefined
+    return miss !== undefined && isSame(miss.request, request) ? miss.join(request.signal) : undefined
   }
 
   /** What comes for this URI is for those that wait for it already, and nobody else. */

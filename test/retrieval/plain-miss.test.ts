@@ -341,6 +341,25 @@ describe('others who want what a plain miss fetches', () => {
     await keepsOneFetch(played)
   })
 
+  test('that leave as well, in whatever order, leave nothing behind them', async () => {
+    for (const isFirst of [true, false]) {
+      const { node, origin, ask } = await play()
+      const miss = ask()
+      const others = [node.ask(), node.ask()]
+      await node.settle()
+      if (isFirst) miss?.leave()
+      for (const other of others) {
+        assert.ok(!origin.last.isGivenUp)
+        other.leave()
+      }
+      if (!isFirst) miss?.leave()
+      assert.ok(origin.last.isGivenUp)
+      // A server that never answers one request may answer the next.
+      assert.ok(ask())
+      assert.equal(origin.made.length, 2)
+    }
+  })
+
   test('do not share it in somebody’s name, nor with another coding', async () => {
     for (const fields of [[['Cookie', 'x']], [['Accept-Encoding', 'gzip']]] as const) {
       const { node, origin, ask } = await play()
