@@ -16,7 +16,28 @@ export function parseTargetUri(text: string): TargetUri | undefined {
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) return undefined
   const url = new URL(text)
   if (url.username !== '' || url.password !== '' || url.hostname === '') return undefined
-  return (url.origin + normalizeEncoding(url.pathname + url.search)) as TargetUri
+  return (url.origin + normalizeEncoding(url.pathname + queryOf(text, url))) as TargetUri
+}
+
+/**
+ * The URI of what `target` names, in the words of the request-target where that is an absolute URI and names the same.
+ * @returns `undefined` as `parseTargetUri` does.
+ */
+export function requestedUri(target: URL, requestTarget: string): TargetUri | undefined {
+  const isNamed = URL.parse(requestTarget)?.href === target.href
+  return parseTargetUri(isNamed ? requestTarget : target.href)
+}
+
+/**
+ * With its question mark. `URL` drops that of an empty query, and encodes apostrophes, which are reserved: both name other resources
+ * (RFC 3986 2.2, 6.2.3).
+ */
+function queryOf(text: string, { search }: URL): string {
+  const written = /^[^?#]*(\?[^#]*)?/.exec(text)?.[1] ?? ''
+  if (search === '') return written === '' ? '' : '?'
+  if (!written.includes("'")) return search
+  const apostrophes = written.match(/'|%27/g)?.values()
+  return search.replace(/%27/g, (escape) => apostrophes?.next().value ?? escape)
 }
 
 /** Percent-encoded octets of a path and query in their normal form (RFC 3986 6.2.2.1, 6.2.2.2). */

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../core/clock.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
-import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
+import { requestedUri, type TargetUri } from '../core/target-uri.ts'
 import { invalidatedUris } from '../cache/semantics/invalidation.ts'
 import { MAX_POSTED_BYTES, type KeepPosted, type PostExchange } from '../retrieval/posted.ts'
 
@@ -17,11 +17,11 @@ export interface CacheEffectsComponents {
 /** Called with the request when it goes out. @returns what to call with the head of the answer. */
 export function cacheEffects(
   { clock, invalidate, posted }: CacheEffectsComponents,
-  { method = '', rawHeaders }: IncomingMessage,
+  { method = '', url = '', rawHeaders }: IncomingMessage,
   target: URL,
 ): (answer: IncomingMessage) => void {
   const requestTime = clock.wall()
-  const uri = parseTargetUri(target.href)
+  const uri = requestedUri(target, url)
   return (answer) => {
     if (uri === undefined) return
     const response = { status: answer.statusCode ?? 0, fields: fieldsFromRaw(answer.rawHeaders) }

@@ -12,7 +12,7 @@ import { asFault, Fault } from '../core/fault.ts'
 import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
 import { withoutSecrets } from '../core/redaction.ts'
-import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
+import { requestedUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
 import type { Resource } from '../retrieval/resource.ts'
 import type { Resources } from '../retrieval/resources.ts'
@@ -222,7 +222,7 @@ export class ProxyServer {
     const via = viaLine(request.httpVersion, this.#settings.pseudonym)
     return {
       method: request.method === 'HEAD' ? 'HEAD' : 'GET',
-      uri: parseTargetUri(target.href) ?? (target.href as TargetUri),
+      uri: requestedUri(target, request.url ?? '') ?? (target.href as TargetUri),
       target: request.url ?? target.href,
       received,
       forwarded: [...endToEndFields(received), via],

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import { LRUCache } from 'lru-cache'
 import { endToEndFields, fieldValue, fieldValues, type Fields } from '../../core/fields.ts'
 import { withoutSecrets } from '../../core/redaction.ts'
-import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
+import { requestedUri, type TargetUri } from '../../core/target-uri.ts'
 import type { ResourceRequest } from '../../retrieval/resource.ts'
 import { checkFields, checkTarget, type CheckSettings, type ReceivedHead } from '../request-check.ts'
 import { viaLine } from '../via.ts'
@@ -118,7 +118,7 @@ export class PlainRequests {
     const decision = checkTarget(headOf(target, fields), this.#settings.checks(socket))
     if (decision.kind !== 'proxy') return undefined
     const url = decision.target
-    const uri = parseTargetUri(url.href) ?? (url.href as TargetUri)
+    const uri = requestedUri(url, target) ?? (url.href as TargetUri)
     // A slice of a string keeps the whole of it in memory, so what may be kept is a copy.
     const copy = Buffer.from(target, 'latin1').toString('latin1')
     const found = { uri, shownUrl: withoutSecrets(copy) }
