@@ -7,7 +7,7 @@ import type { StoredResponse } from '../core/store.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { hasDirective, parseRequestDirectives } from '../cache/semantics/cache-control.ts'
-import type { ForwardReason } from '../cache/semantics/cache-status.ts'
+import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
 import { decide, withoutHeldBackFields, type Decision } from '../cache/semantics/decision.ts'
 import { EXPECTATIONS } from '../cache/semantics/preconditions.ts'
 import { evaluateConditional, notModifiedApplies } from '../cache/semantics/validation.ts'
@@ -219,7 +219,9 @@ export class RequestPath {
     const known = this.#components.store.lookup(response.uri).find(({ id }) => id === response.id)
     if (known === undefined) return
     const { answer, trace } = await this.#validate({ response: known, conditional, reason: 'stale' })
-    const isKept = trace.cacheStatus.kind === 'forward' && trace.cacheStatus.isStored === true
+    const { cacheStatus } = trace
+    const isKept = cacheStatus.kind === 'forward' && cacheStatus.isStored === true
+    if (!isKept && isReplaced(cacheStatus)) this.#components.store.remove(response.uri)
     for await (const chunk of answer.body ?? []) if (!isKept || chunk.length === 0) return
   }
 
@@ -297,6 +299,12 @@ export class RequestPath {
     const isSpoilt = this.#components.retrievals.isPoisoned(uri)
     return { method, fields: isSpoilt ? withoutFields(received, SELECTING_A_PART) : received }
   }
+}
+
+/** Whether the origin server has answered with something else than what is stored, and not only that it cannot at present (RFC 9111 4.3.3). */
+function isReplaced(entry: CacheStatusEntry): boolean {
+  const status = entry.kind === 'forward' ? entry.status : undefined
+  return status !== undefined && status !== 304 && status < 500 && status !== 429
 }
 
 const NOT_CACHED: Resource = {

@@ -332,6 +332,20 @@ describe('stale-while-revalidate', () => {
       assert.deepEqual([node.origin.openBodies, node.growingBytes(), node.retrievals.all().length], [0, 0, 0])
     })
 
+  for (const [name, reply, texts] of [
+    ['is gone', { status: 410, fields: [['Cache-Control', 'no-store']], body: 'gone' }, []],
+    ['may not be had any more', { status: 403, fields: [], body: 'no' }, []],
+    ['is for one alone', file('mine', 'private'), []],
+    ['cannot be had at present', { status: 503, fields: [], body: 'busy' }, ['x']],
+    ['was asked for too often', { status: 429, fields: [], body: 'later' }, ['x']],
+  ] as [string, Reply, string[]][])
+    test(`${texts.length === 0 ? 'drops' : 'keeps'} what the origin server says ${name} (RFC 9111 4.3.3)`, async () => {
+      const node = await stored([file('x', cacheControl, ETAG), reply])
+      assert.equal((await node.get()).text, 'x')
+      await node.pass(100)
+      assert.deepEqual(await storedTexts(node), texts)
+    })
+
   test('stores a new response whole, however large', async () => {
     const large = 'y'.repeat(5_000_000)
     const node = await stored([file('x', cacheControl, ETAG), file(large, FRESH)])
