@@ -53,7 +53,7 @@ function targetUri(url) {
   var found = /^http:\\/\\/([^\\/?#]+)([^#]*)/i.exec(url), authority, path;
   if (!found || found[1].indexOf('@') >= 0) return '';
   authority = found[1].toLowerCase().replace(/:(80)?$/, '');
-  path = (found[2].charAt(0) === '/' ? found[2] : '/' + found[2]).replace(/^([^?]*)[?]$/, '$1');
+  path = found[2].charAt(0) === '/' ? found[2] : '/' + found[2];
   if (isLocal(authority.replace(/:[0-9]+$/, ''))) return '';
   return 'http://' + authority + path.replace(/%[0-9a-f][0-9a-f]/gi, normalEscape);
 }

@@ -130,7 +130,7 @@ const url = fc
   .record({
     host: fc.constantFrom('a.example', 'A.Example:80', 'b.example:8080', '[::2]', '192.0.2.1'),
     segments: fc.array(segment, { maxLength: 5 }),
-    query: fc.constantFrom('', '?', '?e', '?y', '?P1=a/b', '?x=%7e'),
+    query: fc.constantFrom('', '?', '?e', '?y', '?P1=a/b', '?x=%7e', "?'%27"),
     fragment: fc.constantFrom('', '#f'),
   })
   .map(({ host, segments, query, fragment }) => `http://${host}/${segments.join('/')}${query}${fragment}`)

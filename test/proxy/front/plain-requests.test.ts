@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { withoutSecrets } from '../../../core/redaction.ts'
-import { parseTargetUri } from '../../../core/target-uri.ts'
+import { requestedUri } from '../../../core/target-uri.ts'
 import { PlainRequests } from '../../../proxy/front/plain-requests.ts'
 import { requestReader } from '../../../proxy/front/request-reader.ts'
 import { checkTarget } from '../../../proxy/request-check.ts'
@@ -53,7 +53,7 @@ test('a target comes to the same whether its server is known or not', () => {
       const { href } = decision.target
       assert.deepEqual(
         [request?.uri, request?.shownUrl],
-        [parseTargetUri(href) ?? href, withoutSecrets(target)],
+        [requestedUri(decision.target, target) ?? href, withoutSecrets(target)],
       )
     }),
     { numRuns: 5000 },
