@@ -21,6 +21,7 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { withoutHeldBackFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs, type Stored } from '../cache/semantics/freshness.ts'
+import { evaluateConditional } from '../cache/semantics/validation.ts'
 import { openSpans } from './open-copy.ts'
 import { counted } from '../core/counted-body.ts'
 import type { Ask, Direct } from './leading.ts'
@@ -28,7 +29,7 @@ import { isPersonal, type OpenedCopy } from './origin-copies.ts'
 import type { OriginCopy } from './origin-copy.ts'
 import { firstRange } from './part-source.ts'
 import { comparable } from './peers-word.ts'
-import { answerWith, spansOf } from './representation.ts'
+import { answerWith, PRECONDITION_FAILED, spansOf } from './representation.ts'
 import type { RetrievalRequest } from './request.ts'
 import {
   endingWith,
@@ -47,9 +48,12 @@ export interface PartPathComponents {
   readonly retrievals: Retrievals
 }
 
-/** Whether a GET asks for ranges of bytes, on no other condition than `If-Range`, and in nobody's name. */
+/**
+ * Whether a GET asks for ranges of bytes, and in nobody's name. Whoever says what file it expects (`If-Range`, `If-Match`,
+ * `If-Unmodified-Since`, as BITS does) wants the bytes; whoever says what it has may want to hear that it has not changed.
+ */
 export function isForPart({ method, received }: Pick<ResourceRequest, 'method' | 'received'>): boolean {
-  const conditions = SELECTING_A_PART.filter((name) => name !== 'range' && name !== 'if-range')
+  const conditions = ['if-none-match', 'if-modified-since']
   const isPlain =
     method === 'GET' && !isPersonal(received) && !conditions.some((name) => hasField(received, name))
   return isPlain && firstRange(fieldValue(received, 'range') ?? '') !== undefined
@@ -154,7 +158,8 @@ async function fromOrigin(
   })
   if (!('kind' in opened)) return opened
   if (opened.kind === 'copy') return path.answer(opened, found)
-  const instead = standingIn(asked, request, components, opened.response.status)
+  const instead =
+    standingIn(asked, request, components, opened.response.status) ?? path.refusal(opened, reason)
   if (instead !== undefined) stop.abort(NO_LONGER_NEEDED)
   return instead ?? path.passOn(opened, reason)
 }
@@ -232,6 +237,14 @@ class Part {
     }
     onAbort(signal, leave)
     return endingWith(answer, leave)
+  }
+
+  /** The origin server is asked without the application's expectations, for others read along: what it sends may be none of what is expected. */
+  refusal({ response }: Direct, reason: ForwardReason): Resource | undefined {
+    const { status, fields } = response
+    if (evaluateConditional(this.#asked.received, fields, status) !== 'precondition-failed') return undefined
+    const cacheStatus = { kind: 'forward', reason, status, detail: 'internet' } as const
+    return { answer: PRECONDITION_FAILED, trace: { how: 'internet', cacheStatus, retrieval: this.#report } }
   }
 
   /** What is not kept goes to its application as the origin server sent it. */

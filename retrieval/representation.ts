@@ -25,6 +25,8 @@ export interface RepresentationRequest {
   readonly fields: Fields
 }
 
+export const PRECONDITION_FAILED: Answer = { status: 412, fields: [['Content-Length', '0']] }
+
 export function answerWith(
   representation: Representation,
   request: RepresentationRequest,
@@ -38,7 +40,7 @@ export function answerWith(
         fields: withoutFields(fields, ['content-length', 'content-encoding', 'content-type']),
       }
     case 'precondition-failed':
-      return { status: 412, fields: [['Content-Length', '0']] }
+      return PRECONDITION_FAILED
     case 'serve':
       return served(representation, request, random)
   }

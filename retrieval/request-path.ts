@@ -149,7 +149,12 @@ export class RequestPath {
     const wanted = this.#questions.wanted(reason, stale)
     if (this.#request.method === 'HEAD') return this.#headOfPart(wanted) ?? this.#head(reason, stale)
     const isOfFile = stale === undefined || stale.status !== 200
-    if (isOfFile && isForPart(this.#request)) return part(this.#request, wanted, reason, this.#components)
+    if (isOfFile && isForPart(this.#request)) {
+      const known = this.#components.retrievals.origins.known(wanted)
+      if (known !== undefined && this.#isRefusedBy({ fields: known.fields, status: 200, source: 'internet' }))
+        return this.#askAsItStands()
+      return part(this.#request, wanted, reason, this.#components)
+    }
     return this.#retrieve(wanted, reason, stale)
   }
 

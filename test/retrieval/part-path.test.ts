@@ -501,6 +501,57 @@ describe('If-Range', () => {
   })
 })
 
+describe('an expectation of the file (If-Match, If-Unmodified-Since)', () => {
+  const DATED: Fields = [...V1, ['Last-Modified', 'Mon, 13 Nov 2023 00:00:00 GMT']]
+  const MET = [
+    ['If-Match', '"v1"'],
+    ['If-Match', '"v0", "v1"'],
+    ['If-Match', '*'],
+    ['If-Unmodified-Since', 'Mon, 13 Nov 2023 00:00:00 GMT'],
+    ['If-Unmodified-Since', 'Tue, 14 Nov 2023 00:00:00 GMT'],
+  ] as const
+  const FAILED = [
+    ['If-Match', '"v0"'],
+    ['If-Match', 'W/"v1"'],
+    ['If-Unmodified-Since', 'Sun, 12 Nov 2023 00:00:00 GMT'],
+  ] as const
+
+  test('that is met has the part kept, and answered from what is here (BITS)', async () => {
+    for (const expectation of MET) {
+      const { node, origin } = setting({ fields: DATED })
+      for (let start = 0; start < 4 * MB; start += MB) {
+        isRight(await node.get(range(start, start + MB, [expectation])), start, start + MB)
+        const again = await node.get(range(start, start + MB, [expectation]))
+        isRight(again, start, start + MB)
+        assert.equal(again.how, 'hit')
+      }
+      assert.equal(origin.sent, 4 * MB)
+      isRight(await node.get(range(0, 1000)), 0, 1000)
+      assert.equal(origin.sent, 4 * MB)
+    }
+  })
+
+  test('that is not met is answered with 412 by what the origin server has, and no part is wrong', async () => {
+    for (const expectation of FAILED)
+      for (const cacheControl of ['max-age=60', 'no-store']) {
+        const { node } = setting({ fields: DATED, cacheControl })
+        const given = await node.get(range(100, 200, [expectation]))
+        assert.deepEqual([given.status, given.text, given.error], [412, '', undefined], expectation.join())
+        assert.deepEqual([node.origin.openBodies, node.growingBytes()], [0, 0])
+      }
+  })
+
+  test('that what is here does not meet is the origin server’s to judge: it may have another version', async () => {
+    const { node, origin } = setting({ fields: DATED })
+    await node.get(range(0, 1000))
+    origin.file.fields = [['ETag', '"v2"']]
+    const given = await node.get(range(100, 200, [['If-Match', '"v2"']]))
+    const asked = node.origin.requests.at(-1)?.fields ?? []
+    assert.deepEqual([fieldValue(asked, 'if-match'), fieldValue(asked, 'range')], ['"v2"', 'bytes=100-199'])
+    isRight(given, 100, 200)
+  })
+})
+
 describe('an origin server', () => {
   const head: Fields = [...V1, ['Cache-Control', 'max-age=60']]
   test('that does not know ranges sends the whole once, and every range comes from that', async () => {
