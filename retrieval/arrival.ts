@@ -386,7 +386,8 @@ export class Arrival {
     this.#opened = opened
     this.#copy = opened.of.copy
     this.report.source ??= 'internet'
-    this.report.isPartial = opened.how !== 'begun'
+    this.report.isPartial = opened.how === 'resumed' || opened.how === 'validated'
+    this.report.isJoined = opened.how === 'joined'
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
     this.#isStreaming = true
     this.#components.onAnswerable()

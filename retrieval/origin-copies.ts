@@ -2,6 +2,7 @@
  * The copies that come from the origin server now, one for everybody who wants bytes of the same representation (R4.6),
  * and what becomes of them: a whole one is stored, a partial one is kept for the next request, everything else goes.
  */
+import { LRUCache } from 'lru-cache'
 import type { Sha256 } from '../core/digest.ts'
 import { NO_LONGER_NEEDED, onAbort } from '../core/ended.ts'
 import { describe, Fault } from '../core/fault.ts'
@@ -49,11 +50,14 @@ export interface Known {
 /** A question to the origin server. */
 interface Asking {
   readonly uri: TargetUri
-  /** Under which others may join what comes of it. */
-  readonly key: string | undefined
+  /** Whether others may join what comes of it. */
+  readonly mayBeJoined: boolean
   /** The resource has changed meanwhile. */
   isOutdated: boolean
 }
+
+/** Of more resources it is not remembered what varies. */
+const MAX_VARYING = 1000
 
 export class OriginCopies {
   readonly #components: OriginCopiesComponents
@@ -66,6 +70,9 @@ export class OriginCopies {
   readonly #all = new Set<OriginCopy>()
   /** What resolves when no copy of the resource is on its way to the shelf any more. */
   readonly #shelving = new Map<TargetUri, Promise<unknown>>()
+
+  /** Names of the fields that select a variant, by what else makes requests the same. */
+  readonly #selecting = new LRUCache<string, readonly string[]>({ max: MAX_VARYING })
 
   readonly #leading: Leading
 
@@ -83,12 +90,15 @@ export class OriginCopies {
       return this.alone({ ...ask, unstorable: 'there was no room for it' })
     if (isOwn || unstorable !== undefined || unshared.has(request.uri)) return this.alone(ask)
     await this.#shelving.get(request.uri)
-    const key = representationKey(request)
+    const key = this.#keyOf(request)
     const opening = unshared.isForEach(request.uri) ? undefined : this.#openings.get(key)
     if (opening !== undefined) {
       const led = await opening.waiting.wait(signal).catch(unlessLeft(signal))
       if (led?.kind === 'direct') return this.alone(ask)
-      return led === undefined || led.copy.isOver ? this.open(ask) : this.#join(led.copy, ask)
+      if (led === undefined || led.copy.isOver) return this.open(ask)
+      // Of another variant: now that it is known what varies, those who want the same one can be told.
+      const isOther = !isFor(led.copy, request) && this.#keyOf(request) !== key
+      return isOther ? this.open(ask) : this.#join(led.copy, ask)
     }
     const candidate = this.#candidate(key, request)
     const copy = candidate?.mayBeUsed === true ? candidate.take() : undefined
@@ -97,13 +107,13 @@ export class OriginCopies {
 
   /** What comes already is not joined, nor is this joined by others. */
   async alone(ask: Ask): Promise<Opened> {
-    const led = await this.#question(ask, undefined).wait(ask.signal)
+    const led = await this.#question(ask, undefined, false).wait(ask.signal)
     return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
   }
 
   /** What is here and fresh, without asking anybody. */
   here(ask: Ask): OpenedCopy | undefined {
-    const candidate = this.#candidate(representationKey(ask.request), ask.request)
+    const candidate = this.#candidate(this.#keyOf(ask.request), ask.request)
     const copy = candidate?.mayBeUsed === true ? candidate.take() : undefined
     return copy && used(copy, hereAs(copy), ask)
   }
@@ -111,7 +121,7 @@ export class OriginCopies {
   /** What is here, in place of an answer that is none; `status`: absent where nobody answered (RFC 5861 4, RFC 9111 4.2.4). */
   standingIn(ask: Ask, status?: number): OpenedCopy | undefined {
     const { fields, policy } = ask.request
-    const candidate = this.#candidate(representationKey(ask.request), ask.request)
+    const candidate = this.#candidate(this.#keyOf(ask.request), ask.request)
     const now = this.#components.clock.wall()
     const mayStandIn =
       candidate !== undefined && staleIfErrorAllows({ fields }, candidate.head, policy, now, status)
@@ -121,14 +131,14 @@ export class OriginCopies {
 
   /** The head of a representation of which some bytes are here, where it may be told without asking. */
   known(request: RetrievalRequest): Known | undefined {
-    const { decision, size } = this.#candidate(representationKey(request), request) ?? {}
+    const { decision, size } = this.#candidate(this.#keyOf(request), request) ?? {}
     if (decision?.kind !== 'hit' || !size) return undefined
     return { fields: decision.response.fields, size, ageMs: decision.ageMs, ttlMs: decision.ttlMs }
   }
 
   /** Whether bytes of this are here, or come from the origin server. */
   has(request: RetrievalRequest): boolean {
-    const key = representationKey(request)
+    const key = this.#keyOf(request)
     const isComing = this.#running.has(key) || this.#openings.has(key) || this.#shelving.has(request.uri)
     return isComing || this.#candidate(key, request) !== undefined
   }
@@ -175,16 +185,14 @@ export class OriginCopies {
   }
 
   #join(copy: OriginCopy, ask: Ask): Opened | Promise<Opened> {
-    const { head } = copy
-    const { fields, policy } = ask.request
-    const isFor = matches(head.admission.selecting, fields)
-    const mayWait = mayAnswerWaiting(head, policy, this.#components.clock.wall())
-    return isFor && mayWait ? used(copy, 'joined', ask) : this.alone(ask)
+    const { request } = ask
+    const mayWait = mayAnswerWaiting(copy.head, request.policy, this.#components.clock.wall())
+    return isFor(copy, request) && mayWait ? used(copy, 'joined', ask) : this.alone(ask)
   }
 
   /** Asks the origin server on behalf of everybody who comes before it has answered. */
   async #lead(key: string, ask: Ask, candidate: Candidate | undefined): Promise<Opened> {
-    const waiting = this.#question(ask, candidate, key)
+    const waiting = this.#question(ask, candidate, true)
     const opening = { uri: ask.request.uri, waiting }
     this.#openings.set(key, opening)
     void waiting.settled.then(() => this.#openings.get(key) === opening && this.#openings.delete(key))
@@ -192,13 +200,13 @@ export class OriginCopies {
     return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
   }
 
-  #question(ask: Ask, candidate: Candidate | undefined, key?: string): SharedOpening<Led> {
+  #question(ask: Ask, candidate: Candidate | undefined, mayBeJoined: boolean): SharedOpening<Led> {
     return new SharedOpening(
       async (stop) => {
         const { uri, begun } = ask.request
-        const asking = { uri, key, isOutdated: begun?.isOutdated === true }
+        const asking = { uri, mayBeJoined, isOutdated: begun?.isOutdated === true }
         this.#asking.add(asking)
-        const isFirst = key !== undefined && candidate === undefined
+        const isFirst = mayBeJoined && candidate === undefined
         const led = await this.#leading
           .ask(ask, stop, candidate, isFirst)
           .finally(() => this.#asking.delete(asking))
@@ -234,9 +242,10 @@ export class OriginCopies {
   }
 
   /** From now on it is joined by those who want the same, instead of what was there before. */
-  #register(copy: OriginCopy, { key, isOutdated }: Asking): void {
+  #register(copy: OriginCopy, { mayBeJoined, isOutdated }: Asking): void {
     if (isOutdated) copy.outdate()
-    if (key === undefined || isOutdated) return
+    if (!mayBeJoined || isOutdated) return
+    const key = this.#keyOfCopy(copy)
     const before = this.#running.get(key)
     const isNewer =
       before !== undefined &&
@@ -244,6 +253,22 @@ export class OriginCopies {
       isSameSelection(before.head.admission.selecting, copy.head.admission.selecting)
     if (isNewer) before.refuse()
     this.#running.set(key, copy)
+  }
+
+  /** What makes requests the same, as far as is known: with what selects a variant where the resource has any. */
+  #keyOf(request: RetrievalRequest): string {
+    const base = representationKey(request)
+    const names = this.#selecting.get(base)
+    return names === undefined ? base : variantKey(base, names, request.fields)
+  }
+
+  /** The same for whoever wants what has come, which tells what varies (RFC 9111 4.1). */
+  #keyOfCopy({ request, head }: OriginCopy): string {
+    const base = representationKey(request)
+    const names = head.admission.selecting.map(([name]) => name.toLowerCase())
+    if (names.length === 0) this.#selecting.delete(base)
+    else this.#selecting.set(base, names)
+    return variantKey(base, names, request.fields)
   }
 
   /** Bytes of what is asked for that are here, and nobody adds to: fresh, or to be validated first. */
@@ -284,7 +309,7 @@ export class OriginCopies {
     const admission = { kind: 'admitted', fields, selecting, isShareable } as const
     const head = { status, fields, admission, requestTime, responseTime }
     const made = this.#made(request, copy, head, true)
-    this.#running.set(representationKey(request), made)
+    this.#running.set(this.#keyOfCopy(made), made)
     return made
   }
 
@@ -334,6 +359,14 @@ function isSelecting(fields: Fields): boolean {
 /** What makes two requests the same before the origin server has said what varies. */
 export function representationKey({ uri, fields }: Pick<RetrievalRequest, 'uri' | 'fields'>): string {
   return `${uri}\n${fieldValue(fields, 'accept-encoding') ?? ''}`
+}
+
+function variantKey(base: string, names: readonly string[], fields: Fields): string {
+  return [base, ...names.map((name) => `${name}=${fieldValue(fields, name) ?? ''}`)].join('\n')
+}
+
+function isFor({ head }: OriginCopy, { fields }: RetrievalRequest): boolean {
+  return matches(head.admission.selecting, fields)
 }
 
 /** Work was given up because everybody had left who waited for it: somebody who came a moment later begins anew. */

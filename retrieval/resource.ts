@@ -100,13 +100,17 @@ export function fromStore(
 
 export function fromGrowing(
   head: Extract<Head, { kind: 'growing' }>,
-  { retrieval, isCollapsed, leave }: Joined,
+  joined: Joined,
   missing: ForwardReason,
   request: RepresentationRequest & Pick<ResourceRequest, 'signal'>,
   { random, clock }: { readonly random: Random; readonly clock: Clock },
-  read = (span: ByteSpan) => retrieval.read(head.copy, span, request.signal),
+  read = (span: ByteSpan) => joined.retrieval.read(head.copy, span, request.signal),
 ): Resource {
   const { copy } = head
+  const { retrieval, leave } = joined
+  const { report } = retrieval
+  // The fields that were for whoever asked first are not for those who join it.
+  const isCollapsed = joined.isCollapsed || report.isJoined
   const now = clock.wall()
   const received = endToEndFields(head.response.fields)
   const fields = isCollapsed
@@ -114,7 +118,6 @@ export function fromGrowing(
     : received
   const { status } = head.response
   const answer = answerWith({ status, size: copy.size, fields, read }, request, random)
-  const { report } = retrieval
   const reason = report.isPartial ? 'partial' : missing
   const isStored = retrieval.willBeStored
   const said = { reason, status, isStored, isCollapsed } as const

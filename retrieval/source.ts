@@ -37,8 +37,10 @@ export interface RetrievalReport {
   readonly bytes: Record<SourceKind, number>
   /** The source that began the body that was delivered. */
   source: SourceKind | undefined
-  /** Whether some of it was here before, or on its way. */
+  /** Whether some of it was here before. */
   isPartial: boolean
+  /** Whether somebody else had asked for it before, whose response this is, too. */
+  isJoined: boolean
   /** From the question to the first source, in ms. */
   waitedMs: number
   /** What the downloader that is waited for said last (R5.2). */
@@ -55,6 +57,7 @@ export function newReport(answered: Set<Address> = new Set()): RetrievalReport {
     bytes: { peer: 0, 'in-progress': 0, internet: 0 },
     source: undefined,
     isPartial: false,
+    isJoined: false,
     waitedMs: 0,
     peerProgress: undefined,
     failures: [],

@@ -807,6 +807,28 @@ describe('an origin server', () => {
     assert.deepEqual([plain.sent, coded.sent], [2000, 2000])
   })
 
+  test('says some things to one application alone, also where another one reads along', async () => {
+    for (const named of ['private="X-Token"', 'no-cache="X-Token"']) {
+      const slow = [new Flow().push('ab'), new Flow().push('ab')]
+      const fields = (n: number): Fields => [
+        ['Cache-Control', `max-age=60, ${named}`],
+        ['X-Token', `of ${n}`],
+        ['ETag', '"v1"'],
+        ['Content-Length', '4'],
+      ]
+      const node = answering((_, n) => ({ status: 200, fields: fields(n), body: slow[n - 1] ?? '' }))
+      const first = node.ask(range(0, 4))
+      await node.within(first.resource)
+      const second = node.ask()
+      await node.within(second.resource)
+      for (const each of slow) each.push('cd').end()
+      const [one, other] = [await node.read(first), await node.read(second)]
+      assert.deepEqual([field(one, 'x-token'), one.text], ['of 1', 'abcd'], named)
+      const itsOwn = node.origin.requests.length === 1 ? undefined : 'of 2'
+      assert.deepEqual([field(other, 'x-token'), other.text], [itsOwn, 'abcd'], named)
+    }
+  })
+
   test('that has several variants has all of them kept, whichever comes while another is on its way', async () => {
     const slow = new Flow().push('de')
     const node = answering((request) => {

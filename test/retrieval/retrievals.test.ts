@@ -74,6 +74,34 @@ describe('requests for the same at the same time', () => {
       assert.deepEqual((await storedTexts(node)).toSorted(), ['de', 'fr'])
     })
 
+  test('are collapsed for each variant, also while another one is on its way', async () => {
+    const languages = ['de', 'fr', 'en', 'nl']
+    const answered = Promise.withResolvers<void>()
+    const node = world({
+      rule: { share: false },
+      origin: async ({ fields }) => {
+        await answered.promise
+        return fresh(fieldValue(fields, 'accept-language') ?? 'none', [['Vary', 'Accept-Language']])
+      },
+    })
+    const wanted = Array.from({ length: 20 }, (_, at) => languages[at % languages.length] ?? '')
+    const asked = wanted.map((language) => node.ask([['Accept-Language', language]]))
+    await node.settle()
+    answered.resolve()
+    const given = await Promise.all(asked.map((each) => node.within(node.read(each))))
+    assert.deepEqual(
+      given.map(({ text }) => text),
+      wanted,
+    )
+    assert.equal(node.origin.requests.length, languages.length)
+    assert.equal(given.filter(({ isCollapsed }) => isCollapsed).length, 20 - languages.length)
+    await node.settle()
+    assert.deepEqual((await storedTexts(node)).toSorted(), languages.toSorted())
+    // What varies is known now.
+    for (const language of languages)
+      assert.equal((await node.get([['Accept-Language', language]])).how, 'hit')
+  })
+
   test('are answered each for itself when Vary is *', async () => {
     const [node, texts, collapsed] = await sideBySide('Accept-Language', ['de', 'de'], '*')
     assert.deepEqual([node.origin.requests.length, texts, collapsed], [2, ['de', 'de'], [false, false]])
