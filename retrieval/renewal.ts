@@ -1,7 +1,7 @@
 /** Stored responses brought up to date by what the origin server says without sending them again (RFC 9111 3.2). */
 import type { EpochMs } from '../core/clock.ts'
 import type { Fields } from '../core/fields.ts'
-import type { Store, StoredResponse } from '../core/store.ts'
+import type { ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import { freshened, headConfirms } from '../cache/semantics/validation.ts'
 import { isSameSelection, matches } from '../cache/semantics/vary.ts'
 import { admit } from './admission.ts'
@@ -46,14 +46,14 @@ export function renew(
 
 /**
  * A 200 to HEAD updates the stored responses that a GET would have been answered with, or shows that they are outdated
- * (RFC 9111 4.3.5). What peers said of their copies is no measure, and a file that never changes cannot be outdated.
+ * (RFC 9111 4.3.5), also those of which only a part is here. What peers said of their copies is no measure, and a file that never changes cannot be outdated.
  */
 export function heedHead(store: Store, update: Update, request: RetrievalRequest): void {
   const { uri, fields, policy } = request
-  const known = store.lookup(uri).filter(({ selecting, source, status }) => {
-    const couldAnswer = matches(selecting, fields) && source === 'internet' && status === 200
-    return couldAnswer && !policy.immutable
-  })
-  if (known.some((each) => !headConfirms(update.fields, each))) return void store.remove(uri)
+  const couldAnswer = ({ selecting, source, status }: ResponseHead) =>
+    matches(selecting, fields) && source === 'internet' && status === 200 && !policy.immutable
+  const known = store.lookup(uri).filter(couldAnswer)
+  const inPart = store.partials(uri).filter(couldAnswer)
+  if ([...known, ...inPart].some((each) => !headConfirms(update.fields, each))) return void store.remove(uri)
   for (const each of known) renew(store, each, update, request)
 }

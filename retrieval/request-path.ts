@@ -179,7 +179,8 @@ export class RequestPath {
     if (status !== 304) return this.#fetched(head, joined, reason, stored)
     joined.leave()
     // It is about another response than the one that is stored: that is no answer to this application.
-    if (!notModifiedApplies(news, stored)) return this.#retrieve(this.#questions.distrusting(), reason)
+    if (!notModifiedApplies(news, stored))
+      return this.#retrieve(this.#questions.distrusting(), reason, stored)
     return this.#freshened(stored, { fields: news, requestTime }, reason, joined.isCollapsed)
   }
 

@@ -190,6 +190,25 @@ describe('ranges of a file that is not here (T3)', () => {
   })
 })
 
+describe('HEAD for a file of which parts are here', () => {
+  const NO_CACHE: Fields = [['Cache-Control', 'no-cache']]
+  for (const [name, changed, isKept] of [
+    ['says that it is the same: they stay', {}, true],
+    ['says that it is another version: they go (RFC 9111 4.3.5)', { fields: [['ETag', '"v2"']] }, false],
+    ['says that it is of another length: they go', { body: BYTES.subarray(0, MB) }, false],
+  ] as [string, Partial<RangedFile>, boolean][])
+    test(name, async () => {
+      const { node, origin } = setting()
+      await node.get(range(0, 100))
+      Object.assign(origin.file, changed)
+      await node.get(NO_CACHE, { method: 'HEAD' })
+      assert.equal(node.store.partials(A).length, isKept ? 1 : 0)
+      const { length } = node.origin.requests
+      assert.equal((await node.get(range(0, 100))).how, isKept ? 'hit' : 'internet')
+      assert.equal(node.origin.requests.length, isKept ? length : length + 1)
+    })
+})
+
 describe('a file that was aborted (T4)', () => {
   test('is gone on with, and every byte came from the origin server once', async () => {
     const { origin } = setting()

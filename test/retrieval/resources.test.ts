@@ -384,6 +384,13 @@ describe('stale-if-error', () => {
       assert.equal(node.origin.openBodies, 0)
     })
 
+    test(`lets it stand in also behind a 304 about something else: the origin server ${name}`, async () => {
+      const other: Reply = { status: 304, fields: [['ETag', '"other"']] }
+      const node = await stored([file('x', cacheControl, ETAG), other, failing])
+      const given = await node.get()
+      assert.deepEqual([given.status, given.text, node.origin.requests.length], [200, 'x', 3])
+    })
+
     test(`no longer does so after its time: the origin server ${name}`, async () => {
       const node = await stored([file('x', cacheControl, ETAG), failing])
       node.clock.advance(60_000)
