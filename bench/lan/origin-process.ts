@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { createServer, type ServerResponse } from 'node:http'
 import { basename, join } from 'node:path'
+import { contentRange, parseRange } from '../../core/ranges.ts'
 
 /** What this process answers to "count". */
 export interface OriginCount {
@@ -22,18 +23,19 @@ let bytes = 0
 
 const server = createServer((request, response) => {
   const file = contentOf(basename(request.url ?? ''))
-  const [, first = '0'] = /^bytes=(\d+)-$/.exec(request.headers.range ?? '') ?? []
-  const from = Number(first)
-  const part = from > 0 ? { 'Content-Range': `bytes ${from}-${file.length - 1}/${file.length}` } : {}
-  response.writeHead(from > 0 ? 206 : 200, {
-    'Content-Length': file.length - from,
+  const [range] = parseRange(request.headers.range ?? '', file.length) ?? []
+  const { start, end } = range ?? { start: 0, end: file.length }
+  const part = range === undefined ? {} : { 'Content-Range': contentRange(range, file.length) }
+  response.writeHead(range === undefined ? 200 : 206, {
+    'Content-Length': end - start,
     'Accept-Ranges': 'bytes',
     'Last-Modified': 'Sun, 01 Nov 2026 00:00:00 GMT',
     ETag: `"${basename(request.url ?? '').slice(0, 16)}"`,
     'Cache-Control': 'public, max-age=86400',
     ...part,
   })
-  void send(response, file, from)
+  if (request.method === 'HEAD') response.end()
+  else void send(response, file.subarray(start, end))
 })
 // A response that the line still holds back would be cut off by the end of its connection.
 server.keepAliveTimeout = 300_000
@@ -47,12 +49,12 @@ function contentOf(name: string): Buffer {
   return known
 }
 
-async function send(response: ServerResponse, file: Buffer, from: number): Promise<void> {
+async function send(response: ServerResponse, body: Buffer): Promise<void> {
   const client = response.socket?.remoteAddress ?? ''
   clients.push(client)
   response.on('error', () => {})
-  for (let at = from; at < file.length && !response.destroyed; at += CHUNK_BYTES) {
-    const chunk = file.subarray(at, at + CHUNK_BYTES)
+  for (let at = 0; at < body.length && !response.destroyed; at += CHUNK_BYTES) {
+    const chunk = body.subarray(at, at + CHUNK_BYTES)
     bytes += chunk.length
     if (!response.write(chunk)) await progress(response)
   }
