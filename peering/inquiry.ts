@@ -126,6 +126,8 @@ export class Inquiry implements Hearing {
   /** What the question waits by itself, in ms. */
   waitMs = 0
   #rivals: (askedAt: Monotonic) => readonly PeerDownload[] = () => []
+  /** Who has asked for it, and said "I am downloading" without a `location` so far. */
+  readonly #fetchers = new Set<Address>()
   /** Every peer that answered, for the log and for "why". */
   readonly answered = new Set<Address>()
 
@@ -161,6 +163,11 @@ export class Inquiry implements Hearing {
   get hasAnother(): boolean {
     const state = this.#state
     return 'sources' in state && state.sources.holders.length > 0
+  }
+
+  /** Whether somebody else who needs it has said to be fetching it, has no copy yet that could be read, and has not given up. */
+  get isFetchedElsewhere(): boolean {
+    return this.#fetchers.size > 0
   }
 
   /** Whether this node comes before all others that asked at the same moment, but for `inUse`: what one has to try, it tries. */
@@ -217,6 +224,7 @@ export class Inquiry implements Hearing {
   heardDownloading(downloader: PeerDownload): void {
     if (downloader.isLeftAside === true && this.#state.kind !== 'retrieving') return
     this.#note(downloader.peer)
+    this.#noteFetcher(downloader)
     if (this.#isBehind(downloader)) return this.heardFailed(downloader.peer)
     this.#dispatch({ kind: 'downloading', at: this.#listening.monotonic(), downloader })
     this.#owner.heardProgress(downloader)
@@ -228,6 +236,7 @@ export class Inquiry implements Hearing {
   }
 
   heardFailed(peer: Address): void {
+    this.#fetchers.delete(peer)
     const at = this.#listening.monotonic()
     const patientUntil = (at + this.#owner.patientMs()) as Monotonic
     this.#dispatch({ kind: 'download-failed', at, peer, patientUntil })
@@ -307,6 +316,12 @@ export class Inquiry implements Hearing {
     if (!downloader.readable || state.kind === 'retrieving') return false
     const isRead = state.kind === 'awaiting' && state.on.readable && state.on.peer === downloader.peer
     return !isRead && this.#owner.isFurther(downloader)
+  }
+
+  #noteFetcher(downloader: PeerDownload): void {
+    const { peer, hasAsked } = downloader
+    if (!isPromise(downloader)) this.#fetchers.delete(peer)
+    else if (hasAsked === true && this.#fetchers.size < MAX_NOTED) this.#fetchers.add(peer)
   }
 
   #note(peer: Address): void {

@@ -46,11 +46,15 @@ import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
 import { NEAR_BYTES, nearBytes } from './slow-line.ts'
 import { SlowPeerWatch, type Progressing } from './slow-peer-watch.ts'
+import { soundOut } from './sounding.ts'
 import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 import { Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
 import { Yielding, type YieldingOwner } from './yielding.ts'
 import { counted } from '../core/counted-body.ts'
+
+/** Longer than this the origin server is not kept waiting for a peer that is being tried, in ms. */
+const TRIED_MS = 300
 
 export interface RetrievalSettings extends ArrivalSettings {
   /** What came is kept for this long when every application has gone, in ms. */
@@ -504,8 +508,11 @@ export class Retrieval implements InquiryOwner {
       if (source.kind === 'internet') await this.#beginOrGoOn(expectation)
       else if (this.#isBehind(source, expectation)) await this.#beginAnew()
       if (signal.aborted) return
-      if (source.kind === 'internet') this.#announce()
-      else this.#watch(source, expectation, AbortSignal.any([signal, using.signal]), began, patienceMs)
+      if (source.kind === 'internet') {
+        this.#announce()
+        await this.#soundOut(signal)
+        if (signal.aborted) return
+      } else this.#watch(source, expectation, AbortSignal.any([signal, using.signal]), began, patienceMs)
       const excuse = () => this.#tolerance.isExcused(source)
       const isLate = () => this.#tolerance.isLate()
       const hasAnother = () => this.#inquiry?.hasAnother === true
@@ -516,6 +523,19 @@ export class Retrieval implements InquiryOwner {
       if (!signal.aborted && this.#state === 'running')
         await this.#onFailure(source, error, began, patienceMs)
     }
+  }
+
+  /**
+   * Where another node fetches it as well and has nothing yet, the origin server is not sent for it twice without need (sounding.ts). Not
+   * where peers have failed already: among liars each round trip is one too many.
+   */
+  async #soundOut(signal: AbortSignal): Promise<void> {
+    const isWaitedFor = this.#inquiry?.isFetchedElsewhere === true && this.report.failures.length === 0
+    if (!isWaitedFor || this.heldBytes > 0 || this.#answer.isGiven) return
+    const { origin, clock } = this.#components
+    await soundOut(origin, this.request, clock, signal)
+    if (signal.aborted) return
+    await Promise.race([this.#yielding.tried(), sleep(clock, TRIED_MS, signal)])
   }
 
   /** Leaves the peer when the Internet would have been much quicker. */

@@ -58,7 +58,8 @@ export class Yielding {
   #saidAgainAt = -Infinity
   #trials = 0
   #trialAfter = -Infinity
-  #isTrying = false
+  /** Resolves at the end of the trial that runs. */
+  #trial: Promise<boolean> | undefined
   /** Whom the Internet was not worth leaving for, with what was held then: what little is left may not come. */
   #later: { readonly source: PeerSource; readonly heldBytes: number } | undefined
 
@@ -70,6 +71,11 @@ export class Yielding {
   /** The origin server's response is known. */
   answered(): void {
     if (this.#early) this.lateOffer(this.#early)
+  }
+
+  /** Resolves when no peer is tried, and `leave` has been called where one was of use; at once where none is. */
+  async tried(): Promise<void> {
+    await this.#trial
   }
 
   /** A holder answered after the Internet was asked: worth changing over to when enough is missing. */
@@ -161,11 +167,12 @@ export class Yielding {
   }
 
   async #try(source: PeerSource, isSilent = false): Promise<void> {
-    if (this.#isTrying || this.#trials >= MAX_TRIALS || this.#clock.monotonic() < this.#trialAfter) return
-    this.#isTrying = true
+    if (this.#trial !== undefined || this.#trials >= MAX_TRIALS || this.#clock.monotonic() < this.#trialAfter)
+      return
     this.#trials += 1
-    const isOfUse = await this.#sends(source)
-    this.#isTrying = false
+    this.#trial = this.#sends(source)
+    const isOfUse = await this.#trial
+    this.#trial = undefined
     if (!isOfUse) this.#trialAfter = this.#clock.monotonic() + TRIAL_PAUSE_MS
     else if (this.#mayLeaveWhere(isSilent)) this.#owner.leave(peerOf(source), true)
   }

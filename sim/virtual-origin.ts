@@ -124,6 +124,7 @@ export class VirtualOrigin {
     if (spans?.length === 0) return message(416)
     const [span] = spans?.length === 1 ? spans : []
     const { answer, span: sent } = span ? this.#part(file, span) : this.#whole(file)
+    if (request.method === 'HEAD') return answer
     return { ...answer, body: this.#body(file, sent, `${subnetOf(request.peer)} ${uri}`) }
   }
 
