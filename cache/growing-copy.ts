@@ -3,21 +3,26 @@
  * Bytes once held never change, so what a reader was given and what was digested is what will be stored.
  */
 import type { DigestAlgorithm } from '../core/digest.ts'
-import { Fault } from '../core/fault.ts'
+import { asFault, Fault } from '../core/fault.ts'
 import { createDigest } from '../core/hash.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
+import { ArrivedSpans } from './arrived-spans.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { CopyReader, type Followed } from './copy-reader.ts'
 import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { PIECE_BYTES } from '../core/pieces.ts'
 import { type BodyDigests, BodyDigester, type Digester, digestSmall } from './piece-digests.ts'
-import { cutAtPieces, digestOf, isRight, type SpanDigest } from './span-digests.ts'
+import { cutAtPieces, digestOf, isRight, isSameDigest, joinable, type SpanDigest } from './span-digests.ts'
+import { isOutOfReach } from './store-fault.ts'
 import { MOST_BYTES as MOST_UNWRITTEN_BYTES } from './unwritten-bytes.ts'
 
-/** So many bytes from the first one are digested all at once when the body ends there, which costs least. */
+/** So many bytes from the first one, in memory, are digested all at once when the body ends there, which costs least. */
 const DIGESTED_AT_ONCE = 256 * 1024
+
+const NOTHING: ByteSpan = { start: 0, end: 0 }
+const EVERYTHING: ByteSpan = { start: 0, end: Infinity }
 
 /** The share of the quota that one growing copy has (cache/room.ts). */
 export interface CopyRoom {
@@ -52,6 +57,11 @@ export class GrowingBody implements GrowingCopy {
   readonly #change = new ChangeSignal()
   readonly #newDigester: () => Digester
   #digester: Digester
+  /**
+   * What the digester has not come to of a file. Whatever is read back is compared with the digest that was made of it in memory: else a
+   * damaged byte would be right from then on, with a digest of its own.
+   */
+  readonly #arrived = new ArrivedSpans()
   /** The digests of a whole body that was digested at once. */
   #small: BodyDigests | undefined
   #catchingUp: Promise<void> | undefined
@@ -61,7 +71,8 @@ export class GrowingBody implements GrowingCopy {
   /** What waits to be recalled, by its first byte. */
   readonly #dormant = new Map<number, SpanDigest>()
   /** The digests that `inventory` told last, by the first byte. */
-  #told = new Map<number, SpanDigest>()
+  #told: ReadonlyMap<number, SpanDigest> = new Map()
+  #isResting: boolean
   #size: number | undefined
   #released = 0
   #readers = 0
@@ -79,6 +90,7 @@ export class GrowingBody implements GrowingCopy {
     this.#newDigester = newDigester
     this.#digester = newDigester()
     this.#size = left?.size
+    this.#isResting = left !== undefined
     for (const span of left?.spans ?? []) this.#dormant.set(span.start, span)
     this.#present = this.#allPresent()
   }
@@ -94,6 +106,10 @@ export class GrowingBody implements GrowingCopy {
 
   get readers(): number {
     return this.#readers
+  }
+
+  get hasFailed(): boolean {
+    return this.#end !== undefined
   }
 
   setSize(size: number): void {
@@ -124,15 +140,20 @@ export class GrowingBody implements GrowingCopy {
     }
   }
 
-  /** Everything that is here, with its digests: what may be written down for a later process, and where that finds it. */
+  /**
+   * Everything that is here, with its digests: what may be written down for a later process, and where that finds it. Nothing of what ends
+   * with this process.
+   */
   inventory(): Promise<{ readonly name: string; readonly spans: readonly SpanDigest[] }> {
     return this.#inTurn(async () => {
       this.#mustBeGrowing()
       await this.#settled()
-      const told = new Map(this.#dormant)
-      for (const span of cutAtPieces(this.#extents)) told.set(span.start, await this.#digested(span))
-      this.#told = told
-      return { name: await this.#bytes.named(), spans: [...told.values()] }
+      const name = await this.#leavingMemory(() => this.#bytes.named())
+      if (this.#isInMemory) return { name, spans: [] }
+      for (const spans of joinable([...this.#dormant.values()])) await this.#join(spans)
+      const spans = this.#spans()
+      this.#told = new Map(spans.map((span) => [span.start, span]))
+      return { name, spans }
     })
   }
 
@@ -142,11 +163,15 @@ export class GrowingBody implements GrowingCopy {
     await this.#inTurn(() => this.#settled())
     await this.#bytes.rest()
     this.room.rest()
+    this.#isResting = true
+    this.#layAside()
   }
 
   /** It is in use again. */
   wake(): void {
     this.room.wake()
+    this.#isResting = false
+    this.#layAside()
   }
 
   write(offset: number, bytes: Uint8Array): Promise<void> {
@@ -203,6 +228,8 @@ export class GrowingBody implements GrowingCopy {
       this.#present = NO_EXTENTS
       this.#size = undefined
       this.#digester = this.#newDigester()
+      this.#arrived.clear()
+      this.#told = new Map()
       this.#small = undefined
       this.room.reset()
     })
@@ -247,7 +274,7 @@ export class GrowingBody implements GrowingCopy {
       },
       readableUntil: (at) => Math.min(this.heldUntil(at), which === 'held' ? Infinity : this.#released),
       mustGoOn: () => this.#mustNotHaveEnded(),
-      bytes: async (span) => this.#bytes.readNow(span) ?? this.#bytes.read(span),
+      bytes: async (span) => this.#bytes.readNow(span) ?? this.#readHeld(span),
       onChange: (wake) => this.#change.onNext(wake),
       hold: () => this.#hold(which === 'held' ? 1 : 0),
     }
@@ -272,7 +299,7 @@ export class GrowingBody implements GrowingCopy {
   }
 
   async #fill(gap: ByteSpan, bytes: Uint8Array): Promise<void> {
-    await this.#writeWhereRoom(gap.start, bytes)
+    await this.#leavingMemory(() => this.#writeWhereRoom(gap.start, bytes))
     this.#mustBeGrowing()
     this.#mustBeWithin(gap)
     this.#filled(gap, bytes)
@@ -289,47 +316,124 @@ export class GrowingBody implements GrowingCopy {
 
   #digestFilled(gap: ByteSpan, bytes: Uint8Array): void {
     const until = this.heldUntil(0)
-    if (until <= DIGESTED_AT_ONCE) return
+    const isInMemory = this.#isInMemory
+    if (isInMemory && until <= DIGESTED_AT_ONCE) return
     if (gap.start === this.#digester.length) this.#digester.update(bytes)
+    else if (!isInMemory) this.#arrived.add(gap.start, bytes)
     // Failing to read back is noticed again, and then reported, by whoever asks for the digest.
     if (until > this.#digester.length) this.#catchUp().catch(() => {})
   }
 
+  /** Whether all bytes lie in memory, where they stay what they are. */
+  get #isInMemory(): boolean {
+    return this.#bytes.readNow(NOTHING) !== undefined
+  }
+
+  /** What is in memory before `work`, and after it in a file, is digested from there. */
+  async #leavingMemory<Result>(work: () => Promise<Result>): Promise<Result> {
+    const memory = this.#bytes.readNow(EVERYTHING)
+    if (memory === undefined) return work()
+    try {
+      return await work()
+    } finally {
+      if (!this.#isInMemory) this.#digestAll(memory)
+    }
+  }
+
+  #digestAll(memory: Uint8Array): void {
+    this.#digester.update(memory.subarray(this.#digester.length, this.heldUntil(0)))
+    for (const { start, end } of this.#extents)
+      if (start > 0) this.#arrived.add(start, memory.subarray(start, end))
+  }
+
+  /** Nobody knows what becomes of a file that nobody uses: as after a restart, no byte is held before it was recalled. */
+  #layAside(): void {
+    if (this.#extents.length === 0 || this.#isInMemory) return
+    for (const span of this.#spans()) this.#dormant.set(span.start, span)
+    this.#extents = NO_EXTENTS
+    this.#arrived.clear()
+    this.#digester = this.#newDigester()
+    // Who reads still goes on with what is right.
+    if (this.#readers > 0) void this.recall(EVERYTHING)
+  }
+
   #dormantIn(span: ByteSpan): SpanDigest[] {
-    if (this.#dormant.size === 0) return []
+    const [hole] = this.#dormant.size === 0 ? [span] : missingFrom(this.#present, span)
+    if (hole?.start === span.start && hole.end === span.end) return []
     return [...this.#dormant.values()].filter(({ start, end }) => start < span.end && end > span.start)
   }
 
   async #recallOne(span: SpanDigest): Promise<void> {
-    if (!this.#dormant.delete(span.start)) return
-    const bytes = await this.#readAll(span).catch(() => undefined)
-    if (bytes !== undefined && isRight(span, bytes)) {
+    if (!this.#waits(span)) return
+    const bytes = await this.#readRight(span)
+    this.#dormant.delete(span.start)
+    if (bytes === undefined) this.#lose(span)
+    else {
       this.#extents = withSpan(this.#extents, span)
-      this.#told.set(span.start, span)
-    } else {
-      this.#present = this.#allPresent()
-      this.room.hold(span.start - span.end)
+      if (span.start === this.#digester.length) this.#digester.update(bytes)
+      else this.#arrived.addCompared(span)
+      if (this.heldUntil(0) > this.#digester.length) this.#catchUp().catch(() => {})
     }
     this.#change.raise()
+  }
+
+  /** Whether it has not been recalled meanwhile, nor all of the copy removed. */
+  #waits(span: SpanDigest): boolean {
+    return this.#state === 'growing' && this.#dormant.get(span.start) === span
+  }
+
+  #lose({ start, end }: ByteSpan): void {
+    this.#present = this.#allPresent()
+    if (this.#isResting) this.room.wake()
+    this.room.hold(start - end)
+    if (this.#isResting) this.room.rest()
   }
 
   #allPresent(): Extents {
     return [...this.#dormant.values()].reduce(withSpan, this.#extents)
   }
 
-  /** The very object that was told before, while nothing has changed. */
-  async #digested(span: ByteSpan): Promise<SpanDigest> {
+  /** Everything that is here, with its digests, which were made of it in memory. What was told before is the very same object. */
+  #spans(): readonly SpanDigest[] {
+    const digested = cutAtPieces([{ start: 0, end: this.#digester.length }]).map((span) =>
+      this.#digested(span),
+    )
+    return [...this.#dormant.values(), ...digested, ...this.#arrived.all()]
+  }
+
+  #digested(span: ByteSpan): SpanDigest {
     const told = this.#told.get(span.start)
     if (told?.end === span.end) return told
-    const sha256 = this.#digester.digestOf(span) ?? digestOf(await this.#readAll(span))
+    const sha256 = this.#digester.digestOf(span)
+    if (sha256 === undefined)
+      throw new Fault('STORE_FAILED', `no digest of bytes ${span.start} to ${span.end}`)
     return { ...span, sha256 }
+  }
+
+  /** Makes one span of these. What is wrong is found out by whoever wants it. */
+  async #join(spans: readonly SpanDigest[]): Promise<void> {
+    const read: Uint8Array[] = []
+    for (const span of spans) {
+      const bytes = await this.#readRight(span)
+      if (bytes === undefined) return
+      read.push(bytes)
+    }
+    const [start, end] = [spans[0]?.start ?? 0, spans.at(-1)?.end ?? 0]
+    for (const span of spans) this.#dormant.delete(span.start)
+    this.#dormant.set(start, { start, end, sha256: digestOf(Buffer.concat(read)) })
+  }
+
+  /** @returns `undefined` where they cannot be read, or are not what they were. */
+  async #readRight(span: SpanDigest): Promise<Uint8Array | undefined> {
+    const bytes = await this.#readAll(span).catch(() => undefined)
+    return bytes !== undefined && isRight(span, bytes) ? bytes : undefined
   }
 
   async #readAll({ start, end }: ByteSpan): Promise<Uint8Array> {
     const chunks: Uint8Array[] = []
     for (let at = start; at < end; at += chunks.at(-1)?.length ?? 0)
       chunks.push(await this.#bytes.read({ start: at, end }))
-    return Buffer.concat(chunks)
+    return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)
   }
 
   async #writeWhereRoom(offset: number, bytes: Uint8Array): Promise<void> {
@@ -357,8 +461,7 @@ export class GrowingBody implements GrowingCopy {
   async #digests(): Promise<BodyDigests> {
     const size = this.#wholeSize()
     const isRead = this.#newDigester === readingDigester
-    if (isRead && size <= DIGESTED_AT_ONCE)
-      this.#small ??= this.#digestNow(size) ?? (await this.#digestAtOnce(size))
+    if (isRead && size <= DIGESTED_AT_ONCE) this.#small ??= this.#digestNow(size)
     if (this.#small !== undefined) return this.#small
     while (this.#digester.length < size) {
       if (this.#state === 'removed') throw discarded()
@@ -370,12 +473,6 @@ export class GrowingBody implements GrowingCopy {
   #digestNow(size: number): BodyDigests | undefined {
     const bytes = this.#bytes.readNow({ start: 0, end: size })
     return bytes && digestSmall(bytes)
-  }
-
-  /** @returns `undefined` when the bytes come in parts only. */
-  async #digestAtOnce(size: number): Promise<BodyDigests | undefined> {
-    const bytes = size > 0 ? await this.#bytes.read({ start: 0, end: size }) : new Uint8Array()
-    return bytes.length === size ? digestSmall(bytes) : undefined
   }
 
   /** Digests by reading back what came out of order, up to the first missing byte. */
@@ -391,7 +488,39 @@ export class GrowingBody implements GrowingCopy {
       const start = this.#digester.length
       const end = Math.min(this.heldUntil(start), start + PIECE_BYTES)
       if (end === start) return
-      this.#digester.update(await this.#bytes.read({ start, end }))
+      const memory = this.#bytes.readNow({ start, end })
+      if (memory === undefined) await this.#digestArrived(start)
+      else this.#digester.update(memory)
+    }
+  }
+
+  /** @throws Fault STORE_CORRUPT when it is not what came. */
+  async #digestArrived(start: number): Promise<void> {
+    const digester = this.#digester
+    const span = this.#arrived.at(start)
+    const bytes = span && (await this.#readAll(span).catch(() => undefined))
+    if (digester !== this.#digester) return
+    if (bytes !== undefined) digester.update(bytes)
+    // Of a whole piece both is the same work.
+    const found = span && bytes && (digester.digestOf(span) ?? digestOf(bytes))
+    if (span === undefined || found === undefined || !isSameDigest(span, found)) throw this.#damaged(start)
+    this.#arrived.delete(start)
+  }
+
+  /** Readers may have been promised the bytes, so that they cannot become missing: nothing of the copy is used any more. */
+  #damaged(start: number): Fault {
+    const damage = new Fault('STORE_CORRUPT', `what was written of the copy at ${start} is not what came`)
+    this.fail(damage)
+    return damage
+  }
+
+  /** What is gone or cannot be read ends the copy, which is then fetched again. */
+  async #readHeld(span: ByteSpan): Promise<Uint8Array> {
+    try {
+      return await this.#bytes.read(span)
+    } catch (error) {
+      if (this.#state === 'growing' && !isOutOfReach(error)) this.fail(asFault(error, 'STORE_FAILED'))
+      throw error
     }
   }
 

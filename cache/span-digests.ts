@@ -31,5 +31,30 @@ export function digestOf(bytes: Uint8Array): Uint8Array {
 
 /** Are these the bytes that the digest was taken of? */
 export function isRight(span: SpanDigest, bytes: Uint8Array): boolean {
-  return bytes.length === span.end - span.start && Buffer.from(digestOf(bytes)).equals(span.sha256)
+  return bytes.length === span.end - span.start && isSameDigest(span, digestOf(bytes))
+}
+
+export function isSameDigest({ sha256 }: SpanDigest, digest: Uint8Array): boolean {
+  return Buffer.compare(sha256, digest) === 0
+}
+
+/** So many spans that follow one on the other within a piece are worth reading to make them one. */
+const MANY = 8
+/** No more pieces than this are read for that at once. */
+const MOST_JOINED = 4
+
+/** Groups of spans that may be made one each: who asks for a file in small ranges would otherwise leave a digest for each of them. */
+export function joinable(spans: readonly SpanDigest[]): readonly (readonly SpanDigest[])[] {
+  const groups: SpanDigest[][] = []
+  for (const span of spans.toSorted((one, other) => one.start - other.start)) {
+    const group = groups.at(-1)
+    if (group?.at(-1)?.end === span.start && span.start % PIECE_BYTES !== 0) group.push(span)
+    else groups.push([span])
+  }
+  return groups.filter(isWorthJoining).slice(0, MOST_JOINED)
+}
+
+function isWorthJoining(group: readonly SpanDigest[]): boolean {
+  const bytes = group.reduce((sum, { start, end }) => sum + end - start, 0)
+  return group.length >= MANY || (group.length > 1 && bytes === PIECE_BYTES)
 }

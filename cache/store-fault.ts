@@ -22,6 +22,13 @@ export function isLoss(thrown: unknown): thrown is Fault {
   return thrown instanceof Fault && (thrown.code === 'STORE_CORRUPT' || isMissing(thrown.cause))
 }
 
+const OUT_OF_REACH = new Set(['EMFILE', 'ENFILE', 'ENOMEM'])
+
+/** Was there merely no means to look just now (too many open files, say)? */
+export function isOutOfReach(thrown: unknown): boolean {
+  return thrown instanceof Fault && OUT_OF_REACH.has(errorCode(thrown.cause))
+}
+
 /** The number of an SQLite error, `undefined` for anything else. */
 export function sqliteCode(thrown: unknown): number | undefined {
   const isSqlite = thrown instanceof Error && 'errcode' in thrown && typeof thrown.errcode === 'number'

@@ -53,6 +53,8 @@ export interface GrowingCopy {
   readonly size: number | undefined
   /** Those who read it now. */
   readonly readers: number
+  /** It is of no use any more: it was ended (`fail`), discarded, or what is held of it was damaged or cannot be read. */
+  readonly hasFailed: boolean
   /** Fixes the size, once. @throws Fault RESPONSE_CHANGED when another size was fixed before. */
   setSize(size: number): void
   /** Where the run of held bytes that begins at `offset` ends; `offset` itself when that byte is missing. */
@@ -60,7 +62,8 @@ export interface GrowingCopy {
   /** The parts of `span` that are not here, ascending. What waits to be recalled is here, and yet not held. */
   missing(span: ByteSpan): readonly ByteSpan[]
   /**
-   * Checks what a former process left of `span`: the right bytes are held from then on, wrong ones are missing (R7.3).
+   * Checks what a former process left of `span`, or what nobody used for a while: the right bytes are held from then on, wrong ones are
+   * missing (R7.3).
    * Ends early, without an error, when `signal` aborts.
    */
   recall(span: ByteSpan, signal?: AbortSignal): Promise<void>
@@ -76,7 +79,7 @@ export interface GrowingCopy {
    * The bytes of `span` in order, as they are held and released; waits for what is missing.
    * `span.end` may be `Infinity`: to the end of the body, whatever its size turns out to be.
    * @param which `held`: also what is not released, for readers that verify it themselves.
-   * @throws what `fail` was given; ends without an error when `signal` aborts.
+   * @throws what `fail` was given, STORE_FAILED when they cannot be read; ends without an error when `signal` aborts.
    */
   read(span: ByteSpan, signal?: AbortSignal, which?: 'released' | 'held'): AsyncIterable<Uint8Array>
   /** The digest of the whole body. @throws Fault STORE_FAILED when bytes are missing or cannot be read. */

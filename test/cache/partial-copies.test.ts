@@ -2,15 +2,26 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { cutAtPieces } from '../../cache/span-digests.ts'
+import { cutAtPieces, joinable } from '../../cache/span-digests.ts'
 import { systemRandom, seededRandom } from '../../core/random.ts'
 import type { GrowingCopy, Store } from '../../core/store.ts'
 import {
   bytesOf,
   collect,
+  fault,
   headOf,
   MIB,
   openDiskStore,
@@ -129,6 +140,142 @@ describe('a partial copy after a restart', () => {
     await copy.recall(WHOLE)
     assert.equal(copy.heldUntil(0), 2 * MIB)
   })
+})
+
+/** A store with a copy in use, and the path of its bytes, once there is a file. */
+async function growing(test: TestContext) {
+  const directory = temporaryDirectory(test)
+  const { store } = await openDiskStore(test, { directory })
+  const copy = await store.create()
+  copy.setSize(BYTES.length)
+  copy.release(Infinity)
+  const write = (start: number, end: number) => copy.write(start, BYTES.subarray(start, end))
+  const path = () => join(directory, 'growing', readdirSync(join(directory, 'growing'))[0] ?? '')
+  return { directory, store, copy, write, path }
+}
+
+function flip(path: string, at: number): void {
+  const file = openSync(path, 'r+')
+  const byte = Buffer.alloc(1)
+  readSync(file, byte, 0, 1, at)
+  writeSync(file, Buffer.of((byte[0] ?? 0) ^ 1), 0, 1, at)
+  closeSync(file)
+}
+
+describe('a partial copy that nobody used for a while', () => {
+  for (const [how, damage, lost] of [
+    [
+      'of which a bit was flipped',
+      (path: string) => flip(path, 3 * MIB + 9),
+      { start: 3 * MIB, end: 4 * MIB },
+    ],
+    ['whose file was cut', (path: string) => truncateSync(path, MIB + 5), { start: MIB, end: 4 * MIB }],
+    [
+      'whose file was cut and is as long again',
+      (path: string) => {
+        truncateSync(path, MIB + 5)
+        truncateSync(path, BYTES.length)
+      },
+      { start: MIB, end: 4 * MIB },
+    ],
+  ] as const)
+    it(`${how} lacks what is wrong, and is stored with what came`, async (test) => {
+      const { store, copy, write, path } = await growing(test)
+      await write(0, 2 * MIB)
+      await write(3 * MIB, 4 * MIB)
+      await write(2 * MIB, 3 * MIB - 1)
+      await store.shelve(copy, headOf('a'))
+      damage(path())
+      const again = resumed(store)
+      assert.equal(again.heldUntil(0), 0, 'bytes are held that were not checked')
+      await again.recall(WHOLE)
+      const missing = again.missing(WHOLE)
+      assert.equal(missing.at(-1)?.end, lost.end)
+      assert.ok(missing.some(({ start }) => start <= lost.start))
+      for (const { start, end } of missing) await again.write(start, BYTES.subarray(start, end))
+      const stored = await store.commit(again, headOf('a'))
+      assert.equal(stored.digest, sha256(BYTES))
+      assert.ok(BYTES.equals(await readAll(store, stored)))
+      assert.equal(store.usage().bytes, BYTES.length)
+    })
+
+  it('is stored with what came, after any number of uses', async (test) => {
+    const { store, copy, write } = await growing(test)
+    await write(MIB, MIB + 100)
+    let last = copy
+    for (const [start, end] of [
+      [0, 100],
+      [100, MIB],
+      [MIB + 100, 3 * MIB],
+      [3 * MIB + 5, 4 * MIB],
+    ] as const) {
+      await store.shelve(last, headOf('a'))
+      last = resumed(store)
+      await last.write(start, BYTES.subarray(start, end))
+    }
+    await last.recall(WHOLE)
+    assert.deepEqual(last.missing(WHOLE), [{ start: 3 * MIB, end: 3 * MIB + 5 }])
+    await last.write(3 * MIB, BYTES.subarray(3 * MIB, 3 * MIB + 5))
+    const stored = await store.commit(last, headOf('a'))
+    assert.equal(stored.digest, sha256(BYTES))
+    assert.ok(BYTES.equals(await readAll(store, stored)))
+  })
+
+  it('gives who still reads it what is right', async (test) => {
+    const { store, copy, write } = await growing(test)
+    await write(0, 4 * MIB - 1)
+    const reader = copy.read({ start: 0, end: 4 * MIB - 1 })[Symbol.asyncIterator]()
+    const chunks = [(await reader.next()).value as Uint8Array]
+    await store.shelve(copy, headOf('a'))
+    for (let step = await reader.next(); step.done !== true; step = await reader.next())
+      chunks.push(step.value)
+    assert.ok(BYTES.subarray(0, -1).equals(Buffer.concat(chunks)))
+  })
+})
+
+describe('what is read back to be digested', () => {
+  it('is compared with what came: a copy that was damaged meanwhile is not stored', async (test) => {
+    const { store, copy, write, path } = await growing(test)
+    await write(2 * MIB, 3 * MIB)
+    flip(path(), 2 * MIB + 7)
+    await write(0, 2 * MIB).catch(() => {})
+    await write(3 * MIB, 4 * MIB).catch(() => {})
+    await assert.rejects(store.commit(copy, headOf('a')), fault('STORE_CORRUPT'))
+    assert.ok(copy.hasFailed)
+    assert.deepEqual([store.lookup(uriOf('a')), store.usage().bytes], [[], 0])
+  })
+
+  it('is not what lay in memory before there was a file', async (test) => {
+    const { store, copy, write, path } = await growing(test)
+    await write(0, 200_000)
+    await write(2 * MIB, 4 * MIB)
+    flip(path(), 100)
+    await write(200_000, 2 * MIB)
+    const stored = await store.commit(copy, headOf('a'))
+    assert.equal(stored.digest, sha256(BYTES))
+    await assert.rejects(readAll(store, stored), fault('STORE_CORRUPT'))
+  })
+
+  it('ends the copy for its readers when it cannot be read', async (test) => {
+    const { copy, write, path } = await growing(test)
+    await write(0, 4 * MIB - 1)
+    truncateSync(path(), MIB)
+    await assert.rejects(collect(copy.read({ start: 0, end: 3 * MIB })), fault('STORE_FAILED'))
+    assert.ok(copy.hasFailed)
+  })
+})
+
+it('spans are joined where they follow within a piece, and are many or fill it', () => {
+  const spans = (...starts: number[]) =>
+    starts.slice(1).map((end, n) => ({ start: starts[n] ?? 0, end, sha256: new Uint8Array() }))
+  const ends = (groups: ReturnType<typeof joinable>) =>
+    groups.map((group) => [group[0]?.start, group.at(-1)?.end])
+  const many = [MIB + 1, ...[2, 3, 4, 5, 6, 7, 8, 9].map((n) => MIB + n)]
+  assert.deepEqual(ends(joinable(spans(0, 5, MIB))), [[0, MIB]])
+  assert.deepEqual(ends(joinable(spans(0, 5, MIB - 1))), [])
+  assert.deepEqual(ends(joinable(spans(...many))), [[MIB + 1, MIB + 9]])
+  assert.deepEqual(ends(joinable(spans(...many.slice(1)))), [])
+  assert.deepEqual(ends(joinable([...spans(MIB, 2 * MIB), ...spans(0, MIB)])), [])
 })
 
 it('whatever the moment of the kill, no wrong byte of a partial copy is held, and what was recorded is', async (test) => {
