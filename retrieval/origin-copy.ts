@@ -7,7 +7,7 @@
 import type { Clock, EpochMs } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { describe, Fault, type FaultCode } from '../core/fault.ts'
 import { SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
@@ -66,6 +66,9 @@ const WORTH_FINISHING_BYTES = 1024 * 1024
 /** …and the whole from an origin server that does not know ranges, which would send everything again. */
 const WORTH_FINISHING_WHOLE_BYTES = 64 * 1024 * 1024
 
+/** Faults after which the copy is of no use to anybody. */
+const SPOILING: ReadonlySet<FaultCode> = new Set(['VERIFICATION_FAILED', 'STORE_FAILED', 'STORE_CORRUPT'])
+
 /** What is held is written down whenever so much has come, in bytes. */
 const RECORD_BYTES = 16 * 1024 * 1024
 
@@ -81,7 +84,7 @@ export class OriginCopy {
   /** It began as a part. */
   #isPart = false
   #isOver = false
-  /** It is another file than was asked for, whoever sent it: nothing of it may be gone on with. */
+  /** It is another file than was asked for, whoever sent it, or can be kept no more: nothing of it may be gone on with. */
   #isWrong = false
   /** Somebody has wanted bytes of it, or never will. */
   #isClaimed = false
@@ -123,9 +126,9 @@ export class OriginCopy {
     return this.#uses.size
   }
 
-  /** It takes no more uses: it was put away, or proved to be another version, or wrong. */
+  /** It takes no more uses: it was put away, or proved to be another version, or wrong, or damaged. */
   get isOver(): boolean {
-    return this.#isOver || this.#isWrong
+    return this.#isOver || this.#isWrong || this.copy.hasFailed
   }
 
   /** Whether missing bytes may be asked for later: something tells whether they are of the same version. */
@@ -142,7 +145,7 @@ export class OriginCopy {
 
   /** Whether it may stay here when nobody uses it: also a part that nothing can be joined to, for who asks for it again. */
   get isWorthKeeping(): boolean {
-    return (this.isContinuable || this.#isPart) && !this.#isRefused
+    return (this.isContinuable || this.#isPart) && !this.#isRefused && !this.copy.hasFailed
   }
 
   get storedHead(): ResponseHead {
@@ -315,7 +318,7 @@ export class OriginCopy {
       flight.accepted.resolve()
       await this.#pump(flight, brought, body, use)
     } catch (error) {
-      if (error instanceof Fault && error.code === 'VERIFICATION_FAILED') {
+      if (error instanceof Fault && SPOILING.has(error.code)) {
         this.#isWrong = true
         this.refuse()
       }

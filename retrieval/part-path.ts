@@ -28,6 +28,7 @@ import type { Ask, Direct } from './leading.ts'
 import { isPersonal, type OpenedCopy } from './origin-copies.ts'
 import type { OriginCopy } from './origin-copy.ts'
 import { firstRange } from './part-source.ts'
+import { mendedBody, type Mending } from './mended-body.ts'
 import { comparable } from './peers-word.ts'
 import { answerWith, PRECONDITION_FAILED, spansOf } from './representation.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -186,6 +187,7 @@ function bytesOf(spans: readonly ByteSpan[]): number {
 /** One application's part of a copy. */
 class Part {
   readonly #asked: ResourceRequest
+  readonly #request: RetrievalRequest
   readonly #policy: Policy
   readonly #report: RetrievalReport
   readonly #components: PartPathComponents
@@ -193,6 +195,7 @@ class Part {
 
   constructor(asked: ResourceRequest, request: RetrievalRequest, ask: Ask, components: PartPathComponents) {
     this.#asked = asked
+    this.#request = request
     this.#policy = request.policy
     this.#report = ask.report
     this.#components = components
@@ -228,7 +231,9 @@ class Part {
     const age = String(Math.floor(currentAgeMs(stored, clock.wall()) / 1000))
     const described = endToEndFields(told ?? (how === 'begun' ? head.fields : head.admission.fields))
     const fields = how === 'begun' ? described : withField(described, 'Age', age)
-    const read = (span: ByteSpan) => use.read(span, signal)
+    const response = { ...stored, size: copy.size ?? Infinity }
+    const read = (span: ByteSpan) =>
+      mendedBody(use.read(span, signal), span, this.#mending(response), isOfOrigin)
     const representation = { status: 200, fields, size: copy.size, read }
     const answer = answerWith(representation, { method: 'GET', fields: received }, random)
     const leave = () => {
@@ -245,6 +250,18 @@ class Part {
     if (evaluateConditional(this.#asked.received, fields, status) !== 'precondition-failed') return undefined
     const cacheStatus = { kind: 'forward', reason, status, detail: 'internet' } as const
     return { answer: PRECONDITION_FAILED, trace: { how: 'internet', cacheStatus, retrieval: this.#report } }
+  }
+
+  /** What is lost of the copy, or has no room in it, the origin server sends instead. */
+  #mending(response: Mending['response']): Mending {
+    const { fields } = this.#request
+    const question = (range: string): RetrievalRequest => ({
+      ...this.#request,
+      fields: withField(withoutFields(fields, SELECTING_A_PART), 'Range', range),
+      mayAskPeers: false,
+      begun: undefined,
+    })
+    return { response, request: this.#asked, question, retrievals: this.#components.retrievals }
   }
 
   /** What is not kept goes to its application as the origin server sent it. */
@@ -290,5 +307,8 @@ class Part {
     this.#components.retrievals.ended(this.#report)
   }
 }
+
+/** All bytes of such a copy are the origin server's. */
+const isOfOrigin = () => true
 
 const VALIDATED = { kind: 'forward', reason: 'stale', status: 304, detail: 'validated' } as const

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { memoryStore } from '../../cache/memory-store.ts'
 import { fieldValue, withoutFields, type Fields } from '../../core/fields.ts'
@@ -6,8 +8,9 @@ import { parseRange } from '../../core/ranges.ts'
 import { diskStore } from '../../cache/disk-store.ts'
 import { systemRandom } from '../../core/random.ts'
 import { flipBit, MIB, temporaryDirectory, turns, until } from '../cache/store-fixtures.ts'
+import { onFileSystem, withoutFileSystem } from '../cache/small-file-system.ts'
 import { distinctBytes, RangedOrigin } from './ranged-origin.ts'
-import { A, ended, world, type World } from './world.ts'
+import { A, ended, sha256, world, type World } from './world.ts'
 
 const SIZE = 5 * MIB
 const TAGGED: Fields = [['ETag', '"1"']]
@@ -175,4 +178,85 @@ describe('a body for which there is no room', () => {
     await node.settle()
     assert.deepEqual([node.growingBytes(), node.retrievals.all().length], [0, 0])
   })
+})
+
+/** A node whose partial copies lie on a disk. */
+async function onDisk(context: TestContext, directory: string, size: number): Promise<Scene> {
+  const origin = new RangedOrigin({ body: distinctBytes(size), fields: TAGGED, cacheControl: 'max-age=3600' })
+  const node = world({
+    rule: { share: false },
+    origin: origin.answer,
+    store: (clock) =>
+      diskStore(
+        { directory, maxBytes: 64 * MIB, memoryBytes: 0, reserveBytes: 0 },
+        { clock, random: systemRandom, log: () => {} },
+      ),
+  })
+  await node.store.start()
+  context.after(() => node.store.stop())
+  return { node, origin, directory }
+}
+
+async function getsRange({ node, origin }: Scene, start: number, end: number): Promise<void> {
+  const given = await node.get([['Range', `bytes=${start}-${end - 1}`]])
+  assert.deepEqual([given.status, given.error], [206, undefined])
+  assert.ok(given.text === latin(origin.file.body.subarray(start, end)), 'other bytes were delivered')
+}
+
+function partialFile({ directory }: Scene): string {
+  return join(directory, 'growing', readdirSync(join(directory, 'growing'))[0] ?? '')
+}
+
+describe('a range of a partial copy', () => {
+  for (const [how, damage] of [
+    ['was removed', rmSync],
+    ['was cut', (path: string) => truncateSync(path, 100)],
+  ] as const)
+    test(`whose file ${how} is fetched again, once, and is here from then on`, async (context) => {
+      const scene = await onDisk(context, temporaryDirectory(context), SIZE)
+      const { node, origin } = scene
+      await getsRange(scene, 0, 2 * MIB)
+      await until(() => node.store.partials(A).length === 1)
+      damage(partialFile(scene))
+      await getsRange(scene, 0, MIB)
+      await getsRange(scene, 0, MIB)
+      await until(() => node.store.partials(A).length === 1)
+      origin.asked.length = 0
+      await getsRange(scene, 0, MIB)
+      assert.deepEqual(origin.asked, [])
+      const whole = await node.get()
+      assert.deepEqual([whole.error, whole.text === latin(origin.file.body)], [undefined, true])
+    })
+
+  test('of which a bit was flipped is fetched again, and the whole is stored as it is', async (context) => {
+    const scene = await onDisk(context, temporaryDirectory(context), SIZE)
+    const { node, origin } = scene
+    await getsRange(scene, MIB, 3 * MIB)
+    await until(() => node.store.partials(A).length === 1)
+    const path = partialFile(scene)
+    const bytes = readFileSync(path)
+    bytes[2 * MIB + 5] = (bytes[2 * MIB + 5] ?? 0) ^ 1
+    writeFileSync(path, bytes)
+    await getsRange(scene, 2 * MIB, 2 * MIB + 10)
+    const whole = await node.get()
+    assert.deepEqual([whole.error, whole.text === latin(origin.file.body)], [undefined, true])
+    await until(() => node.store.lookup(A).length === 1)
+    assert.equal(node.store.lookup(A)[0]?.digest, sha256(origin.file.body))
+  })
+
+  test(
+    'for which the disk has no room is passed on, from the byte on where it came to its end',
+    { skip: withoutFileSystem },
+    onFileSystem('4m', async (context, directory) => {
+      const scene = await onDisk(context, directory, 8 * MIB)
+      try {
+        // The second one comes to the end of the disk in its middle.
+        for (const start of [0, 3 * MIB, 6 * MIB])
+          await getsRange(scene, start, Math.min(start + 3 * MIB, 8 * MIB))
+        assert.ok(scene.origin.sent <= 9 * MIB, `${scene.origin.sent} bytes were fetched`)
+      } finally {
+        await scene.node.store.stop()
+      }
+    }),
+  )
 })
