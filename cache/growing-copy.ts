@@ -174,6 +174,18 @@ export class GrowingBody implements GrowingCopy {
     this.#layAside()
   }
 
+  /** Compares what waits to be recalled with its digests, and goes on waiting; what is wrong is missing from then on. */
+  async *check(): AsyncGenerator<{ readonly bytes: number; readonly isRight: boolean }> {
+    try {
+      for (const span of this.#dormant.values()) {
+        const found = await this.#inTurn(() => this.#checkOne(span))
+        if (found !== undefined) yield { bytes: span.end - span.start, isRight: found }
+      }
+    } finally {
+      if (this.#isResting) await this.#inTurn(() => this.#bytes.rest())
+    }
+  }
+
   write(offset: number, bytes: Uint8Array): Promise<void> {
     return this.#inTurn(async () => {
       this.#mustBeGrowing()
@@ -380,6 +392,19 @@ export class GrowingBody implements GrowingCopy {
   /** Whether it has not been recalled meanwhile, nor all of the copy removed. */
   #waits(span: SpanDigest): boolean {
     return this.#state === 'growing' && this.#dormant.get(span.start) === span
+  }
+
+  /** @returns `undefined` where it has been recalled meanwhile, or could not be looked at. */
+  async #checkOne(span: SpanDigest): Promise<boolean | undefined> {
+    if (!this.#waits(span)) return undefined
+    try {
+      if (isRight(span, await this.#readAll(span))) return true
+    } catch (error) {
+      if (isOutOfReach(error)) return undefined
+    }
+    this.#dormant.delete(span.start)
+    this.#lose(span)
+    return false
   }
 
   #lose({ start, end }: ByteSpan): void {

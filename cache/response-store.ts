@@ -246,7 +246,7 @@ export class ResponseStore implements Store {
     return this.#index.list(order)
   }
 
-  verify(): AsyncIterable<Finding> {
+  async *verify(): AsyncGenerator<Finding> {
     const parts = {
       index: this.#index,
       bodies: this.#bodies,
@@ -255,7 +255,8 @@ export class ResponseStore implements Store {
       drop: (response: StoredResponse) => void this.#drop([response]),
       responses: () => this.#responses,
     }
-    return verifyStore(parts)
+    yield* verifyStore(parts)
+    yield* this.#shelf.check()
   }
 
   usage(): StoreUsage {

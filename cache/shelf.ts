@@ -3,8 +3,9 @@
  * what their bytes were digested of: a killed process leaves spans that can be checked, or nothing.
  */
 import { describe } from '../core/fault.ts'
-import type { PartialAtRest, ResponseHead } from '../core/store.ts'
+import type { Finding, PartialAtRest, ResponseHead } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
+import { formatBytes } from '../core/units.ts'
 import type { Bodies } from './bodies.ts'
 import { type CopyRoom, GrowingBody } from './growing-copy.ts'
 import type { LeftRecord, PartialIndex, SpanChanges } from './partial-index.ts'
@@ -126,6 +127,23 @@ export class Shelf {
     return true
   }
 
+  /**
+   * Reads what is here of those at rest, and drops what is wrong. Who wants one meanwhile has it: what is in use is compared when it is
+   * read.
+   */
+  async *check(): AsyncGenerator<Finding> {
+    for (const { id } of this.atRest()) {
+      const entry = this.#entries.get(id)
+      if (entry === undefined || entry.isInUse) continue
+      const body = this.#bodyOf(entry)
+      if (body !== undefined) yield* this.#check(entry, body)
+      else {
+        await this.remove(id)
+        yield { kind: 'lost', responses: [entry.head], reason: 'its file is missing' }
+      }
+    }
+  }
+
   /** What this copy was recorded with last. */
   headOf(body: GrowingBody): ResponseHead | undefined {
     return this.#entryOf(body)?.head
@@ -179,6 +197,31 @@ export class Shelf {
       const isSame = head.uri === uri && variantKey(head.selecting) === variant
       if (isSame && id !== except && !isInUse) void this.remove(id)
     }
+  }
+
+  async *#check({ id, head }: Entry, body: GrowingBody): AsyncGenerator<Finding> {
+    let [rightBytes, lostBytes] = [0, 0]
+    for await (const { bytes, isRight } of body.check()) {
+      if (isRight) yield { kind: 'read', bytes }
+      if (isRight) rightBytes += bytes
+      else lostBytes += bytes
+    }
+    if (lostBytes === 0 && rightBytes > 0) yield { kind: 'right-part' }
+    if (lostBytes === 0) return
+    await this.#rewrite(id, body)
+    const reason = `${formatBytes(lostBytes)} of what is here of it are missing or damaged`
+    yield { kind: 'lost', responses: [head], reason }
+  }
+
+  /** Bytes of it were lost. */
+  async #rewrite(id: number, body: GrowingBody): Promise<void> {
+    const inventory = await body.inventory().catch(() => undefined)
+    const entry = this.#entries.get(id)
+    // Who has taken it into use meanwhile will write it down, and who has removed it has done so.
+    if (inventory === undefined || entry === undefined || entry.isInUse) return
+    if (inventory.spans.length === 0) return this.remove(id)
+    const now = new Map(inventory.spans.map((span) => [span.start, span]))
+    this.#entries.set(id, this.#saved({ ...entry, size: body.presentBytes }, now))
   }
 
   async #inventory(body: GrowingBody, uri: TargetUri) {

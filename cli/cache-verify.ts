@@ -22,6 +22,8 @@ Exit code 1: something was damaged or could not be read.`,
 interface Verified {
   /** Bodies that are right. */
   bodies: number
+  /** Incomplete ones of which all is right that is here. */
+  partials: number
   /** Bytes that were read. */
   bytes: number
   /** Damaged or missing, and removed. */
@@ -49,7 +51,7 @@ async function run(args: readonly string[]): Promise<number> {
 async function verify(cache: CacheOperations): Promise<Verified> {
   const line = progress()
   const begun = performance.now()
-  const verified: Verified = { bodies: 0, bytes: 0, lost: [], unread: [], unnamed: 0 }
+  const verified: Verified = { bodies: 0, partials: 0, bytes: 0, lost: [], unread: [], unnamed: 0 }
   for await (const step of cache.verify()) note(step, verified, line, performance.now() - begun)
   line.clear()
   return verified
@@ -71,6 +73,7 @@ function note(step: VerifyStep, verified: Verified, line: Progress, elapsedMs: n
       return
     case 'done':
       verified.bodies = step.bodies
+      verified.partials = step.partials
       verified.bytes = step.bytes
   }
 }
@@ -85,7 +88,7 @@ function isSound({ lost, unread, unnamed, indexLost }: Verified): boolean {
 }
 
 function textOf(verified: Verified): string {
-  const { bodies, bytes, lost, unread, unnamed, indexLost } = verified
+  const { bodies, partials, bytes, lost, unread, unnamed, indexLost } = verified
   const removed = [
     ...lost.map((damage) => `removed  ${damageText(damage)}`),
     ...(unnamed === 0 ? [] : [`removed  ${countOf(unnamed, 'response')} that the index could not read`]),
@@ -94,10 +97,14 @@ function textOf(verified: Verified): string {
   const lines = [
     ...removed,
     ...unread.map((damage) => `kept     ${damageText(damage)}`),
-    `${countOf(bodies, 'file')} right, ${formatBytes(bytes)} read${isSound(verified) ? '; no damage' : ''}`,
+    `${countOf(bodies, 'file')} right${partOf(partials)}, ${formatBytes(bytes)} read${isSound(verified) ? '; no damage' : ''}`,
     ...(removed.length === 0 ? [] : ['what was removed will be fetched again when it is asked for']),
   ]
   return `${lines.join('\n')}\n`
+}
+
+function partOf(partials: number): string {
+  return partials === 0 ? '' : ` and what is here of ${countOf(partials, 'incomplete one')}`
 }
 
 function damageText({ uris, reason }: Damage): string {

@@ -117,10 +117,15 @@ export type Finding =
   | { readonly kind: 'read'; readonly bytes: number }
   /** A whole body is right. */
   | { readonly kind: 'right' }
-  /** A body is damaged or missing. The responses that had it are removed: they will be fetched again. */
-  | { readonly kind: 'lost'; readonly responses: readonly StoredResponse[]; readonly reason: string }
+  /** All that is here of a partial copy at rest is right. */
+  | { readonly kind: 'right-part' }
+  /**
+   * A body is damaged or missing, and the responses that had it are removed; or bytes of a partial copy are, and only they. They will be
+   * fetched again.
+   */
+  | { readonly kind: 'lost'; readonly responses: readonly ResponseHead[]; readonly reason: string }
   /** A body could not be read just now, which says nothing about it. It stays. */
-  | { readonly kind: 'unread'; readonly responses: readonly StoredResponse[]; readonly reason: string }
+  | { readonly kind: 'unread'; readonly responses: readonly ResponseHead[]; readonly reason: string }
   /** So many responses were no longer what had been written, and could not even be named any more. They are removed. */
   | { readonly kind: 'unnamed'; readonly responses: number }
 

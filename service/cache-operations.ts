@@ -56,8 +56,8 @@ export type VerifyStep =
   | { readonly kind: 'unnamed'; readonly responses: number }
   /** The index could not be used, so that nobody can tell any more what there was; it begins anew. */
   | { readonly kind: 'index-lost'; readonly reason: string }
-  /** The end: so many bodies are right, and so many bytes were read. */
-  | { readonly kind: 'done'; readonly bodies: number; readonly bytes: number }
+  /** The end: so many bodies are right, and so much as is here of so many incomplete ones, and so many bytes were read. */
+  | { readonly kind: 'done'; readonly bodies: number; readonly partials: number; readonly bytes: number }
 
 /** Every method may throw Fault BAD_REQUEST, STORE_FAILED and STORE_FULL. Whoever stops reading ends the work. */
 export interface CacheOperations {
@@ -177,7 +177,7 @@ async function* removeAll(
 
 async function* verify({ clock, store }: CacheComponents): AsyncGenerator<VerifyStep> {
   const ofBytes = store.usage().bytes
-  let [bytes, bodies] = [0, 0]
+  let [bytes, bodies, partials] = [0, 0, 0]
   let toldAt = clock.monotonic()
   for await (const finding of store.verify()) {
     switch (finding.kind) {
@@ -186,6 +186,9 @@ async function* verify({ clock, store }: CacheComponents): AsyncGenerator<Verify
         break
       case 'right':
         bodies += 1
+        break
+      case 'right-part':
+        partials += 1
         break
       case 'lost':
       case 'unread': {
@@ -200,7 +203,7 @@ async function* verify({ clock, store }: CacheComponents): AsyncGenerator<Verify
     toldAt = clock.monotonic()
     yield { kind: 'progress', bytes, ofBytes }
   }
-  yield { kind: 'done', bodies, bytes }
+  yield { kind: 'done', bodies, partials, bytes }
 }
 
 function sum(numbers: Iterable<number>): number {

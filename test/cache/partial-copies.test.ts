@@ -19,6 +19,7 @@ import { cutAtPieces, joinable } from '../../cache/span-digests.ts'
 import { systemRandom, seededRandom } from '../../core/random.ts'
 import type { GrowingCopy, Store } from '../../core/store.ts'
 import {
+  all,
   bytesOf,
   collect,
   fault,
@@ -221,6 +222,19 @@ describe('a partial copy that nobody used for a while', () => {
     assert.ok(BYTES.equals(await readAll(store, stored)))
   })
 
+  it('that was filled in many small pieces has few digests', async (test) => {
+    const { store, copy } = await growing(test)
+    let last = copy
+    for (let at = 0; at < MIB; at += MIB / 32) {
+      await last.write(at, BYTES.subarray(at, at + MIB / 32))
+      await store.shelve(last, headOf('a'))
+      last = resumed(store)
+    }
+    await store.shelve(last, headOf('a'))
+    const findings = await all(store.verify())
+    assert.deepEqual(findings, [{ kind: 'read', bytes: MIB }, { kind: 'right-part' }])
+  })
+
   it('gives who still reads it what is right', async (test) => {
     const { store, copy, write } = await growing(test)
     await write(0, 4 * MIB - 1)
@@ -262,6 +276,73 @@ describe('what is read back to be digested', () => {
     truncateSync(path(), MIB)
     await assert.rejects(collect(copy.read({ start: 0, end: 3 * MIB })), fault('STORE_FAILED'))
     assert.ok(copy.hasFailed)
+  })
+})
+
+describe('verifying a partial copy at rest', () => {
+  it('finds it right, drops what is damaged, and leaves it at rest', async (test) => {
+    const { directory, store, copy, write, path } = await growing(test)
+    await write(2 * MIB, 4 * MIB)
+    await write(0, MIB)
+    await store.shelve(copy, headOf('a'))
+    const pieces = [1, 2, 3].map(() => ({ kind: 'read', bytes: MIB }))
+    assert.deepEqual(await all(store.verify()), [...pieces, { kind: 'right-part' }])
+    flip(path(), 3 * MIB)
+    const found = (await all(store.verify())).at(-1)
+    assert.ok(found?.kind === 'lost')
+    assert.deepEqual(
+      found.responses.map(({ uri }) => uri),
+      [uriOf('a')],
+    )
+    assert.match(found.reason, /^1\.0 MB of what is here/)
+    assert.deepEqual(await all(store.verify()), [...pieces.slice(1), { kind: 'right-part' }])
+    assert.deepEqual([store.usage().partialBytes, store.partials()[0]?.heldBytes], [2 * MIB, 2 * MIB])
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory })
+    assert.equal(again.usage().partialBytes, 2 * MIB)
+    const left = resumed(again)
+    await left.recall(WHOLE)
+    assert.deepEqual(left.missing(WHOLE), [
+      { start: MIB, end: 2 * MIB },
+      { start: 3 * MIB, end: 4 * MIB },
+    ])
+  })
+
+  it('removes one of which nothing is right, also what a former process left', async (test) => {
+    const { directory, path } = await leftBehind(test)
+    writeFileSync(path, Buffer.alloc(BYTES.length))
+    const { store } = await openDiskStore(test, { directory })
+    const findings = await all(store.verify())
+    assert.deepEqual(
+      findings.map(({ kind }) => kind),
+      ['lost'],
+    )
+    assert.deepEqual([store.partials(), store.usage().bytes], [[], 0])
+    assert.deepEqual(await all(store.verify()), [])
+  })
+
+  it('removes one whose file has gone, also where nobody has looked at it', async (test) => {
+    const { directory, path } = await leftBehind(test)
+    const { store } = await openDiskStore(test, { directory })
+    rmSync(path)
+    const [finding] = await all(store.verify())
+    assert.ok(finding?.kind === 'lost')
+    assert.equal(finding.reason, 'its file is missing')
+    assert.deepEqual([store.partials(), store.usage().bytes], [[], 0])
+  })
+
+  it('leaves in peace one that is taken into use meanwhile', async (test) => {
+    const { store, copy, write } = await growing(test)
+    await write(0, 4 * MIB - 1)
+    await store.shelve(copy, headOf('a'))
+    for await (const finding of store.verify()) {
+      assert.notEqual(finding.kind, 'lost')
+      const [partial] = store.partials()
+      const taken = partial && store.resume(partial)
+      await taken?.recall(WHOLE)
+      await taken?.discard()
+    }
+    assert.equal(store.usage().bytes, 0)
   })
 })
 

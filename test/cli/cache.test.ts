@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { cacheLs } from '../../cli/cache-ls.ts'
@@ -10,7 +10,7 @@ import { configuredStore } from '../../service/configured-store.ts'
 import { systemClock } from '../../core/clock.ts'
 import { describe as describeError } from '../../core/fault.ts'
 import type { StoredResponse } from '../../core/store.ts'
-import { bytesOf, fault, flipBit, MIB, put, uriOf } from '../cache/store-fixtures.ts'
+import { bytesOf, fault, flipBit, headOf, MIB, put, uriOf } from '../cache/store-fixtures.ts'
 import { CLI, Scene } from '../clients/harness.ts'
 import { run } from '../clients/programs.ts'
 
@@ -39,6 +39,18 @@ async function machine(): Promise<Machine> {
   ]
   await store.stop()
   return { configFile, cache: config.cache.directory, stored }
+}
+
+/** Leaves two MiB of a file of four. */
+async function leavePartial(configFile: string): Promise<void> {
+  const store = configuredStore(loadConfig(configFile, {}), () => {})
+  await store.start()
+  const copy = await store.create()
+  copy.setSize(4 * MIB)
+  await copy.write(0, bytesOf(2 * MIB))
+  const now = systemClock.wall()
+  await store.shelve(copy, headOf('iso?token=s3cret', { requestTime: now, responseTime: now }))
+  await store.stop()
 }
 
 async function ihave({ configFile }: Pick<Machine, 'configFile'>, ...args: readonly string[]) {
@@ -121,6 +133,26 @@ for (const [where, begin] of [
       assert.equal((await ihave(there, 'cache', 'ls')).stdout, '0 responses, 0 B\n')
     })
 
+    test('is verified with what is here of incomplete files', async () => {
+      const there = await machine()
+      await leavePartial(there.configFile)
+      await begin(there.configFile)
+      const sound = await ihave(there, 'cache', 'verify')
+      const text = '3 files right and what is here of 1 incomplete one, 5.2 MB read; no damage\n'
+      assert.deepEqual(sound, { code: 0, stdout: text, stderr: '' })
+      const growing = join(there.cache, 'growing')
+      truncateSync(join(growing, readdirSync(growing)[0] ?? ''), MIB + 5)
+      const damaged = await ihave(there, 'cache', 'verify')
+      assert.equal(damaged.code, 1)
+      assert.match(
+        damaged.stdout,
+        /^removed {2}\S+iso\?…: 1\.0 MB of what is here of it are missing or damaged$/m,
+      )
+      assert.match(damaged.stdout, /^3 files right, 4\.2 MB read$/m)
+      const listed = await ihave(there, 'cache', 'ls', '**iso*')
+      assert.match(listed.stdout, /1\.0 MB of 4\.2 MB/)
+    })
+
     test('is verified: what is damaged goes, and the exit code tells', async () => {
       const there = await machine()
       await begin(there.configFile)
@@ -145,7 +177,7 @@ for (const [where, begin] of [
       const again = await ihave(there, 'cache', 'verify', '--json')
       assert.equal(again.code, 1)
       const { lost, ...rest } = JSON.parse(again.stdout) as { lost: { uris: string[] }[] }
-      assert.deepEqual(rest, { bodies: 0, bytes: 0, unread: [], unnamed: 0 })
+      assert.deepEqual(rest, { bodies: 0, partials: 0, bytes: 0, unread: [], unnamed: 0 })
       assert.deepEqual(
         lost.map(({ uris }) => uris),
         [[uriOf('by-hash/SHA256/1')]],

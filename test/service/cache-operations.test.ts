@@ -255,7 +255,9 @@ describe('purging', () => {
 describe('verifying', () => {
   it('reads every body once and says how many are right', async () => {
     const { cache } = await cacheOf(['a', 3 * MIB], ['b', 3 * MIB], ['c', 0], ['d', 10])
-    assert.deepEqual(await all(cache.verify()), [{ kind: 'done', bodies: 3, bytes: 3 * MIB + 10 }])
+    assert.deepEqual(await all(cache.verify()), [
+      { kind: 'done', bodies: 3, partials: 0, bytes: 3 * MIB + 10 },
+    ])
   })
 
   it('says now and then how far it has come', async () => {
@@ -276,6 +278,6 @@ describe('verifying', () => {
     const progress = steps.filter((step) => step.kind === 'progress')
     assert.ok(progress.length >= 2 && progress.length <= 7)
     for (const step of progress) assert.equal(step.ofBytes, 3 * MIB)
-    assert.deepEqual(steps.at(-1), { kind: 'done', bodies: 1, bytes: 3 * MIB })
+    assert.deepEqual(steps.at(-1), { kind: 'done', bodies: 1, partials: 0, bytes: 3 * MIB })
   })
 })
