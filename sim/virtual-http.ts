@@ -72,9 +72,12 @@ export class VirtualHttp {
     }
   }
 
-  /** Requests of this machine. Of a machine that has crashed, none ever comes back. */
+  /** Requests of this machine, as long as it lives. Of a machine that has crashed, none ever comes back, nor goes out when it has restarted. */
   upstream(client: VirtualHost, patience: Patience): Upstream {
-    return { request: (request) => this.#request(client, patience, request) }
+    const { signal } = client.life
+    return {
+      request: (request) => (signal.aborted ? NEVER : this.#request(client, patience, request)),
+    }
   }
 
   async #request(
@@ -164,3 +167,5 @@ function pause(host: VirtualHost, delayMs: number): Promise<void> {
     host.life.clock.after(delayMs, resolve)
   })
 }
+
+const NEVER = new Promise<never>(() => {})

@@ -66,6 +66,16 @@ describe('HTTP between virtual machines', () => {
       assert.ok(Math.abs(one - other) < 50 && one > 1950, `they took ${one} and ${other} ms`)
     }))
 
+  test('what a former life of a machine asks for when it has restarted never goes out', () =>
+    onStage(serveBody, async ({ clock, client, read, listening }) => {
+      client.crash('process')
+      client.restart()
+      let isAnswered = false
+      void read().finally(() => (isAnswered = true))
+      await clock.sleep(10_000)
+      assert.deepEqual([isAnswered, listening.sentBytes], [false, 0])
+    }))
+
   test('a server that crashes cuts the body', () =>
     onStage(serveBody, async ({ clock, server, read }) => {
       const reading = read()
