@@ -10,7 +10,7 @@ import { fieldValue, hasField, SELECTING_A_PART, type Fields } from '../core/fie
 import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { decide, mayAnswerWaiting, mayReuseUnasked, staleIfErrorAllows } from '../cache/semantics/decision.ts'
-import { isSameSelection, matches } from '../cache/semantics/vary.ts'
+import { isSameSelection, matches, selectionBy } from '../cache/semantics/vary.ts'
 import type { CopyUse } from './copy-use.ts'
 import { Leading, type Ask, type Candidate, type Direct, type Led } from './leading.ts'
 import { OriginCopy, type OriginCopyComponents, type OriginHead } from './origin-copy.ts'
@@ -71,8 +71,8 @@ export class OriginCopies {
   /** What resolves when no copy of the resource is on its way to the shelf any more. */
   readonly #shelving = new Map<TargetUri, Promise<unknown>>()
 
-  /** Names of the fields that select a variant, by what else makes requests the same. */
-  readonly #selecting = new LRUCache<string, readonly string[]>({ max: MAX_VARYING })
+  /** Names of the fields that select a variant, by `representationKey`. */
+  readonly #varying = new LRUCache<string, readonly string[]>({ max: MAX_VARYING })
 
   readonly #leading: Leading
 
@@ -245,30 +245,35 @@ export class OriginCopies {
   #register(copy: OriginCopy, { mayBeJoined, isOutdated }: Asking): void {
     if (isOutdated) copy.outdate()
     if (!mayBeJoined || isOutdated) return
-    const key = this.#keyOfCopy(copy)
-    const before = this.#running.get(key)
+    const before = this.#list(copy)
     const isNewer =
       before !== undefined &&
       before !== copy &&
       isSameSelection(before.head.admission.selecting, copy.head.admission.selecting)
     if (isNewer) before.refuse()
-    this.#running.set(key, copy)
   }
 
-  /** What makes requests the same, as far as is known: with what selects a variant where the resource has any. */
+  /** Those who want the same variant find it from now on. @returns what they found before. */
+  #list(copy: OriginCopy): OriginCopy | undefined {
+    const { request, head } = copy
+    const names = head.admission.selecting.map(([name]) => name)
+    const base = representationKey(request)
+    if (names.length > 0) this.#varying.set(base, names)
+    else this.#varying.delete(base)
+    const key = this.#keyOf(request)
+    const before = this.#running.get(key)
+    this.#running.set(key, copy)
+    return before
+  }
+
+  /**
+   * Under which those who want the same bytes find each other: with what selects a variant, once a response has told what does
+   * (RFC 9111 4.1).
+   */
   #keyOf(request: RetrievalRequest): string {
     const base = representationKey(request)
-    const names = this.#selecting.get(base)
-    return names === undefined ? base : variantKey(base, names, request.fields)
-  }
-
-  /** The same for whoever wants what has come, which tells what varies (RFC 9111 4.1). */
-  #keyOfCopy({ request, head }: OriginCopy): string {
-    const base = representationKey(request)
-    const names = head.admission.selecting.map(([name]) => name.toLowerCase())
-    if (names.length === 0) this.#selecting.delete(base)
-    else this.#selecting.set(base, names)
-    return variantKey(base, names, request.fields)
+    const selection = selectionBy(this.#varying.get(base) ?? [], request.fields)
+    return [base, ...selection.map(([name, value]) => `${name}: ${value}`)].join('\n')
   }
 
   /** Bytes of what is asked for that are here, and nobody adds to: fresh, or to be validated first. */
@@ -309,7 +314,7 @@ export class OriginCopies {
     const admission = { kind: 'admitted', fields, selecting, isShareable } as const
     const head = { status, fields, admission, requestTime, responseTime }
     const made = this.#made(request, copy, head, true)
-    this.#running.set(this.#keyOfCopy(made), made)
+    this.#list(made)
     return made
   }
 
@@ -359,10 +364,6 @@ function isSelecting(fields: Fields): boolean {
 /** What makes two requests the same before the origin server has said what varies. */
 export function representationKey({ uri, fields }: Pick<RetrievalRequest, 'uri' | 'fields'>): string {
   return `${uri}\n${fieldValue(fields, 'accept-encoding') ?? ''}`
-}
-
-function variantKey(base: string, names: readonly string[], fields: Fields): string {
-  return [base, ...names.map((name) => `${name}=${fieldValue(fields, name) ?? ''}`)].join('\n')
 }
 
 function isFor({ head }: OriginCopy, { fields }: RetrievalRequest): boolean {

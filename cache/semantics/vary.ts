@@ -17,8 +17,13 @@ const ABSENT = ' '
 export function selectingFields(requestFields: Fields, responseFields: Fields): Fields | 'never' {
   const varying = fieldValues(responseFields, 'vary').flatMap(splitList)
   const names = [...new Set(varying.map((name) => name.toLowerCase()))].toSorted()
-  const selecting = names.map((name): FieldLine => [name, normalizedValue(requestFields, name)])
+  const selecting = selectionBy(names, requestFields)
   return selecting.some(isUnmatchable) ? 'never' : selecting
+}
+
+/** What a request selects by the fields of these names: lower case, as `selectingFields` records them. */
+export function selectionBy(names: readonly string[], requestFields: Fields): Fields {
+  return names.map((name): FieldLine => [name, normalizedValue(requestFields, name)])
 }
 
 /** Whether a request's fields are those that `selecting`, from `selectingFields`, recorded. */

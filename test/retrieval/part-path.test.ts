@@ -864,6 +864,27 @@ describe('an origin server', () => {
     assert.deepEqual((await storedTexts(node)).toSorted(), ['dede', 'frfr'])
   })
 
+  test('that has several variants is asked once for each, however requests spell it, once it has said what varies', async () => {
+    const answered = Promise.withResolvers<void>()
+    const node = world({
+      rule: { share: false },
+      origin: async ({ fields }, n) => {
+        if (n > 1) await answered.promise
+        const [language = ''] = (fieldValue(fields, 'accept-language') ?? '').split(',')
+        const said: Fields = [...head, ['Vary', 'Accept-Language'], ['Content-Length', '4']]
+        return { status: 200, fields: said, body: language.repeat(2) }
+      },
+    })
+    await node.get(range(0, 2, [['Accept-Language', 'fr']]))
+    const spelled = ['de,en', 'de, en', 'de ,en', 'nl']
+    const asked = spelled.map((value) => node.ask(range(0, 2, [['Accept-Language', value]])))
+    await node.settle()
+    answered.resolve()
+    const given = []
+    for (const each of asked) given.push((await node.within(node.read(each))).text)
+    assert.deepEqual([given, node.origin.requests.length], [['de', 'de', 'de', 'nl'], 3])
+  })
+
   test('whose responses are not to be kept is asked by everybody for himself, and nobody waits for the other', async () => {
     const bodies = [new Flow(), new Flow(), new Flow()]
     const node = answering((_, n) => ({
