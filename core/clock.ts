@@ -4,6 +4,8 @@
  * Two kinds of time never mix: `Monotonic` for waiting and measuring, `EpochMs` for dates and ages.
  */
 
+import { NO_LONGER_NEEDED } from './ended.ts'
+
 /** Milliseconds on a clock that never jumps; its zero means nothing. For delays, time-outs and durations. */
 export type Monotonic = number & { readonly brand: 'Monotonic' }
 
@@ -66,4 +68,20 @@ export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Prom
     const cancel = clock.after(delayMs, end)
     signal?.addEventListener('abort', end, { once: true })
   })
+}
+
+/**
+ * Lets `work` go on until it is over, well or not, but no longer than `mostMs` on `clock`, nor when `signal` has aborted. Its own signal aborts
+ * at the end in any case. Never rejects.
+ */
+export async function atMost(
+  clock: Clock,
+  mostMs: number,
+  work: (signal: AbortSignal) => Promise<unknown>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const over = new AbortController()
+  const isOver = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal])
+  await Promise.race([work(isOver).catch(() => {}), sleep(clock, mostMs, isOver)])
+  over.abort(NO_LONGER_NEEDED)
 }

@@ -2,9 +2,8 @@
  * How fast the origin server would send at this moment, tried beside a peer that is slow: a small part of what is missing is asked
  * for, and thrown away. On a line that is full it comes as slowly as everything else, and then the peer is not to blame.
  */
-import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
+import { atMost, type Clock, type Monotonic } from '../core/clock.ts'
 import { isContentName } from '../core/content-name.ts'
-import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { fieldValue, SELECTING_A_PART, withField, withoutFields } from '../core/fields.ts'
 import { parseContentRange, type ByteSpan } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
@@ -101,12 +100,9 @@ export class OriginTrials {
   async #try(request: RetrievalRequest, span: ByteSpan): Promise<Pick<Trial, 'bytesPerSecond' | 'size'>> {
     // A name is no place: nobody can be asked there.
     if (isContentName(request.target)) return { bytesPerSecond: 0, size: undefined }
-    const ending = new AbortController()
     const beganAt = this.#clock.monotonic()
     const came: Came = { beganAt, bytes: 0, firstBytes: 0, firstAt: undefined, size: undefined }
-    const reading = this.#read(came, request, span, ending.signal)
-    await Promise.race([reading.catch(() => {}), sleep(this.#clock, TRIAL_MS, ending.signal)])
-    ending.abort(NO_LONGER_NEEDED)
+    await atMost(this.#clock, TRIAL_MS, (signal) => this.#read(came, request, span, signal))
     return { bytesPerSecond: rateOf(came, this.#clock.monotonic()), size: came.size }
   }
 

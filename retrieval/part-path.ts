@@ -244,7 +244,10 @@ class Part {
     return endingWith(answer, leave)
   }
 
-  /** The origin server is asked without the application's expectations, for others read along: what it sends may be none of what is expected. */
+  /**
+   * The origin server is asked without the application's expectations (RFC 9110 13.1.1, 13.1.4), for others read along: what it sends may
+   * be none of what is expected. @returns a 412 then.
+   */
   refusal({ response }: Direct, reason: ForwardReason): Resource | undefined {
     const { status, fields } = response
     if (evaluateConditional(this.#asked.received, fields, status) !== 'precondition-failed') return undefined

@@ -307,7 +307,10 @@ export class RequestPath {
   }
 }
 
-/** Whether the origin server has answered with something else than what is stored, and not only that it cannot at present (RFC 9111 4.3.3). */
+/**
+ * Whether the origin server has answered with something else than what is stored, and not only that it cannot at present
+ * (RFC 9111 4.3.3).
+ */
 function isReplaced(entry: CacheStatusEntry): boolean {
   const status = entry.kind === 'forward' ? entry.status : undefined
   return status !== undefined && status !== 304 && status < 500 && status !== 429

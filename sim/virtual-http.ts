@@ -72,7 +72,10 @@ export class VirtualHttp {
     }
   }
 
-  /** Requests of this machine, as long as it lives. Of a machine that has crashed, none ever comes back, nor goes out when it has restarted. */
+  /**
+   * Requests of this machine, as long as it lives. Of a machine that has crashed, none ever comes back, nor goes out when it has
+   * restarted.
+   */
   upstream(client: VirtualHost, patience: Patience): Upstream {
     const { signal } = client.life
     return {
