@@ -31,7 +31,8 @@ export const PROXY_PORT = 3128
 export const OWN_PROXY = `http://127.0.0.1:${PROXY_PORT}`
 const ICP_PORT = 3130
 const SQUID = '/usr/sbin/squid'
-const MAIN = process.env['IHAVE_MAIN'] ?? resolve(import.meta.dirname, '../../dist/cli/main.js')
+// Nodes run in directories of their own.
+const MAIN = resolve(process.env['IHAVE_MAIN'] ?? join(import.meta.dirname, '../../dist/cli/main.js'))
 /** For presence and round trips (docs/protocol.md "Presence"), in ms. */
 const SETTLING_MS = 3000
 /** Nodes that start at the same time: more would keep the processor from each other. */
