@@ -9,6 +9,7 @@ import { parseContentRange, type ByteSpan } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import { contentLength } from './peer-source.ts'
 import type { RetrievalRequest } from './request.ts'
+import { answersWithin } from './sounding.ts'
 
 /** So long a trial takes at most, in ms. */
 export const TRIAL_MS = 250
@@ -17,19 +18,22 @@ export const TRIAL_MS = 250
 export interface TrialBytes {
   readonly share: number
   readonly most: number
+  /** Many try at the same moment: only where the head comes in time is more asked for. What a full line is sent it carries, though nobody waits for it. */
+  readonly isSounded?: boolean
 }
 const LEAST_TRIAL_BYTES = 16 * 1024
 
 /** Of a file whose size alone is asked for. */
 export const SIZE_BYTES = 1024
+const SIZE: TrialBytes = { share: 1, most: SIZE_BYTES }
 
 /** Many read what grows, and each of them may try: that must not amount to another copy. */
 export const TRIAL_BYTES = {
   whole: { share: 1 / 8, most: 256 * 1024 },
   large: { share: 1 / 8, most: 512 * 1024 },
-  growing: { share: 1 / 8, most: 128 * 1024 },
+  growing: { share: 1 / 8, most: 128 * 1024, isSounded: true },
   /** Where nothing is known of the line: enough to see that it is many times as fast. */
-  untold: { share: 1 / 8, most: 32 * 1024 },
+  untold: { share: 1 / 8, most: 32 * 1024, isSounded: true },
   /** Of a file of which nothing is known. */
   plain: { share: 1, most: 80 * 1024 },
 } as const satisfies Record<string, TrialBytes>
@@ -52,6 +56,10 @@ export interface Trial {
   readonly uri: string
   readonly size: number | undefined
 }
+
+type Tried = Pick<Trial, 'bytesPerSecond' | 'size'>
+
+const NOTHING_CAME: Tried = { bytesPerSecond: 0, size: undefined }
 
 export class OriginTrials {
   readonly #clock: Clock
@@ -76,7 +84,7 @@ export class OriginTrials {
     const running = this.#running.get(server)
     if (running !== undefined) return running
     const uri = request.target
-    const trial = this.#try(request, partOf(missing, bytes)).then((tried) => {
+    const trial = this.#tried(request, missing, bytes).then((tried) => {
       this.#running.delete(server)
       return this.#note(server, { at: this.#clock.monotonic(), uri, ...tried })
     })
@@ -86,7 +94,7 @@ export class OriginTrials {
 
   /** How large the file is there, found out by so little of it that it says nothing of the speed. Never rejects. */
   async size(request: RetrievalRequest): Promise<number | undefined> {
-    return (await this.#try(request, { start: 0, end: SIZE_BYTES })).size
+    return (await this.#tried(request, { start: 0, end: SIZE_BYTES }, SIZE)).size
   }
 
   #note(server: string, trial: Trial): Trial {
@@ -97,9 +105,15 @@ export class OriginTrials {
     return trial
   }
 
-  async #try(request: RetrievalRequest, span: ByteSpan): Promise<Pick<Trial, 'bytesPerSecond' | 'size'>> {
+  async #tried(request: RetrievalRequest, missing: ByteSpan, bytes: TrialBytes): Promise<Tried> {
     // A name is no place: nobody can be asked there.
-    if (isContentName(request.target)) return { bytesPerSecond: 0, size: undefined }
+    if (isContentName(request.target)) return NOTHING_CAME
+    const { isSounded = false } = bytes
+    const isFree = !isSounded || (await answersWithin(TRIAL_MS, this.#origin, request, this.#clock))
+    return isFree ? this.#try(request, partOf(missing, bytes)) : NOTHING_CAME
+  }
+
+  async #try(request: RetrievalRequest, span: ByteSpan): Promise<Tried> {
     const beganAt = this.#clock.monotonic()
     const came: Came = { beganAt, bytes: 0, firstBytes: 0, firstAt: undefined, size: undefined }
     await atMost(this.#clock, TRIAL_MS, (signal) => this.#read(came, request, span, signal))

@@ -17,17 +17,31 @@ import type { RetrievalRequest } from './request.ts'
 export const SOUNDING_MS = 2000
 
 /** Until the origin server has answered something. Never rejects: that it cannot be reached is found out by whoever asks for the file. */
-export function soundOut(
+export async function soundOut(
   origin: Upstream,
-  { target: uri, fields }: RetrievalRequest,
+  request: RetrievalRequest,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  const asked = withoutFields(fields, SELECTING_A_PART)
+  await answersWithin(SOUNDING_MS, origin, request, clock, signal)
+}
+
+/** Whether the origin server answers HEAD at all within `mostMs`, whatever it says. Never rejects. */
+export async function answersWithin(
+  mostMs: number,
+  origin: Upstream,
+  { target: uri, fields }: RetrievalRequest,
+  clock: Clock,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  let hasAnswered = false
   const ask = async (until: AbortSignal) => {
+    const asked = withoutFields(fields, SELECTING_A_PART)
     const { body } = await origin.request({ method: 'HEAD', uri, fields: asked, signal: until })
+    hasAnswered = true
     // Read to its end, the connection is free for whoever asks for the file.
     for await (const _ of body);
   }
-  return atMost(clock, SOUNDING_MS, ask, signal)
+  await atMost(clock, mostMs, ask, signal)
+  return hasAnswered
 }

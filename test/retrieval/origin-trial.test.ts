@@ -55,7 +55,9 @@ describe('a trial of the origin server', () => {
       await tried(FILE, { start, end })
     await tried(FILE, { start: 0, end: 10_000 * KB }, TRIAL_BYTES.growing)
     assert.deepEqual(
-      origin.requests.map(({ fields }) => fieldValue(fields, 'range')),
+      origin.requests.flatMap(({ method, fields }) =>
+        method === 'GET' ? [fieldValue(fields, 'range')] : [],
+      ),
       [
         `bytes=${100 * KB}-${225 * KB - 1}`,
         `bytes=0-${256 * KB - 1}`,
@@ -117,6 +119,43 @@ describe('a trial of the origin server', () => {
     const { origin, tried } = setting(() => ({ status: 206, fields: [], body: 'x' }))
     const { bytesPerSecond } = await tried(contentName(sha256('x')))
     assert.deepEqual([bytesPerSecond, origin.requests.length], [0, 0])
+  })
+
+  describe('where many try at the same moment', () => {
+    const growing = (trials: OriginTrials) =>
+      trials.run(requestFor(FILE), { start: 0, end: 1000 * KB }, TRIAL_BYTES.growing)
+
+    for (const [what, head] of [
+      ['nobody answers HEAD', () => new Promise<never>(() => {})],
+      ['the origin server is out of reach', () => Promise.reject(new Error('it is down'))],
+    ] as const)
+      test(`asks for no bytes when ${what}`, async () => {
+        const { trials, origin, pass } = setting(({ method }) =>
+          method === 'HEAD' ? head() : { status: 206, fields: [], body: 'x' },
+        )
+        const running = growing(trials)
+        await pass(TRIAL_MS)
+        assert.deepEqual(
+          [(await running).bytesPerSecond, origin.requests.map(({ method }) => method)],
+          [0, ['HEAD']],
+        )
+      })
+
+    test('asks for bytes once a head has come, whatever it says of HEAD, and measures those', async () => {
+      const { trials, origin, pass } = setting(({ method }) =>
+        method === 'HEAD'
+          ? { status: 405, fields: [] }
+          : { status: 206, fields: [], body: 'x'.repeat(125 * KB) },
+      )
+      const running = growing(trials)
+      await pass(10)
+      const { bytesPerSecond } = await running
+      assert.deepEqual(
+        origin.requests.map(({ method }) => method),
+        ['HEAD', 'GET'],
+      )
+      assert.ok(bytesPerSecond >= 12_500 * KB, `${bytesPerSecond} bytes per second`)
+    })
   })
 
   test('is one for all who fetch from a server, and counts for a second', async () => {

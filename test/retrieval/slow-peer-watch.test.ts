@@ -5,7 +5,7 @@ import { sleep, type Clock, type Monotonic } from '../../core/clock.ts'
 import type { Fault } from '../../core/fault.ts'
 import type { Upstream } from '../../core/upstream.ts'
 import { LineUse } from '../../retrieval/line-use.ts'
-import { OriginTrials } from '../../retrieval/origin-trial.ts'
+import { OriginTrials, TRIAL_MS } from '../../retrieval/origin-trial.ts'
 import { SlowPeerWatch } from '../../retrieval/slow-peer-watch.ts'
 import { manualClock } from '../manual-clock.ts'
 import { requestFor } from './request-for.ts'
@@ -13,22 +13,34 @@ import { requestFor } from './request-for.ts'
 const SIZE = 4_000_000
 const FILE = 'http://updates.test/a.cab'
 
-/**
- * One that comes first of those that read a growing copy, beside a line of which it knows nothing.
- * @param peer what the copy grows by. @param line what the origin server sends beside it, in bytes per second.
- * @param lostMs of the time before, because this node had no turn at the processor.
- */
-function watching({ peer, line, lostMs = 0 }: { peer: number; line: number; lostMs?: number }) {
+interface Watched {
+  /** What the copy grows by, in bytes per second. */
+  readonly peer: number
+  /** What the origin server sends beside it, in bytes per second. */
+  readonly line: number
+  /** Of the time before, because this node had no turn at the processor, in ms. */
+  readonly lostMs?: number
+  /** Until the origin server answers HEAD, in ms. */
+  readonly wayMs?: number
+}
+
+/** One that comes first of those that read a growing copy, beside a line of which it knows nothing. */
+function watching({ peer, line, lostMs = 0, wayMs = 20 }: Watched) {
   const clock = manualClock()
   const listening: Clock = { ...clock, monotonic: () => (clock.monotonic() - lostMs) as Monotonic }
   const asked: (string | undefined)[] = []
   const origin: Upstream = {
-    async request({ fields, signal }) {
+    async request({ method, fields, signal }) {
+      if (method === 'HEAD') {
+        await sleep(clock, wayMs, signal)
+        return { status: 200, reason: '', fields: [], body: nothing() }
+      }
       asked.push(fields.find(([name]) => name === 'Range')?.[1])
       const contentRange = ['Content-Range', `bytes 0-99999/${SIZE}`] as const
       return { status: 206, reason: '', fields: [contentRange], body: paced(signal) }
     },
   }
+  async function* nothing() {}
   async function* paced(signal: AbortSignal) {
     for (;;) {
       await sleep(clock, 20, signal)
@@ -85,6 +97,12 @@ describe('a growing copy that comes slowly, where nothing is known of the line',
     const { asked, left, pass } = watching({ peer: 150_000, line: 50_000 })
     await pass(15)
     assert.deepEqual([asked.length, left], [4, []], 'after 1, 2 and 4 s')
+  })
+
+  test('is read on where the line is so full that a head alone is long under way, and no bytes are asked for', async () => {
+    const { asked, left, pass } = watching({ peer: 40_000, line: 5_000_000, wayMs: TRIAL_MS + 100 })
+    await pass(15)
+    assert.deepEqual([asked, left], [[], []])
   })
 
   test('is read on, and the line is spared, where other files come at the same moment', async () => {
