@@ -565,7 +565,7 @@ export class Retrieval implements InquiryOwner {
       wouldStartAfresh: () => !this.#answer.isGiven && !this.#wouldGoOn(expectation),
       wastedMs: () => this.#tolerance.wastedMs(),
       isAwaited: () => !this.#readers.isEmpty,
-      isFirst: () => this.#inquiry?.comesFirstBut(peerOf(source)) === true,
+      countBefore: () => this.#inquiry?.countBefore(peerOf(source)),
     }
   }
 

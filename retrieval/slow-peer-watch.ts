@@ -38,6 +38,11 @@ const NEXT_WINDOW_MS = 150
 const AGAIN_MS = 1000
 const FALLEN_BEHIND = 1 / 2
 
+/** Of those that read a growing copy so many try at once, and as many more each `AGAIN_MS`… */
+export const TRY_AT_ONCE = 3
+/** …and again not before so long, in ms, when bytes have come no faster than by way of the peer: all of it would be one more copy. */
+const NO_BETTER_MS = 8000
+
 export interface SlowPeerWatchComponents {
   /** Time in which this node could listen: who could not read does not judge how fast a peer has sent. */
   readonly clock: Clock
@@ -66,8 +71,8 @@ export interface Progressing {
   wastedMs(): number
   /** Whether an application waits for it. */
   isAwaited(): boolean
-  /** Whether this node comes first of those that asked at the same moment, but for the peer in use. */
-  isFirst(): boolean
+  /** How many of those that asked at the same moment come before this node, but for the peer in use; `undefined`: nobody was asked. */
+  countBefore(): number | undefined
 }
 
 interface Look {
@@ -170,7 +175,7 @@ export class SlowPeerWatch {
       usedMs,
       isUnseen: this.#progress.isUnseen(),
       hasSent: now.bytes > this.#began.bytes,
-      isFirst: this.#progress.isFirst() && !this.#components.lineUse.isShared(),
+      isFirst: this.#progress.countBefore() === 0 && !this.#components.lineUse.isShared(),
       peerBytesPerSecond,
       lineBytesPerSecond: this.#isGrowing
         ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond())
@@ -188,8 +193,10 @@ export class SlowPeerWatch {
     return Math.max(0, now.at - this.#began.at - (usedBytes * 1000) / originBytesPerSecond)
   }
 
-  #mayTry({ peerBytesPerSecond }: Standing): boolean {
+  #mayTry({ copy, usedMs, peerBytesPerSecond }: Standing): boolean {
     if (this.#isTrying) return false
+    const turn = copy === 'growing' ? Math.floor((this.#progress.countBefore() ?? 0) / TRY_AT_ONCE) : 0
+    if (usedMs < turn * AGAIN_MS) return false
     const last = this.#trial
     if (last === undefined) return true
     const isTime = this.#now().at - last.at >= this.#againMs
@@ -202,12 +209,13 @@ export class SlowPeerWatch {
     const end = this.#progress.size() ?? 0
     this.#isTrying = true
     if (this.#trial !== undefined) this.#againMs *= 2
-    await trials.run(
+    const { bytesPerSecond } = await trials.run(
       request,
       { start: Math.max(0, end - missingBytes), end },
       TRIAL_BYTES[isUntold ? 'untold' : copy],
     )
     this.#trial = { at: this.#now().at, peerBytesPerSecond }
+    if (copy === 'growing' && bytesPerSecond > 0) this.#againMs = Math.max(this.#againMs, NO_BETTER_MS)
     this.#isTrying = false
     if (!this.#signal.aborted) this.#judge()
   }

@@ -6,7 +6,7 @@ import type { Fault } from '../../core/fault.ts'
 import type { Upstream } from '../../core/upstream.ts'
 import { LineUse } from '../../retrieval/line-use.ts'
 import { OriginTrials, TRIAL_MS } from '../../retrieval/origin-trial.ts'
-import { SlowPeerWatch } from '../../retrieval/slow-peer-watch.ts'
+import { SlowPeerWatch, TRY_AT_ONCE } from '../../retrieval/slow-peer-watch.ts'
 import { manualClock } from '../manual-clock.ts'
 import { requestFor } from './request-for.ts'
 
@@ -22,10 +22,12 @@ interface Watched {
   readonly lostMs?: number
   /** Until the origin server answers HEAD, in ms. */
   readonly wayMs?: number
+  /** How many others come before. */
+  readonly before?: number
 }
 
-/** One that comes first of those that read a growing copy, beside a line of which it knows nothing. */
-function watching({ peer, line, lostMs = 0, wayMs = 20 }: Watched) {
+/** One of those that read a growing copy, beside a line of which it knows nothing. */
+function watching({ peer, line, lostMs = 0, wayMs = 20, before = 0 }: Watched) {
   const clock = manualClock()
   const listening: Clock = { ...clock, monotonic: () => (clock.monotonic() - lostMs) as Monotonic }
   const asked: (string | undefined)[] = []
@@ -62,7 +64,7 @@ function watching({ peer, line, lostMs = 0, wayMs = 20 }: Watched) {
       wouldStartAfresh: () => false,
       wastedMs: () => 0,
       isAwaited: () => true,
-      isFirst: () => true,
+      countBefore: () => before,
     },
     ending.signal,
     { clock: listening, request: requestFor(FILE), trials: new OriginTrials({ clock, origin }), lineUse },
@@ -93,11 +95,24 @@ describe('a growing copy that comes slowly, where nothing is known of the line',
     )
   })
 
-  test('is read on where the line turns out to be full, which is tried less and less often', async () => {
+  test('is read on where the line sends no faster, which is not tried again soon', async () => {
     const { asked, left, pass } = watching({ peer: 150_000, line: 50_000 })
     await pass(15)
-    assert.deepEqual([asked.length, left], [4, []], 'after 1, 2 and 4 s')
+    assert.deepEqual([asked.length, left], [2, []], 'after 8 s')
   })
+
+  for (const [before, none, one] of [
+    [TRY_AT_ONCE - 1, 0.2, 1],
+    [TRY_AT_ONCE, 0.9, 2],
+    [5 * TRY_AT_ONCE, 4.9, 6],
+  ] as const)
+    test(`is tried by one with ${before} before it after ${none} s, not sooner: all at once would be another copy`, async () => {
+      const early = watching({ peer: 90_000, line: 50_000, before })
+      await early.pass(none)
+      const later = watching({ peer: 90_000, line: 50_000, before })
+      await later.pass(one)
+      assert.deepEqual([early.asked.length, later.asked.length], [0, 1])
+    })
 
   test('is read on where the line is so full that a head alone is long under way, and no bytes are asked for', async () => {
     const { asked, left, pass } = watching({ peer: 40_000, line: 5_000_000, wayMs: TRIAL_MS + 100 })
@@ -115,8 +130,8 @@ describe('a growing copy that comes slowly, where nothing is known of the line',
 
   test('is tried again as often where this node was away for a minute before', async () => {
     const [always, away] = [0, 60_000].map((lostMs) => watching({ peer: 150_000, line: 50_000, lostMs }))
-    for (const each of [always, away]) await each?.pass(8)
-    assert.ok((always?.asked.length ?? 0) >= 3, `${always?.asked.length} trials`)
+    for (const each of [always, away]) await each?.pass(20)
+    assert.ok((always?.asked.length ?? 0) >= 2, `${always?.asked.length} trials`)
     assert.deepEqual(away?.asked, always?.asked)
   })
 })
