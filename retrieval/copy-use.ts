@@ -5,6 +5,7 @@ import { describe, Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import type { Flight } from './flight.ts'
+import { isIncomplete } from './origin-source.ts'
 import { plan, WHOLE, type Step } from './plan.ts'
 import type { RetrievalReport } from './source.ts'
 
@@ -121,7 +122,7 @@ export class CopyUse {
       if (fault === undefined) continue
       const came = this.#cameSince(step)
       if (came >= PROGRESS_BYTES && 2 * came >= broughtBytes) resumptions = 0
-      if (++resumptions > MAX_RESUMPTIONS || !mayResume(fault)) throw fault
+      if (++resumptions > MAX_RESUMPTIONS || !isIncomplete(fault)) throw fault
       broken = fault
     }
   }
@@ -173,8 +174,4 @@ function cut(fault: unknown): Fault {
   const why =
     'and nothing that the origin server sends (a strong ETag) tells whether its rest would be of the same version'
   return new Fault('RESPONSE_INCOMPLETE', `${describe(fault)}, ${why}`, { cause: fault })
-}
-
-function mayResume(fault: unknown): boolean {
-  return fault instanceof Fault && fault.code === 'RESPONSE_INCOMPLETE'
 }

@@ -23,6 +23,7 @@ import { Flight } from './flight.ts'
 import { gathered } from './gathered.ts'
 import { continuedBy, rangeField, type Brought } from './part-source.ts'
 import { CONTRADICTED, isContradicted } from './contradicted.ts'
+import { endsThere, isIncomplete } from './origin-source.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { isWorthSkipping } from './plan.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -93,6 +94,8 @@ export class OriginCopy {
   #endFault: Fault | undefined
   #isRefused = false
   #sinceRecord = 0
+  /** Where the last response that brought the whole broke off, in bytes. */
+  #wholeEndedAt: number | undefined
   /** What was stored when the response came that began it. */
   readonly #storedBefore: StoredBefore
   #isOutdated = false
@@ -324,7 +327,7 @@ export class OriginCopy {
       }
       if (error instanceof Fault && error.code === 'STORE_FULL') this.#components.noRoom()
       if (flight.stop.signal.aborted) flight.accepted.reject(error)
-      else flight.fail(error)
+      else flight.fail(this.#whereItEnds(flight, error))
     } finally {
       flight.stop.abort(NO_LONGER_NEEDED)
       this.#flights.delete(flight)
@@ -333,6 +336,15 @@ export class OriginCopy {
     // An error is kept by whoever gives it out: something older may rather stand in for it (RFC 5861 4).
     if (this.#head.status === 200) await this.commit()
     this.#endIfIdle()
+  }
+
+  /** Lines break off here and there. Where the whole breaks off at the same byte twice, there is no more of it, whatever its length is said to be. */
+  #whereItEnds({ position, broughtBytes }: Flight, error: unknown): unknown {
+    const isWhole = broughtBytes === position && position > 0
+    if (!isWhole || !isIncomplete(error)) return error
+    const isAgain = this.#wholeEndedAt === position
+    this.#wholeEndedAt = position
+    return isAgain ? endsThere(position, error) : error
   }
 
   async #open(span: ByteSpan, flight: Flight): Promise<Opening> {

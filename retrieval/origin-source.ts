@@ -1,5 +1,6 @@
 /** Bytes from the origin server: the whole representation, or the rest of one that began elsewhere. */
 import type { EpochMs } from '../core/clock.ts'
+import { counted } from '../core/counted-body.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldValue, SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import { parseContentRange } from '../core/ranges.ts'
@@ -83,8 +84,33 @@ function fromPartial(response: UpstreamResponse, rest: Rest): OpenedSource {
 function fromWhole(response: UpstreamResponse, rest: Rest): OpenedSource {
   if (response.status !== 200)
     throw new Fault('RESPONSE_CHANGED', `expected the rest of the file, got status ${response.status}`)
-  const body = skipping(response.body, rest.from)
+  const body = behind(response.body, rest)
   return { status: 200, fields: response.fields, size: contentLength(response.fields), from: rest.from, body }
+}
+
+/** @throws Fault RESPONSE_INVALID where the body ends at that very byte once more. */
+async function* behind(
+  body: AsyncIterable<Uint8Array>,
+  { from, size = from }: Rest,
+): AsyncIterable<Uint8Array> {
+  let at = 0
+  const passing = counted(body, (bytes) => (at += bytes))
+  try {
+    yield* skipping(passing, from)
+  } catch (error) {
+    throw at === from && from > 0 && isIncomplete(error) ? endsThere(from, error) : error
+  }
+  if (at === from && from < size) throw endsThere(from)
+}
+
+export function isIncomplete(error: unknown): error is Fault {
+  return error instanceof Fault && error.code === 'RESPONSE_INCOMPLETE'
+}
+
+/** What an origin server sends ends before the length that it states, every time: to ask it again would bring nothing but the same bytes. */
+export function endsThere(bytes: number, cause?: unknown): Fault {
+  const message = `the origin server's response ends after ${bytes} bytes each time, which is less than it says`
+  return new Fault('RESPONSE_INVALID', message, { cause })
 }
 
 /** Whether what came can be continued later: a validator tells whether the file is still the same. */

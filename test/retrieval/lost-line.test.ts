@@ -133,6 +133,52 @@ describe('an origin server that goes in the middle', () => {
     assert.ok(sent < 10 * BYTES.length, `${sent} bytes were sent`)
   })
 
+  describe('says that the file is longer than it is, and knows no ranges', () => {
+    const tooLong = (): Reply => ({
+      status: 200,
+      fields: [
+        ['Content-Length', `${BYTES.length}`],
+        ['ETag', '"1"'],
+      ],
+      body: new Flow().push(BYTES.subarray(0, HELD)).breakOff(),
+    })
+
+    test('is asked for it twice, not without end', async () => {
+      const node: World = world({
+        rule: { share: false, immutable: true },
+        isAlone: true,
+        origin: tooLong,
+      })
+      const got = await node.within(node.read(node.ask()), 30_000)
+      assert.deepEqual([got.error !== undefined, node.origin.requests.length], [true, 2])
+    })
+
+    test('is asked once by who had as much of it from others', async () => {
+      const node: World = world({
+        expectation: digestOf(BYTES),
+        downloads: [download(BYTES.length)],
+        peers: () => ({ ...tooLong(), body: new Flow().push(BYTES.subarray(0, HELD)).breakOff() }),
+        origin: tooLong,
+      })
+      const got = await node.within(node.read(node.ask()), 30_000)
+      const asked = node.origin.requests.filter(({ method }) => method === 'GET')
+      assert.deepEqual([got.error !== undefined, asked.length], [true, 1])
+    })
+
+    test('is asked again where it breaks off at another byte', async () => {
+      const node: World = world({
+        rule: { share: false, immutable: true },
+        isAlone: true,
+        origin: (_, n) => {
+          const body = new Flow().push(BYTES.subarray(0, n < 3 ? HELD - n : BYTES.length))
+          return { ...tooLong(), body: n < 3 ? body.breakOff() : body.end() }
+        },
+      })
+      const got = await node.within(node.read(node.ask()), 30_000)
+      assert.deepEqual([got.error, got.text === BYTES.toString('latin1')], [undefined, true])
+    })
+  })
+
   test('ends at once what nothing could go on with', async () => {
     const body = new Flow().push(BYTES.subarray(0, HELD)).breakOff()
     const fields: Fields = [
