@@ -9,7 +9,7 @@ import { parseContentRange, type ByteSpan } from '../core/ranges.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import { contentLength } from './peer-source.ts'
 import type { RetrievalRequest } from './request.ts'
-import { answersWithin } from './sounding.ts'
+import { headWithin } from './sounding.ts'
 
 /** So long a trial takes at most, in ms. */
 export const TRIAL_MS = 250
@@ -109,7 +109,8 @@ export class OriginTrials {
     // A name is no place: nobody can be asked there.
     if (isContentName(request.target)) return NOTHING_CAME
     const { isSounded = false } = bytes
-    const isFree = !isSounded || (await answersWithin(TRIAL_MS, this.#origin, request, this.#clock))
+    const isFree =
+      !isSounded || (await headWithin(TRIAL_MS, this.#origin, request, this.#clock)) !== undefined
     return isFree ? this.#try(request, partOf(missing, bytes)) : NOTHING_CAME
   }
 

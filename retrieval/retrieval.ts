@@ -36,6 +36,7 @@ import { isWorthGoingOn } from './go-on.ts'
 import { Keeping, type UnverifiedCopy } from './keeping.ts'
 import type { LineUse } from './line-use.ts'
 import type { OriginTrials } from './origin-trial.ts'
+import type { RangeSupport } from './range-support.ts'
 import { STALL_MS } from './patience.ts'
 import { LostLine } from './lost-line.ts'
 import type { Helper } from './pieces/supplier.ts'
@@ -89,6 +90,7 @@ export interface RetrievalComponents extends Omit<
   readonly isBusy?: () => boolean
   /** How fast origin servers would be at this moment. */
   readonly trials: OriginTrials
+  readonly rangeSupport: RangeSupport
   /** What comes over the line that everybody shares. */
   readonly lineUse: LineUse
   readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
@@ -156,6 +158,9 @@ export class Retrieval implements InquiryOwner {
       blame: this.#blame,
       heldBytes: () => this.heldBytes,
       isShared: () => components.lineUse.isShared(),
+      knowsRanges: () => components.rangeSupport.known(request),
+      askForRanges: () => components.rangeSupport.ask(request),
+      ...(components.originBytesPerSecond && { originBytesPerSecond: components.originBytesPerSecond }),
     })
     this.#lostLine = new LostLine(components.clock)
     this.#plainWait = new PlainWait({ ...components, request, node: settings.node })
@@ -565,6 +570,8 @@ export class Retrieval implements InquiryOwner {
       wouldStartAfresh: () => !this.#answer.isGiven && !this.#wouldGoOn(expectation),
       wastedMs: () => this.#tolerance.wastedMs(),
       isAwaited: () => !this.#readers.isEmpty,
+      knowsRanges: () => this.#components.rangeSupport.known(this.request),
+      isSentAgain: () => this.#tolerance.isSentAgain(source),
       countBefore: () => this.#inquiry?.countBefore(peerOf(source)),
     }
   }

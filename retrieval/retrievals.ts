@@ -5,6 +5,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
 import { isPersonal, OriginCopies } from './origin-copies.ts'
 import { LineUse } from './line-use.ts'
+import { RangeSupport } from './range-support.ts'
 import { OriginTrials } from './origin-trial.ts'
 import { PlainMisses } from './plain-misses.ts'
 import {
@@ -66,7 +67,7 @@ export type RetrievalsEvents = Omit<RetrievalEvents, 'over' | 'poisoned' | 'abse
 
 export function retrievals(
   settings: RetrievalSettings,
-  components: Omit<RetrievalComponents, 'events' | 'origins' | 'trials' | 'lineUse'> & {
+  components: Omit<RetrievalComponents, 'events' | 'origins' | 'trials' | 'rangeSupport' | 'lineUse'> & {
     readonly events: RetrievalsEvents
   },
 ): Retrievals {
@@ -107,10 +108,11 @@ export function retrievals(
     },
   }
   const unshared = new Unshared(components.clock)
-  const trials = new OriginTrials(components)
+  const rangeSupport = new RangeSupport(components)
   const lineUse = new LineUse(components.clock)
-  // Not what the trials ask for: that is to be measured beside the use of the line.
-  const origin = lineUse.of(components.origin)
+  // What the trials ask for is to be measured beside the use of the line.
+  const trials = new OriginTrials({ ...components, origin: rangeSupport.of(components.origin) })
+  const origin = rangeSupport.of(lineUse.of(components.origin))
   const origins = new OriginCopies({
     ...components,
     origin,
@@ -126,6 +128,7 @@ export function retrievals(
       origin,
       origins,
       trials,
+      rangeSupport,
       lineUse,
       events,
     })

@@ -19,10 +19,10 @@ export function nearBytes(aheadBytes: number, totalBytes = Infinity): number {
 }
 
 /** A downloader's word about itself counts for so long, in ms: it says it every half second. */
-const FRESH_PROGRESS_MS = 600
+export const FRESH_PROGRESS_MS = 600
 
 /** Within this it has said it once to each of its readers, in ms. */
-const FIRST_REPORT_MS = 560
+export const FIRST_REPORT_MS = 560
 
 /**
  * So long a downloader is waited for on its own word, in ms; again when it has sent more. One that was not heard to ask for the file,

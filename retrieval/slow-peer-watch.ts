@@ -71,6 +71,10 @@ export interface Progressing {
   wastedMs(): number
   /** Whether an application waits for it. */
   isAwaited(): boolean
+  /** Whether the origin server could send the rest alone; `undefined`: that is not known. */
+  knowsRanges(): boolean | undefined
+  /** Whether nothing can come of it now, because the origin server sends the peer again what it has. */
+  isSentAgain(): boolean
   /** How many of those that asked at the same moment come before this node, but for the peer in use; `undefined`: nobody was asked. */
   countBefore(): number | undefined
 }
@@ -168,6 +172,8 @@ export class SlowPeerWatch {
     const sinceMs = now.at - (since ?? now).at
     if (usedMs < knownMs || sinceMs < LOOK_MS) return undefined
     if (now.bytes === this.#began.bytes && usedMs < silentMs(leftMs)) return undefined
+    const lately = this.#looks.findLast(({ at }) => now.at - at >= LOOK_MS / 2)
+    if (lately?.bytes === now.bytes && this.#progress.isSentAgain()) return undefined
     const peerBytesPerSecond = ((now.bytes - (since ?? now).bytes) * 1000) / sinceMs
     const missingBytes = Math.max(0, size - this.#before.heldBytes - (now.bytes - this.#began.bytes))
     return {
@@ -181,7 +187,8 @@ export class SlowPeerWatch {
         ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond())
         : peerBytesPerSecond,
       missingBytes,
-      fromOriginBytes: this.#progress.wouldStartAfresh() ? size : missingBytes,
+      fromOriginBytes:
+        this.#progress.wouldStartAfresh() || this.#progress.knowsRanges() === false ? size : missingBytes,
       leftMs: leftMs - this.#lagMs(),
     }
   }

@@ -10,7 +10,7 @@
  */
 import { atMost, type Clock } from '../core/clock.ts'
 import { SELECTING_A_PART, withoutFields } from '../core/fields.ts'
-import type { Upstream } from '../core/upstream.ts'
+import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { RetrievalRequest } from './request.ts'
 
 /** A server that does not answer HEAD is asked for the file after so long, in ms. */
@@ -23,25 +23,24 @@ export async function soundOut(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<void> {
-  await answersWithin(SOUNDING_MS, origin, request, clock, signal)
+  await headWithin(SOUNDING_MS, origin, request, clock, signal)
 }
 
-/** Whether the origin server answers HEAD at all within `mostMs`, whatever it says. Never rejects. */
-export async function answersWithin(
+/** What the origin server answers HEAD with; `undefined`: nothing within `mostMs`. Never rejects. */
+export async function headWithin(
   mostMs: number,
   origin: Upstream,
   { target: uri, fields }: RetrievalRequest,
   clock: Clock,
   signal?: AbortSignal,
-): Promise<boolean> {
-  let hasAnswered = false
+): Promise<Omit<UpstreamResponse, 'body'> | undefined> {
+  let head: UpstreamResponse | undefined
   const ask = async (until: AbortSignal) => {
     const asked = withoutFields(fields, SELECTING_A_PART)
-    const { body } = await origin.request({ method: 'HEAD', uri, fields: asked, signal: until })
-    hasAnswered = true
+    head = await origin.request({ method: 'HEAD', uri, fields: asked, signal: until })
     // Read to its end, the connection is free for whoever asks for the file.
-    for await (const _ of body);
+    for await (const _ of head.body);
   }
   await atMost(clock, mostMs, ask, signal)
-  return hasAnswered
+  return head
 }

@@ -9,7 +9,16 @@ import type { PeerDownload } from '../peering/inquiry.ts'
 import type { Blame } from './blame.ts'
 import { EXCUSED_MS, LEAST_GROWING_BYTES } from './pace.ts'
 import { BREAK_MS, LEAST_MS, Patience, STALL_MS } from './patience.ts'
-import { AGREED_EXCUSED_MS, excusedMs, MOST_EXCUSED_MS, SlowLine, STRANGER_EXCUSED_MS } from './slow-line.ts'
+import {
+  AGREED_EXCUSED_MS,
+  excusedMs,
+  FIRST_REPORT_MS,
+  FRESH_PROGRESS_MS,
+  LEAST_EXCUSED_MS,
+  MOST_EXCUSED_MS,
+  SlowLine,
+  STRANGER_EXCUSED_MS,
+} from './slow-line.ts'
 import { peerOf, type PeerSource, type Source } from './source.ts'
 import type { Server } from './peer-route.ts'
 
@@ -22,6 +31,12 @@ export interface ToleranceComponents {
   readonly heldBytes: () => number
   /** Whether several files come over the same line: then one of them may have to wait for the others. */
   readonly isShared: () => boolean
+  /** Whether the origin server can send the file from its middle on (range-support.ts); `undefined`: that is not known yet. */
+  readonly knowsRanges: () => boolean | undefined
+  /** Finds that out. */
+  readonly askForRanges: () => void
+  /** As this node measured it before; absent: never. */
+  readonly originBytesPerSecond?: () => number | undefined
 }
 
 /** How a peer was used that failed. */
@@ -49,6 +64,15 @@ interface Mark {
 /** How fast a line is counts from the last mark but one on, in ms: what was long ago says little. */
 const MARK_MS = 1000
 
+/** What an origin server without ranges sends again is waited for so many times as long as it took, and `MOST_EXCUSED_MS` more… */
+const AGAIN_FACTOR = 1.5
+/** …which is worth a question from so many bytes on. */
+const WORTH_ASKING_BYTES = 256 * 1024
+/** More downloaders of one file are not told apart. */
+const MAX_REPORTING = 32
+/** A line of which nothing is known, in bytes per second. */
+const UNKNOWN_LINE = 250_000
+
 /** So quick, in bytes per second, a peer costs nothing. */
 const GOOD_BYTES_PER_SECOND = 2_000_000
 
@@ -58,6 +82,8 @@ export class Tolerance {
   readonly #slowLine: SlowLine
   /** The downloader that said last how much it has. */
   #teller: Address | undefined
+  /** When downloaders told last how much they have; of the last `MAX_REPORTING`. */
+  readonly #reportedAt = new Map<Address, Monotonic>()
   /** What downloaders had that were left because nothing came from them, in bytes. */
   readonly #stoodAt = new Map<Address, number>()
   /** How far it was at some moments lately, the oldest first: the line is as slow as it was then. */
@@ -65,6 +91,8 @@ export class Tolerance {
   /** From which byte on the source in use is in use. */
   #usedFrom = 0
   #lateMs = 0
+  /** How fast any source was for a second, at its best, in bytes per second. */
+  #bestBytesPerSecond = 0
   /** How long the source in use was waited for, in ms, because it had promised a copy. */
   #promisedMs = 0
 
@@ -132,6 +160,7 @@ export class Tolerance {
   /** A downloader says how much it has. */
   heard({ peer, receivedBytes }: PeerDownload): void {
     this.#teller = peer
+    this.#noteReport(peer)
     this.#slowLine.told(receivedBytes)
     this.#mark()
   }
@@ -154,6 +183,11 @@ export class Tolerance {
   /** Where peers have failed already there may be several that lie: only one that was agreed on is excused then. */
   isExcused(source: Source): boolean {
     if (this.isLate()) return true
+    if (this.isSentAgain(source)) return this.#slowLine.isExcused(this.#components.heldBytes(), this.#againMs)
+    return this.#isExcusedByLine(source)
+  }
+
+  #isExcusedByLine(source: Source): boolean {
     // It has said for long enough already that its copy is about to come.
     if (this.#promisedMs >= LEAST_MS && !this.#hasSent) return false
     const isIts = source.kind === 'in-progress' && this.#teller === source.download.peer
@@ -165,7 +199,39 @@ export class Tolerance {
       : isLikely
         ? this.#mostExcusedMs
         : STRANGER_EXCUSED_MS
+    if (this.#slowLine.excusedMs >= mostMs / 2 - LEAST_EXCUSED_MS / 2) this.#askForRanges()
     return mayBe && this.#slowLine.isExcused(this.#components.heldBytes(), mostMs)
+  }
+
+  /**
+   * Whether it reports a download that can bring nothing for a while: the origin server cannot go on in the middle, and sends it again
+   * what is here. Whoever would be asked instead would wait for the same.
+   */
+  isSentAgain(source: Source): boolean {
+    if (source.kind !== 'in-progress' || source.download.hasAsked !== true) return false
+    if (this.#components.knowsRanges() !== false) return false
+    const now = this.#components.clock.monotonic()
+    const lastAt = this.#reportedAt.get(source.download.peer) ?? -Infinity
+    return now - lastAt <= FRESH_PROGRESS_MS || now - this.#patience.usedAt <= FIRST_REPORT_MS
+  }
+
+  /** In time for the answer, and only where it counts: each machine that reads along asks. */
+  #askForRanges(): void {
+    if (this.#components.heldBytes() >= WORTH_ASKING_BYTES) this.#components.askForRanges()
+  }
+
+  /** How long it takes the origin server to send again what is here, in ms, as fast as the line was. */
+  get #againMs(): number {
+    const bytesPerSecond =
+      this.#bestBytesPerSecond || this.#components.originBytesPerSecond?.() || UNKNOWN_LINE
+    return MOST_EXCUSED_MS + (AGAIN_FACTOR * this.#components.heldBytes() * 1000) / bytesPerSecond
+  }
+
+  #noteReport(peer: Address): void {
+    this.#reportedAt.delete(peer)
+    this.#reportedAt.set(peer, this.#components.clock.monotonic())
+    const [eldest] = this.#reportedAt.keys()
+    if (this.#reportedAt.size > MAX_REPORTING && eldest !== undefined) this.#reportedAt.delete(eldest)
   }
 
   #noteStuck({ peer, receivedBytes }: PeerDownload): void {
@@ -191,7 +257,10 @@ export class Tolerance {
     const now = this.#components.clock.monotonic()
     const newest = this.#marks.at(-1)
     if (newest === undefined || now - newest.at < MARK_MS) return
-    this.#marks = [newest, { at: now, bytes: Math.max(newest.bytes, this.#components.heldBytes()) }]
+    const bytes = Math.max(newest.bytes, this.#components.heldBytes())
+    const bytesPerSecond = ((bytes - newest.bytes) * 1000) / (now - newest.at)
+    this.#bestBytesPerSecond = Math.max(this.#bestBytesPerSecond, bytesPerSecond)
+    this.#marks = [newest, { at: now, bytes }]
   }
 
   /** What of the promise that the source in use has kept it has not made up for, in ms, by what it has sent. */

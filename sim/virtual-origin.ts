@@ -170,6 +170,7 @@ function describing(file: Published): Fields {
   const { etag, date } = validatorsOf(file)
   return [
     ['Content-Type', 'application/octet-stream'],
+    ...(file.ranges === false ? [] : [['Accept-Ranges', 'bytes'] as const]),
     ...(etag === undefined ? [] : [['ETag', etag] as const]),
     ...(date === undefined ? [] : [['Last-Modified', date] as const]),
     ...(file.fields ?? []),

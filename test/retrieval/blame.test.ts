@@ -30,6 +30,9 @@ const SIGNED: Expectation = {
   origin: 'the name',
 } as unknown as Expectation
 
+/** One file, and an origin server of which nothing is known. */
+const ALONE = { isShared: () => false, knowsRanges: () => undefined, askForRanges: () => {} }
+
 type Shunned = readonly [Address, ShunReason, Suspicion['part'], isOfOneOrigin: boolean]
 
 function blaming(expectation: Expectation = SIGNED) {
@@ -81,7 +84,7 @@ describe('a promise that was kept late by silence', () => {
   test('costs the promises alone: it may have been made in an honest machine’s name', () => {
     const { blame, shunned } = blaming()
     const clock = manualClock()
-    const tolerance = new Tolerance({ clock, blame, heldBytes: () => 0, isShared: () => false })
+    const tolerance = new Tolerance({ ...ALONE, clock, blame, heldBytes: () => 0 })
     const promisedMs = 550
     tolerance.uses('in-progress', 0, promisedMs)
     const patienceMs = tolerance.leftMs('in-progress')
@@ -97,7 +100,7 @@ describe('a download that was left because nothing came from it', () => {
   const failed = (code: FaultCode, told?: number) => {
     const { blame } = blaming()
     const clock = manualClock()
-    const tolerance = new Tolerance({ clock, blame, heldBytes: () => 900, isShared: () => false })
+    const tolerance = new Tolerance({ ...ALONE, clock, blame, heldBytes: () => 900 })
     tolerance.uses('in-progress')
     if (told !== undefined) tolerance.heard(had(told))
     tolerance.failed(GROWING, fault(code), {
@@ -126,15 +129,27 @@ describe('a download that was left because nothing came from it', () => {
 })
 
 describe('the silence of a slow line', () => {
-  /** How long it is excused, in ms, when so many bytes were there at once, and so many came each second. */
-  const excused = (backlogBytes: number, bytesPerSecond: number, seconds: number, isShared = false) => {
+  /**
+   * How long it is excused, in ms, when so many bytes were there at once, and so many came each second.
+   * @param knowsRanges what the origin server says when it is asked, once it was.
+   */
+  const excused = (
+    backlogBytes: number,
+    bytesPerSecond: number,
+    seconds: number,
+    isShared = false,
+    knowsRanges = true,
+  ) => {
     const clock = manualClock()
     let heldBytes = 0
+    let isAsked = false
     const tolerance = new Tolerance({
       clock,
       blame: blaming().blame,
       heldBytes: () => heldBytes,
       isShared: () => isShared,
+      knowsRanges: () => (isAsked ? knowsRanges : undefined),
+      askForRanges: () => (isAsked = true),
     })
     tolerance.uses('in-progress', 0, 0, backlogBytes)
     heldBytes = backlogBytes
@@ -146,7 +161,7 @@ describe('the silence of a slow line', () => {
     }
     clock.advance(STALL_MS)
     let ms = 0
-    for (; ms < 10_000 && tolerance.isExcused(GROWING); ms += EXCUSED_MS) {
+    for (; ms < 60_000 && tolerance.isExcused(GROWING); ms += EXCUSED_MS) {
       clock.advance(EXCUSED_MS)
       report()
     }
@@ -159,6 +174,16 @@ describe('the silence of a slow line', () => {
     assert.equal(excused(5_000_000, 50_000, 30), MOST_EXCUSED_MS)
     assert.equal(excused(50_000_000, 2_500_000, 3), LEAST_EXCUSED_MS)
     assert.equal(excused(0, 2_500_000, 3, true), MOST_EXCUSED_MS, 'several files share it')
+  })
+
+  test('is excused for longer where the origin server sends all again, as it knows no ranges: half as long again as that took, and a bit', () => {
+    assert.equal(excused(0, 2_500_000, 3, false, false), MOST_EXCUSED_MS + 1.5 * 3000)
+    assert.equal(excused(0, 250_000, 8, false, false), MOST_EXCUSED_MS + 1.5 * 8000)
+    assert.equal(
+      excused(0, 50_000, 2, false, false),
+      MOST_EXCUSED_MS,
+      'little is there soon: that is not asked',
+    )
   })
 })
 

@@ -64,6 +64,8 @@ function watching({ peer, line, lostMs = 0, wayMs = 20, before = 0 }: Watched) {
       wouldStartAfresh: () => false,
       wastedMs: () => 0,
       isAwaited: () => true,
+      knowsRanges: () => undefined,
+      isSentAgain: () => false,
       countBefore: () => before,
     },
     ending.signal,
