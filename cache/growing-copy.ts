@@ -83,6 +83,8 @@ export class GrowingBody implements GrowingCopy {
   #end: Error | undefined
   #state: 'growing' | 'committing' | 'committed' | 'removed' = 'growing'
   #turn: Promise<unknown> = Promise.resolve()
+  /** Lets go of a whole body that no response has. */
+  #letGo: (() => void) | undefined
 
   constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind, newDigester = readingDigester) {
     this.#bytes = bytes
@@ -259,15 +261,16 @@ export class GrowingBody implements GrowingCopy {
 
   /**
    * Gives the whole copy to `keep`, which makes it a stored body; from then on it is nothing to discard.
+   * @param keep returns what lets go of the body where no response has it: then it is the readers', until the copy is discarded.
    * @throws Fault STORE_FAILED when bytes are missing, and what `keep` throws; the copy is then discarded.
    */
-  commit(keep: (body: BodyDigests, bytes: GrowingBytes) => Promise<void>): Promise<void> {
+  commit(keep: (body: BodyDigests, bytes: GrowingBytes) => Promise<(() => void) | undefined>): Promise<void> {
     return this.#inTurn(async () => {
       try {
         this.#mustBeGrowing()
         this.#state = 'committing'
         await this.#settled()
-        await keep(await this.#digests(), this.#bytes)
+        this.#letGo = await keep(await this.#digests(), this.#bytes)
         this.#state = 'committed'
         this.release(Infinity)
       } catch (error) {
@@ -554,6 +557,8 @@ export class GrowingBody implements GrowingCopy {
   }
 
   async #remove(): Promise<void> {
+    this.#letGo?.()
+    this.#letGo = undefined
     if (this.#state === 'committed' || this.#state === 'removed') return
     this.#state = 'removed'
     this.fail(discarded())

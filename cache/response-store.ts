@@ -15,6 +15,7 @@ import type {
   Finding,
   Freshening,
   GrowingCopy,
+  MayKeep,
   PartialAtRest,
   PartialResponse,
   Reservation,
@@ -188,10 +189,10 @@ export class ResponseStore implements Store {
     await this.#index.committed().catch(() => {})
   }
 
-  async shelve(copy: GrowingCopy, head: ResponseHead): Promise<void> {
+  async shelve(copy: GrowingCopy, head: ResponseHead, mayKeep: MayKeep = always): Promise<void> {
     if (!this.#isGrowing(copy)) return
     this.#growing.delete(copy)
-    if (!(await this.#shelf.shelve(copy, head))) await copy.discard()
+    if (!(await this.#shelf.shelve(copy, head, mayKeep))) await copy.discard()
     await this.#index.committed().catch(() => {})
   }
 
@@ -201,17 +202,24 @@ export class ResponseStore implements Store {
     return copy
   }
 
-  async commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse> {
+  commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse>
+  commit(copy: GrowingCopy, head: ResponseHead, mayKeep: MayKeep): Promise<StoredResponse | undefined>
+  async commit(
+    copy: GrowingCopy,
+    head: ResponseHead,
+    mayKeep: MayKeep = always,
+  ): Promise<StoredResponse | undefined> {
     if (!this.#isGrowing(copy))
       throw new Fault('STORE_FAILED', 'the copy is not one that grows in this store')
     let stored: StoredResponse | undefined
     await copy.commit(async (body, bytes) => {
-      const kept = await this.#keep(bytes, body, head, copy.room)
+      const kept = await this.#keep(bytes, body, head, copy.room, mayKeep)
+      if (kept.stored === undefined) return kept.unpin
       await this.#makeLast(kept, copy.room)
       stored = kept.stored
+      return undefined
     })
-    if (stored === undefined) throw new Fault('STORE_FAILED', 'the copy was not stored')
-    this.#shelf.removeOthers(head)
+    if (stored !== undefined) this.#shelf.removeOthers(head)
     return stored
   }
 
@@ -269,10 +277,14 @@ export class ResponseStore implements Store {
     return () => this.#listeners.delete(listener)
   }
 
-  readonly #storeWhole: StoreWhole = async (bytes, body, head, room) => {
+  readonly #storeWhole: StoreWhole = async (bytes, body, head, room, mayKeep = always) => {
     this.#keeping.begin()
     try {
-      const kept = await this.#keep(bytes, body, head, room)
+      const kept = await this.#keep(bytes, body, head, room, mayKeep)
+      if (kept.stored === undefined) {
+        kept.unpin()
+        return undefined
+      }
       this.#shelf.removeOthers(head)
       this.#unlasting.push({ kept, room })
       this.#makingLast ??= this.#makeAllLast().finally(() => (this.#makingLast = undefined))
@@ -322,17 +334,20 @@ export class ResponseStore implements Store {
     body: BodyDigests,
     head: ResponseHead,
     room: CopyRoom,
-  ): Promise<Kept> {
+    mayKeep: MayKeep,
+  ): Promise<Kept | Declined> {
     // Pinned, it is safe from the sweep while it has no row, and from eviction until its row lasts.
     const unpin = this.#pinned.pin(body.sha256)
     let kept: StoredBody = body
     try {
       const pin = () => this.#pinned.pin(body.sha256)
       kept = { ...body, place: await whereRoom(room, () => bytes.keep(body.sha256, pin)) }
-      const insertion =
-        this.#tryInsert(head, kept) ?? (await whereRoom(room, async () => this.#index.insert(head, kept)))
+      const stored = await whereRoom(room, async () => this.#enter(head, kept, room, mayKeep))
+      if (stored !== undefined) return { stored, body: kept, unpin }
+      // Who reads the copy has the body to the end.
       room.close()
-      return { stored: this.#settle(insertion, kept), body: kept, unpin }
+      this.#removeUnlessStored(kept)
+      return { stored, unpin }
     } catch (error) {
       this.#removeUnlessStored(kept)
       unpin()
@@ -342,14 +357,12 @@ export class ResponseStore implements Store {
     }
   }
 
-  /** @returns `undefined` when the disk is full. */
-  #tryInsert(head: ResponseHead, body: StoredBody): Insertion | undefined {
-    try {
-      return this.#index.insert(head, body)
-    } catch (error) {
-      if (isFull(error)) return undefined
-      throw error
-    }
+  /** All in one turn: whoever looks it up has heard of it. @throws Fault STORE_FULL when the disk is. */
+  #enter(head: ResponseHead, body: StoredBody, room: CopyRoom, mayKeep: MayKeep): StoredResponse | undefined {
+    if (!mayKeep()) return undefined
+    const insertion = this.#index.insert(head, body)
+    room.close()
+    return this.#settle(insertion, body)
   }
 
   /** What could be lost by a crash is not stored. @throws Fault STORE_FAILED, STORE_FULL when it is removed again. */
@@ -525,6 +538,14 @@ interface Kept {
   readonly body: StoredBody
   readonly unpin: () => void
 }
+
+/** A whole body that was not to be stored after all; it goes when it is unpinned, and nobody reads it. */
+interface Declined {
+  readonly stored: undefined
+  readonly unpin: () => void
+}
+
+const always = () => true
 
 /** What may be evicted. */
 type Victim = StoredResponse | Shelved

@@ -3,7 +3,7 @@
  * what their bytes were digested of: a killed process leaves spans that can be checked, or nothing.
  */
 import { describe } from '../core/fault.ts'
-import type { Finding, PartialAtRest, ResponseHead } from '../core/store.ts'
+import type { Finding, MayKeep, PartialAtRest, ResponseHead } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Bodies } from './bodies.ts'
@@ -37,6 +37,8 @@ export interface Shelved {
   readonly used: number
   readonly isInUse: boolean
 }
+
+type Inventory = Awaited<ReturnType<GrowingBody['inventory']>>
 
 interface Entry extends Shelved {
   readonly name: string
@@ -89,37 +91,28 @@ export class Shelf {
   }
 
   /** Writes down what is held. @returns whether there is anything to keep of it. */
-  async record(body: GrowingBody, head: ResponseHead): Promise<boolean> {
+  async record(body: GrowingBody, head: ResponseHead, mayKeep: MayKeep = always): Promise<boolean> {
     const wholeSize = body.size
     if (wholeSize === undefined || body.presentBytes === 0) return false
-    const { name, spans } = await this.#inventory(body, head.uri)
-    if (this.#removed.has(body)) return false
-    const id = this.#ids.get(body) ?? (this.#lastId += 1)
-    const known = this.#entries.get(id)
-    this.#ids.set(body, id)
-    const entry: Entry = {
-      id,
-      head,
-      wholeSize,
-      name,
-      size: body.presentBytes,
-      used: this.#parts.nextUse(),
-      isInUse: true,
-      room: undefined,
-      body,
-      written: known?.written ?? new Map(),
+    const recording = { body, uri: head.uri }
+    this.#recording.add(recording)
+    try {
+      const inventory = await body.inventory()
+      if (this.#removed.has(body) || !mayKeep()) return false
+      this.#note(body, head, wholeSize, inventory)
+      return true
+    } finally {
+      this.#recording.delete(recording)
     }
-    this.#entries.set(id, this.#saved(entry, new Map(spans.map((span) => [span.start, span]))))
-    return true
   }
 
   /** Nobody has it in use any more. @returns whether it stays. */
-  async shelve(body: GrowingBody, head: ResponseHead): Promise<boolean> {
-    const isKept = await this.record(body, head).catch(() => false)
+  async shelve(body: GrowingBody, head: ResponseHead, mayKeep: MayKeep): Promise<boolean> {
+    const isKept = await this.record(body, head, mayKeep).catch(() => false)
     const entry = this.#entryOf(body)
     if (!isKept || entry === undefined) return false
     await body.rest()
-    if (this.#removed.has(body)) return false
+    if (this.#removed.has(body) || !mayKeep()) return false
     this.#entries.set(entry.id, { ...entry, isInUse: false })
     this.#removeOthers(head, entry.id)
     const surplus = Math.max(0, this.#entries.size - MAX_PARTIALS)
@@ -191,6 +184,25 @@ export class Shelf {
     this.#removeOthers(head, undefined)
   }
 
+  #note(body: GrowingBody, head: ResponseHead, wholeSize: number, { name, spans }: Inventory): void {
+    const id = this.#ids.get(body) ?? (this.#lastId += 1)
+    const known = this.#entries.get(id)
+    this.#ids.set(body, id)
+    const entry: Entry = {
+      id,
+      head,
+      wholeSize,
+      name,
+      size: body.presentBytes,
+      used: this.#parts.nextUse(),
+      isInUse: true,
+      room: undefined,
+      body,
+      written: known?.written ?? new Map(),
+    }
+    this.#entries.set(id, this.#saved(entry, new Map(spans.map((span) => [span.start, span]))))
+  }
+
   #removeOthers({ uri, selecting }: ResponseHead, except: number | undefined): void {
     const variant = variantKey(selecting)
     for (const { id, head, isInUse } of this.#entries.values()) {
@@ -222,16 +234,6 @@ export class Shelf {
     if (inventory.spans.length === 0) return this.remove(id)
     const now = new Map(inventory.spans.map((span) => [span.start, span]))
     this.#entries.set(id, this.#saved({ ...entry, size: body.presentBytes }, now))
-  }
-
-  async #inventory(body: GrowingBody, uri: TargetUri) {
-    const recording = { body, uri }
-    this.#recording.add(recording)
-    try {
-      return await body.inventory()
-    } finally {
-      this.#recording.delete(recording)
-    }
   }
 
   #takeOver({ id, name, head, size: wholeSize, used, presentBytes }: LeftRecord): void {
@@ -294,5 +296,7 @@ function changes(before: ReadonlyMap<number, SpanDigest>, now: ReadonlyMap<numbe
     dropped: [...before.keys()].filter((start) => !now.has(start)),
   }
 }
+
+const always = () => true
 
 const NONE: readonly PartialAtRest[] = []

@@ -92,15 +92,23 @@ export interface GrowingCopy {
   discard(): Promise<void>
 }
 
+/**
+ * Whether a response may still be kept; asked in the very turn in which it becomes a row, so that nothing comes between: neither a request
+ * that changes the resource (RFC 9111 4.4) nor whoever looks it up. May be asked more than once.
+ */
+export type MayKeep = () => boolean
+
 /** Room for one whole body that comes at once. Either `keep` or `giveBack` is to be called, once. */
 export interface Reservation {
   /**
    * Makes it a stored response, as `Store.commit` does, but does not wait until it outlasts a crash: should that fail, it
    * is removed again.
    * @param bytes of the size that was reserved; lent until this resolves.
+   * @param mayKeep absent: it may.
+   * @returns `undefined` when `mayKeep` says no; nothing of it is kept then.
    * @throws Fault STORE_FULL, STORE_FAILED; nothing of it is kept then.
    */
-  keep(bytes: Uint8Array, head: ResponseHead): Promise<StoredResponse>
+  keep(bytes: Uint8Array, head: ResponseHead, mayKeep?: MayKeep): Promise<StoredResponse | undefined>
   giveBack(): void
 }
 
@@ -187,6 +195,12 @@ export interface Store {
    * @throws Fault STORE_FAILED; the copy is then discarded.
    */
   commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse>
+  /**
+   * The same where it may turn out not to be kept.
+   * @returns `undefined` when `mayKeep` says no: no row names it then, and it is its readers' until it is discarded.
+   * @throws Fault STORE_FAILED; the copy is then discarded.
+   */
+  commit(copy: GrowingCopy, head: ResponseHead, mayKeep: MayKeep): Promise<StoredResponse | undefined>
   /** The partial copies for this URI (absent: all) that nobody has in use, the most recent first. */
   partials(uri?: TargetUri): readonly PartialAtRest[]
   /**
@@ -196,9 +210,9 @@ export interface Store {
   record(copy: GrowingCopy, head: ResponseHead): Promise<void>
   /**
    * Nobody needs the copy just now: it stays as a partial copy, within the quota, for whoever resumes it. It replaces one
-   * with the same URI and selecting fields. A copy of unknown size, or without a byte, is discarded.
+   * with the same URI and selecting fields. A copy of unknown size, or without a byte, is discarded; so is one of which `mayKeep` says no.
    */
-  shelve(copy: GrowingCopy, head: ResponseHead): Promise<void>
+  shelve(copy: GrowingCopy, head: ResponseHead, mayKeep?: MayKeep): Promise<void>
   /** Takes a partial copy into use again; `undefined` when it is gone, or somebody else was quicker. */
   resume(partial: PartialResponse): GrowingCopy | undefined
   /** Another URI for a body that is already here (the same file under another name). */

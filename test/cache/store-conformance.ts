@@ -83,10 +83,79 @@ export function storeConformance(
       assert.ok(store.reserve(60_000))
     })
 
+    it('is not stored, and takes no room, when it may not be kept after all', async (test) => {
+      const store = await looked(test)
+      const old = await put(store, 'a', bytesOf(10))
+      const events = eventsOf(store)
+      assert.equal(await store.reserve(5)?.keep(bytesOf(5), headOf('a'), () => false), undefined)
+      assert.deepEqual([store.lookup(uriOf('a')), events], [[old], []])
+      await until(() => store.usage().bytes === 10)
+      assert.ok(await store.reserve(5)?.keep(bytesOf(5), headOf('a'), () => true))
+    })
+
     it('is not for what is larger than an object may be', async (test) => {
       const store = await looked(test, { ...roomy, maxObjectBytes: 1000 })
       assert.equal(store.reserve(1001), undefined)
       assert.ok(store.reserve(1000))
+    })
+  })
+
+  describe(`${name}: a response that may turn out not to be kept`, () => {
+    for (const size of [0, 10, 3 * MIB]) {
+      it(`is named by nobody then, and read to the end by whoever has its copy: ${size} bytes`, async (test) => {
+        const [store, copy] = await grow(test)
+        const old = await put(store, 'a', bytesOf(10, 9))
+        const events = eventsOf(store)
+        const bytes = bytesOf(size)
+        await copy.write(0, bytes)
+        copy.setSize(size)
+        copy.release(Infinity)
+        const early = copy.read({ start: 0, end: Infinity })[Symbol.asyncIterator]()
+        const first = await early.next()
+        assert.equal(await store.commit(copy, headOf('a'), () => false), undefined)
+        assert.deepEqual([store.lookup(uriOf('a')), events], [[old], []])
+        assert.equal(store.findByDigest(sha256(bytes) as Sha256), undefined)
+        assert.ok(bytes.equals(await collect(copy.read({ start: 0, end: Infinity }))), 'a later reader')
+        await copy.discard()
+        const rest = await collect({ [Symbol.asyncIterator]: () => early })
+        assert.ok(bytes.equals(Buffer.concat([first.value ?? Buffer.alloc(0), rest])), 'an early reader')
+        await until(() => store.usage().bytes === 10)
+      })
+    }
+
+    it('leaves an equal body of another response where it is', async (test) => {
+      const [store, copy] = await grow(test)
+      const bytes = bytesOf(2 * MIB)
+      const other = await put(store, 'b', bytes)
+      await copy.write(0, bytes)
+      copy.setSize(bytes.length)
+      assert.equal(await store.commit(copy, headOf('a'), () => false), undefined)
+      await copy.discard()
+      await turns()
+      assert.ok(bytes.equals(await readAll(store, other)))
+      assert.deepEqual([store.partials(), store.usage().bytes], [[], bytes.length])
+    })
+
+    it('is asked about in the very turn in which it can be found and is announced', async (test) => {
+      for (const how of ['as a copy', 'at once']) {
+        const [store, copy] = await grow(test)
+        const seen: unknown[] = []
+        const events = eventsOf(store)
+        const look = () => seen.push([store.lookup(uriOf('a')).length, events.length])
+        const mayKeep = () => {
+          look()
+          queueMicrotask(look)
+          return true
+        }
+        await copy.write(0, bytesOf(10))
+        copy.setSize(10)
+        if (how === 'as a copy') await store.commit(copy, headOf('a'), mayKeep)
+        else await store.reserve(10)?.keep(bytesOf(10), headOf('a'), mayKeep)
+        assert.deepEqual(seen, [
+          [0, 0],
+          [1, 1],
+        ])
+      }
     })
   })
 
@@ -806,6 +875,34 @@ export function storeConformance(
       }
     })
 
+    it('is removed with its URI in the middle of any of those moments', async (test) => {
+      const store = await open(test, roomy)
+      for (let delay = 0; delay < 60; delay++) {
+        const copy = await store.create()
+        copy.setSize(20)
+        await copy.write(0, bytesOf(10))
+        const shelving = store.shelve(copy, headOf('a'))
+        for (let step = 0; step < delay; step++) await Promise.resolve()
+        store.remove(uriOf('a'))
+        await shelving
+        assert.deepEqual(store.partials(), [], `${delay} steps later`)
+      }
+    })
+
+    it('is not kept when it may not be, whenever that is found out', async (test) => {
+      const store = await open(test, roomy)
+      for (let times = 0, isAsked = true; isAsked; times++) {
+        let asked = 0
+        const copy = await store.create()
+        copy.setSize(20)
+        await copy.write(0, bytesOf(10))
+        await store.shelve(copy, headOf('a'), () => (asked += 1) <= times)
+        isAsked = asked > times
+        assert.equal(store.partials().length, isAsked ? 0 : 1)
+        assert.equal(store.usage().bytes, isAsked ? 0 : 10)
+      }
+    })
+
     it('without a byte, or of unknown size, is not kept', async (test) => {
       const store = await open(test, roomy)
       const empty = await store.create()
@@ -886,6 +983,12 @@ function resumed(store: Store, uri: string): GrowingCopy {
   const copy = partial && store.resume(partial)
   assert.ok(copy)
   return copy
+}
+
+function eventsOf(store: Store): readonly StoreEvent[] {
+  const events: StoreEvent[] = []
+  store.subscribe((event) => events.push(event))
+  return events
 }
 
 /** The last letters of the URIs, most recently used first. */

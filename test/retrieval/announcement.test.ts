@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { Fields } from '../../core/fields.ts'
 import { SOON_WHOLE_MS } from '../../retrieval/announcement.ts'
 import { Flow } from './upstreams.ts'
-import { A, digestOf, sha256, URL_A, world, type Scene, type World } from './world.ts'
+import { A, digestOf, sha256, storingAfter, URL_A, world, type Scene, type World } from './world.ts'
 
 /** The origin server has begun a response without a length. */
 async function begun(fields: Fields = [], scene: Partial<Scene> = {}) {
@@ -78,12 +78,8 @@ describe('a download without a length', () => {
   test('that is whole in time is not said to have failed while it is being stored', async () => {
     const download = await begun()
     const { node } = download
-    const commit = node.store.commit.bind(node.store)
     const written = Promise.withResolvers<void>()
-    node.store.commit = async (...copy) => {
-      await written.promise
-      return commit(...copy)
-    }
+    storingAfter(node, written.promise)
     await node.pass(SOON_WHOLE_MS - 50)
     await finish(download)
     await node.pass(100)

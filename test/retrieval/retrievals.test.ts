@@ -16,6 +16,7 @@ import {
   PEER,
   shunned,
   storedTexts,
+  storingAfter,
   textOf,
   world,
   type World,
@@ -233,12 +234,8 @@ describe('a response that is still coming', () => {
 
   test('is waited for while it is stored by whoever could not read along', async () => {
     const node = world({ rule: { share: false }, origin: () => fresh('x', [['ETag', '"1"']]) })
-    const commit = node.store.commit.bind(node.store)
     const stored = Promise.withResolvers<void>()
-    node.store.commit = async (...copy) => {
-      await stored.promise
-      return commit(...copy)
-    }
+    storingAfter(node, stored.promise)
     await node.get()
     const asked = [[['If-None-Match', '"1"']], [['Cookie', 'a=b']]] satisfies Fields[]
     const waiting = asked.map((fields) => node.ask(fields))

@@ -344,6 +344,16 @@ export function storedTexts({ store }: World, uri = A): Promise<string[]> {
   )
 }
 
+/** A whole copy waits for `written` before it is stored. */
+export function storingAfter({ store }: World, written: Promise<unknown>): void {
+  const commit = store.commit.bind(store)
+  const late = async (...[copy, head, mayKeep]: Parameters<typeof commit>) => {
+    await written
+    return commit(copy, head, mayKeep)
+  }
+  store.commit = late as Store['commit']
+}
+
 export function field(given: Pick<Given, 'fields'>, name: string): string | undefined {
   return fieldValue(given.fields, name)
 }
