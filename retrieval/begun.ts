@@ -13,14 +13,16 @@ export interface BegunResponse {
 
 export class Begun {
   #begun: BegunResponse | undefined
-  /** The resource has changed since the request was made: nothing of the response is kept (RFC 9111 4.4). */
-  readonly isOutdated: boolean
+  readonly #hasChanged: () => boolean
   readonly #giveUp: () => void
 
-  /** @param giveUp ends the request for those who come by this. */
-  constructor(begun: BegunResponse, isOutdated: boolean, giveUp: () => void) {
+  /**
+   * @param hasChanged whether the resource has changed since the request was made; asked again and again, for it may wait for long.
+   * @param giveUp ends the request for those who come by this.
+   */
+  constructor(begun: BegunResponse, hasChanged: () => boolean, giveUp: () => void) {
     this.#begun = begun
-    this.isOutdated = isOutdated
+    this.#hasChanged = hasChanged
     this.#giveUp = giveUp
   }
 
@@ -32,6 +34,11 @@ export class Begun {
     if (signal.aborted) this.#giveUp()
     else signal.addEventListener('abort', this.#giveUp, { once: true })
     return begun
+  }
+
+  /** The resource has changed since the request was made: nothing of the response is kept (RFC 9111 4.4). */
+  get isOutdated(): boolean {
+    return this.#hasChanged()
   }
 
   get isTaken(): boolean {

@@ -11,6 +11,7 @@ import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { decide, mayAnswerWaiting, mayReuseUnasked, staleIfErrorAllows } from '../cache/semantics/decision.ts'
 import { isSameSelection, matches, selectionBy } from '../cache/semantics/vary.ts'
+import type { Changes } from './changes.ts'
 import type { CopyUse } from './copy-use.ts'
 import { Leading, type Ask, type Candidate, type Direct, type Led } from './leading.ts'
 import { OriginCopy, type OriginCopyComponents, type OriginHead } from './origin-copy.ts'
@@ -22,6 +23,7 @@ import type { Unshared } from './unshared.ts'
 
 export interface OriginCopiesComponents extends Omit<OriginCopyComponents, 'idle' | 'noRoom' | 'store'> {
   readonly store: Store
+  readonly changes: Changes
   readonly unshared: Unshared
   /** Bytes that came when those who had asked for them had gone. */
   readonly ended: (report: RetrievalReport) => void
@@ -333,11 +335,14 @@ export class OriginCopies {
 
   /** Nobody uses it any more. */
   #close(copy: OriginCopy): void {
-    const { store } = this.#components
+    const { store, changes } = this.#components
     this.#forget(copy)
     if (!copy.isWorthKeeping) return void copy.copy.discard()
     const { uri } = copy.request
-    const shelved = store.shelve(copy.copy, copy.storedHead).catch(() => copy.copy.discard())
+    // It is in no list on its way there.
+    const began = changes.now()
+    const mayKeep = () => !changes.hasChangedSince(uri, began)
+    const shelved = store.shelve(copy.copy, copy.storedHead, mayKeep).catch(() => copy.copy.discard())
     const shelving = Promise.all([shelved, this.#shelving.get(uri)])
     this.#shelving.set(uri, shelving)
     void shelving.finally(() => this.#shelving.get(uri) === shelving && this.#shelving.delete(uri))

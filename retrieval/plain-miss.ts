@@ -25,6 +25,7 @@ import type {
 } from '../core/upstream.ts'
 import { admitOrdinary } from './admission.ts'
 import { Begun } from './begun.ts'
+import type { Moment } from './changes.ts'
 import type { LentMemory } from './lent-memory.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { contentLength } from './peer-source.ts'
@@ -50,10 +51,10 @@ export type MissRequest = Omit<ResourceRequest, 'signal' | 'onInformation' | 'al
 
 export interface MissComponents {
   readonly clock: Clock
-  readonly store: Pick<Store, 'lookup' | 'remove' | 'reserve'>
+  readonly store: Pick<Store, 'lookup' | 'reserve'>
   /** The path of a resource. */
   readonly get: (request: ResourceRequest) => Promise<Resource>
-  readonly retrievals: Pick<Retrievals, 'ended' | 'log' | 'plain' | 'stored' | 'unshared'>
+  readonly retrievals: Pick<Retrievals, 'changes' | 'ended' | 'log' | 'plain' | 'stored' | 'unshared'>
   /** Memory for bodies. */
   readonly memory: LentMemory
 }
@@ -66,11 +67,11 @@ export class PlainMiss implements ResponseTaker, Call {
   readonly #taker: MissTaker
   readonly #components: MissComponents
   readonly #requestTime: EpochMs
+  readonly #began: Moment
   readonly #report = newReport(NOBODY)
   #call: Call | undefined
   #state: State = 'asking'
   #isLeft = false
-  #isOutdated = false
   /** Set when others wait for what becomes of it. */
   #waiting: ReturnType<typeof deferred<void>> | undefined
   /** How many of them have not gone. */
@@ -91,6 +92,7 @@ export class PlainMiss implements ResponseTaker, Call {
     this.#taker = taker
     this.#components = components
     this.#requestTime = components.clock.wall()
+    this.#began = components.retrievals.changes.now()
   }
 
   /** The name of the rule that it falls under. */
@@ -127,11 +129,6 @@ export class PlainMiss implements ResponseTaker, Call {
   leave(): void {
     this.#isLeft = true
     this.#giveUpUnwanted()
-  }
-
-  /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
-  outdate(): void {
-    this.#isOutdated = true
   }
 
   // What the origin server sends (ResponseTaker).
@@ -275,7 +272,11 @@ export class PlainMiss implements ResponseTaker, Call {
     this.#pushed = body
     this.#room?.giveBack()
     const begun = { requestTime: this.#requestTime, response: { ...response, body } }
-    return new Begun(begun, this.#isOutdated, () => this.giveUp())
+    return new Begun(
+      begun,
+      () => this.#isOutdated,
+      () => this.giveUp(),
+    )
   }
 
   /** For others than the application that asked; it is read to its end, as whatever is small is. */
@@ -312,15 +313,19 @@ export class PlainMiss implements ResponseTaker, Call {
     if (!this.#isLeft) this.#taker.onData(bytes)
   }
 
+  /** An unsafe request has changed the resource meanwhile: nothing of this is kept (RFC 9111 4.4). */
+  get #isOutdated(): boolean {
+    return this.#components.retrievals.changes.hasChangedSince(this.request.uri, this.#began)
+  }
+
   async #store(): Promise<void> {
-    const { store, retrievals, memory } = this.#components
+    const { retrievals, memory } = this.#components
     this.#state = 'storing'
     const head = this.#headToKeep()
     if (head === undefined) this.#room?.giveBack()
     try {
-      const response = head && (await this.#room?.keep(this.#body, head))
-      if (response !== undefined && this.#isOutdated) store.remove(response.uri)
-      else if (response !== undefined) retrievals.stored(response)
+      const response = head && (await this.#room?.keep(this.#body, head, () => !this.#isOutdated))
+      if (response !== undefined && !this.#isOutdated) retrievals.stored(response)
     } catch (error) {
       retrievals.log('a copy could not be kept', { uri: this.request.uri, reason: describe(error) })
     }

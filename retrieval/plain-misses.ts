@@ -38,9 +38,7 @@ export class PlainMisses {
   /** What comes for this URI is for those that wait for it already, and nobody else. */
   outdate(uri: TargetUri): void {
     const miss = this.#running.get(uri)?.miss
-    if (miss === undefined) return
-    miss.outdate()
-    this.delete(miss)
+    if (miss !== undefined) this.delete(miss)
   }
 }
 

@@ -3,6 +3,7 @@ import { fieldValue, hasField, SELECTING_A_PART, type Fields } from '../core/fie
 import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
+import { Changes } from './changes.ts'
 import { isPersonal, OriginCopies } from './origin-copies.ts'
 import { LineUse } from './line-use.ts'
 import { RangeSupport } from './range-support.ts'
@@ -24,6 +25,8 @@ export interface Retrievals {
   readonly origins: OriginCopies
   /** What comes from there on the shortest way. */
   readonly plain: PlainMisses
+  /** When resources were changed by unsafe requests. */
+  readonly changes: Changes
   /** Names for which nobody waits for what somebody else has asked for. */
   readonly unshared: Unshared
   /** @param purpose what it is for: a 304 to a `validation` is for everybody who asked about the same stored response. */
@@ -32,7 +35,10 @@ export interface Retrievals {
   alone(request: RetrievalRequest): Joined
   /** The retrieval whose growing copy may be read. */
   running(uri: TargetUri): Retrieval | undefined
-  /** What is on its way for this URI is older than a change of it (RFC 9111 4.4): it is for those that wait, and no others. */
+  /**
+   * What is on its way for this URI is older than a change of it (RFC 9111 4.4): it is for those that wait, and no others. What is stored
+   * is the caller's to remove.
+   */
   outdate(uri: TargetUri): void
   /** What is being stored for this URI, when the request cannot read along; it is stored, or not, when this resolves. */
   storing(uri: TargetUri, received: Fields): Promise<void> | undefined
@@ -107,6 +113,7 @@ export function retrievals(
       if (key !== undefined && running.get(key) === retrieval) running.delete(key)
     },
   }
+  const changes = new Changes()
   const unshared = new Unshared(components.clock)
   const rangeSupport = new RangeSupport(components)
   const lineUse = new LineUse(components.clock)
@@ -116,6 +123,7 @@ export function retrievals(
   const origins = new OriginCopies({
     ...components,
     origin,
+    changes,
     unshared,
     stored: (response) => events.stored(response, undefined),
     contradicted: (uri, body) => events.contradicted(uri, body),
@@ -144,6 +152,7 @@ export function retrievals(
   return {
     origins,
     plain,
+    changes,
     unshared,
     join(request, received, purpose = 'whole') {
       const want = purpose === 'part' ? 'part' : 'whole'
@@ -157,6 +166,7 @@ export function retrievals(
     },
     alone: (request) => begin(request),
     outdate(uri) {
+      changes.note(uri)
       for (const each of of(uri)) each.outdate()
       origins.outdate(uri)
       plain.outdate(uri)

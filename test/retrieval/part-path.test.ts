@@ -103,6 +103,23 @@ describe('ranges of a file that is not here (T3)', () => {
     )
   })
 
+  test('are not kept when the resource is changed on their way to the partial copies (RFC 9111 4.4)', async () => {
+    for (const isChanged of [false, true]) {
+      const { node } = setting()
+      const shelve = node.store.shelve.bind(node.store)
+      node.store.shelve = (...copy) => {
+        if (isChanged) {
+          node.retrievals.outdate(A)
+          node.store.remove(A)
+        }
+        return shelve(...copy)
+      }
+      isRight(await node.get(range(0, MB)), 0, MB)
+      await node.pass(NEXT_PART_MS)
+      assert.equal(node.store.usage().bytes, isChanged ? 0 : MB)
+    }
+  })
+
   test('say what happened: a miss, a part of it here, all of it here', async () => {
     const { node } = setting()
     assert.equal(await statusOf(node, range(0, MB)), 'ihave; fwd=uri-miss; fwd-status=206; stored')

@@ -8,7 +8,16 @@ import type { Begun } from '../../retrieval/begun.ts'
 import type { MissTaker, PlainMiss } from '../../retrieval/plain-miss.ts'
 import type { ResourceRequest, Trace } from '../../retrieval/resource.ts'
 import { memoryStore } from '../../cache/memory-store.ts'
-import { A, storedTexts, URL_A, world, type Scene, type World } from './world.ts'
+import {
+  A,
+  changedAtTheLastMoment,
+  storedTexts,
+  textOf,
+  URL_A,
+  world,
+  type Scene,
+  type World,
+} from './world.ts'
 
 /** A request that was made of the origin server, which the test answers. */
 interface Made {
@@ -483,6 +492,51 @@ describe('a plain miss that an unsafe request outdates', () => {
     assert.equal(origin.made.length, 2)
     first?.taker.onHead(head(2))
     assert.ok(told.begun?.isOutdated)
+  })
+
+  test('when the path of a resource has it, and has not begun with it, is not kept', async () => {
+    const { node, origin, told, ask } = await play()
+    ask()
+    origin.last.taker.onHead({ ...head(2), fields: [['Cache-Control', 'max-age=60']] })
+    const { begun } = told
+    assert.equal(begun?.isOutdated, false)
+    node.retrievals.outdate(A)
+    assert.ok(begun.isOutdated)
+    const { signal } = new AbortController()
+    const asked = {
+      method: 'GET',
+      uri: A,
+      target: URL_A,
+      received: [],
+      forwarded: [],
+      client: 'one',
+    } as const
+    const resource = node.resources.get({ ...asked, begun, signal })
+    await node.settle()
+    send(origin.last, 'ok')
+    origin.last.taker.onEnd()
+    assert.equal(await textOf((await node.within(resource)).answer.body), 'ok')
+    await node.settle()
+    assert.deepEqual([await storedTexts(node), node.growingBytes()], [[], 0])
+    assert.equal(origin.made.length, 1)
+  })
+
+  test('as it is being stored is not there for a moment', async () => {
+    const { node, origin, told, ask } = await play()
+    changedAtTheLastMoment(node)
+    const events: string[] = []
+    node.store.subscribe(({ kind }) => events.push(kind))
+    ask()
+    origin.last.taker.onHead(head(2))
+    send(origin.last, 'ok')
+    origin.last.taker.onEnd()
+    await node.settle()
+    assert.deepEqual([told.text, told.end, events], ['ok', 'whole', []])
+    assert.deepEqual([await storedTexts(node), node.growingBytes()], [[], 0])
+    assert.deepEqual(
+      node.told.map(({ kind }) => kind),
+      ['ended'],
+    )
   })
 
   test('behind its head is for its application alone', async () => {

@@ -10,7 +10,7 @@ import { formatHttpDate } from '../../cache/semantics/http-date.ts'
 import type { Digest, Sha256 } from '../../core/digest.ts'
 import { fieldValue, type Fields } from '../../core/fields.ts'
 import { seededRandom } from '../../core/random.ts'
-import type { Store, StoredResponse } from '../../core/store.ts'
+import type { MayKeep, Store, StoredResponse } from '../../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../../core/target-uri.ts'
 import type { Address } from '../../core/transport.ts'
 import type { Upstream } from '../../core/upstream.ts'
@@ -352,6 +352,31 @@ export function storingAfter({ store }: World, written: Promise<unknown>): void 
     return commit(copy, head, mayKeep)
   }
   store.commit = late as Store['commit']
+}
+
+/** A resource is changed by an unsafe request as its response is about to become a row of the store. */
+export function changedAtTheLastMoment({ store, retrievals: running }: World): void {
+  const changing =
+    (uri: TargetUri, mayKeep: MayKeep = () => true) =>
+    () => {
+      running.outdate(uri)
+      store.remove(uri)
+      return mayKeep()
+    }
+  const commit = store.commit.bind(store)
+  const commitChanged = (...[copy, head, mayKeep]: Parameters<typeof commit>) =>
+    commit(copy, head, changing(head.uri, mayKeep))
+  store.commit = commitChanged as Store['commit']
+  const reserve = store.reserve.bind(store)
+  store.reserve = (size) => {
+    const room = reserve(size)
+    return (
+      room && {
+        keep: (bytes, head, mayKeep) => room.keep(bytes, head, changing(head.uri, mayKeep)),
+        giveBack: () => room.giveBack(),
+      }
+    )
+  }
 }
 
 export function field(given: Pick<Given, 'fields'>, name: string): string | undefined {
