@@ -7,7 +7,7 @@ import { listeningOf, type CancelTimer, type Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
-import type { GrowingCopy, Store, StoredResponse } from '../core/store.ts'
+import type { GrowingCopy, MayKeep, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
 import type { Candidate, Expectation, Verifier } from '../core/verifier.ts'
@@ -286,15 +286,15 @@ export class Arrival {
    * Keeps the whole and verified copy. @returns `undefined` when it may not be stored: it is to be discarded when it has been
    * read. @throws Fault of the store.
    */
-  async commit(): Promise<StoredResponse | undefined> {
-    if (this.#opened !== undefined) return this.#opened.of.commit()
+  async commit(mayKeep: MayKeep): Promise<StoredResponse | undefined> {
+    if (this.#opened !== undefined) return this.#opened.of.commit(mayKeep)
     const copy = this.#copy
     const head = this.#head.toStore(this.contributors.size > 0 ? 'peer' : 'internet')
     if (copy === undefined || head === undefined) return undefined
     const { store, verifier } = this.#components
     if (this.contributors.size === 0 && (await isContradicted(verifier, this.#request, copy)))
       return undefined
-    return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head)
+    return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head, mayKeep)
   }
 
   /** Whether the origin server has gone on behind a beginning of peers that no application has seen. */

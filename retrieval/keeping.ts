@@ -1,6 +1,6 @@
 /** Whether a response is stored when it is whole, and what others hear of it then. */
 import { deferred } from '../core/deferred.ts'
-import type { Store, StoredResponse } from '../core/store.ts'
+import type { MayKeep, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { Expectation } from '../core/verifier.ts'
 import type { Admission } from './admission.ts'
@@ -20,7 +20,7 @@ export interface WholeCopy {
   /** Whether it comes from the origin server alone: its copy is several retrievals', and tells itself of what is stored. */
   readonly isFromOrigin: boolean
   /** @returns `undefined` when it may not be stored. @throws Fault of the store. */
-  commit(): Promise<StoredResponse | undefined>
+  commit(mayKeep: MayKeep): Promise<StoredResponse | undefined>
 }
 
 export class Keeping {
@@ -72,7 +72,7 @@ export class Keeping {
   async keep(expectation: Expectation): Promise<boolean> {
     this.#isStoring = this.willBeStored
     const { isFromOrigin } = this.#copy
-    const response = this.#isOutdated ? undefined : await this.#copy.commit()
+    const response = this.#isOutdated ? undefined : await this.#copy.commit(() => !this.#isOutdated)
     if (response !== undefined && !isFromOrigin) {
       // It may have become outdated while it was written.
       if (this.#isOutdated) this.#store.remove(response.uri)

@@ -10,7 +10,7 @@ import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault, type FaultCode } from '../core/fault.ts'
 import { SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
-import type { GrowingCopy, ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import type { GrowingCopy, MayKeep, ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Upstream } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
@@ -31,7 +31,7 @@ import type { RetrievalReport } from './source.ts'
 
 export interface OriginCopyComponents {
   readonly clock: Clock
-  readonly store: Pick<Store, 'commit' | 'lookup' | 'record' | 'remove'>
+  readonly store: Pick<Store, 'commit' | 'lookup' | 'record'>
   readonly origin: Upstream
   readonly verifier: Pick<Verifier, 'knownDigest'>
   /** The copy is whole and was stored. */
@@ -241,12 +241,16 @@ export class OriginCopy {
     else this.#isRefused = true
   }
 
-  /** Keeps it when it is whole. @returns `undefined` when it is not, or may not be kept. */
-  commit(): Promise<StoredResponse | undefined> {
+  /**
+   * Keeps it when it is whole.
+   * @param mayKeep what whoever is the first to ask has to say to that.
+   * @returns `undefined` when it is not, or may not be kept.
+   */
+  commit(mayKeep: MayKeep = always): Promise<StoredResponse | undefined> {
     const { copy } = this
     if (copy.size === undefined || copy.missing({ start: 0, end: copy.size }).length > 0)
       return Promise.resolve(undefined)
-    this.#committed ??= this.#commit()
+    this.#committed ??= this.#commit(mayKeep)
     return this.#committed
   }
 
@@ -275,7 +279,7 @@ export class OriginCopy {
     if (this.#endFault !== undefined) throw this.#endFault
   }
 
-  async #commit(): Promise<StoredResponse | undefined> {
+  async #commit(mayKeep: MayKeep): Promise<StoredResponse | undefined> {
     const { copy, request } = this
     const { store, stored, verifier, log } = this.#components
     this.#isCommitting = true
@@ -287,8 +291,9 @@ export class OriginCopy {
         await this.#onContradicted()
         return undefined
       }
-      const response = await store.commit(copy, this.storedHead)
-      if (this.#isOutdated) return void store.remove(request.uri)
+      const response = await store.commit(copy, this.storedHead, () => mayKeep() && !this.#isRefused)
+      if (response === undefined) this.refuse()
+      if (response === undefined || this.#isOutdated) return undefined
       stored(response)
       return response
     } catch (error) {
@@ -439,3 +444,5 @@ export class OriginCopy {
     this.#components.idle(this)
   }
 }
+
+const always = () => true

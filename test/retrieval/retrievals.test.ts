@@ -9,6 +9,7 @@ import { Flow, type Reply } from './upstreams.ts'
 import {
   A,
   BY_UPDATER,
+  changedAtTheLastMoment,
   digestOf,
   download,
   field,
@@ -214,6 +215,26 @@ describe('a response that is still coming', () => {
     await node.settle()
     assert.deepEqual(await storedTexts(node), [])
   })
+
+  for (const source of ['the origin server', 'a peer'])
+    test(`is not stored for a moment when the resource is changed just then: from ${source}`, async () => {
+      const isPeers = source === 'a peer'
+      const node = world({
+        rule: { share: isPeers },
+        expectation: digestOf('told'),
+        offers: isPeers ? [offer(4)] : [],
+        peers: () => fresh('told'),
+        origin: () => fresh('told'),
+      })
+      changedAtTheLastMoment(node)
+      const events: string[] = []
+      node.store.subscribe(({ kind }) => events.push(kind))
+      const { text, how } = await node.get()
+      await node.settle()
+      assert.deepEqual([text, how, events], ['told', isPeers ? 'peer' : 'internet', []])
+      assert.deepEqual([node.store.usage().bytes, node.retrievals.all()], [0, []])
+      assert.ok(!node.told.some(({ kind }) => kind === 'stored'))
+    })
 
   test('does not take the place of a newer one that was stored meanwhile', async () => {
     const body = new Flow()
