@@ -583,7 +583,12 @@ export class Node {
           assembly.retrievals.outdate(uri)
           this.#store.remove(uri)
         },
-        posted: posted({ store: this.#store, rules: () => this.#rules }),
+        changes: assembly.retrievals.changes,
+        posted: posted({
+          store: this.#store,
+          rules: () => this.#rules,
+          changes: assembly.retrievals.changes,
+        }),
         log: this.#logRequest,
       },
     )

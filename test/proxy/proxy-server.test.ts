@@ -62,8 +62,16 @@ async function startProxy(
       passThrough: passThrough({ guard, pseudonym: PSEUDONYM }, { clock: systemClock }),
       tunnels: tunnel({ guard }, { clock: systemClock }),
       ownPages: PAGES,
-      invalidate: (uri) => invalidated.push(uri),
-      posted: posted({ store: node.store, rules: () => compileRules([], []) }),
+      invalidate: (uri) => {
+        invalidated.push(uri)
+        node.retrievals.outdate(uri)
+      },
+      changes: node.retrievals.changes,
+      posted: posted({
+        store: node.store,
+        rules: () => compileRules([], []),
+        changes: node.retrievals.changes,
+      }),
       log: (line) => lines.push(line),
       ...components,
     },
