@@ -52,8 +52,8 @@ export interface Known {
 /** A question to the origin server. */
 interface Asking {
   readonly uri: TargetUri
-  /** Whether others may join what comes of it. */
-  readonly mayBeJoined: boolean
+  /** Whether others may join what comes of it; no longer where somebody has an answer before it has one. */
+  mayBeJoined: boolean
   /** The resource has changed meanwhile. */
   isOutdated: boolean
 }
@@ -66,7 +66,7 @@ export class OriginCopies {
   /** What others may join, by what makes requests the same. */
   readonly #running = new Map<string, OriginCopy>()
   /** Requests whose response is waited for. */
-  readonly #openings = new Map<string, { readonly uri: TargetUri; readonly waiting: SharedOpening<Led> }>()
+  readonly #openings = new Map<string, { readonly asking: Asking; readonly waiting: SharedOpening<Led> }>()
   /** Questions to the origin server that it has not answered. */
   readonly #asking = new Set<Asking>()
   readonly #all = new Set<OriginCopy>()
@@ -91,9 +91,10 @@ export class OriginCopies {
     if (unstorable === undefined && unshared.lacksRoom(request.uri))
       return this.alone({ ...ask, unstorable: 'there was no room for it' })
     if (isOwn || unstorable !== undefined || unshared.has(request.uri)) return this.alone(ask)
-    await this.#shelving.get(request.uri)
+    if (!isAnswered(ask)) await this.#shelving.get(request.uri)
     const key = this.#keyOf(request)
-    const opening = unshared.isForEach(request.uri) ? undefined : this.#openings.get(key)
+    const leadsItself = isAnswered(ask) || unshared.isForEach(request.uri)
+    const opening = leadsItself ? undefined : this.#openings.get(key)
     if (opening !== undefined) {
       const led = await opening.waiting.wait(signal).catch(unlessLeft(signal))
       if (led?.kind === 'direct') return this.alone(ask)
@@ -109,7 +110,7 @@ export class OriginCopies {
 
   /** What comes already is not joined, nor is this joined by others. */
   async alone(ask: Ask): Promise<Opened> {
-    const led = await this.#question(ask, undefined, false).wait(ask.signal)
+    const led = await this.#question(ask, undefined, askingOf(ask, false)).wait(ask.signal)
     return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
   }
 
@@ -148,7 +149,7 @@ export class OriginCopies {
   /** Whether anything of this is on its way from the origin server, or to the store's partial copies. */
   isBusyWith(uri: TargetUri): boolean {
     if (this.#openings.size + this.#all.size + this.#shelving.size === 0) return false
-    for (const opening of this.#openings.values()) if (opening.uri === uri) return true
+    for (const { asking } of this.#openings.values()) if (asking.uri === uri) return true
     for (const copy of this.#all) if (copy.request.uri === uri) return true
     return this.#shelving.has(uri)
   }
@@ -169,7 +170,7 @@ export class OriginCopies {
   /** What is on its way is older than a change of the resource (RFC 9111 4.4): it is for those that wait, and no others. */
   outdate(uri: TargetUri): void {
     for (const asking of this.#asking) if (asking.uri === uri) asking.isOutdated = true
-    for (const [key, opening] of this.#openings) if (opening.uri === uri) this.#openings.delete(key)
+    for (const [key, { asking }] of this.#openings) if (asking.uri === uri) this.#openings.delete(key)
     for (const copy of this.#all) {
       if (copy.request.uri !== uri) continue
       copy.outdate()
@@ -194,21 +195,22 @@ export class OriginCopies {
 
   /** Asks the origin server on behalf of everybody who comes before it has answered. */
   async #lead(key: string, ask: Ask, candidate: Candidate | undefined): Promise<Opened> {
-    const waiting = this.#question(ask, candidate, true)
-    const opening = { uri: ask.request.uri, waiting }
+    const before = this.#openings.get(key)
+    if (before !== undefined && isAnswered(ask)) before.asking.mayBeJoined = false
+    const asking = askingOf(ask, true)
+    const waiting = this.#question(ask, candidate, asking)
+    const opening = { asking, waiting }
     this.#openings.set(key, opening)
     void waiting.settled.then(() => this.#openings.get(key) === opening && this.#openings.delete(key))
     const led = await waiting.wait(ask.signal)
     return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
   }
 
-  #question(ask: Ask, candidate: Candidate | undefined, mayBeJoined: boolean): SharedOpening<Led> {
+  #question(ask: Ask, candidate: Candidate | undefined, asking: Asking): SharedOpening<Led> {
     return new SharedOpening(
       async (stop) => {
-        const { uri, begun } = ask.request
-        const asking = { uri, mayBeJoined, isOutdated: begun?.isOutdated === true }
         this.#asking.add(asking)
-        const isFirst = mayBeJoined && candidate === undefined
+        const isFirst = asking.mayBeJoined && candidate === undefined
         const led = await this.#leading
           .ask(ask, stop, candidate, isFirst)
           .finally(() => this.#asking.delete(asking))
@@ -347,6 +349,15 @@ export class OriginCopies {
     this.#shelving.set(uri, shelving)
     void shelving.finally(() => this.#shelving.get(uri) === shelving && this.#shelving.delete(uri))
   }
+}
+
+/** Whether the answer has come already: then nobody else's is waited for, and others join this one from now on. */
+function isAnswered({ request }: Ask): boolean {
+  return request.begun?.isTaken === false
+}
+
+function askingOf({ request }: Ask, mayBeJoined: boolean): Asking {
+  return { uri: request.uri, mayBeJoined, isOutdated: request.begun?.isOutdated === true }
 }
 
 function used(of: OriginCopy, how: OpenedCopy['how'], { report }: Ask): OpenedCopy {

@@ -6,6 +6,7 @@ import type { Call, CallingUpstream, ResponseTaker, UpstreamRequest } from '../.
 import { AwaitedResponse } from '../../proxy/upstream/awaited-response.ts'
 import type { Begun } from '../../retrieval/begun.ts'
 import type { MissTaker, PlainMiss } from '../../retrieval/plain-miss.ts'
+import { NEXT_PART_MS } from '../../retrieval/readers.ts'
 import type { ResourceRequest, Trace } from '../../retrieval/resource.ts'
 import { memoryStore } from '../../cache/memory-store.ts'
 import {
@@ -300,6 +301,81 @@ describe('others who want what a plain miss fetches', () => {
     const { text, isCollapsed } = await node.within(other)
     assert.deepEqual([text, isCollapsed], ['ok', true])
     await keepsOneFetch(played)
+  })
+
+  /** Somebody wants a part of it before its head has come, and asks for that then, before the path of a resource has the answer. */
+  async function besideAPart() {
+    const played = await play()
+    const { node, origin, told, ask } = played
+    ask()
+    const part = node.ask([['Range', 'bytes=0-1']])
+    await node.settle()
+    const whole = origin.last
+    whole.taker.onHead(head(4, []))
+    await node.settle()
+    assert.equal(fieldValue(origin.last.request.fields, 'range'), 'bytes=0-1')
+    const { begun } = told
+    assert.ok(begun)
+    const answerPart = () => {
+      const length: Fields = [
+        ['Content-Range', 'bytes 0-1/4'],
+        ['Content-Length', '2'],
+      ]
+      origin.last.taker.onHead({
+        ...head(2),
+        status: 206,
+        fields: [...length, ['Cache-Control', 'max-age=60']],
+      })
+      send(origin.last, 'TO')
+      origin.last.taker.onEnd()
+      return node.read(part)
+    }
+    const { signal } = new AbortController()
+    const asked = {
+      method: 'GET',
+      uri: A,
+      target: URL_A,
+      received: [],
+      forwarded: [],
+      client: 'one',
+    } as const
+    const takePath = () => node.within(node.resources.get({ ...asked, begun, signal }))
+    return { ...played, whole, answerPart, takePath }
+  }
+
+  test('come before its head, for a part: it does not wait for what they ask, which replaces nothing', async () => {
+    const { node, origin, whole, answerPart, takePath } = await besideAPart()
+    send(whole, 'to')
+    const { answer } = await takePath()
+    assert.equal((await answerPart()).text, 'TO')
+    const other = node.get()
+    await node.settle()
+    send(whole, 'ld')
+    whole.taker.onEnd()
+    assert.deepEqual([await textOf(answer.body), (await node.within(other)).text], ['told', 'told'])
+    await node.settle()
+    assert.deepEqual(await storedTexts(node), ['told'])
+    assert.equal(origin.made.length, 2)
+  })
+
+  test('come before its head, for a part: it does not wait until that is put away', async () => {
+    const { node, origin, whole, answerPart, takePath } = await besideAPart()
+    const shelve = node.store.shelve.bind(node.store)
+    const written = Promise.withResolvers<void>()
+    node.store.shelve = async (...copy) => {
+      await written.promise
+      return shelve(...copy)
+    }
+    await answerPart()
+    await node.pass(NEXT_PART_MS)
+    const { answer } = await takePath()
+    send(whole, 'told')
+    whole.taker.onEnd()
+    assert.equal(await textOf(answer.body), 'told')
+    written.resolve()
+    await node.settle()
+    assert.deepEqual(await storedTexts(node), ['told'])
+    assert.equal(origin.made.length, 2)
   })
 
   test('come behind its head: they read along from the first byte, and it goes on', async () => {
