@@ -70,7 +70,7 @@ function deciding(fields: Fields, stores: boolean): string | undefined {
       case 'cache-control':
         // What it may name differs from response to response.
         if (/private/i.test(value)) return undefined
-        key += `\n${value}`
+        key += `\ncache-control: ${value}`
         break
       case 'set-cookie':
       case 'expires':

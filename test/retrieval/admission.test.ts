@@ -83,6 +83,21 @@ describe('a response', () => {
   })
 })
 
+test('a directive with the name of a field is not taken for that field', () => {
+  const request = {
+    target: 'http://a.test/a',
+    fields: [] as Fields,
+    policy: DEFAULT_POLICY,
+    isNameable: false,
+  }
+  const lastModified: Fields[number] = ['Last-Modified', 'Thu, 01 Jan 1970 00:00:00 GMT']
+  const response = (...fields: Fields) => ({ status: 200, fields, requestTime: NOW, responseTime: NOW })
+  admitOrdinary(request, response(['Cache-Control', 'set-cookie'], lastModified))
+  const withCookie = response(['Set-Cookie', 'a=b'], lastModified)
+  assert.deepEqual(admitOrdinary(request, withCookie), admit(request, withCookie))
+  assert.equal(admitOrdinary(request, withCookie).kind, 'refused')
+})
+
 test('what is decided once for a server’s responses is what would be decided for each', () => {
   const lines = fc.constantFrom<Fields[number]>(
     ['Cache-Control', 'max-age=60'],
@@ -92,6 +107,8 @@ test('what is decided once for a server’s responses is what would be decided f
     ['Cache-Control', 'private="ETag"'],
     ['Cache-Control', 'no-store, must-understand'],
     ['Cache-Control', 'max-age="'],
+    ['Cache-Control', 'set-cookie'],
+    ['Cache-Control', 'expires'],
     ['Set-Cookie', 'a=b'],
     ['Expires', 'Sat, 28 Nov 2026 01:00:00 GMT'],
     ['Vary', 'Accept'],
