@@ -61,6 +61,7 @@ export class BodyFiles implements Bodies {
   readonly #reader: BodyReader
   readonly #growingFiles: GrowingFileSettings = {
     pathOf: (name) => this.#bodyPath(name),
+    onKept: (path) => this.#open.forget(path),
     onUnremoved: (path, error) => this.#unremoved(path, error),
   }
   readonly #growingMemory = new GrowingMemoryBudget(GROWING_MEMORY_BYTES)

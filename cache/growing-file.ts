@@ -14,6 +14,8 @@ import { MOST_BYTES, UnwrittenBytes } from './unwritten-bytes.ts'
 export interface GrowingFileSettings {
   /** Where a body of a given name belongs. */
   readonly pathOf: (name: Sha256) => string
+  /** There is a body at this path now; the one that was there before, if any, has no name any more. */
+  readonly onKept: (path: string) => void
   /** A file could not be closed or removed. Who discards a copy can do nothing about it: the next start removes it. */
   readonly onUnremoved: (path: string, error: unknown) => void
 }
@@ -99,6 +101,7 @@ export class GrowingFile implements GrowingBytes {
     const path = this.#settings.pathOf(name)
     if (this.#length > PIECE_BYTES) await this.#operate('sync', (file) => file.datasync())
     await this.#operate('rename', () => renameInto(this.#path, path))
+    this.#settings.onKept(path)
     this.#path = path
     this.#state = 'kept'
     this.#pin = pin

@@ -39,9 +39,14 @@ export class OpenFiles {
     return file?.isOpen === true ? file.hold() : undefined
   }
 
+  /** Closes the file that was opened at `path` once nobody reads it: until then its blocks stay taken, named or not. */
+  forget(path: string): void {
+    this.#open.delete(path)
+  }
+
   /** Resolves when nobody has the file open any more. */
   async close(path: string): Promise<void> {
-    this.#open.delete(path)
+    this.forget(path)
     const files = [...this.#files].filter((file) => file.path === path)
     await Promise.all(files.map(({ ended }) => ended))
   }

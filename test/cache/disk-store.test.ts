@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
@@ -59,6 +59,19 @@ const AS_VERSION_2 = `
 
 function openFiles(): number {
   return readdirSync('/proc/self/fd').length
+}
+
+/** Open files of this directory that have lost their names: their blocks are taken, and nobody counts them. */
+function namelessFiles(directory: string): string[] {
+  const targetOf = (descriptor: string) => {
+    try {
+      return readlinkSync(join('/proc/self/fd', descriptor))
+    } catch {
+      return '' // the descriptor that listed them
+    }
+  }
+  const open = readdirSync('/proc/self/fd').map(targetOf)
+  return open.filter((target) => target.startsWith(directory) && target.endsWith(' (deleted)'))
 }
 
 describe('the disk store after a restart', () => {
@@ -288,6 +301,28 @@ describe('the files of the disk store', () => {
     }
     await until(() => openFiles() <= before)
   })
+
+  it(
+    'are closed when the same body is stored again, as soon as nobody reads them',
+    { skip: process.platform !== 'linux' },
+    async (test) => {
+      const directory = temporaryDirectory(test)
+      const { store } = await openDiskStore(test, { directory, memoryBytes: 0 })
+      const body = bytesOf(2 * MIB)
+      const first = await put(store, 'a', body)
+      assert.ok(body.equals(await readAll(store, first)))
+      const reader = store.read(first, { start: 0, end: body.length })[Symbol.asyncIterator]()
+      const { value } = await reader.next()
+      await put(store, 'a', body)
+      assert.equal(namelessFiles(directory).length, 1)
+      const rest = await collect({ [Symbol.asyncIterator]: () => reader })
+      assert.ok(body.equals(Buffer.concat([value, rest])))
+      await until(() => namelessFiles(directory).length === 0)
+      await readAll(store, await put(store, 'a', body))
+      await put(store, 'b', body)
+      await until(() => namelessFiles(directory).length === 0)
+    },
+  )
 })
 
 describe('the directory of the disk store', () => {

@@ -269,7 +269,11 @@ describe('a growing file that cannot be removed', () => {
 
   it('is opened anew by the next reader when it could not be opened', async (test) => {
     const path = join(temporaryDirectory(test), 'growing')
-    const file = reopenGrowingFile(path, { pathOf: () => path, onUnremoved: () => assert.fail() })
+    const file = reopenGrowingFile(path, {
+      pathOf: () => path,
+      onKept: () => assert.fail(),
+      onUnremoved: () => assert.fail(),
+    })
     await assert.rejects(file.read({ start: 0, end: 3 }), fault('STORE_FAILED'))
     writeFileSync(path, 'abc')
     assert.deepEqual(await file.read({ start: 0, end: 3 }), Buffer.from('abc'))

@@ -48,7 +48,11 @@ describe('bytes that are not written yet', () => {
 async function fileOf(test: TestContext): Promise<{ file: GrowingFile; path: string; kept: string }> {
   const directory = temporaryDirectory(test)
   const [path, kept] = [join(directory, 'growing'), join(directory, 'kept')]
-  const file = await createGrowingFile(path, { pathOf: () => kept, onUnremoved: () => assert.fail() })
+  const file = await createGrowingFile(path, {
+    pathOf: () => kept,
+    onKept: () => {},
+    onUnremoved: () => assert.fail(),
+  })
   test.after(() => file.remove())
   return { file, path, kept }
 }
