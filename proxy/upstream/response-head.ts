@@ -91,7 +91,7 @@ function headOf(
 ): ResponseHead | Flaw {
   const told = connectionFields(lines)
   if (told.flaw !== undefined) return { flaw: told.flaw }
-  if (told.coding !== undefined && !isCurrent) return { flaw: 'Transfer-Encoding in HTTP/1.0' }
+  if (told.isChunked && !isCurrent) return { flaw: 'Transfer-Encoding in HTTP/1.0' }
   const framing = framingOf(status, method, told)
   const mayLast = isCurrent ? !told.options.includes('close') : told.options.includes('keep-alive')
   // Some servers send content for HEAD all the same: it would be the next response.
@@ -104,15 +104,18 @@ function headOf(
 interface Told {
   readonly flaw: string | undefined
   readonly length: number | undefined
-  readonly coding: string | undefined
+  readonly isChunked: boolean
   readonly options: readonly string[]
   readonly keepAliveSeconds: number | undefined
 }
 
-/** RFC 9112 6.1 to 6.3: two statements about the length are one too many, even when they agree. */
+/**
+ * RFC 9112 6.1 to 6.3: two statements about the length are one too many, even when they agree. Another coding than chunked
+ * (6.1, 7) would have to be undone before the content is passed on or stored, and no request asks for one.
+ */
 function connectionFields(lines: readonly ReadLine[]): Told {
   let length: number | undefined
-  let coding: string | undefined
+  let isChunked = false
   let options = NO_OPTIONS
   let keepAliveSeconds: number | undefined
   let flaw: string | undefined
@@ -124,8 +127,8 @@ function connectionFields(lines: readonly ReadLine[]): Told {
         length = Number(value)
         break
       case 'transfer-encoding':
-        if (coding !== undefined || isNearlyChunked(value)) flaw = `Transfer-Encoding "${value}"`
-        coding = value.toLowerCase()
+        if (isChunked || value.toLowerCase() !== 'chunked') flaw = `Transfer-Encoding "${value}"`
+        isChunked = true
         break
       case 'connection':
         options = [...options, ...optionsIn(value)]
@@ -135,18 +138,13 @@ function connectionFields(lines: readonly ReadLine[]): Told {
         break
     }
   }
-  if (coding !== undefined && length !== undefined) flaw = 'Transfer-Encoding together with Content-Length'
-  return { flaw, length, coding, options, keepAliveSeconds }
+  if (isChunked && length !== undefined) flaw = 'Transfer-Encoding together with Content-Length'
+  return { flaw, length, isChunked, options, keepAliveSeconds }
 }
 
 function optionsIn(connection: string): readonly string[] {
   const text = connection.toLowerCase()
   return text.includes(',') ? text.split(/[\t ]*,[\t ]*/) : [text]
-}
-
-/** What somebody could take for chunked. Another coding's content ends with the connection. */
-function isNearlyChunked(value: string): boolean {
-  return /chunked/i.test(value) && value.toLowerCase() !== 'chunked'
 }
 
 function secondsIn(keepAlive: string): number | undefined {
@@ -155,9 +153,9 @@ function secondsIn(keepAlive: string): number | undefined {
 }
 
 const NO_OPTIONS: readonly string[] = []
-function framingOf(status: number, method: string, { length, coding }: Told): Framing {
+function framingOf(status: number, method: string, { length, isChunked }: Told): Framing {
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NONE
-  if (coding === 'chunked') return CHUNKED
+  if (isChunked) return CHUNKED
   return length === undefined ? UNTIL_CLOSE : { kind: 'length', bytes: length }
 }
 

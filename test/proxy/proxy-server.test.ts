@@ -253,6 +253,20 @@ describe('a response', () => {
       assert.deepEqual([statusOf(response), response.endsWith('\r\n\r\nno')], [404, true])
     })
 
+  test('in another transfer coding than chunked is neither passed on nor stored', async (t) => {
+    const coded = 'HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: gzip\r\n\r\nCODED'
+    const origin = await startOrigin(t, (socket) => socket.end(coded))
+    const proxy = await startProxy(t)
+    for (let time = 1; time <= 2; time += 1) {
+      const response = await exchange(t, proxy.port, get(origin))
+      assert.equal(statusOf(response), 502)
+      assert.match(field(response, 'Proxy-Status') ?? '', /error=http_protocol_error; .*Transfer-Encoding/)
+      assert.doesNotMatch(response, /CODED/)
+      await proxy.node.settle()
+    }
+    assert.equal(origin.sockets.length, 2)
+  })
+
   const endless =
     'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nCache-Control: max-age=60\r\n\r\n5\r\nhello\r\n'
 
