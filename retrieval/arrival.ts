@@ -46,6 +46,7 @@ import type { SeveralSources } from './pieces/several-sources.ts'
 import type { Helper, SupplyEvents } from './pieces/supplier.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, SMALL_GROWING_BYTES, VERIFY_FIRST_MS, type Filling } from './release.ts'
+import { RecentRate } from './recent-rate.ts'
 import type { RetrievalRequest } from './request.ts'
 import { newReport, peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 
@@ -128,6 +129,8 @@ export class Arrival {
   readonly #originLength: OriginLength
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
+  /** Of what this fills itself. */
+  readonly #rate: RecentRate
   /** Whether the origin server may have gone on with another file than it began. */
   #isDoubted = false
   /** Whether applications were answered before the whole was verified. */
@@ -147,6 +150,7 @@ export class Arrival {
     this.#settings = settings
     this.#components = components
     this.#filling = { since: components.clock.monotonic(), heldBytes: 0 }
+    this.#rate = new RecentRate(components.clock)
     this.#head = new ComingHead(request, components.clock)
     this.#originLength = new OriginLength(request, components)
   }
@@ -230,6 +234,12 @@ export class Arrival {
     return { receivedBytes, totalBytes: this.#copy?.size, bytesPerSecond }
   }
 
+  /** The same for people who watch: its speed is that of the last few seconds, 0 when nothing comes. */
+  shown(): DownloadProgress {
+    const rate = this.#opened?.of.rate ?? this.#rate
+    return { ...this.progress(), bytesPerSecond: rate.bytesPerSecond() }
+  }
+
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
   async take(attempt: Attempt): Promise<ArrivalOutcome> {
     const isOriginAlone = attempt.source.kind === 'internet' && this.contributors.size === 0
@@ -250,6 +260,7 @@ export class Arrival {
     const copy = this.#copy ?? (await this.#create(opened, attempt))
     if (copy === undefined) return { kind: 'aborted' }
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
+    this.#rate.begin()
     if (opened.size !== undefined) copy.setSize(opened.size)
     const several = this.#severalSources(copy, opened, attempt)
     await this.#pump(copy, several?.watching(opened) ?? opened, attempt, several)
@@ -581,6 +592,7 @@ export class Arrival {
     if (source.kind !== 'peer' || !mayBeHelped(opened, expectation)) return undefined
     const wrote: SupplyEvents['wrote'] = (helper, bytes, isStated) => {
       this.report.bytes[helper === undefined ? 'internet' : 'peer'] += bytes
+      this.#rate.note(bytes)
       if (helper !== undefined && isStated) this.#contributes(helper.peer, helper.location)
       this.#release(copy, attempt)
     }
@@ -618,6 +630,7 @@ export class Arrival {
         this.report.bytes[source.kind] += chunk.length
         checkEnd(at + chunk.length, copy.size, peer)
         await copy.write(at, chunk)
+        this.#rate.note(chunk.length)
         at += chunk.length
         this.#release(copy, attempt)
       }

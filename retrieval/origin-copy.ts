@@ -26,6 +26,7 @@ import { CONTRADICTED, isContradicted } from './contradicted.ts'
 import { endsThere, isIncomplete } from './origin-source.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { isWorthSkipping } from './plan.ts'
+import { RecentRate } from './recent-rate.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { RetrievalReport } from './source.ts'
 
@@ -76,6 +77,8 @@ const RECORD_BYTES = 16 * 1024 * 1024
 export class OriginCopy {
   readonly request: RetrievalRequest
   readonly copy: GrowingCopy
+  /** How fast bytes of it come, whoever asked for them. */
+  readonly rate: RecentRate
   readonly #components: OriginCopyComponents
   #head: OriginHead
   readonly #uses = new Set<CopyUse>()
@@ -113,6 +116,7 @@ export class OriginCopy {
     this.#head = head
     this.#isSparse = isSparse
     this.#components = components
+    this.rate = new RecentRate(components.clock)
     this.#storedBefore = storedFor(components.store, request.uri)
     this.#release()
   }
@@ -385,6 +389,7 @@ export class OriginCopy {
       if (flight.position + chunk.length > end)
         throw new Fault('RESPONSE_INCOMPLETE', `expected ${end - start} bytes, the body goes on after them`)
       await copy.write(flight.position, chunk)
+      this.rate.note(chunk.length)
       flight.advance(flight.position + chunk.length)
       this.#release()
       this.#record(chunk.length)

@@ -337,6 +337,11 @@ export class Retrieval implements InquiryOwner {
     return isIts && size !== undefined ? { fields: this.fields, size } : undefined
   }
 
+  /** Whether nobody waits for it and nothing comes: it is kept for a while, for whoever may come back. */
+  get isPaused(): boolean {
+    return this.#state === 'paused'
+  }
+
   /** Which source feeds it now, for people who watch. */
   get current(): Source | undefined {
     return this.#current
@@ -344,6 +349,11 @@ export class Retrieval implements InquiryOwner {
 
   progress(): DownloadProgress {
     return this.#arrival.progress()
+  }
+
+  /** The same for people who watch: its speed is that of the last few seconds, 0 when nothing comes. */
+  shown(): DownloadProgress {
+    return this.#arrival.shown()
   }
 
   async start(): Promise<void> {

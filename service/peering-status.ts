@@ -57,10 +57,11 @@ export function cautionsStatus(
   })
 }
 
-export function transfersStatus(retrievals: Retrievals | undefined): Status['transfers'] {
-  return (retrievals?.all() ?? []).map((retrieval) => ({
+export function transfersStatus(retrievals: Pick<Retrievals, 'all'> | undefined): Status['transfers'] {
+  const running = (retrievals?.all() ?? []).filter(({ isPaused }) => !isPaused)
+  return running.map((retrieval) => ({
     uri: withoutSecrets(retrieval.request.uri),
     source: retrieval.current?.kind ?? 'asking',
-    ...retrieval.progress(),
+    ...retrieval.shown(),
   }))
 }

@@ -83,5 +83,6 @@ export interface TransferStatus {
   readonly source: string
   readonly receivedBytes: number
   readonly totalBytes: number | undefined
+  /** Of the last few seconds; 0 when nothing comes. */
   readonly bytesPerSecond: number | undefined
 }

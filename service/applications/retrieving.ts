@@ -165,7 +165,7 @@ export class Retrieving {
       }
     const source = retrieval.current?.kind
     if (source === undefined) return { phase: 'asking', receivedBytes: 0, deliveredBytes }
-    const own = retrieval.progress()
+    const own = retrieval.shown()
     const told = own.receivedBytes === 0 ? (retrieval.report.peerProgress ?? own) : own
     const { receivedBytes, totalBytes, bytesPerSecond } = told
     return { phase, source, receivedBytes, deliveredBytes, ...totalOf(totalBytes), ...rateOf(bytesPerSecond) }

@@ -505,6 +505,40 @@ describe('the progress that others are told', () => {
   })
 })
 
+describe('the speed that people are shown', () => {
+  const sources: readonly [name: string, (come: Flow) => Scene][] = [
+    ['the origin server', (come) => ({ origin: () => ({ ...whole(OLD), body: come }) })],
+    [
+      'a peer',
+      (come) => ({
+        expectation: digestOf(OLD),
+        downloads: [download(SIZE)],
+        peers: () => ({ ...whole(OLD), body: come }),
+        origin: () => assert.fail(),
+        // It is waited for as long as the test lasts.
+        isBusy: true,
+      }),
+    ],
+  ]
+  for (const [name, scene] of sources)
+    test(`is none where nothing comes from ${name} any more, whatever others are told`, async () => {
+      const come = new Flow()
+      const node = world(scene(come))
+      const reading = node.ask()
+      await node.pass(100)
+      come.push(OLD.subarray(0, 200_000))
+      await node.settle()
+      node.clock.advance(400)
+      const [retrieval] = node.retrievals.all()
+      assert.ok(retrieval)
+      assert.ok((retrieval.shown().bytesPerSecond ?? 0) >= 400_000)
+      node.clock.advance(10_000)
+      assert.equal(retrieval.shown().bytesPerSecond, 0)
+      assert.ok((retrieval.progress().bytesPerSecond ?? 0) > 0)
+      reading.leave()
+    })
+})
+
 const LIMIT = SIZE + 1000
 
 /** Whatever waits for something has given up. */
