@@ -2,18 +2,21 @@
  * `npm run simulate -- --scenario NAME [--nodes N] [--subnets K] [--seed S | --seeds 1..1000] [--loss 0.05] [--bytes N]
  * [--json]`, `--hostile 1..1000 [--line 1MB]`, or `--report FOLDER`: plays in virtual time, checks it, and says how to replay what failed.
  */
-import { parseArgs } from 'node:util'
 import { EXIT } from '../cli/exit.ts'
 import { progress } from '../cli/progress.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { describe } from '../core/fault.ts'
+import { LEAST_BYTES, readCommandLine, type HostileJob, type Job } from './command-line.ts'
 import { commandOf } from './figures.ts'
 import { failuresAmongHostile, hostileRun, type HostileRun } from './hostile-run.ts'
-import type { Play } from './play.ts'
 import { writeReport } from './report.ts'
 import { PLAYS } from './scenarios/all.ts'
 import { simulate, type Run, type Watch } from './simulate.ts'
-import { MAX_NODES_PER_SUBNET, type Parameters } from './stage.ts'
+import { MAX_NODES_PER_SUBNET } from './stage.ts'
 import { tableOf } from './table.ts'
+
+const MORE_BYTES = PLAYS.map(({ name, leastBytes }) => leastBytes && `, ${leastBytes} for ${name}`)
+  .filter(Boolean)
+  .join('')
 
 const HELP = `npm run simulate -- [--scenario NAME] [options]
 
@@ -25,46 +28,37 @@ ${PLAYS.map(({ name, about, nodes }) => `  ${name.padEnd(11)} ${about} (${nodes}
   --seed S          where chance begins; the same seed replays the same run; 1 unless given
   --seeds A..B      every seed from A to B
   --loss SHARE      of all datagrams, 0 to 1
-  --bytes N         of all files of the scenario together
+  --bytes N         of all files of the scenario together; at least ${LEAST_BYTES}${MORE_BYTES}
   --hostile A..B    every seed from A to B: a small LAN among one to three hostile peers, and without them
   --line RATE       with --hostile: what the connection to the Internet carries in a second, as 1MB or 500kB; 8MB unless given
-  --report FOLDER   plays what docs/simulation.md shows, and writes tables and charts there
+  --report FOLDER   plays what docs/simulation.md shows, and writes tables and charts there; nothing goes beside it
   --json            one line of JSON for each run, for programs
 
-exit codes: 0 every check holds; 1 one does not, or a run came to no end; 2 wrong command line`
+beside --hostile go --line and --json; --line goes with --hostile only
 
-const OPTIONS = {
-  scenario: { type: 'string' },
-  nodes: { type: 'string' },
-  subnets: { type: 'string' },
-  seed: { type: 'string' },
-  seeds: { type: 'string' },
-  loss: { type: 'string' },
-  bytes: { type: 'string' },
-  hostile: { type: 'string' },
-  line: { type: 'string' },
-  report: { type: 'string' },
-  json: { type: 'boolean' },
-  help: { type: 'boolean', short: 'h' },
-} as const
+exit codes: 0 every check holds; 1 one does not, or a run came to no end; 2 wrong command line`
 
 /** How often the terminal is told how far it has come, in ms. */
 const TELL_EVERY_MS = 500
 
-interface Job {
-  readonly play: Play
-  readonly parameters: Parameters
+async function main(args: readonly string[]): Promise<number> {
+  const command = readCommandLine(args)
+  switch (command.kind) {
+    case 'help':
+      return say(HELP)
+    case 'report':
+      return report(command.folder)
+    case 'hostile':
+      return amongHostile(command)
+    case 'plays':
+      return plays(command.jobs, command.isJson)
+  }
 }
 
-async function main(args: readonly string[]): Promise<number> {
-  const { values } = parseArgs({ args: [...args], options: OPTIONS })
-  if (values.help) return say(HELP)
-  if (values.report !== undefined) return report(values.report)
-  if (values.hostile !== undefined) return amongHostile(values.hostile, values.line, values.json === true)
-  const jobs = jobsOf(values)
-  const runs = await playAll(jobs, values.json ? jsonOf : undefined)
+async function plays(jobs: readonly Job[], isJson: boolean): Promise<number> {
+  const runs = await playAll(jobs, isJson ? jsonOf : undefined)
   const failed = runs.filter(({ failures }) => failures.length > 0)
-  if (!values.json) {
+  if (!isJson) {
     say(tableOf(runs))
     for (const run of failed) say(failureText(run))
     say(failed.length === 0 ? 'every check holds' : `${failed.length} of ${runs.length} runs failed`)
@@ -81,21 +75,20 @@ async function report(folder: string): Promise<number> {
   return failed.length === 0 ? EXIT.done : EXIT.failed
 }
 
-async function amongHostile(range: string, rate: string | undefined, isJson: boolean): Promise<number> {
-  const [first, last] = seedsOf({ seeds: range })
-  const bytesPerSecond = rateOf(rate)
+async function amongHostile({ first, last, line: rate, isJson }: HostileJob): Promise<number> {
   const line = progress()
   const runs: HostileRun[] = []
   let failed = 0
   for (let seed = first; seed <= last; seed++) {
     line.show(`${runs.length} of ${last - first + 1} runs done, ${failed} failed`)
-    const run = await hostileRun(seed, bytesPerSecond)
+    const run = await hostileRun(seed, rate?.bytesPerSecond)
     runs.push(run)
     const failures = failuresAmongHostile(run)
     if (isJson) say(JSON.stringify({ ...run, failures }))
     if (failures.length === 0) continue
     failed++
-    if (!isJson) say([`FAILED seed ${seed}`, ...failures, `  replay: ${replayOf(seed, rate)}`].join('\n  '))
+    if (!isJson)
+      say([`FAILED seed ${seed}`, ...failures, `  replay: ${replayOf(seed, rate?.text)}`].join('\n  '))
   }
   line.clear()
   if (!isJson) say(hostileText(runs, failed))
@@ -104,17 +97,6 @@ async function amongHostile(range: string, rate: string | undefined, isJson: boo
 
 function replayOf(seed: number, rate: string | undefined): string {
   return `--hostile ${seed}..${seed}${rate === undefined ? '' : ` --line ${rate}`}`
-}
-
-const UNITS = { kB: 1000, MB: 1_000_000 } as const
-
-/** In bytes per second; `undefined`: as the runs have it. */
-function rateOf(text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const [, number, unit] = /^(\d+(?:\.\d+)?)(kB|MB)$/.exec(text) ?? []
-  const rate = Number(number) * UNITS[unit as keyof typeof UNITS]
-  if (rate > 0) return rate
-  throw usage(`--line: expected a rate like 1MB or 500kB, got "${text}"`)
 }
 
 function hostileText(runs: readonly HostileRun[], failed: number): string {
@@ -128,53 +110,6 @@ function hostileText(runs: readonly HostileRun[], failed: number): string {
     `requests that were begun wrong, broke off, and came right when they were resumed: ${inAll((run) => run.resumed)}`,
     `time added to the slowest request of a run, in ms: median ${at(0.5)}, p95 ${at(0.95)}, most ${at(1)}`,
   ].join('\n')
-}
-
-type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values']
-
-function jobsOf(values: Values): Job[] {
-  const plays = values.scenario === undefined ? PLAYS : [playOf(values.scenario)]
-  const [first, last] = seedsOf(values)
-  return plays.flatMap((play) => {
-    const subnets = numberOf('--subnets', values.subnets) ?? play.subnets
-    const nodes = numberOf('--nodes', values.nodes) ?? play.nodes * subnets
-    if (subnets < 1 || nodes < subnets || nodes > subnets * MAX_NODES_PER_SUBNET)
-      throw usage(`expected 1 to ${MAX_NODES_PER_SUBNET} nodes in each of ${subnets} subnets, got ${nodes}`)
-    const loss = numberOf('--loss', values.loss)
-    if (loss !== undefined && loss > 1) throw usage(`--loss: expected a share from 0 to 1, got ${loss}`)
-    const bytes = numberOf('--bytes', values.bytes)
-    const given = { ...(loss === undefined ? {} : { loss }), ...(bytes === undefined ? {} : { bytes }) }
-    return Array.from({ length: last - first + 1 }, (_, at) => {
-      return { play, parameters: { seed: first + at, nodes, subnets, ...given } }
-    })
-  })
-}
-
-function playOf(name: string): Play {
-  const play = PLAYS.find((each) => each.name === name)
-  if (play !== undefined) return play
-  throw usage(`--scenario: expected one of ${PLAYS.map((each) => each.name).join(', ')}, got "${name}"`)
-}
-
-function seedsOf({
-  seed = '1',
-  seeds,
-}: Pick<Values, 'seed' | 'seeds'>): readonly [first: number, last: number] {
-  const [, first, last] = /^(\d{1,9})\.\.(\d{1,9})$/.exec(seeds ?? `${seed}..${seed}`) ?? []
-  if (first === undefined || last === undefined || Number(last) < Number(first))
-    throw usage(`--seeds: expected two numbers like 1..1000, got "${seeds ?? seed}"`)
-  return [Number(first), Number(last)]
-}
-
-function numberOf(option: string, text: string | undefined): number | undefined {
-  if (text === undefined) return undefined
-  const value = text.trim() === '' ? NaN : Number(text)
-  if (Number.isFinite(value) && value >= 0) return value
-  throw usage(`${option}: expected a number, got "${text}"`)
-}
-
-function usage(message: string): Fault {
-  return new Fault('BAD_REQUEST', message)
 }
 
 async function playAll(jobs: readonly Job[], each?: (run: Run) => void): Promise<Run[]> {

@@ -33,6 +33,8 @@ export interface Play {
   readonly subnets: number
   /** Bytes of all files together. */
   readonly bytes: number
+  /** The fewest of which the time says anything; absent: as of every scenario. */
+  readonly leastBytes?: number
   readonly limits: Limits
   /** The network, drawn from the seed where it differs from run to run. */
   readonly lan?: (random: Random) => Partial<LinkQuality>

@@ -10,11 +10,9 @@ import { seedsOf } from './seeds.ts'
 
 const NODES = 10
 
-/** A gigabyte is for those who have time; but the two seconds in which all come must be few beside the download's. */
-const CROWD_BYTES = 30_000_000
-
-function parametersOf({ name }: Play, seed: number) {
-  return { seed, nodes: NODES, subnets: 1, ...(name === 'crowd' ? { bytes: CROWD_BYTES } : {}) }
+/** A gigabyte is for those who have time. */
+function parametersOf({ leastBytes }: Play, seed: number) {
+  return { seed, nodes: NODES, subnets: 1, ...(leastBytes === undefined ? {} : { bytes: leastBytes }) }
 }
 
 describe('simulated scenarios: every check holds', () => {
