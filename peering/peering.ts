@@ -73,7 +73,7 @@ export interface PeeringComponents extends InquiryTime {
   readonly copies: LocalCopies
   /** Peers whose word is not taken at present; with a claim: not this one. */
   readonly isShunned: (peer: Address, claim?: PlaceClaim) => boolean
-  /** Whether one whose claim is not taken was only silent, and may be tried where that costs nothing; absent: nobody may. */
+  /** Whether one whose claim is not taken was only silent, or broke off, and may be tried where that costs nothing; absent: nobody may. */
   readonly mayBeTried?: (peer: Address, claim: PlaceClaim) => boolean
   /** How well this node can fetch for others, in per cent (peering/ability.ts); absent: it can. */
   readonly ability?: () => number

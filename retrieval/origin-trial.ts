@@ -2,6 +2,7 @@
  * How fast the origin server would send at this moment, tried beside a peer that is slow: a small part of what is missing is asked
  * for, and thrown away. On a line that is full it comes as slowly as everything else, and then the peer is not to blame.
  */
+import { LRUCache } from 'lru-cache'
 import { atMost, type Clock, type Monotonic } from '../core/clock.ts'
 import { isContentName } from '../core/content-name.ts'
 import { fieldValue, SELECTING_A_PART, withField, withoutFields } from '../core/fields.ts'
@@ -57,6 +58,11 @@ export interface Trial {
   readonly size: number | undefined
 }
 
+interface Felt {
+  readonly at: Monotonic
+  readonly isFree: boolean
+}
+
 type Tried = Pick<Trial, 'bytesPerSecond' | 'size'>
 
 const NOTHING_CAME: Tried = { bytesPerSecond: 0, size: undefined }
@@ -65,6 +71,9 @@ export class OriginTrials {
   readonly #clock: Clock
   readonly #origin: Upstream
   readonly #last = new Map<string, Trial>()
+  readonly #felt = new LRUCache<string, Felt>({ max: MAX_SERVERS })
+  /** Servers of which a head is asked for. */
+  readonly #feeling = new Set<string>()
   readonly #running = new Map<string, Promise<Trial>>()
 
   constructor({ clock, origin }: { readonly clock: Clock; readonly origin: Upstream }) {
@@ -76,6 +85,26 @@ export class OriginTrials {
   recent({ target }: RetrievalRequest): Trial | undefined {
     const trial = this.#last.get(serverOf(target))
     return trial !== undefined && this.#clock.monotonic() - trial.at <= FRESH_TRIAL_MS ? trial : undefined
+  }
+
+  /**
+   * Whether a head of that server came in time a moment ago: then the line is not full. `undefined`: nobody knows, and one is asked for,
+   * for all files of the server.
+   */
+  isFree(request: RetrievalRequest): boolean | undefined {
+    const server = serverOf(request.target)
+    const felt = this.#felt.get(server)
+    const isFresh = felt !== undefined && this.#clock.monotonic() - felt.at <= FRESH_TRIAL_MS
+    if (isFresh) return felt.isFree
+    if (!this.#feeling.has(server) && this.#feeling.size < MAX_SERVERS) void this.#feel(server, request)
+    return undefined
+  }
+
+  async #feel(server: string, request: RetrievalRequest): Promise<void> {
+    this.#feeling.add(server)
+    const head = await headWithin(TRIAL_MS, this.#origin, request, this.#clock)
+    this.#feeling.delete(server)
+    this.#felt.set(server, { at: this.#clock.monotonic(), isFree: head !== undefined })
   }
 
   /** One at a time for a server. @param missing what is to come of a file. Never rejects. */

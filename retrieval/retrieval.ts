@@ -158,6 +158,7 @@ export class Retrieval implements InquiryOwner {
       blame: this.#blame,
       heldBytes: () => this.heldBytes,
       isShared: () => components.lineUse.isShared(),
+      isLineFree: () => components.trials.isFree(request),
       knowsRanges: () => components.rangeSupport.known(request),
       askForRanges: () => components.rangeSupport.ask(request),
       ...(components.originBytesPerSecond && { originBytesPerSecond: components.originBytesPerSecond }),

@@ -31,6 +31,8 @@ export interface ToleranceComponents {
   readonly heldBytes: () => number
   /** Whether several files come over the same line: then one of them may have to wait for the others. */
   readonly isShared: () => boolean
+  /** Whether the line is not full, by the origin server's answers; `undefined`: that is being found out. */
+  readonly isLineFree: () => boolean | undefined
   /** Whether the origin server can send the file from its middle on (range-support.ts); `undefined`: that is not known yet. */
   readonly knowsRanges: () => boolean | undefined
   /** Finds that out. */
@@ -240,7 +242,9 @@ export class Tolerance {
   }
 
   get #mostExcusedMs(): number {
-    return this.#components.isShared() ? MOST_EXCUSED_MS : excusedMs(this.#bytesPerSecond)
+    if (!this.#components.isShared()) return excusedMs(this.#bytesPerSecond)
+    if (this.#slowLine.excusedMs < LEAST_EXCUSED_MS / 2) return MOST_EXCUSED_MS
+    return this.#components.isLineFree() === true ? LEAST_EXCUSED_MS : MOST_EXCUSED_MS
   }
 
   /** What the source in use has brought lately, until it fell silent. */

@@ -229,7 +229,8 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
       isShunned: (peer, claim) =>
         (claim === undefined ? shunned.find(peer) : shunnedFor(peer, claim)) !== undefined,
       mayBeTried: (peer, claim) => {
-        return shunnedFor(peer, claim)?.reason === 'stalled'
+        const reason = shunnedFor(peer, claim)?.reason
+        return reason === 'stalled' || reason === 'broke-off'
       },
       // Alone there is nothing to verify, and reading apt's lists takes a second of this machine.
       onFirstPeer: () => void verifier.start(),

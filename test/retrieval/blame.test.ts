@@ -31,7 +31,12 @@ const SIGNED: Expectation = {
 } as unknown as Expectation
 
 /** One file, and an origin server of which nothing is known. */
-const ALONE = { isShared: () => false, knowsRanges: () => undefined, askForRanges: () => {} }
+const ALONE = {
+  isShared: () => false,
+  isLineFree: () => undefined,
+  knowsRanges: () => undefined,
+  askForRanges: () => {},
+}
 
 type Shunned = readonly [Address, ShunReason, Suspicion['part'], isOfOneOrigin: boolean]
 
@@ -131,7 +136,7 @@ describe('a download that was left because nothing came from it', () => {
 describe('the silence of a slow line', () => {
   /**
    * How long it is excused, in ms, when so many bytes were there at once, and so many came each second.
-   * @param knowsRanges what the origin server says when it is asked, once it was.
+   * @param knowsRanges what the origin server says when it is asked, once it was. @param isLineFree the same of the line.
    */
   const excused = (
     backlogBytes: number,
@@ -139,15 +144,22 @@ describe('the silence of a slow line', () => {
     seconds: number,
     isShared = false,
     knowsRanges = true,
+    isLineFree = false,
   ) => {
     const clock = manualClock()
     let heldBytes = 0
     let isAsked = false
+    let isFelt = false
     const tolerance = new Tolerance({
       clock,
       blame: blaming().blame,
       heldBytes: () => heldBytes,
       isShared: () => isShared,
+      isLineFree: () => {
+        const known = isFelt ? isLineFree : undefined
+        isFelt = true
+        return known
+      },
       knowsRanges: () => (isAsked ? knowsRanges : undefined),
       askForRanges: () => (isAsked = true),
     })
@@ -174,6 +186,7 @@ describe('the silence of a slow line', () => {
     assert.equal(excused(5_000_000, 50_000, 30), MOST_EXCUSED_MS)
     assert.equal(excused(50_000_000, 2_500_000, 3), LEAST_EXCUSED_MS)
     assert.equal(excused(0, 2_500_000, 3, true), MOST_EXCUSED_MS, 'several files share it')
+    assert.equal(excused(0, 50_000, 3, true, true, true), LEAST_EXCUSED_MS, 'and it is not full')
   })
 
   test('is excused for longer where the origin server sends all again, as it knows no ranges: half as long again as that took, and a bit', () => {

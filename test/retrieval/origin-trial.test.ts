@@ -158,6 +158,36 @@ describe('a trial of the origin server', () => {
     })
   })
 
+  describe('of the line alone', () => {
+    test('is free where a head comes in time, for all files of a server, and for a second', async () => {
+      const { trials, origin, pass, clock } = setting(() => ({ status: 503, fields: [] }))
+      const [one, other] = [requestFor(FILE), requestFor('http://updates.test/b')]
+      assert.deepEqual([trials.isFree(one), trials.isFree(other)], [undefined, undefined])
+      await pass(10)
+      assert.deepEqual([trials.isFree(one), trials.isFree(other)], [true, true])
+      assert.deepEqual(
+        origin.requests.map(({ method }) => method),
+        ['HEAD'],
+      )
+      clock.advance(FRESH_TRIAL_MS + 1)
+      assert.equal(trials.isFree(one), undefined)
+      assert.equal(origin.requests.length, 2)
+    })
+
+    test('is full where none does', async () => {
+      const { trials, pass } = setting(() => new Promise<never>(() => {}))
+      assert.equal(trials.isFree(requestFor(FILE)), undefined)
+      await pass(TRIAL_MS)
+      assert.equal(trials.isFree(requestFor(FILE)), false)
+    })
+
+    test('is asked of no more servers at once than are remembered', () => {
+      const { trials, origin } = setting(() => new Promise<never>(() => {}))
+      for (let at = 0; at <= MAX_SERVERS; at += 1) trials.isFree(requestFor(`http://${at}.test/`))
+      assert.equal(origin.requests.length, MAX_SERVERS)
+    })
+  })
+
   test('is one for all who fetch from a server, and counts for a second', async () => {
     const { trials, origin, pass, tried, clock } = setting(() => ({ status: 206, fields: [], body: 'x' }))
     const both = [FILE, 'http://updates.test/b'].map((each) =>

@@ -117,6 +117,31 @@ describe('failures on a virtual LAN', () => {
       },
     )
 
+  for (const [name, sizes, silent, stallMs] of [
+    ['one of four files', [2, 2, 2, 2], 1, 1500],
+    ['six small and large files', [0.02, 0.05, 0.1, 0.3, 1, 2], 6, 1600],
+  ] as const)
+    testSeeds(
+      `${name} to whose fetchers the origin server falls silent while all come at once go on`,
+      { wanBytesPerSecond: WAN },
+      async (scenario) => {
+        const nodes = await scenario.nodes(6)
+        const uris = sizes.map((megabytes, at) => {
+          const stalls = at < silent ? { stallsAfter: [(megabytes * MB) / 2] } : {}
+          return scenario.file(`/${at}`, megabytes * MB, stalls)
+        })
+        const all = await Promise.all(nodes.map((node) => Promise.all(uris.map((uri) => node.get(uri)))))
+        for (const [at, uri] of uris.entries())
+          for (const got of all.flatMap((each) => each[at] ?? [])) {
+            assertRight(scenario, uri, got)
+            assertAtMost(got.longestStallMs, stallMs, 'longest stall, in ms')
+          }
+        const bytes = sizes.reduce((sum, megabytes) => sum + megabytes * MB, 0)
+        assertAtMost(scenario.origin.sentBytes, 1.4 * bytes, 'bytes from the origin server')
+      },
+      { seeds: [1, 2, 3, 4, 5, 6] },
+    )
+
   testSeeds('a node that restarts offers what it kept on its disk', {}, async (scenario) => {
     const [one, other] = await scenario.nodes(2)
     assert.ok(one && other)
