@@ -211,7 +211,8 @@ export class Tolerance {
    */
   isSentAgain(source: Source): boolean {
     if (source.kind !== 'in-progress' || source.download.hasAsked !== true) return false
-    if (this.#components.knowsRanges() !== false) return false
+    if (this.#components.heldBytes() < WORTH_ASKING_BYTES || this.#components.knowsRanges() !== false)
+      return false
     const now = this.#components.clock.monotonic()
     const lastAt = this.#reportedAt.get(source.download.peer) ?? -Infinity
     return now - lastAt <= FRESH_PROGRESS_MS || now - this.#patience.usedAt <= FIRST_REPORT_MS
