@@ -91,7 +91,7 @@ function headOf(
 ): ResponseHead | Flaw {
   const told = connectionFields(lines)
   if (told.flaw !== undefined) return { flaw: told.flaw }
-  if (told.isChunked && !isCurrent) return { flaw: 'Transfer-Encoding in HTTP/1.0' }
+  if (told.coding !== undefined && !isCurrent) return { flaw: 'Transfer-Encoding in HTTP/1.0' }
   const framing = framingOf(status, method, told)
   const mayLast = isCurrent ? !told.options.includes('close') : told.options.includes('keep-alive')
   // Some servers send content for HEAD all the same: it would be the next response.
@@ -104,18 +104,15 @@ function headOf(
 interface Told {
   readonly flaw: string | undefined
   readonly length: number | undefined
-  readonly isChunked: boolean
+  readonly coding: string | undefined
   readonly options: readonly string[]
   readonly keepAliveSeconds: number | undefined
 }
 
-/**
- * RFC 9112 6.1 to 6.3: two statements about the length are one too many, even when they agree. Another coding than chunked
- * (6.1, 7) would have to be undone before the content is passed on or stored, and no request asks for one.
- */
+/** RFC 9112 6.1 to 6.3: two statements about the length are one too many, even when they agree. */
 function connectionFields(lines: readonly ReadLine[]): Told {
   let length: number | undefined
-  let isChunked = false
+  let coding: string | undefined
   let options = NO_OPTIONS
   let keepAliveSeconds: number | undefined
   let flaw: string | undefined
@@ -127,8 +124,8 @@ function connectionFields(lines: readonly ReadLine[]): Told {
         length = Number(value)
         break
       case 'transfer-encoding':
-        if (isChunked || value.toLowerCase() !== 'chunked') flaw = `Transfer-Encoding "${value}"`
-        isChunked = true
+        if (coding !== undefined || !isReadable(value)) flaw = `Transfer-Encoding "${value}"`
+        coding = value.toLowerCase()
         break
       case 'connection':
         options = [...options, ...optionsIn(value)]
@@ -138,8 +135,8 @@ function connectionFields(lines: readonly ReadLine[]): Told {
         break
     }
   }
-  if (isChunked && length !== undefined) flaw = 'Transfer-Encoding together with Content-Length'
-  return { flaw, length, isChunked, options, keepAliveSeconds }
+  if (coding !== undefined && length !== undefined) flaw = 'Transfer-Encoding together with Content-Length'
+  return { flaw, length, coding, options, keepAliveSeconds }
 }
 
 function optionsIn(connection: string): readonly string[] {
@@ -147,15 +144,39 @@ function optionsIn(connection: string): readonly string[] {
   return text.includes(',') ? text.split(/[\t ]*,[\t ]*/) : [text]
 }
 
+/**
+ * Whether content in this transfer coding is here as the sender means it. What gzip, say, was put on would have to be unpacked before it is
+ * passed on or stored, and no request asks for that (RFC 9112 7). A name that nobody has given a meaning changes nothing: the content ends
+ * with the connection (6.3), unless somebody could take the name for chunked.
+ */
+function isReadable(value: string): boolean {
+  const coding = value.toLowerCase()
+  return (
+    coding === 'chunked' ||
+    (/^[^\t ,;]+$/.test(coding) && !coding.includes('chunked') && !PACKING.has(coding))
+  )
+}
+
+/** IANA's registry of transfer codings, and those of content that servers mix them up with. */
+const PACKING: ReadonlySet<string> = new Set([
+  'br',
+  'compress',
+  'deflate',
+  'gzip',
+  'x-compress',
+  'x-gzip',
+  'zstd',
+])
+
 function secondsIn(keepAlive: string): number | undefined {
   const seconds = /(?:^|[\t ,])timeout=(\d{1,9})/i.exec(keepAlive)?.[1]
   return seconds === undefined ? undefined : Number(seconds)
 }
 
 const NO_OPTIONS: readonly string[] = []
-function framingOf(status: number, method: string, { length, isChunked }: Told): Framing {
+function framingOf(status: number, method: string, { length, coding }: Told): Framing {
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return NONE
-  if (isChunked) return CHUNKED
+  if (coding === 'chunked') return CHUNKED
   return length === undefined ? UNTIL_CLOSE : { kind: 'length', bytes: length }
 }
 

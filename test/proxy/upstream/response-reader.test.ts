@@ -107,6 +107,12 @@ describe('a response', () => {
     }
   })
 
+  for (const coding of ['x', 'identity'])
+    test(`in the coding ${coding}, which changes nothing, ends with its connection`, () => {
+      const { body, end } = read([withLines(`Transfer-Encoding: ${coding}`)], { closes: true })
+      assert.deepEqual([body, end], ['ok', 'closed'])
+    })
+
   test('is not whole where its connection ends early', () => {
     for (const text of [
       '',
@@ -165,7 +171,8 @@ const FLAWS: readonly (readonly [name: string, text: string])[] = [
   ['chunks and a length', withLines('Transfer-Encoding: chunked', 'Content-Length: 2')],
   ['chunked twice', withLines('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked')],
   ['another coding than chunked', withLines('Transfer-Encoding: gzip')],
-  ['the coding of old servers that is none', withLines('Transfer-Encoding: identity')],
+  ['another coding with a parameter', withLines('Transfer-Encoding: X-GZip;level=9')],
+  ['a coding of content in its place', withLines('Transfer-Encoding: br')],
   ['an empty coding', withLines('Transfer-Encoding:')],
   ['another coding and a length', withLines('Transfer-Encoding: gzip', 'Content-Length: 2')],
   ['two codings', withLines('Transfer-Encoding: gzip', 'Transfer-Encoding: gzip')],
