@@ -23,7 +23,7 @@ import { Flight } from './flight.ts'
 import { gathered } from './gathered.ts'
 import { continuedBy, rangeField, type Brought } from './part-source.ts'
 import { CONTRADICTED, isContradicted } from './contradicted.ts'
-import { endsThere, isIncomplete } from './origin-source.ts'
+import { EndsThere, isIncomplete } from './origin-source.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { isWorthSkipping } from './plan.ts'
 import { RecentRate } from './recent-rate.ts'
@@ -353,7 +353,7 @@ export class OriginCopy {
     if (!isWhole || !isIncomplete(error)) return error
     const isAgain = this.#wholeEndedAt === position
     this.#wholeEndedAt = position
-    return isAgain ? endsThere(position, error) : error
+    return isAgain ? new EndsThere(position, error) : error
   }
 
   async #open(span: ByteSpan, flight: Flight): Promise<Opening> {

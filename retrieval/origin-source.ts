@@ -98,9 +98,9 @@ async function* behind(
   try {
     yield* skipping(passing, from)
   } catch (error) {
-    throw at === from && from > 0 && isIncomplete(error) ? endsThere(from, error) : error
+    throw at === from && from > 0 && isIncomplete(error) ? new EndsThere(from, error) : error
   }
-  if (at === from && from < size) throw endsThere(from)
+  if (at === from && from < size) throw new EndsThere(from)
 }
 
 export function isIncomplete(error: unknown): error is Fault {
@@ -108,9 +108,12 @@ export function isIncomplete(error: unknown): error is Fault {
 }
 
 /** What an origin server sends ends before the length that it states, every time: to ask it again would bring nothing but the same bytes. */
-export function endsThere(bytes: number, cause?: unknown): Fault {
-  const message = `the origin server's response ends after ${bytes} bytes each time, which is less than it says`
-  return new Fault('RESPONSE_INVALID', message, { cause })
+export class EndsThere extends Fault {
+  /** @param bytes after which it ends. @param cause how it broke off, if it did. */
+  constructor(bytes: number, cause?: unknown) {
+    const message = `the origin server's response ends after ${bytes} bytes each time, which is less than it says`
+    super('RESPONSE_INVALID', message, { cause })
+  }
 }
 
 /** Whether what came can be continued later: a validator tells whether the file is still the same. */

@@ -755,7 +755,9 @@ export class Retrieval implements InquiryOwner {
     if (isInVain) return this.#fetchAnew(attempt)
     if (source.kind === 'internet' && this.#answer.isGiven) {
       if (this.#isAnotherByName(fault)) return this.#use(source)
-      if (this.#mayGoOn && this.#lostLine.mayComeBack(fault, this.heldBytes)) return this.#goOnLater(attempt)
+      const isProvable = this.#isProvable && this.#inquiry !== undefined
+      const mayComeBack = this.#lostLine.mayComeBack(fault, this.heldBytes, isProvable)
+      if (this.#mayGoOn && mayComeBack) return this.#goOnLater(attempt)
     }
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (this.#attempt === attempt) this.#next(fault, isRelays)
@@ -806,9 +808,12 @@ export class Retrieval implements InquiryOwner {
    * an index that does not change says what the bytes are (V1, V2): then those decide, before the application is given the last of them.
    */
   #isAnotherByName({ code }: Fault): boolean {
+    return code === 'RESPONSE_CHANGED' && this.#isProvable && this.#arrival.doubt()
+  }
+
+  get #isProvable(): boolean {
     const { uri, policy } = this.request
-    const isProvable = this.#components.verifier.knownDigest(uri, policy) !== undefined
-    return code === 'RESPONSE_CHANGED' && isProvable && this.#arrival.doubt()
+    return this.#components.verifier.knownDigest(uri, policy) !== undefined
   }
 
   /**

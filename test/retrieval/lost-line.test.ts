@@ -197,6 +197,62 @@ describe('an origin server that goes in the middle', () => {
   })
 })
 
+describe('an origin server that answers something else when it is asked for the rest', () => {
+  const others = [
+    [
+      'a redirect',
+      (): Reply => ({ status: 302, fields: [['Location', 'http://elsewhere.test/']], body: '' }),
+    ],
+    ['nothing', (): Reply => ({ status: 404, fields: [], body: 'gone' })],
+    [
+      'other bytes',
+      (origin, request) => origin.reply({ ...request, fields: [['Range', `bytes=0-${HELD}`]] }),
+    ],
+  ] as const satisfies [string, Parameters<typeof continued>[0][number]][]
+
+  for (const [name, answer] of others)
+    describe(`(${name})`, () => {
+      test('is asked again, where a name or an index says what the bytes are', async () => {
+        const { got, isWhole, node } = await continued([answer, answer, answer, right], {
+          known: true,
+          share: true,
+        })
+        assert.deepEqual([got.status, got.error, isWhole], [200, undefined, true])
+        assert.equal(node.store.lookup(A)[0]?.digest, sha256(BYTES))
+      })
+
+      test('is not asked without end', async () => {
+        const { got, node } = await continued([answer], { known: true, share: true })
+        assert.ok(got.error !== undefined)
+        assert.ok(node.origin.requests.length <= 3 + MOST_WAITS, `${node.origin.requests.length} requests`)
+      })
+
+      test('leaves it to whoever goes on meanwhile', async () => {
+        const node: World = world({
+          isAlone: true,
+          known: new Map([[A, { algorithm: 'sha-256', hex: sha256(BYTES) }]]),
+          expectation: digestOf(BYTES),
+          peers: (request, n) => new RangedOrigin({ body: BYTES, fields: [] }).answer(request, n),
+          origin: (request, n) => {
+            const origin = new RangedOrigin({ body: BYTES, fields: [['ETag', '"1"']] })
+            const body = new Flow().push(BYTES.subarray(0, HELD)).breakOff()
+            const heard = { ...download(BYTES.length), receivedBytes: 3_000_000 }
+            if (n === 3) node.clock.after(100, () => node.inquiries.at(-1)?.heardDownloading(heard))
+            return n === 1 ? { ...origin.reply(request), body } : answer(origin, request)
+          },
+        })
+        const got = await node.get()
+        assert.deepEqual([got.error, got.text === BYTES.toString('latin1')], [undefined, true])
+      })
+
+      test('has changed it, where nothing says what the bytes are', async () => {
+        const { got, node } = await continued([answer, right], { share: true })
+        assert.ok(got.error !== undefined)
+        assert.equal(node.origin.requests.length, 2)
+      })
+    })
+})
+
 describe('an origin server whose neighbour calls the same file another version', () => {
   const other: Fields = [['ETag', '"2"']]
   const neighbour = (bytes: Buffer) => {
