@@ -44,6 +44,8 @@ export interface PeerDownload extends Downloader, DownloadProgress {
   readonly isAhead: boolean
   /** It was silent before, and is left aside: only who fetches the same may try it, beside the Internet. */
   readonly isLeftAside?: boolean
+  /** When that was heard, by the clock that stands still while this node cannot listen; absent: it was not heard from the peer itself. */
+  readonly heardAt?: Monotonic
 }
 
 /** What the owner of the resource does when the machine says so. Called at once, never inside the caller's step. */
@@ -165,6 +167,19 @@ export class Inquiry implements Hearing {
     return 'sources' in state && state.sources.holders.length > 0
   }
 
+  /**
+   * The downloads beside the one in use whose copies can be read, of those who were heard to ask for it themselves, and have told how
+   * far they are within the last `ms`.
+   */
+  othersWithin(ms: number): readonly PeerDownload[] {
+    const state = this.#state
+    if (!('sources' in state)) return []
+    const since = this.#listening.monotonic() - ms
+    return state.sources.downloaders.filter(
+      ({ readable, hasAsked, heardAt = -Infinity }) => readable && hasAsked === true && heardAt >= since,
+    )
+  }
+
   /** Whether somebody else who needs it has said to be fetching it, has no copy yet that could be read, and has not given up. */
   get isFetchedElsewhere(): boolean {
     return this.#fetchers.size > 0
@@ -226,7 +241,8 @@ export class Inquiry implements Hearing {
     this.#note(downloader.peer)
     this.#noteFetcher(downloader)
     if (this.#isBehind(downloader)) return this.heardFailed(downloader.peer)
-    this.#dispatch({ kind: 'downloading', at: this.#listening.monotonic(), downloader })
+    const at = this.#listening.monotonic()
+    this.#dispatch({ kind: 'downloading', at, downloader: { ...downloader, heardAt: at } })
     this.#owner.heardProgress(downloader)
   }
 

@@ -45,7 +45,7 @@ import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { NO_EXPECTATION, Proofs } from './proofs.ts'
 import { Readers } from './readers.ts'
 import type { RetrievalRequest } from './request.ts'
-import { NEAR_BYTES, nearBytes } from './slow-line.ts'
+import { FRESH_PROGRESS_MS, NEAR_BYTES, nearBytes } from './slow-line.ts'
 import { SlowPeerWatch, type Progressing } from './slow-peer-watch.ts'
 import { soundOut } from './sounding.ts'
 import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
@@ -161,6 +161,7 @@ export class Retrieval implements InquiryOwner {
       isLineFree: () => components.trials.isFree(request),
       knowsRanges: () => components.rangeSupport.known(request),
       askForRanges: () => components.rangeSupport.ask(request),
+      isOvertaken: () => this.#isOvertaken,
       ...(components.originBytesPerSecond && { originBytesPerSecond: components.originBytesPerSecond }),
     })
     this.#lostLine = new LostLine(components.clock)
@@ -444,6 +445,15 @@ export class Retrieval implements InquiryOwner {
   isFurther({ receivedBytes }: PeerDownload): boolean {
     const near = nearBytes(this.heldBytes, this.progress().totalBytes)
     return !this.#isUnseen && this.heldBytes > receivedBytes + near
+  }
+
+  /** Whether another download has told as lately as one that runs does that it has more than may just be on its way here. */
+  get #isOvertaken(): boolean {
+    const { totalBytes } = this.progress()
+    const others = this.#inquiry?.othersWithin(FRESH_PROGRESS_MS) ?? []
+    return others.some(
+      ({ receivedBytes }) => receivedBytes > this.heldBytes + nearBytes(receivedBytes, totalBytes),
+    )
   }
 
   heardProgress(download: PeerDownload): void {

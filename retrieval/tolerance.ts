@@ -37,6 +37,8 @@ export interface ToleranceComponents {
   readonly knowsRanges: () => boolean | undefined
   /** Finds that out. */
   readonly askForRanges: () => void
+  /** Whether somebody else fetches it who has told lately that he has clearly more than is held here. */
+  readonly isOvertaken: () => boolean
   /** As this node measured it before; absent: never. */
   readonly originBytesPerSecond?: () => number | undefined
 }
@@ -182,8 +184,12 @@ export class Tolerance {
     return this.#lateMs <= MOST_LATE_MS
   }
 
-  /** Where peers have failed already there may be several that lie: only one that was agreed on is excused then. */
+  /**
+   * Where peers have failed already there may be several that lie: only one that was agreed on is excused then, and whatever another one
+   * says. Before that nobody is waited for whom another one has overtaken: who is read instead costs nobody anything.
+   */
   isExcused(source: Source): boolean {
+    if (this.#patience.isWhole && this.#components.isOvertaken()) return false
     if (this.isLate()) return true
     if (this.isSentAgain(source)) return this.#slowLine.isExcused(this.#components.heldBytes(), this.#againMs)
     return this.#isExcusedByLine(source)

@@ -1,6 +1,7 @@
 /** What of a peer is left aside for what, so that nobody can have an honest one left aside by forged words or as an origin server. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Monotonic } from '../../core/clock.ts'
 import type { Sha256 } from '../../core/digest.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import type { TargetUri } from '../../core/target-uri.ts'
@@ -36,6 +37,7 @@ const ALONE = {
   isLineFree: () => undefined,
   knowsRanges: () => undefined,
   askForRanges: () => {},
+  isOvertaken: () => false,
 }
 
 type Shunned = readonly [Address, ShunReason, Suspicion['part'], isOfOneOrigin: boolean]
@@ -154,6 +156,7 @@ describe('the silence of a slow line', () => {
       clock,
       blame: blaming().blame,
       heldBytes: () => heldBytes,
+      isOvertaken: () => false,
       isShared: () => isShared,
       isLineFree: () => {
         const known = isFelt ? isLineFree : undefined
@@ -197,6 +200,33 @@ describe('the silence of a slow line', () => {
       MOST_EXCUSED_MS,
       'little is there soon: that is not asked',
     )
+  })
+})
+
+describe('the silence of a peer where another one has clearly more', () => {
+  const late = () =>
+    new Tolerance({
+      ...ALONE,
+      clock: manualClock(),
+      blame: blaming().blame,
+      heldBytes: () => 0,
+      isBusy: () => true,
+      isOvertaken: () => true,
+    })
+
+  test('is excused by nothing', () => {
+    assert.equal(late().isExcused(GROWING), false)
+  })
+
+  test('is excused as ever once a peer has failed: the other one may lie as well', () => {
+    const tolerance = late()
+    tolerance.failed(GROWING, fault('PEER_STALLED'), {
+      began: 0 as Monotonic,
+      patienceMs: STALL_MS,
+      isTakenBack: false,
+      lagMs: 100,
+    })
+    assert.equal(tolerance.isExcused(GROWING), true)
   })
 })
 

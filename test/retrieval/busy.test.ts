@@ -7,8 +7,12 @@ import { BUSY_PROMISES_MS, PROMISES_MS, TAKE_OVER_WAIT_MS } from '../../peering/
 import { EXCUSED_MS } from '../../retrieval/pace.ts'
 import { STALL_MS } from '../../retrieval/patience.ts'
 import { MOST_LATE_MS } from '../../retrieval/tolerance.ts'
-import type { Reply } from './upstreams.ts'
-import { BY_UPDATER, download, PEER, shunned, world } from './world.ts'
+import type { Address } from '../../core/transport.ts'
+import type { PeerDownload } from '../../peering/inquiry.ts'
+import { NEAR_BYTES } from '../../retrieval/slow-line.ts'
+import { distinctBytes, RangedOrigin } from './ranged-origin.ts'
+import { Flow, type Reply } from './upstreams.ts'
+import { BY_UPDATER, download, LOCATION, PEER, shunned, world } from './world.ts'
 
 const BODY = Buffer.alloc(1000, 'x')
 
@@ -60,6 +64,62 @@ describe('a peer that sends nothing for too long', () => {
     assert.equal(node.peers.requests.length, 1)
     assert.equal(node.origin.requests.length, 0)
   })
+})
+
+describe('a downloader that fell silent in the middle', () => {
+  const FILE = distinctBytes(4_000_000)
+  const HELD = 1_000_000
+  const SUCCESSOR = '127.0.0.9' as Address
+  const further = (receivedBytes: number, more: Partial<PeerDownload> = {}): PeerDownload => ({
+    ...download(FILE.length, SUCCESSOR),
+    location: `http://${SUCCESSOR}:6515/${'c'.repeat(64)}`,
+    receivedBytes,
+    ...more,
+  })
+
+  /** How long it is waited for, in ms, by a busy node that hears this in the middle of that, and of one that has more when it asks. */
+  const waitedMs = async (heard: PeerDownload) => {
+    const server = new RangedOrigin({ body: FILE, fields: [] })
+    const flow = new Flow().push(FILE.subarray(0, HELD))
+    const node = world({
+      expectation: BY_UPDATER,
+      downloads: [download(FILE.length)],
+      isBusy: true,
+      peers: (request) => {
+        const reply = server.reply(request)
+        return request.uri === LOCATION ? { ...reply, body: flow } : reply
+      },
+      origin: () => new Promise(() => {}),
+    })
+    const application = node.ask()
+    await node.within(application.resource)
+    const since = node.clock.monotonic()
+    await node.pass(250)
+    node.inquiries[0]?.heardDownloading(heard)
+    while (node.inquiries[0]?.state === 'awaiting') await node.pass(10)
+    const ms = node.clock.monotonic() - since
+    node.inquiries[0]?.heardDownloading(further(LEAD))
+    const given = await node.read(application)
+    assert.ok(given.text === FILE.toString('latin1'))
+    return ms
+  }
+
+  const LEAD = HELD + 2 * NEAR_BYTES
+
+  test('is not waited for by a busy node that hears of another one which has clearly more', async () => {
+    const ms = await waitedMs(further(LEAD))
+    assert.ok(ms <= STALL_MS + EXCUSED_MS, `${ms} ms`)
+  })
+
+  for (const [name, heard] of [
+    ['only as much', further(HELD + 1000)],
+    ['more, by its word alone: it was not heard to ask', further(LEAD, { hasAsked: false })],
+    ['more, and cannot be read', further(LEAD, { readable: false })],
+  ] as const)
+    test(`is waited for where the other one has ${name}`, async () => {
+      const ms = await waitedMs(heard)
+      assert.ok(ms >= MOST_LATE_MS, `${ms} ms`)
+    })
 })
 
 describe('a copy that is promised and never given', () => {
