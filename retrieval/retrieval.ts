@@ -189,6 +189,7 @@ export class Retrieval implements InquiryOwner {
       isUnanswered: () => this.isFetcher && !this.#answer.isGiven && this.#arrival.fields.length === 0,
       isStuck: (download) => this.#tolerance.isStuck(download),
       hasPatience: () => this.#tolerance.leftMs() > 0,
+      isLate: () => this.#components.isBusy?.() === true,
       progress: () => this.progress(),
       expectationFor: (source) => this.#proofs.of(source, () => this.heldBytes > 0),
       look: (source, signal) =>

@@ -5,7 +5,8 @@
  * Who has lost its patience with peers cannot afford to stop what flows for one that may be as silent as the others were. There
  * the peer is tried beside the Internet first: when its bytes come, it goes on, and the Internet ends. So a LAN that was in pieces
  * comes back to one fetcher however much it has cost, and a peer that is no better than its word costs the application nothing.
- * The same for a peer that is left aside because it was silent for a moment: else two that think so of each other fetch to the end.
+ * The same for a peer that is left aside because it was silent for a moment: else two that think so of each other fetch to the end. And
+ * for what is heard by a node that was away itself: those words have waited in its sockets, and what they tell of may be no more.
  */
 import type { Clock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
@@ -40,6 +41,8 @@ export interface YieldingOwner {
   isStuck(download: PeerDownload): boolean
   /** Whether peers may cost the application more time. */
   hasPatience(): boolean
+  /** Whether this node could not listen lately: what it hears now may have waited for long, and be no more. */
+  isLate(): boolean
   progress(): DownloadProgress
   /** What could prove the peer's bytes: only what can be proved is taken from one. */
   expectationFor(source: PeerSource): Promise<Expectation>
@@ -145,8 +148,9 @@ export class Yielding {
     // What only a signature proves comes whole or not at all: whoever reads already would have to wait for all of it.
     const isVain = expectation.kind === 'none' || expectation.kind === 'signature'
     if (isVain || !this.#mayLeaveWhere(isSilent)) return
-    // What it said a while ago may be no more: it may have changed over to this node meanwhile.
-    const isDoubtful = source.kind === 'in-progress' && (isSilent || source.download.isLeftAside === true)
+    // What it said a while ago may be no more: it may have changed over to this node meanwhile, or be whole, under another alias.
+    const isOld = isSilent || this.#owner.isLate()
+    const isDoubtful = source.kind === 'in-progress' && (isOld || source.download.isLeftAside === true)
     if (this.#owner.hasPatience() && !isDoubtful) this.#owner.leave(peerOf(source), false)
     else await this.#try(source, isSilent)
   }

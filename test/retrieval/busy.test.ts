@@ -122,6 +122,27 @@ describe('a downloader that fell silent in the middle', () => {
     })
 })
 
+test('a fetcher that was away itself does not give up its own download for a copy that is no more', async () => {
+  const file = distinctBytes(4_000_000)
+  const server = new RangedOrigin({ body: file, fields: [['ETag', '"1"']] })
+  const flow = new Flow().push(file.subarray(0, 1_000_000))
+  const node = world({
+    expectation: BY_UPDATER,
+    waitMs: 0,
+    isBusy: true,
+    peers: () => ({ status: 404, fields: [], body: '' }),
+    origin: (request, n) => (n === 1 ? { ...server.reply(request), body: flow } : server.reply(request)),
+  })
+  const application = node.ask()
+  await node.within(application.resource)
+  node.inquiries[0]?.heardDownloading({ ...download(file.length), receivedBytes: 3_000_000 })
+  await node.pass(100)
+  flow.push(file.subarray(1_000_000)).end()
+  const given = await node.read(application)
+  assert.ok(given.text === file.toString('latin1'))
+  assert.deepEqual([node.peers.requests.length, node.origin.requests.length], [1, 1])
+})
+
 describe('a copy that is promised and never given', () => {
   for (const [isBusy, ms] of [
     [false, PROMISES_MS],

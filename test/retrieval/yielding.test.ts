@@ -45,6 +45,7 @@ function fetching({
   isSizeKnown = true,
   isAnswered = true,
   hasPatience = true,
+  isLate = false,
   expectation = PROVED,
   chunks = undefined as readonly number[] | undefined,
 } = {}) {
@@ -65,6 +66,7 @@ function fetching({
     isFetcher: () => true,
     isStuck: () => state.isStuck,
     hasPatience: () => hasPatience,
+    isLate: () => isLate,
     mayLeave: () => state.mayLeave,
     isUnanswered: () => !state.isAnswered,
     progress: () => ({
@@ -306,6 +308,31 @@ describe('a late "I have"', () => {
     assert.deepEqual(done, [])
     state.totalBytes = SIZE
     yielding.answered()
+    await settled()
+    assert.deepEqual(done, [`leave for ${PEER}`])
+  })
+})
+
+describe('who could not listen for a while', () => {
+  const late = (chunks: readonly number[] | undefined) => fetching({ isLate: true, chunks })
+
+  test('tries the copy of which it hears: the word may have waited for long', async () => {
+    const { done, yielding } = late([TRIAL_BYTES])
+    yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking', `leave for ${PEER}, tried`])
+  })
+
+  test('stays with its own download where that copy is no more', async () => {
+    const { done, yielding } = late(undefined)
+    yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
+    await settled()
+    assert.deepEqual(done, ['look', 'end of looking'])
+  })
+
+  test('takes the word of one that has the whole, and keeps it', async () => {
+    const { done, yielding } = late(undefined)
+    yielding.lateOffer(holder(SIZE))
     await settled()
     assert.deepEqual(done, [`leave for ${PEER}`])
   })
