@@ -1,5 +1,5 @@
 /** `ihave start`: runs a node until SIGTERM or SIGINT. */
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { systemClock } from '../core/clock.ts'
@@ -39,6 +39,7 @@ async function run(args: readonly string[]): Promise<number> {
   boundYoungGeneration({ ...engine, ...V8_YOUNG_GENERATION })
   log.events.info(`${await told}: stopping; running transfers get ${config.proxy.stopGraceMs} ms`)
   await node.stop()
+  if (!(await log.end())) process.exit(EXIT.done)
   return EXIT.done
 }
 
@@ -47,9 +48,20 @@ async function run(args: readonly string[]): Promise<number> {
  * @returns what writes down what has been compiled up to now: a node that is killed has kept it, too.
  */
 function keepCompiled(directory: string): () => void {
-  if (!existsSync(directory)) return () => {}
-  enableCompileCache(join(directory, 'compiled'))
+  const compiled = join(directory, 'compiled')
+  if (!canBeMade(compiled)) return () => {}
+  enableCompileCache(compiled)
   return flushCompileCache
+}
+
+/** Node's own way to make it never ends where its parent takes no directories (/proc). */
+function canBeMade(directory: string): boolean {
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+    return true
+  } catch {
+    return existsSync(directory)
+  }
 }
 
 /** Resolves with the first signal; a second one ends the process at once. */
