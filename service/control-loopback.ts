@@ -3,7 +3,7 @@
  * to such a port, pages in a browser too, so each request needs a word that only this user can read (V§4).
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import type { IncomingMessage, Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, Fault } from '../core/fault.ts'
@@ -79,9 +79,22 @@ function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }
 
+/** What is there is written over, and removed at the end: it must be what a node of before has left, or nothing. */
+async function mustBeToken(path: string): Promise<void> {
+  const state = await lstat(path).catch(() => undefined)
+  // A link is replaced, and what it leads to stays.
+  if (state?.isFile() !== true || state.size === 0) return
+  const isToken = state.size < 100 && TOKEN.test(await readFile(path, 'utf8').catch(() => ''))
+  if (!isToken)
+    throw new Fault('STORE_FAILED', `control.token: ${path} is no token, and would be written over`)
+}
+
+const TOKEN = new RegExp(`^[0-9a-f]{${2 * TOKEN_BYTES}}\\s*$`)
+
 /** Under another name first: the file is never there without its permissions. */
 async function writeToken(path: string, token: string): Promise<void> {
   const part = `${path}.new`
+  await mustBeToken(path)
   try {
     await rm(part, { force: true })
     await writeFile(part, `${token}\n`, { mode: 0o600, flag: 'wx' })

@@ -411,7 +411,8 @@ const control = {
     type: either(auto, path),
     default: 'auto',
     meaning: 'The Unix socket of the control API, for the command line.',
-    reason: 'auto: control.sock in the cache directory. File permissions are its access control (V§4).',
+    reason:
+      'auto: control.sock in the cache directory, or in the system’s directory for temporary files where that path has more than 100 bytes. File permissions are its access control (V§4).',
   }),
   listen: setting({
     type: either(oneOf('off'), loopbackAddress),
@@ -424,7 +425,7 @@ const control = {
     type: either(auto, path),
     default: 'auto',
     meaning:
-      'The file to which the token for control.listen is written at each start, for the node’s user alone.',
+      'The file to which the token for control.listen is written at each start, for the node’s user alone; not over a file that is something else.',
     reason: 'auto: control.token in the cache directory.',
   }),
 }

@@ -51,6 +51,32 @@ function asked(
   })
 }
 
+describe('the file of the token', () => {
+  const startedAt = async (tokenFile: string) => {
+    const settings = { host: '127.0.0.1', port: 0, tokenFile }
+    const control = await startLoopbackControl(settings, OPERATIONS_OF_TEST, NO_BYTES, systemRandom)
+    await control.stop()
+  }
+  const fileWith = (t: TestContext, text: string) => {
+    const directory = mkdtempSync(join(tmpdir(), 'ihave-token-'))
+    t.after(() => rmSync(directory, { recursive: true }))
+    const path = join(directory, 'file')
+    writeFileSync(path, text)
+    return path
+  }
+
+  test('is not written over one that is something else', async (t) => {
+    const path = fileWith(t, 'cache: { maxSize: 10 GB }\n')
+    await assert.rejects(startedAt(path), /control\.token: .* is no token/)
+    assert.equal(readFileSync(path, 'utf8'), 'cache: { maxSize: 10 GB }\n')
+  })
+
+  for (const left of ['', `${'ab'.repeat(32)}\n`])
+    test(`takes the place of what a node that was killed has left: ${JSON.stringify(left)}`, async (t) => {
+      await assert.doesNotReject(startedAt(fileWith(t, left)))
+    })
+})
+
 describe('the control API on loopback', () => {
   test('answers whoever has its token', async (t) => {
     const { port, token } = await started(t)
