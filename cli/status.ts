@@ -63,11 +63,12 @@ function signatureLines({ verified, refused }: Status['signatures']): string[] {
 function peeringLines({ peering, whyAlone = 'peering is off' }: Status): string[] {
   if (!peering) return [`peering    ${whyAlone}`]
   const { address, packetPort, filePort, waitMs, peers } = peering
+  const files = filePort === undefined ? 'serves no files' : `files ${filePort}`
   const [reached, only] = byReach(peers)
   const heard = only.length === 0 ? '' : ` and ${only.length} only heard ("ihave peers")`
   const wait = waitMs === undefined ? 'nobody to ask' : `a question waits up to ${waitMs} ms`
   return [
-    `peering    ${address}, packets ${packetPort}, files ${filePort}; ${reached.length} peers${heard}, ${wait}`,
+    `peering    ${address}, packets ${packetPort}, ${files}; ${reached.length} peers${heard}, ${wait}`,
     ...some(reached, (peer) => {
       const roundTrip = peer.roundTripMs === undefined ? '' : `, round trip ${peer.roundTripMs.toFixed(1)} ms`
       return `  peer     ${peer.address} (${peer.node?.slice(0, 12) ?? 'patent packets only'})${roundTrip}, heard ${formatDuration(peer.heardMsAgo)} ago`

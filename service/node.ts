@@ -367,8 +367,9 @@ export class Node {
   /** The one line that says that the node works. */
   readyLine(): string {
     const { bytes, maxBytes } = this.#store.usage()
+    const files = this.#fileServer === undefined ? 'serves no files' : `files ${this.#fileServer.port}`
     const peering = this.#place
-      ? `peers at ${this.#place.address} (packets ${this.#config.peering.packetPort}, files ${this.#fileServer?.port})`
+      ? `peers at ${this.#place.address} (packets ${this.#config.peering.packetPort}, ${files})`
       : this.#whyAlone()
     const cache = `cache ${this.#config.cache.directory} (${formatBytes(bytes)} of ${formatBytes(maxBytes)})`
     return `ihave ${VERSION} is ready: proxy http://${this.proxyAddress}, ${peering}, ${cache}`
@@ -400,10 +401,11 @@ export class Node {
   }
 
   #peeringStatus(now: Monotonic): Status['peering'] {
-    const { packetPort, filePort } = this.#config.peering
+    const { packetPort } = this.#config.peering
+    const filePort = this.#fileServer?.port
     const peering = this.#assembly?.peering
     if (!this.#place || !peering) return undefined
-    const place = { address: this.#place.address, packetPort, filePort: this.#fileServer?.port ?? filePort }
+    const place = { address: this.#place.address, packetPort, ...(filePort !== undefined && { filePort }) }
     return peeringStatus(place, peering, this.#site, now)
   }
 

@@ -48,7 +48,8 @@ export interface Status {
 export interface PeeringStatus {
   readonly address: string
   readonly packetPort: number
-  readonly filePort: number
+  /** Absent: it serves no files. */
+  readonly filePort?: number
   readonly peers: readonly PeerStatus[]
   /** How long a question asked now would wait, in ms; absent when there is nobody to wait for. */
   readonly waitMs: number | undefined
