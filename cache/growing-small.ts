@@ -5,6 +5,7 @@
  */
 import type { Sha256 } from '../core/digest.ts'
 import type { ByteSpan } from '../core/ranges.ts'
+import { type Extents, NO_EXTENTS, withSpan } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { GrowingMemory } from './growing-memory.ts'
 import { PIECE_BYTES } from '../core/pieces.ts'
@@ -49,8 +50,9 @@ export class GrowingSmall implements GrowingBytes {
   readonly #budget: GrowingMemoryBudget
   readonly #parts: SmallParts
   readonly #memory = new GrowingMemory(() => {})
-  /** Bytes from the start that lie in memory, and what was taken from the budget for them. */
-  #length = 0
+  /** The bytes that were written to memory; what lies between them is no part of the copy. */
+  #extents: Extents = NO_EXTENTS
+  /** What was taken from the budget for all memory up to the last of them. */
   #taken = 0
   #file: GrowingBytes | undefined
   #isKept = false
@@ -80,7 +82,7 @@ export class GrowingSmall implements GrowingBytes {
     const end = offset + bytes.length
     if (this.#file === undefined && !this.#fits(end)) await this.#toFile()
     if (this.#file !== undefined) return this.#file.write(offset, bytes)
-    this.#length = Math.max(this.#length, end)
+    this.#extents = withSpan(this.#extents, { start: offset, end })
     return this.#memory.write(offset, bytes)
   }
 
@@ -89,13 +91,14 @@ export class GrowingSmall implements GrowingBytes {
   }
 
   async clear(): Promise<void> {
-    this.#length = 0
+    this.#extents = NO_EXTENTS
     await (this.#file ?? this.#memory).clear()
   }
 
   /** What is kept in a segment stays in memory as well, for the readers of this copy. */
   async keep(name: Sha256, pin: () => () => void): Promise<Place | undefined> {
-    if (this.#file === undefined && this.#length > this.#parts.largestSmall) await this.#toFile()
+    const length = this.#extents.at(-1)?.end ?? 0
+    if (this.#file === undefined && length > this.#parts.largestSmall) await this.#toFile()
     if (this.#file !== undefined) return this.#file.keep(name, pin)
     const place = await this.#parts.keepSmall(name, this.#memory.exact())
     this.#isKept = true
@@ -130,13 +133,13 @@ export class GrowingSmall implements GrowingBytes {
     return true
   }
 
-  /** What is in memory, gaps included, becomes the beginning of a file. */
+  /** What was written to memory goes to a file, each run to its own place: the gaps take nothing on the disk. */
   async #toFile(): Promise<void> {
     const file = await this.#parts.createFile()
     try {
       // It keeps more in memory when it knows how many read it.
       this.#holdFor(file)
-      if (this.#length > 0) await file.write(0, await this.#memory.read({ start: 0, end: this.#length }))
+      for (const run of this.#extents) await file.write(run.start, await this.#memory.read(run))
     } catch (error) {
       this.#letGoOfAll()
       await file.remove()

@@ -14,6 +14,7 @@ function scene(budgetBytes = 32 * MIB) {
     holds: number
     holdsAtWrite: number | undefined
     removed: boolean
+    written: [offset: number, bytes: number][]
     kept: Uint8Array | undefined
   })[] = []
   const createFile = async () => {
@@ -22,6 +23,7 @@ function scene(budgetBytes = 32 * MIB) {
       holds: 0,
       holdsAtWrite: undefined as number | undefined,
       removed: false,
+      written: [] as [offset: number, bytes: number][],
       kept: undefined as Uint8Array | undefined,
     })
     const remove = memory.remove.bind(memory)
@@ -29,6 +31,7 @@ function scene(budgetBytes = 32 * MIB) {
     const write = memory.write.bind(memory)
     file.write = (offset, bytes) => {
       file.holdsAtWrite ??= file.holds
+      file.written.push([offset, bytes.length])
       return write(offset, bytes)
     }
     file.hold = () => {
@@ -75,6 +78,25 @@ describe('a growing copy that is small', () => {
     letGo()
     letGo()
     assert.equal(files[0]?.holds, 0)
+  })
+
+  it('gives a file only the bytes that it has, each run at its own place', async () => {
+    const { files, grow } = scene()
+    const copy = grow()
+    const bytes = bytesOf(MIB)
+    await copy.write(MIB - 1000, bytes.subarray(MIB - 1000))
+    await copy.write(500, bytes.subarray(500, 600))
+    await copy.write(600, bytes.subarray(600, 700))
+    await copy.named()
+    assert.deepEqual(files[0]?.written, [
+      [500, 200],
+      [MIB - 1000, 1000],
+    ])
+    assert.deepEqual(Buffer.from(await copy.read({ start: 500, end: 700 })), bytes.subarray(500, 700))
+    assert.deepEqual(
+      Buffer.from(await copy.read({ start: MIB - 1000, end: MIB })),
+      bytes.subarray(MIB - 1000),
+    )
   })
 
   it('as a file knows from its first byte how many read it, and forgets those that leave', async () => {
