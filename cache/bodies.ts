@@ -27,6 +27,11 @@ export interface Bodies {
   /** The bytes of a partial copy that a former process left under this name; `undefined` when they are gone. */
   regrow(name: string): GrowingBytes | undefined
   /**
+   * Cuts what a former process left under this name to its first `end` bytes.
+   * @returns bytes that it takes on the disk then; `undefined` when it is gone.
+   */
+  cutLeft(name: string, end: number): number | undefined
+  /**
    * The bytes of `span`, which lies within the body, checked before they are handed over.
    * @throws Fault STORE_CORRUPT; STORE_FAILED when they cannot be read just now, or (with that as its cause) are missing.
    */

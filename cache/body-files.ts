@@ -3,7 +3,7 @@
  * growing or going in `growing/`, and the lock of the directory. A name in `bodies/` is only ever given to a whole body, by
  * renaming.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, truncateSync } from 'node:fs'
 import { readdir, rm, statfs } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -29,6 +29,9 @@ import type { StoreLog } from './store-log.ts'
 
 /** All bodies lie in one of these directories, by the first digits of their digest. */
 const PREFIXES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+/** What a file takes on the disk is told in blocks of so many bytes, whatever the file system. */
+const BYTES_PER_STAT_BLOCK = 512
 
 /** Enough for every small download of a package manager at once; what comes beyond it goes through files. */
 const GROWING_MEMORY_BYTES = 32 * 1024 * 1024
@@ -127,9 +130,19 @@ export class BodyFiles implements Bodies {
   }
 
   regrow(name: string): GrowingBytes | undefined {
-    const path = join(this.#settings.directory, 'growing', name)
-    const isOurs = /^[0-9a-f]+$/.test(name) && existsSync(path)
-    return isOurs ? reopenGrowingFile(path, this.#growingFiles) : undefined
+    const path = this.#leftPath(name)
+    return path !== undefined && existsSync(path) ? reopenGrowingFile(path, this.#growingFiles) : undefined
+  }
+
+  cutLeft(name: string, end: number): number | undefined {
+    const path = this.#leftPath(name)
+    if (path === undefined || !existsSync(path)) return undefined
+    try {
+      if (statSync(path).size > end) truncateSync(path, end)
+    } catch (error) {
+      this.#unremoved(path, error)
+    }
+    return (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * BYTES_PER_STAT_BLOCK
   }
 
   read(body: StoredBody, span: ByteSpan, allocate: Allocate = ofItsOwn): AsyncIterable<Uint8Array> {
@@ -250,6 +263,11 @@ export class BodyFiles implements Bodies {
 
   #bodyPath(digest: Sha256): string {
     return join(this.#bodies, digest.slice(0, 2), digest)
+  }
+
+  /** Of what a former process wrote; `undefined` where the index names what no process of ours wrote. */
+  #leftPath(name: string): string | undefined {
+    return /^[0-9a-f]+$/.test(name) ? join(this.#settings.directory, 'growing', name) : undefined
   }
 
   #growingPath(): string {

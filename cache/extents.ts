@@ -6,6 +6,25 @@ export type Extents = readonly ByteSpan[]
 
 export const NO_EXTENTS: Extents = []
 
+/** Most file systems give a file this many bytes at a time. */
+const BLOCK_BYTES = 4096
+
+/** Bytes of all blocks that a body of `size` bytes takes. */
+export function wholeBlocks(size: number): number {
+  return Math.ceil(size / BLOCK_BYTES) * BLOCK_BYTES
+}
+
+/** Bytes of all blocks that a sparse file with these bytes takes. */
+export function blockBytes(extents: Extents): number {
+  let [bytes, taken] = [0, 0]
+  for (const { start, end } of extents) {
+    const first = Math.max(taken, start - (start % BLOCK_BYTES))
+    taken = wholeBlocks(end)
+    bytes += taken - first
+  }
+  return bytes
+}
+
 /** The same set with the bytes of `span` in it. */
 export function withSpan(extents: Extents, span: ByteSpan): Extents {
   if (span.end <= span.start) return extents

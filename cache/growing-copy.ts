@@ -10,7 +10,15 @@ import type { GrowingCopy } from '../core/store.ts'
 import { ArrivedSpans } from './arrived-spans.ts'
 import { ChangeSignal } from './change-signal.ts'
 import { CopyReader, type Followed } from './copy-reader.ts'
-import { type Extents, missingFrom, NO_EXTENTS, runEnd, withSpan } from './extents.ts'
+import {
+  blockBytes,
+  type Extents,
+  missingFrom,
+  NO_EXTENTS,
+  runEnd,
+  wholeBlocks,
+  withSpan,
+} from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { PIECE_BYTES } from '../core/pieces.ts'
 import { type BodyDigests, BodyDigester, type Digester, digestSmall } from './piece-digests.ts'
@@ -49,6 +57,8 @@ export interface LeftBehind {
   /** Bytes of the whole body. */
   readonly size: number
   readonly spans: readonly SpanDigest[]
+  /** Bytes that its room holds for it. */
+  readonly takenBytes: number
 }
 
 export class GrowingBody implements GrowingCopy {
@@ -73,6 +83,10 @@ export class GrowingBody implements GrowingCopy {
   /** The digests that `inventory` told last, by the first byte. */
   #told: ReadonlyMap<number, SpanDigest> = new Map()
   #isResting: boolean
+  /** Bytes that the room holds for it. */
+  #taken: number
+  /** Those of them that a former process wrote and did not write down: they lie among the others, and nobody can tell where. */
+  #unknown: number
   #size: number | undefined
   #released = 0
   #readers = 0
@@ -95,11 +109,18 @@ export class GrowingBody implements GrowingCopy {
     this.#isResting = left !== undefined
     for (const span of left?.spans ?? []) this.#dormant.set(span.start, span)
     this.#present = this.#allPresent()
+    this.#taken = left?.takenBytes ?? 0
+    this.#unknown = Math.max(0, this.#taken - blockBytes(this.#present))
   }
 
   /** Bytes that are here. */
   get presentBytes(): number {
-    return this.#present.reduce((sum, { start, end }) => sum + end - start, 0)
+    return bytesOf(this.#present)
+  }
+
+  /** Bytes of the quota that it takes: in memory its own, in a file all blocks in which some of them lie. */
+  get takenBytes(): number {
+    return this.#taken
   }
 
   get size(): number | undefined {
@@ -124,6 +145,7 @@ export class GrowingBody implements GrowingCopy {
       throw new Fault('RESPONSE_INVALID', `a body of ${size} bytes, of which ${held} are held`)
     }
     this.#size = size
+    this.#count()
     this.#change.raise()
   }
 
@@ -166,6 +188,7 @@ export class GrowingBody implements GrowingCopy {
     await this.#bytes.rest()
     this.room.rest()
     this.#isResting = true
+    this.#count()
     this.#layAside()
   }
 
@@ -173,6 +196,7 @@ export class GrowingBody implements GrowingCopy {
   wake(): void {
     this.room.wake()
     this.#isResting = false
+    this.#count()
     this.#layAside()
   }
 
@@ -245,6 +269,8 @@ export class GrowingBody implements GrowingCopy {
       this.#arrived.clear()
       this.#told = new Map()
       this.#small = undefined
+      this.#taken = 0
+      this.#unknown = 0
       this.room.reset()
     })
   }
@@ -321,9 +347,9 @@ export class GrowingBody implements GrowingCopy {
   }
 
   #filled(gap: ByteSpan, bytes: Uint8Array): void {
-    this.room.hold(bytes.length)
     this.#extents = withSpan(this.#extents, gap)
     this.#present = withSpan(this.#present, gap)
+    this.#count()
     this.#digestFilled(gap, bytes)
     // Hardly anybody waits for what may not be read yet.
     if (gap.start < this.#released || this.#heldReaders > 0) this.#change.raise()
@@ -351,7 +377,10 @@ export class GrowingBody implements GrowingCopy {
     try {
       return await work()
     } finally {
-      if (!this.#isInMemory) this.#digestAll(memory)
+      if (!this.#isInMemory) {
+        this.#digestAll(memory)
+        this.#count()
+      }
     }
   }
 
@@ -382,7 +411,7 @@ export class GrowingBody implements GrowingCopy {
     if (!this.#waits(span)) return
     const bytes = await this.#readRight(span)
     this.#dormant.delete(span.start)
-    if (bytes === undefined) this.#lose(span)
+    if (bytes === undefined) this.#lose()
     else {
       this.#extents = withSpan(this.#extents, span)
       if (span.start === this.#digester.length) this.#digester.update(bytes)
@@ -406,15 +435,30 @@ export class GrowingBody implements GrowingCopy {
       if (isOutOfReach(error)) return undefined
     }
     this.#dormant.delete(span.start)
-    this.#lose(span)
+    this.#lose()
     return false
   }
 
-  #lose({ start, end }: ByteSpan): void {
+  #lose(): void {
     this.#present = this.#allPresent()
+    this.#count()
+  }
+
+  /** The room holds what is taken now. */
+  #count(): void {
+    const more = this.#takenBy(this.#present) - this.#taken
+    if (more === 0 || this.#state !== 'growing') return
+    this.#taken += more
     if (this.#isResting) this.room.wake()
-    this.room.hold(start - end)
+    this.room.hold(more)
     if (this.#isResting) this.room.rest()
+  }
+
+  /** A body that may yet be stored takes no more than its own size, which may be the last that the quota has. */
+  #takenBy(present: Extents): number {
+    if (this.#isInMemory) return bytesOf(present)
+    const size = this.#size ?? present.at(-1)?.end ?? 0
+    return Math.min(this.#isResting ? wholeBlocks(size) : size, blockBytes(present) + this.#unknown)
   }
 
   #allPresent(): Extents {
@@ -465,7 +509,8 @@ export class GrowingBody implements GrowingCopy {
   }
 
   async #writeWhereRoom(offset: number, bytes: Uint8Array): Promise<void> {
-    await this.room.claim(bytes.length, this.#size)
+    const present = withSpan(this.#present, { start: offset, end: offset + bytes.length })
+    await this.room.claim(Math.max(0, this.#takenBy(present) - this.#taken), this.#size)
     await this.#freeing(bytes.length, () => this.#bytes.write(offset, bytes))
   }
 
@@ -590,6 +635,10 @@ export class GrowingBody implements GrowingCopy {
     if (Number.isSafeInteger(span.start) && span.start >= 0 && span.end <= size) return
     throw new Fault('RESPONSE_INVALID', `bytes ${span.start} to ${span.end} of a body of ${size} bytes`)
   }
+}
+
+function bytesOf(extents: Extents): number {
+  return extents.reduce((sum, { start, end }) => sum + end - start, 0)
 }
 
 function discarded(): Fault {

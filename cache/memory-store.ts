@@ -56,6 +56,8 @@ export class MemoryBodies implements Bodies {
 
   regrow(): undefined {}
 
+  cutLeft(): undefined {}
+
   async *read(body: BodyDigests, span: ByteSpan): AsyncGenerator<Uint8Array> {
     const bytes = this.#bodies.get(body.sha256)
     if (bytes === undefined) throw new Fault('STORE_FAILED', `body ${body.sha256} is gone`)

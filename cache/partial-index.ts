@@ -17,6 +17,8 @@ export interface PartialRecord {
 export interface LeftRecord extends PartialRecord {
   /** Bytes that its spans add up to. */
   readonly presentBytes: number
+  /** Where the last of them ends: what lies behind was never written down. */
+  readonly presentEnd: number
 }
 
 /** What has changed of the spans since the record was saved last. */

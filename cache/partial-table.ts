@@ -19,7 +19,9 @@ export function partialTable({ all, run, guarded, atomically }: Queries): Partia
     all: () =>
       guarded(() => all(ALL)).flatMap((row) => {
         const record = readSealed(row['content'], row['seal']) as PartialRecord | undefined
-        return record ? { ...record, presentBytes: Number(row['present'] ?? 0) } : []
+        if (record === undefined) return []
+        const [presentBytes, presentEnd] = [Number(row['present'] ?? 0), Number(row['last'] ?? 0)]
+        return { ...record, presentBytes, presentEnd }
       }) as LeftRecord[],
     spans: (id) => guarded(() => all(SPANS, id)).flatMap(readSpan),
     save(record: PartialRecord, { written, dropped }: SpanChanges) {
@@ -41,7 +43,8 @@ export function partialTable({ all, run, guarded, atomically }: Queries): Partia
 }
 
 const ALL = `SELECT content, seal,
-  (SELECT sum(beyond - first) FROM spans WHERE partial = partials.id) AS present FROM partials`
+  (SELECT sum(beyond - first) FROM spans WHERE partial = partials.id) AS present,
+  (SELECT max(beyond) FROM spans WHERE partial = partials.id) AS last FROM partials`
 const SPANS = 'SELECT first, beyond, digest FROM spans WHERE partial = ? ORDER BY first'
 
 /** What a flipped bit made impossible is left out; a wrong digest is noticed when the bytes are recalled. */

@@ -96,7 +96,7 @@ export class ResponseStore implements Store {
       bodies: this.#bodies,
       log: this.#log,
       nextUse: () => this.#index.nextUse(),
-      roomOf: (presentBytes) => this.#room.left(presentBytes),
+      roomOf: (takenBytes) => this.#room.left(takenBytes),
       make: (room, make) => this.#made(room, make),
     })
   }

@@ -8,6 +8,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import { formatBytes } from '../core/units.ts'
 import type { Bodies } from './bodies.ts'
 import { type CopyRoom, GrowingBody } from './growing-copy.ts'
+import { wholeBlocks } from './extents.ts'
 import type { LeftRecord, PartialIndex, SpanChanges } from './partial-index.ts'
 import { mostRecentFirst, variantKey } from './response-index.ts'
 import type { SpanDigest } from './span-digests.ts'
@@ -18,11 +19,11 @@ export const MAX_PARTIALS = 1000
 
 export interface ShelfParts {
   readonly index: PartialIndex
-  readonly bodies: Pick<Bodies, 'regrow'>
+  readonly bodies: Pick<Bodies, 'regrow' | 'cutLeft'>
   readonly log: StoreLog
   readonly nextUse: () => number
-  /** The room of what a former process left: `presentBytes` at rest. */
-  readonly roomOf: (presentBytes: number) => CopyRoom
+  /** The room of what a former process left: `takenBytes` at rest. */
+  readonly roomOf: (takenBytes: number) => CopyRoom
   /** Makes a growing copy of this store, which it is told the end of. */
   readonly make: (room: CopyRoom, make: (room: CopyRoom) => GrowingBody) => GrowingBody
 }
@@ -32,7 +33,9 @@ export interface Shelved {
   readonly id: number
   readonly head: ResponseHead
   readonly wholeSize: number
-  /** Bytes that are here, which evicting it frees. */
+  /** Bytes that are here. */
+  readonly heldBytes: number
+  /** Bytes that it takes of the quota, which evicting it frees. */
   readonly size: number
   readonly used: number
   readonly isInUse: boolean
@@ -79,7 +82,7 @@ export class Shelf {
     const isMeant = (head: ResponseHead) => uri === undefined || head.uri === uri
     const found = [...this.#entries.values()].filter(({ head, isInUse }) => !isInUse && isMeant(head))
     return found
-      .map(({ id, head, wholeSize: size, size: heldBytes }) => ({ ...head, id, size, heldBytes }))
+      .map(({ id, head, wholeSize: size, heldBytes }) => ({ ...head, id, size, heldBytes }))
       .toSorted(mostRecentFirst)
   }
 
@@ -113,7 +116,7 @@ export class Shelf {
     if (!isKept || entry === undefined) return false
     await body.rest()
     if (this.#removed.has(body) || !mayKeep()) return false
-    this.#entries.set(entry.id, { ...entry, isInUse: false })
+    this.#entries.set(entry.id, { ...entry, size: body.takenBytes, isInUse: false })
     this.#removeOthers(head, entry.id)
     const surplus = Math.max(0, this.#entries.size - MAX_PARTIALS)
     for (const { id } of this.atRest().slice(0, surplus)) void this.remove(id)
@@ -193,7 +196,8 @@ export class Shelf {
       head,
       wholeSize,
       name,
-      size: body.presentBytes,
+      heldBytes: body.presentBytes,
+      size: body.takenBytes,
       used: this.#parts.nextUse(),
       isInUse: true,
       room: undefined,
@@ -233,25 +237,33 @@ export class Shelf {
     if (inventory === undefined || entry === undefined || entry.isInUse) return
     if (inventory.spans.length === 0) return this.remove(id)
     const now = new Map(inventory.spans.map((span) => [span.start, span]))
-    this.#entries.set(id, this.#saved({ ...entry, size: body.presentBytes }, now))
+    const state = { heldBytes: body.presentBytes, size: body.takenBytes }
+    this.#entries.set(id, this.#saved({ ...entry, ...state }, now))
   }
 
-  #takeOver({ id, name, head, size: wholeSize, used, presentBytes }: LeftRecord): void {
+  /** What was written behind the last recorded byte goes now; what was written between recorded ones counts until the copy ends. */
+  #takeOver(left: LeftRecord): void {
+    const { id, name, head, size: wholeSize, used, presentBytes: heldBytes } = left
     this.#lastId = Math.max(this.#lastId, id)
-    if (this.#parts.bodies.regrow(name) === undefined) return this.#parts.index.delete(id)
-    const room = this.#parts.roomOf(presentBytes)
+    const onDisk = this.#parts.bodies.cutLeft(name, left.presentEnd)
+    if (onDisk === undefined) return this.#parts.index.delete(id)
+    const size = Math.min(Math.max(heldBytes, onDisk), wholeBlocks(wholeSize))
+    const room = this.#parts.roomOf(size)
     const state = { isInUse: false, body: undefined, written: new Map() }
-    this.#entries.set(id, { id, name, head, wholeSize, size: presentBytes, used, room, ...state })
+    this.#entries.set(id, { id, name, head, wholeSize, heldBytes, size, used, room, ...state })
   }
 
   /** What a former process left is looked at when somebody wants it: there may be many. */
   #bodyOf(entry: Entry): GrowingBody | undefined {
-    const { body, name, room, id, wholeSize: size } = entry
+    const { body, name, room, id, wholeSize: size, size: takenBytes } = entry
     if (body !== undefined || room === undefined) return body
     const bytes = this.#parts.bodies.regrow(name)
     if (bytes === undefined) return undefined
     const spans = this.#parts.index.spans(id).filter(({ end }) => end <= size)
-    const made = this.#parts.make(room, (closing) => new GrowingBody(bytes, closing, { size, spans }))
+    const made = this.#parts.make(
+      room,
+      (closing) => new GrowingBody(bytes, closing, { size, spans, takenBytes }),
+    )
     this.#ids.set(made, id)
     this.#entries.set(id, { ...entry, body: made, written: new Map(spans.map((span) => [span.start, span])) })
     return made

@@ -8,7 +8,7 @@ export interface SpaceAccount {
   readonly claimed: number
   /** Sets aside what is lacking for `bytes` more than are held. */
   claim(bytes: number): void
-  /** `bytes` more have been written; they were claimed before. */
+  /** `bytes` more have been written; they were claimed before, but for blocks of a file that are not full. */
   hold(bytes: number): void
   /** Back to nothing held; what was claimed stays set aside. */
   reset(): void
@@ -87,7 +87,8 @@ class Account implements SpaceAccount {
   }
 
   hold(bytes: number): void {
-    this.#set(this.held + bytes, this.claimed, this.#resting)
+    const held = this.held + bytes
+    this.#set(held, Math.max(this.claimed, held), this.#resting)
   }
 
   reset(): void {

@@ -16,7 +16,7 @@ export type StoreLogEvent =
   | { readonly kind: 'leftovers-removed'; readonly files: number }
   /** The comparison of files and index ended early; what is left over stays until the next start. */
   | { readonly kind: 'sweep-failed'; readonly reason: string }
-  /** A file that nobody needs could not be removed. */
+  /** A file, or the end of one, that nobody needs could not be removed. */
   | { readonly kind: 'removal-failed'; readonly path: string; readonly reason: string }
   /** The live bodies of a segment could not be moved; its dead bytes stay for now. */
   | { readonly kind: 'compaction-failed'; readonly segment: number; readonly reason: string }

@@ -144,9 +144,12 @@ export type UseOrder =
   | 'least-recent-first'
 
 export interface StoreUsage {
-  /** Bytes of bodies on disk, growing and partial copies included; each body counted once. */
+  /**
+   * Bytes of bodies on disk, growing and partial copies included; each body counted once. A growing or partial copy in a file counts
+   * with the blocks of 4096 bytes that its bytes lie in.
+   */
   readonly bytes: number
-  /** Of these, what partial copies hold that nobody has in use. */
+  /** Of these, what partial copies take that nobody has in use. */
   readonly partialBytes: number
   readonly maxBytes: number
   readonly responses: number

@@ -8,7 +8,7 @@ import { MAX_OPEN } from '../../cache/open-files.ts'
 import { LEAST_QUOTA, MAX_SEGMENT_BODY } from '../../cache/segment-files.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Store } from '../../core/store.ts'
-import { storeConformance } from './store-conformance.ts'
+import { storeConformance, type StoreLimitsInTest } from './store-conformance.ts'
 import {
   bodyFiles,
   bytesOf,
@@ -31,10 +31,10 @@ import {
 } from './store-fixtures.ts'
 import { onFileSystem, withoutFileSystem } from './small-file-system.ts'
 
-storeConformance('the disk store', async (test, limits) => {
-  const { store } = await openDiskStore(test, { directory: temporaryDirectory(test), ...limits })
-  return store
-})
+const opened = async (test: TestContext, limits: StoreLimitsInTest) =>
+  (await openDiskStore(test, { directory: temporaryDirectory(test), ...limits })).store
+
+storeConformance('the disk store', opened, 4096)
 
 /** Makes an index of version 2 of one whose bodies have files of their own. */
 const AS_VERSION_2 = `

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import * as fc from 'fast-check'
-import { missingFrom, NO_EXTENTS, runEnd, withSpan } from '../../cache/extents.ts'
+import { blockBytes, missingFrom, NO_EXTENTS, runEnd, withSpan } from '../../cache/extents.ts'
 import type { ByteSpan } from '../../core/ranges.ts'
 
 const LIMIT = 64
@@ -18,6 +18,18 @@ describe('extents', () => {
       { start: 3, end: 7 },
     ].reduce(withSpan, NO_EXTENTS)
     assert.deepEqual(extents, [{ start: 0, end: 8 }])
+  })
+
+  it('take each block once in which a byte of them lies', () => {
+    fc.assert(
+      fc.property(fc.array(span), (spans) => {
+        const scaled = spans.map(({ start, end }) => ({ start: start * 1000, end: end * 1000 }))
+        const touched = scaled.flatMap(({ start, end }) =>
+          offsetsOf({ start: Math.floor(start / 4096), end: start < end ? Math.ceil(end / 4096) : 0 }),
+        )
+        assert.equal(blockBytes(scaled.reduce(withSpan, NO_EXTENTS)), new Set(touched).size * 4096)
+      }),
+    )
   })
 
   it('answer like a plain set of offsets, whatever was put in', () => {

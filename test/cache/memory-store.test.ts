@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict'
-import { it } from 'node:test'
+import { it, type TestContext } from 'node:test'
 import { memoryStore } from '../../cache/memory-store.ts'
 import { systemClock } from '../../core/clock.ts'
 import { bytesOf, put, readAll } from './store-fixtures.ts'
-import { storeConformance } from './store-conformance.ts'
+import { storeConformance, type StoreLimitsInTest } from './store-conformance.ts'
 
-storeConformance('the memory store', async (test, limits) => {
+const open = async (test: TestContext, limits: StoreLimitsInTest) => {
   const store = memoryStore({ ...limits, clock: systemClock })
   await store.start()
   test.after(() => store.stop())
   return store
-})
+}
+
+storeConformance('the memory store', open, 1)
 
 it('needs nothing but microtasks: no input or output, no timer', async () => {
   const store = memoryStore({ maxBytes: 1000, clock: systemClock })

@@ -9,6 +9,7 @@ import {
   readFileSync,
   readSync,
   rmSync,
+  statSync,
   truncateSync,
   writeFileSync,
   writeSync,
@@ -62,7 +63,7 @@ describe('a partial copy after a restart', () => {
   it('is there, counts, and goes on', async (test) => {
     const { directory } = await leftBehind(test)
     const { store } = await openDiskStore(test, { directory })
-    assert.equal(store.usage().partialBytes, 3 * MIB - 7)
+    assert.equal(store.usage().partialBytes, 3 * MIB)
     const copy = resumed(store)
     assert.equal(copy.heldUntil(0), 0, 'bytes are held that were not checked')
     assert.deepEqual(copy.missing(WHOLE), [{ start: 2 * MIB, end: 3 * MIB + 7 }])
@@ -155,6 +156,26 @@ async function growing(test: TestContext) {
   return { directory, store, copy, write, path }
 }
 
+/** What a killed process leaves of a copy whose first MiB was written down: `more` is in its file, and in no record. */
+async function killed(test: TestContext, directory: string, more: { start: number; end: number }) {
+  const { store } = await openDiskStore(test, { directory })
+  const copy = await store.create()
+  copy.setSize(BYTES.length)
+  await copy.write(0, BYTES.subarray(0, MIB))
+  await store.shelve(copy, headOf('a'))
+  await store.stop()
+  const [name = ''] = readdirSync(join(directory, 'growing'))
+  const path = join(directory, 'growing', name)
+  writeAt(path, more.start, BYTES.subarray(more.start, more.end))
+  return { path, size: statSync(path).size }
+}
+
+function writeAt(path: string, offset: number, bytes: Uint8Array): void {
+  const file = openSync(path, 'r+')
+  writeSync(file, bytes, 0, bytes.length, offset)
+  closeSync(file)
+}
+
 function flip(path: string, at: number): void {
   const file = openSync(path, 'r+')
   const byte = Buffer.alloc(1)
@@ -162,6 +183,88 @@ function flip(path: string, at: number): void {
   writeSync(file, Buffer.of((byte[0] ?? 0) ^ 1), 0, 1, at)
   closeSync(file)
 }
+
+describe('a partial copy of a process that was killed', () => {
+  it('is cut behind what was written down, before anybody has it', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { path, size } = await killed(test, directory, { start: 2 * MIB, end: 3 * MIB })
+    assert.equal(size, 3 * MIB)
+    const { store } = await openDiskStore(test, { directory })
+    assert.deepEqual([statSync(path).size, store.usage().bytes], [MIB, MIB])
+    const copy = resumed(store)
+    await copy.recall(WHOLE)
+    assert.deepEqual(copy.missing(WHOLE), [{ start: MIB, end: 4 * MIB }])
+    await copy.write(MIB, BYTES.subarray(MIB))
+    assert.equal((await store.commit(copy, headOf('a'))).digest, sha256(BYTES))
+    assert.equal(store.usage().bytes, BYTES.length)
+  })
+
+  it('counts what lies unrecorded in between, until it is whole', async (test) => {
+    const { directory, path } = await leftBehind(test)
+    writeAt(path, 2 * MIB, bytesOf(MIB / 2, 5))
+    const { store } = await openDiskStore(test, { directory })
+    const taken = 3.5 * MIB
+    assert.deepEqual([store.usage().bytes, store.partials()[0]?.heldBytes], [taken, 3 * MIB - 7])
+    const copy = resumed(store)
+    await copy.recall(WHOLE)
+    await copy.write(2 * MIB, BYTES.subarray(2 * MIB, 3 * MIB))
+    assert.equal(store.usage().bytes, BYTES.length, 'more than all of it is counted')
+    await store.shelve(copy, headOf('a'))
+    const again = resumed(store)
+    await again.recall(WHOLE)
+    await again.write(3 * MIB, BYTES.subarray(3 * MIB))
+    assert.equal((await store.commit(again, headOf('a'))).digest, sha256(BYTES))
+    assert.equal(store.usage().bytes, BYTES.length)
+  })
+})
+
+describe('what a partial copy takes', () => {
+  it('is the blocks of the disk that its bytes lie in', async (test) => {
+    const { directory, store, copy, path } = await growing(test)
+    for (const at of [0, 100, 4095, 4097, 2 * MIB - 1, 2 * MIB, 4 * MIB - 1])
+      await copy.write(at, BYTES.subarray(at, at + 1))
+    await store.shelve(copy, headOf('a'))
+    assert.deepEqual([store.usage().bytes, store.partials()[0]?.heldBytes], [5 * 4096, 7])
+    assert.ok(statSync(path()).blocks * 512 <= store.usage().bytes)
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory })
+    assert.equal(again.usage().bytes, 5 * 4096)
+  })
+
+  it('is little of the disk where it is the end of a small file', async (test) => {
+    const { store, path } = await growing(test)
+    const small = BYTES.subarray(0, 250_000)
+    const copy = await store.create(1000, small.length)
+    copy.setSize(small.length)
+    await copy.write(249_000, small.subarray(249_000))
+    assert.equal(store.usage().bytes, 1000)
+    await store.shelve(copy, headOf('a'))
+    assert.equal(store.usage().bytes, 2 * 4096)
+    assert.ok(statSync(path()).blocks * 512 <= 2 * 4096)
+    const again = resumed(store)
+    await again.write(0, small.subarray(0, 249_000))
+    await again.recall(WHOLE)
+    assert.equal((await store.commit(again, headOf('a'))).digest, sha256(small))
+    assert.equal(store.usage().bytes, small.length)
+  })
+
+  it('is never more than the body, which may be as large as the quota', async (test) => {
+    const body = BYTES.subarray(0, 2 * MIB + 5)
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory, maxBytes: body.length })
+    const copy = await store.create(body.length)
+    copy.setSize(body.length)
+    for (const [start, end] of [
+      [2 * MIB + 4, 2 * MIB + 5],
+      [MIB + 1, 2 * MIB],
+      [0, MIB + 1],
+      [2 * MIB, 2 * MIB + 4],
+    ] as const)
+      await copy.write(start, body.subarray(start, end))
+    assert.equal((await store.commit(copy, headOf('a'))).digest, sha256(body))
+    assert.equal(store.usage().bytes, body.length)
+  })
+})
 
 describe('a partial copy that nobody used for a while', () => {
   for (const [how, damage, lost] of [

@@ -28,10 +28,11 @@ export interface StoreLimitsInTest {
   readonly maxObjectBytes?: number
 }
 
-/** `open` makes a started store that ends with the test. */
+/** `open` makes a started store that ends with the test; a partial copy of it takes blocks of `blockBytes`. */
 export function storeConformance(
   name: string,
   open: (test: TestContext, limits: StoreLimitsInTest) => Promise<Store>,
+  blockBytes: number,
 ): void {
   const roomy = { maxBytes: 64 * MIB }
   const grow = async (test: TestContext, expectedSize?: number): Promise<[Store, GrowingCopy]> => {
@@ -766,6 +767,7 @@ export function storeConformance(
       { start: 0, end: MIB },
       { start: 3 * MIB + 5, end: 4 * MIB + 9 },
     ]
+    const taken = (held: number) => Math.ceil(held / blockBytes) * blockBytes
     const shelved = async (
       test: TestContext,
       limits: StoreLimitsInTest = roomy,
@@ -787,8 +789,8 @@ export function storeConformance(
         [[], [], []],
       )
       assert.deepEqual(store.usage(), {
-        bytes: 2 * MIB + 4,
-        partialBytes: 2 * MIB + 4,
+        bytes: taken(2 * MIB + 4),
+        partialBytes: taken(2 * MIB + 4),
         maxBytes: roomy.maxBytes,
         responses: 0,
       })
@@ -844,8 +846,8 @@ export function storeConformance(
         store.partials(uriOf('a')).map(({ size }) => size),
         [20],
       )
-      await until(() => store.usage().bytes === 35)
-      assert.equal(store.usage().partialBytes, 5)
+      await until(() => store.usage().bytes === 30 + taken(5))
+      assert.equal(store.usage().partialBytes, taken(5))
     })
 
     it('is removed with its URI, also while somebody has it', async (test) => {
@@ -899,7 +901,7 @@ export function storeConformance(
         await store.shelve(copy, headOf('a'), () => (asked += 1) <= times)
         isAsked = asked > times
         assert.equal(store.partials().length, isAsked ? 0 : 1)
-        assert.equal(store.usage().bytes, isAsked ? 0 : 10)
+        assert.equal(store.usage().bytes, isAsked ? 0 : taken(10))
       }
     })
 
@@ -918,17 +920,17 @@ export function storeConformance(
     })
 
     it('is evicted in its turn among the complete responses', async (test) => {
-      const store = await open(test, { maxBytes: 10_000 })
-      await put(store, 'x', bytesOf(2000, 1))
-      await shelve(store, 'a', bytesOf(6000, 2), [{ start: 1000, end: 4000 }])
-      await put(store, 'y', bytesOf(2000, 3))
-      const other = await store.create(4000)
+      const store = await open(test, { maxBytes: 10 * KIB_4 })
+      await put(store, 'x', bytesOf(2 * KIB_4, 1))
+      await shelve(store, 'a', bytesOf(6 * KIB_4, 2), [{ start: KIB_4, end: 4 * KIB_4 }])
+      await put(store, 'y', bytesOf(2 * KIB_4, 3))
+      const other = await store.create(4 * KIB_4)
       assert.deepEqual([names(store), store.partials(uriOf('a')).length], [['y'], 1])
       await other.discard()
-      const more = await store.create(6000)
+      const more = await store.create(6 * KIB_4)
       assert.deepEqual([names(store), store.partials(uriOf('a')).length], [['y'], 0])
       await more.discard()
-      assert.equal(store.usage().bytes, 2000)
+      assert.equal(store.usage().bytes, 2 * KIB_4)
     })
 
     it('is not evicted while somebody has it', async (test) => {
@@ -945,7 +947,7 @@ export function storeConformance(
       const store = await open(test, roomy)
       for (let n = 0; n <= MAX_PARTIALS; n++)
         await shelve(store, String(n), bytesOf(20, n + 1), [{ start: 0, end: 10 }])
-      await until(() => store.usage().bytes === MAX_PARTIALS * 10)
+      await until(() => store.usage().bytes === MAX_PARTIALS * taken(10))
       assert.deepEqual([store.partials(uriOf('0')).length, store.partials(uriOf('1')).length], [0, 1])
     })
 
@@ -964,6 +966,8 @@ export function storeConformance(
     })
   })
 }
+
+const KIB_4 = 4096
 
 async function shelve(
   store: Store,
