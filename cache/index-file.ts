@@ -102,6 +102,34 @@ function requireSchema(database: DatabaseSync): void {
   else if (found === 2) upgrade(database)
   else if (found !== SCHEMA_VERSION)
     throw new IndexDamage(`schema ${String(found)}, expected ${SCHEMA_VERSION}`)
+  requireWords(database)
+}
+
+/**
+ * SQLite takes a column's type to be anything, so a flipped bit in these words can make a key a mere column: every row
+ * would then be refused, for good. @throws IndexDamage.
+ */
+function requireWords(database: DatabaseSync): void {
+  const words = wordsOf(database)
+  expectedWords ??= wordsOfEmpty()
+  if (words !== expectedWords) throw new IndexDamage(`the tables are not those of schema ${SCHEMA_VERSION}`)
+}
+
+/** Of an index that nothing has happened to. */
+let expectedWords: string | undefined
+
+function wordsOfEmpty(): string {
+  const empty = new DatabaseSync(':memory:')
+  empty.exec(SCHEMA)
+  const words = wordsOf(empty)
+  empty.close()
+  return words
+}
+
+/** All that is said of tables and indexes; white space says nothing. */
+function wordsOf(database: DatabaseSync): string {
+  const sql = 'SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name'
+  return JSON.stringify(database.prepare(sql).all()).replaceAll(/(?:\\n|\s)+/g, ' ')
 }
 
 /** @throws IndexDamage when it cannot be done: to begin anew is better than not to start. */

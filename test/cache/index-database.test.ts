@@ -81,6 +81,12 @@ describe('a damaged index', () => {
       database.exec('PRAGMA user_version = 77')
       database.close()
     },
+    'with a flipped bit where a key is declared': (path) =>
+      replaceBytes(path, 'INTEGER PRIMARY KEY, key', 'INTEGER RRIMARY KEY, key'),
+    'with a flipped bit where an index is declared': (path) =>
+      replaceBytes(path, 'ON responses (uri)', 'ON responses (uri+'),
+    'with a flipped bit in the name of an index': (path) =>
+      replaceBytes(path, 'INDEX responses_body', 'INDEX responses_cody'),
     'somebody else’s database': (path) => {
       rmSync(path)
       const database = new DatabaseSync(path)
@@ -186,6 +192,13 @@ describe('a damaged index', () => {
     assert.ok(rows > 0)
   })
 })
+
+/** Wherever these bytes are in the file. */
+function replaceBytes(path: string, from: string, to: string): void {
+  const bytes = readFileSync(path, 'latin1')
+  assert.ok(bytes.includes(from))
+  writeFileSync(path, bytes.replaceAll(from, to), 'latin1')
+}
 
 function flipBit(from: string, to: string, at: number, bit: number): void {
   const bytes = readFileSync(from)
