@@ -6,7 +6,16 @@ import { Fault } from '../core/fault.ts'
 import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
-import { keyOf, readContent, readPieces, readPlace, type ResponseRow, writeContent } from './index-schema.ts'
+import {
+  isCount,
+  keyOf,
+  MAX_NUMBER,
+  readContent,
+  readPieces,
+  readPlace,
+  type ResponseRow,
+  writeContent,
+} from './index-schema.ts'
 import { partialTable } from './partial-table.ts'
 import { isSamePlace, type StoredBody } from './place.ts'
 import type { Move, PlacedBody, PlaceIndex, SegmentUse } from './place-index.ts'
@@ -35,6 +44,9 @@ const REMEMBERED_CHARACTERS = 16 * 1024 * 1024
 
 const NONE: readonly StoredResponse[] = []
 
+/** Each of them is at the end of its tree. */
+const HIGHEST_NUMBERS = `SELECT (SELECT max(used) FROM responses) AS used, (SELECT max(id) FROM responses) AS id,
+  (SELECT max(id) FROM bodies) AS body, (SELECT max(seq) FROM sqlite_sequence) AS before`
 const FREED = 'digest, size, segment, start'
 const COLUMNS = 'SELECT id, used, body, content, seal FROM responses'
 const IS_WITHIN = 'key BETWEEN ? AND ?'
@@ -93,8 +105,8 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     } catch (error) {
       throw storeFault(`cannot open ${this.#path}`, error)
     }
-    const lastUse = this.#guarded(() => Number(this.#get('SELECT max(used) AS n FROM responses')?.['n'] ?? 0))
-    this.#lastUse = this.partials.all().reduce((last, { used }) => Math.max(last, used), lastUse)
+    this.#dropUncounted()
+    this.#lastUse = this.#guarded(() => this.#highestUse())
   }
 
   close(): void {
@@ -313,6 +325,24 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     return rows.filter(isSound)
   }
 
+  /** The rows whose use is no number that there can be: the next uses would be counted from there. */
+  #dropUncounted(): void {
+    const sql = 'SELECT id FROM responses WHERE used < 0 OR used >= ?'
+    const rows = this.#guarded(() => this.#all(sql, MAX_NUMBER)).map(({ id }) => ({ id: Number(id) }))
+    if (rows.length === 0) return
+    for (const { id } of rows) this.#log({ kind: 'row-corrupt', id })
+    this.#atomically(() => this.#deleteUnused(this.#deleteRows(rows)))
+  }
+
+  /** @throws IndexDamage: from other numbers no row could be counted on. */
+  #highestUse(): number {
+    const { used, ...others } = this.#get(HIGHEST_NUMBERS) ?? {}
+    const uses = [used ?? 0, ...this.partials.all().map((partial) => partial.used)]
+    const wrong = [...uses, ...Object.values(others)].find((each) => each !== null && !isNumber(each))
+    if (wrong !== undefined) throw new IndexDamage(`a number that there cannot be: ${String(wrong)}`)
+    return Math.max(...uses.map(Number))
+  }
+
   #dropDamaged(row: ResponseRow): void {
     this.#log({ kind: 'row-corrupt', id: row.id })
     this.#deleteUnused(this.#deleteRows([row]))
@@ -459,6 +489,11 @@ function readFreed(row: Record<string, unknown>): FreedBody {
   if (typeof digest === 'string' && Number.isSafeInteger(size))
     return { digest: digest as Sha256, size: Number(size), place: readPlace(row) }
   throw new IndexDamage(`a body of ${typeof size} bytes`)
+}
+
+/** Is it a number that a row, or a use, can have? */
+function isNumber(value: unknown): boolean {
+  return isCount(value) && value < MAX_NUMBER
 }
 
 function isPlaced(body: FreedBody): body is PlacedBody {

@@ -110,6 +110,12 @@ export function readPieces(column: unknown): PieceDigests {
 /** Segments have numbers below this one; a flipped bit must not use up all numbers there are. */
 const MAX_SEGMENTS = 2 ** 32
 
+/**
+ * Rows and uses have numbers below this one: a million a second take nine years to come here. A damaged number must not
+ * leave so few that the next ones cannot be told apart (2^53), or that there are none (2^63).
+ */
+export const MAX_NUMBER = 2 ** 48
+
 /** The place in these columns; a place where nothing can be when they are not what was written. */
 export function readPlace({ segment, start }: Record<string, unknown>): Place | undefined {
   if (segment === null && start === null) return undefined
@@ -117,7 +123,8 @@ export function readPlace({ segment, start }: Record<string, unknown>): Place | 
   return isPlace ? { segment, start } : { segment: -1, start: 0 }
 }
 
-function isCount(value: unknown): value is number {
+/** A number of something, or none of it: whole, not negative, and one that JavaScript counts with exactly. */
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0
 }
 

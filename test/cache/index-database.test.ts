@@ -7,8 +7,9 @@ import { IndexDatabase } from '../../cache/index-database.ts'
 import { BodyDigester } from '../../cache/piece-digests.ts'
 import { Fault } from '../../core/fault.ts'
 import { seededRandom, systemRandom } from '../../core/random.ts'
-import type { StoredResponse } from '../../core/store.ts'
+import type { Store, StoredResponse } from '../../core/store.ts'
 import {
+  all,
   bytesOf,
   headOf,
   MIB,
@@ -174,6 +175,55 @@ describe('a damaged index', () => {
     })
   }
 
+  for (const [what, sql, left] of [
+    ['a use that is a text', "UPDATE responses SET used = 'abc' WHERE id = 3", 4],
+    ['the last use that there can be', 'UPDATE responses SET used = 9007199254740991 WHERE id = 3', 4],
+    ['a use far beyond all others', 'UPDATE responses SET used = used + 281474976710656 WHERE id = 3', 4],
+    ['a use below all others', 'UPDATE responses SET used = -7 WHERE id = 3', 4],
+    ['the last row that there can be', 'UPDATE responses SET id = 9223372036854775807 WHERE id = 5', 0],
+    ['a row far beyond all others', 'UPDATE responses SET id = 9007199254740991 WHERE id = 5', 0],
+    ['no number left for a row', 'UPDATE sqlite_sequence SET seq = 9223372036854775807', 0],
+    ['few numbers left for rows', 'UPDATE sqlite_sequence SET seq = 9007199254740991', 0],
+    ['a text for the last row', "UPDATE sqlite_sequence SET seq = 'abc'", 0],
+    ['no number left for a body', 'UPDATE bodies SET id = 9223372036854775807 WHERE id = 5', 0],
+  ] as const) {
+    it(`that has ${what} loses ${left === 0 ? 'everything' : 'that row'}, and counts on`, async (test) => {
+      const [directory] = await filledDirectory(test, 5)
+      change(directory, sql)
+      const { store, events } = await openDiskStore(test, { directory })
+      assert.equal(store.usage().responses, left)
+      assert.equal(events[0]?.kind, left === 0 ? 'index-rebuilt' : 'row-corrupt')
+      await isStoredFromNowOn(test, store, directory)
+    })
+  }
+
+  it('whose tree over the uses ends with something else than a number is put aside', async (test) => {
+    const [directory] = await filledDirectory(test, 5)
+    const path = join(directory, 'index.sqlite')
+    const bytes = readFileSync(path)
+    const entry = bytes.indexOf(lastUseIn(directory))
+    assert.ok(entry > 0)
+    // It says of which type the use is: what were one byte of a number is two of a blob.
+    bytes.writeUInt8(bytes.readUInt8(entry + 2) ^ 0x10, entry + 2)
+    writeFileSync(path, bytes)
+    const { store, events } = await openDiskStore(test, { directory })
+    assert.ok(events.some(({ kind }) => kind === 'index-rebuilt'))
+    await isStoredFromNowOn(test, store, directory)
+  })
+
+  it('that has an incomplete copy with a use beyond all others is put aside', (test) => {
+    const path = join(temporaryDirectory(test), 'index.sqlite')
+    const index = new IndexDatabase(path, () => {})
+    index.open(() => {})
+    const record = { id: 1, name: 'a', head: headOf('a'), size: 10, used: Number.MAX_SAFE_INTEGER }
+    index.partials.save(record, { written: [], dropped: [] })
+    index.close()
+    index.open(() => {})
+    test.after(() => index.close())
+    assert.deepEqual(index.partials.all(), [])
+    assert.equal(index.nextUse(), 1)
+  })
+
   it('with any one bit flipped never yields a wrong field or byte, and never stops a start', async (test) => {
     const seed = Number(process.env['IHAVE_TEST_SEED'] ?? systemRandom.uint32())
     test.diagnostic(`seed ${seed}: set IHAVE_TEST_SEED to repeat`)
@@ -192,6 +242,40 @@ describe('a damaged index', () => {
     assert.ok(rows > 0)
   })
 })
+
+function change(directory: string, sql: string): void {
+  const database = new DatabaseSync(join(directory, 'index.sqlite'))
+  database.exec(sql)
+  database.close()
+}
+
+/** The last entry of the tree over the uses: its length, that of its header, two types, the use, and the row's number. */
+function lastUseIn(directory: string): Buffer {
+  const database = new DatabaseSync(join(directory, 'index.sqlite'))
+  const row = database.prepare('SELECT used, id FROM responses ORDER BY used DESC LIMIT 1').get()
+  database.close()
+  return Buffer.from([5, 3, 1, 1, Number(row?.['used']), Number(row?.['id'])])
+}
+
+/** Neither now nor after a restart is anything lost that is stored. */
+async function isStoredFromNowOn(test: TestContext, store: Store, directory: string): Promise<void> {
+  const stored: StoredResponse[] = []
+  for (let number = 0; number < 3; number += 1) {
+    stored.push(await put(store, `next ${number}`, bytesOf(100 + number, 90 + number)))
+    store.use(stored[0] ?? assert.fail())
+  }
+  for (const each of stored) assert.deepEqual(store.lookup(each.uri), [each])
+  await all(store.verify())
+  const { responses } = store.usage()
+  await store.stop()
+  const { store: again, events } = await openDiskStore(test, { directory })
+  for (const each of stored) {
+    assert.deepEqual(again.lookup(each.uri), [each])
+    assert.ok((await readAll(again, each)).length >= 100)
+  }
+  assert.equal(again.usage().responses, responses)
+  assert.deepEqual(events, [])
+}
 
 /** Wherever these bytes are in the file. */
 function replaceBytes(path: string, from: string, to: string): void {
