@@ -108,7 +108,7 @@ export function readPieces(column: unknown): PieceDigests {
 }
 
 /** Segments have numbers below this one; a flipped bit must not use up all numbers there are. */
-const MAX_SEGMENTS = 2 ** 32
+export const MAX_SEGMENTS = 2 ** 32
 
 /**
  * Rows and uses have numbers below this one: a million a second take nine years to come here. A damaged number must not

@@ -19,6 +19,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { isMissing } from '../core/error-code.ts'
 import { describe } from '../core/fault.ts'
+import { isCount, MAX_SEGMENTS } from './index-schema.ts'
 import type { OpenFiles } from './open-files.ts'
 import type { Place } from './place.ts'
 import type { PlacedBody, PlaceIndex } from './place-index.ts'
@@ -79,7 +80,7 @@ export class SegmentFiles {
   readonly #immovable = new Set<number>()
   #compacting: Promise<void> | undefined
   #stopping = new AbortController()
-  /** The highest number that a segment has had. */
+  /** The number that the newest segment has. */
   #last = 0
 
   constructor(settings: SegmentFilesSettings, parts: SegmentFilesParts) {
@@ -101,7 +102,7 @@ export class SegmentFiles {
     for (const name of readdirSync(this.#directory)) {
       const number = Number(name)
       // Whatever else is in the directory is not ours.
-      if (!Number.isSafeInteger(number) || String(number) !== name) continue
+      if (!isSegment(number) || String(number) !== name) continue
       this.#books.found(number, statSync(this.pathOf(number)).size)
       this.#last = Math.max(this.#last, number)
     }
@@ -118,7 +119,7 @@ export class SegmentFiles {
   recount(): void {
     const uses = this.#parts.index.segments()
     this.#books.recount(uses)
-    for (const { segment } of uses) this.#last = Math.max(this.#last, segment)
+    for (const { segment } of uses) if (isSegment(segment)) this.#last = Math.max(this.#last, segment)
   }
 
   /** Bytes that dead bytes may take at the cost of bodies. */
@@ -204,10 +205,18 @@ export class SegmentFiles {
 
   async #begin(): Promise<OpenSegment> {
     const maxBytes = this.#segmentBytes(await this.#parts.freeBytes())
-    this.#last += 1
+    this.#last = this.#nextNumber()
     const handle = await this.#create(this.pathOf(this.#last))
     this.#books.found(this.#last, 0)
     return { number: this.#last, file: segmentFile(handle), maxBytes }
+  }
+
+  /** Where damage, or somebody's file, has used up the highest number, the lowest free one is next. */
+  #nextNumber(): number {
+    let next = this.#last + 1
+    if (next >= MAX_SEGMENTS) next = 1
+    while (this.#books.lengthOf(next) >= 0 || this.#removals.has(next)) next += 1
+    return next
   }
 
   async #create(path: string): Promise<FileHandle> {
@@ -269,6 +278,11 @@ export class SegmentFiles {
       return 'failed'
     }
   }
+}
+
+/** Another number is none of ours: the index could not name a place there. */
+function isSegment(number: number): boolean {
+  return isCount(number) && number < MAX_SEGMENTS
 }
 
 function segmentFile(handle: FileHandle): SegmentFile {

@@ -197,6 +197,15 @@ describe('a damaged index', () => {
     })
   }
 
+  it('that has a segment that there cannot be loses that row, and small bodies go on to last', async (test) => {
+    const [directory, stored] = await filledDirectory(test, 5)
+    change(directory, 'UPDATE bodies SET segment = 1099511627776 WHERE start = 0')
+    const { store, events } = await openDiskStore(test, { directory })
+    await until(() => events.some(({ kind }) => kind === 'body-lost'))
+    assert.equal(store.usage().responses, stored.length - 1)
+    await isStoredFromNowOn(test, store, directory)
+  })
+
   it('whose tree over the uses ends with something else than a number is put aside', async (test) => {
     const [directory] = await filledDirectory(test, 5)
     const path = join(directory, 'index.sqlite')

@@ -257,6 +257,41 @@ describe('a segment', () => {
     assert.deepEqual([...files.missing()], [places.bodies.get('b' as Sha256)])
   })
 
+  for (const name of ['4294967296', '4294967300', '9007199254740991', '-5', '7.5', '007']) {
+    it(`is not taken for one of ours when its name is ${name}`, async (test) => {
+      const { directory, files, store, read, segments } = scene(test)
+      writeFileSync(join(directory, 'segments', name), 'of somebody else')
+      files.start()
+      files.recount()
+      assert.equal((await store('a', bytesOf(10))).segment, 1)
+      assert.ok(bytesOf(10).equals(await read('a')))
+      assert.equal(await files.sweep(), 0)
+      assert.deepEqual(segments(), { 1: 10, [name]: 16 })
+    })
+  }
+
+  it('begins the numbers anew when it has the highest one, and passes over those that are there', async (test) => {
+    const { directory, files, store, read, segments } = scene(test)
+    await store('a', bytesOf(10))
+    await files.stop()
+    writeFileSync(join(directory, 'segments', '4294967295'), 'of somebody else')
+    files.start()
+    files.recount()
+    assert.equal((await store('b', bytesOf(20))).segment, 2)
+    assert.ok(bytesOf(20).equals(await read('b')))
+    assert.equal(await files.sweep(), 1)
+    assert.deepEqual(segments(), { 1: 10, 2: 20 })
+  })
+
+  it('has a number that can be read again, whatever the index says of others', async (test) => {
+    const { files, places, store } = scene(test)
+    const body = { digest: 'x' as Sha256, size: 10, place: { segment: 2 ** 40, start: 0 } }
+    places.bodies.set(body.digest, body)
+    files.recount()
+    assert.equal((await store('a', bytesOf(10))).segment, 1)
+    assert.deepEqual([...files.missing()], [body])
+  })
+
   it('is open only among those that were read last', { skip: process.platform !== 'linux' }, async (test) => {
     const { store, read } = scene(test)
     for (let number = 0; number < 200; number += 1)
