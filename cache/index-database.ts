@@ -34,6 +34,9 @@ import { WriteBatch } from './write-batch.ts'
 
 /** So many responses' uses are written at once; a killed process forgets the last uses of fewer than these. */
 const USES_PER_WRITE = 256
+/** So many insertions after a start are looked up at once, and then one in so many, which costs nothing. */
+const CHECKED_FIRST = 64
+const INSERTIONS_PER_CHECK = 32
 /** Rows that are listed at once: few at first, for mostly the first one is all that is wanted, then more. */
 const FIRST_PAGE = 4
 const LARGEST_PAGE = 128
@@ -92,6 +95,8 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     lost: () => this.#loseBatch(),
   })
   #lastUse = 0
+  /** Since the start. */
+  #insertions = 0
 
   constructor(path: string, log: StoreLog) {
     this.#path = path
@@ -107,6 +112,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     }
     this.#dropUncounted()
     this.#lastUse = this.#guarded(() => this.#highestUse())
+    this.#insertions = 0
   }
 
   close(): void {
@@ -227,7 +233,13 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     const row = { uri, variant: variantKey(head.selecting), used: (this.#lastUse += 1), content, seal }
     // Mostly it was looked up right before, and not there.
     const isNew = this.#absent.has(uri)
-    const { id, ...insertion } = this.#atomically(() => this.#insertRows(row, body, isNew))
+    this.#insertions += 1
+    const isChecked = this.#insertions <= CHECKED_FIRST || this.#insertions % INSERTIONS_PER_CHECK === 0
+    const { id, ...insertion } = this.#atomically(() => {
+      const inserted = this.#insertRows(row, body, isNew)
+      if (isChecked) this.#requireFound(uri, inserted.id)
+      return inserted
+    })
     // It is remembered when it is looked up: most of what comes is not asked for again soon.
     this.#absent.delete(uri)
     this.#remembered.delete(uri)
@@ -363,6 +375,12 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     const isNewBody = before === undefined
     const superseded = isNewBody || isSamePlace(before.place, body.place) ? undefined : before
     return { id, replaced, freed, isNewBody, superseded }
+  }
+
+  /** @throws IndexDamage: a damaged search tree can take a row in where no look-up comes by. */
+  #requireFound(uri: TargetUri, id: number): void {
+    const rows = this.#all(`${COLUMNS} WHERE uri = ?`, uri)
+    if (!rows.some((row) => row['id'] === id)) throw new IndexDamage(`row ${id} is not found by its URI`)
   }
 
   /** @returns the number of its row, and the body with this digest that was there before. */
