@@ -185,9 +185,9 @@ export class Inquiry implements Hearing {
     return this.#fetchers.size > 0
   }
 
-  /** How many of those that asked at the same moment come before this node, but for `inUse`: what one has to try, the first one tries. */
-  countBefore(inUse: Address): number {
-    return this.#rivals(this.#askedAt).filter(({ peer }) => peer !== inUse).length
+  /** Whether this node comes before all others that asked at the same moment, but for `inUse`: what one has to try, it tries. */
+  comesFirstBut(inUse: Address): boolean {
+    return this.#rivals(this.#askedAt).every(({ peer }) => peer === inUse)
   }
 
   get state(): InquiryState<PeerOffer, PeerDownload>['kind'] {

@@ -19,7 +19,10 @@ export const TRIAL_MS = 250
 export interface TrialBytes {
   readonly share: number
   readonly most: number
-  /** Many try at the same moment: only where the head comes in time is more asked for. What a full line is sent it carries, though nobody waits for it. */
+  /**
+   * Several files share the line, and many try it at the same moment: only where the head comes in time is more asked for. A full line
+   * would carry it all, though nobody waits for it any more.
+   */
   readonly isSounded?: boolean
 }
 const LEAST_TRIAL_BYTES = 16 * 1024
@@ -32,9 +35,9 @@ const SIZE: TrialBytes = { share: 1, most: SIZE_BYTES }
 export const TRIAL_BYTES = {
   whole: { share: 1 / 8, most: 256 * 1024 },
   large: { share: 1 / 8, most: 512 * 1024 },
-  growing: { share: 1 / 8, most: 128 * 1024, isSounded: true },
+  growing: { share: 1 / 8, most: 128 * 1024 },
   /** Where nothing is known of the line: enough to see that it is many times as fast. */
-  untold: { share: 1 / 8, most: 32 * 1024, isSounded: true },
+  untold: { share: 1 / 8, most: 32 * 1024 },
   /** Of a file of which nothing is known. */
   plain: { share: 1, most: 80 * 1024 },
 } as const satisfies Record<string, TrialBytes>
@@ -73,7 +76,7 @@ export class OriginTrials {
   readonly #last = new Map<string, Trial>()
   readonly #felt = new LRUCache<string, Felt>({ max: MAX_SERVERS })
   /** Servers of which a head is asked for. */
-  readonly #feeling = new Set<string>()
+  readonly #feeling = new Map<string, Promise<boolean>>()
   readonly #running = new Map<string, Promise<Trial>>()
 
   constructor({ clock, origin }: { readonly clock: Clock; readonly origin: Upstream }) {
@@ -92,19 +95,27 @@ export class OriginTrials {
    * for all files of the server.
    */
   isFree(request: RetrievalRequest): boolean | undefined {
-    const server = serverOf(request.target)
-    const felt = this.#felt.get(server)
+    const felt = this.#felt.get(serverOf(request.target))
     const isFresh = felt !== undefined && this.#clock.monotonic() - felt.at <= FRESH_TRIAL_MS
     if (isFresh) return felt.isFree
-    if (!this.#feeling.has(server) && this.#feeling.size < MAX_SERVERS) void this.#feel(server, request)
+    void this.#feel(request)
     return undefined
   }
 
-  async #feel(server: string, request: RetrievalRequest): Promise<void> {
-    this.#feeling.add(server)
-    const head = await headWithin(TRIAL_MS, this.#origin, request, this.#clock)
-    this.#feeling.delete(server)
-    this.#felt.set(server, { at: this.#clock.monotonic(), isFree: head !== undefined })
+  /** The same, waited for. Too many servers at once are taken for free ones. */
+  #feel(request: RetrievalRequest): Promise<boolean> {
+    const server = serverOf(request.target)
+    const feeling = this.#feeling.get(server)
+    if (feeling !== undefined) return feeling
+    if (this.#feeling.size >= MAX_SERVERS) return Promise.resolve(true)
+    const felt = headWithin(TRIAL_MS, this.#origin, request, this.#clock).then((head) => {
+      const isFree = head !== undefined
+      this.#feeling.delete(server)
+      this.#felt.set(server, { at: this.#clock.monotonic(), isFree })
+      return isFree
+    })
+    this.#feeling.set(server, felt)
+    return felt
   }
 
   /** One at a time for a server. @param missing what is to come of a file. Never rejects. */
@@ -138,8 +149,7 @@ export class OriginTrials {
     // A name is no place: nobody can be asked there.
     if (isContentName(request.target)) return NOTHING_CAME
     const { isSounded = false } = bytes
-    const isFree =
-      !isSounded || (await headWithin(TRIAL_MS, this.#origin, request, this.#clock)) !== undefined
+    const isFree = !isSounded || (this.isFree(request) ?? (await this.#feel(request)))
     return isFree ? this.#try(request, partOf(missing, bytes)) : NOTHING_CAME
   }
 

@@ -594,7 +594,7 @@ export class Retrieval implements InquiryOwner {
       isAwaited: () => !this.#readers.isEmpty,
       knowsRanges: () => this.#components.rangeSupport.known(this.request),
       isSentAgain: () => this.#tolerance.isSentAgain(source),
-      countBefore: () => this.#inquiry?.countBefore(peerOf(source)),
+      isFirst: () => this.#inquiry?.comesFirstBut(peerOf(source)) === true,
     }
   }
 

@@ -38,9 +38,7 @@ const NEXT_WINDOW_MS = 150
 const AGAIN_MS = 1000
 const FALLEN_BEHIND = 1 / 2
 
-/** Of those that read a growing copy so many try at once, and as many more each `AGAIN_MS`… */
-export const TRY_AT_ONCE = 3
-/** …and again not before so long, in ms, when bytes have come no faster than by way of the peer: all of it would be one more copy. */
+/** Beside a growing copy, which many read, not before so long, in ms, where bytes came no faster than they come by way of the peer. */
 const NO_BETTER_MS = 8000
 
 export interface SlowPeerWatchComponents {
@@ -75,8 +73,15 @@ export interface Progressing {
   knowsRanges(): boolean | undefined
   /** Whether nothing can come of it now, because the origin server sends the peer again what it has. */
   isSentAgain(): boolean
-  /** How many of those that asked at the same moment come before this node, but for the peer in use; `undefined`: nobody was asked. */
-  countBefore(): number | undefined
+  /** Whether this node comes first of those that asked at the same moment, but for the peer in use. */
+  isFirst(): boolean
+}
+
+interface Tried {
+  readonly at: Monotonic
+  readonly peerBytesPerSecond: number
+  /** Of the origin server. */
+  readonly bytesPerSecond: number
 }
 
 interface Look {
@@ -94,7 +99,7 @@ export class SlowPeerWatch {
   readonly #began: Look
   readonly #before: { readonly heldBytes: number; readonly originBytes: number }
   #looks: readonly Look[]
-  #trial: { readonly at: Monotonic; readonly peerBytesPerSecond: number } | undefined
+  #trial: Tried | undefined
   #againMs = AGAIN_MS
   #isTrying = false
 
@@ -147,7 +152,8 @@ export class SlowPeerWatch {
     const standing = this.#standing()
     const { originBytesPerSecond, trials, request } = this.#components
     const line = originBytesPerSecond?.()
-    if (standing === undefined || !isDoubtful(standing, line)) return
+    if (standing === undefined) return this.#feelAhead(line)
+    if (!isDoubtful(standing, line)) return
     const trial = trials.recent(request)
     if (trial === undefined) return void (this.#mayTry(standing) && this.#try(standing))
     const mayLeave = standing.copy !== 'large' || standing.usedMs >= HELPED_MS
@@ -159,8 +165,20 @@ export class SlowPeerWatch {
     if (isJudgedTooLate(standing, best)) this.#leave(standing, best)
   }
 
-  /** `undefined` as long as nothing can be said. */
-  #standing(): Standing | undefined {
+  /** Where it looks as if the line will be tried at the next look, it is felt now: a head takes its time. */
+  #feelAhead(line: number | undefined): void {
+    if (!this.#isSounded) return
+    const soon = this.#standing(LOOK_MS)
+    if (soon !== undefined && isDoubtful(soon, line)) this.#components.trials.isFree(this.#components.request)
+  }
+
+  /** The first of those that read it asks for bytes at once: it is one, and time matters. */
+  get #isSounded(): boolean {
+    return this.#isGrowing && this.#components.lineUse.isShared() && !this.#progress.isFirst()
+  }
+
+  /** `undefined` as long as nothing can be said. @param laterMs as if so much had passed. */
+  #standing(laterMs = 0): Standing | undefined {
     const size = this.#progress.size()
     const now = this.#now()
     const usedMs = now.at - this.#began.at
@@ -170,8 +188,8 @@ export class SlowPeerWatch {
     const knownMs = Math.max(LOOK_MS, Math.min(KNOWN_MS[this.#isGrowing ? 'growing' : 'whole'], leftMs))
     const [since] = this.#looks
     const sinceMs = now.at - (since ?? now).at
-    if (usedMs < knownMs || sinceMs < LOOK_MS) return undefined
-    if (now.bytes === this.#began.bytes && usedMs < silentMs(leftMs)) return undefined
+    if (usedMs + laterMs < knownMs || sinceMs < LOOK_MS) return undefined
+    if (now.bytes === this.#began.bytes && usedMs + laterMs < silentMs(leftMs)) return undefined
     const lately = this.#looks.findLast(({ at }) => now.at - at >= LOOK_MS / 2)
     if (lately?.bytes === now.bytes && this.#progress.isSentAgain()) return undefined
     const peerBytesPerSecond = ((now.bytes - (since ?? now).bytes) * 1000) / sinceMs
@@ -181,7 +199,7 @@ export class SlowPeerWatch {
       usedMs,
       isUnseen: this.#progress.isUnseen(),
       hasSent: now.bytes > this.#began.bytes,
-      isFirst: this.#progress.countBefore() === 0 && !this.#components.lineUse.isShared(),
+      isFirst: this.#progress.isFirst() && !this.#components.lineUse.isShared(),
       peerBytesPerSecond,
       lineBytesPerSecond: this.#isGrowing
         ? Math.max(peerBytesPerSecond, this.#components.lineUse.bytesPerSecond())
@@ -200,13 +218,14 @@ export class SlowPeerWatch {
     return Math.max(0, now.at - this.#began.at - (usedBytes * 1000) / originBytesPerSecond)
   }
 
-  #mayTry({ copy, usedMs, peerBytesPerSecond }: Standing): boolean {
+  #mayTry(standing: Standing): boolean {
     if (this.#isTrying) return false
-    const turn = copy === 'growing' ? Math.floor((this.#progress.countBefore() ?? 0) / TRY_AT_ONCE) : 0
-    if (usedMs < turn * AGAIN_MS) return false
+    const { peerBytesPerSecond } = standing
     const last = this.#trial
     if (last === undefined) return true
-    const isTime = this.#now().at - last.at >= this.#againMs
+    const isBetter = last.bytesPerSecond === 0 || isTooSlow(standing, last.bytesPerSecond)
+    const againMs = this.#isGrowing && !isBetter ? Math.max(this.#againMs, NO_BETTER_MS) : this.#againMs
+    const isTime = this.#now().at - last.at >= againMs
     return isTime || peerBytesPerSecond < FALLEN_BEHIND * last.peerBytesPerSecond
   }
 
@@ -216,13 +235,10 @@ export class SlowPeerWatch {
     const end = this.#progress.size() ?? 0
     this.#isTrying = true
     if (this.#trial !== undefined) this.#againMs *= 2
-    const { bytesPerSecond } = await trials.run(
-      request,
-      { start: Math.max(0, end - missingBytes), end },
-      TRIAL_BYTES[isUntold ? 'untold' : copy],
-    )
-    this.#trial = { at: this.#now().at, peerBytesPerSecond }
-    if (copy === 'growing' && bytesPerSecond > 0) this.#againMs = Math.max(this.#againMs, NO_BETTER_MS)
+    const span = { start: Math.max(0, end - missingBytes), end }
+    const bytes = TRIAL_BYTES[isUntold ? 'untold' : copy]
+    const { bytesPerSecond } = await trials.run(request, span, { ...bytes, isSounded: this.#isSounded })
+    this.#trial = { at: this.#now().at, peerBytesPerSecond, bytesPerSecond }
     this.#isTrying = false
     if (!this.#signal.aborted) this.#judge()
   }

@@ -27,6 +27,16 @@ interface Made {
   isGivenUp: boolean
 }
 
+/** What an application asks for by the path of a resource. */
+const ASKED = {
+  method: 'GET',
+  uri: A,
+  target: URL_A,
+  received: [],
+  forwarded: [],
+  client: 'one',
+} as const
+
 class ScriptedOrigin implements CallingUpstream {
   readonly made: Made[] = []
 
@@ -244,15 +254,7 @@ describe('a plain miss takes the path of a resource', () => {
       origin.last.taker.onHead(response)
       const { begun } = told
       assert.ok(begun)
-      const request = {
-        method: 'GET',
-        uri: A,
-        target: URL_A,
-        received: [],
-        forwarded: [],
-        client: 'one',
-      } as const
-      const resource = node.resources.get({ ...request, begun, signal: new AbortController().signal })
+      const resource = node.resources.get({ ...ASKED, begun, signal: new AbortController().signal })
       await node.settle()
       send(origin.last, 'ok')
       origin.last.taker.onEnd()
@@ -284,16 +286,8 @@ describe('others who want what a plain miss fetches', () => {
     await node.settle()
     origin.last.taker.onHead(head(2))
     assert.ok(told.begun)
-    const request = {
-      method: 'GET',
-      uri: A,
-      target: URL_A,
-      received: [],
-      forwarded: [],
-      client: 'one',
-    } as const
     const { signal } = new AbortController()
-    const own = node.resources.get({ ...request, begun: told.begun, signal })
+    const own = node.resources.get({ ...ASKED, begun: told.begun, signal })
     await node.settle()
     send(origin.last, 'ok')
     origin.last.taker.onEnd()
@@ -331,15 +325,7 @@ describe('others who want what a plain miss fetches', () => {
       return node.read(part)
     }
     const { signal } = new AbortController()
-    const asked = {
-      method: 'GET',
-      uri: A,
-      target: URL_A,
-      received: [],
-      forwarded: [],
-      client: 'one',
-    } as const
-    const takePath = () => node.within(node.resources.get({ ...asked, begun, signal }))
+    const takePath = () => node.within(node.resources.get({ ...ASKED, begun, signal }))
     return { ...played, whole, answerPart, takePath }
   }
 
@@ -579,15 +565,7 @@ describe('a plain miss that an unsafe request outdates', () => {
     node.retrievals.outdate(A)
     assert.ok(begun.isOutdated)
     const { signal } = new AbortController()
-    const asked = {
-      method: 'GET',
-      uri: A,
-      target: URL_A,
-      received: [],
-      forwarded: [],
-      client: 'one',
-    } as const
-    const resource = node.resources.get({ ...asked, begun, signal })
+    const resource = node.resources.get({ ...ASKED, begun, signal })
     await node.settle()
     send(origin.last, 'ok')
     origin.last.taker.onEnd()

@@ -6,7 +6,7 @@ import type { Fault } from '../../core/fault.ts'
 import type { Upstream } from '../../core/upstream.ts'
 import { LineUse } from '../../retrieval/line-use.ts'
 import { OriginTrials, TRIAL_MS } from '../../retrieval/origin-trial.ts'
-import { SlowPeerWatch, TRY_AT_ONCE } from '../../retrieval/slow-peer-watch.ts'
+import { SlowPeerWatch } from '../../retrieval/slow-peer-watch.ts'
 import { manualClock } from '../manual-clock.ts'
 import { requestFor } from './request-for.ts'
 
@@ -22,12 +22,12 @@ interface Watched {
   readonly lostMs?: number
   /** Until the origin server answers HEAD, in ms. */
   readonly wayMs?: number
-  /** How many others come before. */
-  readonly before?: number
+  /** Whether other files come over the same line, to others that come before this one. */
+  readonly isShared?: boolean
 }
 
 /** One of those that read a growing copy, beside a line of which it knows nothing. */
-function watching({ peer, line, lostMs = 0, wayMs = 20, before = 0 }: Watched) {
+function watching({ peer, line, lostMs = 0, wayMs = 20, isShared = false }: Watched) {
   const clock = manualClock()
   const listening: Clock = { ...clock, monotonic: () => (clock.monotonic() - lostMs) as Monotonic }
   const asked: (string | undefined)[] = []
@@ -53,6 +53,7 @@ function watching({ peer, line, lostMs = 0, wayMs = 20, before = 0 }: Watched) {
   const left: Fault[] = []
   const receivedBytes = () => Math.floor((clock.monotonic() * peer) / 1000)
   const lineUse = new LineUse(clock)
+  if (isShared) for (const file of [1, 2]) lineUse.note(1000, `http://updates.test/${file}`)
   new SlowPeerWatch(
     'in-progress',
     {
@@ -66,7 +67,7 @@ function watching({ peer, line, lostMs = 0, wayMs = 20, before = 0 }: Watched) {
       isAwaited: () => true,
       knowsRanges: () => undefined,
       isSentAgain: () => false,
-      countBefore: () => before,
+      isFirst: () => !isShared,
     },
     ending.signal,
     { clock: listening, request: requestFor(FILE), trials: new OriginTrials({ clock, origin }), lineUse },
@@ -103,21 +104,13 @@ describe('a growing copy that comes slowly, where nothing is known of the line',
     assert.deepEqual([asked.length, left], [2, []], 'after 8 s')
   })
 
-  for (const [before, none, one] of [
-    [TRY_AT_ONCE - 1, 0.2, 1],
-    [TRY_AT_ONCE, 0.9, 2],
-    [5 * TRY_AT_ONCE, 4.9, 6],
-  ] as const)
-    test(`is tried by one with ${before} before it after ${none} s, not sooner: all at once would be another copy`, async () => {
-      const early = watching({ peer: 90_000, line: 50_000, before })
-      await early.pass(none)
-      const later = watching({ peer: 90_000, line: 50_000, before })
-      await later.pass(one)
-      assert.deepEqual([early.asked.length, later.asked.length], [0, 1])
-    })
-
   test('is read on where the line is so full that a head alone is long under way, and no bytes are asked for', async () => {
-    const { asked, left, pass } = watching({ peer: 40_000, line: 5_000_000, wayMs: TRIAL_MS + 100 })
+    const { asked, left, pass } = watching({
+      peer: 40_000,
+      line: 5_000_000,
+      wayMs: TRIAL_MS + 100,
+      isShared: true,
+    })
     await pass(15)
     assert.deepEqual([asked, left], [[], []])
   })
