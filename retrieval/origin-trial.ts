@@ -49,6 +49,9 @@ const TELLING_MS = 20
 /** What was found out for one server is for all who fetch from it, for so long, in ms. */
 export const FRESH_TRIAL_MS = 1000
 
+/** And that the line is full for so long, in ms: so many ask that it would be a part of what fills it. */
+export const FULL_MS = 4000
+
 /** More servers than this are not remembered. */
 export const MAX_SERVERS = 64
 
@@ -91,13 +94,13 @@ export class OriginTrials {
   }
 
   /**
-   * Whether a head of that server came in time a moment ago: then the line is not full. `undefined`: nobody knows, and one is asked for,
-   * for all files of the server.
+   * Whether a head of that server came in time a moment ago, and did not lately: then the line is not full, or is. `undefined`: nobody
+   * knows, and one is asked for, for all files of the server.
    */
   isFree(request: RetrievalRequest): boolean | undefined {
     const felt = this.#felt.get(serverOf(request.target))
-    const isFresh = felt !== undefined && this.#clock.monotonic() - felt.at <= FRESH_TRIAL_MS
-    if (isFresh) return felt.isFree
+    const ago = this.#clock.monotonic() - (felt?.at ?? -Infinity)
+    if (felt !== undefined && ago <= (felt.isFree ? FRESH_TRIAL_MS : FULL_MS)) return felt.isFree
     void this.#feel(request)
     return undefined
   }

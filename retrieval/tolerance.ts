@@ -250,7 +250,7 @@ export class Tolerance {
 
   get #mostExcusedMs(): number {
     if (!this.#components.isShared()) return excusedMs(this.#bytesPerSecond)
-    if (this.#slowLine.excusedMs < LEAST_EXCUSED_MS / 2) return MOST_EXCUSED_MS
+    if (this.#slowLine.excusedMs < LEAST_EXCUSED_MS - EXCUSED_MS) return MOST_EXCUSED_MS
     return this.#components.isLineFree() === true ? LEAST_EXCUSED_MS : MOST_EXCUSED_MS
   }
 

@@ -51,14 +51,16 @@ const send = (response, url, body, at) => {
   setTimeout(() => { response.write(piece); console.log('sent ' + piece.length + ' ' + url); send(response, url, body, at + piece.length) }, free - now)
 }
 createServer((request, response) => {
-  console.log('GET ' + request.url)
+  console.log(request.method + ' ' + request.url)
   let body
   try { body = readFileSync(join(process.argv[1], request.url)) } catch { return response.writeHead(404).end() }
-  const from = Number(/^bytes=(\\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0)
-  const etag = { ETag: '"' + body.length + '"', 'Accept-Ranges': 'bytes', 'Content-Length': body.length - from }
-  const range = { 'Content-Range': 'bytes ' + from + '-' + (body.length - 1) + '/' + body.length }
-  response.writeHead(from > 0 ? 206 : 200, { ...etag, ...(from > 0 ? range : {}) })
-  send(response, request.url + ' ' + (request.headers.range ?? ''), body, from)
+  const [, first, last] = /^bytes=(\\d+)-(\\d*)$/.exec(request.headers.range ?? '') ?? []
+  const from = Number(first ?? 0), end = last ? Math.min(Number(last) + 1, body.length) : body.length
+  const etag = { ETag: '"' + body.length + '"', 'Accept-Ranges': 'bytes', 'Content-Length': end - from }
+  const range = { 'Content-Range': 'bytes ' + from + '-' + (end - 1) + '/' + body.length }
+  response.writeHead(first ? 206 : 200, { ...etag, ...(first ? range : {}) })
+  if (request.method === 'HEAD') return response.end()
+  send(response, request.url + ' ' + (request.headers.range ?? ''), body.subarray(0, end), from)
 }).listen(80, '10.77.0.1', () => console.log('ready'))`
 
 /** Each machine would have a disk of its own; here they would share one, and wait for each other's writes: so memory, if there is room. */

@@ -5,6 +5,7 @@ import { contentName } from '../../core/content-name.ts'
 import { fieldValue } from '../../core/fields.ts'
 import {
   FRESH_TRIAL_MS,
+  FULL_MS,
   MAX_SERVERS,
   OriginTrials,
   TRIAL_BYTES,
@@ -174,11 +175,14 @@ describe('a trial of the origin server', () => {
       assert.equal(origin.requests.length, 2)
     })
 
-    test('is full where none does', async () => {
-      const { trials, pass } = setting(() => new Promise<never>(() => {}))
+    test('is full where none does, and for four seconds', async () => {
+      const { trials, pass, clock } = setting(() => new Promise<never>(() => {}))
       assert.equal(trials.isFree(requestFor(FILE)), undefined)
       await pass(TRIAL_MS)
+      clock.advance(FULL_MS)
       assert.equal(trials.isFree(requestFor(FILE)), false)
+      clock.advance(1)
+      assert.equal(trials.isFree(requestFor(FILE)), undefined)
     })
 
     test('is asked of no more servers at once than are remembered', () => {
