@@ -2,9 +2,10 @@
  * What comes over the line that everybody shares: what this node fetches itself, and what comes by way of peers that are fetching at
  * this moment, all their growing copies together. Six files at once come at a sixth of the line's speed each, and none of them is slow.
  */
-import type { Clock, Monotonic } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import { counted } from '../core/counted-body.ts'
+import { BytePeriods } from './byte-periods.ts'
 
 /** What counts is what came in the last so many ms. */
 export const USE_WINDOW_MS = 500
@@ -24,15 +25,14 @@ export const SHARED_MS = 60_000
 
 export class LineUse {
   readonly #clock: Clock
-  /** Of the last periods, the one that runs included. */
-  readonly #bytes: number[] = Array.from({ length: PERIODS }, () => 0)
-  #period = 0
+  readonly #periods: BytePeriods
   /** Files that come, with the period of the last byte. */
   readonly #files = new Map<string, number>()
   #sharedAt = -Infinity
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#periods = new BytePeriods(clock, PERIOD_MS, PERIODS)
   }
 
   /** The same upstream, with what comes from it counted as it comes. */
@@ -48,12 +48,11 @@ export class LineUse {
     const period = this.#turn()
     if (bytes > 0) this.#files.set(uri, period)
     if (this.#files.size > 1) this.#sharedAt = this.#clock.monotonic()
-    this.#bytes[period % PERIODS] = (this.#bytes[period % PERIODS] ?? 0) + bytes
+    this.#periods.add(bytes)
   }
 
   bytesPerSecond(): number {
-    this.#turn()
-    return (this.#bytes.reduce((sum, each) => sum + each, 0) * 1000) / USE_WINDOW_MS
+    return (this.#periods.sum() * 1000) / USE_WINDOW_MS
   }
 
   /**
@@ -64,12 +63,9 @@ export class LineUse {
     return this.#clock.monotonic() - this.#sharedAt < SHARED_MS
   }
 
-  /** Forgets the periods that are over for too long. @returns the one that runs */
+  /** Forgets the files of which nothing has come for too long. @returns the period that runs */
   #turn(): number {
-    const now = periodAt(this.#clock.monotonic())
-    for (let each = Math.max(this.#period + 1, now - PERIODS + 1); each <= now; each += 1)
-      this.#bytes[each % PERIODS] = 0
-    this.#period = now
+    const now = this.#periods.turn()
     const since = now - AT_ONCE_MS / PERIOD_MS
     for (const [uri, period] of this.#files) if (period <= since) this.#files.delete(uri)
     return now
@@ -79,5 +75,3 @@ export class LineUse {
     return { ...response, body: counted(response.body, (bytes) => this.note(bytes, uri)) }
   }
 }
-
-const periodAt = (at: Monotonic) => Math.floor(at / PERIOD_MS)

@@ -3,6 +3,7 @@
  * comes any more.
  */
 import type { Clock, Monotonic } from '../core/clock.ts'
+import { BytePeriods } from './byte-periods.ts'
 
 /** Bytes are counted in periods of so many ms… */
 const PERIOD_MS = 1000
@@ -12,44 +13,29 @@ const PERIODS = 4
 
 export class RecentRate {
   readonly #clock: Pick<Clock, 'monotonic'>
-  readonly #bytes: number[] = Array.from({ length: PERIODS }, () => 0)
+  readonly #periods: BytePeriods
   #since: Monotonic
-  #period: number
 
   constructor(clock: Pick<Clock, 'monotonic'>) {
     this.#clock = clock
+    this.#periods = new BytePeriods(clock, PERIOD_MS, PERIODS)
     this.#since = clock.monotonic()
-    this.#period = periodAt(this.#since)
   }
 
   /** Another source begins: what came before is not its. */
   begin(): void {
-    this.#bytes.fill(0)
+    this.#periods.clear()
     this.#since = this.#clock.monotonic()
   }
 
   note(bytes: number): void {
-    const at = this.#turn(this.#clock.monotonic()) % PERIODS
-    this.#bytes[at] = (this.#bytes[at] ?? 0) + bytes
+    this.#periods.add(bytes)
   }
 
   /** Of the last few seconds, a whole number; 0 when nothing came in them. `undefined` in the moment of the beginning. */
   bytesPerSecond(): number | undefined {
-    const now = this.#clock.monotonic()
-    const oldest = (this.#turn(now) - PERIODS + 1) * PERIOD_MS
-    const ms = now - Math.max(oldest, this.#since)
-    if (ms <= 0) return undefined
-    return Math.round((this.#bytes.reduce((sum, each) => sum + each, 0) * 1000) / ms)
-  }
-
-  /** Forgets the periods that are over for too long. @returns the one that runs */
-  #turn(at: Monotonic): number {
-    const now = periodAt(at)
-    for (let each = Math.max(this.#period + 1, now - PERIODS + 1); each <= now; each += 1)
-      this.#bytes[each % PERIODS] = 0
-    this.#period = now
-    return now
+    const oldest = (this.#periods.turn() - PERIODS + 1) * PERIOD_MS
+    const ms = this.#clock.monotonic() - Math.max(oldest, this.#since)
+    return ms <= 0 ? undefined : Math.round((this.#periods.sum() * 1000) / ms)
   }
 }
-
-const periodAt = (at: Monotonic) => Math.floor(at / PERIOD_MS)
