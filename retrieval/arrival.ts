@@ -1,6 +1,6 @@
 /**
  * The copy as it arrives: the bytes of one resource from whichever source is in use, in one growing copy, and what may
- * be done with them. It does not choose the source (retrieval.ts does) and does not know who reads.
+ * be done with them. It does not choose the source (feed.ts) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
 import { listeningOf, type CancelTimer, type Monotonic } from '../core/clock.ts'
@@ -209,6 +209,11 @@ export class Arrival {
   doubt(): boolean {
     if (this.#isDoubted || !this.detach()) return false
     return (this.#isDoubted = true)
+  }
+
+  /** Whether it is what peers could have too: they cannot continue the page of an error. */
+  get isFile(): boolean {
+    return this.response.status === 200
   }
 
   /** Whether a peer may go on with it: nobody else has been given bytes of it before they are verified (V§2). */

@@ -9,12 +9,8 @@ import { LineUse } from './line-use.ts'
 import { RangeSupport } from './range-support.ts'
 import { OriginTrials } from './origin-trial.ts'
 import { PlainMisses } from './plain-misses.ts'
-import {
-  Retrieval,
-  type RetrievalComponents,
-  type RetrievalEvents,
-  type RetrievalSettings,
-} from './retrieval.ts'
+import { Retrieval } from './retrieval.ts'
+import type { RetrievalComponents, RetrievalEvents, RetrievalSettings } from './retrieval-parts.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { Joined } from './resource.ts'
 import type { RetrievalReport } from './source.ts'
