@@ -1,6 +1,6 @@
 /**
  * The copy as it arrives: the bytes of one resource from whichever source is in use, in one growing copy, and what may
- * be done with them. It does not choose the source (feed.ts) and does not know who reads.
+ * be done with them. It does not choose the source (source-in-use.ts) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
 import { listeningOf, type CancelTimer, type Monotonic } from '../core/clock.ts'
@@ -39,7 +39,6 @@ import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
 import { growingPace, wholePace } from './pace.ts'
 import { SPARE_STALL_MS } from './patience.ts'
-import { placeOf, type Place } from '../verify/shunned-peers.ts'
 import { PeerRoute, type Server } from './peer-route.ts'
 import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
@@ -47,6 +46,7 @@ import type { Helper, SupplyEvents } from './pieces/supplier.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, SMALL_GROWING_BYTES, VERIFY_FIRST_MS, type Filling } from './release.ts'
 import { RecentRate } from './recent-rate.ts'
+import { Provenance } from './provenance.ts'
 import type { RetrievalRequest } from './request.ts'
 import { newReport, peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 
@@ -106,20 +106,7 @@ export class Arrival {
   readonly #request: RetrievalRequest
   readonly #settings: ArrivalSettings
   readonly #components: ArrivalComponents
-  /** Peers whose bytes are in the copy. */
-  readonly contributors = new Set<Address>()
-  /** Where each of them was asked. */
-  readonly places = new Map<Address, Place>()
-  /** Those of them whose bytes were in it when the source in use began. */
-  #before: ReadonlySet<Address> = new Set()
-  /** Whether each of them has confirmed that it sends what it was asked for. */
-  isConfirmed = true
-  /** Whether a copy of one of them still grew: who passes it on has not judged it. */
-  isUnjudged = false
-  /** Whether bytes came over somebody who passed them on unjudged: whose they were is not known. */
-  isPassedOn = false
-  /** Whether each of them has said itself that every piece is right: where the whole is wrong, all of them have lied. */
-  isStated = false
+  readonly provenance = new Provenance()
   #copy: GrowingCopy | undefined
   /** The way of the bytes from the peer in use. */
   #route: PeerRoute | undefined
@@ -157,6 +144,10 @@ export class Arrival {
 
   get copy(): GrowingCopy | undefined {
     return this.#copy
+  }
+
+  get #contributors(): ReadonlySet<Address> {
+    return this.provenance.contributors
   }
 
   /** Whether the name says what the bytes are: then no origin server is believed without a proof. */
@@ -199,7 +190,7 @@ export class Arrival {
 
   /** Whether every byte is the origin server's, and of the same version by its own word. */
   get isUndoubted(): boolean {
-    return this.contributors.size === 0 && !this.#isDoubted
+    return this.#contributors.size === 0 && !this.#isDoubted
   }
 
   /**
@@ -247,10 +238,10 @@ export class Arrival {
 
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
   async take(attempt: Attempt): Promise<ArrivalOutcome> {
-    const isOriginAlone = attempt.source.kind === 'internet' && this.contributors.size === 0
+    const isOriginAlone = attempt.source.kind === 'internet' && this.#contributors.size === 0
     const isBegun = this.#isStreaming || this.#isNamed || this.#end !== undefined
     if (attempt.source.kind !== 'internet') this.#keepNoEnd()
-    this.#before = new Set(this.contributors)
+    this.provenance.sourceBegins()
     await this.#dropSpent()
     if (isOriginAlone && !isBegun) return this.#takeFromOrigin(attempt.signal)
     if (!this.detach())
@@ -259,7 +250,7 @@ export class Arrival {
     if ('kind' in opened) return opened
     // From here on the length is a peer's word, whether or not a byte follows.
     if (attempt.source.kind === 'internet') this.#route = undefined
-    this.#noteServers()
+    this.provenance.comesOver(this.#servers)
     this.report.source ??= attempt.source.kind
     checkFits(opened.size, attempt.source, attempt.expectation, this.#components.store)
     const copy = this.#copy ?? (await this.#create(opened, attempt))
@@ -289,7 +280,7 @@ export class Arrival {
       return
     }
     if (verdict.isUnproved === true) throw new Fault('PEER_FAILED', verdict.reason)
-    const blame = this.contributors.size === 0 ? 'origin-server' : 'peer'
+    const blame = this.#contributors.size === 0 ? 'origin-server' : 'peer'
     throw new Fault('VERIFICATION_FAILED', verdict.reason, { blame })
   }
 
@@ -305,10 +296,10 @@ export class Arrival {
   async commit(mayKeep: MayKeep): Promise<StoredResponse | undefined> {
     if (this.#opened !== undefined) return this.#opened.of.commit(mayKeep)
     const copy = this.#copy
-    const head = this.#head.toStore(this.contributors.size > 0 ? 'peer' : 'internet')
+    const head = this.#head.toStore(this.#contributors.size > 0 ? 'peer' : 'internet')
     if (copy === undefined || head === undefined) return undefined
     const { store, verifier } = this.#components
-    if (this.contributors.size === 0 && (await isContradicted(verifier, this.#request, copy)))
+    if (this.#contributors.size === 0 && (await isContradicted(verifier, this.#request, copy)))
       return undefined
     return isOvertaken(store, head, NOTHING_BEFORE) ? undefined : store.commit(copy, head, mayKeep)
   }
@@ -339,11 +330,7 @@ export class Arrival {
   }
 
   #forget(): void {
-    this.contributors.clear()
-    this.isConfirmed = true
-    this.isStated = false
-    this.isUnjudged = false
-    this.isPassedOn = false
+    this.provenance.forget()
     this.#isDoubted = false
     this.#rest = undefined
     this.#head.forget()
@@ -382,7 +369,7 @@ export class Arrival {
     this.#copy = undefined
     this.#opened = undefined
     this.#head.forget(reason)
-    this.contributors.clear()
+    this.provenance.forget()
     this.#unstorable = reason
     opened?.use.leave()
     if (opened === undefined) await copy?.discard()
@@ -433,7 +420,7 @@ export class Arrival {
   async #open(attempt: Attempt): Promise<OpenedSource | ArrivalOutcome> {
     const from = this.heldBytes
     const { source, expectation } = attempt
-    const isUnproved = expectation.kind === 'promised' && this.contributors.size > 0 && from > 0
+    const isUnproved = expectation.kind === 'promised' && this.#contributors.size > 0 && from > 0
     if (this.#copy && source.kind === 'internet' && isUnproved)
       return this.#openAgain(this.#copy, from, attempt.signal)
     if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
@@ -452,8 +439,8 @@ export class Arrival {
     this.#route = route
     const begun = this.#copy !== undefined && this.#isToCompare(source, from) ? this.#copy : undefined
     const opened = await route.open(begun === undefined ? from : 0, signal)
-    this.isConfirmed &&= opened.isUnconfirmed !== true
-    this.isUnjudged ||= source.kind === 'in-progress'
+    this.provenance.isConfirmed &&= opened.isUnconfirmed !== true
+    this.provenance.isUnjudged ||= source.kind === 'in-progress'
     this.#checkSize(opened, source, expectation)
     if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
     return begun === undefined ? opened : this.#comparing(begun, from, opened, source, signal)
@@ -464,7 +451,7 @@ export class Arrival {
    * whole, as they would behind bytes of somebody that failed and may have lied before that.
    */
   #isToCompare(source: PeerSource, from: number): boolean {
-    const isUnseen = from > 0 && this.contributors.size > 0 && !this.#isStreaming
+    const isUnseen = from > 0 && this.#contributors.size > 0 && !this.#isStreaming
     return isUnseen && !isAnybodysWord(source)
   }
 
@@ -483,9 +470,7 @@ export class Arrival {
       this.report.bytes[kind] += compared
     })
     const before = copy.read({ start: 0, end: held }, signal, 'held')
-    const body = behindTheSame(before, held, sent, 'the peer', () => {
-      this.#before = new Set()
-    })
+    const body = behindTheSame(before, held, sent, 'the peer', () => this.provenance.sentAllAgain())
     return { ...opened, from: held, body }
   }
 
@@ -494,28 +479,16 @@ export class Arrival {
     return this.#routeTo(source, patienceMs, NO_EXCUSE, () => {}).open(this.heldBytes, signal)
   }
 
-  #noteServers(): void {
-    const servers = this.#route?.servers ?? []
-    this.isPassedOn ||= servers.length > 1
-    for (const { server, location } of servers) this.#contributes(server, location)
-  }
-
   /** Who passes on what the peer in use has, if anybody does. */
   get relay(): Server | undefined {
     return this.#route?.relay
-  }
-
-  #contributes(peer: Address, location: string): void {
-    const place = placeOf(location)
-    this.contributors.add(peer)
-    if (place !== undefined) this.places.set(peer, place)
   }
 
   #routeTo(
     source: PeerSource,
     patienceMs: number,
     { excuse, isLate, hasAnother }: Excuses,
-    onDetour = () => this.#noteServers(),
+    onDetour = () => this.provenance.comesOver(this.#servers),
   ): PeerRoute {
     const { peer, location } = source.kind === 'peer' ? source.offer : source.download
     const isStranger = source.kind === 'in-progress' && source.download.hasAsked !== true
@@ -588,7 +561,7 @@ export class Arrival {
 
   /** Not a byte here is only a peer's word: the origin server's alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
-    this.contributors.clear()
+    this.provenance.forget()
     this.#head.fromOrigin(fields, this.#isNamed)
   }
 
@@ -598,7 +571,7 @@ export class Arrival {
     const wrote: SupplyEvents['wrote'] = (helper, bytes, isStated) => {
       this.report.bytes[helper === undefined ? 'internet' : 'peer'] += bytes
       this.#rate.note(bytes)
-      if (helper !== undefined && isStated) this.#contributes(helper.peer, helper.location)
+      if (helper !== undefined && isStated) this.provenance.comesFrom(helper.peer, helper.location)
       this.#release(copy, attempt)
     }
     const failed: SupplyEvents['failed'] = (helper, fault) => this.#components.onHelperFailure(helper, fault)
@@ -610,7 +583,7 @@ export class Arrival {
   /** Where the others are lost, the first one goes on alone. */
   async #takeFromAll(several: SeveralSources, copy: GrowingCopy, attempt: Attempt): Promise<void> {
     const ending = await several.finish()
-    this.isStated = ending === 'filled'
+    this.provenance.isStated = ending === 'filled'
     if (ending !== 'unfinished' || this.#route === undefined) return
     const opened = await this.#route.open(this.heldBytes, attempt.signal)
     this.#checkSize(opened, attempt.source, attempt.expectation)
@@ -661,8 +634,12 @@ export class Arrival {
 
   /** Those. Who helps out now is none of them. */
   get others(): ReadonlySet<Address> {
-    const inUse = this.#route?.servers ?? []
-    return new Set([...this.#before].filter((each) => !inUse.some(({ server }) => server === each)))
+    return this.provenance.othersThan(this.#servers)
+  }
+
+  /** Over whom the bytes come from the peer in use; nobody where the origin server sends them. */
+  get #servers(): readonly Server[] {
+    return this.#route?.servers ?? []
   }
 
   /** @throws Fault PEER_FAILED where the origin server has a file of another length. */

@@ -20,7 +20,7 @@ export class Beginning {
   /** Whether there are bytes of peers, and no application has seen one. */
   get isUnseen(): boolean {
     const { answer, arrival } = this.#parts
-    return !answer.isGiven && arrival.contributors.size > 0
+    return !answer.isGiven && arrival.provenance.contributors.size > 0
   }
 
   /** The origin server's turn: it goes on behind what peers have sent, or begins anew. */

@@ -3,8 +3,9 @@ import type { Sha256 } from '../core/digest.ts'
 import type { Fault } from '../core/fault.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Address } from '../core/transport.ts'
-import { placeOf, type Part, type Place, type ShunReason, type Suspicion } from '../verify/shunned-peers.ts'
+import { placeOf, type Part, type ShunReason, type Suspicion } from '../verify/shunned-peers.ts'
 import type { Proofs } from './proofs.ts'
+import type { Provenance } from './provenance.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { PeerSource } from './source.ts'
 import type { Server } from './peer-route.ts'
@@ -18,17 +19,7 @@ export interface BlameComponents {
 
 /** A whole that verification refused. */
 export interface WrongBody {
-  readonly contributors: ReadonlySet<Address>
-  /** Where each of them was asked. */
-  readonly places: ReadonlyMap<Address, Place>
-  /** Whether each of them has confirmed that it sends what it was asked for. */
-  readonly isConfirmed: boolean
-  /** Whether bytes came over somebody who passed them on unjudged. */
-  readonly isPassedOn: boolean
-  /** Whether each of them has said itself that every piece is right. */
-  readonly isStated: boolean
-  /** Whether a copy of one of them still grew: who passes it on has not judged it. */
-  readonly isUnjudged: boolean
+  readonly provenance: Provenance
   /** Whether its end came from the origin server, which may have another version by now. */
   readonly isMixed: boolean
   sha256(): Promise<Sha256>
@@ -82,13 +73,14 @@ export class Blame {
    * and a peer that did not confirm what it sends may have been named by somebody else.
    */
   async wrongBytes(body: WrongBody, fault: Fault): Promise<void> {
-    const peers = [...body.contributors]
+    const { contributors, isConfirmed, isPassedOn, isStated, isUnjudged } = body.provenance
+    const peers = [...contributors]
     // Who reads from an honest machine could else have it left aside, and who is read an honest reader.
-    if (peers.length === 0 || body.isPassedOn) return
-    const isExcused = !body.isConfirmed || body.isMixed || (await this.#mayBeAnotherVersion())
-    const isShown = peers.length === 1 || body.isStated
-    if (isExcused || !isShown) return this.beganWrong(body.contributors, body.places, fault)
-    const isDoubtful = body.isUnjudged || !(await this.#isCertain())
+    if (peers.length === 0 || isPassedOn) return
+    const isExcused = !isConfirmed || body.isMixed || (await this.#mayBeAnotherVersion())
+    const isShown = peers.length === 1 || isStated
+    if (isExcused || !isShown) return this.beganWrong(contributors, body.provenance, fault)
+    const isDoubtful = isUnjudged || !(await this.#isCertain())
     const suspect = { uri: this.#request.uri, body: await body.sha256(), isDoubtful }
     this.#shun(peers, 'bad-bytes', fault, suspect)
   }
@@ -103,7 +95,7 @@ export class Blame {
   }
 
   /** Who had begun a whole that is wrong, and failed, may have lied: it is left aside for a moment. */
-  beganWrong(peers: ReadonlySet<Address>, places: ReadonlyMap<Address, Place>, fault: Fault): void {
+  beganWrong(peers: ReadonlySet<Address>, { places }: Pick<Provenance, 'places'>, fault: Fault): void {
     const { uri } = this.#request
     for (const peer of peers)
       this.#shun([peer], 'broke-off', fault, { uri, part: places.get(peer), isDoubtful: true })

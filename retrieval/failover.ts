@@ -5,10 +5,10 @@
 import { asFault, type Fault } from '../core/fault.ts'
 import type { Address } from '../core/transport.ts'
 import type { Beginning } from './beginning.ts'
-import type { Failure, Feed } from './feed.ts'
 import { LostLine } from './lost-line.ts'
 import type { RetrievalParts } from './retrieval-parts.ts'
 import { peerOf, type PeerSource } from './source.ts'
+import type { Failure, SourceInUse } from './source-in-use.ts'
 
 export interface FailoverOwner {
   /** The bytes have no place here. */
@@ -21,17 +21,17 @@ export interface FailoverOwner {
 export class Failover {
   readonly #parts: RetrievalParts
   readonly #beginning: Beginning
-  readonly #feed: Feed
+  readonly #inUse: SourceInUse
   readonly #owner: FailoverOwner
   readonly #lostLine: LostLine
   #lastFault: Fault | undefined
   /** Who is read from the start now, because others may have begun it wrong. */
   #readAgain: Address | undefined
 
-  constructor(parts: RetrievalParts, beginning: Beginning, feed: Feed, owner: FailoverOwner) {
+  constructor(parts: RetrievalParts, beginning: Beginning, inUse: SourceInUse, owner: FailoverOwner) {
     this.#parts = parts
     this.#beginning = beginning
-    this.#feed = feed
+    this.#inUse = inUse
     this.#owner = owner
     this.#lostLine = new LostLine(parts.components.clock)
   }
@@ -63,7 +63,7 @@ export class Failover {
   async #changeSource(failure: Failure): Promise<void> {
     const { source, error } = failure
     const { answer, arrival } = this.#parts
-    const isStill = this.#feed.end()
+    const isStill = this.#inUse.end()
     const fault = asFault(error, 'RESPONSE_INCOMPLETE')
     const peer = peerOf(source)
     arrival.report.failures.push(`${peer ?? 'Internet'}: ${fault.message}`)
@@ -76,7 +76,7 @@ export class Failover {
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault, isInVain)
     if (isInVain) return this.#fetchAnew(isStill)
     if (source.kind === 'internet' && answer.isGiven) {
-      if (this.#isAnotherByName(fault)) return this.#feed.use(source)
+      if (this.#isAnotherByName(fault)) return this.#inUse.use(source)
       const isProvable = this.#isProvable && this.#parts.inquiry() !== undefined
       const mayComeBack = this.#lostLine.mayComeBack(fault, arrival.heldBytes, isProvable)
       if (this.#mayGoOn && mayComeBack) return this.#goOnLater(isStill)
@@ -87,7 +87,7 @@ export class Failover {
 
   #judge({ source, began, patienceMs, lagMs }: Failure, fault: Fault): void {
     if (source.kind === 'internet') return void (this.#lastFault = fault)
-    this.#feed.distrust(peerOf(source))
+    this.#inUse.distrust(peerOf(source))
     const { arrival, tolerance } = this.#parts
     const isTakenBack = this.#parts.inquiry()?.state !== 'awaiting'
     const { relay } = arrival
@@ -96,7 +96,8 @@ export class Failover {
 
   /** Whether it was not this peer that failed, but one to whom it had sent on: that one was slow, or has other bytes than it should. */
   #isRelays(peer: Address | undefined, { code }: Fault): boolean {
-    const { contributors, relay } = this.#parts.arrival
+    const { provenance, relay } = this.#parts.arrival
+    const { contributors } = provenance
     if (code === 'PEER_SLOW') return relay !== undefined
     return (
       code === 'VERIFICATION_FAILED' && peer !== undefined && contributors.size > 0 && !contributors.has(peer)
@@ -113,10 +114,10 @@ export class Failover {
   /** The peer in use is given the chance to show that it sends the right bytes: should the whole be wrong again, they were its own. */
   async #readAlone(source: PeerSource, fault: Fault, isStill: () => boolean): Promise<void> {
     this.#readAgain = peerOf(source)
-    const { others, places, isPassedOn } = this.#parts.arrival
-    if (!isPassedOn) this.#parts.blame.beganWrong(others, places, fault)
+    const { others, provenance } = this.#parts.arrival
+    if (!provenance.isPassedOn) this.#parts.blame.beganWrong(others, provenance, fault)
     await this.#beginning.beginAnew()
-    if (isStill() && this.#parts.isRunning()) this.#feed.use(source)
+    if (isStill() && this.#parts.isRunning()) this.#inUse.use(source)
   }
 
   /** @param isInVain whether the origin server went on with them, and is asked for what they should have been. */
@@ -143,7 +144,7 @@ export class Failover {
     // Others may have it by now: one of them is tried, whatever was lost before.
     tolerance.oneMore()
     const inquiry = this.#parts.inquiry()
-    if (inquiry === undefined) this.#feed.use({ kind: 'internet' })
+    if (inquiry === undefined) this.#inUse.use({ kind: 'internet' })
     else inquiry.inVain(patientMs)
   }
 
@@ -178,7 +179,7 @@ export class Failover {
     tolerance.oneMore()
     const inquiry = this.#parts.inquiry()
     if (inquiry?.state === 'retrieving') inquiry.inVain(tolerance.leftInAllMs())
-    else this.#feed.use({ kind: 'internet' })
+    else this.#inUse.use({ kind: 'internet' })
   }
 }
 

@@ -4,6 +4,7 @@ import type { MayKeep, Store, StoredResponse } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { Expectation } from '../core/verifier.ts'
 import type { Admission } from './admission.ts'
+import type { Provenance } from './provenance.ts'
 
 /** A copy of which only the application can tell whether it is right (V5). */
 export interface UnverifiedCopy {
@@ -15,8 +16,7 @@ export interface UnverifiedCopy {
 /** The copy that has arrived. */
 export interface WholeCopy {
   readonly admission: Admission
-  /** Peers whose bytes are in it. */
-  readonly contributors: ReadonlySet<Address>
+  readonly provenance: Provenance
   /** Whether it comes from the origin server alone: its copy is several retrievals', and tells itself of what is stored. */
   readonly isFromOrigin: boolean
   /** @returns `undefined` when it may not be stored. @throws Fault of the store. */
@@ -88,7 +88,7 @@ export class Keeping {
   }
 
   #unverified(expectation: Expectation): UnverifiedCopy | undefined {
-    const [peer] = this.#copy.contributors
+    const [peer] = this.#copy.provenance.contributors
     return peer !== undefined && expectation.kind === 'updater'
       ? { peer, clients: [...this.#clients] }
       : undefined

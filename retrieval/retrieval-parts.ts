@@ -1,4 +1,4 @@
-/** What a retrieval is given, and what its parts share: it (retrieval.ts), its feed, its beginning and its failover. */
+/** What a retrieval is given, and what its parts share: it (retrieval.ts), its source in use, its beginning and its failover. */
 import type { Clock } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import type { StoredResponse } from '../core/store.ts'

@@ -3,12 +3,12 @@
  *
  * Every source writes into one growing copy and every application reads from it, so a source can be replaced by the next
  * at the byte where it stopped without any application noticing (R4.4, R5.3). Which source comes next is the inquiry
- * machine's decision (FIGS. 4A, 4B); to use it is the feed's work, to move and release its bytes the arrival's, and what follows when it
- * fails the failover's; this class keeps them and the readers together.
+ * machine's decision (FIGS. 4A, 4B); to use it is the work of `SourceInUse`, to move and release its bytes the arrival's, and what
+ * follows when it fails the failover's; this class keeps them and the readers together.
  *
- *   start ──► inquiry ──retrieve / follow / retrieveFromInternet──► feed ──► arrival.take ──► verify ──► commit
- *                ▲                                                              │ failed
- *                └───────────────────────── failover ◄──────────────────────────┘
+ *   start ──► inquiry ──retrieve / follow / retrieveFromInternet──► source in use ──► arrival.take ──► verify ──► commit
+ *                ▲                                                                     │ failed
+ *                └──────────────────────────── failover ◄──────────────────────────────┘
  */
 import { isContentName } from '../core/content-name.ts'
 import { listeningOf, sleep, type Clock } from '../core/clock.ts'
@@ -29,7 +29,6 @@ import { Arrival, type ArrivalOutcome } from './arrival.ts'
 import { Beginning } from './beginning.ts'
 import { Blame } from './blame.ts'
 import { Failover } from './failover.ts'
-import { Feed } from './feed.ts'
 import { Keeping } from './keeping.ts'
 import { STALL_MS } from './patience.ts'
 import type { Helper } from './pieces/supplier.ts'
@@ -46,6 +45,7 @@ import type {
 } from './retrieval-parts.ts'
 import { FRESH_PROGRESS_MS, nearBytes } from './slow-line.ts'
 import type { RetrievalReport, Source } from './source.ts'
+import { SourceInUse } from './source-in-use.ts'
 import { Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
 import { Yielding, type YieldingOwner } from './yielding.ts'
@@ -68,7 +68,7 @@ export class Retrieval implements InquiryOwner {
   #inquiry: Inquiry | undefined
   readonly #announcement: Announcement
   readonly #beginning: Beginning
-  readonly #feed: Feed
+  readonly #inUse: SourceInUse
   readonly #failover: Failover
   readonly #readers: Readers
   readonly #peerReaders: PeerReaders
@@ -111,18 +111,18 @@ export class Retrieval implements InquiryOwner {
     this.#readers = new Readers(components.clock, {
       came: () => this.#state === 'paused' && this.#resume(),
       mayComeBack: () =>
-        this.#state === 'running' && this.#feed.current?.kind !== 'internet' && this.#answer.isGiven,
+        this.#state === 'running' && this.#inUse.current?.kind !== 'internet' && this.#answer.isGiven,
       gone: () => this.#onLastReaderGone(),
     })
     const parts = this.#parts()
     this.#beginning = new Beginning(parts)
-    this.#feed = new Feed(parts, this.#beginning, {
+    this.#inUse = new SourceInUse(parts, this.#beginning, {
       announce: () => this.#announce(),
       conclude: (outcome, expectation) => this.#conclude(outcome, expectation),
       failed: (failure) => this.#failover.failed(failure),
       unusable: () => this.#failover.next(),
     })
-    this.#failover = new Failover(parts, this.#beginning, this.#feed, {
+    this.#failover = new Failover(parts, this.#beginning, this.#inUse, {
       storeFailed: (fault) => this.#onStoreFailure(fault),
       noSourceLeft: () => this.failed(),
       giveUp: (fault) => this.#giveUp(fault),
@@ -157,7 +157,7 @@ export class Retrieval implements InquiryOwner {
     return {
       heldBytes: () => this.heldBytes,
       isFetcher: () => this.isFetcher,
-      mayLeave: () => this.#feed.mayLeaveInternet,
+      mayLeave: () => this.#inUse.mayLeaveInternet,
       isUnanswered: () => this.isFetcher && !this.#answer.isGiven && this.#arrival.fields.length === 0,
       isStuck: (download) => this.#tolerance.isStuck(download),
       hasPatience: () => this.#tolerance.leftMs() > 0,
@@ -165,7 +165,7 @@ export class Retrieval implements InquiryOwner {
       progress: () => this.progress(),
       expectationFor: (source) => this.#proofs.of(source, () => this.heldBytes > 0),
       look: (source, signal) =>
-        this.#arrival.look(source, STALL_MS, AbortSignal.any([signal, this.#feed.signal])),
+        this.#arrival.look(source, STALL_MS, AbortSignal.any([signal, this.#inUse.signal])),
       leave: (to, isTried) => this.#leaveInternet(to, isTried),
       // What is not to be shown yet, because peers have begun it, is no failure: it is said when it can be read.
       sayAgain: () => void (this.isShareable && this.#announcement.readable()),
@@ -216,12 +216,12 @@ export class Retrieval implements InquiryOwner {
 
   /** Whether it comes from the origin server, or is about to: then peers wait for this node. */
   get isFetcher(): boolean {
-    return this.#feed.isInternet
+    return this.#inUse.isInternet
   }
 
   /** Whether it comes from a peer, or is about to. */
   get isRelay(): boolean {
-    return this.#feed.isPeer
+    return this.#inUse.isPeer
   }
 
   /** The nodes over which its bytes come, this one first. */
@@ -319,7 +319,7 @@ export class Retrieval implements InquiryOwner {
 
   /** Which source feeds it now, for people who watch. */
   get current(): Source | undefined {
-    return this.#feed.current
+    return this.#inUse.current
   }
 
   progress(): DownloadProgress {
@@ -379,18 +379,18 @@ export class Retrieval implements InquiryOwner {
   // What the inquiry machine commands (InquiryOwner).
 
   retrieve(offer: PeerOffer): void {
-    this.#feed.use({ kind: 'peer', offer })
+    this.#inUse.use({ kind: 'peer', offer })
   }
 
   follow(download: PeerDownload): void {
     const { location } = download
-    if (location !== undefined) this.#feed.use({ kind: 'in-progress', download: { ...download, location } })
+    if (location !== undefined) this.#inUse.use({ kind: 'in-progress', download: { ...download, location } })
   }
 
   retrieveFromInternet(): void {
     // A name, and no place where it would be.
     if (isContentName(this.request.target)) return this.#giveUp(new Fault('NOT_FOUND', 'no peer has it'))
-    if (this.#readers.wantWhole || this.#answer.isGiven) return this.#feed.use({ kind: 'internet' })
+    if (this.#readers.wantWhole || this.#answer.isGiven) return this.#inUse.use({ kind: 'internet' })
     this.#components.events.absent(this.request.uri)
     this.#giveUp(new Fault('RESPONSE_INCOMPLETE', 'no peer has it'))
   }
@@ -408,7 +408,7 @@ export class Retrieval implements InquiryOwner {
   /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
   #giveWay({ isAhead, peer }: PeerDownload): void {
     if (!isAhead || !this.isFetcher || this.#answer.isGiven) return
-    this.#feed.withdraw()
+    this.#inUse.withdraw()
     this.#announcement.end()
     this.#inquiry?.changeOver(peer)
   }
@@ -439,7 +439,7 @@ export class Retrieval implements InquiryOwner {
   }
 
   patientMs(): number {
-    return this.#tolerance.leftInAllMs(this.#feed.lagMs)
+    return this.#tolerance.leftInAllMs(this.#inUse.lagMs)
   }
 
   failed(): void {
@@ -448,7 +448,7 @@ export class Retrieval implements InquiryOwner {
 
   #leaveInternet(to: Address, isTried: boolean): void {
     if (!this.#arrival.detach()) return
-    if (isTried) this.#feed.trust(to)
+    if (isTried) this.#inUse.trust(to)
     this.#inquiry?.changeOver(to)
   }
 
@@ -531,14 +531,14 @@ export class Retrieval implements InquiryOwner {
   /** Now that the response is known, its growing copy can be read by peers, or never will be. */
   #announceCopy(): void {
     if (this.isShareable) return this.#announcement.readable()
-    if (this.#feed.current?.kind !== 'internet') return
+    if (this.#inUse.current?.kind !== 'internet') return
     if (this.#isForOthers && !hasContentCoding(this.fields)) this.#announcement.soonWhole()
     else this.#announcement.end()
   }
 
   #onLastReaderGone(): void {
     if (this.#state === 'handed-over') {
-      this.#feed.end()
+      this.#inUse.end()
       this.#components.events.ended(this.report)
     }
     if (this.#state === 'running') this.#onUnread()
@@ -561,7 +561,7 @@ export class Retrieval implements InquiryOwner {
 
   #pause(): void {
     this.#state = 'paused'
-    this.#feed.cancel()
+    this.#inUse.cancel()
     this.#inquiry?.abandon()
     this.#announcement.end()
     void this.#linger()
@@ -581,7 +581,7 @@ export class Retrieval implements InquiryOwner {
 
   #giveUp(fault: Fault): void {
     if (this.#isOver()) return
-    this.#feed.end()
+    this.#inUse.end()
     this.#announcement.end()
     this.#inquiry?.abandon()
     this.#answer.fail(fault)

@@ -11,6 +11,7 @@ import { Blame, type WrongBody } from '../../retrieval/blame.ts'
 import { EXCUSED_MS } from '../../retrieval/pace.ts'
 import { STALL_MS } from '../../retrieval/patience.ts'
 import type { Proofs } from '../../retrieval/proofs.ts'
+import { Provenance } from '../../retrieval/provenance.ts'
 import type { RetrievalRequest } from '../../retrieval/request.ts'
 import { LEAST_EXCUSED_MS, MOST_EXCUSED_MS } from '../../retrieval/slow-line.ts'
 import type { PeerSource } from '../../retrieval/source.ts'
@@ -231,18 +232,13 @@ describe('the silence of a peer where another one has clearly more', () => {
 })
 
 describe('a whole that is wrong', () => {
-  const places = new Map([[PEER, PLACE as `${Address}:${number}`]])
-  const body = (more: Partial<WrongBody>): WrongBody => ({
-    contributors: new Set([PEER]),
-    places,
-    isConfirmed: true,
-    isStated: false,
-    isUnjudged: false,
-    isPassedOn: false,
-    isMixed: false,
-    sha256: () => Promise.resolve('cd'.repeat(32) as Sha256),
-    ...more,
-  })
+  const body = (more: Partial<Provenance>, others: readonly Address[] = []): WrongBody => {
+    const provenance = new Provenance()
+    provenance.comesFrom(PEER, LOCATION)
+    for (const each of others) provenance.comesFrom(each, '')
+    Object.assign(provenance, more)
+    return { provenance, isMixed: false, sha256: () => Promise.resolve('cd'.repeat(32) as Sha256) }
+  }
 
   test('costs the machine that has confirmed it', async () => {
     const { blame, shunned } = blaming()
@@ -258,7 +254,7 @@ describe('a whole that is wrong', () => {
 
   test('from several costs each for the files of that origin server alone: all but one may be honest', async () => {
     const { blame, shunned } = blaming()
-    await blame.wrongBytes(body({ contributors: new Set([PEER, OTHER]) }), fault('VERIFICATION_FAILED'))
+    await blame.wrongBytes(body({}, [OTHER]), fault('VERIFICATION_FAILED'))
     assert.deepEqual(shunned, [
       [PEER, 'broke-off', PLACE, true],
       [OTHER, 'broke-off', undefined, true],
@@ -267,7 +263,7 @@ describe('a whole that is wrong', () => {
 
   test('costs nobody anything where it was passed on unjudged: whoever reads, or is read, may be honest', async () => {
     const { blame, shunned } = blaming()
-    const passedOn = body({ contributors: new Set([PEER, OTHER]), isPassedOn: true })
+    const passedOn = body({ isPassedOn: true }, [OTHER])
     await blame.wrongBytes(passedOn, fault('VERIFICATION_FAILED'))
     assert.deepEqual(shunned, [])
   })

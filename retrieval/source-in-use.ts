@@ -1,4 +1,4 @@
-/** What feeds the growing copy: one source after the other, each until it has brought the rest, is replaced, or fails. */
+/** The source in use: one after the other feeds the growing copy, each until it has brought the rest, is replaced, or fails. */
 import { isContentName } from '../core/content-name.ts'
 import { sleep, type Monotonic } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
@@ -25,7 +25,7 @@ export interface Failure {
   readonly lagMs?: number
 }
 
-export interface FeedOwner {
+export interface SourceInUseOwner {
   /** The origin server is about to be asked. */
   announce(): void
   conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void>
@@ -40,17 +40,17 @@ const NONE_YET = new AbortController()
 /** Longer than this the origin server is not kept waiting for a peer that is being tried, in ms. */
 const TRIED_MS = 300
 
-export class Feed {
+export class SourceInUse {
   readonly #parts: RetrievalParts
   readonly #beginning: Beginning
-  readonly #owner: FeedOwner
+  readonly #owner: SourceInUseOwner
   readonly #startedAt: Monotonic
   #current: Source | undefined
   #attempt = NONE_YET
   /** Who has shown that it sends, although it is left aside, until it fails. */
   #tried: Address | undefined
 
-  constructor(parts: RetrievalParts, beginning: Beginning, owner: FeedOwner) {
+  constructor(parts: RetrievalParts, beginning: Beginning, owner: SourceInUseOwner) {
     this.#parts = parts
     this.#beginning = beginning
     this.#owner = owner
