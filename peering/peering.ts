@@ -12,13 +12,13 @@ import { AnnouncedDownloads, type AnnouncedDownload } from './announced-download
 import { Answers } from './answers.ts'
 import { AskedQuestions, type Hearing } from './asked-questions.ts'
 import { Asking, DIRECTED } from './asking.ts'
-import { decode, encode, type Decoded } from './codec.ts'
-import { downloadsIn, endsIn, offersIn } from './further.ts'
+import { encode, type Decoded } from './codec.ts'
+import { endsIn, offersIn } from './further.ts'
 import { Inquiry, type InquiryOwner, type InquirySender, type InquiryTime, type Prospect } from './inquiry.ts'
-import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
+import type { IntakeLimits } from './intake.ts'
 import type { DownloadProgress, LocalCopies } from './local-copies.ts'
 import { MemberWords } from './member-words.ts'
-import { noSeal, UNKNOWN_KEY, type OpenedDatagram, type PacketSeal, type Signer } from './packet-seal.ts'
+import { noSeal, UNKNOWN_KEY, type PacketSeal, type Signer } from './packet-seal.ts'
 import { PacketSender, type Counters } from './packet-sender.ts'
 import { SCHEMAS } from './packet-schema.ts'
 import type {
@@ -34,11 +34,11 @@ import type {
   ServicePacket,
 } from './packets.ts'
 import { Cautions } from './cautions.ts'
-import { claimsForeignPlace, downloadByRival, downloadOf, offerOf } from './peer-claims.ts'
-import { VainSignatures } from './vain-signatures.ts'
+import { downloadByRival, downloadOf, offerOf } from './peer-claims.ts'
 import type { SummaryPlace } from './peer-summaries.ts'
 import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-table.ts'
 import { Presence } from './presence.ts'
+import { downloadsAsked, Reception } from './reception.ts'
 import { Rivals } from './rivals.ts'
 import { FULL_ABILITY } from './ability.ts'
 import { resourceKey, type ResourceKey } from './summary.ts'
@@ -106,8 +106,7 @@ export interface Member {
 export class Peering {
   readonly #settings: PeeringSettings
   readonly #components: PeeringComponents
-  readonly #admit: (from: Address, at: Monotonic) => boolean
-  readonly #decode: (bytes: Uint8Array) => Decoded
+  readonly #reception: Reception
   readonly #sender: PacketSender
   readonly #asked = new AskedQuestions()
   readonly #asking: Asking
@@ -115,7 +114,6 @@ export class Peering {
   readonly #answers: Answers
   readonly #presence: Presence
   readonly #rivals: Rivals
-  readonly #vainSignatures = new VainSignatures()
   readonly #seal: PacketSeal
   readonly #words = new MemberWords((member) => this.#seal.isMember(member))
   /** Peers that members warn of. */
@@ -130,8 +128,6 @@ export class Peering {
   constructor(settings: PeeringSettings, components: PeeringComponents) {
     this.#settings = settings
     this.#components = components
-    this.#admit = intake(settings.intake ?? DEFAULT_INTAKE)
-    this.#decode = components.decode ?? decode
     this.#rivals = new Rivals(settings.node)
     this.#seal = components.seal ?? noSeal
     const sender = new PacketSender(components.transport, this.counters, this.#seal)
@@ -157,6 +153,14 @@ export class Peering {
       onAsked: (resource, peer) => this.#downloads.asked(resource, peer),
       progressOf: (resource) => this.#downloads.progressOf(resource),
       abilityFor: (resource) => this.#rivals.saidOf(resource),
+    })
+    this.#reception = new Reception(settings, {
+      ...components,
+      sender,
+      seal: this.#seal,
+      asked: this.#asked,
+      answers: this.#answers,
+      words: this.#words,
     })
   }
 
@@ -378,85 +382,25 @@ export class Peering {
     alias && `http://${this.#components.transport.address}:${this.#settings.filePort}/${alias}`
 
   readonly #receive = (datagram: Datagram): void => {
-    if (!this.#isRunning) return
-    const { from, bytes, at } = datagram
-    if (!this.#admits(from, at)) return
-    const opened = this.#seal.open(bytes, from)
-    const decoded = this.#decode(opened.document)
-    if (decoded.kind === 'malformed') return this.#sender.count(`dropped: ${decoded.reason}`)
-    const { packet } = decoded
-    if (packet.node === this.#settings.node) {
-      // Machines made from one image share their node ID, and would never see each other.
-      if (from !== this.#components.transport.address) this.#sender.count('dropped: own ID from elsewhere')
-      return
-    }
-    const signer = this.#signerOf(packet, opened, datagram)
-    const refusal = this.#refusal(packet, from) ?? this.#forgery(packet, signer, datagram)
-    if (refusal === MEMBER_UNSIGNED && packet.type === 'application' && this.#seal.isEntry(packet.name))
-      // Whoever was a member and joins anew proves itself to the site: nothing else is made of its word.
-      return this.#components.onSiteWord?.({ packet, from, signer, bytes: bytes.length })
-    if (refusal !== undefined) return this.#sender.count(`dropped: ${refusal}`)
+    const received = this.#isRunning ? this.#reception.take(datagram) : undefined
+    if (received === undefined) return
+    const { packet, signer, isSigned, isEntry } = received
+    const { from, at } = datagram
+    if (isEntry) return this.#tellSite(packet, signer, datagram)
     this.#sender.count(HEARD[packet.type])
     this.#noteFirstPeer()
     this.#presence.heard(from, packet, at, signer.kind === 'member')
     if (signer.kind === 'stranger' && signer.reason === UNKNOWN_KEY) this.#presence.meetSigner(from)
     // A shunned peer is not believed; it is answered all the same.
     if (isClaim(packet) && this.#components.isShunned(from)) return
-    this.#handle(packet, datagram, opened.isSigned)
+    this.#handle(packet, datagram, isSigned)
     if (packet.type === 'presence' && packet.leaving) this.#words.left(packet.node)
+    this.#tellSite(packet, signer, datagram)
+  }
+
+  #tellSite(packet: ServicePacket, signer: Signer, { from, bytes }: Datagram): void {
     if (packet.type === 'application' || packet.type === 'presence')
       this.#components.onSiteWord?.({ packet, from, signer, bytes: bytes.length })
-  }
-
-  /** Verifying takes six times as long as reading, so it is done only where the word matters. */
-  #signerOf(packet: ServicePacket, opened: OpenedDatagram, { from, at }: Datagram): Signer {
-    if (!opened.isSigned) return UNSIGNED
-    if (!this.#matters(packet, from)) return UNREAD
-    if (!this.#vainSignatures.mayVerify(from, at)) return TOO_MANY
-    const signer = opened.signer(packet.extras)
-    // An unknown key is found out without a calculation, unless the packet brings what would make it known.
-    const isCostly = signer.kind !== 'stranger' || packet.extras.length > 0
-    if (isCostly) this.#vainSignatures.verified(from, at, signer.kind === 'member')
-    return signer
-  }
-
-  #matters(packet: ServicePacket, from: Address): boolean {
-    switch (packet.type) {
-      // Whoever asks is answered alike, and what is in the question is not believed.
-      case 'request':
-        return false
-      case 'end-request':
-        return endsIn(packet).some((each) => this.#answers.isOpen(each, from))
-      case 'response':
-        return offersIn(packet).some(({ id }) => this.#asked.has(id))
-      case 'downloading':
-        return this.#downloadsIn(packet).some((each) => (this.#asked.concerning(each)?.length ?? 0) > 0)
-      case 'download-complete':
-      case 'download-failed':
-        return (this.#asked.concerning(packet)?.length ?? 0) > 0
-      case 'presence':
-      case 'advertise':
-      case 'application':
-        return true
-    }
-  }
-
-  /** Why this cannot be the word of the node that it names. */
-  #forgery(packet: ServicePacket, signer: Signer, { from, at }: Datagram): string | undefined {
-    const { node } = packet
-    switch (signer.kind) {
-      case 'refused':
-        return signer.reason
-      case 'member': {
-        const isIts =
-          node === undefined || this.#words.signed(node, { member: signer.member, address: from, at })
-        return isIts ? undefined : 'another member’s node'
-      }
-      case 'stranger':
-        if (signer.reason !== UNSIGNED.reason) this.#sender.count(`a stranger’s word: ${signer.reason}`)
-        if (signer === UNREAD || packet.type === 'request') return undefined
-        return this.#words.memberOf(node, at) === undefined ? undefined : MEMBER_UNSIGNED
-    }
   }
 
   #noteFirstPeer(): void {
@@ -465,38 +409,8 @@ export class Peering {
     this.#components.onFirstPeer?.()
   }
 
-  #refusal(packet: ServicePacket, from: Address): string | undefined {
-    if (from === this.#components.transport.address && packet.node === undefined) return 'own address'
-    if (claimsForeignPlace(packet, from)) return 'foreign location'
-    return this.#isVainAnswer(packet) ? 'plain answer to a private question' : undefined
-  }
-
-  /**
-   * Nodes of the patents cannot know what a private name stands for. Whoever answers it in their packets has only heard it, and would
-   * be waited for as long as they are, without end.
-   */
-  #isVainAnswer(packet: ServicePacket): boolean {
-    const { isPrivate } = this.#components
-    if (packet.node !== undefined || isPrivate === undefined) return false
-    switch (packet.type) {
-      case 'response':
-        return offersIn(packet).some(({ id }) => isPrivate(this.#asked.resourceOf(id) ?? ''))
-      case 'downloading':
-        return this.#downloadsIn(packet).some(({ resource }) => isPrivate(resource))
-      case 'download-complete':
-      case 'download-failed':
-        return isPrivate(packet.resource)
-      case 'request':
-      case 'end-request':
-      case 'presence':
-      case 'advertise':
-      case 'application':
-        return false
-    }
-  }
-
   #heardRequest(packet: RequestPacket, { from, at, bytes }: Datagram, isSigned: boolean): void {
-    const more = packet.more.filter(() => this.#admits(from, at))
+    const more = packet.more.filter(() => this.#reception.admits(from, at))
     const question = more.length === packet.more.length ? packet : { ...packet, more }
     const { node, extras, ability } = question
     const isBelieved = node !== undefined && !this.#components.isShunned(from)
@@ -512,13 +426,6 @@ export class Peering {
   /** What is left aside of it may be one place on it, or its promises. */
   #believes(from: Address, resource: string, location: string | undefined): boolean {
     return !this.#components.isShunned(from, { resource, location })
-  }
-
-  /** Whoever asks for many things in one packet has no more answers for it than by many packets. */
-  #admits(from: Address, at: Monotonic): boolean {
-    const isAdmitted = this.#admit(from, at)
-    if (!isAdmitted) this.#sender.count('dropped: too many')
-    return isAdmitted
   }
 
   #heardResponse(packet: ResponsePacket, from: Address): void {
@@ -554,7 +461,9 @@ export class Peering {
           offersIn(packet).forEach((offer) => this.#heardResponse(offer, from)),
         )
       case 'downloading':
-        return this.#downloadsIn(packet).forEach((download) => this.#heardDownloading(download, from))
+        return downloadsAsked(this.#asked, packet).forEach((download) =>
+          this.#heardDownloading(download, from),
+        )
       case 'download-complete': {
         const { location, resource } = packet
         if (location !== undefined && !this.#believes(from, resource, location)) return
@@ -571,10 +480,6 @@ export class Peering {
       case 'application':
         return
     }
-  }
-
-  #downloadsIn(packet: DownloadingPacket): readonly DownloadingPacket[] {
-    return downloadsIn(packet, (id) => this.#asked.resourceKnownBy(id, packet.nonce))
   }
 
   #heardDownloading(packet: DownloadingPacket, from: Address): void {
@@ -609,13 +514,6 @@ export class Peering {
 const HEARD = Object.fromEntries(Object.keys(SCHEMAS).map((type) => [type, `heard: ${type}`])) as Readonly<
   Record<ServicePacket['type'], string>
 >
-
-const MEMBER_UNSIGNED = 'a member’s word unsigned'
-const UNSIGNED = { kind: 'stranger', reason: 'unsigned' } as const
-/** Too much has come from there, or from everywhere, that was no member's. */
-const TOO_MANY = { kind: 'stranger', reason: 'too many signatures' } as const
-/** Signed, but of no consequence here. */
-const UNREAD = { kind: 'stranger', reason: 'unsigned' } as const
 
 /** For questions that nobody is asked. */
 const UNASKED: InquirySender = { directedRequest() {}, request() {}, endRequest() {} }
