@@ -43,7 +43,7 @@ import { PeerRoute, type Server } from './peer-route.ts'
 import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
 import type { Helper, SupplyEvents } from './pieces/supplier.ts'
-import type { OpenedSource } from './peer-source.ts'
+import { checkVersion, type OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, SMALL_GROWING_BYTES, VERIFY_FIRST_MS, type Filling } from './release.ts'
 import { RecentRate } from './recent-rate.ts'
 import { Provenance } from './provenance.ts'
@@ -427,7 +427,7 @@ export class Arrival {
     if (source.kind !== 'internet') return this.#openPeer(source, from, attempt)
     if (this.#end !== undefined) return this.#openBefore(this.#end, attempt.signal)
     // Who has been answered from the copy can be given nothing but the rest of it.
-    return this.#openRest(from, attempt.signal)
+    return this.#openRest(from, expectation, attempt.signal)
   }
 
   async #openPeer(
@@ -442,6 +442,7 @@ export class Arrival {
     this.provenance.isConfirmed &&= opened.isUnconfirmed !== true
     this.provenance.isUnjudged ||= source.kind === 'in-progress'
     this.#checkSize(opened, source, expectation)
+    if (from > 0 && isUnprovable(expectation)) checkVersion(opened, this.#head.fields)
     if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
     return begun === undefined ? opened : this.#comparing(begun, from, opened, source, signal)
   }
@@ -504,10 +505,13 @@ export class Arrival {
     checkSize(size, this.#copy?.size ?? provedSize(expectation) ?? toldSize(source))
   }
 
-  /** The validators of a copy that a peer began are a stranger's word: the origin server is not asked by them. */
-  async #openRest(from: number, signal: AbortSignal): Promise<OpenedSource> {
+  /**
+   * The validators of a copy that a peer began are a stranger's word: the origin server is asked by them only where nothing else tells
+   * two versions apart.
+   */
+  async #openRest(from: number, expectation: Expectation, signal: AbortSignal): Promise<OpenedSource> {
     const { target, fields } = this.#request
-    const known = this.isUndoubted ? this.#head.fields : []
+    const known = this.isUndoubted || isUnprovable(expectation) ? this.#head.fields : []
     const rest = { from, size: this.#copy?.size, fields: known }
     const { origin } = this.#components
     const upstream = this.#isNamed ? followingRedirects(origin) : origin
@@ -677,6 +681,11 @@ export class Arrival {
     this.#isStreaming = true
     this.#components.onAnswerable()
   }
+}
+
+/** Only the application will know whether the whole is right (V5). */
+function isUnprovable({ kind }: Expectation): boolean {
+  return kind === 'updater'
 }
 
 /** Who was heard to ask for the file fetches it, most likely: a crowd does not ask the origin server once more each. */

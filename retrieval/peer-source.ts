@@ -71,6 +71,21 @@ function openedFrom(response: UpstreamResponse, from: number): OpenedSource {
   throw new Fault('PEER_FAILED', `expected the copy from byte ${from} on, got status ${response.status}`)
 }
 
+/**
+ * Two versions of a file are never joined (RFC 9110 15.3.7.3). What one of them does not say tells nothing, and where entity tags are the
+ * same dates may differ: servers behind one name have their own.
+ * @throws Fault PEER_LOST where the peer has another version than began the copy, and is not to blame for that.
+ */
+export function checkVersion({ fields }: Pick<OpenedSource, 'fields'>, before: Fields): void {
+  for (const name of ['etag', 'last-modified']) {
+    const had = fieldValue(before, name)
+    const has = fieldValue(fields, name)
+    if (had === undefined || has === undefined) continue
+    if (had === has) return
+    throw new Fault('PEER_LOST', `it has another version of the file: ${name} was ${had}, is ${has}`)
+  }
+}
+
 /** The `Content-Length`; `undefined` when there is none or it is not a number. */
 export function contentLength(fields: Fields): number | undefined {
   const value = fieldValue(fields, 'content-length')
