@@ -211,7 +211,8 @@ function onDownloading<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
     const noted = noting(state, withDownloader(state.sources, downloader))
-    if (noted.kind === 'retrieving' && noted !== state && (downloader.readable || nextDownload(noted, at)))
+    const isSecond = noted.kind === 'retrieving' && noted !== state && state.settings.waitForDownloads
+    if (isSecond && (downloader.readable || nextDownload(noted, at)))
       return [noted, [{ kind: 'second-fetcher', downloader }]]
     // Somebody's copy can be read, while another one has only promised to get one.
     if (noted.kind === 'awaiting' && !noted.on.readable && mayFollow(noted, downloader))

@@ -481,6 +481,12 @@ testScripts(machine, {
     [wake(2200), 'retrieving', INTERNET],
     [sourceFailed(2300), 'failed', FAILURE],
   ],
+  'two fetchers: one that waits for nobody hears of the other one in vain, and goes on': [
+    [need({ waitForDownloads: false }), 'waiting', I_NEED, wake(2200)],
+    [wake(2200), 'retrieving', INTERNET],
+    [downloading('d', 2300), 'retrieving'],
+    [iHave('h', 2400), 'retrieving', lateOffer('h')],
+  ],
   'FIG. 4B, 148 → 152 → 150: no download is in progress any more': [
     ...ASK,
     [downloading('d'), 'waiting'],
