@@ -11,7 +11,8 @@ export interface AnnouncedDownload {
   /** The growing copy can be read from now on. */
   readable(): void
   complete(): void
-  failed(): void
+  /** @param isForEach what has come is for this node alone, as it would be for any other that asked. */
+  failed(isForEach?: boolean): void
 }
 
 export interface AnnouncedDownloadsComponents {
@@ -55,11 +56,20 @@ export class AnnouncedDownloads {
     const { resource } = facts
     this.#running.set(resource, { report, progress })
     report.begin(waiting, isTakeOver)
-    const end = (how: 'complete' | 'failed') => {
+    const end = () => {
       if (this.#running.get(resource)?.report === report) this.#running.delete(resource)
-      report[how]()
     }
-    return { readable: () => report.readable(), complete: () => end('complete'), failed: () => end('failed') }
+    return {
+      readable: () => report.readable(),
+      complete() {
+        end()
+        report.complete()
+      },
+      failed(isForEach) {
+        end()
+        report.failed(isForEach)
+      },
+    }
   }
 
   /** A peer asked for the resource and was told "I am downloading". */
@@ -103,8 +113,8 @@ export class AnnouncedDownloads {
           digest: undefined,
         })
       },
-      failed: (to) => {
-        const packet = { ...common, type: 'download-failed' } as const
+      failed: (to, isForEach) => {
+        const packet = { ...common, type: 'download-failed', isForEach } as const
         return to === 'everybody' ? sender.broadcast(packet) : sender.send(to, packet)
       },
     })

@@ -13,7 +13,8 @@ export interface Hearing {
   heardDownloading(downloader: PeerDownload): void
   /** @param holder where the copy is, when the packet says it. */
   heardComplete(peer: Address, holder: PeerOffer | undefined): void
-  heardFailed(peer: Address): void
+  /** @param isForEach what the origin server answers is for each who asks. */
+  heardFailed(peer: Address, isForEach?: boolean): void
   /** Nobody waits any more. */
   abandon(): void
 }

@@ -14,7 +14,8 @@ export interface DownloadSender {
   /** "I am downloading", to everybody or to one peer; `request` when it answers a question. */
   downloading(to: Address | 'everybody'): void
   complete(to: Address): void
-  failed(to: Address | 'everybody'): void
+  /** @param isForEach what has come is for this node alone, as it would be for any other that asked. */
+  failed(to: Address | 'everybody', isForEach: boolean): void
 }
 
 export class DownloadReport {
@@ -45,8 +46,9 @@ export class DownloadReport {
     this.#dispatch({ kind: 'complete' })
   }
 
-  failed(): void {
-    this.#dispatch({ kind: 'failed' })
+  /** @param isForEach see `DownloadSender.failed`. */
+  failed(isForEach = false): void {
+    this.#dispatch({ kind: 'failed', isForEach })
   }
 
   #dispatch(event: DownloadEvent): void {
@@ -65,9 +67,9 @@ export class DownloadReport {
       case 'send-complete':
         return command.to.forEach((peer) => this.#sender.complete(peer as Address))
       case 'send-failed':
-        return command.to.forEach((peer) => this.#sender.failed(peer as Address))
+        return command.to.forEach((peer) => this.#sender.failed(peer as Address, command.isForEach === true))
       case 'broadcast-failed':
-        return this.#sender.failed('everybody')
+        return this.#sender.failed('everybody', command.isForEach === true)
       case 'wake': {
         this.#cancelWake()
         const wake = () => this.#dispatch({ kind: 'wake', at: this.#clock.monotonic() })

@@ -52,7 +52,8 @@ export interface PeerDownload extends Downloader, DownloadProgress {
 export interface InquiryOwner {
   retrieve(offer: PeerOffer): void
   follow(download: PeerDownload): void
-  retrieveFromInternet(): void
+  /** @param isForEach a peer has said that what comes is for each who asks: nobody else is to wait for it. */
+  retrieveFromInternet(isForEach?: boolean): void
   lateOffer(offer: PeerOffer): void
   /** Another node fetches the same: who is far behind, or else comes later in rank, gives up (R5.4). */
   secondFetcher(download: PeerDownload): void
@@ -251,11 +252,11 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'download-complete', at: this.#listening.monotonic(), peer, holder })
   }
 
-  heardFailed(peer: Address): void {
+  heardFailed(peer: Address, isForEach = false): void {
     this.#fetchers.delete(peer)
     const at = this.#listening.monotonic()
     const patientUntil = (at + this.#owner.patientMs()) as Monotonic
-    this.#dispatch({ kind: 'download-failed', at, peer, patientUntil })
+    this.#dispatch({ kind: 'download-failed', at, peer, patientUntil, isForEach })
   }
 
   /**
@@ -402,7 +403,7 @@ export class Inquiry implements Hearing {
       case 'follow':
         return this.#owner.follow(command.downloader)
       case 'retrieve-from-internet':
-        return this.#owner.retrieveFromInternet()
+        return this.#owner.retrieveFromInternet(command.isForEach)
       case 'late-offer':
         return this.#owner.lateOffer(command.holder)
       case 'second-fetcher':

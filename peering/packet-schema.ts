@@ -109,7 +109,7 @@ export const SCHEMAS: { readonly [T in ServicePacket['type']]: PacketSchema } = 
     size,
     digest,
   }),
-  'download-failed': schema<'download-failed'>({ id, resource, ...sender }),
+  'download-failed': schema<'download-failed'>({ id, resource, ...sender, isForEach: flag('each', 'yes') }),
   presence: schema<'presence'>({
     id,
     ...sender,

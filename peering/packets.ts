@@ -135,6 +135,8 @@ export interface DownloadCompletePacket extends Common {
 export interface DownloadFailedPacket extends Common {
   readonly type: 'download-failed'
   readonly resource: string
+  /** What the origin server answers is for each who asks, and nothing that one could get for the others. */
+  readonly isForEach?: boolean
 }
 
 /** Who is there: for the count of live peers and the round-trip times that the adaptive delay needs. */

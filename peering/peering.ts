@@ -472,7 +472,7 @@ export class Peering {
         return this.#concerned(packet, (inquiry) => inquiry.heardComplete(from, offer))
       }
       case 'download-failed':
-        return this.#concerned(packet, (inquiry) => inquiry.heardFailed(from))
+        return this.#concerned(packet, (inquiry) => inquiry.heardFailed(from, packet.isForEach))
       case 'presence':
         return this.advertising.heardPresence(packet, from, at)
       case 'advertise':

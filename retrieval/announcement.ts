@@ -47,7 +47,7 @@ export class Announcement {
   soonWhole(): void {
     if (!this.isMade || this.#isSoonWhole) return
     this.#isSoonWhole = true
-    this.#cancelEnd = this.#clock.after(SOON_WHOLE_MS, () => this.end())
+    this.#cancelEnd = this.#clock.after(SOON_WHOLE_MS, () => this.end(true))
   }
 
   /** It is being stored: nobody is told of an end meanwhile. */
@@ -57,16 +57,19 @@ export class Announcement {
 
   /** It is over. @param isKept whether others may have it from here: where that is not so, who was promised the whole is told. */
   complete(isKept: boolean): void {
-    if (this.#isSoonWhole && !isKept) return this.end()
+    if (this.#isSoonWhole && !isKept) return this.end(true)
     // Of those who wait for it this node need not know: each hears now where it is.
     if (this.#isSoonWhole) this.readable()
     this.#announced?.complete()
   }
 
-  /** It is no download that peers may wait for any more. */
-  end(): void {
+  /**
+   * It is no download that peers may wait for any more.
+   * @param isForEach because what has come is for this node alone, as it would be for any other.
+   */
+  end(isForEach = false): void {
     this.#promiseNothing()
-    this.#announced?.failed()
+    this.#announced?.failed(isForEach)
     this.#announced = undefined
   }
 

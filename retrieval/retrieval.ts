@@ -32,6 +32,7 @@ import { Failover } from './failover.ts'
 import { Keeping } from './keeping.ts'
 import { STALL_MS } from './patience.ts'
 import type { Helper } from './pieces/supplier.ts'
+import { isPassing } from './origin-source.ts'
 import { PlainWait } from './plain-wait.ts'
 import { PeerReaders, type SharedCopy } from './peer-readers.ts'
 import { Proofs } from './proofs.ts'
@@ -72,6 +73,8 @@ export class Retrieval implements InquiryOwner {
   readonly #failover: Failover
   readonly #readers: Readers
   readonly #peerReaders: PeerReaders
+  /** Peers were told that what the origin server answers is for each who asks. */
+  #isForEach = false
   #state: 'running' | 'paused' | 'handed-over' | 'over' = 'running'
 
   constructor(request: RetrievalRequest, settings: RetrievalSettings, components: RetrievalComponents) {
@@ -387,7 +390,8 @@ export class Retrieval implements InquiryOwner {
     if (location !== undefined) this.#inUse.use({ kind: 'in-progress', download: { ...download, location } })
   }
 
-  retrieveFromInternet(): void {
+  retrieveFromInternet(isForEach = false): void {
+    this.#isForEach = isForEach
     // A name, and no place where it would be.
     if (isContentName(this.request.target)) return this.#giveUp(new Fault('NOT_FOUND', 'no peer has it'))
     if (this.#readers.wantWhole || this.#answer.isGiven) return this.#inUse.use({ kind: 'internet' })
@@ -407,7 +411,7 @@ export class Retrieval implements InquiryOwner {
 
   /** The other one has asked the origin server as well, and neither has an answer: who comes later in rank withdraws. */
   #giveWay({ isAhead, peer }: PeerDownload): void {
-    if (!isAhead || !this.isFetcher || this.#answer.isGiven) return
+    if (!isAhead || !this.isFetcher || this.#answer.isGiven || this.#isForEach) return
     this.#inUse.withdraw()
     this.#announcement.end()
     this.#inquiry?.changeOver(peer)
@@ -490,7 +494,7 @@ export class Retrieval implements InquiryOwner {
     this.report.source = 'internet'
     this.#state = 'handed-over'
     this.#inquiry?.abandon()
-    this.#announcement.end()
+    this.#announcement.end(!isPassing(response.status))
     const note = (bytes: number) => void (this.report.bytes.internet += bytes)
     const noted = { ...response, body: counted(response.body, note) }
     this.#answer.give({ kind: 'direct', response: noted, reason })
@@ -525,15 +529,22 @@ export class Retrieval implements InquiryOwner {
 
   /** Says to the LAN that this node is fetching it (FIG. 7, 216A); a resumed or taken-over copy can be read at once. */
   #announce(): void {
-    if (this.report.asked && this.#announcement.make() && this.#answer.isGiven) this.#announceCopy()
+    if (!this.report.asked || this.#isForEach) return
+    if (this.#announcement.make() && this.#answer.isGiven) this.#announceCopy()
   }
 
   /** Now that the response is known, its growing copy can be read by peers, or never will be. */
   #announceCopy(): void {
-    if (this.isShareable) return this.#announcement.readable()
+    if (this.isShareable) return this.#announceReadable()
     if (this.#inUse.current?.kind !== 'internet') return
     if (this.#isForOthers && !hasContentCoding(this.fields)) this.#announcement.soonWhole()
-    else this.#announcement.end()
+    else this.#announcement.end(!this.#arrival.isMixed)
+  }
+
+  /** What was said to be for each is not: who fetches it as well is to find out. */
+  #announceReadable(): void {
+    if (this.#isForEach && this.isFetcher) this.#announcement.make()
+    this.#announcement.readable()
   }
 
   #onLastReaderGone(): void {

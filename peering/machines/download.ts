@@ -46,14 +46,15 @@ export type DownloadEvent =
   | { readonly kind: 'asked'; readonly peer: string }
   | { readonly kind: 'wake'; readonly at: Monotonic }
   | { readonly kind: 'complete' }
-  | { readonly kind: 'failed' }
+  /** `isForEach`: what has come is for this node alone, as it would be for any other that asked. */
+  | { readonly kind: 'failed'; readonly isForEach?: boolean }
 
 export type DownloadCommand =
   | { readonly kind: 'broadcast-downloading' }
   | { readonly kind: 'send-progress'; readonly to: readonly string[] }
   | { readonly kind: 'send-complete'; readonly to: readonly string[] }
-  | { readonly kind: 'send-failed'; readonly to: readonly string[] }
-  | { readonly kind: 'broadcast-failed' }
+  | { readonly kind: 'send-failed'; readonly to: readonly string[]; readonly isForEach?: boolean }
+  | { readonly kind: 'broadcast-failed'; readonly isForEach?: boolean }
   | { readonly kind: 'wake'; readonly at: Monotonic }
 
 /** Progress goes out this often, in ms: two reports may be lost before a waiting node thinks of silence. */
@@ -98,7 +99,7 @@ export function stepDownload(
     case 'complete':
       return state.kind === 'downloading' ? [OVER, completed(state)] : [state, []]
     case 'failed':
-      return state.kind === 'downloading' ? [OVER, failed(state.waiting)] : [state, []]
+      return state.kind === 'downloading' ? [OVER, failed(state.waiting, event.isForEach)] : [state, []]
   }
 }
 
@@ -178,8 +179,10 @@ function next(at: Monotonic): Monotonic {
   return (at + REPORT_INTERVAL_MS) as Monotonic
 }
 
-function failed(waiting: readonly WaitingPeer[]): DownloadCommand[] {
-  return waiting.length > MOST_TOLD_EACH ? [{ kind: 'broadcast-failed' }] : tell('send-failed', waiting)
+function failed(waiting: readonly WaitingPeer[], isForEach = false): DownloadCommand[] {
+  const how = isForEach ? { isForEach } : {}
+  if (waiting.length > MOST_TOLD_EACH) return [{ kind: 'broadcast-failed', ...how }]
+  return tell('send-failed', waiting).map((command) => ({ ...command, ...how }))
 }
 
 const OVER: DownloadState = { kind: 'over' }

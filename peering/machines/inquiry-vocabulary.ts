@@ -90,6 +90,8 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
       readonly kind: 'download-failed'
       readonly at: Monotonic
       readonly peer: string
+      /** What the origin server answers is for each who asks: one after the other would fetch it for nobody else. */
+      readonly isForEach?: boolean
       readonly patientUntil?: Monotonic
     }
   /**
@@ -138,7 +140,8 @@ export type InquiryCommand<H extends Holder, D extends Downloader> =
   /** Read the downloader's growing copy while it grows. */
   | { readonly kind: 'follow'; readonly downloader: D }
   /** Get the (rest of the) body from the origin server. */
-  | { readonly kind: 'retrieve-from-internet' }
+  /** `isForEach`: nobody else is to wait for what comes. */
+  | { readonly kind: 'retrieve-from-internet'; readonly isForEach?: boolean }
   /** A holder answered after the Internet was asked: its owner may change over to it. */
   | { readonly kind: 'late-offer'; readonly holder: H }
   /** Another node fetches it too, and its copy can be read: one of the two is enough (R5.4). */

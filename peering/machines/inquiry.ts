@@ -296,8 +296,21 @@ function onDownloadFailed<H extends Holder, D extends Downloader>(
 ): Step<H, D> {
   const { peer, at } = event
   const after = noting(state, withoutDownloader(state.sources, peer))
+  if (event.isForEach === true && isHopedFor(state, peer)) return eachForItself(after)
   if (after.kind !== 'awaiting' || after.on.peer !== peer) return [after, []]
   return after.on.readable ? takeOver(patient(after, event), at) : afterSilence(after, at)
+}
+
+/** Whether this peer has promised a copy, and the wait for it goes on. */
+function isHopedFor<H extends Holder, D extends Downloader>(state: Active<H, D>, peer: string): boolean {
+  if (state.kind === 'awaiting') return state.on.peer === peer && !state.on.readable
+  return state.kind === 'waiting' && state.sources.downloaders.some((each) => each.peer === peer)
+}
+
+/** To agree on another one that fetches would keep all the others waiting for what is not for them. */
+function eachForItself<H extends Holder, D extends Downloader>(state: Active<H, D>): Step<H, D> {
+  const retrieving = { ...bare(state), agreeUntil: undefined, kind: 'retrieving' } as const
+  return [retrieving, [{ ...RETRIEVE_FROM_INTERNET, isForEach: true }]]
 }
 
 /**
@@ -648,6 +661,7 @@ export const INQUIRY_TRANSITIONS = [
   ['waiting', 'download-complete', 'found', '144 → 146 "I found" → 158'],
   ['waiting', 'download-complete', 'waiting', '144: complete, but where? "I need" once more'],
   ['waiting', 'download-failed', 'waiting', '144: struck off for 152'],
+  ['waiting', 'download-failed', 'retrieving', '144 → 150: what comes is for each who asks'],
   ['waiting', 'busy', 'waiting', '144: promises will be waited for longer'],
   [
     'waiting',

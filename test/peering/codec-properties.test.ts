@@ -108,7 +108,12 @@ const records: fc.Arbitrary<ServicePacket> = fc.oneof(
     size,
     digest: maybe(digest),
   }),
-  fc.record({ ...shared, type: fc.constant('download-failed' as const), resource: uri }),
+  fc.record({
+    ...shared,
+    type: fc.constant('download-failed' as const),
+    resource: uri,
+    isForEach: fc.boolean(),
+  }),
   fc.record({
     ...shared,
     type: fc.constant('presence' as const),

@@ -73,6 +73,23 @@ describe('sharing on a virtual LAN', () => {
     },
   )
 
+  for (const [what, behaviour] of [
+    ['a redirection', { status: 302, fields: [['Location', '/elsewhere']] }],
+    ['an error', { status: 404 }],
+    ['a cookie', { fields: [['Set-Cookie', 'a=b']] }],
+  ] as const)
+    testSeeds(
+      `eight nodes that ask for ${what} at once wait for one answer, and then for their own`,
+      {},
+      async (scenario) => {
+        const nodes = await scenario.nodes(8)
+        const uri = scenario.file('/a', 20 * KB, { ...behaviour, thinksMs: 300 })
+        const given = await Promise.all(nodes.map((node) => node.get(uri)))
+        for (const { firstByteMs } of given) assertAtMost(firstByteMs, 2 * 300 + 150, 'ms to the first byte')
+        assert.equal(scenario.origin.requests.length, 8)
+      },
+    )
+
   for (const proof of ['digest', 'updater'] as const) {
     testSeeds(
       `a node that joins a running download has its first byte within 50 ms (${proof})`,

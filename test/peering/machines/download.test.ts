@@ -116,6 +116,11 @@ testScripts(machine, {
     [FAILED, 'over', { kind: 'send-failed', to: ['a'] }],
     [COMPLETE, 'over'],
   ],
+  '"download failed" says where what has come is for each who asks': [
+    [BEGIN, 'downloading', wake(500)],
+    [asked('a'), 'downloading'],
+    [{ kind: 'failed', isForEach: true }, 'over', { kind: 'send-failed', to: ['a'], isForEach: true }],
+  ],
   'before it begins nothing has an effect': [
     [asked('a'), 'idle'],
     [READABLE, 'idle'],

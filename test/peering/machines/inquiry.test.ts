@@ -79,6 +79,13 @@ const complete = (peer: string, ms: number, isLocated = true): Event => ({
   holder: isLocated ? { peer } : undefined,
 })
 const downloadFailed = (peer: string, ms: number): Event => ({ kind: 'download-failed', at: at(ms), peer })
+/** What comes is for each who asks. */
+const failedForEach = (peer: string, ms: number): Event => ({
+  kind: 'download-failed',
+  at: at(ms),
+  peer,
+  isForEach: true,
+})
 const sourceFailed = (ms: number) => ({ kind: 'source-failed', at: at(ms) }) as const
 const sourceSilent = (ms: number): Event => ({ kind: 'source-failed', at: at(ms), isSilence: true })
 const sourceLost = (ms: number): Event => ({ kind: 'source-lost', at: at(ms) })
@@ -109,6 +116,7 @@ const I_NEED: Command = { kind: 'broadcast-request' }
 const I_NEED_OF_FEW: Command = { kind: 'directed-request' }
 const I_FOUND: Command = { kind: 'broadcast-end-request' }
 const INTERNET: Command = { kind: 'retrieve-from-internet' }
+const INTERNET_FOR_EACH: Command = { kind: 'retrieve-from-internet', isForEach: true }
 const INFORM_SERVER: Command = { kind: 'inform-server' }
 const FAILURE: Command = { kind: 'report-failure' }
 const retrieve = (peer: string): Command => ({ kind: 'retrieve', holder: { peer } })
@@ -480,6 +488,25 @@ testScripts(machine, {
     [downloading('d'), 'waiting'],
     [wake(2200), 'retrieving', INTERNET],
     [sourceFailed(2300), 'failed', FAILURE],
+  ],
+  '156 → 150: what is for each who asks keeps nobody waiting for another one that promises it': [
+    ...ASK,
+    [promising('d', 100, 900), 'waiting'],
+    [promising('e', 110, 900), 'waiting'],
+    [wake(2200), 'awaiting', I_FOUND, wake(2800)],
+    [failedForEach('e', 2250), 'awaiting'],
+    [failedForEach('d', 2300), 'retrieving', INTERNET_FOR_EACH],
+    [sourceFailed(2400), 'failed', FAILURE],
+  ],
+  '144 → 150: the same while answers are waited for; whoever promised nothing is not heard': [
+    ...ASK,
+    [failedForEach('d', 50), 'waiting'],
+    [promising('d', 100, 900), 'waiting'],
+    [failedForEach('d', 200), 'retrieving', INTERNET_FOR_EACH],
+  ],
+  '156: a copy that is read is read by all, whatever its node says of the origin server': [
+    ...FOLLOWING,
+    [failedForEach('d', 2300), 'waiting', I_NEED, wake(2360)],
   ],
   'two fetchers: one that waits for nobody hears of the other one in vain, and goes on': [
     [need({ waitForDownloads: false }), 'waiting', I_NEED, wake(2200)],
@@ -948,6 +975,7 @@ function anyEvent(now: number): fc.Arbitrary<Event> {
       arbitrary: fc.tuple(peer, fc.boolean()).map(([each, isLocated]) => complete(each, now, isLocated)),
     },
     { weight: 2, arbitrary: peer.map((each) => downloadFailed(each, now)) },
+    { weight: 1, arbitrary: peer.map((each) => failedForEach(each, now)) },
     { weight: 3, arbitrary: fc.constant(sourceFailed(now)) },
     { weight: 1, arbitrary: fc.constant<Event>({ ...sourceFailed(now), patientUntil: at(now + 200) }) },
     { weight: 2, arbitrary: fc.constant(sourceLost(now)) },
