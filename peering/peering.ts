@@ -42,7 +42,7 @@ import { downloadsAsked, Reception } from './reception.ts'
 import { Rivals } from './rivals.ts'
 import { FULL_ABILITY } from './ability.ts'
 import { resourceKey, type ResourceKey } from './summary.ts'
-import { SURVEY, SURVEY_NAME, Survey, type Found } from './survey.ts'
+import { FINDING, FINDING_NAME, Survey, type Found } from './survey.ts'
 
 export type { AnnouncedDownload }
 
@@ -96,6 +96,14 @@ export interface SiteWord {
   readonly signer: Signer
   /** Of the datagram: no answer may be longer. */
   readonly bytes: number
+}
+
+/** What is known of a resource that is asked for. */
+export interface Wanted {
+  /** Whether everybody who has it says so in its summary: so unless it is `false`. */
+  readonly isListed?: boolean
+  /** Only a part is wanted of what peers have: whoever asks would never fetch the whole for others. */
+  readonly isForPart?: boolean
 }
 
 export interface Member {
@@ -254,14 +262,18 @@ export class Peering {
   /**
    * Asks the LAN for `resource` (a URL or URI) and runs the owner through FIG. 4B. A node that may not ask, and a
    * resource too long for a packet, go straight to the Internet. Collapsing requests into one is the owner's (R4.6).
-   * @param isListed whether everybody who has it says so in its summary.
    */
-  inquire(resource: string, waitForDownloads: boolean, owner: InquiryOwner, isListed = true): Inquiry {
+  inquire(
+    resource: string,
+    waitForDownloads: boolean,
+    owner: InquiryOwner,
+    { isListed = true, isForPart = false }: Wanted = {},
+  ): Inquiry {
     const key = resourceKey(resource)
     const prospect = this.#prospect(resource, key, isListed)
     // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
     const timing = prospect === 'none' ? this.#presence.briefTiming() : this.timing()
-    const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs) : undefined
+    const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs, isForPart) : undefined
     const told = packet && prospect === 'likely' ? this.#haveTold(resource, key) : []
     const directed = told.length > 0 ? this.#presence.directedTiming(told.length) : undefined
     const sender =
@@ -302,7 +314,8 @@ export class Peering {
     return holders.length < DIRECTED ? [] : this.#asking.someOf(holders)
   }
 
-  #question(resource: string, maxDelayMs: number | undefined): RequestPacket | undefined {
+  #question(resource: string, maxDelayMs: number | undefined, isForPart: boolean): RequestPacket | undefined {
+    if (isForPart) return this.#asking.question(resource, maxDelayMs, { extras: FINDING })
     this.#rivals.asks(resource, this.#components.ability?.() ?? FULL_ABILITY)
     return this.#asking.question(resource, maxDelayMs, { ability: this.#rivals.saidOf(resource) })
   }
@@ -324,7 +337,7 @@ export class Peering {
   ): Survey | undefined {
     const timing = this.timing()
     const packet = this.#settings.ask
-      ? this.#asking.question(resource, timing?.maxDelayMs, { extras: SURVEY })
+      ? this.#asking.question(resource, timing?.maxDelayMs, { extras: FINDING })
       : undefined
     if (packet === undefined) return undefined
     const over = () => {
@@ -414,8 +427,8 @@ export class Peering {
     const question = more.length === packet.more.length ? packet : { ...packet, more }
     const { node, extras, ability } = question
     const isBelieved = node !== undefined && !this.#components.isShunned(from)
-    const isSurvey = extras.some(([name]) => name === SURVEY_NAME)
-    if (isBelieved && !isSurvey)
+    const isFinding = extras.some(([name]) => name === FINDING_NAME)
+    if (isBelieved && !isFinding)
       for (const href of [question.href, ...question.more.map((each) => each.href)])
         // Whoever asks may come to be waited for.
         if (this.#believes(from, href, undefined))

@@ -8,9 +8,9 @@ import type { Hearing } from './asked-questions.ts'
 import { MAX_NOTED, type InquirySender, type PeerDownload, type PeerOffer } from './inquiry.ts'
 import type { Extras } from './packets.ts'
 
-/** In the "I need" of a survey: nobody has to expect that its asker fetches anything (rivals.ts). */
-export const SURVEY_NAME = 'find'
-export const SURVEY: Extras = [[SURVEY_NAME, 'only']]
+/** In the "I need" of a survey, or for a part: nobody has to expect that its asker fetches anything for others (rivals.ts). */
+export const FINDING_NAME = 'find'
+export const FINDING: Extras = [[FINDING_NAME, 'only']]
 
 /** What a peer says of a resource; all of it is its own claim. */
 export type Found =

@@ -60,7 +60,13 @@ export interface RetrievalComponents extends Omit<
   readonly rangeSupport: RangeSupport
   /** What comes over the line that everybody shares. */
   readonly lineUse: LineUse
-  readonly inquire: (resource: string, waitForDownloads: boolean, owner: InquiryOwner) => Inquiry
+  /** @param isForPart only a part is wanted of what peers have: it would never be fetched for others. */
+  readonly inquire: (
+    resource: string,
+    waitForDownloads: boolean,
+    owner: InquiryOwner,
+    isForPart: boolean,
+  ) => Inquiry
   /** Calls `ask`, which inquires, in a moment, with what others ask meanwhile (peering/gathering.ts); absent: at once. */
   readonly gather?: (ask: () => void) => void
   readonly events: RetrievalEvents

@@ -353,7 +353,8 @@ export class Retrieval implements InquiryOwner {
     // Paused meanwhile, and perhaps resumed: the other start has asked.
     if (this.#state !== 'running' || this.#inquiry !== undefined) return
     this.report.asked = true
-    const inquiry = inquire(uri, policy.waitForDownloads, this)
+    const isForPart = !this.#readers.wantWhole && !this.#answer.isGiven
+    const inquiry = inquire(uri, policy.waitForDownloads, this, isForPart)
     this.#inquiry = inquiry
     // Nobody is likely to have it: the handshake with the origin server goes on while the LAN is asked.
     const place = isContentName(uri) ? this.request.target : uri

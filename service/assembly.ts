@@ -268,9 +268,12 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
       ...(seams.isBusy === undefined ? {} : { isBusy: seams.isBusy }),
       ...(seams.listening === undefined ? {} : { listening: seams.listening }),
       ...(gathering === undefined ? {} : { gather: (ask) => gathering.add(ask) }),
-      inquire: (resource, waitForDownloads, owner) =>
+      inquire: (resource, waitForDownloads, owner, isForPart) =>
         // What has a digest may lie under any URL, and is listed by that.
-        peering.inquire(names.nameOf(resource), waitForDownloads, owner, !isContentName(resource)),
+        peering.inquire(names.nameOf(resource), waitForDownloads, owner, {
+          isListed: !isContentName(resource),
+          isForPart,
+        }),
       events: {
         announce: (retrieval) => {
           const { uri } = retrieval.request

@@ -13,7 +13,7 @@ import type {
   ServicePacket,
 } from '../../peering/packets.ts'
 import { trailerStart } from '../../peering/packet-seal.ts'
-import { SURVEY_NAME } from '../../peering/survey.ts'
+import { FINDING_NAME } from '../../peering/survey.ts'
 import { BROADCAST, type Scene } from './harness.ts'
 import { sha256, type Handler } from './origin.ts'
 
@@ -76,7 +76,7 @@ export async function startFakePeer(scene: Scene, settings: FakePeerSettings): P
     const { packet } = decoded
     if (packet.type === 'presence' && packet.reply) send({ ...presence, nonce: packet.nonce }, from)
     if (packet.type !== 'request') return
-    if (settings.isLateComer === true && !packet.extras.some(([name]) => name === SURVEY_NAME)) return
+    if (settings.isLateComer === true && !packet.extras.some(([name]) => name === FINDING_NAME)) return
     for (const each of questionsIn(packet)) {
       asked.push(each.href)
       say(each, from)

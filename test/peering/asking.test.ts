@@ -191,7 +191,7 @@ test('a held question waits as much longer for its answers', async () => {
   const waitMs = (asker.peering.timing()?.maxDelayMs ?? 0) + (asker.peering.timing()?.transmissionMs ?? 0)
   const owners = names(2).map((each) => {
     const owner = new FakeOwner()
-    asker.peering.inquire(each, false, owner, false)
+    asker.peering.inquire(each, false, owner, { isListed: false })
     return owner
   })
   clock.advance(waitMs + 0.1)

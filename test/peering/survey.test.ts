@@ -96,21 +96,22 @@ describe('a survey', () => {
     assert.equal(speaker.peering.survey(`urn:${'x'.repeat(1100)}`, hearing), undefined)
   })
 
-  test('keeps nobody waiting who wants to fetch it: its asker does not', async () => {
+  test('keeps nobody waiting who wants to fetch it: its asker does not, nor one that wants a part', async () => {
     /** Whether the other one goes to the Internet when its wait is over, having heard the asker. */
-    const fetches = async (resource: string, how: 'inquire' | 'survey') => {
+    const fetches = async (resource: string, how: 'inquire' | 'survey' | 'part') => {
       const { clock, asker, other, hearing } = await four({ maxDelayMs: 10, transmissionMs: 20 })
       const owner = new FakeOwner()
-      if (how === 'inquire') asker.peering.inquire(resource, true, new FakeOwner())
-      else asker.peering.survey(resource, hearing)
+      if (how === 'survey') asker.peering.survey(resource, hearing)
+      else asker.peering.inquire(resource, true, new FakeOwner(), { isForPart: how === 'part' })
       clock.advance(5)
       other.peering.inquire(resource, true, owner)
       clock.advance(40)
       return owner.told.includes('internet')
     }
     const resources = Array.from({ length: 8 }, (_, number) => `http://example.org/${number}`)
-    const asWith = (how: 'inquire' | 'survey') => Promise.all(resources.map((each) => fetches(each, how)))
+    const asWith = (how: 'inquire' | 'survey' | 'part') =>
+      Promise.all(resources.map((each) => fetches(each, how)))
     assert.ok((await asWith('inquire')).includes(false), 'one of eight would wait for the first in rank')
-    assert.ok(!(await asWith('survey')).includes(false))
+    for (const how of ['survey', 'part'] as const) assert.ok(!(await asWith(how)).includes(false), how)
   })
 })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Fields } from '../../core/fields.ts'
 import { KB, MB, play } from '../../sim/scenario.ts'
 import { WINDOW_BYTES } from '../../sim/body-flow.ts'
 import { assertAtMost, assertRight } from './assertions.ts'
@@ -72,6 +73,15 @@ describe('sharing on a virtual LAN', () => {
       assertAtMost(scenario.origin.sentBytes, 1.1 * MB, 'bytes from the origin server')
     },
   )
+
+  testSeeds('six nodes that ask for the same part at once wait for none of them', {}, async (scenario) => {
+    const nodes = await scenario.nodes(6)
+    const uri = scenario.file('/a', 1 * MB)
+    const fields: Fields = [['Range', 'bytes=100000-119999']]
+    const given = await Promise.all(nodes.map((node) => node.get(uri, { fields })))
+    for (const { firstByteMs } of given) assertAtMost(firstByteMs, 200, 'ms to the first byte')
+    assert.equal(scenario.origin.sentBytes, 6 * 20_000)
+  })
 
   for (const [what, behaviour] of [
     ['a redirection', { status: 302, fields: [['Location', '/elsewhere']] }],
