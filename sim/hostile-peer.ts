@@ -66,9 +66,9 @@ export const HOSTILE_KINDS = [
 /**
  * Those that are played in turn; `late-promises`, which has ways of its own, keeps its promise just before it would count as broken, by
  * naming a copy that is of no use; `plain-promises` says in the packets of the patents, and in no others, that it has received more and
- * more, and never where, and is played beside all the others.
+ * more, and never where, and is played beside all the others; `for-each` promises, and takes it back as if the file were for each who asks.
  */
-export type HostileKind = (typeof HOSTILE_KINDS)[number] | 'late-promises' | 'plain-promises'
+export type HostileKind = (typeof HOSTILE_KINDS)[number] | 'late-promises' | 'plain-promises' | 'for-each'
 
 /** What is named in the end where a promise is kept late. */
 export const LATE_COPIES = ['silence', 'drips', 'wrong-bytes', 'beginning'] as const
@@ -120,6 +120,8 @@ const NEARLY_STALLED_MS = STALL_MS - 20
 /** So often one promises that keeps it late, in ms, and so long it takes, unless it is told. */
 const PROMISE_INTERVAL_MS = 200
 const KEPT_AT_MS = 550
+/** A promise is taken back after so long, in ms. */
+const FOR_EACH_AFTER_MS = 100
 /** What it sends of a copy that is only begun: enough to be of use. */
 const BEGINNING_BYTES = 1100
 /** IDs that are tried for one that comes first. */
@@ -190,6 +192,7 @@ export class HostilePeer {
       void this.#takeBack(offer, question, from)
     if (offer.type === 'downloading' && this.settings.kind === 'late-promises')
       void this.#keepLate(offer, question, from)
+    if (offer.type === 'downloading' && this.settings.kind === 'for-each') void this.#sendAway(offer, from)
     if (offer.type === 'downloading' && REPEATING.has(this.settings.kind)) void this.#repeat(offer, from)
   }
 
@@ -233,6 +236,12 @@ export class HostilePeer {
       await this.#pause(1)
       this.#speaker?.send(to, this.#offer(question, node ?? this.#node))
     }
+  }
+
+  /** Everybody at once, as an answer with a cookie would. */
+  async #sendAway({ id, nonce, node, resource, extras }: DownloadingPacket, to: Address): Promise<void> {
+    await this.#pause(FOR_EACH_AFTER_MS)
+    this.#speaker?.send(to, { type: 'download-failed', id, nonce, node, resource, isForEach: true, extras })
   }
 
   #presence(nonce: string | undefined): ServicePacket {
@@ -304,6 +313,7 @@ export class HostilePeer {
       case 'plain-promises':
         return new Promise<Answer>(() => {})
       case 'late-promises':
+      case 'for-each':
         return this.#keptLate(request, right)
       case 'wrong-length':
         return served(request, Buffer.concat([right, right.subarray(0, 1000)]))
@@ -389,7 +399,7 @@ export class HostilePeer {
 }
 
 /** Say first that they will have it, and not where. */
-const PROMISING: ReadonlySet<HostileKind> = new Set<HostileKind>(['promises', 'late-promises'])
+const PROMISING: ReadonlySet<HostileKind> = new Set<HostileKind>(['promises', 'late-promises', 'for-each'])
 
 const REPEATING: ReadonlySet<HostileKind> = new Set<HostileKind>(['promises', 'excuses'])
 

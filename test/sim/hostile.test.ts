@@ -89,6 +89,8 @@ const DESERVED: Record<HostileKind, readonly ShunReason[] | undefined> = {
   'takes-back': ['stalled'],
   // What nobody has taken from it cannot be held against it.
   'plain-promises': undefined,
+  // As a downloader it has been believed, and everybody has fetched it.
+  'for-each': ['stalled'],
   'late-promises': ['stalled'],
 }
 
@@ -101,7 +103,7 @@ const CHANGES_BYTES: readonly HostileKind[] = [
 ]
 
 describe('a hostile peer', () => {
-  for (const kind of [...HOSTILE_KINDS, 'plain-promises'] as const) {
+  for (const kind of [...HOSTILE_KINDS, 'plain-promises', 'for-each'] as const) {
     for (const role of ['holder', 'downloader'] as const) {
       for (const proof of ['digest', 'updater'] as const) {
         // With V5 the application itself has to find out what is wrong.
@@ -115,7 +117,8 @@ describe('a hostile peer', () => {
               assertAtMost(withThem.got.doneMs, without.got.doneMs + 1000, 'time until the end, in ms')
               const isAsked = withThem.asked > 0 || kind === 'unreachable'
               // There is nothing to be asked for.
-              const isAllWords = kind === 'plain-promises' || (kind === 'promises' && role === 'downloader')
+              const isPromise = kind === 'promises' || kind === 'for-each'
+              const isAllWords = kind === 'plain-promises' || (isPromise && role === 'downloader')
               if (isAllWords) return assert.equal(isAsked, false)
               if (!isAsked) return assert.equal(hasHolder, true, 'nobody took what it offered')
               const isHarmless =
@@ -147,6 +150,25 @@ describe('several hostile peers', () => {
       assertAtMost(withThem.got.doneMs, without.got.doneMs + 1000, `time until the end with ${kinds}, in ms`)
     })
   }
+})
+
+describe('a promise that is taken back as if the file were for each who asks', () => {
+  /** Bytes that the origin server sends to twenty nodes. */
+  const carried = (seed: number, kind: 'promises' | 'for-each', size: number) =>
+    play(seed, {}, async (scenario) => {
+      const nodes = await scenario.nodes(20)
+      await scenario.hostilePeer({ kind, role: 'downloader', asks: true, isFirst: true })
+      const uri = scenario.file('/a', size, { thinksMs: 30 })
+      for (const got of await Promise.all(nodes.map((node) => node.get(uri)))) assertRight(scenario, uri, got)
+      return scenario.origin.sentBytes
+    })
+
+  for (const size of [100 * KB, 1 * MB])
+    for (const seed of seedsOf())
+      test(`costs the line no more than one that is broken (${size} bytes, seed ${seed})`, async () => {
+        const broken = await carried(seed, 'promises', size)
+        assertAtMost(await carried(seed, 'for-each', size), broken * 1.05, 'bytes from the origin server')
+      })
 })
 
 /** Two or three kinds; neighbouring seeds have different ones. */
