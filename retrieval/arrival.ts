@@ -47,7 +47,7 @@ import { checkVersion, type OpenedSource } from './peer-source.ts'
 import { mayAnswer, releasedBytes, SMALL_GROWING_BYTES, VERIFY_FIRST_MS, type Filling } from './release.ts'
 import { RecentRate } from './recent-rate.ts'
 import { Provenance } from './provenance.ts'
-import type { RetrievalRequest } from './request.ts'
+import type { Asker, RetrievalRequest } from './request.ts'
 import { newReport, peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 
 export interface ArrivalSettings {
@@ -70,6 +70,8 @@ export interface ArrivalComponents extends HelpComponents {
   readonly onHelperFailure: (helper: Helper | undefined, fault: Fault) => void
   /** Applications may be answered from the copy now; called more than once. */
   readonly onAnswerable: () => void
+  /** On whose behalf the origin server is asked. */
+  readonly asker: Asker
 }
 
 /** How one source ended. */
@@ -402,7 +404,8 @@ export class Arrival {
   }
 
   #askFor(signal: AbortSignal): Ask {
-    const ask = { request: this.#request, want: 'whole', signal, report: this.report } as const
+    const { asker } = this.#components
+    const ask = { request: asker.request, asker, want: 'whole', signal, report: this.report } as const
     return this.#unstorable === undefined ? ask : { ...ask, unstorable: this.#unstorable }
   }
 
@@ -510,7 +513,7 @@ export class Arrival {
    * two versions apart.
    */
   async #openRest(from: number, expectation: Expectation, signal: AbortSignal): Promise<OpenedSource> {
-    const { target, fields } = this.#request
+    const { target, fields } = this.#components.asker.request
     const known = this.isUndoubted || isUnprovable(expectation) ? this.#head.fields : []
     const rest = { from, size: this.#copy?.size, fields: known }
     const { origin } = this.#components
@@ -526,9 +529,12 @@ export class Arrival {
   async #openBefore(end: KeptEnd, signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {
     this.#end = undefined
     this.#spent = end.copy
-    const opened = await openBefore(end, this.#components.origin, this.#request, signal).catch(
-      () => undefined,
-    )
+    const opened = await openBefore(
+      end,
+      this.#components.origin,
+      this.#components.asker.request,
+      signal,
+    ).catch(() => undefined)
     if (signal.aborted) return { kind: 'aborted' }
     if (opened === undefined) return this.#takeFromOrigin(signal)
     this.#head.fromOrigin(opened.fields, true)
@@ -553,7 +559,7 @@ export class Arrival {
    * all: its bytes are held against what is here, and go on where that ends.
    */
   async #openAgain(copy: GrowingCopy, held: number, signal: AbortSignal): Promise<OpenedSource> {
-    const { target, fields } = this.#request
+    const { target, fields } = this.#components.asker.request
     const rest = { from: 0, size: copy.size, fields: this.#head.fields }
     const opened = await openRest(this.#components.origin, target, fields, rest, signal)
     const before = copy.read({ start: 0, end: held }, signal, 'held')
@@ -581,7 +587,7 @@ export class Arrival {
     const failed: SupplyEvents['failed'] = (helper, fault) => this.#components.onHelperFailure(helper, fault)
     const { node } = this.#settings
     const terms = { node, first: source.offer, size: opened.size, pace: wholePace(patienceMs), signal, copy }
-    return helped(this.#request, terms, this.#components, { wrote, failed })
+    return helped(this.#components.asker.request, terms, this.#components, { wrote, failed })
   }
 
   /** Where the others are lost, the first one goes on alone. */

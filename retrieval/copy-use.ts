@@ -7,6 +7,7 @@ import type { GrowingCopy } from '../core/store.ts'
 import type { Flight } from './flight.ts'
 import { isIncomplete } from './origin-source.ts'
 import { plan, WHOLE, type Step } from './plan.ts'
+import type { Asker } from './request.ts'
 import type { RetrievalReport } from './source.ts'
 
 /** A copy of which bytes can be asked for. */
@@ -27,6 +28,7 @@ export interface Fillable {
 
 export class CopyUse {
   readonly #of: Fillable
+  readonly asker: Asker
   readonly report: RetrievalReport
   /** Resolves when the first missing byte is known to come; rejects when it does not. */
   readonly begun = deferred<void>()
@@ -38,8 +40,10 @@ export class CopyUse {
   /** Everything, as long as nothing was said. */
   #wanted: readonly ByteSpan[] = [WHOLE]
 
-  constructor(of: Fillable, report: RetrievalReport) {
+  /** @param report counts the bytes that are asked for. */
+  constructor(of: Fillable, asker: Asker, report: RetrievalReport) {
     this.#of = of
+    this.asker = asker
     this.report = report
   }
 
@@ -135,8 +139,9 @@ export class CopyUse {
     try {
       await flight.accepted.promise
     } catch (error) {
-      if (isOwn) throw error
-      return { broughtBytes: 0 }
+      if (!isOwn) return { broughtBytes: 0 }
+      if (isRefusal(error) && this.asker.askAsAnother()) return this.#take(step)
+      throw error
     }
     this.begun.resolve()
     await flight.reached(step.span.end)
@@ -168,6 +173,11 @@ export const MAX_RESUMPTIONS = 3
  * that sends the whole each time is not asked for it without end.
  */
 export const PROGRESS_BYTES = 16 * 1024
+
+/** Whether something else came than bytes of the file: a page that says that somebody's token has expired, say. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'RESPONSE_INVALID'
+}
 
 /** What broke off is told, and why it ends there. */
 function cut(fault: unknown): Fault {

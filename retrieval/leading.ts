@@ -22,13 +22,15 @@ import { admit } from './admission.ts'
 import { endingBody } from './body-end.ts'
 import { OriginCopy, type OriginHead } from './origin-copy.ts'
 import { broughtBy, enclosedIn, firstRange, isSuffix, type Brought } from './part-source.ts'
-import type { RetrievalRequest } from './request.ts'
+import { alone, type Asker, type RetrievalRequest } from './request.ts'
 import { newReport, type RetrievalReport } from './source.ts'
 import type { Unshared } from './unshared.ts'
 
 /** Somebody wants bytes from the origin server. */
 export interface Ask {
   readonly request: RetrievalRequest
+  /** Who asks for more of it later, when whoever has asked first may have gone; absent: nobody else. */
+  readonly asker?: Asker
   /** `part`: the request has a `Range` of bytes, and no other field that selects a part but `If-Range`. */
   readonly want: 'whole' | 'part'
   readonly signal: AbortSignal
@@ -108,7 +110,7 @@ export class Leading {
     if (candidate !== undefined && response.status === 304) {
       const isConfirmed = notModifiedApplies(response.fields, candidate.head)
       const copy = isConfirmed ? candidate.take() : undefined
-      copy?.renew(response.fields, requestTime)
+      copy?.renew(response.fields, requestTime, ask.request)
       // Somebody else was quicker with what was here, or it is about something else.
       return copy === undefined ? this.ask(ask, stop, undefined) : { kind: 'copy', how: 'validated', copy }
     }
@@ -168,7 +170,7 @@ export class Leading {
     // An error or a redirect has no part that was asked for: it is passed on as it came.
     if (brought === undefined || (want === 'part' && head.status !== 200)) return `status ${status}`
     const same = candidate && isSameVersion(candidate, brought, responseTime) ? candidate.take() : undefined
-    same?.renew(brought.fields, requestTime)
+    same?.renew(brought.fields, requestTime, request)
     if (same !== undefined) return same
     return this.#components.create(request, brought, { ...head, admission })
   }
@@ -179,8 +181,8 @@ async function giveUp({ body }: UpstreamResponse): Promise<void> {
 }
 
 /** The bytes of a part for one application, while they are kept. */
-function passing(copy: OriginCopy, span: ByteSpan, { signal }: Ask): AsyncIterable<Uint8Array> {
-  const use = copy.use(newReport())
+function passing(copy: OriginCopy, span: ByteSpan, { request, signal }: Ask): AsyncIterable<Uint8Array> {
+  const use = copy.use(alone(request), newReport())
   const leave = () => use.leave()
   use.want([span])
   if (signal.aborted) leave()

@@ -16,7 +16,7 @@ import type { CopyUse } from './copy-use.ts'
 import { Leading, type Ask, type Candidate, type Direct, type Led } from './leading.ts'
 import { OriginCopy, type OriginCopyComponents, type OriginHead } from './origin-copy.ts'
 import type { Brought } from './part-source.ts'
-import type { RetrievalRequest } from './request.ts'
+import { alone, type RetrievalRequest } from './request.ts'
 import { SharedOpening } from './shared-opening.ts'
 import { newReport, type RetrievalReport } from './source.ts'
 import type { Unshared } from './unshared.ts'
@@ -360,8 +360,9 @@ function askingOf({ request }: Ask, mayBeJoined: boolean): Asking {
   return { uri: request.uri, mayBeJoined, isOutdated: request.begun?.isOutdated === true }
 }
 
-function used(of: OriginCopy, how: OpenedCopy['how'], { report }: Ask): OpenedCopy {
-  return { kind: 'copy', how, of, use: of.use(report) }
+function used(of: OriginCopy, how: OpenedCopy['how'], ask: Ask): OpenedCopy {
+  const { request, asker = alone(request), report } = ask
+  return { kind: 'copy', how, of, use: of.use(asker, report) }
 }
 
 function hereAs({ flights, uses }: OriginCopy): OpenedCopy['how'] {

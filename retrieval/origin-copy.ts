@@ -27,7 +27,7 @@ import { EndsThere, isIncomplete } from './origin-source.ts'
 import { isOvertaken, storedFor, type StoredBefore } from './overtaken.ts'
 import { isWorthSkipping } from './plan.ts'
 import { RecentRate } from './recent-rate.ts'
-import type { RetrievalRequest } from './request.ts'
+import type { Asker, RetrievalRequest } from './request.ts'
 import type { RetrievalReport } from './source.ts'
 
 export interface OriginCopyComponents {
@@ -170,8 +170,8 @@ export class OriginCopy {
   }
 
   /** One more application wants bytes of it. @param report counts what is asked for on its behalf. */
-  use(report: RetrievalReport): CopyUse {
-    const use = new CopyUse(this, report)
+  use(asker: Asker, report: RetrievalReport): CopyUse {
+    const use = new CopyUse(this, asker, report)
     this.#uses.add(use)
     // What came before the first one was there is his.
     if (!this.#isClaimed) report.bytes.internet += this.#unclaimedBytes
@@ -228,21 +228,25 @@ export class OriginCopy {
     if (!this.isContinuable)
       throw new Fault('RESPONSE_INVALID', 'nothing tells whether other bytes are of the same version')
     const flight = this.#flight(span, new AbortController())
-    void this.#fly(flight, () => this.#open(span, flight), use)
+    void this.#fly(flight, () => this.#open(span, flight, use.asker.request), use)
     return flight
   }
 
-  /** The origin server confirmed the head (RFC 9111 4.3.4), or sent more of the same version with these fields (3.4). */
-  renew(fields: Fields, requestTime: EpochMs): void {
+  /**
+   * The origin server confirmed the head (RFC 9111 4.3.4), or sent more of the same version with these fields (3.4).
+   * @param request what it was asked.
+   */
+  renew(fields: Fields, requestTime: EpochMs, request: RetrievalRequest): void {
     const { status, admission: before } = this.#head
     const responseTime = this.#components.clock.wall()
     const news = freshened(this.#head.fields, withoutFields(fields, ['accept-ranges']))
     const response = { status, fields: news, requestTime, responseTime }
-    const admission = admit(this.request, response)
+    const admission = admit(request, response)
     const isSame = admission.kind === 'admitted' && isSameSelection(admission.selecting, before.selecting)
     // What was admitted before may be given to those who wait for it, and to nobody later.
-    if (isSame) this.#head = { ...response, fields: admission.fields, admission }
-    else this.#isRefused = true
+    if (!isSame) return this.refuse()
+    const isShareable = before.isShareable && admission.isShareable
+    this.#head = { ...response, fields: admission.fields, admission: { ...admission, isShareable } }
   }
 
   /**
@@ -356,9 +360,9 @@ export class OriginCopy {
     return isAgain ? new EndsThere(position, error) : error
   }
 
-  async #open(span: ByteSpan, flight: Flight): Promise<Opening> {
+  async #open(span: ByteSpan, flight: Flight, request: RetrievalRequest): Promise<Opening> {
     const { clock, origin } = this.#components
-    const { target: uri, fields: asked } = this.request
+    const { target: uri, fields: asked } = request
     const { fields: known, responseTime } = this.#head
     const requestTime = clock.wall()
     const ranged = withField(
@@ -370,7 +374,7 @@ export class OriginCopy {
     const fields = validator === undefined ? ranged : withField(ranged, 'If-Range', validator)
     const response = await origin.request({ method: 'GET', uri, fields, signal: flight.stop.signal })
     const brought = continuedBy(response, span, this.copy.size, known)
-    this.renew(brought.fields, requestTime)
+    this.renew(brought.fields, requestTime, request)
     return { brought, body: response.body, stop: flight.stop }
   }
 

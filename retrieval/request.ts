@@ -21,3 +21,16 @@ export interface RetrievalRequest {
   /** The origin server's response, where it has been asked already. */
   readonly begun?: Begun | undefined
 }
+
+/** On whose behalf the origin server is asked for bytes: one application, or the first of several that wait for the same. */
+export interface Asker {
+  /** In its words (RFC 9111 3.4, 4.3.1): what one application may have, and says of itself, is not another one's. */
+  readonly request: RetrievalRequest
+  /** The origin server refuses them to this one. @returns whether another one is there, and asks from now on. */
+  askAsAnother(): boolean
+}
+
+/** One application. */
+export function alone(request: RetrievalRequest): Asker {
+  return { request, askAsAnother: () => false }
+}

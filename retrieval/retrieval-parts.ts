@@ -49,7 +49,7 @@ export interface RetrievalEvents {
 
 export interface RetrievalComponents extends Omit<
   ArrivalComponents,
-  'onAnswerable' | 'onHelperFailure' | 'isReadAlong'
+  'onAnswerable' | 'onHelperFailure' | 'isReadAlong' | 'asker'
 > {
   /** Whether a peer is known that could answer a question. */
   readonly isAnybodyThere: () => boolean

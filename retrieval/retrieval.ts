@@ -83,6 +83,12 @@ export class Retrieval implements InquiryOwner {
     this.#components = components
     this.#listening = listeningOf(components)
     this.#proofs = new Proofs(request, components.verifier)
+    this.#readers = new Readers(request, components.clock, {
+      came: () => this.#state === 'paused' && this.#resume(),
+      mayComeBack: () =>
+        this.#state === 'running' && this.#inUse.current?.kind !== 'internet' && this.#answer.isGiven,
+      gone: () => this.#onLastReaderGone(),
+    })
     const onAnswerable = () => this.#giveAnswer()
     const onHelperFailure = (helper: Helper | undefined, fault: Fault) => this.#onHelperFailure(helper, fault)
     const isReadAlong = () => !this.#peerReaders.isEmpty
@@ -91,6 +97,7 @@ export class Retrieval implements InquiryOwner {
       onAnswerable,
       onHelperFailure,
       isReadAlong,
+      asker: this.#readers,
     })
     this.#peerReaders = new PeerReaders(components.clock, () => this.#forPeers())
     this.#keeping = this.#keepingOf(request.begun?.isOutdated === true)
@@ -104,19 +111,13 @@ export class Retrieval implements InquiryOwner {
       isShared: () => components.lineUse.isShared(),
       isLineFree: () => components.trials.isFree(request),
       knowsRanges: () => components.rangeSupport.known(request),
-      askForRanges: () => components.rangeSupport.ask(request),
+      askForRanges: () => components.rangeSupport.ask(this.#readers.request),
       isOvertaken: () => this.#isOvertaken,
       ...(components.originBytesPerSecond && { originBytesPerSecond: components.originBytesPerSecond }),
     })
     this.#plainWait = new PlainWait({ ...components, request, node: settings.node })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
     this.#announcement = new Announcement(components.clock, () => components.events.announce(this))
-    this.#readers = new Readers(components.clock, {
-      came: () => this.#state === 'paused' && this.#resume(),
-      mayComeBack: () =>
-        this.#state === 'running' && this.#inUse.current?.kind !== 'internet' && this.#answer.isGiven,
-      gone: () => this.#onLastReaderGone(),
-    })
     const parts = this.#parts()
     this.#beginning = new Beginning(parts)
     this.#inUse = new SourceInUse(parts, this.#beginning, {
@@ -366,8 +367,8 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** One more application (or peer) reads this, or a part. @returns what to call when it has gone or is done. */
-  join(want: 'whole' | 'part' = 'whole'): () => void {
-    return this.#readers.join(want)
+  join(want: 'whole' | 'part' = 'whole', request = this.request): () => void {
+    return this.#readers.join(want, request)
   }
 
   /** Notes who is given the bytes, for the watch that V5 asks for. */

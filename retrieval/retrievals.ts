@@ -157,7 +157,7 @@ export function retrievals(
       const key = requestKey(request)
       const known = running.get(key)
       if (known?.mayBeJoined(received))
-        return { retrieval: known, isCollapsed: true, leave: known.join(want) }
+        return { retrieval: known, isCollapsed: true, leave: known.join(want, request) }
       return begin(request, want, key)
     },
     alone: (request) => begin(request),

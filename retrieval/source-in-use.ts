@@ -202,11 +202,11 @@ export class SourceInUse {
    * where peers have failed already: among liars each round trip is one too many.
    */
   async #soundOut(signal: AbortSignal): Promise<void> {
-    const { request, components, arrival, answer, yielding } = this.#parts
+    const { readers, components, arrival, answer, yielding } = this.#parts
     const isFetchedElsewhere = this.#parts.inquiry()?.isFetchedElsewhere === true
     if (!isFetchedElsewhere || arrival.report.failures.length > 0) return
     if (arrival.heldBytes > 0 || answer.isGiven) return
-    await soundOut(components.origin, request, components.clock, signal)
+    await soundOut(components.origin, readers.request, components.clock, signal)
     if (signal.aborted) return
     await Promise.race([yielding.tried(), sleep(components.clock, TRIED_MS, signal)])
   }

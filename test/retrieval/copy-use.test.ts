@@ -4,8 +4,11 @@ import { memoryStore } from '../../cache/memory-store.ts'
 import { Fault } from '../../core/fault.ts'
 import { CopyUse, MAX_RESUMPTIONS, PROGRESS_BYTES, type Fillable } from '../../retrieval/copy-use.ts'
 import { Flight } from '../../retrieval/flight.ts'
+import { alone } from '../../retrieval/request.ts'
 import { newReport } from '../../retrieval/source.ts'
 import { manualClock } from '../manual-clock.ts'
+import { requestFor } from './request-for.ts'
+import { URL_A } from './world.ts'
 
 /** A copy whose every request brings what `bring` says, and ends well unless `fault` says how it breaks off. */
 async function scene(bring: (count: number) => Uint8Array, size = 100, fault?: Fault) {
@@ -29,7 +32,7 @@ async function scene(bring: (count: number) => Uint8Array, size = 100, fault?: F
       return flight
     },
   }
-  const use = new CopyUse(of, newReport())
+  const use = new CopyUse(of, alone(requestFor(URL_A)), newReport())
   use.want([{ start: 0, end: size }])
   return { use, count: () => count }
 }

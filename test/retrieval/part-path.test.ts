@@ -922,6 +922,65 @@ describe('an origin server', () => {
   })
 })
 
+describe('what is asked for on behalf of one application is asked in its words (RFC 9111 3.4, 4.3.1)', () => {
+  const token = (value: string): Fields => [['X-Token', value]]
+  const tokens = ({ origin }: World) => origin.requests.map(({ fields }) => fieldValue(fields, 'x-token'))
+
+  /** An origin server that sends `first` to the first request, and nothing without a token that is `valid`. */
+  function guarded(first: Flow, valid: Set<string>): World {
+    const { origin } = setting()
+    return world({
+      rule: { share: false },
+      origin: (request, n) => {
+        if (n === 1) return { ...origin.reply(request), body: first }
+        const isValid = valid.has(fieldValue(request.fields, 'x-token') ?? '')
+        return isValid ? origin.reply(request) : { status: 403, fields: [], body: 'no' }
+      },
+    })
+  }
+
+  test('a range of what another one downloads', async () => {
+    const node = guarded(new Flow().push(BYTES.subarray(0, MB)), new Set(['alice', 'bob']))
+    const alice = node.ask(range(0, 3 * MB, token('alice')))
+    await node.within(alice.resource)
+    isRight(await node.get(range(8 * MB, 9 * MB, token('bob'))), 8 * MB, 9 * MB)
+    assert.equal((await node.get(range(10 * MB, 11 * MB))).status, 403)
+    assert.deepEqual(tokens(node).slice(0, 3), ['alice', 'bob', undefined])
+    assert.ok(!tokens(node).slice(1).includes('alice'))
+    alice.leave()
+  })
+
+  test('the rest behind what another one brings, which is refused to that one by then', async () => {
+    const valid = new Set(['bob'])
+    const first = new Flow().push(BYTES.subarray(0, MB))
+    const node = guarded(first, valid)
+    const alice = node.ask(range(0, 3 * MB, token('alice')))
+    await node.within(alice.resource)
+    const bob = node.ask(range(100, 5 * MB, token('bob')))
+    await node.within(bob.resource)
+    first.push(BYTES.subarray(MB, 3 * MB)).end()
+    isRight(await node.read(bob), 100, 5 * MB)
+    isRight(await node.read(alice), 0, 3 * MB)
+    assert.deepEqual(tokens(node), ['alice', 'bob'])
+  })
+
+  for (const isGone of [true, false])
+    test(`the rest of a whole whose first reader ${isGone ? 'has gone' : 'is refused it'}`, async () => {
+      const first = new Flow().push(BYTES.subarray(0, MB))
+      const node = guarded(first, new Set(['bob', ...(isGone ? ['alice'] : [])]))
+      const alice = node.ask(token('alice'))
+      await node.within(alice.resource)
+      const bob = node.ask(token('bob'))
+      await node.within(bob.resource)
+      if (isGone) alice.leave()
+      await node.settle()
+      first.breakOff()
+      const given = await node.read(bob)
+      assert.deepEqual([given.text === text(0), given.error], [true, undefined])
+      assert.deepEqual(tokens(node), isGone ? ['alice', 'bob'] : ['alice', 'alice', 'bob'])
+    })
+})
+
 describe('requests for parts', () => {
   for (const name of ['Authorization', 'Cookie'])
     test(`in somebody's name (${name}) are passed on`, async () => {
