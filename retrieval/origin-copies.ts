@@ -10,6 +10,7 @@ import { fieldValue, hasField, SELECTING_A_PART, type Fields } from '../core/fie
 import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { decide, mayAnswerWaiting, mayReuseUnasked, staleIfErrorAllows } from '../cache/semantics/decision.ts'
+import { wantsNoneStored } from '../cache/semantics/storable.ts'
 import { isSameSelection, matches, selectionBy } from '../cache/semantics/vary.ts'
 import type { Changes } from './changes.ts'
 import type { CopyUse } from './copy-use.ts'
@@ -85,12 +86,11 @@ export class OriginCopies {
 
   /** Joins what comes already, goes on with what was left, or asks the origin server. @throws Fault when it does not answer. */
   async open(ask: Ask): Promise<Opened> {
-    const { request, want, signal, unstorable } = ask
+    const { request, want, signal, unstorable = this.#unstorable(request) } = ask
     const { unshared } = this.#components
+    if (unstorable !== undefined) return this.alone({ ...ask, unstorable })
     const isOwn = isPersonal(request.fields) || (want === 'whole' && isSelecting(request.fields))
-    if (unstorable === undefined && unshared.lacksRoom(request.uri))
-      return this.alone({ ...ask, unstorable: 'there was no room for it' })
-    if (isOwn || unstorable !== undefined || unshared.has(request.uri)) return this.alone(ask)
+    if (isOwn || unshared.has(request.uri)) return this.alone(ask)
     if (!isAnswered(ask)) await this.#shelving.get(request.uri)
     const key = this.#keyOf(request)
     const leadsItself = isAnswered(ask) || unshared.isForEach(request.uri)
@@ -185,6 +185,12 @@ export class OriginCopies {
       this.#close(copy)
     }
     await Promise.all(this.#shelving.values())
+  }
+
+  /** Why no byte of the response may come into a copy that is kept. */
+  #unstorable({ uri, fields }: RetrievalRequest): string | undefined {
+    if (this.#components.unshared.lacksRoom(uri)) return 'there was no room for it'
+    return wantsNoneStored(fields) ? 'the request says no-store' : undefined
   }
 
   #join(copy: OriginCopy, ask: Ask): Opened | Promise<Opened> {

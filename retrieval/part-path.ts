@@ -21,6 +21,7 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { withoutHeldBackFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs, type Stored } from '../cache/semantics/freshness.ts'
+import { wantsNoneStored } from '../cache/semantics/storable.ts'
 import { evaluateConditional } from '../cache/semantics/validation.ts'
 import { openSpans } from './open-copy.ts'
 import { counted } from '../core/counted-body.ts'
@@ -138,7 +139,8 @@ async function fromOrigin(
   components: PartPathComponents,
 ): Promise<Resource> {
   const { unshared } = components.retrievals
-  const here = unshared.lacksRoom(request.uri) ? partHere(asked, request, components) : undefined
+  const goesAlone = unshared.lacksRoom(request.uri) || wantsNoneStored(request.fields)
+  const here = goesAlone ? partHere(asked, request, components) : undefined
   if (here !== undefined) return here
   const stop = new AbortController()
   onAbort(asked.signal, () => stop.abort(NO_LONGER_NEEDED))

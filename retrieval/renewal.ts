@@ -1,7 +1,8 @@
 /** Stored responses brought up to date by what the origin server says without sending them again (RFC 9111 3.2). */
 import type { EpochMs } from '../core/clock.ts'
-import type { Fields } from '../core/fields.ts'
+import { withoutFields, type Fields } from '../core/fields.ts'
 import type { ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import { wantsNoneStored } from '../cache/semantics/storable.ts'
 import { freshened, headConfirms } from '../cache/semantics/validation.ts'
 import { isSameSelection, matches } from '../cache/semantics/vary.ts'
 import { admit } from './admission.ts'
@@ -31,12 +32,13 @@ export function renew(
   request: RetrievalRequest,
 ): Renewed {
   const fields = freshened(known.fields, news)
-  const admission = admit(request, { status: known.status, fields, ...times })
-  const isAdmitted = admission.kind === 'admitted'
+  const isOnlyForOne = wantsNoneStored(request.fields)
+  const asked = isOnlyForOne ? withoutFields(request.fields, ['cache-control', 'pragma']) : request.fields
+  const admission = admit({ ...request, fields: asked }, { status: known.status, fields, ...times })
   // Nobody else is given what is not to be stored, not even until it is removed.
-  if (!isAdmitted) {
+  if (admission.kind !== 'admitted' || isOnlyForOne) {
     const response = { ...known, fields, ...times, shareable: false }
-    return { response, forOthers: response, mayStay: false }
+    return { response, forOthers: response, mayStay: admission.kind === 'admitted' }
   }
   const shareable = known.shareable && admission.isShareable
   const forOthers = store.freshen(known, { fields: admission.fields, ...times, shareable })

@@ -64,9 +64,14 @@ export function isWorthStoring(response: Stored, policy: Pick<Policy, 'immutable
   return isSuccessful(status) && conditionalFields(fields).length > 0
 }
 
+/** `no-store` of a request: no part of its response is stored (RFC 9111 5.2.1.5). It says nothing of what is stored already. */
+export function wantsNoneStored(requestFields: Fields): boolean {
+  return hasDirective(parseRequestDirectives(requestFields), 'no-store')
+}
+
 function refusalByRequest(request: StorableRequest): string | undefined {
   if (request.method !== 'GET') return `method ${request.method}`
-  if (hasDirective(parseRequestDirectives(request.fields), 'no-store')) return 'the request says no-store'
+  if (wantsNoneStored(request.fields)) return 'the request says no-store'
   return undefined
 }
 

@@ -989,6 +989,22 @@ describe('requests for parts', () => {
       assert.deepEqual([origin.asked.length, node.store.usage().bytes], [2, 0])
     })
 
+  test('of which nothing is to be stored leave what is here as it is (RFC 9111 5.2.1.5)', async () => {
+    const { node, origin } = setting()
+    const noStore: Fields = [['Cache-Control', 'no-store']]
+    isRight(await node.get(range(0, MB)), 0, MB)
+    isRight(await node.get(range(0, MB, noStore)), 0, MB)
+    isRight(await node.get(range(MB / 2, 2 * MB, noStore)), MB / 2, 2 * MB)
+    const several = await node.get([['Range', 'bytes=0-9, 5000000-5000009'], ...noStore])
+    assert.deepEqual([several.status, origin.asked.at(-1)], [206, 'bytes=0-9, 5000000-5000009'])
+    const whole = await node.get(noStore)
+    assert.deepEqual([whole.status, whole.text === text(0)], [200, true])
+    await node.settle()
+    assert.deepEqual([node.store.usage().bytes, origin.asked.length], [MB, 4])
+    isRight(await node.get(range(0, MB)), 0, MB)
+    assert.equal(origin.asked.length, 4)
+  })
+
   test('whose first one leaves before the answer are not left without', async () => {
     const answered = Promise.withResolvers<void>()
     const { origin } = setting()

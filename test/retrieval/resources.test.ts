@@ -149,6 +149,18 @@ describe('validating a stale response', () => {
     assert.deepEqual(await storedTexts(node), ['y'])
   })
 
+  test('on behalf of a request whose response is not to be stored leaves it as it was (RFC 9111 5.2.1.5)', async () => {
+    const node = await stored([file('x', STALE, ETAG), notModified([['Cache-Control', FRESH]])])
+    const before = node.store.lookup(A)
+    const given = await node.get([['Cache-Control', 'no-store']])
+    assert.deepEqual([given.status, given.how, given.text], [200, 'validated', 'x'])
+    await node.settle()
+    assert.deepEqual(
+      node.store.lookup(A).map(({ id, fields }) => ({ id, fields })),
+      before.map(({ id, fields }) => ({ id, fields })),
+    )
+  })
+
   test('of one that was removed meanwhile gives the application the file all the same', async () => {
     const node: World = await stored([
       file('x', STALE, ETAG),
