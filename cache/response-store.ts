@@ -192,7 +192,8 @@ export class ResponseStore implements Store {
   async shelve(copy: GrowingCopy, head: ResponseHead, mayKeep: MayKeep = always): Promise<void> {
     if (!this.#isGrowing(copy)) return
     this.#growing.delete(copy)
-    if (!(await this.#shelf.shelve(copy, head, mayKeep))) await copy.discard()
+    const mayBeKept = () => mayKeep() && this.#isWithin(copy)
+    if (!(await this.#shelf.shelve(copy, head, mayBeKept))) await copy.discard()
     await this.#index.committed().catch(() => {})
   }
 
@@ -211,6 +212,7 @@ export class ResponseStore implements Store {
   ): Promise<StoredResponse | undefined> {
     if (!this.#isGrowing(copy))
       throw new Fault('STORE_FAILED', 'the copy is not one that grows in this store')
+    if (!this.#isWithin(copy)) return undefined
     let stored: StoredResponse | undefined
     await copy.commit(async (body, bytes) => {
       const kept = await this.#keep(bytes, body, head, copy.room, mayKeep)
@@ -305,6 +307,11 @@ export class ResponseStore implements Store {
       if (areLasting) for (const { kept } of these) kept.unpin()
       else await Promise.allSettled(these.map(({ kept, room }) => this.#makeLast(kept, room)))
     }
+  }
+
+  /** Whether it may be stored; how large it is nobody may have known when it was begun. */
+  #isWithin({ size = 0 }: GrowingCopy): boolean {
+    return this.mayHold(size)
   }
 
   #isGrowing(copy: GrowingCopy): copy is GrowingBody {

@@ -93,10 +93,16 @@ export class Room<Victim extends { readonly size: number }> {
     return more <= 0 || this.#books.shortage(more) === 0
   }
 
-  /** See `CopyRoom.claim`. */
-  async claim(account: SpaceAccount, bytes: number, size: number | undefined): Promise<void> {
-    this.#mustFit(Math.max(size ?? 0, account.held + bytes))
-    await this.#makeRoom(account, bytes)
+  /**
+   * See `CopyRoom.claim`. What is known to be too large to be stored does not begin; what turns out to be, because nobody knew its size,
+   * grows on for those who read it, as far as the quota goes. Its first half may evict: a stream without an end must not empty the store.
+   */
+  async claim(account: SpaceAccount, bytes: number, size = 0): Promise<void> {
+    const { maxBytes } = this.#books
+    if (account.held === 0) this.#mustFit(size)
+    if (size > maxBytes) throw this.#full(bytes)
+    const mayEvict = account.held + bytes <= Math.max(this.#maxObjectBytes, maxBytes / 2)
+    await this.#makeRoom(account, bytes, mayEvict)
     this.#claimedSinceLook += bytes
     if (this.#mustLook(0, BYTES_PER_LOOK)) await this.#keepReserve()
   }
@@ -107,7 +113,7 @@ export class Room<Victim extends { readonly size: number }> {
   }
 
   /** Looks and claims without a pause between, so that nobody else can claim the same room. */
-  async #makeRoom(account: SpaceAccount, bytes: number): Promise<void> {
+  async #makeRoom(account: SpaceAccount, bytes: number, mayEvict = true): Promise<void> {
     for (;;) {
       const more = Math.max(0, account.held + bytes - account.claimed)
       const shortage = more > 0 ? this.#books.shortage(more) : 0
@@ -116,7 +122,8 @@ export class Room<Victim extends { readonly size: number }> {
         await this.#evictor.removed()
         continue
       }
-      if (!this.#books.couldFit(more, this.#evictor.bytesInUse())) throw this.#full(more)
+      const couldFit = mayEvict && this.#books.couldFit(more, this.#evictor.bytesInUse())
+      if (!couldFit) throw this.#full(more)
       const victims = this.#victims(shortage)
       if (victims.length === 0) throw this.#full(more)
       await this.#evictor.evict(victims)

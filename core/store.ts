@@ -200,7 +200,8 @@ export interface Store {
   commit(copy: GrowingCopy, head: ResponseHead): Promise<StoredResponse>
   /**
    * The same where it may turn out not to be kept.
-   * @returns `undefined` when `mayKeep` says no: no row names it then, and it is its readers' until it is discarded.
+   * @returns `undefined` when `mayKeep` says no, or it is larger than what may be stored, which nobody knew when it was begun: no row names
+   * it then, and it is its readers' until it is discarded.
    * @throws Fault STORE_FAILED; the copy is then discarded.
    */
   commit(copy: GrowingCopy, head: ResponseHead, mayKeep: MayKeep): Promise<StoredResponse | undefined>

@@ -439,6 +439,32 @@ export function storeConformance(
       assert.deepEqual(store.lookup(uriOf('a')), [stored])
     })
 
+    it('lets a body of unknown size grow beyond what is stored, as far as the quota goes', async (test) => {
+      const store = await open(test, { maxBytes: 20 * KB, maxObjectBytes: 5 * KB })
+      for (const each of ['a', 'b', 'c']) await put(store, each, bytesOf(4 * KB, each.charCodeAt(0)))
+      const copy = await store.create()
+      const bytes = bytesOf(12 * KB, 2)
+      for (let at = 0; at < 10 * KB; at += 2 * KB) await copy.write(at, bytes.subarray(at, at + 2 * KB))
+      assert.deepEqual([names(store), store.usage().bytes], [['c', 'b'], 18 * KB])
+      await copy.write(10 * KB, bytes.subarray(10 * KB))
+      await assert.rejects(copy.write(12 * KB, bytesOf(1)), fault('STORE_FULL'))
+      copy.setSize(12 * KB)
+      copy.release(Infinity)
+      assert.equal(await store.commit(copy, headOf('d'), () => true), undefined)
+      assert.ok(bytes.equals(await collect(copy.read({ start: 0, end: Infinity }))))
+      await copy.discard()
+      assert.deepEqual([names(store), store.usage().bytes], [['c', 'b'], 8 * KB])
+    })
+
+    it('keeps no part of a body that turns out to be larger than what is stored', async (test) => {
+      const store = await open(test, { maxBytes: 10 * KB, maxObjectBytes: 5 * KB })
+      const copy = await store.create()
+      await copy.write(0, bytesOf(KB))
+      copy.setSize(6 * KB)
+      await store.shelve(copy, headOf('a'))
+      assert.deepEqual([store.partials(), store.usage().bytes], [[], 0])
+    })
+
     it('counts what is expected of growing copies', async (test) => {
       const store = await open(test, small)
       const first = await store.create(6 * KB)

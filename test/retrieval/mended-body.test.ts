@@ -139,16 +139,22 @@ describe('a hit whose bytes prove damaged in the middle', () => {
   })
 })
 
+/** Of the store, in bytes. */
+interface Limits {
+  readonly maxBytes: number
+  readonly maxObjectBytes?: number
+}
+
 describe('a body for which there is no room', () => {
   const LIMIT = 2 * MIB
 
   /** One whose length nobody knows before its end. */
-  function unbounded(fields: Fields): Scene['node'] {
+  function unbounded(fields: Fields, limits: Limits = { maxBytes: LIMIT }): Scene['node'] {
     const body = distinctBytes(SIZE)
     const origin = new RangedOrigin({ body, fields, cacheControl: 'max-age=3600' })
     return world({
       rule: { share: false },
-      store: (clock) => memoryStore({ maxBytes: LIMIT, clock }),
+      store: (clock) => memoryStore({ ...limits, clock }),
       origin(request) {
         const reply = origin.reply(request)
         return reply.status === 200
@@ -157,6 +163,17 @@ describe('a body for which there is no room', () => {
       },
     })
   }
+
+  test('but for its being too large to be stored is given whole, and not stored', async () => {
+    const node = unbounded([], { maxBytes: 4 * SIZE, maxObjectBytes: LIMIT })
+    for (let times = 1; times <= 2; times += 1) {
+      const [given, other] = await Promise.all([node.get(), node.get()])
+      for (const { error, text } of [given, other])
+        assert.deepEqual([error, text === latin(distinctBytes(SIZE))], [undefined, true])
+      await node.settle()
+      assert.deepEqual([node.store.usage().bytes, node.origin.requests.length], [0, times])
+    }
+  })
 
   test('goes on from the origin server where its validator is strong', async () => {
     const node = unbounded(TAGGED)
