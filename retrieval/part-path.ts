@@ -84,7 +84,7 @@ export function partHere(
   return opened && new Part(asked, request, ask, components).answer(opened, 'hit')
 }
 
-/** All that is asked for, in place of an origin server that does not answer, or not with that. */
+/** All that is asked for, in place of an origin server that does not answer, or not with that. What is not expected is no answer. */
 function standingIn(
   asked: ResourceRequest,
   request: RetrievalRequest,
@@ -93,7 +93,12 @@ function standingIn(
 ): Resource | undefined {
   const ask = askOf(asked, request)
   const opened = wholly(components.retrievals.origins.standingIn(ask, status), asked)
-  return opened && new Part(asked, request, ask, components).standIn(opened, status)
+  if (opened === undefined) return undefined
+  const { fields } = opened.of.head
+  if (evaluateConditional(asked.received, fields, 200) !== 'precondition-failed')
+    return new Part(asked, request, ask, components).standIn(opened, status)
+  opened.use.leave()
+  return undefined
 }
 
 /** The copy where all that is asked for is here. */

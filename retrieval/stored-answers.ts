@@ -5,6 +5,7 @@ import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { staleIfErrorAllows, withoutHeldBackFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs } from '../cache/semantics/freshness.ts'
+import { evaluateConditional } from '../cache/semantics/validation.ts'
 import { watchDelivery, type ComplaintsComponents } from './complaints.ts'
 import { isStoreLoss, mendedBody, type Mending } from './mended-body.ts'
 import { comparable, isOriginsToDecide, isPeersWord } from './peers-word.ts'
@@ -82,10 +83,15 @@ export class StoredAnswers {
     return this.afterAsking(withoutHeldBackFields(stored), { reason: 'stale', ...failed })
   }
 
-  /** Whether it may (RFC 5861 4, RFC 9111 4.2.4). That it is what the application expects, a peer's word does not tell. */
+  /**
+   * Whether it may (RFC 5861 4, RFC 9111 4.2.4). That it is what the application expects, a peer's word does not tell; that it is not,
+   * no stored response does (4.3.2).
+   */
   mayStandIn(stored: StoredResponse, status?: number): boolean {
     const { request, policy, asked } = this.#asking
-    if (isOriginsToDecide(asked().fields, stored.source, policy)) return false
+    const { fields } = asked()
+    if (isOriginsToDecide(fields, stored.source, policy)) return false
+    if (evaluateConditional(fields, stored.fields, stored.status) === 'precondition-failed') return false
     const now = this.#components.clock.wall()
     return staleIfErrorAllows({ fields: request.received }, stored, policy, now, status)
   }

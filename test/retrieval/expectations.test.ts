@@ -1,6 +1,7 @@
 /** What an application expects of the representation, or else wants nothing (RFC 9110 13.1.1, 13.1.4), where something is stored. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { Fault } from '../../core/fault.ts'
 import { fieldValue, type Fields } from '../../core/fields.ts'
 import type { Reply } from './upstreams.ts'
 import { URL_A, world, type World } from './world.ts'
@@ -13,21 +14,44 @@ const FIELDS: Fields = [
 ]
 
 /** One that has version 1 stored, and whose origin server has version 2 by now. */
-async function stored(reply: (fields: Fields) => Reply): Promise<World> {
+async function stored(reply: (fields: Fields) => Reply, more: Fields = []): Promise<World> {
   const node: World = world({
     rule: { share: false },
-    origin: ({ fields }, n) => (n === 1 ? version(node, 1) : reply(fields)),
+    origin: ({ fields }, n) => (n === 1 ? version(node, 1, more) : reply(fields)),
   })
   await node.get()
   await node.settle()
   return node
 }
 
-function version(node: World, n: number): Reply {
-  return { status: 200, fields: node.dated([...FIELDS, ['ETag', `"${n}"`]]), body: `version ${n}` }
+function version(node: World, n: number, more: Fields = []): Reply {
+  return { status: 200, fields: node.dated([...FIELDS, ...more, ['ETag', `"${n}"`]]), body: `version ${n}` }
 }
 
 describe('a stored response that is not what is expected', () => {
+  for (const condition of [
+    ['If-Match', '"2"'],
+    ['If-Unmodified-Since', BEFORE],
+  ] as const)
+    for (const isThere of [true, false])
+      test(`does not stand in where the origin server ${isThere ? 'says 503' : 'is down'}: ${condition[0]}`, async () => {
+        const down = () => {
+          throw new Fault('UNREACHABLE', 'no way')
+        }
+        const busy: Reply = { status: 503, fields: [], body: 'busy' }
+        const node: World = await stored(
+          () => (isThere ? busy : down()),
+          [['Cache-Control', 'stale-if-error=600']],
+        )
+        node.clock.advance(61_000)
+        for (const range of [[], [['Range', 'bytes=0-3']]] as Fields[]) {
+          const asked = node.ask([condition, ...range])
+          if (isThere) assert.equal((await node.read(asked)).text, 'busy')
+          else await assert.rejects(node.within(asked.resource), { code: 'UNREACHABLE' })
+        }
+        assert.equal((await node.get([['If-Match', '"1"']])).text, 'version 1', 'what is expected does')
+      })
+
   for (const condition of [
     ['If-Match', '"2"'],
     ['If-Unmodified-Since', BEFORE],

@@ -801,6 +801,12 @@ describe('an origin server', () => {
       assert.deepEqual([given.status, given.text], [503, 'later'])
     })
 
+    test('says so itself to whoever expects another version', async () => {
+      const node = await stale('max-age=60, stale-if-error=600', busy)
+      assert.equal((await node.get(range(10, 100, [['If-Match', '"v2"']]))).text, 'later')
+      isRight(await node.get(range(10, 100, [['If-Match', '"v1"']])), 10, 100)
+    })
+
     for (const [what, cacheControl, asked] of [
       ['must be revalidated', 'max-age=60, must-revalidate', range(10, 100)],
       ['is not all that is asked for', 'max-age=60, stale-if-error=600', range(10, 2 * MB)],
