@@ -472,6 +472,7 @@ export class ResponseStore implements Store {
     if (!this.#sweeps) return
     const { signal } = this.#stopping
     this.#sweeping = this.#sweeping
+      .then(() => this.#room.shrink(signal))
       .then(() => this.#bodies.sweep(this.#sweepView(), signal))
       .catch((error: unknown) => this.#log({ kind: 'sweep-failed', reason: describe(error) }))
   }

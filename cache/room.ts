@@ -2,6 +2,7 @@
  * Keeps the store within its quota and out of the file system's reserve (R7.2): before bytes are written, room is
  * made by removing the responses that were used least recently.
  */
+import { setImmediate } from 'node:timers/promises'
 import { Fault } from '../core/fault.ts'
 import type { CopyRoom } from './growing-copy.ts'
 import type { SpaceAccount, SpaceBooks } from './space.ts'
@@ -86,6 +87,22 @@ export class Room<Victim extends { readonly size: number }> {
     account.hold(bytes)
     account.rest()
     return new AccountRoom(this, account)
+  }
+
+  /** What is here beyond the quota goes, turn by turn: it was larger when that was stored. */
+  async shrink(signal: AbortSignal): Promise<void> {
+    while (this.#books.shortage(0) > 0) {
+      await setImmediate()
+      if (signal.aborted) return
+      if (this.#books.goingBytes > 0) {
+        await this.#evictor.removed()
+        continue
+      }
+      const shortage = this.#books.shortage(0)
+      const victims = shortage > 0 ? this.#victims(shortage) : []
+      if (victims.length === 0) return
+      await this.#evictor.evict(victims)
+    }
   }
 
   #hasRoom(account: SpaceAccount, bytes: number): boolean {

@@ -16,6 +16,7 @@ import {
   put,
   readAll,
   temporaryDirectory,
+  until,
   uriOf,
 } from './store-fixtures.ts'
 import { onFileSystem, withoutFileSystem } from './small-file-system.ts'
@@ -52,6 +53,29 @@ describe('the quota on the disk', () => {
       assert.ok(bytesOnDisk(directory) >= store.usage().bytes)
       assert.ok(bytesOnDisk(directory) <= maxBytes * 1.01)
     })
+
+  it('holds soon after a start with a smaller one, where nothing is stored either', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    const size = 300_000
+    for (let number = 0; number < 80; number += 1) await put(store, String(number), bytesOf(size, number + 1))
+    await readOne(store, '0')
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory, maxBytes: 5 * size })
+    assert.equal(names(again).length, 80, 'the start does not wait for it')
+    await until(() => bytesOnDisk(directory) <= 5 * size)
+    assert.deepEqual(names(again), ['0', '79', '78', '77', '76'])
+  })
+
+  it('is not made to hold by whoever only looks into the store', async (test) => {
+    const directory = temporaryDirectory(test)
+    const { store } = await openDiskStore(test, { directory })
+    for (let number = 0; number < 3; number += 1) await put(store, String(number), bytesOf(MIB, number + 1))
+    await store.stop()
+    const { store: again } = await openDiskStore(test, { directory, maxBytes: MIB, sweeps: false })
+    await again.stop()
+    assert.equal(bytesOnDisk(directory), 3 * MIB)
+  })
 
   it('holds after a restart with a smaller one', async (test) => {
     const directory = temporaryDirectory(test)
