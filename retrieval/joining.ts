@@ -1,8 +1,10 @@
 /** One request among those that wait for the same retrieval (RFC 9111 4, R4.6). */
 import type { Clock } from '../core/clock.ts'
 import { onAbort } from '../core/ended.ts'
+import { fieldValue } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { mayAnswerValidating, mayAnswerWaiting } from '../cache/semantics/decision.ts'
+import { COMPARISONS } from '../cache/semantics/preconditions.ts'
 import { matches } from '../cache/semantics/vary.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { Joined, ResourceRequest } from './resource.ts'
@@ -38,13 +40,26 @@ export class Joining {
   /** Waits with the others who ask for the same, or alone. @throws Fault when there is no answer. */
   async join(request: RetrievalRequest, isValidation = false): Promise<Awaited> {
     const { retrievals } = this.#components
-    const joined = retrievals.join(request, this.#request.received, isValidation ? 'validation' : 'whole')
-    const head = await this.#headOf(joined)
-    if (!joined.isCollapsed || this.#isForAll(head, joined, isValidation)) return { head, joined }
+    const first = await this.#shared(request, isValidation)
+    if (first.isForThis) return first
+    // The version that the first one holds has not changed; that of this one may have, and of others who wait.
+    const second = isAboutAnother(first, request) ? await this.#shared(request, isValidation) : first
+    if (second.isForThis) return second
     // What the first one was told is not for this one: each asks for itself, side by side.
-    joined.leave()
     const own = retrievals.alone({ ...request, mayAskPeers: false })
     return { head: await this.#headOf(own), joined: own }
+  }
+
+  async #shared(
+    request: RetrievalRequest,
+    isValidation: boolean,
+  ): Promise<Awaited & { readonly isForThis: boolean }> {
+    const { retrievals } = this.#components
+    const joined = retrievals.join(request, this.#request.received, isValidation ? 'validation' : 'whole')
+    const head = await this.#headOf(joined)
+    const isForThis = !joined.isCollapsed || this.#isForAll(head, joined, isValidation)
+    if (!isForThis) joined.leave()
+    return { head, joined, isForThis }
   }
 
   /** Whether a response that somebody else asked for answers this request too (RFC 9111 4.1). */
@@ -67,4 +82,11 @@ export class Joining {
       throw error
     }
   }
+}
+
+/** Whether it was told that what it holds has not changed, which is another version than this one holds. */
+function isAboutAnother({ head, joined }: Awaited, { fields }: RetrievalRequest): boolean {
+  const { fields: others } = joined.retrieval.request
+  const isOther = COMPARISONS.some((name) => fieldValue(fields, name) !== fieldValue(others, name))
+  return isOther && head.kind === 'direct' && head.response.status === 304
 }

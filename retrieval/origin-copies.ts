@@ -11,6 +11,7 @@ import type { GrowingCopy, PartialResponse, Store } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import { decide, mayAnswerWaiting, mayReuseUnasked, staleIfErrorAllows } from '../cache/semantics/decision.ts'
 import { wantsNoneStored } from '../cache/semantics/storable.ts'
+import { isComparing } from '../cache/semantics/preconditions.ts'
 import { isSameSelection, matches, selectionBy } from '../cache/semantics/vary.ts'
 import type { Changes } from './changes.ts'
 import type { CopyUse } from './copy-use.ts'
@@ -90,7 +91,9 @@ export class OriginCopies {
     const { unshared } = this.#components
     if (unstorable !== undefined) return this.alone({ ...ask, unstorable })
     const isOwn = isPersonal(request.fields) || (want === 'whole' && isSelecting(request.fields))
-    if (isOwn || unshared.has(request.uri)) return this.alone(ask)
+    if (unshared.has(request.uri)) return this.alone(ask)
+    // What it is sent in place of the version that it holds is anybody's.
+    if (isOwn) return this.alone(ask, !isPersonal(request.fields) && isComparing(request.fields))
     if (!isAnswered(ask)) await this.#shelving.get(request.uri)
     const key = this.#keyOf(request)
     const leadsItself = isAnswered(ask) || unshared.isForEach(request.uri)
@@ -108,9 +111,9 @@ export class OriginCopies {
     return copy === undefined ? this.#lead(key, ask, candidate) : used(copy, hereAs(copy), ask)
   }
 
-  /** What comes already is not joined, nor is this joined by others. */
-  async alone(ask: Ask): Promise<Opened> {
-    const led = await this.#question(ask, undefined, askingOf(ask, false)).wait(ask.signal)
+  /** What comes already is not joined, nor is this joined by others, unless `mayBeJoined` once it has come. */
+  async alone(ask: Ask, mayBeJoined = false): Promise<Opened> {
+    const led = await this.#question(ask, undefined, askingOf(ask, mayBeJoined)).wait(ask.signal)
     return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
   }
 

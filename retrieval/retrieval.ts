@@ -181,6 +181,11 @@ export class Retrieval implements InquiryOwner {
     return this.#answer.head()
   }
 
+  /** Whether the response is known. */
+  get isAnswered(): boolean {
+    return this.#answer.isGiven
+  }
+
   /** The head of a copy from a peer; `undefined` when none has it, so that a part is for the origin server to send. */
   async peerHead(): Promise<Extract<Head, { kind: 'growing' }> | undefined> {
     const head = await this.head().catch(() => undefined)

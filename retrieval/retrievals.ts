@@ -1,9 +1,10 @@
 /** The retrievals that run: requests for the same are collapsed into one (R4.6, RFC 9111 4), uncacheable ones are not. */
-import { fieldValue, hasField, SELECTING_A_PART, type Fields } from '../core/fields.ts'
+import { fieldValue, hasField, SELECTING_A_PART, withoutFields, type Fields } from '../core/fields.ts'
 import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
 import { Changes } from './changes.ts'
+import { COMPARISONS, isComparing } from '../cache/semantics/preconditions.ts'
 import { isPersonal, OriginCopies } from './origin-copies.ts'
 import { LineUse } from './line-use.ts'
 import { RangeSupport } from './range-support.ts'
@@ -154,9 +155,9 @@ export function retrievals(
       const want = purpose === 'part' ? 'part' : 'whole'
       const isForEach = purpose === 'validation' ? unshared.has(request.uri) : unshared.isForEach(request.uri)
       if (isPersonal(received) || isForEach) return begin(request, want)
-      const key = requestKey(request)
+      const key = purpose === 'validation' ? validationKey(request) : requestKey(request)
       const known = running.get(key)
-      if (known?.mayBeJoined(received))
+      if (known?.mayBeJoined(received) && mayWaitFor(known, request))
         return { retrieval: known, isCollapsed: true, leave: known.join(want, request) }
       return begin(request, want, key)
     },
@@ -206,8 +207,27 @@ function unlist(byUri: Map<TargetUri, Set<Retrieval>>, retrieval: Retrieval): vo
   if (known?.size === 0) byUri.delete(uri)
 }
 
-/** What makes two requests one retrieval: the representation, the part of it, and who may be asked. */
-function requestKey({ uri, fields, mayAskPeers }: RetrievalRequest): string {
+/**
+ * A 304 that another one is answered with is no answer to who holds nothing, and would have kept it waiting. Who holds another version
+ * waits: it is answered from what comes instead, whatever that is.
+ */
+function mayWaitFor(known: Retrieval, { fields }: RetrievalRequest): boolean {
+  return known.isAnswered || isComparing(fields) || !isComparing(known.request.fields)
+}
+
+/**
+ * What makes two requests one retrieval: the representation, the part of it, and who may be asked. What an application holds of it makes no
+ * difference where that is all that it says: it is held against what comes (RFC 9111 4.3.2).
+ */
+function requestKey(request: RetrievalRequest): string {
+  const { fields } = request
+  return isComparing(fields)
+    ? validationKey({ ...request, fields: withoutFields(fields, COMPARISONS) })
+    : validationKey(request)
+}
+
+/** The same for validations, which are about one stored response. */
+function validationKey({ uri, fields, mayAskPeers }: RetrievalRequest): string {
   const parts = ['accept-encoding', ...SELECTING_A_PART].map(
     (name) => `${name}=${fieldValue(fields, name) ?? ''}`,
   )

@@ -1,7 +1,7 @@
 /** The user agent's own conditions, answered from a stored response (RFC 9111 4.3.2, RFC 9110 13). */
 import type { EpochMs } from '../../core/clock.ts'
 import type { Fields } from '../../core/fields.ts'
-import { fieldValue, fieldValues, hasField } from '../../core/fields.ts'
+import { fieldValue, fieldValues, hasField, SELECTING_A_PART } from '../../core/fields.ts'
 import type { EntityTag } from './entity-tag.ts'
 import { entityTagOf, matchesStrongly, matchesWeakly, parseEntityTag, parseEntityTags } from './entity-tag.ts'
 import { parseHttpDate } from './http-date.ts'
@@ -13,6 +13,15 @@ export type ConditionalOutcome = 'serve' | 'not-modified' | 'precondition-failed
 
 /** What an application expects of the representation, or else wants nothing (RFC 9110 13.1.1, 13.1.4). */
 export const EXPECTATIONS = ['if-match', 'if-unmodified-since'] as const
+
+/** What an application holds, and needs not be sent again (RFC 9110 13.1.2, 13.1.3). */
+export const COMPARISONS = ['if-none-match', 'if-modified-since'] as const
+
+/** Whether that is all that a request says of the part it wants. */
+export function isComparing(requestFields: Fields): boolean {
+  const said = SELECTING_A_PART.filter((name) => hasField(requestFields, name))
+  return said.length > 0 && said.every((name) => COMPARISONS.some((each) => each === name))
+}
 
 /**
  * What the conditions of a GET or HEAD make of a stored response, in the order of RFC 9110 13.2.2. Conditions

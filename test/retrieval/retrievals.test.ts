@@ -104,6 +104,86 @@ describe('requests for the same at the same time', () => {
       assert.equal((await node.get([['Accept-Language', language]])).how, 'hit')
   })
 
+  describe('by applications that hold something of it already', () => {
+    const holding = (tag: string): Fields => [['If-None-Match', `"${tag}"`]]
+    const NEW: Fields = [
+      ['Cache-Control', 'max-age=60'],
+      ['ETag', '"new"'],
+    ]
+
+    /** An origin server that heeds conditions; its answers to the first `waits` requests come when `answered` resolves. */
+    function conditional(body: Flow, waits = 0) {
+      const answered = Promise.withResolvers<void>()
+      const node = world({
+        rule: { share: false },
+        origin: async ({ fields }, n) => {
+          if (n <= waits) await answered.promise
+          if (fieldValue(fields, 'if-none-match') === '"new"') return { status: 304, fields: NEW }
+          return whole(body, 4, NEW)
+        },
+      })
+      return { node, answered }
+    }
+
+    test('are answered from what comes: whether it has changed, and what it is now', async () => {
+      for (const leading of [[], holding('older')]) {
+        const body = new Flow().push('ne')
+        const { node } = conditional(body)
+        const first = node.ask(leading)
+        await node.within(first.resource)
+        assert.equal((await node.get(holding('new'))).status, 304)
+        const others = [holding('old'), [['Range', 'bytes=2-3']] as Fields, []].map((fields) =>
+          node.ask(fields),
+        )
+        for (const { resource } of others) await node.within(resource)
+        body.push('ws').end()
+        const texts = []
+        for (const each of [first, ...others]) texts.push((await node.read(each)).text)
+        assert.deepEqual([texts, node.origin.requests.length], [['news', 'news', 'ws', 'news'], 1])
+      }
+    })
+
+    test('wait for the answer to each other, and to who holds nothing', async () => {
+      for (const leading of [[], holding('0')]) {
+        const { node, answered } = conditional(Flow.of('news'), 1)
+        const asked = [leading, holding('1'), holding('2'), holding('new')].map((fields) => node.ask(fields))
+        await node.settle()
+        answered.resolve()
+        const given = []
+        for (const each of asked) given.push((await node.read(each)).status)
+        assert.deepEqual([given, node.origin.requests.length], [[200, 200, 200, 304], 1])
+      }
+    })
+
+    test('ask again together when one of them is told that what it holds has not changed', async () => {
+      const { node, answered } = conditional(Flow.of('news'), 1)
+      const asked = ['new', '1', '2', '3'].map((tag) => node.ask(holding(tag)))
+      await node.settle()
+      answered.resolve()
+      const given = []
+      for (const each of asked) given.push((await node.read(each)).text)
+      assert.deepEqual([given, node.origin.requests.length], [['', 'news', 'news', 'news'], 2])
+    })
+
+    test('are not waited for by who holds nothing: an answer may be of no use to that one', async () => {
+      const { node, answered } = conditional(Flow.of('news'), 1)
+      const first = node.ask(holding('new'))
+      await node.settle()
+      assert.equal((await node.get()).text, 'news')
+      answered.resolve()
+      assert.equal((await node.read(first)).status, 304)
+    })
+
+    test('are the origin server’s to answer where they expect something (RFC 9110 13.1.1)', async () => {
+      const body = new Flow().push('ne')
+      const { node } = conditional(body)
+      await node.within(node.ask().resource)
+      await node.within(node.ask([['If-Match', '"new"']]).resource)
+      assert.equal(node.origin.requests.length, 2)
+      body.push('ws').end()
+    })
+  })
+
   test('are answered each for itself when Vary is *', async () => {
     const [node, texts, collapsed] = await sideBySide('Accept-Language', ['de', 'de'], '*')
     assert.deepEqual([node.origin.requests.length, texts, collapsed], [2, ['de', 'de'], [false, false]])
