@@ -44,7 +44,7 @@ export function freshnessLifetimeMs(response: Stored, policy: Pick<Policy, 'immu
   return expiresLifetimeMs(response) ?? heuristicLifetimeMs(response, directives)
 }
 
-/** The current age in milliseconds (RFC 9111 4.2.3). A clock that was set back makes nothing younger. */
+/** The current age in milliseconds (RFC 9111 4.2.3). A clock that was set back makes nothing younger than it was when it came. */
 export function currentAgeMs(response: Stored, now: EpochMs): number {
   const apparentAgeMs = Math.max(0, response.responseTime - dateOf(response))
   const responseDelayMs = Math.max(0, response.responseTime - response.requestTime)
