@@ -1,5 +1,6 @@
 /** Opens the index's file with SQLite; what cannot be used is put aside and begun anew, so a start never fails for it. */
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe } from '../core/fault.ts'
 import { keyOf, SCHEMA, SCHEMA_VERSION, UPGRADE_FROM_2 } from './index-schema.ts'
@@ -28,17 +29,36 @@ const SETTINGS = `
 `
 
 /** @throws what SQLite or the file system says when even an empty index cannot be made. */
-export function openIndexFile(path: string, log: StoreLog): DatabaseSync {
+export function openIndexFile(path: string, log: StoreLog, open = openUsable): DatabaseSync {
   try {
-    return openUsable(path)
+    return open(path)
   } catch (error) {
     if (saysFull(error)) return openInMemory(error, log)
-    if (!isDamage(error) && !isUnreadable(error, path)) throw error
-    return renewIndexFile(path, error, log)
+    if (isDamage(error)) return renewIndexFile(path, error, log)
+    if (!isUnreadable(error, path)) throw error
+    return openOnceMore(path, error, log, open)
   }
 }
 
-/** There is no room for an empty one, and one that is there needs none to be opened: nothing is stored that a restart could lose. */
+/** A disk that has failed once may have what it has not given, and one that cannot be written to keeps it as it is. */
+function openOnceMore(path: string, reason: unknown, log: StoreLog, open: typeof openUsable): DatabaseSync {
+  try {
+    return open(path)
+  } catch {
+    return isWritable(path) ? renewIndexFile(path, reason, log) : openInMemory(reason, log)
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** There is no place for an empty one: nothing is stored that a restart could lose. */
 function openInMemory(reason: unknown, log: StoreLog): DatabaseSync {
   log({ kind: 'index-in-memory', reason: describe(reason) })
   return openUsable(':memory:')

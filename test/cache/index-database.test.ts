@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
 import type { StoreLogEvent } from '../../cache/store-log.ts'
 import { IndexDatabase } from '../../cache/index-database.ts'
+import { openIndexFile } from '../../cache/index-file.ts'
 import { BodyDigester } from '../../cache/piece-digests.ts'
 import { Fault } from '../../core/fault.ts'
 import { seededRandom, systemRandom } from '../../core/random.ts'
@@ -22,6 +24,7 @@ import {
   until,
   uriOf,
 } from './store-fixtures.ts'
+import { onFileSystem, withoutFileSystem } from './small-file-system.ts'
 
 const emptyBody = new BodyDigester().result()
 
@@ -110,6 +113,48 @@ describe('a damaged index', () => {
       assert.equal(store.usage().bytes, 10)
     })
   }
+
+  it('is none where the disk gives it at the second time of asking', async (test) => {
+    const [directory, stored] = await filledDirectory(test, 5)
+    const path = join(directory, 'index.sqlite')
+    const events: StoreLogEvent[] = []
+    let times = 0
+    const opened = openIndexFile(
+      path,
+      (event) => events.push(event),
+      (at) => {
+        if ((times += 1) === 1) throw Object.assign(new Error('disk I/O error'), { errcode: 10 })
+        return new DatabaseSync(at)
+      },
+    )
+    assert.equal(opened.prepare('SELECT count(*) AS n FROM responses').get()?.['n'], stored.length)
+    opened.close()
+    assert.deepEqual([events, existsSync(`${path}.damaged`)], [[], false])
+  })
+
+  it(
+    'is none on a disk that cannot be written to: it stays, and the store starts without it',
+    { skip: withoutFileSystem },
+    onFileSystem('8m', async (test, directory) => {
+      const remount = (how: 'ro' | 'rw') =>
+        assert.equal(spawnSync('/bin/mount', ['-o', `remount,${how}`, directory]).status, 0)
+      const { store } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      const stored = await put(store, 'a', bytesOf(1000))
+      await store.stop()
+      remount('ro')
+      const { store: reading, events } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      assert.deepEqual([[...reading.list()], events[0]?.kind], [[], 'index-in-memory'])
+      await reading.stop()
+      remount('rw')
+      const { store: again } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      assert.deepEqual(
+        [...again.list()].map(({ uri }) => uri),
+        [stored.uri],
+      )
+      assert.ok(bytesOf(1000).equals(await readAll(again, stored)))
+      await again.stop()
+    }),
+  )
 
   it('that was deleted is begun anew', async (test) => {
     const [directory] = await filledDirectory(test, 5)
