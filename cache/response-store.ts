@@ -43,6 +43,9 @@ import type { StoreLog } from './store-log.ts'
 import { verifyStore } from './store-verification.ts'
 import { UnderWay } from './under-way.ts'
 
+/** Responses that are stored for one URI, by what selects them (`Vary`). */
+export const MAX_VARIANTS = 256
+
 export interface StoreLimits {
   /** The quota: bytes of bodies and growing copies. */
   readonly maxBytes: number
@@ -406,7 +409,14 @@ export class ResponseStore implements Store {
     this.#announceRemoved(replaced)
     this.#responses += 1
     this.#announce({ kind: 'stored', response: stored })
+    if (stored.selecting.length > 0) this.#boundVariants(stored.uri)
     return stored
+  }
+
+  /** Each look-up goes through all of them: those that were stored first go. */
+  #boundVariants(uri: TargetUri): void {
+    const tooMany = this.#index.lookup(uri).slice(MAX_VARIANTS).slice(-EVICTIONS_PER_TURN)
+    if (tooMany.length > 0) void this.#drop(tooMany)
   }
 
   /** @returns what resolves when the space is free. */

@@ -7,6 +7,7 @@ import type { Sha256 } from '../../core/digest.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { ByteSpan } from '../../core/ranges.ts'
 import type { Finding, GrowingCopy, Store, StoreEvent } from '../../core/store.ts'
+import { MAX_VARIANTS } from '../../cache/response-store.ts'
 import { MAX_PARTIALS } from '../../cache/shelf.ts'
 import {
   all,
@@ -218,6 +219,18 @@ export function storeConformance(
       const brotli = await variant('br', 40)
       const plain = await variant('identity', 20)
       assert.deepEqual(store.lookup(uriOf('a')), [brotli, gzip, plain])
+    })
+
+    it('has so many variants of one URI and no more: the first ones go', async (test) => {
+      const store = await open(test, roomy)
+      await put(store, 'other', bytesOf(10))
+      const variants = Array.from({ length: MAX_VARIANTS + 3 }, (_, n) => String(n))
+      for (const each of variants)
+        await put(store, 'a', bytesOf(10, Number(each) + 9), { selecting: [['x', each]] })
+      const kept = store.lookup(uriOf('a')).map(({ selecting }) => selecting[0]?.[1])
+      assert.deepEqual(kept, variants.toReversed().slice(0, MAX_VARIANTS))
+      assert.equal(store.lookup(uriOf('other')).length, 1)
+      await until(() => store.usage().bytes === 10 * (MAX_VARIANTS + 1))
     })
 
     it('replaces the response with the same URI and selecting fields, whatever the case of their names', async (test) => {
