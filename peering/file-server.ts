@@ -9,6 +9,7 @@ import { writeAnswer } from '../core/answer.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
+import { OwedAnswers } from '../core/owed-answers.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Address } from '../core/transport.ts'
 import type { Abuse, AbuseKind } from './abuses.ts'
@@ -88,8 +89,7 @@ export class FileServer {
   readonly #events: FileServerEvents
   /** Connections by source address. */
   readonly #connections = new Map<string, number>()
-  /** Requests that are being answered, by connection. */
-  readonly #answering = new WeakMap<Socket, number>()
+  readonly #owed = new OwedAnswers()
   #uploads = 0
 
   constructor(settings: FileServerSettings, files: SharedFiles, events: FileServerEvents) {
@@ -173,27 +173,28 @@ export class FileServer {
 
   /** Who breaks off, or is too slow, has not spoken wrongly. */
   #onMalformed({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
+    if (this.#owed.isEnding(socket)) return
+    this.#owed.end(socket)
     const from = socket.remoteAddress ?? ''
     if (code.startsWith('HPE_')) this.#events.abused({ kind: 'malformed', from, request: '' })
     const status = REFUSED_UNREAD[code] ?? '400 Bad Request'
-    // In the middle of an answer it would be taken for bytes of that.
-    if (socket.writable && socket.bytesWritten === 0)
+    if (code === 'ECONNRESET') return void socket.destroy()
+    this.#owed.whenOut(socket, () => {
       socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
-    socket.destroy()
+      socket.destroy()
+    })
   }
 
   /** Whether so many are being answered on this connection already that it is cut. */
   #isPipelined(request: IncomingMessage, response: ServerResponse): boolean {
     const { socket } = request
-    // What was read with the request for which it was cut.
-    if (socket.destroyed) return true
-    const open = this.#answering.get(socket) ?? 0
-    if (open >= MAX_PIPELINED) {
+    // What was read with the request for which it was cut, or behind what is none.
+    if (socket.destroyed || this.#owed.isEnding(socket)) return true
+    if (this.#owed.count(socket) >= MAX_PIPELINED) {
       this.#abused(socket, 'pipelined', request)
       return true
     }
-    this.#answering.set(socket, open + 1)
-    response.once('close', () => this.#answering.set(socket, (this.#answering.get(socket) ?? 1) - 1))
+    this.#owed.add(socket, response)
     return false
   }
 

@@ -11,6 +11,7 @@ import type { Clock } from '../core/clock.ts'
 import { asFault, Fault } from '../core/fault.ts'
 import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
+import { OwedAnswers } from '../core/owed-answers.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import { requestedUri, type TargetUri } from '../core/target-uri.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
@@ -66,8 +67,8 @@ export class ProxyServer {
   readonly #front: FrontEnd
   /** By this machine's address on the connection; the port is always the same. */
   readonly #checks = new Map<string, CheckSettings>()
-  /** Connections on which something malformed came: whatever Node's parser finds behind it is no request. */
-  readonly #malformed = new WeakSet<Duplex>()
+  /** On connections that went to node:http. */
+  readonly #owed = new OwedAnswers()
 
   constructor(settings: ProxySettings, components: ProxyComponents) {
     this.#settings = settings
@@ -153,13 +154,14 @@ export class ProxyServer {
   }
 
   async #onRequest(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (this.#malformed.has(request.socket)) return void request.resume()
+    if (this.#owed.isEnding(request.socket)) return void request.resume()
+    this.#owed.add(request.socket, response)
     const exchange = this.#begin(request)
     const head = receivedHead(request)
     const decision = checkRequest(head, this.#checkSettings(request.socket))
     switch (decision.kind) {
       case 'refused':
-        if (decision.fault.code === 'BAD_REQUEST') this.#malformed.add(request.socket)
+        if (decision.fault.code === 'BAD_REQUEST') this.#owed.end(request.socket)
         answerFault(request, response, decision.fault, head.target)
         return exchange.end({ way: 'refused', status: response.statusCode, fault: decision.fault })
       case 'own-page': {
@@ -244,8 +246,12 @@ export class ProxyServer {
   }
 
   #onConnect(request: IncomingMessage, client: Duplex, head: Buffer): void {
-    if (this.#malformed.has(client)) return void client.destroy()
+    if (this.#owed.isEnding(client)) return // it has its answer, with which the connection ends
     const exchange = this.#begin(request)
+    this.#owed.beforeSwitching(client, () => this.#connect(request, client, head, exchange))
+  }
+
+  #connect(request: IncomingMessage, client: Duplex, head: Buffer, exchange: ExchangeLog): void {
     const decision = checkRequest(receivedHead(request), this.#checkSettings(request.socket))
     if (decision.kind !== 'connect') {
       const fault =
@@ -259,16 +265,23 @@ export class ProxyServer {
     )
   }
 
-  /** What the parser refuses gets a page as well, and ends the connection: nobody knows where the next request begins. */
+  /** What the parser refuses gets a page as well, behind the answers before it, and ends the connection. */
   #onUnreadable(error: UnreadableError, socket: Duplex): void {
-    if (error.code === 'ECONNRESET') return void socket.destroy()
-    if (this.#malformed.has(socket)) return // it has its answer, with which the connection ends
-    answerFaultRaw(socket, unreadableFault(error), '')
+    // Who closes their side while an answer is on its way is gone, in the middle of a request or not.
+    const isGone = socket.readableEnded && this.#owed.count(socket) > 0
+    if (error.code === 'ECONNRESET' || isGone) return void socket.destroy()
+    if (this.#owed.isEnding(socket)) return
+    this.#owed.end(socket)
+    this.#owed.whenOut(socket, () => answerFaultRaw(socket, unreadableFault(error), ''))
   }
 
   #onUpgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
-    if (this.#malformed.has(client)) return void client.destroy()
+    if (this.#owed.isEnding(client)) return
     const exchange = this.#begin(request)
+    this.#owed.beforeSwitching(client, () => this.#upgrade(request, client, head, exchange))
+  }
+
+  #upgrade(request: IncomingMessage, client: Duplex, head: Buffer, exchange: ExchangeLog): void {
     const decision = checkRequest(receivedHead(request), this.#checkSettings(request.socket))
     if (decision.kind !== 'proxy') {
       const fault =

@@ -436,6 +436,20 @@ test(
   },
 )
 
+test('what is malformed behind a request is answered behind it', OPTIONS, async (t) => {
+  const scene = await served(t)
+  const peer = dial(t, scene)
+  const host = `Host: ${HOST}:${scene.server.port}\r\n\r\n`
+  peer.socket.write(`GET /${GROWING} HTTP/1.1\r\n${host}nonsense\r\n${host}`)
+  scene.growing.write(Buffer.from('file'))
+  scene.growing.end()
+  assert.match(await peer.all, /^HTTP\/1\.1 200 [^]*\r\n4\r\nfile\r\n0\r\n\r\nHTTP\/1\.1 400 Bad Request\r\n/)
+  assert.deepEqual(
+    scene.abuses.map(({ kind }) => kind),
+    ['malformed'],
+  )
+})
+
 test('a source that is not on link gets no answer, not even to a connection', OPTIONS, async (t) => {
   const scene = await served(t, { isOnLink: (address) => address === '127.0.0.42' })
   const stranger = dial(t, scene, '127.0.0.43')

@@ -589,6 +589,49 @@ describe('the proxy', () => {
   })
 })
 
+describe('what comes behind a request that is not answered yet', () => {
+  const HALF = `${CACHEABLE.replace('Length: 2', 'Length: 4')}\r\nok`
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
+
+  for (const [name, second, status] of [
+    ['no request', () => 'nonsense\r\n\r\n', 400],
+    ['an unknown method', (origin) => get(origin).replace('GET', 'BREW'), 501],
+    ['too long a head', (origin) => get(origin, '/', `X: ${'x'.repeat(40_000)}\r\n`), 431],
+    ['a refused one', (origin) => get(origin, '/', 'Host: b\r\n'), 400],
+    ['CONNECT', (origin) => get(origin).replace(/GET \S*/, `CONNECT 127.0.0.1:${origin.port}`), 200],
+    ['CONNECT that is refused', (origin) => get(origin).replace(/GET \S*/, 'CONNECT 169.254.0.1:80'), 403],
+    ['an upgrade', (origin) => get(origin, '/', upgrade), 200],
+    ['an upgrade that is refused', () => `GET / HTTP/1.1\r\nHost: a\r\n${upgrade}\r\n`, 421],
+  ] as readonly (readonly [string, (origin: Origin) => string, number])[])
+    test(`is answered behind it, and not within it: ${name}`, async (t) => {
+      const origin = await startOrigin(t, answering(HALF))
+      const proxy = await startProxy(t)
+      const post = `${get(origin, '/', 'Content-Length: 3\r\n').replace('GET', 'POST')}abc`
+      const client = await rawClient(t, proxy.port, post)
+      const asked = await origin.next()
+      await client.until(/ok$/)
+      client.send(second(origin))
+      // When this is answered, that has been read.
+      await exchange(t, proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+      asked.write('..')
+      const text = await client.until(/\r\n\r\nok\.\.HTTP\/1\.1 \d+ [^]*\r\n\r\n/)
+      assert.equal(statusOf(text.slice(text.indexOf('ok..') + 4)), status)
+    })
+
+  test('is answered behind it as well where both come at once, and nothing behind that is done', async (t) => {
+    const origin = await startOrigin(t, answering(OK))
+    const proxy = await startProxy(t)
+    const post = get(origin, '/', 'Content-Length: 0\r\n').replace('GET', 'POST')
+    const client = await rawClient(t, proxy.port, `${post}nonsense\r\n\r\n${post}`)
+    const text = await client.closed()
+    assert.deepEqual(
+      Array.from(text.matchAll(/HTTP\/1\.1 (\d+)/g), ([, status]) => status),
+      ['200', '400'],
+    )
+    assert.equal(origin.received.length, 1)
+  })
+})
+
 describe('interim responses on the path of a resource', () => {
   const HINTS = 'HTTP/1.1 103 Early Hints\r\nLink: </a>\r\nConnection: X\r\nX: 1\r\n\r\n'
 
