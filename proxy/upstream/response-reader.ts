@@ -121,6 +121,8 @@ export class ResponseReader {
       const text = this.#text.slice(0, beyond + 2)
       return this.#onHead(text, at + beyond + 4 - before, bytes.length)
     }
+    // Where all lines end so, no other end may come.
+    if (hasBareLineFeed(this.#text, before)) return this.#refuse('a bare line feed')
     if (this.#text.length >= MAX_HEAD_BYTES) return this.#refuse('a head without an end')
     return couldBegin(this.#text) ? -1 : this.#refuse('no HTTP response')
   }
@@ -128,7 +130,7 @@ export class ResponseReader {
   #onHead(text: string, at: number, length: number): number {
     if (text.length > MAX_HEAD_BYTES) return this.#refuse('too large a head')
     const head = readHead(text, this.#method, this.#likely)
-    if ('flaw' in head) return this.#refuse(head.flaw)
+    if ('flaw' in head) return this.#refuse(hasBareLineFeed(text, 0) ? 'a bare line feed' : head.flaw)
     this.#likely = head.lines.length <= MOST_LIKELY_LINES ? head.lines : []
     this.#text = ''
     if (head.status === 101) return this.#refuse('a change of protocol that nobody asked for')
@@ -246,3 +248,9 @@ function couldBegin(text: string): boolean {
 }
 
 const VERSION = 'HTTP/1.'
+
+function hasBareLineFeed(text: string, from: number): boolean {
+  for (let at = text.indexOf('\n', from); at >= 0; at = text.indexOf('\n', at + 1))
+    if (text[at - 1] !== '\r') return true
+  return false
+}

@@ -204,6 +204,16 @@ for (const [name, text] of FLAWS)
     assert.equal(read(text.split('')).end, 'flaw')
   })
 
+for (const [name, text] of [
+  ['each line ends so', OK.replaceAll('\r\n', '\n')],
+  ['the status line does', OK.replace('\r\n', '\n')],
+  ['one of the others does', withLines('X: a\nContent-Length: 2')],
+  ['what looks like an end follows', `${OK.replaceAll('\r\n', '\n')}\r\n\r\n`],
+] as const)
+  test(`a bare line feed is called so, and not waited for what is behind it: ${name}`, () => {
+    for (const pieces of [[text], text.split('')]) assert.equal(read(pieces).flaw, 'a bare line feed')
+  })
+
 test('bytes that come before a request are refused', () => {
   let flaw = ''
   const nothing = () => {}
