@@ -50,6 +50,8 @@ export async function writeAnswer(
     response.end()
     return { kind: 'complete', bytes }
   } catch (error) {
+    // Who has gone has ended the body, too: that is no fault of it.
+    if (response.destroyed) return { kind: 'aborted', bytes }
     cut(response)
     return { kind: 'broken', bytes, error }
   }

@@ -49,8 +49,15 @@ export interface Switching {
   readonly onSwitch: (answer: IncomingMessage, upstream: Duplex, head: Buffer) => void
 }
 
-/** Told of the origin server's answer before any of it is passed on. */
-export type OnAnswer = (answer: IncomingMessage) => void
+/** What is told of one exchange. */
+export interface ExchangeEvents {
+  /** The origin server's answer, before any of it is passed on. */
+  readonly onAnswer?: (answer: IncomingMessage) => void
+  /** From now on it speaks another protocol. */
+  readonly onSwitch?: () => void
+  /** Once: why there is no answer, or no end of it, a user agent that left included (ABORTED). */
+  readonly onFault?: (fault: Fault) => void
+}
 
 export class Exchange {
   /** Resolves when nothing of the exchange is left: answered, cut or switched. */
@@ -60,7 +67,7 @@ export class Exchange {
   readonly #target: URL
   readonly #context: ExchangeContext
   readonly #switching: Switching | undefined
-  readonly #onAnswer: OnAnswer | undefined
+  readonly #events: ExchangeEvents
   readonly #watch: SilenceWatch
   readonly #finish: () => void
   #upstream: ClientRequest | undefined
@@ -71,7 +78,7 @@ export class Exchange {
     response: ServerResponse,
     target: URL,
     context: ExchangeContext,
-    { switching, onAnswer }: { readonly switching?: Switching; readonly onAnswer?: OnAnswer } = {},
+    { switching, ...events }: ExchangeEvents & { readonly switching?: Switching } = {},
   ) {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.done = promise
@@ -81,7 +88,7 @@ export class Exchange {
     this.#target = target
     this.#context = context
     this.#switching = switching
-    this.#onAnswer = onAnswer
+    this.#events = events
     this.#watch = watchSilence(
       context.clock,
       () => this.#patienceMs(),
@@ -98,6 +105,7 @@ export class Exchange {
     this.#end()
     if (!isGone) this.#answer(reported)
     this.#upstream?.destroy()
+    this.#events.onFault?.(reported)
     this.#context.onFault(reported, this.#target)
   }
 
@@ -159,7 +167,7 @@ export class Exchange {
     }
     if (this.#isOver) return
     this.#follow(answer)
-    this.#onAnswer?.(answer)
+    this.#events.onAnswer?.(answer)
     const fields = responseFields(head, this.#context.pseudonym)
     this.#response.writeHead(head.status, reasonOf(answer), fieldsToRaw(fields))
     // The head goes out before the content comes; flushHeaders() would write it as UTF-8.
@@ -189,6 +197,7 @@ export class Exchange {
       return this.fail(new Fault('RESPONSE_INVALID', `${this.#target.host} switched protocols unasked`))
     }
     this.#end()
+    this.#events.onSwitch?.()
     this.#switching.onSwitch(answer, upstream, bytes)
   }
 

@@ -13,7 +13,7 @@ import { answerFault, messageHead } from './answer-fault.ts'
 import {
   Exchange,
   type ExchangeContext,
-  type OnAnswer,
+  type ExchangeEvents,
   type PassThroughLimits,
   type Switching,
 } from './exchange.ts'
@@ -31,9 +31,9 @@ export type { PassThroughLimits } from './exchange.ts'
 /** Requests must have passed `checkRequest`; then nothing here throws, whatever comes. */
 export interface PassThrough {
   /** For the server's `request`, `checkContinue` and `checkExpectation` events. */
-  web(request: IncomingMessage, response: ServerResponse, target: URL, onAnswer?: OnAnswer): void
+  web(request: IncomingMessage, response: ServerResponse, target: URL, events?: ExchangeEvents): void
   /** For the server's `upgrade` event. */
-  upgrade(request: IncomingMessage, client: Duplex, head: Buffer, target: URL): void
+  upgrade(request: IncomingMessage, client: Duplex, head: Buffer, target: URL, events?: ExchangeEvents): void
   /** Ends all that runs, with 503 where nothing was answered yet; later requests get 503. */
   stop(): Promise<void>
 }
@@ -91,11 +91,12 @@ export function passThrough(settings: PassThroughSettings, components: PassThrou
     request: IncomingMessage,
     response: ServerResponse,
     target: URL,
-    more: { readonly switching?: Switching; readonly onAnswer?: OnAnswer },
+    more: ExchangeEvents & { readonly switching?: Switching },
   ) => {
     const refusal = refusalOf(target)
     if (refusal) {
       answerFault(request, response, refusal, target)
+      more.onFault?.(refusal)
       return onFault(refusal, target)
     }
     if (isLastRecipient(receivedHead(request))) return answerAsLast(request, response)
@@ -104,9 +105,8 @@ export function passThrough(settings: PassThroughSettings, components: PassThrou
   }
 
   return {
-    web: (request, response, target, onAnswer) =>
-      run(request, response, target, onAnswer === undefined ? {} : { onAnswer }),
-    upgrade(request, client, head, target) {
+    web: (request, response, target, events = {}) => run(request, response, target, events),
+    upgrade(request, client, head, target, events = {}) {
       const response = responseOn(client as Socket, request)
       const release = holdBytes(client, head, () => client.destroy())
       response.once('close', release)
@@ -118,7 +118,7 @@ export function passThrough(settings: PassThroughSettings, components: PassThrou
         if (bytes.length > 0) upstream.unshift(bytes)
         track({ done: splice(client, upstream, limits.idleTimeoutMs, clock), end: () => client.destroy() })
       }
-      run(request, response, target, { switching: { protocols, onSwitch } })
+      run(request, response, target, { ...events, switching: { protocols, onSwitch } })
     },
     async stop() {
       isStopping = true

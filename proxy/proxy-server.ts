@@ -8,7 +8,7 @@ import type { Duplex } from 'node:stream'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer, type Answer } from '../core/answer.ts'
 import type { Clock } from '../core/clock.ts'
-import { asFault, Fault } from '../core/fault.ts'
+import { asFault, Fault, FAULTS } from '../core/fault.ts'
 import { endToEndFields, fieldsFromRaw, hasField, type Fields } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
 import { OwedAnswers } from '../core/owed-answers.ts'
@@ -23,6 +23,7 @@ import { errorAnswer } from './error-page.ts'
 import { ExchangeLog, type RequestLine } from './exchange-log.ts'
 import { FrontEnd, withoutConnections } from './front/front-end.ts'
 import type { PassThrough } from './pass-through.ts'
+import { PassedOn } from './passed-on.ts'
 import { interimWriter } from './relay.ts'
 import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
 import { capConnections, MAX_PAUSE_MS, serverOptions } from './server-options.ts'
@@ -240,9 +241,14 @@ export class ProxyServer {
   }
 
   #pass(request: IncomingMessage, response: ServerResponse, target: URL, exchange: ExchangeLog): void {
-    response.once('close', () => exchange.end({ way: 'pass-through', status: response.statusCode }))
-    const onAnswer = cacheEffects(this.#components, request, target)
-    this.#components.passThrough.web(request, response, target, onAnswer)
+    const passed = new PassedOn()
+    const changeCache = cacheEffects(this.#components, request, target)
+    const onAnswer = (answer: IncomingMessage) => {
+      passed.onAnswer(answer)
+      changeCache(answer)
+    }
+    this.#components.passThrough.web(request, response, target, { onAnswer, onFault: passed.onFault })
+    response.once('close', () => exchange.end(passed.end()))
   }
 
   #onConnect(request: IncomingMessage, client: Duplex, head: Buffer): void {
@@ -259,9 +265,8 @@ export class ProxyServer {
       answerFaultRaw(client, fault, request.url ?? '')
       return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, fault })
     }
-    client.once('close', () => exchange.end({ way: 'tunnel', status: 200 }))
     this.#components.tunnels.open(request, client, head, decision, (fault) =>
-      exchange.end({ way: 'tunnel', status: errorAnswer(fault, '').status, fault }),
+      exchange.end({ way: 'tunnel', status: fault === undefined ? 200 : FAULTS[fault.code].status, fault }),
     )
   }
 
@@ -272,7 +277,12 @@ export class ProxyServer {
     if (error.code === 'ECONNRESET' || isGone) return void socket.destroy()
     if (this.#owed.isEnding(socket)) return
     this.#owed.end(socket)
-    this.#owed.whenOut(socket, () => answerFaultRaw(socket, unreadableFault(error), ''))
+    const fault = unreadableFault(error)
+    const { remoteAddress: client = '' } = socket as Socket
+    // Its line may be what cannot be read, and hold what is a secret.
+    const exchange = this.#exchangeLog({ method: '', url: '', client })
+    this.#owed.whenOut(socket, () => answerFaultRaw(socket, fault, ''))
+    exchange.end({ way: 'refused', status: FAULTS[fault.code].status, fault })
   }
 
   #onUpgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
@@ -291,13 +301,17 @@ export class ProxyServer {
       answerFaultRaw(client, fault, request.url ?? '')
       return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, fault })
     }
-    client.once('close', () => exchange.end({ way: 'pass-through', status: 101 }))
-    this.#components.passThrough.upgrade(request, client, head, decision.target)
+    const passed = new PassedOn()
+    this.#components.passThrough.upgrade(request, client, head, decision.target, passed)
+    client.once('close', () => exchange.end(passed.end()))
   }
 
   #begin(request: IncomingMessage): ExchangeLog {
     const { method = '', url = '', socket } = request
-    const told = { method, url: withoutSecrets(url), client: socket.remoteAddress ?? '' }
+    return this.#exchangeLog({ method, url: withoutSecrets(url), client: socket.remoteAddress ?? '' })
+  }
+
+  #exchangeLog(told: Pick<RequestLine, 'method' | 'url' | 'client'>): ExchangeLog {
     return new ExchangeLog(told, this.#components.clock, this.#components.log)
   }
 }

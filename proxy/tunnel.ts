@@ -34,13 +34,16 @@ interface Authority {
 }
 
 export interface Tunnels {
-  /** For the server's `connect` event, after `checkRequest`. Nothing here throws, whatever comes. */
+  /**
+   * For the server's `connect` event, after `checkRequest`. Nothing here throws, whatever comes.
+   * @param onEnd is told when the tunnel is closed, or why it never stood.
+   */
   open(
     request: IncomingMessage,
     client: Duplex,
     head: Buffer,
     authority: Authority,
-    onRefusal?: (fault: Fault) => void,
+    onEnd?: (fault: Fault | undefined) => void,
   ): void
   /** Cuts all tunnels; later requests get 503. Resolves when all are closed. */
   stop(): Promise<void>
@@ -76,9 +79,9 @@ export function tunnel(settings: TunnelSettings, components: TunnelComponents): 
   }
 
   return {
-    open(request, client, head, authority, onRefusal = () => {}) {
+    open(request, client, head, authority, onEnd = () => {}) {
       const refuse = (fault: Fault) => {
-        onRefusal(fault)
+        onEnd(fault)
         answerFaultRaw(client, fault, nameOf(authority), request.headers.accept)
         onFault(fault, nameOf(authority))
       }
@@ -86,6 +89,7 @@ export function tunnel(settings: TunnelSettings, components: TunnelComponents): 
         const fault = await run(client, head, authority)
         open.delete(client)
         if (fault) refuse(fault)
+        else onEnd(undefined)
       }
       const refusal = refusalOf(authority)
       if (refusal) return refuse(refusal)

@@ -5,7 +5,7 @@ import type { RetrievalReport, SourceKind } from '../retrieval/source.ts'
 
 export interface Totals {
   readonly requests: Record<string, number>
-  /** Bytes of bodies that applications were given. */
+  /** Bytes of bodies that applications were given, without those that passed through, which no cache could have saved. */
   readonly deliveredBytes: number
   /** Bytes received, by source; `internet` is what the WAN carried. */
   readonly receivedBytes: Record<SourceKind, number>
@@ -30,10 +30,10 @@ export function tally(): Tally {
   let uploads = 0
   return {
     request(line) {
-      const { trace, bytes } = line
+      const { trace, bytes, way } = line
       const how = trace?.how ?? howEnded(line)
       requests[how] = (requests[how] ?? 0) + 1
-      deliveredBytes += bytes
+      if (way !== 'pass-through') deliveredBytes += bytes
     },
     retrieved({ bytes }) {
       for (const source of Object.keys(receivedBytes) as SourceKind[]) receivedBytes[source] += bytes[source]

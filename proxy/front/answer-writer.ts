@@ -61,10 +61,12 @@ async function sendBody(
     end()
     return complete(socket, bytes)
   } catch (error) {
+    const hasGone = !socket.writable
     // Whatever the framing is, an end that is missing shows that the part is not the whole (RFC 9112 8).
     socket.uncork()
     socket.destroy()
-    return { kind: 'broken', bytes, error }
+    // Who has gone has ended the body, too: that is no fault of it.
+    return hasGone ? { kind: 'aborted', bytes } : { kind: 'broken', bytes, error }
   }
 }
 

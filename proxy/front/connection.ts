@@ -6,6 +6,8 @@
  */
 import type { Socket } from 'node:net'
 import type { Monotonic } from '../../core/clock.ts'
+import type { HotHit } from '../../retrieval/hot-responses.ts'
+import type { RequestLine } from '../exchange-log.ts'
 import type { HotAnswer, HotAnswers } from './hot-answers.ts'
 import { MissExchange } from './miss-exchange.ts'
 import { PlainExchange, type ExchangeParts } from './plain-exchange.ts'
@@ -281,39 +283,62 @@ export class Connection {
   }
 
   #answerHot(request: PlainRequest, keepsAlive: boolean): boolean {
-    const { clock, resources, hot, log } = this.#parts
+    const { clock, resources, hot } = this.#parts
     const began = clock.monotonic()
     const hit = resources.hot(request)
     const answer = hit && hot.answer(hit, request.method, keepsAlive)
     if (hit === undefined || answer === undefined) return false
-    this.#write(answer)
+    this.#since = began
+    const isLong = answer.rest !== undefined && answer.rest.length > MAX_UNSENT_BYTES
+    if (isLong) this.#writeLong(answer, request, hit, began)
+    else this.#write(answer)
     if (!keepsAlive) this.#socket.destroySoon()
-    const now = clock.monotonic()
-    this.#since = now
-    const ms = Math.round((now - began) * 10) / 10
-    log({
+    if (!isLong) this.#logHot(request, hit, this.#msSince(began))
+    return true
+  }
+
+  /** Who asked may go before all of it is taken: its line waits for that. */
+  #writeLong(answer: HotAnswer, request: PlainRequest, hit: HotHit, began: Monotonic): void {
+    const firstByteMs = this.#msSince(began)
+    this.#write(answer, (error) =>
+      this.#logHot(request, hit, firstByteMs, this.#msSince(began), error ? 'aborted' : 'complete'),
+    )
+  }
+
+  #msSince(began: Monotonic): number {
+    return Math.round((this.#parts.clock.monotonic() - began) * 10) / 10
+  }
+
+  #logHot(
+    request: PlainRequest,
+    hit: HotHit,
+    firstByteMs: number,
+    ms = firstByteMs,
+    outcome: RequestLine['outcome'] = 'complete',
+  ): void {
+    this.#parts.log({
       method: request.method,
       url: request.shownUrl,
       client: request.address,
       way: 'resource',
       status: hit.hot.status,
       ms,
-      firstByteMs: ms,
+      firstByteMs,
       bytes: request.method === 'GET' ? hit.bytes.length : 0,
       rule: hit.hot.rule,
       trace: { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: hit.ttlMs } },
-      outcome: 'complete',
+      outcome,
       error: undefined,
       code: undefined,
     })
-    return true
   }
 
-  #write({ text, rest }: HotAnswer): void {
+  /** @param taken is called when the system has taken the rest, or never will. */
+  #write({ text, rest }: HotAnswer, taken?: (error?: Error | null) => void): void {
     const socket = this.#socket
     this.#parts.turnEnd.hold(socket)
     socket.write(text, 'latin1')
-    if (rest !== undefined) socket.write(rest)
+    if (rest !== undefined) socket.write(rest, taken)
   }
 
   async #answerWaiting(): Promise<void> {

@@ -485,6 +485,63 @@ describe('the line of the log', () => {
     assert.equal(statusOf(await exchange(t, proxy.port, post)), 502)
     const line = await onlyLine(proxy)
     assert.deepEqual([line.way, line.status], ['pass-through', 502])
+    assert.deepEqual([line.outcome, line.code, line.bytes], ['fault', 'RESPONSE_INCOMPLETE', 0])
+  })
+
+  for (const [name, script, outcome, bytes] of [
+    ['came whole', () => {}, 'complete', 2],
+    ['broke off', (_, origin) => origin.destroy(), 'broken', 1],
+    ['was left', (client) => client.destroy(), 'aborted', 1],
+  ] as readonly (readonly [string, (client: Socket, origin: Socket) => void, string, number])[])
+    test(`tells of an answer that passed through how many bytes there were, and that it ${name}`, async (t) => {
+      const head = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no'
+      const origin = await startOrigin(t, answering(bytes === 2 ? `${head}k` : head))
+      const proxy = await startProxy(t)
+      const post = get(origin, '/', 'Content-Length: 0\r\n').replace('GET', 'POST')
+      const client = await rawClient(t, proxy.port, post)
+      await client.until(/\r\n\r\nok?$/)
+      script(client.socket, await origin.next())
+      const line = await onlyLine(proxy)
+      assert.deepEqual(
+        [line.way, line.status, line.outcome, line.bytes],
+        ['pass-through', 200, outcome, bytes],
+      )
+    })
+
+  test('tells what an upgrade came to', async (t) => {
+    for (const [answer, status] of [
+      ['HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nok', 101],
+      [OK, 200],
+      ['', 502],
+    ] as const) {
+      const origin = await startOrigin(t, (socket) => socket.end(answer))
+      const proxy = await startProxy(t)
+      const lines = 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
+      const client = await rawClient(t, proxy.port, get(origin, '/', lines))
+      await client.closed()
+      const line = await onlyLine(proxy)
+      assert.deepEqual([line.way, line.status], ['pass-through', status])
+    }
+  })
+
+  test('tells of a tunnel whose client left before it stood', async (t) => {
+    const guard: GuardSettings = { loopbackOnly: true, allowPorts: 'auto', own: [] }
+    const { promise: isAsked, resolve: asked } = Promise.withResolvers<void>()
+    const tunnels = tunnel({ guard }, { clock: systemClock, resolve: () => asked() })
+    const proxy = await startProxy(t, {}, { tunnels })
+    const client = await rawClient(t, proxy.port, 'CONNECT a.test:443 HTTP/1.1\r\nHost: a\r\n\r\n')
+    await isAsked
+    client.socket.destroy()
+    const line = await onlyLine(proxy)
+    assert.deepEqual([line.way, line.status, line.code], ['tunnel', 499, 'ABORTED'])
+  })
+
+  test('tells of what cannot be read, and nothing that stands in it', async (t) => {
+    const proxy = await startProxy(t)
+    const client = await rawClient(t, proxy.port, 'BREW http://s3cret@a.test/ HTTP/1.1\r\nHost: a\r\n\r\n')
+    await client.closed()
+    const { way, status, code, method, url } = await onlyLine(proxy)
+    assert.deepEqual([way, status, code, method, url], ['refused', 501, 'METHOD_UNKNOWN', '', ''])
   })
 })
 

@@ -65,6 +65,12 @@ describe('the totals', () => {
     assert.equal(counted.totals().deliveredBytes, 15)
   })
 
+  test('are about what a cache can save: what passed through is not in them', () => {
+    const counted = tally()
+    counted.request({ ...LINE, way: 'pass-through' })
+    assert.equal(counted.totals().deliveredBytes, 0)
+  })
+
   test('count what was received once, by source, however many applications it went to', () => {
     const counted = tally()
     for (let n = 0; n < 3; n++) counted.request(traced('peer'))

@@ -498,6 +498,23 @@ describe('a user agent that leaves', () => {
     assert.equal(front.lines[0]?.outcome, 'aborted')
   })
 
+  test('ends the body, which is none of its faults', async (t) => {
+    async function* endless() {
+      for (let isLast = false; ; isLast = gone.signal.aborted) {
+        if (isLast) throw new Error('every application has gone')
+        yield Buffer.alloc(100_000)
+      }
+    }
+    const gone = new AbortController()
+    const front = await startFront(t, { get: () => streamed(endless()) })
+    front.server.once('connection', (socket: Socket) => socket.once('close', () => gone.abort()))
+    const client = await clientOf(t, front, plain('a'))
+    await client.until(/chunked/)
+    client.socket.destroy()
+    await front.until(() => front.lines.length === 1)
+    assert.deepEqual([front.lines[0]?.outcome, front.lines[0]?.error], ['aborted', undefined])
+  })
+
   test('by closing its side still gets what was on its way', async (t) => {
     const front = await startFront(t, { hot: () => ({ ...HOT, bytes: Buffer.alloc(3_000_000) }) })
     const client = await clientOf(t, front)
@@ -562,50 +579,63 @@ describe('patience', () => {
     await client.until(/x;$/)
   })
 
-  /** More than a connection takes without being read. */
-  const large = () => ({ ...HOT, bytes: Buffer.alloc(30_000_000) })
+  /** More than a connection takes without being read; its line comes when it is over. */
+  const large = () => {
+    let isGiven = false
+    const hot = () => {
+      isGiven = true
+      return { ...HOT, bytes: Buffer.alloc(30_000_000) }
+    }
+    return { hot, isGiven: () => isGiven }
+  }
 
   test('of who does not take what is sent makes room for another, and ends in the end', async (t) => {
-    const front = await startFront(t, { hot: large, patience: { stallMs: 50, pauseMs: 600_000 } })
+    const { hot, isGiven } = large()
+    const front = await startFront(t, { hot, patience: { stallMs: 50, pauseMs: 600_000 } })
     const client = await clientOf(t, front)
     client.socket.pause()
     client.send(plain('x'))
-    await front.until(() => front.lines.length === 1)
+    await front.until(isGiven)
     assert.equal(front.front.makeRoom('127.0.0.1'), false)
     front.clock.advance(5_000)
     await front.until(() => front.front.makeRoom('127.0.0.1'))
     client.socket.resume()
     assert.ok((await client.closed()).length < 30_000_000)
+    assert.equal(front.lines[0]?.outcome, 'aborted')
   })
 
   test('of who pauses and goes on is kept', async (t) => {
-    const front = await startFront(t, { hot: large, patience: { stallMs: 20, pauseMs: 600_000 } })
+    const { hot, isGiven } = large()
+    const front = await startFront(t, { hot, patience: { stallMs: 20, pauseMs: 600_000 } })
     const stalled = new Promise((resolve) =>
       front.server.once('connection', (socket: Socket) => socket.once('timeout', resolve)),
     )
     const client = await clientOf(t, front)
     client.socket.pause()
     client.send(plain('x', 'Connection: close\r\n'))
-    await front.until(() => front.lines.length === 1)
+    await front.until(isGiven)
     front.clock.advance(5_000)
     await stalled
     client.socket.resume()
     assert.ok((await client.closed()).length > 30_000_000)
+    assert.equal(front.lines[0]?.outcome, 'complete')
   })
 
   test('ends for who does not take what is sent for as long as a pause may last', async (t) => {
-    const front = await startFront(t, { hot: large, patience: { stallMs: 50, pauseMs: 100 } })
+    const { hot, isGiven } = large()
+    const front = await startFront(t, { hot, patience: { stallMs: 50, pauseMs: 100 } })
     const closed = new Promise((resolve) =>
       front.server.once('connection', (socket: Socket) => socket.once('close', resolve)),
     )
     const client = await clientOf(t, front)
     client.socket.pause()
     client.send(plain('x'))
-    await front.until(() => front.lines.length === 1)
+    await front.until(isGiven)
     front.clock.advance(5_000)
     await closed
     client.socket.resume()
     assert.ok((await client.closed()).length < 30_000_000)
+    assert.equal(front.lines[0]?.outcome, 'aborted')
   })
 
   test('has one timer for all, and none where there is no connection', async (t) => {
