@@ -1,7 +1,8 @@
-/** What the user agent gets instead of a response: a readable page and RFC 9209 `Proxy-Status` (R6.6). */
+/** What the user agent gets instead of a response: a readable page with `Proxy-Status` (RFC 9209) and `Cache-Status` (R6.6). */
 import { type Blame, type Fault, FAULTS, type FaultCode } from '../core/fault.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Fields } from '../core/fields.ts'
+import { cacheStatus } from '../cache/semantics/cache-status.ts'
 
 export interface ErrorAnswer {
   readonly status: number
@@ -24,6 +25,8 @@ export function errorAnswer(fault: Fault, target: URL | string, accept?: string)
     ['Content-Type', `${isHtml ? 'text/html' : 'text/plain'}; charset=utf-8`],
     ['Content-Length', String(body.length)],
     ['Cache-Control', 'no-store'],
+    // Nothing came, stored or forwarded, that this is made from.
+    ['Cache-Status', cacheStatus({ kind: 'refusal', detail: fault.code })],
     ['Proxy-Status', `ihave; error=${proxyStatus}; details=${quoted(`${fault.code}: ${fault.message}`)}`],
     ['X-Content-Type-Options', 'nosniff'],
     ['Content-Security-Policy', "default-src 'none'"],

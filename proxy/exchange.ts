@@ -10,8 +10,9 @@ import type { Duplex } from 'node:stream'
 import type * as HttpProxy from 'http-proxy'
 import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
-import { fieldsFromRaw, fieldsToRaw } from '../core/fields.ts'
+import { fieldsFromRaw, fieldsToRaw, type FieldLine } from '../core/fields.ts'
 import { onDemand } from '../core/on-demand.ts'
+import { cacheStatus } from '../cache/semantics/cache-status.ts'
 import { answerFault } from './answer-fault.ts'
 import { connectionFault } from './connection-fault.ts'
 import { connectionFields, requestFields, responseFields } from './forwarded-fields.ts'
@@ -168,11 +169,18 @@ export class Exchange {
     if (this.#isOver) return
     this.#follow(answer)
     this.#events.onAnswer?.(answer)
-    const fields = responseFields(head, this.#context.pseudonym)
+    const fields = [...responseFields(head, this.#context.pseudonym), this.#told(head.status)]
     this.#response.writeHead(head.status, reasonOf(answer), fieldsToRaw(fields))
     // The head goes out before the content comes; flushHeaders() would write it as UTF-8.
     this.#response.write(Buffer.alloc(0))
     answer.pipe(this.#response)
+  }
+
+  /** That no cache was asked, and why (RFC 9211 2.2). */
+  #told(status: number): FieldLine {
+    const isRead = this.#request.method === 'GET' || this.#request.method === 'HEAD'
+    const reason = isRead ? 'bypass' : 'method'
+    return ['Cache-Status', cacheStatus({ kind: 'forward', reason, status })]
   }
 
   #follow(answer: IncomingMessage): void {

@@ -29,7 +29,7 @@ import { isContradicted } from './contradicted.ts'
 import { counted } from '../core/counted-body.ts'
 import { gathered } from './gathered.ts'
 import type { Ask } from './leading.ts'
-import type { OpenedCopy, OriginCopies } from './origin-copies.ts'
+import type { Opened, OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
 import { OriginLength } from './origin-length.ts'
@@ -337,6 +337,7 @@ export class Arrival {
     this.#rest = undefined
     this.#head.forget()
     this.report.source = undefined
+    this.report.status = undefined
   }
 
   /** A copy that nobody waits for any more when it is there is given back at once. */
@@ -382,6 +383,7 @@ export class Arrival {
     await this.#copy?.discard()
     this.#copy = undefined
     const opened = await openWhole(this.#components.origins, this.#askFor(signal))
+    this.report.forwarded = forwardedFor(opened)
     if (opened.kind === 'direct') return signal.aborted ? { kind: 'aborted' } : opened
     const { use } = opened
     if (signal.aborted) {
@@ -391,7 +393,7 @@ export class Arrival {
     this.#opened = opened
     this.#copy = opened.of.copy
     this.report.source ??= 'internet'
-    this.report.isPartial = opened.how === 'resumed' || opened.how === 'validated'
+    this.report.status = opened.of.sentStatus
     this.report.isJoined = opened.how === 'joined'
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
     this.#isStreaming = true
@@ -697,4 +699,9 @@ function isUnprovable({ kind }: Expectation): boolean {
 /** Who was heard to ask for the file fetches it, most likely: a crowd does not ask the origin server once more each. */
 function isAnybodysWord(source: Source): boolean {
   return source.kind === 'peer' || (source.kind === 'in-progress' && source.download.hasAsked !== true)
+}
+
+function forwardedFor(opened: Opened): RetrievalReport['forwarded'] {
+  if (opened.validating !== undefined || opened.kind === 'direct') return opened.validating
+  return opened.how === 'resumed' ? 'partial' : undefined
 }

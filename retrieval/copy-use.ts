@@ -37,6 +37,7 @@ export class CopyUse {
   readonly #gone = new AbortController()
   /** Aborted, with the reason, when the bytes do not come. */
   readonly #failed = new AbortController()
+  #hasMissed = false
   /** Everything, as long as nothing was said. */
   #wanted: readonly ByteSpan[] = [WHOLE]
 
@@ -49,6 +50,11 @@ export class CopyUse {
 
   get hasLeft(): boolean {
     return this.#gone.signal.aborted
+  }
+
+  /** Whether bytes were missing of what was wanted, those that had been here and were damaged included. */
+  get hasMissed(): boolean {
+    return this.#hasMissed
   }
 
   /** Whether any byte of `span` is wanted. */
@@ -134,6 +140,7 @@ export class CopyUse {
   /** @returns why nothing more comes of it; a request that somebody else made is then made anew. */
   async #take(step: Step<Flight>): Promise<{ readonly fault?: unknown; readonly broughtBytes: number }> {
     this.#of.mustGoOn()
+    this.#hasMissed = true
     const isOwn = step.kind === 'fetch'
     const flight = isOwn ? this.#of.fetch(step.span, this) : step.flight
     try {

@@ -49,11 +49,20 @@ export interface Direct {
   readonly kind: 'direct'
   readonly response: UpstreamResponse
   readonly reason: string
+  readonly validating?: Validating
 }
+
+/** Why the origin server was asked about what was here (RFC 9211 2.2); `undefined`: nothing was, or it did for this. */
+export type Validating = 'stale' | 'request' | undefined
 
 /** What a response was made into. */
 export type Led =
-  | { readonly kind: 'copy'; readonly how: 'begun' | 'validated'; readonly copy: OriginCopy }
+  | {
+      readonly kind: 'copy'
+      readonly how: 'begun' | 'validated'
+      readonly copy: OriginCopy
+      readonly validating?: Validating
+    }
   | Direct
 
 /** Bytes that are here. */
@@ -99,6 +108,17 @@ export class Leading {
     candidate: Candidate | undefined,
     isFirst = false,
   ): Promise<Led> {
+    const led = await this.#led(ask, stop, candidate, isFirst)
+    // It stays why the origin server was asked, whatever that led to.
+    return candidate === undefined ? led : { ...led, validating: reasonOf(candidate) }
+  }
+
+  async #led(
+    ask: Ask,
+    stop: AbortController,
+    candidate: Candidate | undefined,
+    isFirst: boolean,
+  ): Promise<Led> {
     const { clock, origin } = this.#components
     const { target: uri, onInformation } = ask.request
     const { fields, range, isOther } = wordingOf(ask, candidate)
@@ -110,7 +130,7 @@ export class Leading {
     if (candidate !== undefined && response.status === 304) {
       const isConfirmed = notModifiedApplies(response.fields, candidate.head)
       const copy = isConfirmed ? candidate.take() : undefined
-      copy?.renew(response.fields, requestTime, ask.request)
+      copy?.renew(response, requestTime, ask.request)
       // Somebody else was quicker with what was here, or it is about something else.
       return copy === undefined ? this.ask(ask, stop, undefined) : { kind: 'copy', how: 'validated', copy }
     }
@@ -124,7 +144,7 @@ export class Leading {
     const enclosed = isOtherPart ? enclosedIn(response.fields) : brought
     const kept = await this.#kept(ask, response, enclosed, requestTime, candidate)
     if (kept instanceof OriginCopy && enclosed !== undefined) {
-      kept.begin({ brought: enclosed, body: response.body, stop })
+      kept.begin({ status: response.status, brought: enclosed, body: response.body, stop })
       if (brought !== undefined) return { kind: 'copy', how: 'begun', copy: kept }
       return { kind: 'direct', response: { ...response, body: passing(kept, enclosed, ask) }, reason: '' }
     }
@@ -170,10 +190,15 @@ export class Leading {
     // An error or a redirect has no part that was asked for: it is passed on as it came.
     if (brought === undefined || (want === 'part' && head.status !== 200)) return `status ${status}`
     const same = candidate && isSameVersion(candidate, brought, responseTime) ? candidate.take() : undefined
-    same?.renew(brought.fields, requestTime, request)
+    same?.renew({ status, fields: brought.fields }, requestTime, request)
     if (same !== undefined) return same
     return this.#components.create(request, brought, { ...head, admission })
   }
+}
+
+function reasonOf({ decision }: Candidate): Validating {
+  if (decision.kind === 'validate') return decision.reason
+  return decision.ttlMs > 0 ? 'request' : 'stale'
 }
 
 async function giveUp({ body }: UpstreamResponse): Promise<void> {

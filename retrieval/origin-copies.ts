@@ -15,7 +15,7 @@ import { isComparing } from '../cache/semantics/preconditions.ts'
 import { isSameSelection, matches, selectionBy } from '../cache/semantics/vary.ts'
 import type { Changes } from './changes.ts'
 import type { CopyUse } from './copy-use.ts'
-import { Leading, type Ask, type Candidate, type Direct, type Led } from './leading.ts'
+import { Leading, type Ask, type Candidate, type Direct, type Led, type Validating } from './leading.ts'
 import { OriginCopy, type OriginCopyComponents, type OriginHead } from './origin-copy.ts'
 import type { Brought } from './part-source.ts'
 import { alone, type RetrievalRequest } from './request.ts'
@@ -38,6 +38,7 @@ export interface OpenedCopy {
   readonly how: 'begun' | 'joined' | 'resumed' | 'validated'
   readonly of: OriginCopy
   readonly use: CopyUse
+  readonly validating?: Validating
 }
 
 export type Opened = OpenedCopy | Direct
@@ -114,7 +115,7 @@ export class OriginCopies {
   /** What comes already is not joined, nor is this joined by others, unless `mayBeJoined` once it has come. */
   async alone(ask: Ask, mayBeJoined = false): Promise<Opened> {
     const led = await this.#question(ask, undefined, askingOf(ask, mayBeJoined)).wait(ask.signal)
-    return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
+    return led.kind === 'direct' ? led : usedAs(led, ask)
   }
 
   /** What is here and fresh, without asking anybody. */
@@ -212,7 +213,7 @@ export class OriginCopies {
     this.#openings.set(key, opening)
     void waiting.settled.then(() => this.#openings.get(key) === opening && this.#openings.delete(key))
     const led = await waiting.wait(ask.signal)
-    return led.kind === 'direct' ? led : used(led.copy, led.how, ask)
+    return led.kind === 'direct' ? led : usedAs(led, ask)
   }
 
   #question(ask: Ask, candidate: Candidate | undefined, asking: Asking): SharedOpening<Led> {
@@ -372,6 +373,10 @@ function askingOf({ request }: Ask, mayBeJoined: boolean): Asking {
 function used(of: OriginCopy, how: OpenedCopy['how'], ask: Ask): OpenedCopy {
   const { request, asker = alone(request), report } = ask
   return { kind: 'copy', how, of, use: of.use(asker, report) }
+}
+
+function usedAs({ copy, how, validating }: Exclude<Led, Direct>, ask: Ask): OpenedCopy {
+  return { ...used(copy, how, ask), validating }
 }
 
 function hereAs({ flights, uses }: OriginCopy): OpenedCopy['how'] {

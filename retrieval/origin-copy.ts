@@ -12,7 +12,7 @@ import { SELECTING_A_PART, withField, withoutFields, type Fields } from '../core
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy, MayKeep, ResponseHead, Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import type { Upstream } from '../core/upstream.ts'
+import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { isSameSelection } from '../cache/semantics/vary.ts'
 import { freshened } from '../cache/semantics/validation.ts'
@@ -57,6 +57,7 @@ export interface OriginHead {
 
 /** A response whose body is a part of the copy. */
 export interface Opening {
+  readonly status: number
   readonly brought: Brought
   readonly body: AsyncIterable<Uint8Array>
   /** Ends the request. */
@@ -103,6 +104,7 @@ export class OriginCopy {
   readonly #storedBefore: StoredBefore
   #isOutdated = false
   #committed: Promise<StoredResponse | undefined> | undefined
+  #sentStatus: number | undefined
 
   constructor(
     request: RetrievalRequest,
@@ -123,6 +125,11 @@ export class OriginCopy {
 
   get head(): OriginHead {
     return this.#head
+  }
+
+  /** What the origin server said last that brought bytes of it, or confirmed it. */
+  get sentStatus(): number | undefined {
+    return this.#sentStatus
   }
 
   get flights(): readonly Flight[] {
@@ -217,6 +224,7 @@ export class OriginCopy {
   /** The body of the response that began it. */
   begin(opening: Opening): void {
     const { start, end, size } = opening.brought
+    this.#sentStatus = opening.status
     this.#isPart ||= size !== undefined && end - start < size
     const flight = this.#flight(opening.brought, opening.stop)
     flight.accepted.resolve()
@@ -236,10 +244,15 @@ export class OriginCopy {
    * The origin server confirmed the head (RFC 9111 4.3.4), or sent more of the same version with these fields (3.4).
    * @param request what it was asked.
    */
-  renew(fields: Fields, requestTime: EpochMs, request: RetrievalRequest): void {
+  renew(
+    said: Pick<UpstreamResponse, 'status' | 'fields'>,
+    requestTime: EpochMs,
+    request: RetrievalRequest,
+  ): void {
     const { status, admission: before } = this.#head
+    this.#sentStatus = said.status
     const responseTime = this.#components.clock.wall()
-    const news = freshened(this.#head.fields, withoutFields(fields, ['accept-ranges']))
+    const news = freshened(this.#head.fields, withoutFields(said.fields, ['accept-ranges']))
     const response = { status, fields: news, requestTime, responseTime }
     const admission = admit(request, response)
     const isSame = admission.kind === 'admitted' && isSameSelection(admission.selecting, before.selecting)
@@ -374,8 +387,9 @@ export class OriginCopy {
     const fields = validator === undefined ? ranged : withField(ranged, 'If-Range', validator)
     const response = await origin.request({ method: 'GET', uri, fields, signal: flight.stop.signal })
     const brought = continuedBy(response, span, this.copy.size, known)
-    this.renew(brought.fields, requestTime, request)
-    return { brought, body: response.body, stop: flight.stop }
+    const { status } = response
+    this.renew({ status, fields: brought.fields }, requestTime, request)
+    return { status, brought, body: response.body, stop: flight.stop }
   }
 
   async #pump(

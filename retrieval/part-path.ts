@@ -151,11 +151,11 @@ async function fromOrigin(
   onAbort(asked.signal, () => stop.abort(NO_LONGER_NEEDED))
   const ask = askOf({ ...asked, signal: stop.signal }, request)
   const path = new Part(asked, request, ask, components)
-  let found: ForwardReason | 'hit' = reason
+  let found: ForwardReason | 'hit' | undefined
   const opening = openSpans(components.retrievals.origins, ask, (copy) => {
     const { spans, isHere, isBegun } = want(copy, asked)
-    const isPartial = isBegun || copy.how === 'resumed' || copy.how === 'validated'
-    found = isHere && copy.how !== 'begun' ? 'hit' : isPartial && copy.how !== 'begun' ? 'partial' : reason
+    // What had to be asked for once more was first asked for because of this.
+    found ??= copy.validating ?? foundIn(copy, isHere, isBegun) ?? reason
     return spans
   })
   const opened = await opening.catch((error: unknown) => {
@@ -165,11 +165,19 @@ async function fromOrigin(
     return instead
   })
   if (!('kind' in opened)) return opened
-  if (opened.kind === 'copy') return path.answer(opened, found)
+  if (opened.kind === 'copy') return path.answer(opened, found ?? reason)
   const instead =
-    standingIn(asked, request, components, opened.response.status) ?? path.refusal(opened, reason)
+    standingIn(asked, request, components, opened.response.status) ??
+    path.refusal(opened, opened.validating ?? reason)
   if (instead !== undefined) stop.abort(NO_LONGER_NEEDED)
-  return instead ?? path.passOn(opened, reason)
+  return instead ?? path.passOn(opened, opened.validating ?? reason)
+}
+
+/** @returns `undefined` where nothing of it was here. */
+function foundIn({ how }: OpenedCopy, isHere: boolean, isBegun: boolean): 'hit' | 'partial' | undefined {
+  if (how === 'begun') return undefined
+  if (isHere) return 'hit'
+  return isBegun || how === 'resumed' ? 'partial' : undefined
 }
 
 function askOf({ signal }: ResourceRequest, request: RetrievalRequest): Ask {
@@ -212,8 +220,12 @@ class Part {
     const answer = this.#answer(opened)
     const { how, of } = opened
     const stored = { ...of.head, status: 200 }
-    const trace = found === 'hit' ? this.#hit(stored, how) : this.#forwarded(found, answer.status, how, of)
-    return { answer, trace }
+    const { hasMissed } = opened.use
+    // The origin server was asked, and had nothing to send (RFC 9211 2.2).
+    if (how === 'validated' && !hasMissed) return { answer, trace: validated(found) }
+    if (found === 'hit' && !hasMissed) return { answer, trace: this.#hit(stored) }
+    const status = of.sentStatus ?? answer.status
+    return { answer, trace: this.#forwarded(found === 'hit' ? 'partial' : found, status, how, of) }
   }
 
   /** @param status absent: there was no answer at all. */
@@ -282,9 +294,7 @@ class Part {
     return fromDirect(noted, this.#report, () => this.#end(), reason)
   }
 
-  #hit(stored: Stored, how: OpenedCopy['how']): Trace {
-    // The origin server was asked, and had nothing to send (RFC 9211 2.2).
-    if (how === 'validated') return { how, cacheStatus: VALIDATED }
+  #hit(stored: Stored): Trace {
     return { how: 'hit', cacheStatus: { kind: 'hit', ttlMs: this.#ttlMs(stored) } }
   }
 
@@ -321,4 +331,7 @@ class Part {
 /** All bytes of such a copy are the origin server's. */
 const isOfOrigin = () => true
 
-const VALIDATED = { kind: 'forward', reason: 'stale', status: 304, detail: 'validated' } as const
+function validated(found: ForwardReason | 'hit'): Trace {
+  const reason = found === 'hit' ? 'stale' : found
+  return { how: 'validated', cacheStatus: { kind: 'forward', reason, status: 304, detail: 'validated' } }
+}

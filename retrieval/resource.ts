@@ -117,10 +117,11 @@ export function fromGrowing(
     ? withField(withoutPrivateFields(received), 'Age', ageOf(head.response, now))
     : received
   const { status } = head.response
+  const came = report.status ?? status
   const answer = answerWith({ status, size: copy.size, fields, read }, request, random)
-  const reason = report.isPartial ? 'partial' : missing
+  const reason = report.forwarded ?? missing
   const isStored = retrieval.willBeStored
-  const said = { reason, status, isStored, isCollapsed } as const
+  const said = { reason, status: came, isStored, isCollapsed } as const
   const trace = fetchedTrace(said, retrieval.request.uri, retrieval.selecting ?? [], report)
   return { answer: endingWith(answer, leave), trace }
 }
@@ -164,7 +165,12 @@ export function fromDirect(
 ): Resource {
   const { status, body } = response
   const answer = { status, reason: response.reason, fields: endToEndFields(response.fields) }
-  const cacheStatus = { kind: 'forward', reason, status, detail: 'internet' } as const
+  const cacheStatus = {
+    kind: 'forward',
+    reason: report.forwarded ?? reason,
+    status,
+    detail: 'internet',
+  } as const
   return {
     answer: endingWith(hasContent(status) ? { ...answer, body } : answer, leave),
     trace: { how: 'internet', cacheStatus, retrieval: report },

@@ -37,8 +37,10 @@ export interface RetrievalReport {
   readonly bytes: Record<SourceKind, number>
   /** The source that began the body that was delivered. */
   source: SourceKind | undefined
-  /** Whether some of it was here before. */
-  isPartial: boolean
+  /** Why the origin server was asked for what was here before, in part or stale (RFC 9211 2.2). */
+  forwarded: 'partial' | 'stale' | 'request' | undefined
+  /** What it said that begins what is delivered, where this was not another machine's (RFC 9211 2.3). */
+  status: number | undefined
   /** Whether somebody else had asked for it before, whose response this is, too. */
   isJoined: boolean
   /** From the question to the first source, in ms. */
@@ -56,7 +58,8 @@ export function newReport(answered: Set<Address> = new Set()): RetrievalReport {
     answered,
     bytes: { peer: 0, 'in-progress': 0, internet: 0 },
     source: undefined,
-    isPartial: false,
+    forwarded: undefined,
+    status: undefined,
     isJoined: false,
     waitedMs: 0,
     peerProgress: undefined,

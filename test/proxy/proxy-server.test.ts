@@ -182,12 +182,28 @@ describe('Via and Cache-Status', () => {
     assert.equal((await onlyLine(proxy)).way, 'pass-through')
   })
 
+  test('Cache-Status tells that what passes through did so, and why, behind what others told', async (t) => {
+    const told = 'Cache-Status: theirs; hit\r\n'
+    const origin = await startOrigin(t, answering(OK.replace('\r\n', `\r\n${told}`)))
+    const proxy = await startProxy(t)
+    const content = `${get(origin, '/', 'Content-Length: 1\r\n')}x`
+    for (const [request, reason] of [
+      [content.replace('GET', 'POST'), 'method'],
+      [content, 'bypass'],
+    ] as const) {
+      const response = await exchange(t, proxy.port, request)
+      assert.match(response, new RegExp(`\r\n${told}`))
+      assert.match(response, new RegExp(`\r\nCache-Status: ihave; fwd=${reason}; fwd-status=200\r\n`))
+    }
+  })
+
   test('an error says what happened as Proxy-Status', async (t) => {
     const origin = await startOrigin(t, (socket) => socket.destroy())
     const proxy = await startProxy(t)
     const response = await exchange(t, proxy.port, get(origin))
     assert.equal(statusOf(response), 502)
     assert.match(field(response, 'Proxy-Status') ?? '', /^ihave; error=\w+; details="/)
+    assert.equal(field(response, 'Cache-Status'), 'ihave; detail=RESPONSE_INCOMPLETE')
     const { way, outcome, code } = await onlyLine(proxy)
     assert.deepEqual([way, outcome, code], ['resource', 'fault', 'RESPONSE_INCOMPLETE'])
   })

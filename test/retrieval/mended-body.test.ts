@@ -10,7 +10,7 @@ import { systemRandom } from '../../core/random.ts'
 import { flipBit, MIB, temporaryDirectory, turns, until } from '../cache/store-fixtures.ts'
 import { onFileSystem, withoutFileSystem } from '../cache/small-file-system.ts'
 import { distinctBytes, RangedOrigin } from './ranged-origin.ts'
-import { A, ended, sha256, world, type World } from './world.ts'
+import { A, ended, sha256, world, type Given, type World } from './world.ts'
 
 const SIZE = 5 * MIB
 const TAGGED: Fields = [['ETag', '"1"']]
@@ -214,10 +214,11 @@ async function onDisk(context: TestContext, directory: string, size: number): Pr
   return { node, origin, directory }
 }
 
-async function getsRange({ node, origin }: Scene, start: number, end: number): Promise<void> {
+async function getsRange({ node, origin }: Scene, start: number, end: number): Promise<Given> {
   const given = await node.get([['Range', `bytes=${start}-${end - 1}`]])
   assert.deepEqual([given.status, given.error], [206, undefined])
   assert.ok(given.text === latin(origin.file.body.subarray(start, end)), 'other bytes were delivered')
+  return given
 }
 
 function partialFile({ directory }: Scene): string {
@@ -254,7 +255,9 @@ describe('a range of a partial copy', () => {
     const bytes = readFileSync(path)
     bytes[2 * MIB + 5] = (bytes[2 * MIB + 5] ?? 0) ^ 1
     writeFileSync(path, bytes)
-    await getsRange(scene, 2 * MIB, 2 * MIB + 10)
+    const { cacheStatus } = await getsRange(scene, 2 * MIB, 2 * MIB + 10)
+    const told = { kind: 'forward', reason: 'partial', status: 206, isStored: true, isCollapsed: false }
+    assert.deepEqual(cacheStatus, { ...told, detail: 'internet' }, 'it was no hit')
     const whole = await node.get()
     assert.deepEqual([whole.error, whole.text === latin(origin.file.body)], [undefined, true])
     await until(() => node.store.lookup(A).length === 1)

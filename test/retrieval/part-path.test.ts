@@ -125,9 +125,37 @@ describe('ranges of a file that is not here (T3)', () => {
     assert.equal(await statusOf(node, range(0, MB)), 'ihave; fwd=uri-miss; fwd-status=206; stored')
     assert.equal(await statusOf(node, range(0, 2 * MB)), 'ihave; fwd=partial; fwd-status=206; stored')
     assert.match(await statusOf(node, range(500, 2 * MB)), /^ihave; hit; ttl=\d+$/)
-    assert.equal(await statusOf(node, []), 'ihave; fwd=partial; fwd-status=200; stored')
+    assert.equal(await statusOf(node, []), 'ihave; fwd=partial; fwd-status=206; stored')
     await node.settle()
     assert.match(await statusOf(node, []), /^ihave; hit; ttl=\d+$/)
+  })
+
+  test('say what the origin server sent, which need not be what the application is sent (RFC 9211 2.3)', async () => {
+    const { node } = setting()
+    await node.get(range(0, MB))
+    const whole = range(0, MB, [['If-Range', '"v0"']])
+    assert.equal(await statusOf(node, whole), 'ihave; fwd=partial; fwd-status=206; stored')
+    const rangeless = answering(() => ({ status: 200, fields: V1, body: BYTES.subarray(0, MB) }))
+    assert.match(await statusOf(rangeless, range(0, 100)), /^ihave; fwd=uri-miss; fwd-status=200/)
+  })
+
+  test('say why the origin server was asked for what is here (RFC 9211 2.2)', async () => {
+    const { node, origin } = setting()
+    await node.get(range(0, MB))
+    for (const wish of ['no-cache', 'max-age=0']) {
+      const asked = range(0, 100, [['Cache-Control', wish]])
+      assert.equal(await statusOf(node, asked), 'ihave; fwd=request; fwd-status=304')
+    }
+    node.clock.advance(61_000)
+    assert.equal(await statusOf(node, range(0, 100)), 'ihave; fwd=stale; fwd-status=304')
+    node.clock.advance(61_000)
+    origin.file.fields = [['ETag', '"v2"']]
+    assert.equal(await statusOf(node, range(0, 100)), 'ihave; fwd=stale; fwd-status=206; stored')
+    origin.file.fields = [['ETag', '"v3"']]
+    assert.equal(await statusOf(node, range(0, 200)), 'ihave; fwd=partial; fwd-status=206; stored')
+    node.clock.advance(61_000)
+    origin.file.fields = [['ETag', '"v4"']]
+    assert.equal(await statusOf(node, []), 'ihave; fwd=stale; fwd-status=200; stored')
   })
 
   test('from the end, open ones, and several at once', async () => {
