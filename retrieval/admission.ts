@@ -2,6 +2,7 @@
 import { LRUCache } from 'lru-cache'
 import { endToEndFieldsOnce, FieldNames, type Fields } from '../core/fields.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
+import { dated } from '../cache/semantics/http-date.ts'
 import { maySharePeerwise } from '../cache/semantics/sharing-gate.ts'
 import { isWorthStoring, mayStore } from '../cache/semantics/storable.ts'
 import { selectingFields } from '../cache/semantics/vary.ts'
@@ -10,7 +11,7 @@ import type { RetrievalRequest } from './request.ts'
 export type Admission =
   | {
       readonly kind: 'admitted'
-      /** The fields to store. */
+      /** The fields to store, `Date` among them. */
       readonly fields: Fields
       /** The selecting header fields (RFC 9111 4.1). */
       readonly selecting: Fields
@@ -29,7 +30,8 @@ export function admit(request: Omit<RetrievalRequest, 'uri' | 'mayAskPeers'>, re
   if (selecting === 'never') return { kind: 'refused', reason: 'Vary matches no other request' }
   const asked = { method: 'GET', uri: target, fields }
   const isShareable = isNameable && maySharePeerwise(asked, response, policy, 'none').kind === 'share'
-  return { kind: 'admitted', fields: storability.fields, selecting, isShareable }
+  const stored = dated(storability.fields, response.responseTime)
+  return { kind: 'admitted', fields: stored, selecting, isShareable }
 }
 
 /**
@@ -39,7 +41,7 @@ export function admit(request: Omit<RetrievalRequest, 'uri' | 'mayAskPeers'>, re
 export function admitOrdinary(
   request: Parameters<typeof admit>[0],
   response: Stored,
-  endToEnd = endToEndFieldsOnce(response.fields),
+  endToEnd = dated(endToEndFieldsOnce(response.fields), response.responseTime),
 ): Admission {
   const key = deciding(response.fields, request.policy.store)
   if (key === undefined || response.status !== 200 || request.isNameable) return admit(request, response)

@@ -1,9 +1,9 @@
 /** What is known of the response that is coming: its fields, when they came, and whether it may be kept. */
 import type { Clock, EpochMs } from '../core/clock.ts'
-import { hasField, withField, type Fields } from '../core/fields.ts'
+import type { Fields } from '../core/fields.ts'
 import type { ResponseHead } from '../core/store.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
-import { formatHttpDate } from '../cache/semantics/http-date.ts'
+import { dated } from '../cache/semantics/http-date.ts'
 import { admit, type Admission } from './admission.ts'
 import type { OriginHead } from './origin-copy.ts'
 import type { RetrievalRequest } from './request.ts'
@@ -47,9 +47,8 @@ export class ComingHead {
   /** A peer's fields describe the bytes; when the response came is when it came here. */
   fromPeer(fields: Fields): void {
     this.#responseTime = this.#clock.wall()
-    const isDated = hasField(fields, 'date')
     this.#isOrigins = false
-    this.#fields = isDated ? fields : withField(fields, 'Date', formatHttpDate(this.#responseTime))
+    this.#fields = dated(fields, this.#responseTime)
     this.#admission = admit(this.#request, this.response)
   }
 

@@ -1,8 +1,8 @@
 /** Whether what came so far can be continued by ranges, and by which validator. */
 import type { EpochMs } from '../core/clock.ts'
-import { fieldValue, hasField, withField, type Fields } from '../core/fields.ts'
+import { fieldValue, hasField, type Fields } from '../core/fields.ts'
 import { entityTagOf } from '../cache/semantics/entity-tag.ts'
-import { formatHttpDate } from '../cache/semantics/http-date.ts'
+import { dated } from '../cache/semantics/http-date.ts'
 import { ifRangeMatches } from '../cache/semantics/preconditions.ts'
 
 /**
@@ -14,6 +14,5 @@ export function continuingValidator(fields: Fields, responseTime: EpochMs): stri
   if (tag !== undefined || hasField(fields, 'etag'))
     return tag?.isWeak === false ? fieldValue(fields, 'etag') : undefined
   const date = fieldValue(fields, 'last-modified')
-  const dated = hasField(fields, 'date') ? fields : withField(fields, 'Date', formatHttpDate(responseTime))
-  return date !== undefined && ifRangeMatches(date, dated) ? date : undefined
+  return date !== undefined && ifRangeMatches(date, dated(fields, responseTime)) ? date : undefined
 }

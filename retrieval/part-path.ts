@@ -21,6 +21,7 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type { ForwardReason } from '../cache/semantics/cache-status.ts'
 import { withoutHeldBackFields } from '../cache/semantics/decision.ts'
 import { currentAgeMs, remainingFreshnessMs, type Stored } from '../cache/semantics/freshness.ts'
+import { dated } from '../cache/semantics/http-date.ts'
 import { wantsNoneStored } from '../cache/semantics/storable.ts'
 import { evaluateConditional } from '../cache/semantics/validation.ts'
 import { openSpans } from './open-copy.ts'
@@ -248,7 +249,10 @@ class Part {
     const { copy, head } = of
     const stored = { ...head, status: 200 }
     const age = String(Math.floor(currentAgeMs(stored, clock.wall()) / 1000))
-    const described = endToEndFields(told ?? (how === 'begun' ? head.fields : head.admission.fields))
+    const described = dated(
+      endToEndFields(told ?? (how === 'begun' ? head.fields : head.admission.fields)),
+      head.responseTime,
+    )
     const fields = how === 'begun' ? described : withField(described, 'Age', age)
     const response = { ...stored, size: copy.size ?? Infinity }
     const read = (span: ByteSpan) =>

@@ -23,6 +23,7 @@ import type {
   ResponseTaker,
   UpstreamResponse,
 } from '../core/upstream.ts'
+import { dated } from '../cache/semantics/http-date.ts'
 import { admitOrdinary } from './admission.ts'
 import { Begun } from './begun.ts'
 import type { Moment } from './changes.ts'
@@ -208,7 +209,7 @@ export class PlainMiss implements ResponseTaker, Call {
     const requestTime = this.#requestTime
     const responseTime = clock.wall()
     const asked = { target, fields: forwarded, policy: this.#policy, isNameable: false }
-    const endToEnd = endToEndFieldsOnce(fields)
+    const endToEnd = dated(endToEndFieldsOnce(fields), responseTime)
     const admission = admitOrdinary(asked, { status, fields, requestTime, responseTime }, endToEnd)
     this.#room = admission.kind === 'admitted' ? store.reserve(size) : undefined
     if (admission.kind !== 'admitted' || this.#room === undefined) return false

@@ -2,6 +2,7 @@
 import type { EpochMs } from '../core/clock.ts'
 import type { Policy } from '../core/policy.ts'
 import type { GrowingCopy, MayKeep, ResponseHead, Store } from '../core/store.ts'
+import { dated } from '../cache/semantics/http-date.ts'
 import { mayStorePosted, type PostRequest } from '../cache/semantics/posted.ts'
 import type { StorableResponse } from '../cache/semantics/storable.ts'
 import { selectingFields } from '../cache/semantics/vary.ts'
@@ -53,7 +54,7 @@ function headOf(
   const selecting = selectingFields(request.fields, response.fields)
   if (storability.kind === 'no' || selecting === 'never') return undefined
   const { uri } = request
-  const { fields } = storability
+  const fields = dated(storability.fields, responseTime)
   const kept = { uri, selecting, status: response.status, fields, requestTime, responseTime }
   // What somebody posted for is no file that the LAN shares.
   return { ...kept, source: 'internet', shareable: false }

@@ -2,6 +2,7 @@
 import type { EpochMs } from '../core/clock.ts'
 import { withoutFields, type Fields } from '../core/fields.ts'
 import type { ResponseHead, Store, StoredResponse } from '../core/store.ts'
+import { dated } from '../cache/semantics/http-date.ts'
 import { wantsNoneStored } from '../cache/semantics/storable.ts'
 import { freshened, headConfirms } from '../cache/semantics/validation.ts'
 import { isSameSelection, matches } from '../cache/semantics/vary.ts'
@@ -31,7 +32,7 @@ export function renew(
   { fields: news, ...times }: Update,
   request: RetrievalRequest,
 ): Renewed {
-  const fields = freshened(known.fields, news)
+  const fields = dated(freshened(known.fields, news), times.responseTime)
   const isOnlyForOne = wantsNoneStored(request.fields)
   const asked = isOnlyForOne ? withoutFields(request.fields, ['cache-control', 'pragma']) : request.fields
   const admission = admit({ ...request, fields: asked }, { status: known.status, fields, ...times })

@@ -9,6 +9,7 @@ import type { TargetUri } from '../core/target-uri.ts'
 import type { OnInformation } from '../core/upstream.ts'
 import { withoutPrivateFields } from '../cache/semantics/decision.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
+import { dated } from '../cache/semantics/http-date.ts'
 import { currentAgeMs, type Stored } from '../cache/semantics/freshness.ts'
 import { hasContent } from '../cache/semantics/statuses.ts'
 import type { Begun } from './begun.ts'
@@ -112,7 +113,7 @@ export function fromGrowing(
   // The fields that were for whoever asked first are not for those who join it.
   const isCollapsed = joined.isCollapsed || report.isJoined
   const now = clock.wall()
-  const received = endToEndFields(head.response.fields)
+  const received = dated(endToEndFields(head.response.fields), head.response.responseTime)
   const fields = isCollapsed
     ? withField(withoutPrivateFields(received), 'Age', ageOf(head.response, now))
     : received

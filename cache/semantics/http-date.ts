@@ -1,5 +1,6 @@
 /** HTTP dates (RFC 9110 5.6.7): exactly the three formats, nothing that a lenient parser would guess. */
 import type { EpochMs } from '../../core/clock.ts'
+import { hasField, type Fields } from '../../core/fields.ts'
 
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
 
@@ -45,6 +46,11 @@ function remembered(
   if (read.size >= REMEMBERED) read.clear()
   read.set(text, date)
   return date
+}
+
+/** What came without `Date` came when it came: so it is stored, and forwarded (RFC 9110 6.6.1). */
+export function dated(fields: Fields, responseTime: EpochMs): Fields {
+  return hasField(fields, 'date') ? fields : [...fields, ['Date', formatHttpDate(responseTime)]]
 }
 
 /**

@@ -130,6 +130,19 @@ describe('Via and Cache-Status', () => {
     assert.equal(origin.received.length, 1)
   })
 
+  test('what came without Date has that of its coming, however often it is sent (RFC 9110 6.6.1)', async (t) => {
+    const origin = await startOrigin(t, answering(`${CACHEABLE}\r\nok`))
+    const proxy = await startProxy(t)
+    const dates = new Set<string | undefined>()
+    for (let time = 0; time < 4; time++) {
+      dates.add(field(await exchange(t, proxy.port, get(origin)), 'Date'))
+      await proxy.node.settle()
+      proxy.node.clock.advance(5_000)
+    }
+    assert.equal(origin.received.length, 1)
+    assert.equal(dates.size, 1, [...dates].join())
+  })
+
   test('tell of a 304 and of a part', async (t) => {
     const origin = await startOrigin(t, answering(`${CACHEABLE}\r\nok`))
     const proxy = await startProxy(t)

@@ -62,7 +62,7 @@ describe('a response', () => {
       assert.equal(admission.kind, 'admitted')
     })
 
-  test('is kept with the fields of the request that Vary names, and without those of the connection', () => {
+  test('is kept with the fields of the request that Vary names, its date, and without those of the connection', () => {
     const admission = judged({
       asked: [
         ['Accept-Language', 'de'],
@@ -78,7 +78,7 @@ describe('a response', () => {
     assert.deepEqual(admission.selecting, [['accept-language', 'de']])
     assert.deepEqual(
       admission.fields.map(([name]) => name),
-      ['Cache-Control', 'Vary'],
+      ['Cache-Control', 'Vary', 'Date'],
     )
   })
 })

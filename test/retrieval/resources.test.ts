@@ -122,6 +122,26 @@ describe('validating a stale response', () => {
     assert.deepEqual(node.origin.requests[1]?.fields, [['If-None-Match', '"1"']])
   })
 
+  test('is dated by when it was confirmed, where the origin server has no clock (RFC 9110 6.6.1)', async () => {
+    for (const [fields, seconds] of [
+      [[], 61],
+      [[['Range', 'bytes=0-1']] as Fields, 61],
+    ] as const) {
+      const node: World = world({
+        rule: { share: false },
+        origin: (_, n) => (n === 1 ? file('abc', 'max-age=60', ETAG) : notModified()),
+      })
+      const date = async () => Date.parse(field(await node.get(fields), 'date') ?? '')
+      await node.get()
+      const came = await date()
+      node.clock.advance(seconds * 1000)
+      const confirmed = await date()
+      assert.equal(confirmed - came, seconds * 1000)
+      node.clock.advance(5_000)
+      assert.equal(await date(), confirmed)
+    }
+  })
+
   test('fetches the file when the 304 is about another one: no application asked for that', async () => {
     const other: Reply = { status: 304, fields: [['ETag', '"2"']] }
     const node = await stored([file('x', STALE, ETAG), other, file('y', FRESH, [['ETag', '"2"']])])
