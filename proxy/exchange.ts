@@ -18,6 +18,7 @@ import { connectionFault } from './connection-fault.ts'
 import { connectionFields, requestFields, responseFields } from './forwarded-fields.ts'
 import { addTrailers, asHeaders, interimForwarder, reasonOf, responseFlaw, targetOf } from './relay.ts'
 import { receivedHead } from './request-check.ts'
+import { MAX_HEADER_BYTES } from './server-options.ts'
 import { type SilenceWatch, watchSilence } from './silence.ts'
 
 /** It takes HTTP/2 and TLS along, which cost a start 40 ms. */
@@ -117,6 +118,8 @@ export class Exchange {
       target: targetOf(this.#target, head),
       ignorePath: true,
       selfHandleResponse: true,
+      // It makes the request's options of these, TLS or not.
+      ssl: { maxHeaderSize: MAX_HEADER_BYTES },
     })
     const fail = (thrown: unknown) => this.fail(connectionFault(thrown, this.#target.host))
     proxy.on('error', fail).on('econnreset', fail)

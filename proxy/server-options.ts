@@ -7,14 +7,16 @@ import { hasContent, offeredProtocols } from './upgrade-request.ts'
 /** A client that takes nothing of its answer for this long is cut, in ms: people pause downloads, and machines go to sleep. */
 export const MAX_PAUSE_MS = 600_000
 
+/** Bytes of a message's head; real ones stay below 8 kB, cookies included. */
+export const MAX_HEADER_BYTES = 32_768
+
 /** For `http.createServer`; `capConnections` belongs to it. */
 export function serverOptions(): ServerOptions {
   return {
     insecureHTTPParser: false,
     // It is required all the same (request-check.ts): who leaves it out is told so.
     requireHostHeader: false,
-    /** Bytes of a request's head; real ones stay below 8 kB, cookies included. */
-    maxHeaderSize: 32_768,
+    maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: 30_000,
     /** For a whole request with its content: uploads over slow lines. Silence ends them sooner (pass-through.ts). */
     requestTimeout: 3_600_000,

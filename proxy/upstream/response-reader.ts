@@ -3,6 +3,7 @@
  * bounded: what is not exactly a response is a flaw, which ends the connection. Bytes that no request asked for end it too.
  */
 import { readFieldLine } from '../field-line.ts'
+import { MAX_HEADER_BYTES } from '../server-options.ts'
 import { readHead, type Flaw, type ReadLine, type ResponseHead } from './response-head.ts'
 
 /** Told of a response, in order, from within `push` and `close`. */
@@ -17,8 +18,10 @@ export interface ResponseSink {
   readonly onFlaw: (flaw: Flaw) => void
 }
 
-/** Bytes of a head, of a trailer section, or of a chunk's first line, at most; Node's own limit. */
-export const MAX_HEAD_BYTES = 16_384
+/** Bytes of a head, at most: as many as of a request's (server-options.ts). */
+export const MAX_HEAD_BYTES = MAX_HEADER_BYTES
+/** Of a line of a trailer section, or a chunk's first, at most. */
+export const MAX_LINE_BYTES = 16_384
 /** Lines of heads that are compared with the next one: a server must not make that costly. */
 const MOST_LIKELY_LINES = 64
 /** What no response may have more of before its end: chunk extensions of all chunks together, say. */
@@ -170,8 +173,8 @@ export class ResponseReader {
   #readLine(bytes: Buffer, at: number): number {
     const found = bytes.indexOf('\n', at, 'latin1')
     const end = found < 0 ? bytes.length : found + 1
-    this.#text += bytes.toString('latin1', at, Math.min(end, at + MAX_HEAD_BYTES))
-    if (this.#text.length >= MAX_HEAD_BYTES) return this.#refuse('too long a line')
+    this.#text += bytes.toString('latin1', at, Math.min(end, at + MAX_LINE_BYTES))
+    if (this.#text.length >= MAX_LINE_BYTES) return this.#refuse('too long a line')
     if (found < 0) return -1
     const line = this.#text
     if (!line.endsWith('\r\n')) return this.#refuse('a bare line feed')

@@ -21,7 +21,16 @@ import { tunnel } from '../../proxy/tunnel.ts'
 import { posted } from '../../retrieval/posted.ts'
 import { compileRules } from '../../retrieval/rules.ts'
 import { world, type World } from '../retrieval/world.ts'
-import { answering, exchange, OK, rawClient, startOrigin, statusOf, type Origin } from './edge-server.ts'
+import {
+  answering,
+  exchange,
+  OK,
+  rawClient,
+  startOrigin,
+  statusOf,
+  type Origin,
+  type OriginScript,
+} from './edge-server.ts'
 
 const PSEUDONYM = 'proxy-under-test'
 
@@ -227,6 +236,30 @@ describe('Via and Cache-Status', () => {
     const response = await exchange(t, proxy.port, get(origin, '/', `Via: 1.1 ${PSEUDONYM}\r\n`))
     assert.deepEqual([statusOf(response), origin.received.length], [508, 0])
   })
+})
+
+describe('the head of a response', () => {
+  const lines = `X: ${'x'.repeat(30_000)}\r\n`
+
+  for (const [method, more] of [
+    ['GET', ''],
+    ['POST', 'Content-Length: 0\r\n'],
+  ] as const)
+    test(`may be as large as that of a request, and no larger: ${method}`, async (t) => {
+      const script: OriginScript = (socket, text) =>
+        answering(`${CACHEABLE}${text.includes('/larger') ? lines : ''}${lines}\r\nok`)(socket, text)
+      const origin = await startOrigin(t, script)
+      const proxy = await startProxy(t)
+      for (const [path, status] of [
+        ['/', 200],
+        ['/', 200],
+        ['/larger', 502],
+      ] as const) {
+        const response = await exchange(t, proxy.port, get(origin, path, more).replace('GET', method))
+        assert.equal(statusOf(response), status)
+        if (status === 200) assert.ok(response.includes(lines), 'a field is missing')
+      }
+    })
 })
 
 describe('path and query', () => {

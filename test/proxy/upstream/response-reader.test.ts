@@ -5,7 +5,7 @@ import { describe, test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { fieldsFromRaw, type Fields } from '../../../core/fields.ts'
-import { MAX_HEAD_BYTES, ResponseReader } from '../../../proxy/upstream/response-reader.ts'
+import { MAX_HEAD_BYTES, MAX_LINE_BYTES, ResponseReader } from '../../../proxy/upstream/response-reader.ts'
 
 /** What one response came to. */
 interface Seen {
@@ -192,11 +192,11 @@ const FLAWS: readonly (readonly [name: string, text: string])[] = [
   ['an unfinished quoted string in an extension', `${CHUNKED}2;a="b\r\nok\r\n`],
   ['a chunk longer than its size', `${CHUNKED}2\r\nokay\r\n0\r\n\r\n`],
   ['a chunk that ends in a line feed', `${CHUNKED}2\r\nok\n0\r\n\r\n`],
-  ['endless extensions', `${CHUNKED}1;${'x'.repeat(MAX_HEAD_BYTES)}`],
+  ['endless extensions', `${CHUNKED}1;${'x'.repeat(MAX_LINE_BYTES)}`],
   ['many extensions', CHUNKED + `1;${'x'.repeat(4000)}\r\no\r\n`.repeat(5)],
   ['a malformed trailer', `${CHUNKED}0\r\nX\r\n\r\n`],
   ['a folded trailer', `${CHUNKED}0\r\nX: y\r\n z\r\n\r\n`],
-  ['an endless trailer section', `${CHUNKED}0\r\n${'X: y\r\n'.repeat(MAX_HEAD_BYTES)}`],
+  ['an endless trailer section', `${CHUNKED}0\r\n${'X: y\r\n'.repeat(MAX_LINE_BYTES)}`],
 ]
 for (const [name, text] of FLAWS)
   test(`is refused: ${name}`, () => {
