@@ -14,7 +14,7 @@ const SPEC = /^(\d{1,40})?-(\d{1,40})?$/
 
 /**
  * What a `Range` field asks of a representation of `size` bytes.
- * `undefined`: not a bytes range, malformed, or abusive, so to be ignored; `[]`: valid, and none is satisfiable (416).
+ * `undefined`: not a bytes range, malformed, abusive, or of nothing at all, so to be ignored; `[]`: valid, and none is satisfiable (416).
  */
 export function parseRange(value: string, size: number): readonly ByteSpan[] | undefined {
   const match = /^bytes=(.*)$/i.exec(value.trim())
@@ -27,7 +27,7 @@ export function parseRange(value: string, size: number): readonly ByteSpan[] | u
     const bounds = SPEC.exec(spec)
     if (!bounds || spec === '-') return undefined
     const span = resolve(bounds[1], bounds[2], size)
-    if (span === 'invalid') return undefined
+    if (span === 'invalid' || span === 'nameless') return undefined
     if (span !== 'unsatisfiable') spans.push(span)
   }
   return overlapsAbusively(spans) ? undefined : spans
@@ -37,10 +37,12 @@ function resolve(
   first: string | undefined,
   last: string | undefined,
   size: number,
-): ByteSpan | 'invalid' | 'unsatisfiable' {
+): ByteSpan | 'invalid' | 'unsatisfiable' | 'nameless' {
   if (first === undefined) {
     const suffix = Math.min(Number(last), size)
-    return suffix === 0 ? 'unsatisfiable' : { start: size - suffix, end: size }
+    // The last bytes of nothing can be had (RFC 9110 14.1.2), and no `Content-Range` can say so.
+    if (suffix === 0) return Number(last) === 0 ? 'unsatisfiable' : 'nameless'
+    return { start: size - suffix, end: size }
   }
   if (last !== undefined && Number(last) < Number(first)) return 'invalid'
   if (Number(first) >= size) return 'unsatisfiable'

@@ -94,6 +94,13 @@ describe('a stored response', () => {
     assert.deepEqual([same.status, same.text, node.origin.requests.length], [304, '', 1])
   })
 
+  test('of nothing is answered whole where its last bytes are asked for', async () => {
+    const node = await stored([file('', FRESH, ETAG)])
+    const last = await node.get([['Range', 'bytes=-5']])
+    assert.deepEqual([last.status, last.how, field(last, 'content-length')], [200, 'hit', '0'])
+    assert.equal((await node.get([['Range', 'bytes=0-']])).status, 416)
+  })
+
   test('whose body turns out damaged is fetched again at once', async () => {
     const node = await stored([file('x', FRESH), file('y', FRESH)])
     damage(node)
