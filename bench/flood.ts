@@ -189,7 +189,13 @@ function peeringOn(transport: Transport): Peering {
   const limits = { perSource: Infinity, overall: Infinity, burstPerSource: Infinity, burstOverall: Infinity }
   const timing = { maxDelayMs: 'auto', transmissionMs: 200, silenceMs: 3000 } as const
   return new Peering(
-    { node: hex(1_000_000) as NodeId, filePort: 6515, serve: true, ask: true, intake: limits, ...timing },
+    {
+      self: { node: hex(1_000_000) as NodeId, filePort: 6515 },
+      serve: true,
+      ask: true,
+      intake: limits,
+      ...timing,
+    },
     {
       clock: systemClock,
       random: seededRandom(1),

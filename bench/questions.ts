@@ -66,8 +66,7 @@ function peering(at: number, port: number): Peering {
   const random = seededRandom(at + 1)
   return new Peering(
     {
-      node: random.hex(16) as NodeId,
-      filePort: 6515,
+      self: { node: random.hex(16) as NodeId, filePort: 6515 },
       serve: true,
       ask: true,
       silenceMs: 3000,

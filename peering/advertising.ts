@@ -7,8 +7,9 @@ import type { Random } from '../core/random.ts'
 import type { Address } from '../core/transport.ts'
 import { OwnSummary } from './own-summary.ts'
 import type { PacketSender } from './packet-sender.ts'
-import type { AdvertisePacket, NodeId, PresencePacket, RequestId } from './packets.ts'
+import type { AdvertisePacket, PresencePacket, RequestId } from './packets.ts'
 import { PeerSummaries, type SummaryPlace } from './peer-summaries.ts'
+import type { Self } from './self.ts'
 import { resourceKey } from './summary.ts'
 
 export interface AdvertisingComponents {
@@ -26,15 +27,15 @@ export const ADVERTISE_MS = 1000
 export const MAX_PACKETS = 2
 
 export class Advertising {
-  readonly #node: NodeId
+  readonly #self: Pick<Self, 'node'>
   readonly #components: AdvertisingComponents
   readonly own: OwnSummary
   readonly peers = new PeerSummaries()
   #cancel: CancelTimer | undefined
   #isRunning = false
 
-  constructor(node: NodeId, components: AdvertisingComponents) {
-    this.#node = node
+  constructor(self: Pick<Self, 'node'>, components: AdvertisingComponents) {
+    this.#self = self
     this.#components = components
     this.own = new OwnSummary(components.random.uint32())
   }
@@ -75,7 +76,7 @@ export class Advertising {
       if (next === undefined) return
       const id = this.#components.random.uint32() as RequestId
       const { standing: summary, keys } = next
-      const common = { id, node: this.#node, nonce: undefined, extras: [] }
+      const common = { id, node: this.#self.node, nonce: undefined, extras: [] }
       this.#components.sender.broadcast({ ...common, type: 'advertise', summary, keys })
     }
     this.#cancel = this.#components.clock.after(ADVERTISE_MS, () => this.#tell())

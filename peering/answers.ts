@@ -13,7 +13,8 @@ import {
   type AnswerEvent,
   type AnswerState,
 } from './machines/answer.ts'
-import type { EndRequestPacket, NodeId, RequestPacket } from './packets.ts'
+import type { EndRequestPacket, RequestPacket } from './packets.ts'
+import type { Self } from './self.ts'
 
 /** The delay response period of an asker that names none: the patents' figure, in ms. */
 export const PLAIN_MAX_DELAY_MS = 2000
@@ -31,7 +32,7 @@ export const MAX_ANSWERS_TO_ONE = 512
 export const PLAIN_ANSWER_BYTES = 256
 
 export interface AnswersSettings {
-  readonly node: NodeId
+  readonly self: Pick<Self, 'node'>
   readonly serve: boolean
 }
 
@@ -88,7 +89,7 @@ export class Answers {
   }
 
   #together(from: Address, bytes: number, isSealed: boolean): Together {
-    const { node } = this.#settings
+    const { node } = this.#settings.self
     const { clock, random } = this.#components
     const roomBytes = Math.max(bytes, PLAIN_ANSWER_BYTES)
     const packets = new AnswerPackets({ node, from, roomBytes, isSealed }, this.#components)

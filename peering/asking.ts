@@ -13,7 +13,8 @@ import { MAX_FURTHER } from './further.ts'
 import type { InquirySender } from './inquiry.ts'
 import type { PacketSender } from './packet-sender.ts'
 import { MAX_PADDED_BYTES, MIN_REQUEST_BYTES } from './packets.ts'
-import type { EndRequestPacket, Extras, NodeId, RequestId, RequestPacket } from './packets.ts'
+import type { EndRequestPacket, Extras, RequestId, RequestPacket } from './packets.ts'
+import type { Self } from './self.ts'
 
 /** Between two packets of questions, in ms: less than the grain of the timers by which holders answer. */
 export const HOLD_MS = 2
@@ -60,7 +61,7 @@ export interface Directed {
 }
 
 export class Asking {
-  readonly #node: NodeId
+  readonly #self: Pick<Self, 'node'>
   readonly #components: AskingComponents
   readonly #held = new Held()
   #cancel: CancelTimer | undefined
@@ -75,8 +76,8 @@ export class Asking {
   /** "I found" to one downloader each; it cancels nothing, and has time. */
   readonly #heldEnds = new Map<Address, EndRequestPacket[]>()
 
-  constructor(node: NodeId, components: AskingComponents) {
-    this.#node = node
+  constructor(self: Pick<Self, 'node'>, components: AskingComponents) {
+    this.#self = self
     this.#components = components
   }
 
@@ -102,7 +103,7 @@ export class Asking {
     const question: RequestPacket = {
       type: 'request',
       id: this.#components.newId(),
-      node: this.#node,
+      node: this.#self.node,
       nonce: this.#currentNonce(),
       extras,
       href: resource,

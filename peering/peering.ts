@@ -26,7 +26,6 @@ import type {
   DownloadingPacket,
   Extras,
   LocalAlias,
-  NodeId,
   RequestId,
   PresencePacket,
   RequestPacket,
@@ -40,6 +39,7 @@ import { PeerTable, type Peer, type Timing, type TimingSettings } from './peer-t
 import { Presence } from './presence.ts'
 import { downloadsAsked, Reception } from './reception.ts'
 import { Rivals } from './rivals.ts'
+import type { Self } from './self.ts'
 import { FULL_ABILITY } from './ability.ts'
 import { resourceKey, type ResourceKey } from './summary.ts'
 import { FINDING, FINDING_NAME, Survey, type Found } from './survey.ts'
@@ -47,9 +47,7 @@ import { FINDING, FINDING_NAME, Survey, type Found } from './survey.ts'
 export type { AnnouncedDownload }
 
 export interface PeeringSettings extends TimingSettings {
-  readonly node: NodeId
-  /** TCP port of this node's server for peers. */
-  readonly filePort: number
+  readonly self: Self
   /** Be a peering server: answer "I need". */
   readonly serve: boolean
   /** Be a peering client: ask "I need". */
@@ -136,16 +134,16 @@ export class Peering {
   constructor(settings: PeeringSettings, components: PeeringComponents) {
     this.#settings = settings
     this.#components = components
-    this.#rivals = new Rivals(settings.node)
+    this.#rivals = new Rivals(settings.self)
     this.#seal = components.seal ?? noSeal
     const sender = new PacketSender(components.transport, this.counters, this.#seal)
     this.#sender = sender
     const { clock, random, onStaleSummary: onStale = () => {} } = components
-    this.advertising = new Advertising(settings.node, { clock, random, sender, onStale })
+    this.advertising = new Advertising(settings.self, { clock, random, sender, onStale })
     const summary = () => (settings.serve ? this.advertising.own.standing : undefined)
     const siteWords = () => this.#seal.presence()
     this.#presence = new Presence(settings, { ...components, peers: this.peers, sender, summary, siteWords })
-    this.#asking = new Asking(settings.node, {
+    this.#asking = new Asking(settings.self, {
       clock,
       random,
       sender,
@@ -219,7 +217,7 @@ export class Peering {
 
   /** Sends a packet of another type than ours (R2.2), to everybody or to one. @returns `false`: it is too long, or none. */
   say(name: string, extras: Extras, to?: Address): boolean {
-    const { node } = this.#settings
+    const { node } = this.#settings.self
     const packet: ApplicationPacket = {
       type: 'application',
       name,
@@ -366,7 +364,7 @@ export class Peering {
     const location = () => this.#locationOf(alias())
     const waiting = this.#rivals.behind(resource, listeningOf(this.#components).monotonic())
     const ability = this.#rivals.saidOf(resource)
-    const facts = { id, node: this.#settings.node, resource, location, ability }
+    const facts = { id, node: this.#settings.self.node, resource, location, ability }
     return this.#downloads.begin(facts, progress, waiting, isTakeOver)
   }
 
@@ -392,7 +390,7 @@ export class Peering {
   }
 
   readonly #locationOf = (alias: LocalAlias | undefined): string | undefined =>
-    alias && `http://${this.#components.transport.address}:${this.#settings.filePort}/${alias}`
+    alias && `http://${this.#components.transport.address}:${this.#settings.self.filePort}/${alias}`
 
   readonly #receive = (datagram: Datagram): void => {
     const received = this.#isRunning ? this.#reception.take(datagram) : undefined

@@ -12,11 +12,11 @@ import type { Address } from '../core/transport.ts'
 import type { Edition } from './own-summary.ts'
 import type { PacketSender } from './packet-sender.ts'
 import type { Extras, NodeId, PresencePacket, RequestId, ServicePacket } from './packets.ts'
+import type { Self } from './self.ts'
 import { autoTiming, type PeerTable, type Timing, type TimingSettings } from './peer-table.ts'
 
 export interface PresenceSettings extends TimingSettings {
-  readonly node: NodeId
-  readonly filePort: number
+  readonly self: Self
 }
 
 export interface PresenceComponents {
@@ -261,7 +261,7 @@ export class Presence {
   }
 
   #packet(what: Pick<PresencePacket, 'reply' | 'leaving' | 'nonce'>): PresencePacket {
-    const { node, filePort } = this.#settings
+    const { node, filePort } = this.#settings.self
     const id = this.#components.random.uint32() as RequestId
     const summary = this.#components.summary()
     const extras = this.#components.siteWords?.() ?? []

@@ -12,12 +12,13 @@ import { DEFAULT_INTAKE, intake, type IntakeLimits } from './intake.ts'
 import type { MemberWords } from './member-words.ts'
 import type { OpenedDatagram, PacketSeal, Signer } from './packet-seal.ts'
 import type { PacketSender } from './packet-sender.ts'
-import type { DownloadingPacket, NodeId, ServicePacket } from './packets.ts'
+import type { DownloadingPacket, ServicePacket } from './packets.ts'
 import { claimsForeignPlace } from './peer-claims.ts'
+import type { Self } from './self.ts'
 import { VainSignatures } from './vain-signatures.ts'
 
 export interface ReceptionSettings {
-  readonly node: NodeId
+  readonly self: Pick<Self, 'node'>
   readonly intake?: IntakeLimits
 }
 
@@ -53,14 +54,14 @@ const TOO_MANY = { kind: 'stranger', reason: 'too many signatures' } as const
 const UNREAD = { kind: 'stranger', reason: 'unsigned' } as const
 
 export class Reception {
-  readonly #node: NodeId
+  readonly #self: Pick<Self, 'node'>
   readonly #components: ReceptionComponents
   readonly #decode: (bytes: Uint8Array) => Decoded
   readonly #admit: (from: Address, at: Monotonic) => boolean
   readonly #vainSignatures = new VainSignatures()
 
   constructor(settings: ReceptionSettings, components: ReceptionComponents) {
-    this.#node = settings.node
+    this.#self = settings.self
     this.#components = components
     this.#decode = components.decode ?? decodePacket
     this.#admit = intake(settings.intake ?? DEFAULT_INTAKE)
@@ -75,7 +76,7 @@ export class Reception {
     const decoded = this.#decode(opened.document)
     if (decoded.kind === 'malformed') return this.#drop(decoded.reason)
     const { packet } = decoded
-    if (packet.node === this.#node) {
+    if (packet.node === this.#self.node) {
       // Machines made from one image share their node ID, and would never see each other.
       return from === transport.address ? undefined : this.#drop('own ID from elsewhere')
     }

@@ -12,6 +12,7 @@ import type { Monotonic } from '../core/clock.ts'
 import type { Address } from '../core/transport.ts'
 import { FULL_ABILITY } from './ability.ts'
 import type { NodeId } from './packets.ts'
+import type { Self } from './self.ts'
 
 /** Another node that has asked for the same. */
 export interface Rival {
@@ -53,12 +54,12 @@ interface Askers {
 }
 
 export class Rivals {
-  readonly #self: NodeId
+  readonly #self: Pick<Self, 'node'>
   readonly #heard = new Map<string, Askers>()
   /** What this node has said of its ability, for each resource that it has asked for. */
   readonly #said = new LRUCache<string, number>({ max: MAX_RESOURCES })
 
-  constructor(self: NodeId) {
+  constructor(self: Pick<Self, 'node'>) {
     this.#self = self
   }
 
@@ -76,7 +77,7 @@ export class Rivals {
   /** Another node's "I need" was heard. */
   heard(resource: string, rival: Rival, at: Monotonic): void {
     const askers = this.#heard.get(resource) ?? {
-      ownShare: hashShare(resource, this.#self),
+      ownShare: hashShare(resource, this.#self.node),
       list: [],
       oldestAt: at,
     }
@@ -111,7 +112,7 @@ export class Rivals {
   }
 
   #ownRank(resource: string): number {
-    const share = this.#heard.get(resource)?.ownShare ?? hashShare(resource, this.#self)
+    const share = this.#heard.get(resource)?.ownShare ?? hashShare(resource, this.#self.node)
     return rankOf(share, this.#said.get(resource))
   }
 

@@ -1,7 +1,7 @@
 /** One function on this node: runs its election machine, keeps the signed result that belongs to it, wakes who waits. */
 import type { CancelTimer, Clock, EpochMs, Monotonic } from '../core/clock.ts'
 import type { Random } from '../core/random.ts'
-import type { NodeId } from '../peering/packets.ts'
+import type { Self } from '../peering/self.ts'
 import type { FunctionName, Offer, Provider, Source } from './functions.ts'
 import type { Mandate } from './machines/ballot.ts'
 import {
@@ -28,7 +28,7 @@ type WithoutMoment<Event> = Event extends unknown ? Omit<Event, keyof Moment> : 
 export type Happening = WithoutMoment<ElectionEvent>
 
 export interface OneFunctionComponents {
-  readonly node: NodeId
+  readonly self: Pick<Self, 'node'>
   readonly clock: Clock
   readonly random: Random
   readonly signing: () => Signing
@@ -70,9 +70,9 @@ export class OneFunction {
     this.name = name
     this.#components = components
     this.#state = initialElection(known?.seen ?? 0)
-    if (known?.result === undefined || known.result.node === components.node) return
+    if (known?.result === undefined || known.result.node === components.self.node) return
     const at = components.clock.monotonic()
-    const self = { node: components.node, timing: components.timing() }
+    const self = { node: components.self.node, timing: components.timing() }
     this.#state = restoredElection(known.seen, known.result, at, self)
     this.#result = known.result
     this.#isHeard = false
@@ -90,13 +90,13 @@ export class OneFunction {
 
   /** Whether this node provides. */
   get isOwn(): boolean {
-    return this.result?.node === this.#components.node
+    return this.result?.node === this.#components.self.node
   }
 
   /** How long ago the provider was heard, in ms. */
   get heardMsAgo(): number {
-    const { node, clock } = this.#components
-    return this.#result?.node === node ? 0 : Math.max(0, clock.monotonic() - this.#state.heardAt)
+    const { self, clock } = this.#components
+    return this.#result?.node === self.node ? 0 : Math.max(0, clock.monotonic() - this.#state.heardAt)
   }
 
   /** Whether the provider need not be contacted before it is believed. */
@@ -145,7 +145,7 @@ export class OneFunction {
   lastProvider(): Provider | undefined {
     if (this.#result === undefined) return undefined
     const { signature: _, ...told } = this.#result
-    return { ...told, source: told.node === this.#components.node ? 'self' : this.#source }
+    return { ...told, source: told.node === this.#components.self.node ? 'self' : this.#source }
   }
 
   offer(offer: Offer): void {
@@ -192,9 +192,9 @@ export class OneFunction {
 
   /** @param heard the signed result, where the happening is one; from a third party or the provider itself. */
   happen(happening: Happening, heard?: { readonly result: Result; readonly source: Source }): void {
-    const { node, timing } = this.#components
+    const { timing } = this.#components
     const before = this.#state
-    const self = { node, timing: timing() }
+    const self = { node: this.#components.self.node, timing: timing() }
     const [state, commands] = stepElection(before, { ...happening, ...this.#moment() }, self)
     this.#state = state
     for (const command of commands) this.#note(command, heard)
@@ -207,7 +207,8 @@ export class OneFunction {
   /** The result of this node as provider, signed anew: it says until when it holds. */
   renewed(): Result | undefined {
     const { mandate } = this.#state
-    const { node, clock, signing } = this.#components
+    const { clock, signing } = this.#components
+    const { node } = this.#components.self
     const location = this.#location()
     if (mandate?.node !== node || location === undefined) return undefined
     const now = Math.round(clock.wall())
@@ -228,7 +229,7 @@ export class OneFunction {
     const value = Math.max(0, ...this.#offers.filter(({ location }) => location() !== undefined).map(valueOf))
     if (value <= 0 || this.#isSilent || !isWelcome(this.#components.signing())) return undefined
     if (this.#components.clock.monotonic() < this.#doubtedUntil) return LEAST_VALUE
-    const isProvider = providerOf(this.#state)?.node === this.#components.node
+    const isProvider = providerOf(this.#state)?.node === this.#components.self.node
     return Math.min(MAX_VALUE, Math.round(isProvider ? value * MARGIN : value))
   }
 
@@ -241,9 +242,9 @@ export class OneFunction {
   }
 
   #moment(): Moment {
-    const { node, clock, random } = this.#components
+    const { self, clock, random } = this.#components
     const value = this.#standing()
-    const own = value === undefined ? undefined : { node, value }
+    const own = value === undefined ? undefined : { node: self.node, value }
     return { at: clock.monotonic(), fraction: random.fraction(), own, isWanted: this.isWanted }
   }
 

@@ -7,8 +7,8 @@
 import type { Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import type { Random } from '../core/random.ts'
-import type { NodeId } from '../peering/packets.ts'
 import type { SiteWord } from '../peering/peering.ts'
+import type { Self } from '../peering/self.ts'
 import { DiscoveryAnswers, type Question } from './discovery-answers.ts'
 import { Doubts } from './doubts.ts'
 import { electionLimit, OWN_CALLS } from './election-limits.ts'
@@ -33,7 +33,7 @@ import { CLOCK_SKEW_MS, type Result, type Signing } from './result.ts'
 import { Saying, type Say } from './saying.ts'
 
 export interface ProvidersSettings {
-  readonly node: NodeId
+  readonly self: Pick<Self, 'node'>
   readonly timing: () => ElectionTiming
   /** Providers that the administrator designated: they come before all others. */
   readonly configured: readonly Provider[]
@@ -370,7 +370,7 @@ export class Providers implements Functions {
   /** What was believed is asked again: a node joins a site, a member is revoked, time passes. */
   #isBelievable({ node, member, expires }: Result): boolean {
     const { signing, clock } = this.#components
-    if (node === this.#settings.node) return isWelcome(signing())
+    if (node === this.#settings.self.node) return isWelcome(signing())
     if (expires < clock.wall() - CLOCK_SKEW_MS) return false
     return signing().member === undefined || (member !== undefined && signing().isGood(member))
   }

@@ -14,6 +14,7 @@ import type { Candidate, Expectation, Verifier } from '../core/verifier.ts'
 import type { Stored } from '../cache/semantics/freshness.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
+import type { Self } from '../peering/self.ts'
 import type { Admission } from './admission.ts'
 import {
   checkEnd,
@@ -51,8 +52,8 @@ import type { Asker, RetrievalRequest } from './request.ts'
 import { newReport, peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 
 export interface ArrivalSettings {
-  /** This node's ID, which peers are told. */
-  readonly node: NodeId
+  /** This node, as peers are told. */
+  readonly self: Pick<Self, 'node'>
   /** Whole copies from peers up to this are verified before their first byte is released, in bytes. */
   readonly verifyFirstUpTo: number
 }
@@ -502,7 +503,7 @@ export class Arrival {
     const sooner = { ms: SPARE_STALL_MS, isPossible: hasAnother }
     const pace = source.kind === 'peer' ? wholePace(patienceMs, isLate, sooner) : relayPace
     const relay = this.#components.relay(this.#request.uri)
-    const settings = { peer, location, node: this.#settings.node, relay, pace, relayPace }
+    const settings = { peer, location, node: this.#settings.self.node, relay, pace, relayPace }
     return new PeerRoute(settings, { ...this.#components, clock: listeningOf(this.#components), onDetour })
   }
 
@@ -587,7 +588,7 @@ export class Arrival {
       this.#release(copy, attempt)
     }
     const failed: SupplyEvents['failed'] = (helper, fault) => this.#components.onHelperFailure(helper, fault)
-    const { node } = this.#settings
+    const { node } = this.#settings.self
     const terms = { node, first: source.offer, size: opened.size, pace: wholePace(patienceMs), signal, copy }
     return helped(this.#components.asker.request, terms, this.#components, { wrote, failed })
   }

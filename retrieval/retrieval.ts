@@ -115,7 +115,7 @@ export class Retrieval implements InquiryOwner {
       isOvertaken: () => this.#isOvertaken,
       ...(components.originBytesPerSecond && { originBytesPerSecond: components.originBytesPerSecond }),
     })
-    this.#plainWait = new PlainWait({ ...components, request, node: settings.node })
+    this.#plainWait = new PlainWait({ ...components, request, node: settings.self.node })
     this.#yielding = new Yielding(components.clock, this.#yieldingOwner())
     this.#announcement = new Announcement(components.clock, () => components.events.announce(this))
     const parts = this.#parts()
@@ -235,7 +235,7 @@ export class Retrieval implements InquiryOwner {
 
   /** The nodes over which its bytes come, this one first. */
   get path(): readonly NodeId[] {
-    return [this.#settings.node, ...(this.isFetcher ? [] : this.#arrival.path)]
+    return [this.#settings.self.node, ...(this.isFetcher ? [] : this.#arrival.path)]
   }
 
   /** Whether another source was in use before this one. */

@@ -12,6 +12,7 @@ import { EDITION } from '../peering/attributes.ts'
 import type { Peering } from '../peering/peering.ts'
 import { PEER_FIELD, SUMMARY_FIELD, SUMMARY_PATH } from '../peering/peer-answer.ts'
 import type { SummaryPlace } from '../peering/peer-summaries.ts'
+import type { Self } from '../peering/self.ts'
 import { MAX_SUMMARY_BYTES, resourceKey, Summary, type ResourceKey } from '../peering/summary.ts'
 import { within } from './pace.ts'
 
@@ -21,8 +22,7 @@ export interface SummaryExchangeComponents {
   readonly store: Store
   readonly peers: Upstream
   readonly peering: Pick<Peering, 'advertising' | 'summaryRenewed'>
-  /** This node's ID. */
-  readonly node: string
+  readonly self: Pick<Self, 'node'>
   /** What the LAN is told in the place of a URI. */
   readonly nameOf: (uri: string) => string
   /** Other names under which something here is offered. */
@@ -127,7 +127,7 @@ async function keysOf(
 }
 
 async function fetchSummary(
-  { clock, peers, node }: SummaryExchangeComponents,
+  { clock, peers, self }: SummaryExchangeComponents,
   { address, filePort }: SummaryPlace,
   ended: AbortSignal,
 ) {
@@ -135,7 +135,7 @@ async function fetchSummary(
   const signal = AbortSignal.any([ended, end.signal])
   const uri = `http://${address}:${filePort}${SUMMARY_PATH}`
   try {
-    const asking = peers.request({ method: 'GET', uri, fields: [[PEER_FIELD, node]], signal })
+    const asking = peers.request({ method: 'GET', uri, fields: [[PEER_FIELD, self.node]], signal })
     const response = await within(asking, PATIENCE_MS, clock, { code: 'PEER_STALLED' })
     const standing = EDITION.parse(fieldValue(response.fields, SUMMARY_FIELD) ?? '')
     if (response.status !== 200 || standing === undefined) return undefined

@@ -16,11 +16,12 @@ import type { Verifier } from '../core/verifier.ts'
 import type { Decoded } from '../peering/codec.ts'
 import type { SharedFiles } from '../peering/file-server.ts'
 import { FUNCTIONS_PATH, RESOURCE_FIELD, resourceDigest } from '../peering/peer-answer.ts'
-import type { Extras, NodeId } from '../peering/packets.ts'
+import type { Extras } from '../peering/packets.ts'
 import { Gathering, type Turn } from '../peering/gathering.ts'
 import type { Peer } from '../peering/peer-table.ts'
 import { abilityOf, type AbilityFacts } from '../peering/ability.ts'
 import { Peering, type PlaceClaim, type SiteWord } from '../peering/peering.ts'
+import type { Self } from '../peering/self.ts'
 import type { Found, Survey } from '../peering/survey.ts'
 import { relayField } from '../peering/relay-fields.ts'
 import { UploadRate } from '../peering/upload-rate.ts'
@@ -46,9 +47,7 @@ import { CAUTION, readWarning, warningWords } from './member-warnings.ts'
 import { notingReached } from './reached-peers.ts'
 
 export interface AssemblySettings {
-  readonly node: NodeId
-  /** The TCP port by which peers reach this node's files. */
-  readonly filePort: number
+  readonly self: Self
   readonly serve: boolean
   readonly ask: boolean
   readonly maxDelayMs: number | 'auto'
@@ -241,18 +240,18 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
   const summaries = summaryExchange({
     ...seams,
     peering,
-    node: settings.node,
+    self: settings.self,
     nameOf: (uri) => names.nameOf(uri),
     announced: () => announced.all(),
   })
   const running = retrievals(
-    { node: settings.node, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
+    { self: settings.self, verifyFirstUpTo: settings.verifyFirstUpTo, lingerMs: LINGER_MS },
     {
       ...seams,
       servesFiles: (address, port) => peering.servesFiles(address, port),
       meet: (address) => isOnLink(address) && peering.meet(address),
       relay: (uri) => [
-        ...(settings.serve ? relayField(settings.filePort, aliases.aliasOf(uri)) : []),
+        ...(settings.serve ? relayField(settings.self.filePort, aliases.aliasOf(uri)) : []),
         [RESOURCE_FIELD, resourceDigest(names.nameOf(uri))],
       ],
       findHolders: (uri, found, over) => {
@@ -358,14 +357,14 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
         say: (name, extras, to) => peering.say(name, extras, to),
         sayLeaving: () => peering.sayLeaving(),
         sayPresence: (reply) => peering.sayPresence(reply),
-        fetch: (url) => fetchText(seams.peers, url, settings.node, clock),
+        fetch: (url) => fetchText(seams.peers, url, settings.self.node, clock),
         onRenamed: () => summaries.renamed(),
       })
       functions?.start({
         say: (name, extras, to) => peering.say(name, extras, to),
         isOnLink,
         ...(seams.isLinkUp && { isLinkUp: seams.isLinkUp }),
-        contact: (location) => answers(seams.peers, location, settings.node, clock),
+        contact: (location) => answers(seams.peers, location, settings.self.node, clock),
       })
     },
     async stop() {

@@ -6,6 +6,7 @@ import { Fault } from '../core/fault.ts'
 import { systemRandom } from '../core/random.ts'
 import { CHECKER_FUNCTION, GATEWAY_FUNCTION } from '../gateway/wire.ts'
 import type { NodeId } from '../peering/packets.ts'
+import type { Self } from '../peering/self.ts'
 import { criterionValue, machineCriteria, WEIGHTS, type MachineState } from '../providers/criteria.ts'
 import { placeFault } from '../providers/place.ts'
 import type { FunctionEvent, Offering, Provider } from '../providers/functions.ts'
@@ -20,7 +21,7 @@ import type { Config } from './config.ts'
 import type { FunctionPlace } from './setting-types.ts'
 
 export interface FunctionPartsComponents {
-  readonly node: NodeId
+  readonly self: Self
   readonly site: Site
   readonly log: Logger
   /** How many peers are alive. */
@@ -57,7 +58,7 @@ function mustCount(weights: Config['functions']['weights']): void {
 
 /** @throws Fault CONFIG_INVALID when `functions.offers` names a place that nobody would believe. */
 export function functionParts(config: Config, components: FunctionPartsComponents): FunctionParts {
-  const { node, site, log, peers, facts, internet } = components
+  const { self, site, log, peers, facts, internet } = components
   const { functions, cache } = config
   mustCount(functions.weights)
   for (const place of offersOf(config)) mustBeBelieved(place, components.address)
@@ -65,7 +66,7 @@ export function functionParts(config: Config, components: FunctionPartsComponent
   const signing = siteSigning(() => site.membership)
   const providers = new Providers(
     {
-      node,
+      self,
       timing: () => timingFor(functions.maxDelayMs, peers()),
       configured: placesOf(functions.providers).map(configuredProvider),
       reserved: [GATEWAY_FUNCTION, CHECKER_FUNCTION],

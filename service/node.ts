@@ -96,7 +96,8 @@ export class Node {
   readonly #rules: Rules
   /** The names of the rules whose files a gateway gets for members. */
   readonly #watched: ReadonlySet<string | undefined>
-  #id = '' as NodeId
+  /** Known when the store has started, the port when files are served. */
+  readonly #self = { node: '' as NodeId, filePort: 0 }
   #assembly: Assembly | undefined
   #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
@@ -222,7 +223,7 @@ export class Node {
   async #startStore(): Promise<void> {
     await this.#store.start()
     this.#running.push(() => this.#store.stop())
-    this.#id = await nodeId(this.#config.cache.directory, systemRandom)
+    this.#self.node = await nodeId(this.#config.cache.directory, systemRandom)
     await this.#warnOfSmallDisk()
   }
 
@@ -379,7 +380,7 @@ export class Node {
     const now = systemClock.monotonic()
     return {
       version: VERSION,
-      node: this.#id,
+      node: this.#self.node,
       upMs: Math.round(now - this.#startedAt),
       control: this.#controlPort,
       proxy: this.#doors.proxy ? this.proxyAddress : 'off',
@@ -413,6 +414,7 @@ export class Node {
     const { peering } = this.#config
     const place = this.#place
     const isServing = place !== undefined && peering.serve
+    this.#self.filePort = peering.filePort
     const files = {
       open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly?.files.open(alias),
       summary: () => this.#assembly?.files.summary?.(),
@@ -440,7 +442,8 @@ export class Node {
       const fileServer = this.#fileServer
       await fileServer.start()
       this.#running.push(() => fileServer.stop())
-      this.#own.push({ address: place.address, port: this.#fileServer.port })
+      this.#self.filePort = fileServer.port
+      this.#own.push({ address: place.address, port: fileServer.port })
     }
     const machine = await this.#lookAtMachine(place)
     this.#functions = this.#functionParts(place, machine)
@@ -498,7 +501,7 @@ export class Node {
       return undefined
     }
     const parts = functionParts(this.#config, {
-      node: this.#id,
+      self: this.#self,
       site: this.#site,
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
@@ -513,8 +516,7 @@ export class Node {
   #assemble(place: Place | undefined, isServing: boolean, machine: MachineLook | undefined): Assembly {
     const { peering, verification } = this.#config
     const settings = {
-      node: this.#id,
-      filePort: this.#fileServer?.port ?? peering.filePort,
+      self: this.#self,
       serve: isServing,
       ask: place !== undefined && peering.ask,
       maxDelayMs: peering.maxDelayMs,
@@ -618,7 +620,7 @@ export class Node {
 
   /** This node's name in `Via`. */
   get #pseudonym(): string {
-    return pseudonymOf(this.#id)
+    return pseudonymOf(this.#self.node)
   }
 
   /** A proxy that listens beyond loopback serves this machine's own subnets only (R1.5). */

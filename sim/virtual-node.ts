@@ -31,7 +31,7 @@ import { ORIGIN_PATIENCE, PEER_PATIENCE, type Listening, type VirtualHttp } from
 import type { VirtualLan } from './virtual-lan.ts'
 import { virtualStore } from './virtual-store.ts'
 
-export interface VirtualNodeSettings extends Partial<Omit<AssemblySettings, 'node' | 'filePort'>> {
+export interface VirtualNodeSettings extends Partial<Omit<AssemblySettings, 'self'>> {
   readonly proof?: Proof
   /** What the one rule says of every URL. */
   readonly policy?: Partial<Policy>
@@ -58,7 +58,7 @@ export interface VirtualWorld {
 export const FILE_PORT = 6515
 
 /** The defaults of proxy.config.yaml. */
-const DEFAULTS: Omit<AssemblySettings, 'node' | 'filePort'> = {
+const DEFAULTS: Omit<AssemblySettings, 'self'> = {
   serve: true,
   ask: true,
   maxDelayMs: 'auto',
@@ -218,7 +218,7 @@ export class VirtualNode {
     })
     const verifier = tableVerifier(proof, table, clock, this.#shunned)
     return assemble(
-      { ...DEFAULTS, ...settings, node, filePort: FILE_PORT },
+      { ...DEFAULTS, ...settings, self: { node, filePort: FILE_PORT } },
       {
         ...this.#attention(),
         random: this.#random,

@@ -131,7 +131,7 @@ export class Voter {
     const { timeline, random, settings } = this.#electorate
     const signing = this.#signing()
     return new Providers(
-      { node: this.id, timing: () => settings.timing, configured: [] },
+      { self: { node: this.id }, timing: () => settings.timing, configured: [] },
       { clock: this.#clock(timeline), random, signing: () => signing, book: this.#book },
     )
   }

@@ -13,7 +13,7 @@ function holder(number: number, clock: ManualClock, onSent: (to: Address) => voi
   const counted: string[] = []
   copies.here.set(RESOURCE, 'complete')
   const answers = new Answers(
-    { node: nodeId(number), serve: true },
+    { self: { node: nodeId(number) }, serve: true },
     {
       clock,
       random: seededRandom(number),

@@ -119,8 +119,7 @@ export function world(): World {
       const own = address(number)
       const peering = new Peering(
         {
-          node: nodeId(number),
-          filePort: 6515,
+          self: { node: nodeId(number), filePort: 6515 },
           serve: true,
           ask: true,
           silenceMs: 3000,

@@ -15,7 +15,7 @@ const node = (number: number): Rival => ({
 function everybody(count: number, resource: string) {
   const nodes = Array.from({ length: count }, (_, each) => node(each + 1))
   return nodes.map((self) => {
-    const rivals = new Rivals(self.node)
+    const rivals = new Rivals(self)
     for (const other of nodes) if (other !== self) rivals.heard(resource, other, at(0))
     return { self, rivals }
   })
@@ -50,7 +50,7 @@ test('different resources have different fetchers', () => {
 })
 
 test('a question long ago is no rival', () => {
-  const rivals = new Rivals(node(1).node)
+  const rivals = new Rivals(node(1))
   for (let each = 2; each < 20; each++) rivals.heard('r', node(each), at(0))
   assert.notEqual(rivals.ahead('r', at(60)).length, 0)
   assert.equal(rivals.ahead('r', at(61)).length, 0)
@@ -59,7 +59,7 @@ test('a question long ago is no rival', () => {
 test(`of more than ${MAX_RIVALS} askers those that come first are remembered: all name the same fetcher, whatever the order`, () => {
   const nodes = Array.from({ length: 250 }, (_, each) => node(each + 1))
   const fetchers = nodes.map((self, turn) => {
-    const rivals = new Rivals(self.node)
+    const rivals = new Rivals(self)
     const inOtherOrder = [...nodes.slice(turn), ...nodes.slice(0, turn)]
     for (const other of inOtherOrder) if (other !== self) rivals.heard('r', other, at(0))
     return rivals.ahead('r', at(0))[0]?.peer ?? self.peer
@@ -68,14 +68,14 @@ test(`of more than ${MAX_RIVALS} askers those that come first are remembered: al
 })
 
 test('askers of long ago make room for those of now', () => {
-  const rivals = new Rivals(node(1000).node)
+  const rivals = new Rivals(node(1000))
   for (let each = 1; each <= 200; each++) rivals.heard('r', node(each), at(0))
   for (let each = 201; each <= 210; each++) rivals.heard('r', node(each), at(200))
   assert.equal(rivals.ahead('r', at(200)).length + rivals.behind('r', at(200)).length, 10)
 })
 
 test('resources and askers are forgotten beyond their bounds', () => {
-  const rivals = new Rivals(node(0).node)
+  const rivals = new Rivals(node(0))
   for (let each = 1; each <= MAX_RIVALS + 10; each++) rivals.heard('r', node(each), at(0))
   const known = rivals.ahead('r', at(0)).length + rivals.behind('r', at(0)).length
   assert.equal(known, MAX_RIVALS)
@@ -90,7 +90,7 @@ function shares(abilities: readonly number[], resources = 2000): number[] {
   for (let number = 0; number < resources; number++) {
     const resource = `http://example.org/${number}`
     const first = nodes.filter((self) => {
-      const rivals = new Rivals(self.node)
+      const rivals = new Rivals(self)
       rivals.asks(resource, self.ability)
       for (const other of nodes) if (other !== self) rivals.heard(resource, other, at(0))
       return rivals.ahead(resource, at(0)).length === 0
@@ -118,7 +118,7 @@ test('where nobody reaches the Internet there is one all the same who tries', ()
 
 test('who says of itself that it fetches is held against this node by what it says of its ability', () => {
   const resources = Array.from({ length: 50 }, (_, each) => `http://example.org/${each}`)
-  const rivals = new Rivals(node(1).node)
+  const rivals = new Rivals(node(1))
   const aheadAs = (ability?: number) =>
     resources.filter((resource) => rivals.standing({ resource, ...node(2), ability }).isAhead).length
   assert.ok(aheadAs(1) < aheadAs(25) && aheadAs(25) < aheadAs(100))
@@ -128,7 +128,7 @@ test('who says of itself that it fetches is held against this node by what it sa
 })
 
 test('what a node has said of itself holds for that resource, and is not said where it is what everybody expects', () => {
-  const rivals = new Rivals(node(1).node)
+  const rivals = new Rivals(node(1))
   rivals.asks('a', 100)
   rivals.asks('b', 25)
   assert.deepEqual([rivals.saidOf('a'), rivals.saidOf('b'), rivals.saidOf('c')], [undefined, 25, undefined])

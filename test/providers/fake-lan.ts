@@ -52,7 +52,7 @@ export class FakeNode {
     this.book = book ?? providerMemory()
     this.membership = membership
     this.providers = new Providers(
-      { node: this.id, timing: () => TIMING, configured, reserved },
+      { self: { node: this.id }, timing: () => TIMING, configured, reserved },
       {
         clock: lan.clock,
         random: seededRandom(at),

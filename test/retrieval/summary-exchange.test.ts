@@ -60,7 +60,7 @@ async function scene(context: TestContext) {
   const clock = manualClock()
   const random = seededRandom(1)
   const sender = { broadcast: () => {} }
-  const advertising = new Advertising('a' as NodeId, { clock, random, sender, onStale: () => {} })
+  const advertising = new Advertising({ node: 'a' as NodeId }, { clock, random, sender, onStale: () => {} })
   const renewals: (readonly ResourceKey[])[] = []
   let prefix = ''
   const exchange = summaryExchange({
@@ -69,7 +69,7 @@ async function scene(context: TestContext) {
     store,
     peers: new FakeUpstream(() => ({ status: 404, fields: [] })),
     peering: { advertising, summaryRenewed: (keys) => void renewals.push(keys) },
-    node: 'a',
+    self: { node: 'a' as NodeId },
     nameOf: (uri) => `${prefix}${uri}`,
     announced: () => [],
   })

@@ -154,7 +154,7 @@ export function world(scene: Scene): World {
   const tell = (kind: 'announced' | 'readable' | 'completed' | 'failed') => void told.push({ kind })
   const verifier = verifierFor(scene)
   const running = retrievals(
-    { node: NODE, verifyFirstUpTo: 64_000_000, lingerMs: LINGER_MS },
+    { self: { node: NODE }, verifyFirstUpTo: 64_000_000, lingerMs: LINGER_MS },
     {
       clock,
       store,
