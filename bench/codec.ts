@@ -51,15 +51,18 @@ const HERE = '10.0.0.1' as Address
 /** However long the benchmark takes, its packets are of this moment. */
 const STANDING = { ...systemClock, wall: () => STARTED_AT }
 const seal = () =>
-  packetSeal({ clock: STANDING, random: seededRandom(1), address: HERE, membership: () => member })
+  packetSeal({ clock: STANDING, random: seededRandom(1), address: () => HERE, membership: () => member })
 const signed = seal().seal(answer)
 
 /** A document as this benchmark's member signs it, at an address; `seal` is another member's way to read it. */
 export const signing = Object.assign(
   (document: Uint8Array, address: Address): Uint8Array =>
-    packetSeal({ clock: STANDING, random: seededRandom(nonces++), address, membership: () => member }).seal(
-      document,
-    ),
+    packetSeal({
+      clock: STANDING,
+      random: seededRandom(nonces++),
+      address: () => address,
+      membership: () => member,
+    }).seal(document),
   { seal },
 )
 let nonces = 1000

@@ -187,7 +187,7 @@ async function withSite(config: Config, question: SiteQuestion): Promise<SiteAns
   if (question.do === 'join')
     throw new Fault('NODE_UNREACHABLE', 'no node is running: "ihave start", then join')
   const site = new Site(
-    { ...config.site, address: noTransport.address },
+    { ...config.site, address: () => noTransport.address },
     { clock: systemClock, random: systemRandom, files: siteFiles(config.site.directory), log: () => {} },
   )
   await site.load()

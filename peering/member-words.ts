@@ -48,6 +48,10 @@ export class MemberWords {
     this.#nodes.delete(node)
   }
 
+  clear(): void {
+    this.#nodes.clear()
+  }
+
   /** Members that were heard, with where they are; the most recent last. */
   live(now: Monotonic): readonly Signing[] {
     return [...this.#nodes.values()].filter(

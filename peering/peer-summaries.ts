@@ -101,6 +101,11 @@ export class PeerSummaries {
     this.#known.delete(node)
   }
 
+  clear(): void {
+    this.#known.clear()
+    this.#downloads.clear()
+  }
+
   /** Whether one of these nodes may have the resource, or fetch it, for all that is known. */
   mayHave(resource: string, key: ResourceKey, nodes: Iterable<NodeId>, at: Monotonic): boolean {
     if (this.#isDownload(resource, at)) return true

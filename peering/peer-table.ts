@@ -160,6 +160,11 @@ export class PeerTable {
     this.#forget(node)
   }
 
+  clear(): void {
+    this.#peers.clear()
+    this.#measured.clear()
+  }
+
   #forget(key: string): void {
     const peer = this.#peers.get(key)
     if (peer !== undefined) this.#measured.delete(peer)

@@ -170,8 +170,12 @@ export class Peering {
     })
   }
 
-  /** @throws Fault ADDRESS_IN_USE of the transport. */
+  /**
+   * Comes to the LAN, for the first time or again: whoever was heard before may be nobody's neighbour where the node is now.
+   * @throws Fault ADDRESS_IN_USE of the transport.
+   */
   async start(): Promise<void> {
+    this.#forgetPeers()
     await this.#components.transport.start(this.#receive)
     if (this.#hasStopped) return this.#components.transport.stop()
     this.#isRunning = true
@@ -179,17 +183,29 @@ export class Peering {
     this.#presence.start()
   }
 
-  /** Takes its leave: of the LAN, and of those who wait for its downloads. Safe at any moment, and more than once. */
-  async stop(): Promise<void> {
+  /** Leaves the LAN until the next start. What is on its way goes on; what is asked for meanwhile is asked of nobody. */
+  async leave(): Promise<void> {
     this.#isRunning = false
-    this.#hasStopped = true
     this.advertising.stop()
     this.#presence.stop()
+    await this.#components.transport.stop()
+  }
+
+  #forgetPeers(): void {
+    this.peers.clear()
+    this.advertising.peers.clear()
+    this.#words.clear()
+    this.#rivals.clear()
+  }
+
+  /** Takes its leave: of the LAN, and of those who wait for its downloads. Safe at any moment, and more than once. */
+  async stop(): Promise<void> {
+    this.#hasStopped = true
     this.#answers.stop()
     this.#downloads.stop()
     for (const inquiry of this.#asked.all()) inquiry.abandon()
     this.#asking.stop()
-    await this.#components.transport.stop()
+    await this.leave()
   }
 
   /** Who is alive now. */
@@ -254,7 +270,7 @@ export class Peering {
 
   /** How long a question asked now waits; `undefined`: there is nobody to wait for. */
   timing(): Timing | undefined {
-    return this.#presence.timing()
+    return this.#isRunning ? this.#presence.timing() : undefined
   }
 
   /**
@@ -271,7 +287,7 @@ export class Peering {
     const prospect = this.#prospect(resource, key, isListed)
     // What nobody has, as far as everybody has told, is not waited for as if somebody had it.
     const timing = prospect === 'none' ? this.#presence.briefTiming() : this.timing()
-    const packet = this.#settings.ask ? this.#question(resource, timing?.maxDelayMs, isForPart) : undefined
+    const packet = this.#mayAsk ? this.#question(resource, timing?.maxDelayMs, isForPart) : undefined
     const told = packet && prospect === 'likely' ? this.#haveTold(resource, key) : []
     const directed = told.length > 0 ? this.#presence.directedTiming(told.length) : undefined
     const sender =
@@ -312,6 +328,10 @@ export class Peering {
     return holders.length < DIRECTED ? [] : this.#asking.someOf(holders)
   }
 
+  get #mayAsk(): boolean {
+    return this.#settings.ask && this.#isRunning
+  }
+
   #question(resource: string, maxDelayMs: number | undefined, isForPart: boolean): RequestPacket | undefined {
     if (isForPart) return this.#asking.question(resource, maxDelayMs, { extras: FINDING })
     this.#rivals.asks(resource, this.#components.ability?.() ?? FULL_ABILITY)
@@ -334,7 +354,7 @@ export class Peering {
     waitMs?: number,
   ): Survey | undefined {
     const timing = this.timing()
-    const packet = this.#settings.ask
+    const packet = this.#mayAsk
       ? this.#asking.question(resource, timing?.maxDelayMs, { extras: FINDING })
       : undefined
     if (packet === undefined) return undefined

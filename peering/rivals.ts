@@ -89,6 +89,11 @@ export class Rivals {
     if (this.#heard.size > MAX_RESOURCES && oldest !== undefined) this.#heard.delete(oldest)
   }
 
+  /** Others are asked now. What this node has said of itself holds. */
+  clear(): void {
+    this.#heard.clear()
+  }
+
   /** Whether a downloader comes before this node where both could fetch the resource, and whether it was heard to ask for it. */
   standing({ resource, node, ability }: Claimant) {
     if (node === undefined) return { isAhead: false, hasAsked: false }

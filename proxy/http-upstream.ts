@@ -15,8 +15,16 @@ import type { ServerTarget, ServerTimeouts } from './upstream/server-connection.
 import { ServerConnections } from './upstream/server-connections.ts'
 
 export interface HttpUpstream extends CallingUpstream {
+  /** The machine has this address no longer: whatever would come by connections from there breaks off. */
+  endFrom(address: string): void
   /** Closes idle connections and breaks off the others. */
   stop(): Promise<void>
+}
+
+/** To peers, from this node's own address. */
+export interface PeerUpstream extends HttpUpstream {
+  /** The node has another one: all connections break off, for no fault of the peers, and the next ones begin from there. */
+  renew(): void
 }
 
 /** Idle connections are kept for this long, in ms; apt comes back within seconds. */
@@ -62,14 +70,14 @@ export function originUpstream(guard: GuardSettings, clock: Clock = systemClock)
 
 /**
  * To peers' ports for files: on this LAN, at addresses that their packets came from.
- * @param localAddress this node's own address, so that peers know it again; absent: the system's choice.
+ * @param localAddress this node's own address now, so that peers know it again; `undefined`: the system's choice.
  * @param timeouts for those who do more than send what they have.
  */
 export function peerUpstream(
-  localAddress: string | undefined,
+  localAddress: () => string | undefined,
   timeouts: Partial<ServerTimeouts> = {},
   clock: Clock = systemClock,
-): HttpUpstream {
+): PeerUpstream {
   return connectedUpstream({
     clock,
     timeouts: { ...PEER_TIMEOUTS, ...timeouts },
@@ -88,7 +96,7 @@ interface Connecting {
   readonly mostConnections: number
   /** See `ServerTarget`. */
   readonly isReadAtOnce: boolean
-  readonly localAddress?: string | undefined
+  readonly localAddress?: () => string | undefined
   /** The guard judges an address together with its port. */
   readonly lookupFor: (port: number) => LookupFunction | undefined
   readonly refusal: (host: string, port: number) => Fault | undefined
@@ -103,7 +111,7 @@ interface Server {
   connections: ServerConnections | undefined
 }
 
-function connectedUpstream(connecting: Connecting): HttpUpstream {
+function connectedUpstream(connecting: Connecting): PeerUpstream {
   const { clock, timeouts, refusal } = connecting
   const servers = new Map<string, Server>()
   const turnEnd = new TurnEnd()
@@ -146,6 +154,11 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
     lookLater()
     return server.connections
   }
+  const breakOff = (fault: Fault) => {
+    const broken = [...servers.values()]
+    servers.clear()
+    for (const { connections } of broken) connections?.stop(fault)
+  }
   const call: HttpUpstream['call'] = ({ method, uri, fields }, taker) => {
     const authority = AUTHORITY.exec(uri)?.[0] ?? uri
     const server = servers.get(authority) ?? serverOf(uri)
@@ -168,9 +181,13 @@ function connectedUpstream(connecting: Connecting): HttpUpstream {
       awaited.begin((taker) => call(request, taker))
       return awaited.response
     },
+    endFrom(address) {
+      for (const { connections } of servers.values()) connections?.endFrom(address)
+    },
+    renew: () => breakOff(new Fault('PEER_LOST', 'this node has another address now')),
     async stop() {
       isStopped = true
-      for (const { connections } of servers.values()) connections?.stop()
+      breakOff(new Fault('STOPPING', 'the node is stopping'))
     },
   }
 }
@@ -202,12 +219,13 @@ function targetOf(
   { isReadAtOnce, localAddress, lookupFor }: Connecting,
 ): ServerTarget {
   const lookup = lookupFor(port)
+  const from = localAddress?.()
   return {
     host: hostname,
     port,
     isSecure,
     isReadAtOnce,
     ...(lookup === undefined ? {} : { lookup }),
-    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(from === undefined ? {} : { localAddress: from }),
   }
 }

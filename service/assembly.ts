@@ -127,7 +127,12 @@ export interface Assembly {
   readonly lan: Lan
   /** What the server for peers may hand out. */
   readonly files: SharedFiles
-  start(): Promise<void>
+  /** @param isOnLan `false`: it works alone until it enters the LAN. @throws as `enter` */
+  start(isOnLan?: boolean): Promise<void>
+  /** Comes to the LAN where the transport is now, for the first time or again. @throws Fault ADDRESS_IN_USE of the transport. */
+  enter(): Promise<void>
+  /** Leaves the LAN. What is on its way goes on, and applications notice nothing. */
+  leave(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -325,6 +330,15 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
       if (content !== undefined && known.has(content)) yield name
     }
   }
+  const enter = async () => {
+    await peering.start()
+    functions?.start({
+      say: (name, extras, to) => peering.say(name, extras, to),
+      isOnLink,
+      ...(seams.isLinkUp && { isLinkUp: seams.isLinkUp }),
+      contact: (location) => answers(seams.peers, location, settings.self.node, clock),
+    })
+  }
   return {
     resources: resources({
       ...seams,
@@ -350,9 +364,8 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
       document: (path) =>
         path === FUNCTIONS_PATH ? functions && providersDocument(functions.results()) : site?.document(path),
     },
-    async start() {
+    async start(isOnLan = true) {
       summaries.start()
-      await peering.start()
       site?.start({
         say: (name, extras, to) => peering.say(name, extras, to),
         sayLeaving: () => peering.sayLeaving(),
@@ -360,13 +373,10 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
         fetch: (url) => fetchText(seams.peers, url, settings.self.node, clock),
         onRenamed: () => summaries.renamed(),
       })
-      functions?.start({
-        say: (name, extras, to) => peering.say(name, extras, to),
-        isOnLink,
-        ...(seams.isLinkUp && { isLinkUp: seams.isLinkUp }),
-        contact: (location) => answers(seams.peers, location, settings.self.node, clock),
-      })
+      if (isOnLan) await enter()
     },
+    enter,
+    leave: () => peering.leave(),
     async stop() {
       functions?.stop()
       await site?.stop()

@@ -26,8 +26,8 @@ export interface FunctionPartsComponents {
   readonly log: Logger
   /** How many peers are alive. */
   readonly peers: () => number
-  /** This node's own on the LAN. */
-  readonly address: string
+  /** This node's own on the LAN now; `undefined`: it is on none. */
+  readonly address: () => string | undefined
   /** What is known of the machine. */
   readonly facts: () => Partial<MachineFacts>
   /** What is known of the way to the Internet. */
@@ -40,6 +40,8 @@ export interface FunctionParts {
   readonly value: () => number
   /** Offers what is configured. */
   start(): void
+  /** This node has another address: what is offered elsewhere than there nobody believes, and the log says so. */
+  moved(): void
   stop(): void
 }
 
@@ -58,10 +60,12 @@ function mustCount(weights: Config['functions']['weights']): void {
 
 /** @throws Fault CONFIG_INVALID when `functions.offers` names a place that nobody would believe. */
 export function functionParts(config: Config, components: FunctionPartsComponents): FunctionParts {
-  const { self, site, log, peers, facts, internet } = components
+  const { self, site, log, peers, address, facts, internet } = components
   const { functions, cache } = config
   mustCount(functions.weights)
-  for (const place of offersOf(config)) mustBeBelieved(place, components.address)
+  const offers = offersOf(config)
+  const here = address()
+  if (here !== undefined) for (const place of offers) mustBeBelieved(place, here)
   const book = providerBook(join(cache.directory, 'functions.sqlite'))
   const signing = siteSigning(() => site.membership)
   const providers = new Providers(
@@ -78,14 +82,29 @@ export function functionParts(config: Config, components: FunctionPartsComponent
   const criteria = machineCriteria(() => ({ ...UNKNOWN, ...facts(), ...internet(), preference }))
   const weights = functions.weights === 'auto' ? WEIGHTS : Object.fromEntries(functions.weights)
   const value = () => criterionValue(criteria, weights)
+  const faultOf = (location: string) => {
+    const now = address()
+    return now === undefined ? 'this machine is on no LAN' : placeFault(location, now)
+  }
+  const warn = () => {
+    for (const { function: name, location } of offers) {
+      const fault = faultOf(location)
+      if (fault !== undefined)
+        log.warn(`functions.offers: ${name}=${location} is not offered to anybody: ${fault}`)
+    }
+  }
   const offerings: Offering[] = []
   return {
     providers,
     value,
     start() {
-      for (const { function: name, location } of offersOf(config))
-        offerings.push(providers.offer(name, { location: () => location, value }))
+      for (const { function: name, location } of offers) {
+        const whereBelieved = () => (faultOf(location) === undefined ? location : undefined)
+        offerings.push(providers.offer(name, { location: whereBelieved, value }))
+      }
+      warn()
     },
+    moved: warn,
     stop() {
       book.close()
     },

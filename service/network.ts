@@ -16,6 +16,7 @@ export interface InterfaceAddress {
 
 export interface Place {
   readonly address: Address
+  readonly netmask: string
   readonly broadcast: string
   readonly interfaceName: string
   /** Whether a source address is on this node's own subnet, or in a configured network. */
@@ -48,12 +49,23 @@ export function isLinkUp(address: string, addresses: readonly InterfaceAddress[]
  * @throws Fault CONFIG_INVALID for an address that is not this machine's.
  */
 export function placeOf(settings: PlaceSettings, addresses: readonly InterfaceAddress[]): Place | undefined {
+  const place = placeNow(settings, addresses)
+  if (place !== undefined || settings.address === 'auto') return place
+  const known = addresses.map((each) => each.address).join(', ')
+  throw new Fault(
+    'CONFIG_INVALID',
+    `peering.address: expected an address of this machine (${known}), got ${settings.address}`,
+  )
+}
+
+/** As `placeOf`; `undefined` also while a configured address is not this machine's. */
+export function placeNow(settings: PlaceSettings, addresses: readonly InterfaceAddress[]): Place | undefined {
   const own = settings.address === 'auto' ? lanAddress(addresses) : configured(settings.address, addresses)
   if (!own) return undefined
   const broadcast = settings.broadcast === 'auto' ? broadcastOf(own) : settings.broadcast
-  const { interfaceName } = own
+  const { interfaceName, netmask } = own
   const isOnLink = neighbours(own, settings.allowedNetworks)
-  return { address: own.address as Address, broadcast, interfaceName, isOnLink }
+  return { address: own.address as Address, netmask, broadcast, interfaceName, isOnLink }
 }
 
 /** Tunnels and container bridges are no LANs of machines that fetch updates. */
@@ -67,16 +79,10 @@ function lanAddress(addresses: readonly InterfaceAddress[]): InterfaceAddress | 
 }
 
 /** Any loopback address is the machine's own, though only 127.0.0.1 is listed. */
-function configured(address: string, addresses: readonly InterfaceAddress[]): InterfaceAddress {
+function configured(address: string, addresses: readonly InterfaceAddress[]): InterfaceAddress | undefined {
   if (address.startsWith('127.'))
     return { interfaceName: 'lo', address, netmask: '255.0.0.0', isInternal: true }
-  const own = addresses.find((each) => each.address === address)
-  if (own) return own
-  const known = addresses.map((each) => each.address).join(', ')
-  throw new Fault(
-    'CONFIG_INVALID',
-    `peering.address: expected an address of this machine (${known}), got ${address}`,
-  )
+  return addresses.find((each) => each.address === address)
 }
 
 /** The last address of the subnet. */

@@ -9,13 +9,10 @@ import { systemRandom } from '../core/random.ts'
 import { Listeners } from '../core/listeners.ts'
 import type { Store } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
-import { noTransport, type Transport } from '../core/transport.ts'
 import { formatBytes } from '../core/units.ts'
 import { abuses } from '../peering/abuses.ts'
-import { FileServer } from '../peering/file-server.ts'
 import type { NodeId } from '../peering/packets.ts'
-import { UdpTransport } from '../peering/udp-transport.ts'
-import { originUpstream, peerUpstream, type HttpUpstream } from '../proxy/http-upstream.ts'
+import { originUpstream, peerUpstream, type HttpUpstream, type PeerUpstream } from '../proxy/http-upstream.ts'
 import { passThrough } from '../proxy/pass-through.ts'
 import { ProxyServer, type RequestLine } from '../proxy/proxy-server.ts'
 import type { Endpoint, GuardSettings } from '../proxy/target-guard.ts'
@@ -40,26 +37,24 @@ import { functionParts, offersOf, type FunctionParts } from './function-parts.ts
 import { controlPath, tokenPath } from './control.ts'
 import { functionNote } from './gateway-status.ts'
 import { gatewayParts, type GatewayParts } from './gateway-parts.ts'
+import { LanPart } from './lan-part.ts'
 import type { Log } from './logging.ts'
 import { MachineLook } from './machine-look.ts'
 import { nearHosts } from './near-hosts.ts'
-import { isLinkUp, machineAddresses, placeOf, type Place } from './network.ts'
+import { machineAddresses, type Place } from './network.ts'
 import { nodeId, pseudonymOf } from './node-name.ts'
 import { ownPages } from './own-pages.ts'
 import { cautionsStatus, peeringStatus, transfersStatus } from './peering-status.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
 import { siteOperations } from './site-operations.ts'
-import type { Status, WhyAlone } from './status.ts'
+import type { Status } from './status.ts'
 import { tally } from './totals.ts'
 import { VerificationParts } from './verification-parts.ts'
 import { VERSION } from './version.ts'
 
 /** A gateway may have to wait for an origin server before it has anything to say, in ms. */
 const GATEWAY_TIMEOUTS = { headersMs: 120_000, bodyMs: 120_000 }
-
-/** Connections from peers at once. */
-const MAX_PEER_CONNECTIONS = 256
 
 /** Ways in for programs of this machine; a node within a program needs neither. */
 export interface Doors {
@@ -75,7 +70,7 @@ export class Node {
   readonly #log: Logger
   readonly #logs: Log
   readonly #says: EventLog
-  readonly #place: Place | undefined
+  readonly #lan: LanPart
   readonly #tally = tally()
   readonly #abuses = abuses(systemClock)
   readonly #shunned = shunnedPeers({ clock: systemClock })
@@ -85,8 +80,8 @@ export class Node {
   readonly #origin: HttpUpstream
   /** For others: addresses of the Internet only, whoever may reach what from this machine. */
   readonly #publicOrigin: HttpUpstream
-  readonly #gateways: HttpUpstream
-  readonly #peers: HttpUpstream
+  readonly #gateways: PeerUpstream
+  readonly #peers: PeerUpstream
   readonly #store: Store
   readonly #site: Site
   readonly #gateway: GatewayParts
@@ -96,14 +91,14 @@ export class Node {
   readonly #rules: Rules
   /** The names of the rules whose files a gateway gets for members. */
   readonly #watched: ReadonlySet<string | undefined>
-  /** Known when the store has started, the port when files are served. */
-  readonly #self = { node: '' as NodeId, filePort: 0 }
+  /** The ID is known when the store has started. */
+  readonly #self: { node: NodeId; readonly filePort: number }
   #assembly: Assembly | undefined
-  #fileServer: FileServer | undefined
   #proxy: ProxyServer | undefined
   #applications: Applications | undefined
   #controlPort: number | undefined
   #functions: FunctionParts | undefined
+  #machine: MachineLook | undefined
   #starting: Promise<void> | undefined
   #isStopping = false
   #startedAt: Monotonic = systemClock.monotonic()
@@ -111,9 +106,9 @@ export class Node {
   /** What has been started, in order; stopped in reverse. */
   readonly #running: (() => Promise<void>)[] = []
   readonly #functionOperations = functionOperations({
-    providers: () => this.#functions?.providers,
+    providers: () => this.#lan.place && this.#functions?.providers,
     whyNone: () =>
-      this.#config.functions.enabled ? this.#whyAlone() : 'functions.enabled is false on this node',
+      this.#config.functions.enabled ? this.#lan.whyAlone() : 'functions.enabled is false on this node',
     noteOf: (name, provider) =>
       functionNote(name, provider, {
         isMember: this.#site.membership?.isGood === true,
@@ -134,14 +129,15 @@ export class Node {
     this.#says = new EventLog(this.#log, this.#abuses)
     this.#rules = compileRules(config.rules, config.presets, config.peering.waitForDownloads)
     this.#watched = new Set(this.#rules.all.filter(({ gateway }) => gateway).map(({ rule }) => rule))
-    this.#place = config.peering.enabled ? placeOf(config.peering, machineAddresses()) : undefined
+    this.#lan = this.#lanPart()
+    this.#self = this.#selfOn(this.#lan)
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
     this.#origin = this.#speed.of(originUpstream(this.#guard))
-    this.#peers = peerUpstream(this.#place?.address)
+    this.#peers = peerUpstream(() => this.#lan.place?.address)
     this.#store = configuredStore(config, this.#says.store)
     this.#site = new Site(
-      { ...config.site, address: this.#place?.address ?? noTransport.address },
+      { ...config.site, address: () => this.#lan.transport.address },
       {
         clock: systemClock,
         random: systemRandom,
@@ -156,7 +152,7 @@ export class Node {
       allowPorts: allowPorts === 'auto' ? [80] : allowPorts,
     }
     this.#publicOrigin = this.#speed.of(originUpstream(publicGuard))
-    this.#gateways = peerUpstream(this.#place?.address, GATEWAY_TIMEOUTS)
+    this.#gateways = peerUpstream(() => this.#lan.place?.address, GATEWAY_TIMEOUTS)
     this.#gateway = gatewayParts({
       clock: systemClock,
       random: systemRandom,
@@ -171,7 +167,7 @@ export class Node {
       publicOrigin: this.#publicOrigin,
       publicGuard,
       gateways: this.#gateways,
-      isNear: nearHosts(systemClock, (address) => this.#isNeighbour(address)),
+      isNear: nearHosts(systemClock, (address) => this.#lan.isOnLink(address)),
       place: () => this.#filePlace(),
       checks: config.checks,
       say: (name, extras) => void this.#assembly?.lan.say(name, extras),
@@ -267,7 +263,7 @@ export class Node {
         functions: () => this.#functions?.providers,
         ownValue: () => this.#functions?.value() ?? 1,
         updates: this.#updateEvents,
-        address: () => this.#place?.address,
+        address: () => this.#lan.place?.address,
         log: this.#logRequest,
       },
     )
@@ -361,17 +357,14 @@ export class Node {
     return `${isIP(host) === 6 ? `[${host}]` : host}:${this.#proxy?.port ?? this.#config.proxy.listen.port}`
   }
 
-  #whyAlone(): WhyAlone {
-    return this.#config.peering.enabled ? 'no LAN found: working alone' : 'peering is off'
-  }
-
   /** The one line that says that the node works. */
   readyLine(): string {
     const { bytes, maxBytes } = this.#store.usage()
-    const files = this.#fileServer === undefined ? 'serves no files' : `files ${this.#fileServer.port}`
-    const peering = this.#place
-      ? `peers at ${this.#place.address} (packets ${this.#config.peering.packetPort}, ${files})`
-      : this.#whyAlone()
+    const { place, filePort } = this.#lan
+    const files = filePort === undefined ? 'serves no files' : `files ${filePort}`
+    const peering = place
+      ? `peers at ${place.address} (packets ${this.#config.peering.packetPort}, ${files})`
+      : this.#lan.whyAlone()
     const cache = `cache ${this.#config.cache.directory} (${formatBytes(bytes)} of ${formatBytes(maxBytes)})`
     return `ihave ${VERSION} is ready: proxy http://${this.proxyAddress}, ${peering}, ${cache}`
   }
@@ -385,7 +378,7 @@ export class Node {
       control: this.#controlPort,
       proxy: this.#doors.proxy ? this.proxyAddress : 'off',
       peering: this.#peeringStatus(now),
-      whyAlone: this.#place ? undefined : this.#whyAlone(),
+      whyAlone: this.#lan.place ? undefined : this.#lan.whyAlone(),
       cache: { ...this.#store.usage(), directory: this.#config.cache.directory },
       transfers: transfersStatus(this.#assembly?.retrievals),
       totals: this.#tally.totals(),
@@ -403,54 +396,62 @@ export class Node {
 
   #peeringStatus(now: Monotonic): Status['peering'] {
     const { packetPort } = this.#config.peering
-    const filePort = this.#fileServer?.port
+    const { place, filePort } = this.#lan
     const peering = this.#assembly?.peering
-    if (!this.#place || !peering) return undefined
-    const place = { address: this.#place.address, packetPort, ...(filePort !== undefined && { filePort }) }
-    return peeringStatus(place, peering, this.#site, now)
+    if (!place || !peering) return undefined
+    const own = { address: place.address, packetPort, ...(filePort !== undefined && { filePort }) }
+    return peeringStatus(own, peering, this.#site, now)
+  }
+
+  /** @throws Fault CONFIG_INVALID when `peering.address` is not this machine's. */
+  #lanPart(): LanPart {
+    return new LanPart(this.#config.peering, {
+      clock: systemClock,
+      addresses: machineAddresses,
+      files: {
+        open: (alias) => this.#assembly?.files.open(alias),
+        summary: () => this.#assembly?.files.summary?.(),
+        document: (path) => this.#assembly?.files.document?.(path),
+        perform: (...asked) => this.#gateway.perform(...asked),
+      },
+      events: {
+        uploaded: (peer, alias, bytes) => {
+          this.#tally.uploaded(bytes)
+          this.#log.debug({ peer, alias: alias.slice(0, 9), bytes }, 'uploaded')
+        },
+        refused: (peer, status) => this.#log.debug({ peer, status }, 'refused on the port for files'),
+        abused: this.#says.abuse,
+      },
+      own: this.#own,
+      count: (what) => {
+        const counters = this.#assembly?.peering.counters
+        counters?.set(what, (counters.get(what) ?? 0) + 1)
+      },
+      log: this.#log,
+    })
+  }
+
+  #selfOn(lan: LanPart) {
+    const { filePort } = this.#config.peering
+    return {
+      node: '' as NodeId,
+      get filePort() {
+        return lan.filePort ?? filePort
+      },
+    }
   }
 
   async #startPeering(): Promise<void> {
-    const { peering } = this.#config
-    const place = this.#place
-    const isServing = place !== undefined && peering.serve
-    this.#self.filePort = peering.filePort
-    const files = {
-      open: (alias: Parameters<Assembly['files']['open']>[0]) => this.#assembly?.files.open(alias),
-      summary: () => this.#assembly?.files.summary?.(),
-      document: (path: string) => this.#assembly?.files.document?.(path),
-      perform: this.#gateway.perform,
-    }
-    if (isServing) {
-      this.#fileServer = new FileServer(
-        {
-          address: place.address,
-          port: peering.filePort,
-          maxConnections: MAX_PEER_CONNECTIONS,
-          isOnLink: place.isOnLink,
-        },
-        files,
-        {
-          uploaded: (peer, alias, bytes) => {
-            this.#tally.uploaded(bytes)
-            this.#log.debug({ peer, alias: alias.slice(0, 9), bytes }, 'uploaded')
-          },
-          refused: (peer, status) => this.#log.debug({ peer, status }, 'refused on the port for files'),
-          abused: this.#says.abuse,
-        },
-      )
-      const fileServer = this.#fileServer
-      await fileServer.start()
-      this.#running.push(() => fileServer.stop())
-      this.#self.filePort = fileServer.port
-      this.#own.push({ address: place.address, port: fileServer.port })
-    }
-    const machine = await this.#lookAtMachine(place)
-    this.#functions = this.#functionParts(place, machine)
-    const assembly = this.#assemble(place, isServing, machine)
+    const lan = this.#lan
+    this.#running.push(() => lan.stop())
+    await lan.start()
+    this.#functions = this.#functionParts()
+    const assembly = this.#assemble()
     this.#assembly = assembly
     this.#running.push(() => assembly.stop())
-    await assembly.start()
+    this.#running.push(async () => this.#machine?.stop())
+    await this.#lookAtMachine(lan.place)
+    await assembly.start(lan.place !== undefined)
     this.#functions?.start()
     const catalogues = this.#config.updates.map(({ catalog }) => catalog)
     this.#gateway.start(this.#pseudonym, catalogues)
@@ -459,11 +460,30 @@ export class Node {
       unheard()
       this.#gateway.stop()
     })
+    this.#followPlace(assembly)
+  }
+
+  /** What stands on the LAN part leaves the LAN, and enters it again, where the machine's place is another one. */
+  #followPlace(assembly: Assembly): void {
+    const unfollow = this.#lan.follow({
+      leave: () => assembly.leave(),
+      lost: (address) => {
+        for (const each of [this.#peers, this.#gateways]) each.renew()
+        for (const each of [this.#origin, this.#publicOrigin]) each.endFrom(address)
+      },
+      enter: async () => {
+        await this.#lookAtMachine(this.#lan.place)
+        await assembly.enter()
+        this.#functions?.moved()
+      },
+    })
+    this.#running.push(unfollow)
   }
 
   /** `address:port` where peers are served. */
   #filePlace(): string | undefined {
-    return this.#place && this.#fileServer && `${this.#place.address}:${this.#fileServer.port}`
+    const { place, filePort } = this.#lan
+    return place && filePort !== undefined ? `${place.address}:${filePort}` : undefined
   }
 
   /** Somebody says that a catalogue is new: it is fetched and verified as always. */
@@ -483,21 +503,21 @@ export class Node {
   }
 
   /** On a LAN it matters to others. */
-  async #lookAtMachine(place: Place | undefined): Promise<MachineLook | undefined> {
-    if (place === undefined) return undefined
+  async #lookAtMachine(place: Place | undefined): Promise<void> {
+    this.#machine?.stop()
+    if (place === undefined) return
     const { interfaceName } = place
     const machine = new MachineLook({ sys: '/sys', interfaceName, directory: this.#config.cache.directory })
-    this.#running.push(async () => machine.stop())
+    this.#machine = machine
     await machine.start()
-    return machine
   }
 
-  /** Where there is no LAN, nobody else could perform anything. */
-  #functionParts(place: Place | undefined, machine: MachineLook | undefined): FunctionParts | undefined {
+  /** Where there is no peering, nobody else could perform anything. */
+  #functionParts(): FunctionParts | undefined {
     if (!this.#config.functions.enabled) return undefined
-    if (place === undefined) {
+    if (!this.#config.peering.enabled) {
       for (const { function: name, location } of offersOf(this.#config))
-        this.#log.warn(`functions.offers: ${name}=${location} is not offered to anybody: ${this.#whyAlone()}`)
+        this.#log.warn(`functions.offers: ${name}=${location} is not offered to anybody: peering is off`)
       return undefined
     }
     const parts = functionParts(this.#config, {
@@ -505,20 +525,20 @@ export class Node {
       site: this.#site,
       log: this.#log,
       peers: () => this.#assembly?.peering.livePeers().length ?? 0,
-      address: place.address,
-      facts: () => machine?.facts ?? {},
+      address: () => this.#lan.place?.address,
+      facts: () => this.#machine?.facts ?? {},
       internet: () => ({ reach: this.#gateway.reach(), bytesPerSecond: this.#speed.bytesPerSecond }),
     })
     this.#running.push(async () => parts.stop())
     return parts
   }
 
-  #assemble(place: Place | undefined, isServing: boolean, machine: MachineLook | undefined): Assembly {
+  #assemble(): Assembly {
     const { peering, verification } = this.#config
     const settings = {
       self: this.#self,
-      serve: isServing,
-      ask: place !== undefined && peering.ask,
+      serve: peering.enabled && peering.serve,
+      ask: peering.enabled && peering.ask,
       maxDelayMs: peering.maxDelayMs,
       transmissionMs: peering.transmissionMs,
       verifyFirstUpTo: verification.verifyFirstUpTo,
@@ -531,10 +551,10 @@ export class Node {
       clock,
       isBusy: () => clock.isBusy(),
       listening: clock.listening,
-      machine: () => ({ ...machine?.facts, reach: this.#reachForOthers() }),
+      machine: () => ({ ...this.#machine?.facts, reach: this.#reachForOthers() }),
       turn: setImmediate,
       random: systemRandom,
-      transport: this.#transport(place),
+      transport: this.#lan.transport,
       store: this.#store,
       verifier: this.#verification.verifier(),
       origin: this.#gateway.upstream,
@@ -543,24 +563,12 @@ export class Node {
       shunned: this.#shunned,
       site: this.#site,
       ...(this.#functions && { functions: this.#functions.providers }),
-      ...(place && {
-        isOnLink: place.isOnLink,
-        isLinkUp: () => isLinkUp(place.address, machineAddresses()),
-      }),
+      isOnLink: (address) => this.#lan.isOnLink(address),
+      isLinkUp: () => this.#lan.isLinkUp(),
       rules: () => this.#rules,
       log: this.#says.assembly,
       retrieved: (report) => this.#tally.retrieved(report),
     })
-  }
-
-  #transport(place: Place | undefined): Transport {
-    if (!place) return noTransport
-    const counters = () => this.#assembly?.peering.counters
-    const count = (what: string) => counters()?.set(what, (counters()?.get(what) ?? 0) + 1)
-    return new UdpTransport(
-      { ...place, port: this.#config.peering.packetPort },
-      { clock: systemClock, count },
-    )
   }
 
   async #startProxy(): Promise<void> {
@@ -574,7 +582,8 @@ export class Node {
         address: proxy.listen.host,
         port: proxy.listen.port,
         pseudonym,
-        mayUse: (address) => isLoopback(address) || this.#isNeighbour(address),
+        // A proxy that listens beyond loopback serves this machine's own subnets only (R1.5).
+        mayUse: (address) => isLoopback(address) || this.#lan.isOnLink(address),
         stopGraceMs: proxy.stopGraceMs,
       },
       {
@@ -621,11 +630,6 @@ export class Node {
   /** This node's name in `Via`. */
   get #pseudonym(): string {
     return pseudonymOf(this.#self.node)
-  }
-
-  /** A proxy that listens beyond loopback serves this machine's own subnets only (R1.5). */
-  #isNeighbour(address: string): boolean {
-    return this.#place?.isOnLink(address) ?? false
   }
 
   readonly #logRequest = (line: RequestLine): void => {

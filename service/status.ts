@@ -10,7 +10,11 @@ import type { ProductStatus } from './product-updates.ts'
 import type { Totals } from './totals.ts'
 
 /** In the words of the line that a start says. */
-export type WhyAlone = 'no LAN found: working alone' | 'peering is off'
+export type WhyAlone =
+  | 'peering is off'
+  | 'no LAN found: working alone'
+  | 'peering.address is gone: working alone until it is back'
+  | 'the LAN cannot be used (see the log): working alone'
 
 export interface Status {
   readonly version: string

@@ -171,7 +171,7 @@ export class VirtualNode {
 
   #newSite(): Site {
     const { clock } = this.host.life
-    const settings = { address: this.address, clearQuestions: false }
+    const settings = { address: () => this.address, clearQuestions: false }
     return new Site(settings, { clock, random: this.#random, files: this.#siteFiles, log: () => {} })
   }
 

@@ -37,7 +37,7 @@ export interface SealComponents {
   readonly clock: Clock
   readonly random: Random
   /** This node's own. */
-  readonly address: Address
+  readonly address: () => Address
   readonly membership: () => Membership | undefined
 }
 
@@ -83,7 +83,7 @@ function sealed({ clock, random, address, membership }: SealComponents, document
   if (own === undefined) return document
   const time = String(Math.round(clock.wall())).padStart(13, '0')
   const unsigned = Buffer.concat([document, Buffer.from(`<!--ihave ${own.id} ${time} ${random.hex(8)} `)])
-  const signature = ED25519.sign(signedBytes(unsigned, address), own.key.key).toString('base64')
+  const signature = ED25519.sign(signedBytes(unsigned, address()), own.key.key).toString('base64')
   return Buffer.concat([unsigned, Buffer.from(`${signature}-->`)])
 }
 

@@ -27,8 +27,8 @@ import { newBox, seal, sharedKey, unseal, type Box } from './sealed.ts'
 import type { SiteFiles } from './site-files.ts'
 
 export interface SiteSettings {
-  /** This node's own address: packets are signed together with it. */
-  readonly address: Address
+  /** This node's own address now: packets are signed together with it. */
+  readonly address: () => Address
   /** Whether questions name URLs in clear even so. */
   readonly clearQuestions: boolean
 }

@@ -153,6 +153,12 @@ export class ServerConnection {
     this.#fail(reason)
   }
 
+  /** Ends it where it was made from this address, which the machine has no longer: nothing would come by it, and nobody would say so. */
+  endFrom(address: string): void {
+    if (this.#state === 'open' && this.#socket.localAddress === address)
+      this.#fail(this.#faultOf('RESPONSE_INCOMPLETE', 'cannot reach this machine at its former address'))
+  }
+
   /** Ends what takes too long; to be called every now and then. */
   look(now: Monotonic): void {
     if (this.#state === 'gone' || this.#isPaused) return

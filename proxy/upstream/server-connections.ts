@@ -87,11 +87,16 @@ export class ServerConnections {
     if (this.#all.size === 0) this.#open()
   }
 
-  stop(): void {
+  /** @param fault what those hear who wait for answers. */
+  stop(fault: Fault): void {
     this.#endPatience()
-    const stopping = new Fault('STOPPING', 'the node is stopping')
-    for (const call of this.#waiting.splice(0)) call.fail(stopping)
-    for (const connection of this.#all) connection.destroy(stopping)
+    for (const call of this.#waiting.splice(0)) call.fail(fault)
+    for (const connection of this.#all) connection.destroy(fault)
+  }
+
+  /** See `ServerConnection.endFrom`. */
+  endFrom(address: string): void {
+    for (const connection of this.#all) connection.endFrom(address)
   }
 
   /** See `ServerConnection.look`. A request waits for a connection no longer than it would for its answer. */

@@ -53,7 +53,7 @@ function clientOf(
     functions.reported.push({ provider: gone, reason })
     functions.providers = functions.providers.filter((each) => each !== gone)
   }
-  const peers = peerUpstream(undefined)
+  const peers = peerUpstream(() => undefined)
   context.after(() => peers.stop())
   const events: GatewayEvent[] = []
   const client = new GatewayClient({

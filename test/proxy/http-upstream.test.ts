@@ -6,7 +6,7 @@ import type { Clock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
-import { originUpstream } from '../../proxy/http-upstream.ts'
+import { originUpstream, peerUpstream, type HttpUpstream } from '../../proxy/http-upstream.ts'
 import { PATIENCE_MS } from '../../proxy/upstream/server-connections.ts'
 import { manualClock } from '../manual-clock.ts'
 
@@ -21,6 +21,7 @@ interface Scene {
   readonly targets: string[]
   readonly get: (path: string, more?: Partial<UpstreamRequest>) => Promise<UpstreamResponse>
   readonly prepare: () => void
+  readonly upstream: HttpUpstream
 }
 
 /** An origin server that is told of each request's target and of its connection. */
@@ -51,7 +52,7 @@ async function scene(
   const uri = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const get: Scene['get'] = (path, more) =>
     upstream.request({ method: 'GET', uri: uri + path, fields: [], signal: never(), ...more })
-  return { uri, connections, targets, get, prepare: () => upstream.prepare?.(`${uri}/any`) }
+  return { uri, connections, targets, get, prepare: () => upstream.prepare?.(`${uri}/any`), upstream }
 }
 
 function never(): AbortSignal {
@@ -358,3 +359,47 @@ async function freedPort(): Promise<number> {
   await once(server, 'close')
   return port
 }
+
+describe('a node that has another address', () => {
+  it('breaks off what comes from peers, for no fault of theirs, and connects from there', async (test) => {
+    const from: (string | undefined)[] = []
+    const answering = await scene(test, (target, socket) => {
+      from.push(socket.remoteAddress)
+      socket.write(target === '/slow' ? 'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun' : HELLO)
+    })
+    let address = '127.0.0.7'
+    const upstream = peerUpstream(() => address)
+    test.after(() => upstream.stop())
+    const get = (path: string) =>
+      upstream.request({ method: 'GET', uri: answering.uri + path, fields: [], signal: never() })
+    const slow = await get('/slow')
+    address = '127.0.0.8'
+    upstream.renew()
+    await assert.rejects(
+      textOf(slow),
+      (error: unknown) => error instanceof Fault && error.code === 'PEER_LOST',
+    )
+    assert.equal(await textOf(await get('/quick')), 'hello')
+    assert.deepEqual(from, ['127.0.0.7', '127.0.0.8'])
+  })
+})
+
+describe('connections from an address that the machine has no longer', () => {
+  it('end: requests that were made on used ones are made once more, and what comes breaks off', async (test) => {
+    const answers = [HELLO, '', HELLO, 'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun']
+    const { get, targets, upstream } = await scene(test, (_, socket) => socket.write(answers.shift() ?? ''))
+    assert.equal(await textOf(await get('/used')), 'hello')
+    const again = get('/again')
+    while (targets.length < 2) await rest()
+    upstream.endFrom('127.0.0.9')
+    upstream.endFrom('127.0.0.1')
+    assert.equal(await textOf(await again), 'hello')
+    const begun = await get('/begun')
+    upstream.endFrom('127.0.0.1')
+    await assert.rejects(
+      textOf(begun),
+      (error: unknown) => error instanceof Fault && error.code === 'RESPONSE_INCOMPLETE',
+    )
+    assert.deepEqual(targets, ['/used', '/again', '/again', '/begun'])
+  })
+})

@@ -31,7 +31,7 @@ class Wire {
   async machine(number: number, files: SiteFiles = siteMemory()): Promise<Site> {
     const address = `10.0.0.${number}` as Address
     const site = new Site(
-      { address, clearQuestions: false },
+      { address: () => address, clearQuestions: false },
       { clock: this.clock, random: seededRandom(number), files, log: () => {} },
     )
     await site.load()

@@ -23,7 +23,12 @@ async function members() {
   for (const each of memberships) for (const { pass } of memberships) each.learn(pass.text)
   const nodes = memberships.map((membership, at) => {
     const own = address(at + 1)
-    const seal = packetSeal({ clock, random: seededRandom(at), address: own, membership: () => membership })
+    const seal = packetSeal({
+      clock,
+      random: seededRandom(at),
+      address: () => own,
+      membership: () => membership,
+    })
     return node(at + 1, { maxDelayMs: 'auto' }, { seal })
   })
   for (const { peering } of nodes) await peering.start()

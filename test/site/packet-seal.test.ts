@@ -18,7 +18,7 @@ function scene() {
   const site = new TestSite(clock)
   const alice = site.member('alice')
   const sealFor = (membership: Membership | undefined, address: Address) =>
-    packetSeal({ clock, random: seededRandom(1), address, membership: () => membership })
+    packetSeal({ clock, random: seededRandom(1), address: () => address, membership: () => membership })
   const bob = site.member('bob')
   bob.learn(alice.pass.text)
   return {

@@ -1,0 +1,96 @@
+/** Machines whose address on the LAN comes late, or is replaced by another one, as a router may do: they go on sharing. */
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import type { Status } from '../../service/status.ts'
+import { namespaceLan, whyNoNamespaces, type Host, type NamespaceLan } from './namespaces.ts'
+import { said, until } from './waiting.ts'
+
+const MAIN = resolve(import.meta.dirname, '../../cli/main.ts')
+
+/** Sends for `/debian/one/…` that word again and again, and tells on standard output what was asked for. */
+const ORIGIN = `
+const { createServer } = require('node:http')
+createServer((request, response) => {
+  const body = Buffer.alloc(300_000, request.url.split('/')[2])
+  console.log(request.method + ' ' + request.url)
+  response.writeHead(200, { 'Content-Length': body.length }).end(request.method === 'HEAD' ? undefined : body)
+}).listen(80, '10.77.0.1', () => console.log('ready'))`
+
+describe('machines whose address changes', { skip: whyNoNamespaces() ?? false, timeout: 60_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'ihave-moving-'))
+  const asked: string[] = []
+  let lan: NamespaceLan
+  let early: Host
+  let late: Host
+
+  before(async () => {
+    lan = namespaceLan(3)
+    const [origin, ...machines] = lan.hosts as [Host, Host, Host]
+    ;[early, late] = machines
+    await said(origin.start(process.execPath, ['-e', ORIGIN]), 'ready', (line) => void asked.push(line))
+    await late.run('ip', 'addr', 'flush', 'dev', 'eth0')
+    for (const host of machines) {
+      mkdirSync(join(folder, host.name))
+      writeFileSync(join(folder, host.name, 'proxy.config.yaml'), 'verification: { aptConfig: off }\n')
+      const node = host.start(process.execPath, [MAIN, 'start'], { cwd: join(folder, host.name) })
+      await said(node, 'is ready')
+    }
+  })
+
+  after(async () => {
+    await lan?.remove()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  async function statusOf(host: Host): Promise<Status> {
+    const command = ['-C', join(folder, host.name), process.execPath, MAIN, 'status', '--json']
+    return JSON.parse(await host.run('env', ...command)) as Status
+  }
+
+  const isAt = (host: Host, address: string) =>
+    until(`a peer at ${address}`, async () => {
+      const { peering } = await statusOf(host)
+      return peering?.peers.some((peer) => peer.address === address) === true
+    })
+
+  /** Proof lies in the name (V1). @returns what the node says of where it came from. */
+  async function fetched(host: Host, word: string): Promise<string> {
+    const sha256 = createHash('sha256').update(Buffer.alloc(300_000, word)).digest('hex')
+    const url = `http://10.77.0.1/debian/${word}/by-hash/SHA256/${sha256}`
+    const file = join(folder, `${host.name}.out`)
+    const fields = await host.run('curl', '-sS', '-x', 'http://127.0.0.1:3128', '-o', file, '-D', '-', url)
+    assert.equal(createHash('sha256').update(readFileSync(file)).digest('hex'), sha256)
+    return /detail=([\w-]+)/.exec(fields)?.[1] ?? fields
+  }
+
+  async function giveAddress(host: Host, address: string): Promise<void> {
+    await host.run('ip', 'addr', 'flush', 'dev', 'eth0')
+    await host.run('ip', 'addr', 'add', `${address}/24`, 'broadcast', '10.77.0.255', 'dev', 'eth0')
+  }
+
+  test('one that had none at its start shares when it has one', async () => {
+    assert.equal((await statusOf(late)).whyAlone, 'no LAN found: working alone')
+    await giveAddress(late, '10.77.0.3')
+    await isAt(early, '10.77.0.3')
+    assert.equal((await statusOf(late)).peering?.address, '10.77.0.3')
+    assert.deepEqual([await fetched(early, 'one'), await fetched(late, 'one')], ['internet', 'peer'])
+  })
+
+  test('one that gets another address goes on sharing, as peering client and server', async () => {
+    await giveAddress(early, '10.77.0.102')
+    await isAt(late, '10.77.0.102')
+    const { peering } = await statusOf(early)
+    assert.deepEqual(
+      [peering?.address, peering?.peers.map(({ address }) => address)],
+      ['10.77.0.102', ['10.77.0.3']],
+    )
+    asked.length = 0
+    assert.deepEqual([await fetched(early, 'two'), await fetched(late, 'two')], ['internet', 'peer'])
+    assert.deepEqual([await fetched(late, 'three'), await fetched(early, 'three')], ['internet', 'peer'])
+    assert.equal(asked.filter((line) => line.startsWith('GET')).length, 2)
+  })
+})
