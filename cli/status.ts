@@ -7,6 +7,7 @@ import { askStatus, controlPath } from '../service/control.ts'
 import type { GatewayStatus } from '../service/gateway-status.ts'
 import type { ProductStatus } from '../service/product-updates.ts'
 import type { Status, TransferStatus } from '../service/status.ts'
+import { transferText } from '../service/transfer-text.ts'
 import { JSON_OPTION, type Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { EXIT } from './exit.ts'
@@ -122,12 +123,11 @@ const REACH = {
 /** Cells of a progress bar. */
 const BAR = 20
 
-function transferLine({ uri, source, receivedBytes, totalBytes, bytesPerSecond }: TransferStatus): string {
+function transferLine(transfer: TransferStatus): string {
+  const { uri, receivedBytes, totalBytes } = transfer
   const done = totalBytes === undefined || totalBytes === 0 ? 0 : receivedBytes / totalBytes
   const bar = '#'.repeat(Math.round(done * BAR)).padEnd(BAR, '.')
-  const of = totalBytes === undefined ? '' : ` of ${formatBytes(totalBytes)}`
-  const rate = bytesPerSecond === undefined ? '' : `, ${formatBytes(bytesPerSecond)}/s`
-  return `transfer   [${bar}] ${formatBytes(receivedBytes)}${of}${rate} from ${source}: ${uri}`
+  return `transfer   [${bar}] ${transferText(transfer)}: ${uri}`
 }
 
 function updateLine({ name, installed, lastCheck, nextCheck, isChecking, expiresAt }: ProductStatus): string {

@@ -1,5 +1,6 @@
 /** What the user agent gets instead of a response: a readable page with `Proxy-Status` (RFC 9209) and `Cache-Status` (R6.6). */
 import { type Blame, type Fault, FAULTS, type FaultCode } from '../core/fault.ts'
+import { escaped } from '../core/html.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Fields } from '../core/fields.ts'
 import { cacheStatus } from '../cache/semantics/cache-status.ts'
@@ -149,8 +150,4 @@ function html(fault: Fault, target: string): string {
 </body>
 </html>
 `
-}
-
-function escaped(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

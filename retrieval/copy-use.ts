@@ -30,6 +30,7 @@ export class CopyUse {
   readonly #of: Fillable
   readonly asker: Asker
   readonly report: RetrievalReport
+  readonly isForPart: boolean
   /** Resolves when the first missing byte is known to come; rejects when it does not. */
   readonly begun = deferred<void>()
   /** Resolves when every byte that is wanted is held, or the use has ended; rejects when they do not come. */
@@ -41,11 +42,15 @@ export class CopyUse {
   /** Everything, as long as nothing was said. */
   #wanted: readonly ByteSpan[] = [WHOLE]
 
-  /** @param report counts the bytes that are asked for. */
-  constructor(of: Fillable, asker: Asker, report: RetrievalReport) {
+  /**
+   * @param report counts the bytes that are asked for.
+   * @param isForPart whether it is one application's, which has asked for a part.
+   */
+  constructor(of: Fillable, asker: Asker, report: RetrievalReport, isForPart = false) {
     this.#of = of
     this.asker = asker
     this.report = report
+    this.isForPart = isForPart
   }
 
   get hasLeft(): boolean {
@@ -65,6 +70,19 @@ export class CopyUse {
   /** Whether every byte of these is here. */
   has(spans: readonly ByteSpan[]): boolean {
     return this.#holes(spans).length === 0
+  }
+
+  /** How much is wanted, and how much of that is here; nothing, as long as it is not known what is wanted. */
+  progress(): { readonly receivedBytes: number; readonly totalBytes: number } {
+    const wanted = this.#wanted.includes(WHOLE) ? [] : this.#wanted
+    const totalBytes = bytesOf(wanted)
+    return { totalBytes, receivedBytes: totalBytes - bytesOf(this.#holes(wanted)) }
+  }
+
+  /** Whether something of what is wanted is missing. */
+  get isComing(): boolean {
+    const { receivedBytes, totalBytes } = this.progress()
+    return receivedBytes < totalBytes
   }
 
   /** Whether these can be had without asking the origin server for bytes that nothing would tie to the others. */
@@ -171,6 +189,10 @@ export class CopyUse {
   #holes(spans: readonly ByteSpan[]): ByteSpan[] {
     return spans.flatMap((span) => this.#of.copy.missing(span))
   }
+}
+
+function bytesOf(spans: readonly ByteSpan[]): number {
+  return spans.reduce((sum, { start, end }) => sum + end - start, 0)
 }
 
 /** A body that broke off is continued at the byte where it stopped, so many times in a row… */

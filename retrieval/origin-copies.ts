@@ -13,6 +13,7 @@ import { decide, mayAnswerWaiting, mayReuseUnasked, staleIfErrorAllows } from '.
 import { wantsNoneStored } from '../cache/semantics/storable.ts'
 import { isComparing } from '../cache/semantics/preconditions.ts'
 import { isSameSelection, matches, selectionBy } from '../cache/semantics/vary.ts'
+import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { Changes } from './changes.ts'
 import type { CopyUse } from './copy-use.ts'
 import { Leading, type Ask, type Candidate, type Direct, type Led, type Validating } from './leading.ts'
@@ -156,6 +157,16 @@ export class OriginCopies {
     for (const { asking } of this.#openings.values()) if (asking.uri === uri) return true
     for (const copy of this.#all) if (copy.request.uri === uri) return true
     return this.#shelving.has(uri)
+  }
+
+  /** Parts that applications wait for, for people who watch: with the speed at which bytes of the copy come. */
+  parts(): readonly { readonly uri: TargetUri; shown(): DownloadProgress }[] {
+    return [...this.#all].flatMap((copy) =>
+      copy.parts().map((use) => ({
+        uri: copy.request.uri,
+        shown: () => ({ ...use.progress(), bytesPerSecond: copy.rate.bytesPerSecond() }),
+      })),
+    )
   }
 
   /** The origin server has another version: nobody begins to read this copy any more, and nothing of it is kept. */
@@ -371,8 +382,8 @@ function askingOf({ request }: Ask, mayBeJoined: boolean): Asking {
 }
 
 function used(of: OriginCopy, how: OpenedCopy['how'], ask: Ask): OpenedCopy {
-  const { request, asker = alone(request), report } = ask
-  return { kind: 'copy', how, of, use: of.use(asker, report) }
+  const { request, asker = alone(request), report, want } = ask
+  return { kind: 'copy', how, of, use: of.use(asker, report, want === 'part') }
 }
 
 function usedAs({ copy, how, validating }: Exclude<Led, Direct>, ask: Ask): OpenedCopy {

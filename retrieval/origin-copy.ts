@@ -176,9 +176,14 @@ export class OriginCopy {
     }
   }
 
-  /** One more application wants bytes of it. @param report counts what is asked for on its behalf. */
-  use(asker: Asker, report: RetrievalReport): CopyUse {
-    const use = new CopyUse(this, asker, report)
+  /** Parts of it that applications wait for, and have not got yet. */
+  parts(): readonly CopyUse[] {
+    return [...this.#uses].filter(({ isForPart, isComing }) => isForPart && isComing)
+  }
+
+  /** One more application wants bytes of it. @param report counts what is asked for on its behalf. @param isForPart see `CopyUse`. */
+  use(asker: Asker, report: RetrievalReport, isForPart = false): CopyUse {
+    const use = new CopyUse(this, asker, report, isForPart)
     this.#uses.add(use)
     // What came before the first one was there is his.
     if (!this.#isClaimed) report.bytes.internet += this.#unclaimedBytes

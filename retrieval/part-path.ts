@@ -25,7 +25,6 @@ import { dated } from '../cache/semantics/http-date.ts'
 import { wantsNoneStored } from '../cache/semantics/storable.ts'
 import { evaluateConditional } from '../cache/semantics/validation.ts'
 import { openSpans } from './open-copy.ts'
-import { counted } from '../core/counted-body.ts'
 import type { Ask, Direct } from './leading.ts'
 import { isPersonal, type OpenedCopy } from './origin-copies.ts'
 import type { OriginCopy } from './origin-copy.ts'
@@ -294,7 +293,8 @@ class Part {
   passOn({ response }: Direct, reason: ForwardReason): Resource {
     this.#report.source = 'internet'
     const note = (bytes: number) => void (this.#report.bytes.internet += bytes)
-    const noted = { response: { ...response, body: counted(response.body, note) } }
+    const body = this.#components.retrievals.passedOn.body(this.#request.uri, response, note)
+    const noted = { response: { ...response, body } }
     return fromDirect(noted, this.#report, () => this.#end(), reason)
   }
 

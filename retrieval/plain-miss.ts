@@ -15,6 +15,7 @@ import { endToEndFieldsOnce, type Fields } from '../core/fields.ts'
 import type { Policy } from '../core/policy.ts'
 import { PushedBody } from '../core/pushed-body.ts'
 import type { Reservation, ResponseHead, Store } from '../core/store.ts'
+import type { TargetUri } from '../core/target-uri.ts'
 import type { Address } from '../core/transport.ts'
 import type {
   Call,
@@ -24,6 +25,7 @@ import type {
   UpstreamResponse,
 } from '../core/upstream.ts'
 import { dated } from '../cache/semantics/http-date.ts'
+import type { DownloadProgress } from '../peering/local-copies.ts'
 import { admitOrdinary } from './admission.ts'
 import { Begun } from './begun.ts'
 import type { Moment } from './changes.ts'
@@ -94,6 +96,16 @@ export class PlainMiss implements ResponseTaker, Call {
     this.#components = components
     this.#requestTime = components.clock.wall()
     this.#began = components.retrievals.changes.now()
+  }
+
+  get uri(): TargetUri {
+    return this.request.uri
+  }
+
+  /** How far it is, for people who watch. It is small, and keeps no account of its speed. */
+  shown(): DownloadProgress {
+    const totalBytes = this.#head === undefined ? undefined : this.#body.length
+    return { receivedBytes: this.#length, totalBytes, bytesPerSecond: undefined }
   }
 
   /** The name of the rule that it falls under. */

@@ -21,6 +21,11 @@ export class PlainMisses {
     this.#running.delete(uri)
   }
 
+  /** Those whose body comes, or is waited for. */
+  all(): PlainMiss[] {
+    return [...this.#running.values()].flatMap(({ miss }) => miss ?? [])
+  }
+
   has(uri: TargetUri): boolean {
     return this.#running.has(uri)
   }

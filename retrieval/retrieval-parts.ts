@@ -14,6 +14,7 @@ import type { Blame } from './blame.ts'
 import type { UnverifiedCopy } from './keeping.ts'
 import type { LineUse } from './line-use.ts'
 import type { OriginTrials } from './origin-trial.ts'
+import type { PassedOn } from './passed-on.ts'
 import type { PeerReaders } from './peer-readers.ts'
 import type { Proofs } from './proofs.ts'
 import type { RangeSupport } from './range-support.ts'
@@ -60,6 +61,8 @@ export interface RetrievalComponents extends Omit<
   readonly rangeSupport: RangeSupport
   /** What comes over the line that everybody shares. */
   readonly lineUse: LineUse
+  /** What goes to one application as it comes. */
+  readonly passedOn: PassedOn
   /** @param isForPart only a part is wanted of what peers have: it would never be fetched for others. */
   readonly inquire: (
     resource: string,

@@ -12,7 +12,6 @@
  */
 import { isContentName } from '../core/content-name.ts'
 import { listeningOf, sleep, type Clock } from '../core/clock.ts'
-import { counted } from '../core/counted-body.ts'
 import { describe, Fault } from '../core/fault.ts'
 import { hasContentCoding, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -45,7 +44,7 @@ import type {
   RetrievalSettings,
 } from './retrieval-parts.ts'
 import { FRESH_PROGRESS_MS, nearBytes } from './slow-line.ts'
-import type { RetrievalReport, Source } from './source.ts'
+import { peerOf, type RetrievalReport, type Source } from './source.ts'
 import { SourceInUse } from './source-in-use.ts'
 import { Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
@@ -331,6 +330,13 @@ export class Retrieval implements InquiryOwner {
     return this.#inUse.current
   }
 
+  /** The machine that sends it now: the peer that was named, or one that it has sent this node on to. */
+  get sender(): Address | undefined {
+    const { current } = this
+    const peer = current && peerOf(current)
+    return peer && (this.#arrival.relay?.server ?? peer)
+  }
+
   progress(): DownloadProgress {
     return this.#arrival.progress()
   }
@@ -503,7 +509,8 @@ export class Retrieval implements InquiryOwner {
     this.#inquiry?.abandon()
     this.#announcement.end(!isPassing(response.status))
     const note = (bytes: number) => void (this.report.bytes.internet += bytes)
-    const noted = { ...response, body: counted(response.body, note) }
+    const body = this.#components.passedOn.body(this.request.uri, response, note)
+    const noted = { ...response, body }
     this.#answer.give({ kind: 'direct', response: noted, reason })
     this.#leaveList()
   }

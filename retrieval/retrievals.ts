@@ -9,6 +9,7 @@ import { isPersonal, OriginCopies } from './origin-copies.ts'
 import { LineUse } from './line-use.ts'
 import { RangeSupport } from './range-support.ts'
 import { OriginTrials } from './origin-trial.ts'
+import { PassedOn } from './passed-on.ts'
 import { PlainMisses } from './plain-misses.ts'
 import { Retrieval } from './retrieval.ts'
 import type { RetrievalComponents, RetrievalEvents, RetrievalSettings } from './retrieval-parts.ts'
@@ -22,6 +23,8 @@ export interface Retrievals {
   readonly origins: OriginCopies
   /** What comes from there on the shortest way. */
   readonly plain: PlainMisses
+  /** What is not kept. */
+  readonly passedOn: PassedOn
   /** When resources were changed by unsafe requests. */
   readonly changes: Changes
   /** Names for which nobody waits for what somebody else has asked for. */
@@ -70,7 +73,10 @@ export type RetrievalsEvents = Omit<RetrievalEvents, 'over' | 'poisoned' | 'abse
 
 export function retrievals(
   settings: RetrievalSettings,
-  components: Omit<RetrievalComponents, 'events' | 'origins' | 'trials' | 'rangeSupport' | 'lineUse'> & {
+  components: Omit<
+    RetrievalComponents,
+    'events' | 'origins' | 'trials' | 'rangeSupport' | 'lineUse' | 'passedOn'
+  > & {
     readonly events: RetrievalsEvents
   },
 ): Retrievals {
@@ -114,6 +120,7 @@ export function retrievals(
   const unshared = new Unshared(components.clock)
   const rangeSupport = new RangeSupport(components)
   const lineUse = new LineUse(components.clock)
+  const passedOn = new PassedOn(components.clock)
   // What the trials ask for is to be measured beside the use of the line.
   const trials = new OriginTrials({ ...components, origin: rangeSupport.of(components.origin) })
   const origin = rangeSupport.of(lineUse.of(components.origin))
@@ -135,6 +142,7 @@ export function retrievals(
       trials,
       rangeSupport,
       lineUse,
+      passedOn,
       events,
     })
     everyone.set(retrieval, key)
@@ -149,6 +157,7 @@ export function retrievals(
   return {
     origins,
     plain,
+    passedOn,
     changes,
     unshared,
     join(request, received, purpose = 'whole') {

@@ -591,7 +591,11 @@ export class Node {
         resources: assembly.resources,
         passThrough: passThrough({ guard: this.#guard, pseudonym }, { clock: systemClock, onFault }),
         tunnels: tunnel({ guard: this.#guard }, { clock: systemClock, onFault }),
-        ownPages: ownPages({ rules: () => this.#rules, status: () => this.status() }),
+        ownPages: ownPages({
+          rules: () => this.#rules,
+          status: () => this.status(),
+          areOwn: isLoopback(proxy.listen.host),
+        }),
         invalidate: (uri) => {
           assembly.retrievals.outdate(uri)
           this.#store.remove(uri)

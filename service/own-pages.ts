@@ -1,14 +1,18 @@
 /** The few pages that the node serves on the proxy's port itself: the PAC file (R6.4), and a first page for people. */
 import { bodyOf, type Answer } from '../core/answer.ts'
+import { escaped } from '../core/html.ts'
 import { formatBytes, formatDuration } from '../core/units.ts'
 import { PAC_MEDIA_TYPE, PAC_PATHS, proxyAutoConfig } from '../proxy/pac.ts'
 import type { OwnPages } from '../proxy/proxy-server.ts'
 import type { Rules } from '../retrieval/rules.ts'
-import type { Status } from './status.ts'
+import type { Status, TransferStatus } from './status.ts'
+import { transferText } from './transfer-text.ts'
 
 export interface OwnPagesComponents {
   readonly rules: () => Rules
   readonly status: () => Status
+  /** Whether nobody but this machine reads them: what it fetches is nobody else's business (V§4). */
+  readonly areOwn: boolean
 }
 
 /** The query of a path does not matter. */
@@ -18,7 +22,7 @@ export function ownPages(components: OwnPagesComponents): OwnPages {
     answer: (path, authority) =>
       isPac(path)
         ? page(PAC_MEDIA_TYPE, proxyAutoConfig(components.rules(), authority))
-        : page('text/html; charset=utf-8', firstPage(components.status(), authority)),
+        : page('text/html; charset=utf-8', firstPage(components, authority)),
   }
 }
 
@@ -46,10 +50,8 @@ function page(type: string, text: string): Answer {
   }
 }
 
-function firstPage(
-  { upMs, peering, whyAlone = 'peering is off', cache, totals }: Status,
-  authority: string,
-): string {
+function firstPage({ status, areOwn }: OwnPagesComponents, authority: string): string {
+  const { upMs, peering, whyAlone = 'peering is off', cache, totals, transfers } = status()
   const { peer, internet } = totals.receivedBytes
   const inProgress = totals.receivedBytes['in-progress']
   const rows: readonly (readonly [string, string])[] = [
@@ -68,10 +70,31 @@ function firstPage(
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>ihave</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}
-th{text-align:left;font-weight:400;color:#555;padding-right:2rem}td{font-variant-numeric:tabular-nums}code{background:#eee;padding:0 .3em}</style></head>
+th{text-align:left;font-weight:400;color:#555;padding-right:2rem}td{font-variant-numeric:tabular-nums}.url{overflow-wrap:anywhere}code{background:#eee;padding:0 .3em}</style></head>
 <body><h1>ihave is running</h1>
 <p>Point applications at <code>http_proxy=http://${authority}</code>, or a whole system at
 <a href="/proxy.pac">http://${authority}/proxy.pac</a>.</p>
-<table>${cells}</table></body></html>
+<table>${cells}</table>
+${areOwn ? transferItems(transfers) : ''}</body></html>
 `
+}
+
+/** Of more the page tells how many there are. */
+const MAX_TRANSFERS = 20
+
+/** Nothing where nothing comes. */
+function transferItems(transfers: readonly TransferStatus[]): string {
+  if (transfers.length === 0) return ''
+  const shown = transfers.slice(0, MAX_TRANSFERS)
+  const others = transfers.length - shown.length
+  return `<h2>On its way here</h2>
+${shown.map(transferItem).join('\n')}
+${others > 0 ? `<p>and ${others} more</p>\n` : ''}`
+}
+
+/** A URL is text that somebody else wrote. */
+function transferItem(transfer: TransferStatus): string {
+  const { uri, receivedBytes, totalBytes } = transfer
+  const done = totalBytes ? receivedBytes / totalBytes : 0
+  return `<p class="url">${escaped(uri)}<br><progress max="1" value="${done}"></progress> ${escaped(transferText(transfer))}</p>`
 }

@@ -2,7 +2,7 @@
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Monotonic } from '../core/clock.ts'
 import type { Peering } from '../peering/peering.ts'
-import type { Retrievals } from '../retrieval/retrievals.ts'
+import { transfers } from '../retrieval/transfers.ts'
 import type { MemberId } from '../site/keys.ts'
 import type { PrivateNames } from '../site/private-names.ts'
 import type { Site } from '../site/site.ts'
@@ -57,11 +57,10 @@ export function cautionsStatus(
   })
 }
 
-export function transfersStatus(retrievals: Pick<Retrievals, 'all'> | undefined): Status['transfers'] {
-  const running = (retrievals?.all() ?? []).filter(({ isPaused }) => !isPaused)
-  return running.map((retrieval) => ({
-    uri: withoutSecrets(retrieval.request.uri),
-    source: retrieval.current?.kind ?? 'asking',
-    ...retrieval.shown(),
-  }))
+/** Whatever applications wait for; a retrieval for which nobody waits any more, and which only rests, is not among it. */
+export function transfersStatus(
+  retrievals: Parameters<typeof transfers>[0] | undefined,
+): Status['transfers'] {
+  const running = retrievals === undefined ? [] : transfers(retrievals)
+  return running.map(({ uri, ...transfer }) => ({ uri: withoutSecrets(uri), ...transfer }))
 }

@@ -82,10 +82,12 @@ export interface CautionStatus {
   readonly body?: string | undefined
 }
 
-/** A retrieval that runs (R5.2). */
+/** What is on its way to applications (R5.2). */
 export interface TransferStatus {
   readonly uri: string
   readonly source: string
+  /** The address of the machine that sends it; absent: no peer does. */
+  readonly peer?: string | undefined
   readonly receivedBytes: number
   readonly totalBytes: number | undefined
   /** Of the last few seconds; 0 when nothing comes. */

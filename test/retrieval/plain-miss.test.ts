@@ -8,6 +8,7 @@ import type { Begun } from '../../retrieval/begun.ts'
 import type { MissTaker, PlainMiss } from '../../retrieval/plain-miss.ts'
 import { NEXT_PART_MS } from '../../retrieval/readers.ts'
 import type { ResourceRequest, Trace } from '../../retrieval/resource.ts'
+import { transfers } from '../../retrieval/transfers.ts'
 import { memoryStore } from '../../cache/memory-store.ts'
 import {
   A,
@@ -131,10 +132,19 @@ describe('a plain miss', () => {
     assert.equal(fieldValue(told.fields, 'accept-ranges'), 'bytes')
     send(origin.last, 'hello')
     assert.equal(told.text, 'hello')
+    const underWay = {
+      uri: A,
+      source: 'internet',
+      receivedBytes: 5,
+      totalBytes: 10,
+      bytesPerSecond: undefined,
+    }
+    assert.deepEqual(transfers(node.retrievals), [underWay])
     send(origin.last, 'world')
     taker.onEnd()
     assert.deepEqual([told.text, told.end], ['helloworld', 'whole'])
     await keepsOneFetch(played)
+    assert.deepEqual(transfers(node.retrievals), [])
     assert.deepEqual(await storedTexts(node), ['helloworld'])
     const { how, cacheStatus, retrieval } = told.trace ?? assert.fail()
     assert.equal(how, 'internet')

@@ -44,7 +44,7 @@ const RULES = compileRules(
   [],
 )
 
-const PAGES = ownPages({ rules: () => RULES, status: () => STATUS })
+const PAGES = ownPages({ rules: () => RULES, status: () => STATUS, areOwn: true })
 
 function proxyFor(pac: string, url: string): unknown {
   const host = new URL(url).hostname
@@ -116,7 +116,25 @@ describe('the page for people', () => {
       waitMs: 20,
       peers: [{ address: '192.0.2.8', node: 'n', roundTripMs: 1, heardMsAgo: 5, isReached: true }],
     }
-    const pages = ownPages({ rules: () => RULES, status: () => ({ ...STATUS, peering }) })
+    const pages = ownPages({ rules: () => RULES, status: () => ({ ...STATUS, peering }), areOwn: true })
     assert.match(await textOf(pages.answer('/', 'localhost:3128').body), /1 \(this node is 192\.0\.2\.7\)/)
+  })
+
+  test('shows what is on its way and who sends it, as text; not where others read it, too', async () => {
+    const transfer = { source: 'peer', receivedBytes: 500_000, totalBytes: 2_000_000, bytesPerSecond: 1000 }
+    const transfers = [
+      { ...transfer, uri: 'http://updates.test/<b>&amp;', peer: '192.0.2.8' },
+      ...Array.from({ length: 21 }, () => ({ ...transfer, uri: 'http://updates.test/other' })),
+    ]
+    const shown = async (areOwn: boolean) => {
+      const pages = ownPages({ rules: () => RULES, status: () => ({ ...STATUS, transfers }), areOwn })
+      return textOf(pages.answer('/', 'localhost:3128').body)
+    }
+    const text = await shown(true)
+    assert.ok(text.includes('http://updates.test/&#60;b&#62;&#38;amp;'))
+    assert.ok(text.includes('value="0.25"'))
+    assert.ok(text.includes('500 kB of 2.0 MB, 1.0 kB/s from peer 192.0.2.8'))
+    assert.ok(text.includes('and 2 more'))
+    assert.doesNotMatch(await shown(false), /updates\.test/)
   })
 })
