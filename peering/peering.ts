@@ -83,6 +83,8 @@ export interface PeeringComponents extends InquiryTime {
   readonly seal?: PacketSeal
   /** Whether only members of a site know what this name stands for; absent: there are no such names. */
   readonly isPrivate?: (resource: string) => boolean
+  /** Another machine speaks by this node's ID: it is not heard. */
+  readonly onOwnId?: (from: Address) => void
   /** A packet of a type that is not ours has come (R2.2), or a member's presence: what the site makes of it. */
   readonly onSiteWord?: (word: SiteWord) => void
 }

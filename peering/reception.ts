@@ -35,6 +35,8 @@ export interface ReceptionComponents {
   readonly decode?: (bytes: Uint8Array) => Decoded
   /** Whether only members of a site know what this name stands for; absent: there are no such names. */
   readonly isPrivate?: (resource: string) => boolean
+  /** Another machine speaks by this node's ID. */
+  readonly onOwnId?: (from: Address) => void
 }
 
 /** A packet that is taken. */
@@ -46,6 +48,7 @@ export interface Received {
   readonly isEntry: boolean
 }
 
+const OWN_ID = 'own ID from elsewhere'
 const MEMBER_UNSIGNED = 'a member’s word unsigned'
 const UNSIGNED = { kind: 'stranger', reason: 'unsigned' } as const
 /** Too much has come from there, or from everywhere, that was no member's. */
@@ -77,8 +80,9 @@ export class Reception {
     if (decoded.kind === 'malformed') return this.#drop(decoded.reason)
     const { packet } = decoded
     if (packet.node === this.#self.node) {
-      // Machines made from one image share their node ID, and would never see each other.
-      return from === transport.address ? undefined : this.#drop('own ID from elsewhere')
+      if (from !== transport.address) this.#drop(OWN_ID)
+      if (from !== transport.address) this.#components.onOwnId?.(from)
+      return undefined
     }
     const signer = this.#signerOf(packet, opened, datagram)
     const refusal = this.#refusal(packet, from) ?? this.#forgery(packet, signer, datagram)

@@ -149,6 +149,11 @@ export class Providers implements Functions {
     for (const each of this.#functions.all()) each.happen({ kind: 'offered' })
   }
 
+  /** Hands over what this node provides, and stands again: it is about to be another node to the others. */
+  resign(): void {
+    for (const each of this.#functions.all()) if (each.isOwn) each.happen({ kind: 'withdrawn' })
+  }
+
   /** Hands over what this node provides. Safe more than once. */
   stop(): void {
     for (const each of this.#functions.all()) {

@@ -87,6 +87,8 @@ export interface Seams extends Clocks {
   readonly functions?: Providers
   /** Whether an address is one of this node's LAN; absent: any is. */
   readonly isOnLink?: (address: string) => boolean
+  /** Another machine speaks by this node's ID; absent: nothing is done about it. */
+  readonly onOwnId?: (from: Address) => void
   /** Whether this node has its address on the LAN now; absent: it is not known. */
   readonly isLinkUp?: () => boolean
   /** The rules in force, read anew for each request. */

@@ -10,6 +10,7 @@ import { PlacedTransport } from '../peering/placed-transport.ts'
 import { UdpTransport } from '../peering/udp-transport.ts'
 import type { Endpoint } from '../proxy/target-guard.ts'
 import type { Config } from './config.ts'
+import type { LineLog } from './logging.ts'
 import { isLinkUp, type InterfaceAddress, type Place } from './network.ts'
 import { PlaceWatch } from './place-watch.ts'
 import type { WhyAlone } from './status.ts'
@@ -33,11 +34,6 @@ export interface LanPartComponents {
   readonly log: LineLog
 }
 
-interface LineLog {
-  info(line: string): void
-  warn(line: string): void
-}
-
 /** What stands on the sockets. */
 export interface Resident {
   leave(): Promise<void>
@@ -58,8 +54,9 @@ export class LanPart {
   #fileServer: FileServer | undefined
   #fileEndpoint: Endpoint | undefined
   #cancelLook: CancelTimer = () => {}
-  #moving: Promise<void> = Promise.resolve()
-  #hasEnded = false
+  #changing: Promise<void> = Promise.resolve()
+  /** Absent before the node follows its machine, and when it stops. */
+  #resident: Resident | undefined
   /** Why the node could not work where it is; told once. */
   #failure: string | undefined
 
@@ -104,12 +101,22 @@ export class LanPart {
 
   /** From now on goes where the machine goes. @returns what ends it. */
   follow(resident: Resident): () => Promise<void> {
-    if (this.#watch !== undefined) this.#lookLater(this.#watch, resident)
+    this.#resident = resident
+    this.#lookLater()
     return async () => {
-      this.#hasEnded = true
+      this.#resident = undefined
       this.#cancelLook()
-      await this.#moving
+      await this.#changing
     }
+  }
+
+  /** What stands on the sockets leaves the LAN, and enters it again behind `change`. */
+  renew(change: () => void): Promise<void> {
+    return this.#inTurn(async (resident) => {
+      await resident.leave()
+      change()
+      if (this.#place !== undefined) await resident.enter()
+    })
   }
 
   /** Safe at any moment, and more than once. */
@@ -117,33 +124,51 @@ export class LanPart {
     return this.#stopFiles()
   }
 
-  #lookLater(watch: PlaceWatch, resident: Resident): void {
+  #lookLater(): void {
     const { clock, addresses } = this.#components
+    const watch = this.#watch
+    if (watch === undefined || this.#resident === undefined) return
     this.#cancelLook = clock.after(LOOK_MS, async () => {
-      if (watch.look(addresses(), clock.monotonic())) this.#moving = this.#move(watch, resident)
-      await this.#moving
-      if (!this.#hasEnded) this.#lookLater(watch, resident)
+      if (watch.look(addresses(), clock.monotonic())) await this.#inTurn((resident) => this.#move(resident))
+      this.#lookLater()
     })
   }
 
-  /** Whatever keeps the node from its new place is tried again at the next look. */
-  async #move(watch: PlaceWatch, resident: Resident): Promise<void> {
+  /** One change after the other. */
+  #inTurn(change: (resident: Resident) => Promise<void>): Promise<void> {
+    this.#changing = this.#after(this.#changing, change)
+    return this.#changing
+  }
+
+  /** Whatever keeps the node from where it is to be is tried again at the next look. */
+  async #after(before: Promise<void>, change: (resident: Resident) => Promise<void>): Promise<void> {
+    await before
+    const resident = this.#resident
+    if (resident === undefined) return
+    try {
+      await change(resident)
+      this.#failure = undefined
+    } catch (error) {
+      await this.#withdraw(resident, describe(error))
+    }
+  }
+
+  async #move(resident: Resident): Promise<void> {
     const before = this.#place?.address
     await resident.leave()
     await this.#stopFiles()
     if (before !== undefined) resident.lost(before)
-    try {
-      await this.#settle(watch.place)
-      if (this.#place !== undefined) await resident.enter()
-      this.#failure = undefined
-      this.#tellMove(before)
-    } catch (error) {
-      await resident.leave()
-      await this.#stopFiles()
-      this.#tellFailure(watch.place, describe(error))
-      this.#place = undefined
-      watch.leave()
-    }
+    await this.#settle(this.#watch?.place)
+    if (this.#place !== undefined) await resident.enter()
+    this.#tellMove(before)
+  }
+
+  async #withdraw(resident: Resident, reason: string): Promise<void> {
+    await resident.leave()
+    await this.#stopFiles()
+    this.#tellFailure(reason)
+    this.#place = undefined
+    this.#watch?.leave()
   }
 
   async #settle(place: Place | undefined): Promise<void> {
@@ -182,11 +207,11 @@ export class LanPart {
     else log.info(`this machine is ${now} on the LAN now, and was ${before}: peers are looked for anew`)
   }
 
-  #tellFailure(place: Place | undefined, reason: string): void {
+  #tellFailure(reason: string): void {
     if (this.#failure === reason) return
     this.#failure = reason
     this.#components.log.warn(
-      `peers cannot be reached from ${place?.address}, which is tried again: ${reason}`,
+      `peers cannot be reached from ${this.#place?.address}, which is tried again: ${reason}`,
     )
   }
 }

@@ -9,6 +9,12 @@ import type { Config } from './config.ts'
 import { PipeOutput } from './pipe-output.ts'
 import { prettyStream } from './pretty-log.ts'
 
+/** For what is said in words alone. */
+export interface LineLog {
+  info(line: string): void
+  warn(line: string): void
+}
+
 export interface Log {
   readonly events: Logger
   /** Writes a request's line, a moment later; the order of all lines stays. */

@@ -42,11 +42,12 @@ import type { Log } from './logging.ts'
 import { MachineLook } from './machine-look.ts'
 import { nearHosts } from './near-hosts.ts'
 import { machineAddresses, type Place } from './network.ts'
-import { nodeId, pseudonymOf } from './node-name.ts'
+import { newNodeId, nodeId, pseudonymOf } from './node-name.ts'
 import { ownPages } from './own-pages.ts'
 import { cautionsStatus, peeringStatus, transfersStatus } from './peering-status.ts'
 import type { ProductEvent, ProductResult, ProductUpdates } from './product-updates.ts'
 import { nodeOperations } from './remote-cache.ts'
+import { SharedId } from './shared-id.ts'
 import { siteOperations } from './site-operations.ts'
 import type { Status } from './status.ts'
 import { tally } from './totals.ts'
@@ -71,6 +72,7 @@ export class Node {
   readonly #logs: Log
   readonly #says: EventLog
   readonly #lan: LanPart
+  readonly #sharedId: SharedId
   readonly #tally = tally()
   readonly #abuses = abuses(systemClock)
   readonly #shunned = shunnedPeers({ clock: systemClock })
@@ -93,6 +95,8 @@ export class Node {
   readonly #watched: ReadonlySet<string | undefined>
   /** The ID is known when the store has started. */
   readonly #self: { node: NodeId; readonly filePort: number }
+  /** This node's name in `Via`. */
+  #pseudonym = ''
   #assembly: Assembly | undefined
   #proxy: ProxyServer | undefined
   #applications: Applications | undefined
@@ -131,6 +135,7 @@ export class Node {
     this.#watched = new Set(this.#rules.all.filter(({ gateway }) => gateway).map(({ rule }) => rule))
     this.#lan = this.#lanPart()
     this.#self = this.#selfOn(this.#lan)
+    this.#sharedId = this.#sharedIdParts()
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
     this.#origin = this.#speed.of(originUpstream(this.#guard))
@@ -220,6 +225,7 @@ export class Node {
     await this.#store.start()
     this.#running.push(() => this.#store.stop())
     this.#self.node = await nodeId(this.#config.cache.directory, systemRandom)
+    this.#pseudonym = pseudonymOf(this.#self.node)
     await this.#warnOfSmallDisk()
   }
 
@@ -477,7 +483,33 @@ export class Node {
         this.#functions?.moved()
       },
     })
-    this.#running.push(unfollow)
+    this.#running.push(async () => {
+      this.#sharedId.stop()
+      await unfollow()
+    })
+  }
+
+  #sharedIdParts(): SharedId {
+    return new SharedId({
+      clock: systemClock,
+      isOwn: (from) => machineAddresses().some(({ address }) => address === from),
+      isQuiet: () => this.#hasStarted && this.#isAtRest,
+      rename: () => this.#takeAnotherId(),
+      log: this.#log,
+    })
+  }
+
+  /** Whether no retrieval runs. */
+  get #isAtRest(): boolean {
+    return this.#assembly?.retrievals.all().every(({ isPaused }) => isPaused) === true
+  }
+
+  /** Members of a site are known by their keys, and stay members. In `Via` the former ID stands until the next start. */
+  async #takeAnotherId(): Promise<NodeId> {
+    const id = await newNodeId(this.#config.cache.directory, systemRandom)
+    this.#functions?.providers.resign()
+    await this.#lan.renew(() => (this.#self.node = id))
+    return id
   }
 
   /** `address:port` where peers are served. */
@@ -565,6 +597,7 @@ export class Node {
       ...(this.#functions && { functions: this.#functions.providers }),
       isOnLink: (address) => this.#lan.isOnLink(address),
       isLinkUp: () => this.#lan.isLinkUp(),
+      onOwnId: (from) => this.#sharedId.heard(from),
       rules: () => this.#rules,
       log: this.#says.assembly,
       retrieved: (report) => this.#tally.retrieved(report),
@@ -629,11 +662,6 @@ export class Node {
       return
     const uri = parseTargetUri(url)
     if (uri !== undefined && this.#rules.policyFor(uri).gateway === true) this.#gateway.checks.use(uri)
-  }
-
-  /** This node's name in `Via`. */
-  get #pseudonym(): string {
-    return pseudonymOf(this.#self.node)
   }
 
   readonly #logRequest = (line: RequestLine): void => {

@@ -672,3 +672,15 @@ test('a node that has left the LAN asks nobody; when it comes back it knows nobo
   clock.advance(1000)
   for (const { peering } of [asker, holder]) assert.equal(peering.livePeers().length, 1)
 })
+
+test('a node is told when another machine speaks by its ID, which is not heard', async () => {
+  const { clock, lan, node } = world()
+  const heard: string[] = []
+  const one = node(1, PATENTS, { onOwnId: (from) => void heard.push(from) })
+  await one.peering.start()
+  clock.advance(1000)
+  assert.deepEqual(heard, [], 'it hears its own broadcasts')
+  lan.say(STRANGER, downloading({ node: nodeId(1) }))
+  clock.advance(1000)
+  assert.deepEqual([heard, one.peering.livePeers()], [[STRANGER], []])
+})

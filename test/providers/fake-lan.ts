@@ -31,7 +31,7 @@ export interface FakeNodeSettings {
 }
 
 export class FakeNode {
-  readonly id: NodeId
+  readonly self: { node: NodeId }
   readonly address: Address
   readonly lan: FakeLan
   readonly book: ProviderBook
@@ -47,12 +47,12 @@ export class FakeNode {
     { membership, configured = [], reserved = [], book }: FakeNodeSettings,
   ) {
     this.lan = lan
-    this.id = `${at}`.repeat(32).slice(0, 32) as NodeId
+    this.self = { node: `${at}`.repeat(32).slice(0, 32) as NodeId }
     this.address = `127.0.0.${at}` as Address
     this.book = book ?? providerMemory()
     this.membership = membership
     this.providers = new Providers(
-      { self: { node: this.id }, timing: () => TIMING, configured, reserved },
+      { self: this.self, timing: () => TIMING, configured, reserved },
       {
         clock: lan.clock,
         random: seededRandom(at),
@@ -70,6 +70,10 @@ export class FakeNode {
         return lan.nodes.some((each) => lan.isServing(each) && location.includes(`//${each.address}:`))
       },
     })
+  }
+
+  get id(): NodeId {
+    return this.self.node
   }
 
   get location(): string {

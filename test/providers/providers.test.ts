@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { EpochMs } from '../../core/clock.ts'
 import type { Address } from '../../core/transport.ts'
+import type { NodeId } from '../../peering/packets.ts'
 import { DOUBTED_MS, ONCE_DOUBTED_MS } from '../../providers/doubts.ts'
 import { providersDocument } from '../../providers/document.ts'
 import { PER_SENDER } from '../../providers/election-limits.ts'
@@ -50,6 +51,19 @@ describe('an election among members', () => {
     assert.equal(provider?.value, 30)
     assert.deepEqual(nodes[1]?.kinds(), ['function-won'])
     assert.deepEqual(nodes[0]?.kinds(), ['function-learnt'])
+  })
+
+  test('is held again when the provider takes another ID: it stands by that', async () => {
+    const lan = new FakeLan()
+    const nodes = await membersOn(lan, 10, 30, 20)
+    const [, second] = nodes
+    assert.ok(second)
+    second.providers.resign()
+    await lan.passes(10)
+    assert.deepEqual(who(nodes), [undefined, undefined, undefined])
+    second.self.node = '9'.repeat(32) as NodeId
+    await lan.passes(3000)
+    assert.deepEqual(who(nodes), ['9', '9', '9'])
   })
 
   test('is held again when the provider leaves, and when it is reported', async () => {
