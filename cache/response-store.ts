@@ -413,10 +413,13 @@ export class ResponseStore implements Store {
     return stored
   }
 
-  /** Each look-up goes through all of them: those that were stored first go. */
+  /** Each look-up goes through all of them: those that were stored first go, whatever the clock was then. */
   #boundVariants(uri: TargetUri): void {
-    const tooMany = this.#index.lookup(uri).slice(MAX_VARIANTS).slice(-EVICTIONS_PER_TURN)
-    if (tooMany.length > 0) void this.#drop(tooMany)
+    const variants = this.#index.lookup(uri)
+    if (variants.length <= MAX_VARIANTS) return
+    const newestFirst = variants.toSorted((one, other) => other.id - one.id)
+    const tooMany = newestFirst.slice(MAX_VARIANTS).slice(-EVICTIONS_PER_TURN)
+    void this.#drop(tooMany)
   }
 
   /** @returns what resolves when the space is free. */

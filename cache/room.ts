@@ -17,6 +17,11 @@ const FREED_WHEN_FULL = 1024 * 1024
  * freed space only later, and the whole cache would go meanwhile.
  */
 const MAX_ATTEMPTS = 3
+/**
+ * What is too large to be stored, and nobody knew it, may evict as long as all of that together takes no more than this share of the quota:
+ * streams without an end must not empty the store.
+ */
+export const BEYOND_SHARE = 1 / 4
 /** Responses that are evicted before anything else of this process has its turn. */
 export const EVICTIONS_PER_TURN = 64
 
@@ -40,6 +45,10 @@ export class Room<Victim extends { readonly size: number }> {
   readonly #books: SpaceBooks
   readonly #evictor: Evictor<Victim>
   readonly #maxObjectBytes: number
+  /** Growing copies that are larger than what is stored; those that are gone have claimed nothing. */
+  readonly #beyond = new Set<SpaceAccount>()
+  /** What those wait for who may evict. */
+  #awaitedBytes = 0
   #claimedSinceLook = Infinity
   /** What the file system had beyond its reserve and all promises at the last look. */
   #spare = 0
@@ -112,16 +121,26 @@ export class Room<Victim extends { readonly size: number }> {
 
   /**
    * See `CopyRoom.claim`. What is known to be too large to be stored does not begin; what turns out to be, because nobody knew its size,
-   * grows on for those who read it, as far as the quota goes. Its first half may evict: a stream without an end must not empty the store.
+   * grows on for those who read it, as far as the quota goes; it evicts no more than `BEYOND_SHARE`.
    */
   async claim(account: SpaceAccount, bytes: number, size = 0): Promise<void> {
     const { maxBytes } = this.#books
     if (account.held === 0) this.#mustFit(size)
     if (size > maxBytes) throw this.#full(bytes)
-    const mayEvict = account.held + bytes <= Math.max(this.#maxObjectBytes, maxBytes / 2)
-    await this.#makeRoom(account, bytes, mayEvict)
+    await this.#makeRoom(account, bytes, this.#mayEvict(account, bytes))
     this.#claimedSinceLook += bytes
     if (this.#mustLook(0, BYTES_PER_LOOK)) await this.#keepReserve()
+  }
+
+  #mayEvict(account: SpaceAccount, bytes: number): boolean {
+    if (account.held + bytes <= this.#maxObjectBytes) return true
+    this.#beyond.add(account)
+    let total = account.held + bytes - account.claimed
+    for (const each of this.#beyond) {
+      if (each.claimed === 0) this.#beyond.delete(each)
+      total += each.claimed
+    }
+    return total <= this.#books.maxBytes * BEYOND_SHARE
   }
 
   /** The less space there was, the sooner it is looked again; others may take of it as well. */
@@ -129,22 +148,32 @@ export class Room<Victim extends { readonly size: number }> {
     return this.#claimedSinceLook + more >= Math.min(most, this.#spare / 2)
   }
 
-  /** Looks and claims without a pause between, so that nobody else can claim the same room. */
+  /**
+   * Looks and claims without a pause between, so that nobody else can claim the same room.
+   * @param mayEvict otherwise it takes what is free, and nothing of what is being freed for others.
+   */
   async #makeRoom(account: SpaceAccount, bytes: number, mayEvict = true): Promise<void> {
-    for (;;) {
-      const more = Math.max(0, account.held + bytes - account.claimed)
-      const shortage = more > 0 ? this.#books.shortage(more) : 0
-      if (shortage === 0) return account.claim(bytes)
-      if (this.#books.goingBytes > 0) {
-        await this.#evictor.removed()
-        continue
+    let awaited = 0
+    try {
+      for (;;) {
+        const more = Math.max(0, account.held + bytes - account.claimed)
+        const shortage = more > 0 ? this.#books.shortage(more + (mayEvict ? 0 : this.#awaitedBytes)) : 0
+        if (shortage === 0) return account.claim(bytes)
+        if (mayEvict && awaited === 0) this.#awaitedBytes += awaited = more
+        await this.#free(more, shortage, mayEvict)
       }
-      const couldFit = mayEvict && this.#books.couldFit(more, this.#evictor.bytesInUse())
-      if (!couldFit) throw this.#full(more)
-      const victims = this.#victims(shortage)
-      if (victims.length === 0) throw this.#full(more)
-      await this.#evictor.evict(victims)
+    } finally {
+      this.#awaitedBytes -= awaited
     }
+  }
+
+  /** Some of what is lacking. @throws Fault STORE_FULL when nothing more can go. */
+  async #free(more: number, shortage: number, mayEvict: boolean): Promise<void> {
+    if (this.#books.goingBytes > 0) return this.#evictor.removed()
+    const couldFit = mayEvict && this.#books.couldFit(more, this.#evictor.bytesInUse())
+    const victims = couldFit ? this.#victims(shortage) : []
+    if (victims.length === 0) throw this.#full(more)
+    await this.#evictor.evict(victims)
   }
 
   /** What is promised to growing copies must fit into what the file system has beyond its reserve. */

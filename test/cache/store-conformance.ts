@@ -221,14 +221,17 @@ export function storeConformance(
       assert.deepEqual(store.lookup(uriOf('a')), [brotli, gzip, plain])
     })
 
-    it('has so many variants of one URI and no more: the first ones go', async (test) => {
+    it('has so many variants of one URI and no more: the first ones go, also where the clock was set back', async (test) => {
       const store = await open(test, roomy)
       await put(store, 'other', bytesOf(10))
       const variants = Array.from({ length: MAX_VARIANTS + 3 }, (_, n) => String(n))
       for (const each of variants)
-        await put(store, 'a', bytesOf(10, Number(each) + 9), { selecting: [['x', each]] })
+        await put(store, 'a', bytesOf(10, Number(each) + 9), {
+          selecting: [['x', each]],
+          responseTime: (MAX_VARIANTS * 2 - Number(each)) as EpochMs,
+        })
       const kept = store.lookup(uriOf('a')).map(({ selecting }) => selecting[0]?.[1])
-      assert.deepEqual(kept, variants.toReversed().slice(0, MAX_VARIANTS))
+      assert.deepEqual(kept, variants.slice(-MAX_VARIANTS))
       assert.equal(store.lookup(uriOf('other')).length, 1)
       await until(() => store.usage().bytes === 10 * (MAX_VARIANTS + 1))
     })
@@ -453,12 +456,13 @@ export function storeConformance(
     })
 
     it('lets a body of unknown size grow beyond what is stored, as far as the quota goes', async (test) => {
-      const store = await open(test, { maxBytes: 20 * KB, maxObjectBytes: 5 * KB })
-      for (const each of ['a', 'b', 'c']) await put(store, each, bytesOf(4 * KB, each.charCodeAt(0)))
+      const store = await open(test, { maxBytes: 40 * KB, maxObjectBytes: 5 * KB })
+      for (const each of 'abcdefgh') await put(store, each, bytesOf(4 * KB, each.charCodeAt(0)))
       const copy = await store.create()
       const bytes = bytesOf(12 * KB, 2)
       for (let at = 0; at < 10 * KB; at += 2 * KB) await copy.write(at, bytes.subarray(at, at + 2 * KB))
-      assert.deepEqual([names(store), store.usage().bytes], [['c', 'b'], 18 * KB])
+      assert.deepEqual([names(store), store.usage().bytes], ['hgfedcb'.split(''), 38 * KB])
+      // Beyond a quarter of the quota only what is free.
       await copy.write(10 * KB, bytes.subarray(10 * KB))
       await assert.rejects(copy.write(12 * KB, bytesOf(1)), fault('STORE_FULL'))
       copy.setSize(12 * KB)
@@ -466,7 +470,26 @@ export function storeConformance(
       assert.equal(await store.commit(copy, headOf('d'), () => true), undefined)
       assert.ok(bytes.equals(await collect(copy.read({ start: 0, end: Infinity }))))
       await copy.discard()
-      assert.deepEqual([names(store), store.usage().bytes], [['c', 'b'], 8 * KB])
+      assert.deepEqual([names(store), store.usage().bytes], ['hgfedcb'.split(''), 28 * KB])
+    })
+
+    it('lets many such bodies together evict no more than one', async (test) => {
+      // Large enough for a file of its own, whose room is free as soon as it is removed.
+      const unit = 300 * KB
+      const store = await open(test, { maxBytes: 40 * unit, maxObjectBytes: 2 * unit })
+      for (let each = 0; each < 40; each += 1) await put(store, `${each}`, bytesOf(unit, each))
+      const copies = await Promise.all(Array.from({ length: 4 }, () => store.create()))
+      const grown = copies.map(async (copy) => {
+        for (let at = 0; at < 10 * unit; at += unit) await copy.write(at, bytesOf(unit))
+      })
+      const settled = await Promise.allSettled(grown)
+      assert.ok(settled.some(({ status }) => status === 'rejected'))
+      // Each may evict for what could still be stored, and all of them for a quarter of the quota.
+      assert.ok(names(store).length >= 24, `${names(store).length} of 40 are left`)
+      for (const copy of copies) await copy.discard()
+      const again = await store.create()
+      for (let at = 0; at < 10 * unit; at += unit) await again.write(at, bytesOf(unit))
+      await again.discard()
     })
 
     it('keeps no part of a body that turns out to be larger than what is stored', async (test) => {
