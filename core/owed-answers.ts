@@ -10,6 +10,8 @@ export class OwedAnswers {
   /** In the order of the requests. */
   readonly #owed = new WeakMap<Duplex, Set<ServerResponse>>()
   readonly #ending = new WeakSet<Duplex>()
+  /** Of these node:http has let go, and no other protocol has begun. */
+  readonly #waiting = new Set<Duplex>()
 
   /** Whether nothing that comes there is a request any more. */
   isEnding(socket: Duplex): boolean {
@@ -23,8 +25,8 @@ export class OwedAnswers {
 
   /** A request has come, and this will be its answer. */
   add(socket: Duplex, response: ServerResponse): void {
-    const owed = this.#owed.get(socket) ?? new Set()
-    this.#owed.set(socket, owed.add(response))
+    const owed = this.#owed.get(socket) ?? this.#follow(socket)
+    owed.add(response)
     response.once('close', () => owed.delete(response))
   }
 
@@ -53,11 +55,29 @@ export class OwedAnswers {
     const drained = () => this.#tellFirst(socket, 'drain')
     const stalled = () => this.#tellFirst(socket, 'timeout')
     socket.on('drain', drained).on('timeout', stalled)
-    socket.on('error', () => socket.destroy())
+    const left = () => this.#waiting.delete(socket)
+    this.#waiting.add(socket)
+    socket.on('error', () => socket.destroy()).once('close', left)
     this.whenOut(socket, () => {
-      socket.off('drain', drained).off('timeout', stalled)
+      socket.off('drain', drained).off('timeout', stalled).off('close', left)
+      left()
       then()
     })
+  }
+
+  /** Cuts the connections that wait to be switched; `closeAllConnections()` of their server does not see them. */
+  cutWaiting(): void {
+    for (const socket of this.#waiting) socket.destroy()
+  }
+
+  /** When a connection closes, Node tells the response whose turn it is; those behind it would go on for nobody. */
+  #follow(socket: Duplex): Set<ServerResponse> {
+    const owed = new Set<ServerResponse>()
+    this.#owed.set(socket, owed)
+    socket.once('close', () => {
+      for (const response of owed) if (response.socket === null) response.destroy().emit('close')
+    })
+    return owed
   }
 
   #tellFirst(socket: Duplex, event: 'drain' | 'timeout'): void {

@@ -127,6 +127,7 @@ export class ProxyServer {
     const cancel = clock.after(this.#settings.stopGraceMs, () => {
       this.#server.closeAllConnections()
       this.#front.closeAll()
+      this.#owed.cutWaiting()
       // Node has let go of tunnels and upgraded connections, yet the server waits for them.
       void Promise.all([passThrough.stop(), tunnels.stop()])
     })

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { describe, test, type TestContext } from 'node:test'
@@ -749,6 +750,44 @@ describe('what comes behind a request that is not answered yet', () => {
     )
     assert.equal(origin.received.length, 1)
   })
+})
+
+describe('a connection that waits to be switched', { timeout: 60_000 }, () => {
+  const upgrade = 'Connection: Upgrade\r\nUpgrade: websocket\r\n'
+  const connectTo = (origin: Origin) => get(origin).replace(/GET \S*/, `CONNECT 127.0.0.1:${origin.port}`)
+  const upgradeOf = (origin: Origin) => get(origin, '/', upgrade)
+
+  /** Behind two requests of one connection that are not answered, and one that was. */
+  async function waiting(t: TestContext, second: (origin: Origin) => string) {
+    const { promise: areAsked, resolve } = Promise.withResolvers<void>()
+    const gets: Socket[] = []
+    const origin = await startOrigin(t, (socket, text) => {
+      if (text.startsWith('POST')) socket.write(OK)
+      else if (text.endsWith('last')) socket.write('all')
+      else if (text.startsWith('GET') && gets.push(socket) === 2) resolve()
+    })
+    const proxy = await startProxy(t)
+    const post = get(origin, '/', 'Content-Length: 0\r\n').replace('GET', 'POST')
+    const client = await rawClient(
+      t,
+      proxy.port,
+      post + get(origin, '/1') + get(origin, '/2') + second(origin),
+    )
+    await areAsked
+    return { origin, gets, proxy, client }
+  }
+
+  for (const [name, second] of [
+    ['CONNECT', connectTo],
+    ['an upgrade', upgradeOf],
+  ] as const)
+    test(`is cut when a stop has waited for it: ${name}`, async (t) => {
+      const { gets, proxy, client } = await waiting(t, second)
+      const ended = Promise.all(gets.map((socket) => once(socket, 'close')))
+      await proxy.server.stop()
+      await client.closed()
+      await ended
+    })
 })
 
 describe('interim responses on the path of a resource', () => {
