@@ -27,6 +27,7 @@ import { PassedOn } from './passed-on.ts'
 import { interimWriter } from './relay.ts'
 import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
 import { capConnections, MAX_PAUSE_MS, serverOptions } from './server-options.ts'
+import { holdBytes } from './splice.ts'
 import type { Tunnels } from './tunnel.ts'
 import { TOO_LATE, unreadableFault, type UnreadableError } from './unreadable.ts'
 import { hasContent, offeredProtocols } from './upgrade-request.ts'
@@ -50,6 +51,14 @@ export interface ProxyComponents extends CacheEffectsComponents {
   readonly tunnels: Tunnels
   readonly ownPages: OwnPages
   readonly log: (line: RequestLine) => void
+}
+
+const NOTHING = Buffer.alloc(0)
+
+/** How the log tells of a connection that has closed before the other protocol could begin. */
+const LEFT = {
+  status: FAULTS.ABORTED.status,
+  fault: new Fault('ABORTED', 'the connection closed before its turn'),
 }
 
 export type { RequestLine } from './exchange-log.ts'
@@ -255,7 +264,21 @@ export class ProxyServer {
   #onConnect(request: IncomingMessage, client: Duplex, head: Buffer): void {
     if (this.#owed.isEnding(client)) return // it has its answer, with which the connection ends
     const exchange = this.#begin(request)
-    this.#owed.beforeSwitching(client, () => this.#connect(request, client, head, exchange))
+    const gone = () => exchange.end({ way: 'tunnel', ...LEFT })
+    this.#beforeSwitching(client, head, gone, (first) => this.#connect(request, client, first, exchange))
+  }
+
+  /** Who waits is read, so that its leaving is noticed; what it sends is of the protocol to come. */
+  #beforeSwitching(client: Duplex, head: Buffer, onGone: () => void, then: (head: Buffer) => void): void {
+    if (this.#owed.count(client) === 0) return then(head)
+    const release = holdBytes(client, head, () => {
+      client.destroy()
+      onGone()
+    })
+    this.#owed.beforeSwitching(client, () => {
+      release()
+      then(NOTHING)
+    })
   }
 
   #connect(request: IncomingMessage, client: Duplex, head: Buffer, exchange: ExchangeLog): void {
@@ -289,7 +312,8 @@ export class ProxyServer {
   #onUpgrade(request: IncomingMessage, client: Duplex, head: Buffer): void {
     if (this.#owed.isEnding(client)) return
     const exchange = this.#begin(request)
-    this.#owed.beforeSwitching(client, () => this.#upgrade(request, client, head, exchange))
+    const gone = () => exchange.end({ way: 'pass-through', ...LEFT })
+    this.#beforeSwitching(client, head, gone, (first) => this.#upgrade(request, client, first, exchange))
   }
 
   #upgrade(request: IncomingMessage, client: Duplex, head: Buffer, exchange: ExchangeLog): void {

@@ -20,7 +20,7 @@ export function holdBytes(client: Duplex, head: Buffer, onGone: () => void): () 
     heldBytes += chunk.length
     if (heldBytes >= MAX_EARLY_BYTES) client.pause()
   }
-  client.on('data', hold).on('end', onGone).on('close', onGone)
+  client.on('data', hold).on('end', onGone).on('close', onGone).resume()
   return () => {
     client.off('data', hold).off('end', onGone).off('close', onGone)
     client.pause()

@@ -788,6 +788,33 @@ describe('a connection that waits to be switched', { timeout: 60_000 }, () => {
       await client.closed()
       await ended
     })
+
+  for (const [name, second, way] of [
+    ['CONNECT', connectTo, 'tunnel'],
+    ['an upgrade', upgradeOf, 'pass-through'],
+  ] as const)
+    for (const leave of ['end', 'resetAndDestroy'] as const)
+      test(`ends with all that it has asked for when its client leaves (${leave}): ${name}`, async (t) => {
+        const { origin, gets, proxy, client } = await waiting(t, second)
+        const ended = Promise.all(gets.map((socket) => once(socket, 'close')))
+        client.socket[leave]()
+        await ended
+        const line = proxy.lines.find(({ code }) => code === 'ABORTED')
+        assert.deepEqual([line?.way, line?.status, line?.outcome], [way, 499, 'fault'])
+        await proxy.server.stop()
+        assert.equal(origin.sockets.length, 3, 'it was switched for nobody')
+      })
+
+  test('has what it sends meanwhile carried by the tunnel', async (t) => {
+    const { origin, gets, proxy, client } = await waiting(t, (to) => `${connectTo(to)}early`)
+    const more = 'x'.repeat(200_000)
+    client.send(`${more}last`)
+    // When this is answered, some of that has been read.
+    await exchange(t, proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    for (const socket of gets) socket.write(OK)
+    await client.until(/all$/)
+    assert.equal(origin.received[3], `early${more}last`)
+  })
 })
 
 describe('interim responses on the path of a resource', () => {
