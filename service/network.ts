@@ -44,7 +44,8 @@ export function isLinkUp(address: string, addresses: readonly InterfaceAddress[]
 }
 
 /**
- * Resolves `auto`: the address of the first interface to a LAN, the broadcast address of its subnet.
+ * Resolves `auto`: the address of the first interface to a LAN, one to containers or virtual machines last; the broadcast address of its
+ * subnet.
  * @returns `undefined` when there is no LAN: the node then works alone.
  * @throws Fault CONFIG_INVALID for an address that is not this machine's.
  */
@@ -71,11 +72,24 @@ export function placeNow(settings: PlaceSettings, addresses: readonly InterfaceA
 /** Tunnels and container bridges are no LANs of machines that fetch updates. */
 const NOT_A_LAN = /^(tun|tap|wg|ppp|docker|br-|veth|virbr|vmnet|zt|tailscale|utun)/
 
+/**
+ * Between a machine and its containers or virtual machines: a LAN of theirs where there is no other. By such a name a machine may share its
+ * connection, too (bridge100 of macOS).
+ */
+const IN_THE_MACHINE =
+  /^(podman|lxcbr|lxdbr|incusbr|mpqemubr|cni|nerdctl|flannel|cali|vxlan\.calico|weave|kube-|cilium|vboxnet|vmenet|bridge1\d\d|vEthernet \((WSL|Default Switch|nat\))|VirtualBox Host-Only|VMware Network Adapter)/
+
+/** Whether an interface is one to containers or virtual machines, which is taken only where there is no other. */
+function isInTheMachine(interfaceName: string): boolean {
+  return IN_THE_MACHINE.test(interfaceName)
+}
+
 function lanAddress(addresses: readonly InterfaceAddress[]): InterfaceAddress | undefined {
-  return addresses.find(
+  const all = addresses.filter(
     ({ isInternal, interfaceName, netmask }) =>
       !isInternal && !NOT_A_LAN.test(interfaceName) && netmask !== '255.255.255.255',
   )
+  return all.find(({ interfaceName }) => !isInTheMachine(interfaceName)) ?? all[0]
 }
 
 /** Any loopback address is the machine's own, though only 127.0.0.1 is listed. */

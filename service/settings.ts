@@ -95,7 +95,7 @@ const peering = {
     default: 'auto',
     meaning: 'The address by which peers reach this node.',
     reason:
-      'auto: that of the interface to the LAN, also when it comes later or is replaced. Give it where a machine has several, or runs several nodes (R1.2); while the machine has it not, the node waits for it.',
+      'auto: that of the first interface to a LAN, also when it comes later or is replaced; one to containers or virtual machines only where there is no other. Give it where a machine has several, or runs several nodes (R1.2); while the machine has it not, the node waits for it.',
   }),
   broadcast: setting({
     type: either(auto, ipv4Address),

@@ -33,6 +33,39 @@ describe('the place on the LAN', () => {
   for (const name of ['tun0', 'wg0', 'veth12', 'br-abc', 'virbr0', 'tailscale0'])
     test(`${name} is no LAN`, () => assert.equal(placeOf(AUTO, [LO, at(name, '10.9.8.7')]), undefined))
 
+  for (const name of [
+    'podman0',
+    'lxcbr0',
+    'lxdbr0',
+    'incusbr0',
+    'mpqemubr0',
+    'cni0',
+    'nerdctl0',
+    'flannel.1',
+    'vxlan.calico',
+    'weave',
+    'kube-bridge',
+    'cilium_host',
+    'vboxnet0',
+    'bridge100',
+    'vEthernet (WSL (Hyper-V firewall))',
+    'vEthernet (Default Switch)',
+    'VirtualBox Host-Only Network',
+    'VMware Network Adapter VMnet8',
+  ])
+    test(`${name} is one where there is no other`, () => {
+      const [inside, lan] = [at(name, '10.88.0.1'), at('eth0', '192.168.7.20')]
+      assert.equal(placeOf(AUTO, [LO, inside, lan])?.address, lan.address)
+      assert.equal(placeOf(AUTO, [LO, inside])?.address, inside.address)
+    })
+
+  for (const name of ['br0', 'bridge0', 'vEthernet (External)', 'wlan0', 'Ethernet 2'])
+    test(`${name} is a LAN like any other`, () =>
+      assert.equal(
+        placeOf(AUTO, [LO, at(name, '10.9.8.7'), at('eth0', '192.168.7.20')])?.address,
+        '10.9.8.7',
+      ))
+
   test('a point-to-point address is no LAN', () =>
     assert.equal(placeOf(AUTO, [at('eth0', '10.0.0.1', '255.255.255.255')]), undefined))
 
