@@ -80,7 +80,7 @@ const IN_THE_MACHINE =
   /^(podman|lxcbr|lxdbr|incusbr|mpqemubr|cni|nerdctl|flannel|cali|vxlan\.calico|weave|kube-|cilium|vboxnet|vmenet|bridge1\d\d|vEthernet \((WSL|Default Switch|nat\))|VirtualBox Host-Only|VMware Network Adapter)/
 
 /** Whether an interface is one to containers or virtual machines, which is taken only where there is no other. */
-function isInTheMachine(interfaceName: string): boolean {
+export function isInTheMachine(interfaceName: string): boolean {
   return IN_THE_MACHINE.test(interfaceName)
 }
 

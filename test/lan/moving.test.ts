@@ -5,19 +5,28 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { LOOK_MS } from '../../service/lan-part.ts'
 import type { Status } from '../../service/status.ts'
 import { namespaceLan, whyNoNamespaces, type Host, type NamespaceLan } from './namespaces.ts'
 import { said, until } from './waiting.ts'
 
 const MAIN = resolve(import.meta.dirname, '../../cli/main.ts')
 
-/** Sends for `/debian/one/…` that word again and again, and tells on standard output what was asked for. */
+/**
+ * Sends for `/debian/one/…` that word again and again, and tells on standard output what was asked for. What is asked for as slow comes in
+ * two halves, the second one 3 s behind the first.
+ */
 const ORIGIN = `
 const { createServer } = require('node:http')
 createServer((request, response) => {
   const body = Buffer.alloc(300_000, request.url.split('/')[2])
   console.log(request.method + ' ' + request.url)
-  response.writeHead(200, { 'Content-Length': body.length }).end(request.method === 'HEAD' ? undefined : body)
+  response.writeHead(200, { 'Content-Length': body.length })
+  if (request.method === 'HEAD') return response.end()
+  if (!request.url.includes('slow')) return response.end(body)
+  response.write(body.subarray(0, 150_000))
+  setTimeout(() => response.end(body.subarray(150_000)), 3000)
 }).listen(80, '10.77.0.1', () => console.log('ready'))`
 
 describe('machines whose address changes', { skip: whyNoNamespaces() ?? false, timeout: 60_000 }, () => {
@@ -91,6 +100,24 @@ describe('machines whose address changes', { skip: whyNoNamespaces() ?? false, t
     asked.length = 0
     assert.deepEqual([await fetched(early, 'two'), await fetched(late, 'two')], ['internet', 'peer'])
     assert.deepEqual([await fetched(late, 'three'), await fetched(early, 'three')], ['internet', 'peer'])
+    assert.equal(asked.filter((line) => line.startsWith('GET')).length, 2)
+  })
+
+  test('one whose cable is out for a moment stays, though a container’s bridge is there, and its download goes on', async () => {
+    const ends = ['type', 'veth', 'peer', 'name', 'inside']
+    await late.run('ip', 'link', 'add', 'podman0', 'address', '02:00:0a:58:00:01', ...ends)
+    await late.run('ip', 'addr', 'add', '10.88.0.1/16', 'dev', 'podman0')
+    for (const name of ['podman0', 'inside']) await late.run('ip', 'link', 'set', name, 'up')
+    asked.length = 0
+    const coming = fetched(late, 'slow')
+    await until('a download', async () => asked.some((line) => line.startsWith('GET')))
+    await late.run('ip', 'link', 'set', 'eth0', 'down')
+    await pause(LOOK_MS + 500)
+    await late.run('ip', 'link', 'set', 'eth0', 'up')
+    assert.equal((await statusOf(late)).peering?.address, '10.77.0.3')
+    assert.equal(await coming, 'internet')
+    assert.equal(asked.filter((line) => line.startsWith('GET')).length, 1)
+    for (const host of [early, late]) await fetched(host, 'four')
     assert.equal(asked.filter((line) => line.startsWith('GET')).length, 2)
   })
 })

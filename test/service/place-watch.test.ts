@@ -33,6 +33,17 @@ function stays(
   return told
 }
 
+/** Where a node is behind each look, of one every 2 s. */
+function looks(first: readonly InterfaceAddress[], ...later: (readonly InterfaceAddress[])[]): string[] {
+  const watch = new PlaceWatch(AUTO, first)
+  return later.map((addresses, count) => {
+    watch.look(addresses, (count * 2000) as Monotonic)
+    return watch.place?.address ?? 'nowhere'
+  })
+}
+
+const times = <T>(count: number, what: T): T[] => Array<T>(count).fill(what)
+
 describe('the place of a node', () => {
   test('is another one as soon as the machine has another address', () =>
     assert.deepEqual(
@@ -55,6 +66,63 @@ describe('the place of a node', () => {
       ]),
       ['10.0.0.2', '10.0.0.2'],
     )
+  })
+
+  for (const other of ['wlan0', 'podman0'])
+    test(`is kept for a while when its cable is out, though ${other} is there`, () => {
+      const [own, instead] = [at('10.0.0.2'), at('10.88.0.1', other)]
+      assert.deepEqual(
+        stays([
+          [0, own, instead],
+          [3000, instead],
+          [99_999, own, instead],
+          [GONE_MS - 1, instead],
+          [99_999, own, instead],
+        ]),
+        ['10.0.0.2', '10.0.0.2', '10.0.0.2', '10.0.0.2', '10.0.0.2'],
+      )
+    })
+
+  for (const other of ['wlan0', 'podman0'])
+    test(`is ${other} when the cable is out for longer, goes back once when two looks have found it, and stays`, () => {
+      const [instead, again] = [at('10.88.0.1', other), at('10.0.0.9')]
+      const [out, both] = [[instead], [instead, again]]
+      const seen = looks([at('10.0.0.2'), instead], ...times(7, out), both, out, ...times(4, both), out, both)
+      assert.deepEqual(seen, [...times(5, '10.0.0.2'), ...times(5, '10.88.0.1'), ...times(5, '10.0.0.9')])
+    })
+
+  test('is an interface to a LAN as soon as two looks have found one, instead of one inside the machine', () => {
+    const [inside, lan] = [at('10.88.0.1', 'podman0'), at('10.0.0.2')]
+    assert.deepEqual(looks([inside], [inside, lan], [inside, lan], [inside, lan]), [
+      '10.88.0.1',
+      '10.0.0.2',
+      '10.0.0.2',
+    ])
+  })
+
+  test('is the one that it would rather be at, of several that were lost', () => {
+    const [first, second, third] = [at('10.0.0.2'), at('10.0.1.2', 'wlan0'), at('10.0.2.2', 'usb0')]
+    const long = (...addresses: InterfaceAddress[]) => [GONE_MS, ...addresses] as const
+    assert.deepEqual(
+      stays([
+        [0, first, second, third],
+        long(second, third),
+        long(third),
+        long(third, second),
+        long(third),
+        long(second, third, first),
+        long(second, third, first),
+      ]),
+      ['10.0.0.2', '10.0.1.2', '10.0.2.2', '10.0.1.2', '10.0.2.2', '10.0.0.2', '10.0.0.2'],
+    )
+  })
+
+  test('is another one at once where the same interface has another address, whatever else is there', () => {
+    const other = at('10.88.0.1', 'podman0')
+    assert.deepEqual(looks([at('10.0.0.2'), other], [other, at('10.0.0.9')], [other, at('10.0.0.9')]), [
+      '10.0.0.9',
+      '10.0.0.9',
+    ])
   })
 
   test('is another one in another subnet', () => {
