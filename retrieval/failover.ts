@@ -2,7 +2,7 @@
  * What follows when a source fails: who is to blame, what of its bytes goes, and who is next. Which source that is the inquiry machine
  * decides (FIGS. 4A, 4B); an application notices nothing of it (R4.4).
  */
-import { asFault, type Fault } from '../core/fault.ts'
+import { asFault, type Fault, type FaultCode } from '../core/fault.ts'
 import type { Address } from '../core/transport.ts'
 import type { Beginning } from './beginning.ts'
 import { LostLine } from './lost-line.ts'
@@ -71,7 +71,8 @@ export class Failover {
       return this.#readAlone(source, fault, isStill)
     this.#judge(failure, fault)
     const isRelays = this.#isRelays(peer, fault)
-    if (fault.blame === 'node') return this.#owner.storeFailed(fault)
+    if (fault.code === 'STOPPING') return this.#owner.giveUp(fault)
+    if (STORE_FAULTS.has(fault.code)) return this.#owner.storeFailed(fault)
     const isInVain = source.kind === 'internet' && this.#beginning.isUnseen
     if (fault.code === 'VERIFICATION_FAILED') await this.#onWrongBytes(fault, isInVain)
     if (isInVain) return this.#fetchAnew(isStill)
@@ -182,6 +183,9 @@ export class Failover {
     else this.#inUse.use({ kind: 'internet' })
   }
 }
+
+/** Without a place for a copy the origin server's response can still be passed on. */
+const STORE_FAULTS: ReadonlySet<FaultCode> = new Set(['STORE_FAILED', 'STORE_FULL', 'STORE_CORRUPT'])
 
 /** Nothing came, which may pass. */
 function isSilence(fault: Fault | undefined): boolean {
