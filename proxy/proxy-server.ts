@@ -23,7 +23,7 @@ import { errorAnswer } from './error-page.ts'
 import { ExchangeLog, type RequestLine } from './exchange-log.ts'
 import { FrontEnd, withoutConnections } from './front/front-end.ts'
 import type { PassThrough } from './pass-through.ts'
-import { PassedOn } from './passed-on.ts'
+import { PassThroughOutcome } from './pass-through-outcome.ts'
 import { interimWriter } from './relay.ts'
 import { checkRequest, receivedHead, type CheckSettings } from './request-check.ts'
 import { capConnections, MAX_PAUSE_MS, serverOptions } from './server-options.ts'
@@ -251,7 +251,7 @@ export class ProxyServer {
   }
 
   #pass(request: IncomingMessage, response: ServerResponse, target: URL, exchange: ExchangeLog): void {
-    const passed = new PassedOn()
+    const passed = new PassThroughOutcome()
     const changeCache = cacheEffects(this.#components, request, target)
     const onAnswer = (answer: IncomingMessage) => {
       passed.onAnswer(answer)
@@ -326,7 +326,7 @@ export class ProxyServer {
       answerFaultRaw(client, fault, request.url ?? '')
       return exchange.end({ way: 'refused', status: errorAnswer(fault, '').status, fault })
     }
-    const passed = new PassedOn()
+    const passed = new PassThroughOutcome()
     this.#components.passThrough.upgrade(request, client, head, decision.target, passed)
     client.once('close', () => exchange.end(passed.end()))
   }

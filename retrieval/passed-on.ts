@@ -3,6 +3,7 @@
  * people who watch.
  */
 import type { Clock } from '../core/clock.ts'
+import { counted } from '../core/counted-body.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { UpstreamResponse } from '../core/upstream.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
@@ -40,12 +41,11 @@ export class PassedOn {
     const running = { uri, shown }
     this.#running.add(running)
     try {
-      for await (const chunk of body) {
-        receivedBytes += chunk.length
-        rate.note(chunk.length)
-        note(chunk.length)
-        yield chunk
-      }
+      yield* counted(body, (bytes) => {
+        receivedBytes += bytes
+        rate.note(bytes)
+        note(bytes)
+      })
     } finally {
       this.#running.delete(running)
     }

@@ -8,7 +8,7 @@ import type { ExchangeEnd } from './exchange-log.ts'
 /** `Max-Forwards: 0` is. */
 const ANSWERED_HERE = 200
 
-export class PassedOn implements ExchangeEvents {
+export class PassThroughOutcome implements ExchangeEvents {
   /** Of the origin server. */
   #status: number | undefined
   #bytes = 0
