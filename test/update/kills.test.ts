@@ -14,6 +14,8 @@ const COMPONENTS = ['vsasap', 'engine', 'data'] as const
 /** As many as fit into this time, unless `IHAVE_TEST_ROUNDS` says how many. */
 const LASTS_MS = 30_000
 const LEAST_ROUNDS = 10
+/** How much later the next kill may come after one that met the old set; as much earlier after the new one. */
+const LATER = 1.25
 
 test('every kill leaves the old set or the new one, whole, and the next run completes', async (t) => {
   const seed = Number(process.env['IHAVE_TEST_SEED'] ?? systemRandom.uint32())
@@ -26,15 +28,16 @@ test('every kill leaves the old set or the new one, whole, and the next run comp
     rounds === Infinity
       ? round > LEAST_ROUNDS + 1 && performance.now() - began > LASTS_MS
       : round > rounds + 1
-  const tookMs = await measured(w)
+  const aim = new Aim(await measured(w), random)
   const left: Record<string, number> = { old: 0, new: 0, nothing: 0 }
   for (let round = 2; !isOver(round); round++) {
     publishRound(w, round)
-    await killedRun(w, random, tookMs)
+    await killedRun(w, aim.waitMs())
     const there = wholeSet(w)
+    aim.met(there)
     left[there] = (left[there] ?? 0) + 1
     // Every third time it is killed once more before it may complete.
-    if (round % 3 === 0) await killedRun(w, random, tookMs)
+    if (round % 3 === 0) await killedRun(w, aim.waitMs())
     wholeSet(w)
     if (round % 5 !== 0) continue
     assert.match(await run(w), /"outcome":"(?:updated|up-to-date)"/)
@@ -89,6 +92,29 @@ function checkTidy(w: World): void {
   assert.ok(!existsSync(join(w.into, '.current.new')) && !existsSync(join(w.into, '.ihave/journal.json')))
 }
 
+/**
+ * When the next kill comes: at a random moment of a run, whose length follows what kills have met. A machine that became
+ * faster or slower since the first run would otherwise have all of them fall on one side of the switch.
+ */
+class Aim {
+  #tookMs: number
+  readonly #random: Random
+
+  constructor(tookMs: number, random: Random) {
+    this.#tookMs = tookMs
+    this.#random = random
+  }
+
+  /** In ms after a run's first word; or later than its end, which is no kill. */
+  waitMs(): number {
+    return this.#random.fraction() * this.#tookMs * 1.1
+  }
+
+  met(set: 'old' | 'new' | 'nothing'): void {
+    this.#tookMs *= set === 'new' ? 1 / LATER : LATER
+  }
+}
+
 /** From the first word of a run to its end, in ms: kills are spread over that. */
 async function measured(w: World): Promise<number> {
   publishRound(w, 1)
@@ -112,9 +138,8 @@ function start(w: World) {
   })
 }
 
-/** Killed at a random moment after its first word; or later than its end, which is no kill. */
-async function killedRun(w: World, random: Random, tookMs: number): Promise<void> {
-  const waitMs = random.fraction() * tookMs * 1.1
+/** Killed so long after its first word. */
+async function killedRun(w: World, waitMs: number): Promise<void> {
   await run(w, (child) => {
     child.stdout.once('data', () => {
       const end = performance.now() + waitMs
