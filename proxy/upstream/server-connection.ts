@@ -4,7 +4,7 @@
  */
 import { connect, isIP, type OnReadOpts, type Socket, type TcpNetConnectOpts } from 'node:net'
 import type * as Tls from 'node:tls'
-import type { CancelTimer, Clock, Monotonic } from '../../core/clock.ts'
+import type { CancelTimer, Clock, EpochMs, Monotonic } from '../../core/clock.ts'
 import { Fault, type FaultCode } from '../../core/fault.ts'
 import { onDemand } from '../../core/on-demand.ts'
 import type { TurnEnd } from '../turn-end.ts'
@@ -83,6 +83,8 @@ export class ServerConnection {
   #keepAliveMs: number
   /** When something came last, or the last request went out. */
   #since: Monotonic
+  /** When it became free, on the clock that goes on while the machine sleeps. */
+  #freeSince: EpochMs
 
   /** @param name of the server, for messages. @param turnEnd when requests go out. */
   constructor(
@@ -100,6 +102,7 @@ export class ServerConnection {
     this.#clock = clock
     this.#keepAliveMs = timeouts.keepAliveMs
     this.#since = clock.monotonic()
+    this.#freeSince = clock.wall()
     this.#reader = new ResponseReader({
       onHead: (head) => this.#onHead(head),
       onData: (bytes) => this.#exchange?.onData(bytes),
@@ -121,6 +124,11 @@ export class ServerConnection {
   /** Whether a request can be sent. */
   get isFree(): boolean {
     return this.#state === 'open' && this.#exchange === undefined
+  }
+
+  /** Whether it has been free for too long, of a free one: a machine that slept meanwhile did not look, and its server may have forgotten it. */
+  isOverdue(now: EpochMs): boolean {
+    return now - this.#freeSince >= this.#keepAliveMs
   }
 
   /** Sends a request that has no content. To be called when free. */
@@ -176,6 +184,7 @@ export class ServerConnection {
     if (this.#state !== 'connecting') return
     this.#state = 'open'
     this.#since = this.#clock.monotonic()
+    this.#freeSince = this.#clock.wall()
     this.#events.onOpen(this)
   }
 
@@ -260,7 +269,9 @@ export class ServerConnection {
     const stays = mayReuse && this.#keepAliveMs > 0 && this.#state === 'open'
     if (!stays) this.#fail(undefined)
     exchange?.onEnd()
-    if (stays && this.#state === 'open') this.#events.onFree(this)
+    if (!stays || this.#state !== 'open') return
+    this.#freeSince = this.#clock.wall()
+    this.#events.onFree(this)
   }
 
   #onServerClosed(): void {

@@ -76,10 +76,21 @@ export class ServerConnections {
   /** Makes the request as soon as a connection is free. @param text the whole of it. */
   call(text: string, method: string, taker: ResponseTaker): Call {
     const call = new ServerCall(text, method, taker, this)
-    const connection = this.#free.pop()
+    const overdue: ServerConnection[] = []
+    const connection = this.#takeFree(overdue)
     if (connection !== undefined) call.sendOn(connection, true)
     else this.#wait(call)
+    for (const each of overdue) each.destroy(undefined)
     return call
+  }
+
+  #takeFree(overdue: ServerConnection[]): ServerConnection | undefined {
+    const now = this.#clock.wall()
+    for (;;) {
+      const connection = this.#free.pop()
+      if (connection === undefined || !connection.isOverdue(now)) return connection
+      overdue.push(connection)
+    }
   }
 
   /** A request may follow in a moment: where there is no connection at all, one is opened. When it fails, nobody is told. */

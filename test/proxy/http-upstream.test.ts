@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
-import type { Clock } from '../../core/clock.ts'
+import type { Clock, EpochMs } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
@@ -401,5 +401,24 @@ describe('connections from an address that the machine has no longer', () => {
       (error: unknown) => error instanceof Fault && error.code === 'RESPONSE_INCOMPLETE',
     )
     assert.deepEqual(targets, ['/used', '/again', '/again', '/begun'])
+  })
+})
+
+describe('connections that were kept while the machine slept', () => {
+  it('take no request: a timer of that time did not run, and whoever forgot them says nothing', async (test) => {
+    const clock = manualClock()
+    let sleptMs = 0
+    const sleeping = { ...clock, wall: () => (clock.wall() + sleptMs) as EpochMs }
+    const { get, connections } = await scene(test, (_, socket) => socket.write(HELLO), sleeping)
+    await Promise.all([get('/1').then(textOf), get('/2').then(textOf)])
+    assert.equal(connections.length, 2)
+    sleptMs += 9_999
+    assert.equal(await textOf(await get('/a-moment-later')), 'hello')
+    assert.equal(connections.length, 2)
+    for (const each of connections) each.removeAllListeners('data')
+    sleptMs += 10_000
+    assert.equal(await textOf(await get('/awake')), 'hello')
+    assert.equal(connections.length, 3)
+    for (const each of connections.slice(0, 2)) if (!each.destroyed) await once(each, 'close')
   })
 })
