@@ -7,14 +7,8 @@ import type { Digest } from '../core/digest.ts'
 import type { Address } from '../core/transport.ts'
 import type { Hearing } from './asked-questions.ts'
 import type { Downloader, Holder } from './machines/known-sources.ts'
-import {
-  initialInquiry,
-  isInquiryOver,
-  isPlainWait,
-  isPromise,
-  MAX_PROMISES,
-  stepInquiry,
-} from './machines/inquiry.ts'
+import { isPlainWait, isPromise, MAX_PROMISES } from './machines/inquiry-patience.ts'
+import { initialInquiry, isInquiryOver, stepInquiry } from './machines/inquiry.ts'
 import type {
   InquiryCommand,
   InquiryEvent,

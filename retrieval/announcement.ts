@@ -5,7 +5,7 @@ import type { AnnouncedDownload } from '../peering/peering.ts'
 /**
  * Nobody reads a growing copy without an end, but most responses without a length are short: so long after the head of one it is left open
  * whether it is whole in a moment, in ms. Who waits for a promise does so for 600 ms from the end of its question's own wait on
- * (`PROMISES_MS` in peering/machines/inquiry.ts): it is over before that where the origin server thinks for 100 ms at most.
+ * (`PROMISES_MS` in peering/machines/inquiry-patience.ts): it is over before that where the origin server thinks for 100 ms at most.
  */
 export const SOON_WHOLE_MS = 500
 

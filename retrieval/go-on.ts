@@ -8,7 +8,7 @@
  */
 import type { Expectation } from '../core/verifier.ts'
 
-/** Others wait for a promise for so long, and a little longer (peering/machines/inquiry.ts), in ms. */
+/** Others wait for a promise for so long, and a little longer (peering/machines/inquiry-patience.ts), in ms. */
 export const REST_MS = 500
 
 /** What takes the origin server less than this is not worth the doubt: to ask it twice takes as long, in ms. */

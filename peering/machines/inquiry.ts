@@ -21,6 +21,22 @@
  * transition changes nothing.
  */
 import type { Monotonic } from '../../core/clock.ts'
+import {
+  busy,
+  isPlainWait,
+  isStranger,
+  MAX_PROMISES,
+  MAX_TAKE_OVERS,
+  patient,
+  PLAIN_DOWNLOADS_MS,
+  PLAIN_WAIT_MS,
+  PROMISES_MS,
+  silence,
+  STRANGERS_PROMISE_MS,
+  TAKE_OVER_WAIT_MS,
+  waitedForUntil,
+} from './inquiry-patience.ts'
+import { bare, isInUse, noting, type Active } from './inquiry-state.ts'
 import type { AskedState, InquiryCommand, InquiryEvent, InquiryState } from './inquiry-vocabulary.ts'
 import {
   isUsable,
@@ -34,7 +50,6 @@ import {
   withSilentForgiven,
   type Downloader,
   type Holder,
-  type KnownSources,
 } from './known-sources.ts'
 
 type State<H extends Holder, D extends Downloader> = InquiryState<H, D>
@@ -42,52 +57,6 @@ type Step<H extends Holder, D extends Downloader> = readonly [
   InquiryState<H, D>,
   readonly InquiryCommand<H, D>[],
 ]
-type Active<H extends Holder, D extends Downloader> = Exclude<
-  InquiryState<H, D>,
-  { readonly kind: 'idle' | 'done' | 'failed' }
->
-
-/**
- * How long the second "I need" waits at least, in ms: "download complete" without a location comes from a node of the
- * patents, whose "I have" takes up to 2000 ms and the transmission time.
- */
-export const PLAIN_WAIT_MS = 2200
-
-/** One question waits for this many copies that cannot be read yet; then the origin server is asked. */
-export const MAX_PROMISES = 3
-
-/**
- * Those of them that were not heard to ask for it themselves are waited for until this long after the question's own wait, in ms,
- * all together: anybody may say "I am downloading" again and again.
- */
-export const STRANGERS_PROMISE_MS = 600
-
-/**
- * So long all of them are waited for, in ms. A node ID may be made so that it comes first in rank, and who asks for a file as well
- * need not mean to fetch it.
- */
-export const PROMISES_MS = 600
-
-/** And so long by a node that has to wait for its turn at the processor: who promised it a copy may have to, as well. */
-export const BUSY_PROMISES_MS = 900
-
-/** So long a busy node waits for the first word of one who comes first in rank, in ms: to ask again is more work for everybody. */
-export const BUSY_RIVAL_MS = 700
-
-/**
- * A node of the patents says only how much it has received, and is waited for as long as it says so, but no longer than this, in ms, all
- * of them together: whoever goes on saying so needs no file for it.
- */
-export const PLAIN_DOWNLOADS_MS = 10_000
-
-/**
- * So often a download that broke off in the middle is followed by another "I need". All who read it ask at once, and so
- * agree on who goes on with it (R5.4), instead of going to the Internet side by side.
- */
-export const MAX_TAKE_OVERS = 3
-
-/** That question waits no longer, in ms: an application is in the middle of its download. Slow answers come late, and count. */
-export const TAKE_OVER_WAIT_MS = 60
 
 export const initialInquiry: InquiryState<never, never> = { kind: 'idle' }
 
@@ -246,23 +215,6 @@ function kept<D extends Downloader>(on: D, newest: D): D {
   return on.readable ? on : newest
 }
 
-function silence<H extends Holder, D extends Downloader>(
-  state: Active<H, D>,
-  on: D,
-  at: Monotonic,
-): Monotonic {
-  const { silenceMs = state.settings.silenceMs } = on
-  const wasBusy = state.promisesMs > PROMISES_MS
-  const mostMs = on.isExpected === true && wasBusy ? BUSY_RIVAL_MS : silenceMs
-  return Math.min(at + mostMs, waitedForUntil(state, on)) as Monotonic
-}
-
-/** Anybody may promise a copy, and who is expected to fetch it may be waiting for a liar itself. */
-function waitedForUntil<H extends Holder, D extends Downloader>(state: Active<H, D>, on: D): Monotonic {
-  if (on.silenceMs === undefined) return state.plainUntil
-  return isStranger(on) ? state.strangersUntil : state.promisedUntil
-}
-
 /** A copy that can be read is there: only the holders' own time is waited for, not that of the slowest machine. */
 function hurry<H extends Holder, D extends Downloader>(
   state: Extract<Active<H, D>, { readonly kind: 'waiting' }>,
@@ -332,15 +284,6 @@ function askWhoGoesOn<H extends Holder, D extends Downloader>(
   if (sources.holders.length > 0 || !mayAsk) return nextSource(state, at)
   const asked = { ...state, sources: { ...sources, downloaders: [] }, takeOversLeft }
   return waitForAnswers(asked, at, Math.min(settings.waitMs, TAKE_OVER_WAIT_MS), settings.holdersMs)
-}
-
-/** Whether a node of the patents is waited for: until it has it, or until it says where it is. */
-export function isPlainWait<H extends Holder, D extends Downloader>(
-  state: State<H, D>,
-  at: Monotonic,
-): boolean {
-  if (state.kind === 'waiting') return state.hasAskedAgain && at < state.plainUntil
-  return state.kind === 'awaiting' && !state.on.readable && state.on.silenceMs === undefined
 }
 
 /** Whoever has waited for the same one leaves it now as well. Its "I have" is still of use, when it comes. */
@@ -418,10 +361,6 @@ function notingUnused<H extends Holder, D extends Downloader>(state: Active<H, D
   if (state.kind === 'awaiting' && state.on.hasAsked === true)
     return noting(after, withDownloader(state.sources, state.on))
   return state
-}
-
-function isInUse<H extends Holder, D extends Downloader>(state: Active<H, D>): boolean {
-  return state.kind === 'found' || (state.kind === 'awaiting' && state.on.readable)
 }
 
 /**
@@ -573,17 +512,6 @@ function nextDownload<H extends Holder, D extends Downloader>(
   return downloaders.find((each) => at < waitedForUntil(state, each))
 }
 
-/** Promises a copy, or is expected to. Nodes of the patents promise nothing. */
-export function isPromise({ readable, silenceMs }: Downloader): boolean {
-  return !readable && silenceMs !== undefined
-}
-
-/** Promises a copy, and was not heard to ask for one. */
-function isStranger(downloader: Downloader): boolean {
-  const { hasAsked, isExpected } = downloader
-  return isPromise(downloader) && hasAsked !== true && isExpected !== true
-}
-
 /** It was heard to ask for it before it had it. */
 function likelyHolder<H extends Holder>(holders: readonly H[]): H | undefined {
   return holders.findLast(({ hasAsked }) => hasAsked === true)
@@ -594,164 +522,7 @@ function likelyDownload<D extends Downloader>(downloaders: readonly D[]): D | un
   return downloaders.findLast(({ readable, hasAsked }) => readable && hasAsked === true)
 }
 
-/** What stays when the state changes. */
-function bare<H extends Holder, D extends Downloader>(asked: AskedState<H, D>): AskedState<H, D> {
-  const { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, hasSetAside } = asked
-  const { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, plainUntil, promisesMs } = asked
-  const left = { takeOversLeft, promisesLeft, strangersUntil, promisedUntil, plainUntil, promisesMs }
-  return { settings, sources, hasAskedAgain, agreeUntil, hasAgreed, hasSetAside, ...left }
-}
-
-/** What was in use has cost what it has: what is left of the patience with peers is for promises, too. */
-function patient<H extends Holder, D extends Downloader>(
-  state: Active<H, D>,
-  { at, patientUntil = NO_END }: { readonly at: Monotonic; readonly patientUntil?: Monotonic },
-): Active<H, D> {
-  if (!isInUse(state)) return state
-  const promisedUntil = Math.min(patientUntil, at + TAKE_OVER_WAIT_MS + state.promisesMs) as Monotonic
-  return { ...state, promisedUntil }
-}
-
-/** Promises are waited for longer, once, within the patience that is left. The wake-up that is due comes early then. */
-function busy<H extends Holder, D extends Downloader>(
-  state: Active<H, D>,
-  patientUntil: Monotonic,
-): Active<H, D> {
-  const laterMs = BUSY_PROMISES_MS - state.promisesMs
-  if (laterMs === 0) return state
-  const { promisedUntil: before } = state
-  const promisedUntil = Math.max(before, Math.min(before + laterMs, patientUntil)) as Monotonic
-  const after = { ...state, promisedUntil, promisesMs: BUSY_PROMISES_MS }
-  if (after.kind !== 'awaiting' || !isPromise(after.on)) return after
-  if (after.on.isExpected === true) return { ...after, silentAt: rivalSilentAt(after) }
-  return after.silentAt === before ? { ...after, silentAt: promisedUntil } : after
-}
-
-/** Of one that is waited for already. */
-function rivalSilentAt<H extends Holder, D extends Downloader>(
-  state: Extract<Active<H, D>, { readonly kind: 'awaiting' }>,
-): Monotonic {
-  const { silenceMs = state.settings.silenceMs } = state.on
-  const silentAt = state.silentAt + BUSY_RIVAL_MS - silenceMs
-  return Math.min(silentAt, waitedForUntil(state, state.on), state.agreeUntil ?? NO_END) as Monotonic
-}
-
-function noting<H extends Holder, D extends Downloader>(
-  state: Active<H, D>,
-  sources: KnownSources<H, D>,
-): Active<H, D> {
-  return sources === state.sources ? state : { ...state, sources }
-}
-
-const NO_END = Infinity as Monotonic
-
 const REQUEST = { kind: 'broadcast-request' } as const
 const DIRECTED_REQUEST = { kind: 'directed-request' } as const
 const END_REQUEST = { kind: 'broadcast-end-request' } as const
 const RETRIEVE_FROM_INTERNET = { kind: 'retrieve-from-internet' } as const
-
-/** The transitions of FIGS. 4A and 4B, for the state diagram and the tests. */
-export const INQUIRY_TRANSITIONS = [
-  ['idle', 'need', 'waiting', '142 → 144: "I need"'],
-  ['idle', 'need', 'retrieving', '142 → 150: nobody to wait for'],
-  ['waiting', 'response', 'found', '144 → 146 "I found" → 158'],
-  ['waiting', 'response', 'waiting', '144: not believed where too much was lost to liars'],
-  ['waiting', 'downloading', 'waiting', '144: noted for 152'],
-  ['waiting', 'downloading', 'awaiting', '144 → 148 → 152 → 154 → 156: the holders have had their time'],
-  ['waiting', 'download-complete', 'found', '144 → 146 "I found" → 158'],
-  ['waiting', 'download-complete', 'waiting', '144: complete, but where? "I need" once more'],
-  ['waiting', 'download-failed', 'waiting', '144: struck off for 152'],
-  ['waiting', 'download-failed', 'retrieving', '144 → 150: what comes is for each who asks'],
-  ['waiting', 'busy', 'waiting', '144: promises will be waited for longer'],
-  [
-    'waiting',
-    'wake',
-    'waiting',
-    '144: woken early; or nobody answers who has told that he has it: "I need" to everybody',
-  ],
-  ['waiting', 'wake', 'retrieving', '144 → 148 → 150, or 152 → 150'],
-  ['waiting', 'wake', 'awaiting', '144 → 148 → 152 → 154 "I found" → 156'],
-  ['waiting', 'leave-wait', 'waiting', '144: a plain node is not waited for any longer, "I need" once more'],
-  ['waiting', 'leave-wait', 'awaiting', '144 → 156: the same, and a copy can be read that grows'],
-  ['waiting', 'leave-wait', 'retrieving', '144 → 150: the same, and nobody is asked again'],
-  ['waiting', 'abandoned', 'done', '144 → 142'],
-  ['awaiting', 'response', 'found', '156 → 158: "I have"'],
-  ['awaiting', 'response', 'awaiting', '156: an alternate is noted, the growing copy is being read'],
-  ['awaiting', 'downloading', 'awaiting', '156: progress, or another copy that can be read already'],
-  ['awaiting', 'download-complete', 'found', '156 → 158: "download complete"'],
-  ['awaiting', 'download-complete', 'awaiting', '156: noted, the growing copy is read to its end'],
-  ['awaiting', 'download-complete', 'waiting', '156 → 144: complete, but where? "I need" once more'],
-  ['awaiting', 'download-complete', 'retrieving', '156 → 150: complete, and never says where'],
-  ['awaiting', 'download-failed', 'waiting', '156 → 144: given up in the middle, "I need" once more'],
-  ['awaiting', 'download-failed', 'found', '156 → 158: an alternate'],
-  ['awaiting', 'download-failed', 'awaiting', '156: another downloader'],
-  ['awaiting', 'download-failed', 'retrieving', '156 → 150: take-over'],
-  ['awaiting', 'source-failed', 'waiting', '156 → 144: it broke off in the middle, "I need" once more'],
-  ['awaiting', 'source-lost', 'waiting', '156 → 144: the way to it is lost, "I need" once more'],
-  ['awaiting', 'source-lost', 'found', '156 → 158: an alternate'],
-  ['awaiting', 'source-lost', 'awaiting', '156: another downloader'],
-  ['awaiting', 'source-lost', 'retrieving', '156 → 150: take-over'],
-  ['awaiting', 'source-failed', 'found', '156 → 158: an alternate'],
-  ['awaiting', 'source-failed', 'awaiting', '156: another downloader'],
-  ['awaiting', 'source-failed', 'retrieving', '156 → 150: take-over'],
-  [
-    'awaiting',
-    'leave-wait',
-    'waiting',
-    '156 → 144: a plain node is not waited for any longer, "I need" once more',
-  ],
-  ['awaiting', 'leave-wait', 'retrieving', '156 → 150: the same, and nobody is asked again'],
-  ['awaiting', 'wake', 'awaiting', '156: woken early, or silence and another downloader'],
-  ['awaiting', 'wake', 'retrieving', '156 → 150: silence, take-over'],
-  ['awaiting', 'busy', 'awaiting', '156: promises are waited for longer'],
-  ['awaiting', 'enough', 'retrieving', '156 → 150: no peer is of use now'],
-  ['awaiting', 'agree', 'awaiting', '156: too much was lost to liars; a copy that is being fetched'],
-  [
-    'awaiting',
-    'agree',
-    'waiting',
-    '156 → 144: the same, and nobody is known to fetch it: "I need" once more',
-  ],
-  ['awaiting', 'agree', 'found', '156 → 158: the same; one that has it now, and had asked for it'],
-  ['awaiting', 'agree', 'retrieving', '156 → 150: the same, and nobody is waited for'],
-  ['awaiting', 'wake', 'waiting', '156 → 144: a promise was not kept, "I need" once more'],
-  ['awaiting', 'retrieved', 'done', '156 → 158 → 142: inform the server'],
-  ['awaiting', 'abandoned', 'done', '156 → 142'],
-  ['found', 'response', 'found', '158: an alternate is noted'],
-  ['found', 'downloading', 'found', '158: noted'],
-  ['found', 'download-complete', 'found', '158: an alternate is noted'],
-  ['found', 'download-failed', 'found', '158: struck off'],
-  ['found', 'source-failed', 'found', '158: the next alternate'],
-  ['found', 'source-failed', 'waiting', '158 → 144: it was useless, "I need" once more'],
-  ['found', 'source-failed', 'awaiting', '158 → 156: a running download instead'],
-  ['found', 'source-failed', 'retrieving', '158 → 150'],
-  ['found', 'source-lost', 'found', '158: the next alternate'],
-  ['found', 'source-lost', 'waiting', '158 → 144: the way to it is lost, "I need" once more'],
-  ['found', 'source-lost', 'awaiting', '158 → 156: a running download instead'],
-  ['found', 'source-lost', 'retrieving', '158 → 150'],
-  ['found', 'busy', 'found', '158: promises will be waited for longer'],
-  ['found', 'enough', 'retrieving', '158 → 150: no peer is of use now'],
-  ['found', 'agree', 'awaiting', '158 → 156: too much was lost to liars; a copy that is being fetched'],
-  ['found', 'agree', 'waiting', '158 → 144: the same, and nobody is known to fetch it: "I need" once more'],
-  ['found', 'agree', 'found', '158: the same; one that has it now, and had asked for it'],
-  ['found', 'agree', 'retrieving', '158 → 150: the same, and nobody is waited for'],
-  ['found', 'retrieved', 'done', '158 → 142: inform the server'],
-  ['found', 'abandoned', 'done', '158 → 142'],
-  ['retrieving', 'response', 'retrieving', '150: a late "I have"'],
-  ['retrieving', 'downloading', 'retrieving', '150: noted'],
-  ['retrieving', 'download-complete', 'retrieving', '150: a late "I have"'],
-  ['retrieving', 'download-failed', 'retrieving', '150: struck off'],
-  ['retrieving', 'busy', 'retrieving', '150: promises will be waited for longer'],
-  ['retrieving', 'change-over', 'awaiting', '150 → 156: another fetcher is enough'],
-  ['retrieving', 'change-over', 'found', '150 → 158: the late answer takes over'],
-  ['retrieving', 'change-over', 'retrieving', '150: the late answer is gone'],
-  ['retrieving', 'in-vain', 'waiting', '150 → 144: what peers had begun was wrong, "I need" once more'],
-  ['retrieving', 'in-vain', 'found', '150 → 158: the same, and a late answer helps'],
-  ['retrieving', 'in-vain', 'awaiting', '150 → 156: the same, and a running download helps'],
-  ['retrieving', 'in-vain', 'retrieving', '150: the same, and nobody is asked again'],
-  ['retrieving', 'source-failed', 'found', '150 → 158: a late answer helps'],
-  ['retrieving', 'source-failed', 'awaiting', '150 → 156: a running download helps'],
-  ['retrieving', 'source-failed', 'failed', '150: no source is left'],
-  ['retrieving', 'retrieved', 'done', '150 → 158 → 142: inform the server'],
-  ['retrieving', 'abandoned', 'done', '150 → 142'],
-] as const

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { stateDiagrams } from '../../docs/make-state-diagrams.ts'
 import { ANSWER_TRANSITIONS } from '../../peering/machines/answer.ts'
 import { DOWNLOAD_TRANSITIONS } from '../../peering/machines/download.ts'
-import { INQUIRY_TRANSITIONS } from '../../peering/machines/inquiry.ts'
+import { INQUIRY_TRANSITIONS } from '../../peering/machines/inquiry-transitions.ts'
 
 const page = readFileSync(new URL('../../docs/state-diagrams.md', import.meta.url), 'utf8').replaceAll(
   '\r\n',

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { fieldValue } from '../../core/fields.ts'
-import { PLAIN_DOWNLOADS_MS, PLAIN_WAIT_MS } from '../../peering/machines/inquiry.ts'
+import { PLAIN_DOWNLOADS_MS, PLAIN_WAIT_MS } from '../../peering/machines/inquiry-patience.ts'
 import type { NodeId } from '../../peering/packets.ts'
 import { OriginTrials, SIZE_BYTES, TRIAL_MS } from '../../retrieval/origin-trial.ts'
 import {

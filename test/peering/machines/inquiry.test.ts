@@ -1,14 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import {
-  initialInquiry,
-  INQUIRY_TRANSITIONS,
-  isInquiryOver,
-  MAX_TAKE_OVERS,
-  PLAIN_WAIT_MS,
-  stepInquiry,
-} from '../../../peering/machines/inquiry.ts'
+import { MAX_TAKE_OVERS, PLAIN_WAIT_MS } from '../../../peering/machines/inquiry-patience.ts'
+import { INQUIRY_TRANSITIONS } from '../../../peering/machines/inquiry-transitions.ts'
+import { initialInquiry, isInquiryOver, stepInquiry } from '../../../peering/machines/inquiry.ts'
 import type {
   InquiryCommand,
   InquiryEvent,
