@@ -20,7 +20,7 @@ import type { Reader, Slot } from './upload-slots.ts'
 export interface SharedFile {
   /** Bytes in all; `undefined` while a running download does not know. */
   readonly size: number | undefined
-  /** The stored response's fields; only those that describe the representation are sent. */
+  /** The stored response's fields, with its age now; only those that describe the representation are sent. */
   readonly fields: Fields
   /** Of a growing copy: the nodes over which its bytes come, this one first. */
   readonly path?: readonly NodeId[]
@@ -368,7 +368,7 @@ function closing(file: SharedFile, answer: Answer): Answer {
   return answer
 }
 
-const DESCRIBING = ['content-type', 'etag', 'last-modified', 'date', 'cache-control', 'expires']
+const DESCRIBING = ['content-type', 'etag', 'last-modified', 'date', 'age', 'cache-control', 'expires']
 
 /** Nothing private leaves (R1.3): only fields that describe the representation. */
 function describing({ fields, path = [] }: SharedFile): Fields {

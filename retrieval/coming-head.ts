@@ -6,6 +6,7 @@ import type { Stored } from '../cache/semantics/freshness.ts'
 import { dated } from '../cache/semantics/http-date.ts'
 import { admit, type Admission } from './admission.ts'
 import type { OriginHead } from './origin-copy.ts'
+import { believed } from './peer-fields.ts'
 import type { RetrievalRequest } from './request.ts'
 
 export class ComingHead {
@@ -48,7 +49,7 @@ export class ComingHead {
   fromPeer(fields: Fields): void {
     this.#responseTime = this.#clock.wall()
     this.#isOrigins = false
-    this.#fields = dated(fields, this.#responseTime)
+    this.#fields = dated(believed(fields, this.#responseTime), this.#responseTime)
     this.#admission = admit(this.#request, this.response)
   }
 

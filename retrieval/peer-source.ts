@@ -11,6 +11,7 @@ import type { Upstream, UpstreamResponse } from '../core/upstream.ts'
 import type { NodeId } from '../peering/packets.ts'
 import { PEER_FIELD, RESOURCE_FIELD } from '../peering/peer-answer.ts'
 import { pathOf, relaysOf, type Relay } from '../peering/relay-fields.ts'
+import { describing } from './peer-fields.ts'
 
 /** A body that begins at the byte that was asked for. */
 export interface OpenedSource {
@@ -42,9 +43,6 @@ export type PeerReply =
   | { readonly kind: 'opened'; readonly source: OpenedSource }
   /** It serves others; these may have a place. */
   | { readonly kind: 'busy'; readonly relays: readonly Relay[] }
-
-/** What a copy's fields may say when they come from a peer; everything else is dropped. */
-const DESCRIBING_FIELDS = ['content-type', 'etag', 'last-modified', 'date']
 
 /**
  * Asks a peer for the bytes from `from` on.
@@ -115,18 +113,4 @@ export async function* skipping(body: AsyncIterable<Uint8Array>, bytes: number):
     if (left < chunk.length) yield chunk.subarray(left)
     left = Math.max(0, left - chunk.length)
   }
-}
-
-function describing(fields: Fields): Fields {
-  return fields
-    .filter(([name]) => DESCRIBING_FIELDS.includes(name.toLowerCase()))
-    .map(([name, value]) => [name, name.toLowerCase() === 'content-type' ? inertType(value) : value])
-}
-
-/** No peer can turn a file into a page that runs in the origin's name. */
-export function inertType(value: string): string {
-  const isInert = /^(application\/(?!.*(xml|script|html))|text\/plain|font\/|audio\/|video\/)[\w.+-]*$/i.test(
-    value,
-  )
-  return isInert ? value : 'application/octet-stream'
 }

@@ -1,6 +1,6 @@
 /** A request for a resource, and its answer with what there is to say about it. */
 import type { Answer } from '../core/answer.ts'
-import type { Clock, EpochMs } from '../core/clock.ts'
+import type { Clock } from '../core/clock.ts'
 import { endToEndFields, withField, type Fields } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -10,7 +10,7 @@ import type { OnInformation } from '../core/upstream.ts'
 import { withoutPrivateFields } from '../cache/semantics/decision.ts'
 import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-status.ts'
 import { dated } from '../cache/semantics/http-date.ts'
-import { currentAgeMs, type Stored } from '../cache/semantics/freshness.ts'
+import { ageField } from '../cache/semantics/freshness.ts'
 import { hasContent } from '../cache/semantics/statuses.ts'
 import type { Begun } from './begun.ts'
 import { endingBody } from './body-end.ts'
@@ -115,7 +115,7 @@ export function fromGrowing(
   const now = clock.wall()
   const received = dated(endToEndFields(head.response.fields), head.response.responseTime)
   const fields = isCollapsed
-    ? withField(withoutPrivateFields(received), 'Age', ageOf(head.response, now))
+    ? withField(withoutPrivateFields(received), 'Age', ageField(head.response, now))
     : received
   const { status } = head.response
   const came = report.status ?? status
@@ -146,11 +146,6 @@ export function fetchedTrace(
 function variantKey(uri: TargetUri, selecting: Fields): { readonly key?: string } {
   if (selecting.length === 0) return {}
   return { key: [uri, ...selecting.map(([name, value]) => `${name}=${value.trim()}`)].join(' ') }
-}
-
-/** RFC 9111 5.1. */
-function ageOf(response: Stored, now: EpochMs): string {
-  return inSeconds(currentAgeMs(response, now))
 }
 
 function inSeconds(ms: number): string {

@@ -18,6 +18,7 @@ import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import type { Address } from '../core/transport.ts'
 import type { Expectation } from '../core/verifier.ts'
+import type { Stored } from '../cache/semantics/freshness.ts'
 import { mayReuseUnasked } from '../cache/semantics/decision.ts'
 import type { Inquiry, InquiryOwner, PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
@@ -204,6 +205,11 @@ export class Retrieval implements InquiryOwner {
 
   get fields(): Fields {
     return this.#arrival.fields
+  }
+
+  /** What applications are answered with, as far as reuse depends on it. */
+  get response(): Stored {
+    return this.#arrival.response
   }
 
   /**

@@ -12,7 +12,7 @@ import { fieldValue, hasContentCoding, type FieldLine } from '../core/fields.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { Verifier } from '../core/verifier.ts'
 import { formatHttpDate } from '../cache/semantics/http-date.ts'
-import { inertType } from './peer-source.ts'
+import { inertType } from './peer-fields.ts'
 import type { RetrievalRequest } from './request.ts'
 
 export interface SameBodyComponents {

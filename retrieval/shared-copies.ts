@@ -3,12 +3,12 @@
  * downloads. It follows from the store and from the retrievals that run; nothing has to be told to it.
  */
 import { LRUCache } from 'lru-cache'
-import type { Clock } from '../core/clock.ts'
+import type { Clock, EpochMs } from '../core/clock.ts'
 import { namedSha256 } from '../core/content-name.ts'
-import { fieldValue, hasContentCoding } from '../core/fields.ts'
+import { fieldValue, hasContentCoding, withField, type Fields } from '../core/fields.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import { parseTargetUri, type TargetUri } from '../core/target-uri.ts'
-import { currentAgeMs, isFresh } from '../cache/semantics/freshness.ts'
+import { ageField, currentAgeMs, isFresh, type Stored } from '../cache/semantics/freshness.ts'
 import type { SharedFile, SharedFiles } from '../peering/file-server.ts'
 import type { LocalCopies, LocalOffer } from '../peering/local-copies.ts'
 import type { Located } from '../peering/machines/answer.ts'
@@ -165,14 +165,19 @@ function growingOffer(components: SharedCopiesComponents, retrieval: Retrieval):
   }
 }
 
+/** Whoever gets it does not take it for newer than it is (R3.4). */
+function aged(response: Stored, now: EpochMs): Fields {
+  return withField(response.fields, 'Age', ageField(response, now))
+}
+
 function storedFile(
-  { store, slots, rate }: SharedCopiesComponents,
+  { store, slots, rate, clock }: SharedCopiesComponents,
   response: StoredResponse,
   alias: LocalAlias,
 ): SharedFile {
   return {
     size: response.size,
-    fields: response.fields,
+    fields: aged(response, clock.wall()),
     pieces: () => store.pieces(response),
     admit: (reader) => slots.take(alias, reader),
     read: (span, signal) => rate.paced(store.read(response, span), signal),
@@ -182,11 +187,11 @@ function storedFile(
 
 /** While a peer reads it, the retrieval goes on even if this node's own applications have gone. */
 function growingFile(
-  { slots, rate }: SharedCopiesComponents,
+  { slots, rate, clock }: SharedCopiesComponents,
   retrieval: Retrieval,
   alias: LocalAlias,
 ): SharedFile | undefined {
-  const { copy, fields, path } = retrieval
+  const { copy, response, path } = retrieval
   if (!copy) return undefined
   const admit: SharedFile['admit'] = (reader, from) => {
     // Where two would feed each other, nobody is ahead of the other.
@@ -195,6 +200,7 @@ function growingFile(
   }
   const open = retrieval.openForPeers()
   const read: SharedFile['read'] = (span, signal) => rate.paced(open(span, signal), signal)
+  const fields = aged(response, clock.wall())
   return { size: copy.size, fields, path, admit, read, close: retrieval.join() }
 }
 

@@ -26,7 +26,7 @@ export const IMMUTABLE_LIFETIME_MS = 365 * DAY_MS
 /** The usual tenth of the time since the last modification (RFC 9111 4.2.2)… */
 const HEURISTIC_FRACTION = 0.1
 /** …but a day at most: an archive that slept for years may still be updated tomorrow. */
-const MAX_HEURISTIC_MS = DAY_MS
+export const MAX_HEURISTIC_MS = DAY_MS
 
 /**
  * The freshness lifetime in milliseconds (RFC 9111 4.2.1): `s-maxage`, else `max-age`, else `Expires`, else
@@ -77,6 +77,11 @@ export function isOfAnotherClock({ responseTime }: Stored, now: EpochMs): boolea
   return now < responseTime - CLOCK_STEP_MS
 }
 
+/** The value of `Age` in what is sent now (RFC 9111 5.1). */
+export function ageField(response: Stored, now: EpochMs): string {
+  return String(Math.floor(currentAgeMs(response, now) / SECOND_MS))
+}
+
 /** Fresh: the freshness lifetime is greater than the current age (RFC 9111 4.2). */
 export function isFresh(response: Stored, policy: Pick<Policy, 'immutable'>, now: EpochMs): boolean {
   return remainingFreshnessMs(response, policy, now) > 0
@@ -97,7 +102,7 @@ function refusesReuse(directives: Directives, status: number): boolean {
 }
 
 /** An invalid `Expires`, "0" above all, is in the past (RFC 9111 5.3); so are two that contradict each other. */
-function expiresLifetimeMs(response: Stored): number | undefined {
+export function expiresLifetimeMs(response: Stored): number | undefined {
   const [first, ...others] = fieldValues(response.fields, 'expires')
   if (first === undefined) return undefined
   const expires = parseHttpDate(first, response.responseTime)

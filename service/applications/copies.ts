@@ -13,7 +13,7 @@ import type { GrowingCopy, Store, StoredResponse } from '../../core/store.ts'
 import { parseTargetUri } from '../../core/target-uri.ts'
 import { formatHttpDate } from '../../cache/semantics/http-date.ts'
 import { linkContent } from '../../retrieval/content.ts'
-import { inertType } from '../../retrieval/peer-source.ts'
+import { inertType } from '../../retrieval/peer-fields.ts'
 import type { Lan } from '../assembly.ts'
 import { digestText, isUri, namedContent, sha256From } from './content-uri.ts'
 

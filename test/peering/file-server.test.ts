@@ -189,6 +189,7 @@ test('GET of a local alias is answered with the whole, and with nothing private'
     'content-type': 'application/x-deb',
     etag: '"e"',
     'last-modified': 'Sun, 22 Nov 2026 10:00:00 GMT',
+    age: '7',
     'cross-origin-resource-policy': 'same-origin',
     'content-length': '1000',
     'accept-ranges': 'bytes',
