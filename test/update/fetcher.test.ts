@@ -266,3 +266,32 @@ test('several files at once all pass by a proxy that is away, which is tried onc
   await fetcher.fetch({ ...ASKED, url: `${base}/file`, onProxyFailed: (detail) => failures.push(detail) })
   assert.deepEqual(failures, [])
 })
+
+/** Two files through a proxy that is silent until `clock` says that it is too slow. @returns how often each was asked. */
+async function pastSilence(t: TestContext, origin: Answer) {
+  const clock = manualClock()
+  const asked = { proxy: 0, origin: 0 }
+  const proxy = await serve(t, () => {
+    asked.proxy += 1
+    setImmediate(() => clock.advance(WINDOW_MS))
+  })
+  const base = await serve(t, (response, request) => {
+    asked.origin += 1
+    origin(response, request)
+  })
+  const fetcher = httpFetcher(proxy, clock)
+  t.after(() => fetcher.close())
+  const came = []
+  for (const path of ['/1', '/2']) came.push(await reason(fetcher.fetch({ ...ASKED, url: base + path })))
+  return { came, asked }
+}
+
+test('a proxy that is silent where the origin server is not is waited for once', async (t) => {
+  const { came, asked } = await pastSilence(t, (response) => void response.end('direct'))
+  assert.deepEqual([came, asked], [['fetched', 'fetched'], { proxy: 1, origin: 2 }])
+})
+
+test('a proxy is not to blame for a file that the origin server does not send either', async (t) => {
+  const { came, asked } = await pastSilence(t, (response) => void response.writeHead(500).end())
+  assert.deepEqual([came, asked.proxy], [['unreachable', 'unreachable'], 2])
+})

@@ -24,7 +24,8 @@ const SILENCE_MS = 30_000
 
 /**
  * @param proxy `http://127.0.0.1:3128`; where it fails, before or in the middle of a file, the rest comes directly, from the byte
- * that was reached where the origin server can do that: a node that dies must not keep a machine from its updates
+ * that was reached where the origin server can do that: a node that dies must not keep a machine from its updates. One that refuses
+ * connections, or is silent where the origin server is not, is passed by from then on.
  */
 export function httpFetcher(proxy: string | undefined, clock: Clock): Fetcher {
   const timeouts = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS, connect: { timeout: 10_000 } }
@@ -44,6 +45,8 @@ export function httpFetcher(proxy: string | undefined, clock: Clock): Fetcher {
           isAway ||= isRefusedConnection(error)
           wanted.onProxyFailed?.(error.message)
           await transfer(direct, wanted, coming, clock)
+          // The origin server has sent what the proxy waited for in vain.
+          isAway ||= error.reason !== 'unreachable'
         }
       return { bytes: coming.bytes, source: coming.source }
     },
