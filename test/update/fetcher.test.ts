@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { Dispatcher } from 'undici'
 import { systemClock, type Clock } from '../../core/clock.ts'
+import { Coming } from '../../update/installer/coming.ts'
 import type { FetchRequest } from '../../update/installer/fetch-request.ts'
 import { httpFetcher } from '../../update/installer/fetcher.ts'
 import { WINDOW_MS } from '../../update/installer/pace.ts'
+import { transfer } from '../../update/installer/transfer.ts'
 import { Refused } from '../../update/refused.ts'
 import { manualClock } from '../manual-clock.ts'
 
@@ -294,4 +297,20 @@ test('a proxy that is silent where the origin server is not is waited for once',
 test('a proxy is not to blame for a file that the origin server does not send either', async (t) => {
   const { came, asked } = await pastSilence(t, (response) => void response.writeHead(500).end())
   assert.deepEqual([came, asked.proxy], [['unreachable', 'unreachable'], 2])
+})
+
+test('half a minute without a byte is too long on every way, also on one that does not say so itself', async () => {
+  const asked: { headersTimeout?: number | null; bodyTimeout?: number | null }[] = []
+  const way = new (class extends Dispatcher {
+    override dispatch(options: Dispatcher.DispatchOptions): boolean {
+      asked.push(options)
+      throw new Error('no way')
+    }
+  })()
+  const wanted = { ...ASKED, url: 'http://updates.example/file' }
+  assert.equal(await reason(transfer(way, wanted, new Coming(), systemClock)), 'unreachable')
+  assert.deepEqual(
+    asked.map(({ headersTimeout, bodyTimeout }) => [headersTimeout, bodyTimeout]),
+    [[30_000, 30_000]],
+  )
 })

@@ -19,16 +19,13 @@ export interface Fetcher {
   close(): Promise<void>
 }
 
-/** No byte for so long. */
-const SILENCE_MS = 30_000
-
 /**
  * @param proxy `http://127.0.0.1:3128`; where it fails, before or in the middle of a file, the rest comes directly, from the byte
  * that was reached where the origin server can do that: a node that dies must not keep a machine from its updates. One that refuses
  * connections, or is silent where the origin server is not, is passed by from then on.
  */
 export function httpFetcher(proxy: string | undefined, clock: Clock): Fetcher {
-  const timeouts = { headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS, connect: { timeout: 10_000 } }
+  const timeouts = { connect: { timeout: 10_000 } }
   const direct = new Agent(timeouts)
   const through: Dispatcher | undefined =
     proxy === undefined ? undefined : new ProxyAgent({ uri: proxy, ...timeouts })

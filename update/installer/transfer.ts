@@ -15,6 +15,9 @@ type Fields = Dispatcher.ResponseData['headers']
 
 const MAX_REDIRECTS = 5
 
+/** No byte for so long, in ms. With each request: a `ProxyAgent` does not heed its own figures where it opens no tunnel. */
+const SILENCE = { headersTimeout: 30_000, bodyTimeout: 30_000 } as const
+
 /** The way itself failed, rather than what it leads to. */
 export class WayFailed extends Refused {}
 
@@ -55,7 +58,7 @@ async function followed(
     const { origin, pathname, search } = new URL(url)
     const path = `${pathname}${search}`
     const headers = { ...fields(wanted), ...coming.restFields() }
-    const asked = { origin, path, method: 'GET', signal, headers } as const
+    const asked = { origin, path, method: 'GET', signal, headers, ...SILENCE } as const
     const { statusCode, headers: answer, body } = await requestOn.call(dispatcher, asked)
     if (statusCode === 200 || statusCode === 206)
       return read(body, begun(url, statusCode, answer, coming), wanted, coming)
