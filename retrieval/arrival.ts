@@ -448,6 +448,7 @@ export class Arrival {
     this.provenance.isConfirmed &&= opened.isUnconfirmed !== true
     this.provenance.isUnjudged ||= source.kind === 'in-progress'
     this.#checkSize(opened, source, expectation)
+    if (this.#request.version !== undefined) checkVersion(opened, this.#request.version)
     if (from > 0 && isUnprovable(expectation)) checkVersion(opened, this.#head.fields)
     if (this.#head.fields.length === 0) this.#head.fromPeer(opened.fields)
     return begun === undefined ? opened : this.#comparing(begun, from, opened, source, signal)

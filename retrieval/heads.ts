@@ -34,7 +34,12 @@ export interface HeadAnswer {
 
 /** @throws Fault when the origin server does not answer. */
 export async function askHead(
-  { target: uri, forwarded: fields, signal, onInformation }: ResourceRequest,
+  {
+    target: uri,
+    forwarded: fields,
+    signal,
+    onInformation,
+  }: Pick<ResourceRequest, 'target' | 'forwarded' | 'signal' | 'onInformation'>,
   { clock, origin }: { readonly clock: Clock; readonly origin: Upstream },
 ): Promise<HeadAnswer> {
   const requestTime = clock.wall()

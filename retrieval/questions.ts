@@ -23,16 +23,26 @@ export class Questions {
     return !SELECTING_A_PART.some((name) => hasField(this.#request.received, name))
   }
 
-  /** Peers are asked for what is not here; what is stale, or asked for anew, only the origin server can renew. */
+  /**
+   * Peers are asked for what is not here, or has become stale and may be fresh where they have it; what is asked for anew only the origin
+   * server can give.
+   */
   wanted(reason: ForwardReason, stale: StoredResponse | undefined): RetrievalRequest {
     const request = this.with(this.#request.forwarded)
     // That the file was not there once says nothing against a peer that has it now.
     const isMissing = reason === 'uri-miss' || reason === 'vary-miss' || (stale && stale.status !== 200)
+    const isOutdated = reason === 'stale' && !this.#wantsValidated
     const wantsOrigin = hasDirective(parseRequestDirectives(this.#request.received), 'no-cache')
     // What a peer would send is the answer to nothing then.
     const isInVain = isOriginsToDecide(this.#request.received, 'peer', this.#policy)
-    const mayAskPeers = request.mayAskPeers && isMissing === true && !wantsOrigin && !isInVain
+    const mayAskPeers = request.mayAskPeers && (isMissing === true || isOutdated) && !wantsOrigin && !isInVain
     return { ...request, mayAskPeers }
+  }
+
+  /** Whether the application says how old what it is given may be: what is stale here is validated for it. */
+  get #wantsValidated(): boolean {
+    const asked = parseRequestDirectives(this.#request.received)
+    return ['max-age', 'min-fresh'].some((name) => hasDirective(asked, name))
   }
 
   /** The whole, from the origin server alone, whatever is here. */

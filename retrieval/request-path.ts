@@ -11,6 +11,7 @@ import type { CacheStatusEntry, ForwardReason } from '../cache/semantics/cache-s
 import { decide, withoutHeldBackFields, type Decision } from '../cache/semantics/decision.ts'
 import { EXPECTATIONS } from '../cache/semantics/preconditions.ts'
 import { evaluateConditional, notModifiedApplies } from '../cache/semantics/validation.ts'
+import { WORTH_ASKING_BYTES } from './change-questions.ts'
 import { isComplaint, type ComplaintsComponents } from './complaints.ts'
 import { askHead, fromHead, headOfPart } from './heads.ts'
 import type { HotResponses } from './hot-responses.ts'
@@ -25,6 +26,7 @@ import {
   endingWith,
   fromDirect,
   fromGrowing,
+  type Asked,
   type Joined,
   type Resource,
   type ResourceRequest,
@@ -111,12 +113,9 @@ export class RequestPath {
         this.#validateInBackground(decision)
         return this.#answers.reuse(decision)
       case 'validate':
-        // A peer's validators are a stranger's word: they could pin an old file for good.
-        if (method === 'HEAD' || decision.response.source === 'peer')
-          return this.#answers.orStandIn(decision.response, () =>
-            this.#miss(decision.reason, decision.response),
-          )
-        return this.#answers.orStandIn(decision.response, () => this.#validate(decision))
+        return this.#answers.orStandIn(decision.response, () =>
+          method === 'HEAD' ? this.#miss(decision.reason, decision.response) : this.#validate(decision),
+        )
       case 'miss':
         return this.#answers.orStandIn(decision.stale, () => this.#miss(decision.reason, decision.stale))
       case 'only-if-cached':
@@ -171,7 +170,36 @@ export class RequestPath {
   }
 
   /** Asks the origin server whether a stored response still holds. */
-  async #validate({ response: stored, conditional, reason }: Validation): Promise<Resource> {
+  async #validate(validation: Validation): Promise<Resource> {
+    const { response, reason } = validation
+    const renewed = await this.#validateByHead(validation)
+    if (renewed !== undefined) return renewed
+    // A peer's validators are a stranger's word: they could pin an old file for good.
+    return response.source === 'peer' ? this.#miss(reason, response) : this.#validateByGet(validation)
+  }
+
+  /** A file that others may have, too: what it is now is had as a missing one is. @returns `undefined`: it is asked for by GET. */
+  async #validateByHead({
+    response: stored,
+    conditional,
+    reason,
+  }: Validation): Promise<Resource | undefined> {
+    const { retrievals } = this.#components
+    const { uri, mayAskPeers } = this.#questions.wanted(reason, stored)
+    const isShared = mayAskPeers && !this.#policy.immutable && retrievals.isAnybodyThere()
+    const isWorthIt = stored.size >= WORTH_ASKING_BYTES && !retrievals.unshared.isForEach(uri)
+    if (!isShared || !isWorthIt) return undefined
+    const question = this.#questions.validating(stored.source === 'peer' ? [] : conditional)
+    const told = await retrievals.questions.ask(question, stored)
+    if (told.kind === 'untold') return undefined
+    if (told.kind === 'changed') {
+      const whole = this.#questions.validating([])
+      return this.#retrieve({ ...whole, mayAskPeers, version: told.version }, reason, stored)
+    }
+    return this.#freshened(stored, told.update, { reason, status: told.status }, told.isCollapsed)
+  }
+
+  async #validateByGet({ response: stored, conditional, reason }: Validation): Promise<Resource> {
     const request = this.#questions.validating(conditional)
     const requestTime = this.#components.clock.wall()
     const { head, joined } = await this.#joining.join(request, true)
@@ -181,13 +209,13 @@ export class RequestPath {
     // It is about another response than the one that is stored: that is no answer to this application.
     if (!notModifiedApplies(news, stored))
       return this.#retrieve(this.#questions.distrusting(), reason, stored)
-    return this.#freshened(stored, { fields: news, requestTime }, reason, joined.isCollapsed)
+    return this.#freshened(stored, { fields: news, requestTime }, { reason, status }, joined.isCollapsed)
   }
 
   async #freshened(
     stored: StoredResponse,
     news: Omit<Update, 'responseTime'>,
-    reason: ForwardReason,
+    asked: Pick<Asked, 'reason' | 'status'>,
     isCollapsed: boolean,
   ): Promise<Resource> {
     const { store, clock } = this.#components
@@ -198,7 +226,7 @@ export class RequestPath {
     const request = this.#questions.with(this.#request.forwarded)
     const { response, forOthers, mayStay } = renew(store, known, update, request)
     const told = isCollapsed ? withoutHeldBackFields(forOthers) : response
-    const resource = await this.#answers.afterAsking(told, { reason, status: 304, detail: 'validated' })
+    const resource = await this.#answers.afterAsking(told, { ...asked, detail: 'validated' })
     if (mayStay) return resource
     return { ...resource, answer: endingWith(resource.answer, () => store.remove(this.#request.uri)) }
   }

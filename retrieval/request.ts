@@ -16,6 +16,8 @@ export interface RetrievalRequest {
   readonly isNameable: boolean
   /** Whether the LAN is asked; a validation, or a request that peers have spoilt, is the origin server's alone. */
   readonly mayAskPeers: boolean
+  /** The validators of the version that the origin server has now, where it has been asked: no peer's other one is of use. */
+  readonly version?: Fields | undefined
   /** Told of the origin server's interim responses to this very request. */
   readonly onInformation?: OnInformation | undefined
   /** The origin server's response, where it has been asked already. */

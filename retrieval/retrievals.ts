@@ -3,6 +3,7 @@ import { fieldValue, hasField, SELECTING_A_PART, withoutFields, type Fields } fr
 import type { StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
 import type { Monotonic } from '../core/clock.ts'
+import { ChangeQuestions } from './change-questions.ts'
 import { Changes } from './changes.ts'
 import { COMPARISONS, isComparing } from '../cache/semantics/preconditions.ts'
 import { isPersonal, OriginCopies } from './origin-copies.ts'
@@ -29,6 +30,10 @@ export interface Retrievals {
   readonly changes: Changes
   /** Names for which nobody waits for what somebody else has asked for. */
   readonly unshared: Unshared
+  /** Whether a change of a file is asked for before the file. */
+  readonly questions: ChangeQuestions
+  /** Whether peers are known. */
+  readonly isAnybodyThere: () => boolean
   /** @param purpose what it is for: a 304 to a `validation` is for everybody who asked about the same stored response. */
   join(request: RetrievalRequest, received: Fields, purpose?: 'whole' | 'part' | 'validation'): Joined
   /** For one application only. */
@@ -160,6 +165,8 @@ export function retrievals(
     passedOn,
     changes,
     unshared,
+    questions: new ChangeQuestions(components),
+    isAnybodyThere: components.isAnybodyThere,
     join(request, received, purpose = 'whole') {
       const want = purpose === 'part' ? 'part' : 'whole'
       const isForEach = purpose === 'validation' ? unshared.has(request.uri) : unshared.isForEach(request.uri)
