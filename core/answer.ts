@@ -1,6 +1,8 @@
 /** A response as a value, and its way onto a connection. */
 import type { ServerResponse } from 'node:http'
+import { systemClock, type Clock } from './clock.ts'
 import { fieldsToRaw, type Fields } from './fields.ts'
+import { lookEveryMs, Standstill } from './standstill.ts'
 
 export interface Answer {
   readonly status: number
@@ -30,6 +32,7 @@ export async function writeAnswer(
   response: ServerResponse,
   answer: Answer,
   stallMs?: number,
+  clock: Clock = systemClock,
 ): Promise<Written> {
   const { body } = answer
   let bytes = 0
@@ -44,7 +47,7 @@ export async function writeAnswer(
     for await (const chunk of body) {
       if (response.destroyed) return { kind: 'aborted', bytes }
       bytes += chunk.length
-      if (!response.write(chunk)) await drained(response, stallMs)
+      if (!response.write(chunk)) await drained(response, stallMs, clock)
     }
     if (response.destroyed) return { kind: 'aborted', bytes }
     response.end()
@@ -69,18 +72,31 @@ function cut(response: ServerResponse): void {
   response.destroy()
 }
 
-function drained(response: ServerResponse, stallMs: number | undefined): Promise<void> {
+function drained(response: ServerResponse, stallMs: number | undefined, clock: Clock): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed) return resolve()
-    const stalled = () => response.destroy()
+    const unwatch = stallMs === undefined ? () => {} : watchStall(response, stallMs, clock)
     const done = () => {
-      response.off('drain', done).off('close', done).off('timeout', stalled)
-      if (stallMs !== undefined) response.setTimeout(0)
+      response.off('drain', done).off('close', done)
+      unwatch()
       resolve()
     }
     response.on('drain', done).on('close', done)
-    if (stallMs !== undefined) response.on('timeout', stalled).setTimeout(stallMs)
   })
+}
+
+/** Cuts a connection on which nothing has moved for `stallMs`. @returns what ends that. */
+function watchStall(response: ServerResponse, stallMs: number, clock: Clock): () => void {
+  const standstill = new Standstill(stallMs)
+  const everyMs = lookEveryMs(stallMs)
+  const onTimeout = () => {
+    const { socket } = response
+    const isStalled = socket !== null && standstill.look(socket, clock.monotonic()) >= stallMs
+    if (isStalled) response.destroy()
+    else response.setTimeout(everyMs)
+  }
+  response.on('timeout', onTimeout).setTimeout(everyMs)
+  return () => void response.off('timeout', onTimeout).setTimeout(0)
 }
 
 /** A body of one piece. */

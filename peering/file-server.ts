@@ -6,11 +6,13 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { writeAnswer } from '../core/answer.ts'
+import { systemClock, type Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
 import { createServer } from '../core/node-http.ts'
 import { OwedAnswers } from '../core/owed-answers.ts'
 import { withoutSecrets } from '../core/redaction.ts'
+import { lookEveryMs, Standstill } from '../core/standstill.ts'
 import type { Address } from '../core/transport.ts'
 import type { Abuse, AbuseKind } from './abuses.ts'
 import {
@@ -87,17 +89,30 @@ export class FileServer {
   readonly #settings: FileServerSettings
   readonly #files: SharedFiles
   readonly #events: FileServerEvents
+  readonly #clock: Clock
+  readonly #stallMs: number
+  /** Of connections on which nothing has moved for a while. */
+  readonly #standstills = new WeakMap<Socket, Standstill>()
   /** Connections by source address. */
   readonly #connections = new Map<string, number>()
   readonly #owed = new OwedAnswers()
   #uploads = 0
 
-  constructor(settings: FileServerSettings, files: SharedFiles, events: FileServerEvents) {
+  constructor(
+    settings: FileServerSettings,
+    files: SharedFiles,
+    events: FileServerEvents,
+    clock: Clock = systemClock,
+  ) {
+    const { maxConnections, timeouts = FILE_SERVER_TIMEOUTS } = settings
     this.#settings = settings
     this.#files = files
     this.#events = events
-    this.#server = newServer(settings)
+    this.#clock = clock
+    this.#stallMs = timeouts.stallMs
+    this.#server = newServer(maxConnections, timeouts)
     this.#server.on('connection', (socket) => this.#onConnection(socket))
+    this.#server.on('timeout', (socket) => this.#onTimeout(socket))
     this.#server.on('request', (request, response) => void this.#serve(request, response))
     for (const kind of ['connect', 'upgrade'] as const)
       this.#server.on(kind, (request, socket: Socket) => this.#abused(socket, kind, request))
@@ -154,6 +169,19 @@ export class FileServer {
     const open = (this.#connections.get(peer) ?? 1) - 1
     if (open === 0) this.#connections.delete(peer)
     else this.#connections.set(peer, open)
+  }
+
+  /** Nothing has moved for as long as Node waits until it looks again, or for as long as a connection is kept between two requests. */
+  #onTimeout(socket: Socket): void {
+    const isBetweenRequests = this.#owed.count(socket) === 0 && socket.bytesWritten > 0
+    if (isBetweenRequests || this.#isStalled(socket)) socket.destroy()
+    else socket.setTimeout(lookEveryMs(this.#stallMs))
+  }
+
+  #isStalled(socket: Socket): boolean {
+    const standstill = this.#standstills.get(socket) ?? new Standstill(this.#stallMs)
+    this.#standstills.set(socket, standstill)
+    return standstill.look(socket, this.#clock.monotonic()) >= this.#stallMs
   }
 
   #refuse(socket: Socket): void {
@@ -235,8 +263,10 @@ function lineOf(request: IncomingMessage | undefined): string {
   return request === undefined ? '' : `${request.method ?? ''} ${withoutSecrets(request.url ?? '')}`
 }
 
-function newServer({ maxConnections, timeouts = FILE_SERVER_TIMEOUTS }: FileServerSettings): Server {
-  const { headersMs, requestMs, idleMs, stallMs } = timeouts
+function newServer(
+  maxConnections: number,
+  { headersMs, requestMs, idleMs, stallMs }: FileServerTimeouts,
+): Server {
   const server = createServer({
     maxHeaderSize: MAX_HEADER_BYTES,
     headersTimeout: headersMs,
@@ -246,7 +276,7 @@ function newServer({ maxConnections, timeouts = FILE_SERVER_TIMEOUTS }: FileServ
     connectionsCheckingInterval: Math.min(1000, headersMs / 2),
   })
   server.maxConnections = maxConnections
-  server.timeout = stallMs
+  server.timeout = lookEveryMs(stallMs)
   return server
 }
 

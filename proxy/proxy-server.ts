@@ -177,7 +177,7 @@ export class ProxyServer {
         return exchange.end({ way: 'refused', status: response.statusCode, fault: decision.fault })
       case 'own-page': {
         const answer = this.#ownAnswer(request, decision.path)
-        const written = await writeAnswer(response, answer, MAX_PAUSE_MS)
+        const written = await writeAnswer(response, answer, MAX_PAUSE_MS, this.#components.clock)
         return exchange.end({ way: 'own-page', status: answer.status, written })
       }
       case 'connect': // Node gives CONNECT to `connect`
@@ -221,7 +221,7 @@ export class ProxyServer {
       const { answer, trace } = resource
       exchange.firstByte()
       const told = { ...answer, fields: this.#told(resource) }
-      const written = await writeAnswer(response, told, MAX_PAUSE_MS)
+      const written = await writeAnswer(response, told, MAX_PAUSE_MS, this.#components.clock)
       exchange.end({ way: 'resource', status: answer.status, rule, trace, written })
     } catch (thrown) {
       const fault = asFault(thrown, 'STORE_FAILED')

@@ -175,10 +175,10 @@ export class LanPart {
     this.#place = place
     const { serve, filePort } = this.#settings
     if (place === undefined || !serve) return
-    const { files, events, own } = this.#components
+    const { files, events, own, clock } = this.#components
     const { address, isOnLink } = place
     const settings = { address, port: filePort, maxConnections: MAX_PEER_CONNECTIONS, isOnLink }
-    const server = new FileServer(settings, files, events)
+    const server = new FileServer(settings, files, events, clock)
     await server.start()
     this.#fileServer = server
     this.#fileEndpoint = { address, port: server.port }

@@ -6,6 +6,7 @@
  */
 import type { Socket } from 'node:net'
 import type { Monotonic } from '../../core/clock.ts'
+import { lookEveryMs, Standstill } from '../../core/standstill.ts'
 import type { HotHit } from '../../retrieval/hot-responses.ts'
 import type { RequestLine } from '../exchange-log.ts'
 import type { HotAnswer, HotAnswers } from './hot-answers.ts'
@@ -62,8 +63,9 @@ export class Connection {
   #state: 'reading' | 'handing-over' | 'ending' = 'reading'
   #isAnswering = false
   #hasServed = false
-  /** How often in a row nothing of what is sent was taken for as long as a connection may stall. */
-  #stalls = 0
+  readonly #standstill: Standstill
+  /** For how long nothing of what is sent was taken, in ms. */
+  #stalledMs = 0
   /** When the last answer was out, or what has come of a head began. */
   #since: Monotonic
 
@@ -71,6 +73,7 @@ export class Connection {
     this.#socket = socket
     this.#parts = parts
     this.#since = parts.clock.monotonic()
+    this.#standstill = new Standstill(parts.patience.stallMs)
     for (const [event, listener] of this.#listeners) socket.on(event, listener)
   }
 
@@ -104,9 +107,9 @@ export class Connection {
     )
   }
 
-  /** Of an answer nothing was taken for as long as others may wait for its place, and what was given out then is not all taken yet. */
+  /** Of an answer nothing was taken for as long as others may wait for its place. */
   get isStalled(): boolean {
-    return this.#stalls > 0 && !this.#socket.destroyed
+    return this.#stalledMs >= this.#parts.patience.stallMs && !this.#socket.destroyed
   }
 
   /** Closes it unless something is being asked or answered. */
@@ -125,8 +128,8 @@ export class Connection {
     const isSending = socket.writableLength > 0
     // Node's timer starts again with every byte that leaves, which nobody else sees.
     if (isSending !== (socket.timeout !== undefined && socket.timeout > 0))
-      socket.setTimeout(isSending ? stallMs : 0)
-    if (!isSending) this.#stalls = 0
+      socket.setTimeout(isSending ? lookEveryMs(stallMs) : 0)
+    if (!isSending) this.#stalledMs = 0
     if (isSending || !this.#isAnswered || !socket.writable) return
     const waitedMs = now - this.#since
     if (this.#text !== '' || !this.#hasServed) {
@@ -145,18 +148,19 @@ export class Connection {
   }
 
   readonly #onDrain = (): void => {
-    this.#stalls = 0
+    this.#stalledMs = 0
     if (this.#text !== '') this.#read()
   }
 
-  /** Nothing was taken for as long as a connection may stall; Node tells so again and again. */
+  /** Nothing was taken since Node looked last. */
   readonly #onTimeout = (): void => {
     const { stallMs, pauseMs } = this.#parts.patience
-    if (this.#socket.writableLength === 0) return
-    this.#stalls += 1
-    if (this.#stalls * stallMs >= pauseMs) this.#socket.destroy()
+    const socket = this.#socket
+    if (socket.writableLength === 0) return
+    this.#stalledMs = this.#standstill.look(socket, this.#parts.clock.monotonic())
+    if (this.#stalledMs >= pauseMs) socket.destroy()
     // It is armed again by activity, and there was none.
-    else this.#socket.setTimeout(stallMs)
+    else socket.setTimeout(lookEveryMs(stallMs))
   }
 
   /** As node:http does: who closes their side is gone, and so is what they waited for. */

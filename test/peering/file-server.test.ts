@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
-import { systemClock } from '../../core/clock.ts'
+import { systemClock, type Clock } from '../../core/clock.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { Abuse } from '../../peering/abuses.ts'
 import type { LocalAlias, NodeId } from '../../peering/packets.ts'
@@ -13,6 +14,7 @@ import {
   type FileServerSettings,
   type SharedFile,
 } from '../../peering/file-server.ts'
+import { manualClock } from '../manual-clock.ts'
 
 const HOST = '127.0.0.41'
 const WHOLE = 'a'.repeat(64)
@@ -87,7 +89,11 @@ async function* slice(start: number, end: number): AsyncIterable<Uint8Array> {
   for (let from = start; from < end; from += 300) yield BODY.subarray(from, Math.min(end, from + 300))
 }
 
-async function served(t: TestContext, settings: Partial<FileServerSettings> = {}): Promise<Scene> {
+async function served(
+  t: TestContext,
+  settings: Partial<FileServerSettings> = {},
+  clock?: Clock,
+): Promise<Scene> {
   const growing = new GrowingFile()
   let open = 0
   const file = (more: Pick<SharedFile, 'size' | 'read'>, fields = STORED_FIELDS): SharedFile => {
@@ -125,6 +131,7 @@ async function served(t: TestContext, settings: Partial<FileServerSettings> = {}
       refused: (_peer, status) => void refused.push(status),
       abused: (abuse) => void seen.push(abuse),
     },
+    clock,
   )
   await server.start()
   t.after(() => server.stop())
@@ -469,6 +476,7 @@ test('a flood of header fields is refused', OPTIONS, async (t) => {
   )
 })
 
+const STALLING = { headersMs: 10_000, requestMs: 10_000, idleMs: 10_000, stallMs: 600 }
 const QUICK = { headersMs: 100, requestMs: 200, idleMs: 100, stallMs: 300 }
 
 test('a request that never ends, and a connection that never asks, are cut', OPTIONS, async (t) => {
@@ -495,6 +503,40 @@ test('a copy that does not grow, and a peer that does not read, are given up', O
   await until(() => scene.open() === 1)
   scene.growing.write(Buffer.alloc(32_000_000))
   await until(() => scene.open() === 0 && scene.server.uploads === 0)
+})
+
+test(
+  'who reads nothing, or no more, is given up after the limit and not after twice that',
+  OPTIONS,
+  async (t) => {
+    const scene = await served(t, { timeouts: STALLING }, manualClock())
+    const ask = `GET /${GROWING} HTTP/1.1\r\nHost: ${HOST}:${scene.server.port}\r\n\r\n`
+    const reader = dial(t, scene).socket
+    reader.write(ask)
+    await until(() => scene.open() === 1)
+    scene.growing.write(Buffer.alloc(32_000_000))
+    // Some of it is taken at a time when Node has looked already.
+    await new Promise((resolve) => reader.once('data', resolve))
+    reader.pause()
+    const isLate = pause(1000, 'too late')
+    const isGivenUp = until(() => scene.open() === 0).then(() => 'in time')
+    assert.equal(await Promise.race([isGivenUp, isLate]), 'in time')
+  },
+)
+
+test('who pauses for less than the limit has the whole', OPTIONS, async (t) => {
+  const scene = await served(t, { timeouts: STALLING }, manualClock())
+  const reader = dial(t, scene)
+  reader.socket.pause()
+  reader.socket.write(
+    `GET /${GROWING} HTTP/1.1\r\nHost: ${HOST}:${scene.server.port}\r\nConnection: close\r\n\r\n`,
+  )
+  await until(() => scene.open() === 1)
+  scene.growing.write(Buffer.alloc(32_000_000))
+  scene.growing.end()
+  await pause(300)
+  reader.socket.resume()
+  assert.ok((await reader.all).length > 32_000_000)
 })
 
 test('of 300 idle connections no more than the limit stay open', OPTIONS, async (t) => {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { describe, test, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { bodyOf, writeAnswer, type Written } from '../../core/answer.ts'
 import { systemClock } from '../../core/clock.ts'
 import { Fault } from '../../core/fault.ts'
@@ -21,6 +22,7 @@ import type { GuardSettings } from '../../proxy/target-guard.ts'
 import { tunnel } from '../../proxy/tunnel.ts'
 import { posted } from '../../retrieval/posted.ts'
 import { compileRules } from '../../retrieval/rules.ts'
+import { manualClock } from '../manual-clock.ts'
 import { world, type World } from '../retrieval/world.ts'
 import {
   answering,
@@ -385,7 +387,8 @@ describe('a client that does not read', () => {
     }
     const server = createServer((_, response) => {
       responses.push(response)
-      void writeAnswer(response, { status: 200, fields: [], body: endless() }, stallMs).then(resolve)
+      const answer = { status: 200, fields: [], body: endless() }
+      void writeAnswer(response, answer, stallMs, manualClock()).then(resolve)
     })
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
     t.after(() => {
@@ -400,6 +403,16 @@ describe('a client that does not read', () => {
     const client = await rawClient(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     client.socket.pause()
     assert.equal((await written).kind, 'aborted')
+  })
+
+  test('is not kept for twice as long', async (t) => {
+    const { port, written } = await sending(t, 600)
+    const client = await rawClient(t, port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    // Some of it is taken at a time when Node has looked already.
+    await client.until(/200 OK/)
+    client.socket.pause()
+    const isCut = written.then(() => 'in time')
+    assert.equal(await Promise.race([isCut, pause(1000, 'too late')]), 'in time')
   })
 
   test('is not cut as long as it takes something now and then', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test, type TestContext } from 'node:test'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as pause } from 'node:timers/promises'
 import * as fc from 'fast-check'
 import { Fault } from '../../../core/fault.ts'
 import type { ResourceRequest } from '../../../retrieval/resource.ts'
@@ -602,6 +602,18 @@ describe('patience', () => {
     client.socket.resume()
     assert.ok((await client.closed()).length < 30_000_000)
     assert.equal(front.lines[0]?.outcome, 'aborted')
+  })
+
+  test('of who does not take what is sent makes room after the limit, and not after twice that', async (t) => {
+    const { hot, isGiven } = large()
+    const front = await startFront(t, { hot, patience: { stallMs: 600, pauseMs: 600_000 } })
+    const client = await clientOf(t, front)
+    client.socket.pause()
+    client.send(plain('x'))
+    await front.until(isGiven)
+    front.clock.advance(5_000)
+    await pause(1000)
+    assert.equal(front.front.makeRoom('127.0.0.1'), true)
   })
 
   test('of who pauses and goes on is kept', async (t) => {
