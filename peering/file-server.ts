@@ -117,7 +117,7 @@ export class FileServer {
     for (const kind of ['connect', 'upgrade'] as const)
       this.#server.on(kind, (request, socket: Socket) => this.#abused(socket, kind, request))
     this.#server.on('clientError', (error, socket: Socket) => this.#onMalformed(error, socket))
-    this.#server.on('drop', (dropped) => this.#onDrop(dropped?.remoteAddress ?? ''))
+    this.#server.on('drop', (dropped) => this.#onDrop(dropped?.remoteAddress))
   }
 
   /** Transfers of files that run now. */
@@ -156,7 +156,9 @@ export class FileServer {
 
   /** Before anything is read: strangers from elsewhere, and one peer that would take all. */
   #onConnection(socket: Socket): void {
-    const peer = socket.remoteAddress ?? ''
+    const peer = socket.remoteAddress
+    // Who has gone already has no address, and has tried nothing.
+    if (peer === undefined) return void socket.destroy()
     const open = this.#connections.get(peer) ?? 0
     const limit = this.#settings.maxConnectionsPerPeer ?? MAX_CONNECTIONS_PER_PEER
     if (!this.#settings.isOnLink(peer)) return this.#abused(socket, 'off-link')
@@ -195,8 +197,9 @@ export class FileServer {
     this.#refuse(socket)
   }
 
-  #onDrop(from: string): void {
-    this.#events.abused({ kind: 'too-many-connections', from, request: '' })
+  /** @param from absent: it has gone already. */
+  #onDrop(from: string | undefined): void {
+    if (from !== undefined) this.#events.abused({ kind: 'too-many-connections', from, request: '' })
   }
 
   /** Who breaks off, or is too slow, has not spoken wrongly. */

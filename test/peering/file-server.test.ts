@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -425,6 +426,28 @@ test('connections from beyond the LAN, and too many of them, are told', OPTIONS,
     ['off-link 127.0.0.43', 'too-many-connections 127.0.0.44', 'too-many-connections 127.0.0.46'],
   )
 })
+
+/** Connects and resets so often, while this process accepts nothing. */
+function resetAtOnce(port: number, times: number): void {
+  const program = `for (let left = ${times}; left > 0; left--)
+    require('node:net').connect(${port}, '${HOST}', function () { this.resetAndDestroy() })`
+  const { status } = spawnSync(process.execPath, ['-e', program])
+  assert.equal(status, 0)
+}
+
+test(
+  'who has gone before its connection is accepted is told of as nothing, from nobody',
+  OPTIONS,
+  async (t) => {
+    const scene = await served(t, { isOnLink: (address) => address.startsWith('127.'), maxConnections: 1 })
+    resetAtOnce(scene.server.port, 10)
+    let status = 0
+    // The one before it may still be closing.
+    while (status !== 200) status = (await get(scene.url('/health')).catch(() => ({ status: 0 }))).status
+    const told = [scene.abuses.filter(({ from }) => from === ''), scene.refused]
+    assert.deepEqual(told, [[], []])
+  },
+)
 
 test(
   'requests that do not wait for their answers are few, or the connection is cut, and it is told',
