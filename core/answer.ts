@@ -72,7 +72,12 @@ function cut(response: ServerResponse): void {
   response.destroy()
 }
 
-function drained(response: ServerResponse, stallMs: number | undefined, clock: Clock): Promise<void> {
+/** Resolves when the client has taken what was written, or has gone. @param stallMs as for `writeAnswer`. */
+export function drained(
+  response: ServerResponse,
+  stallMs?: number,
+  clock: Clock = systemClock,
+): Promise<void> {
   return new Promise((resolve) => {
     if (response.destroyed) return resolve()
     const unwatch = stallMs === undefined ? () => {} : watchStall(response, stallMs, clock)

@@ -4,7 +4,7 @@
  */
 import { chmod, lstat, rm } from 'node:fs/promises'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { writeAnswer } from '../core/answer.ts'
+import { drained, writeAnswer } from '../core/answer.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import { describe, Fault, FAULTS } from '../core/fault.ts'
 import type { FieldLine } from '../core/fields.ts'
@@ -210,10 +210,7 @@ async function questionOf(incoming: IncomingMessage): Promise<unknown> {
 /** Waits for a slow reader, so that an answer takes no memory however long it is. */
 async function say(response: ServerResponse, line: unknown): Promise<void> {
   begin(response, 200)
-  if (response.write(`${JSON.stringify(line)}\n`) || response.destroyed) return
-  await new Promise<void>((resolve) => {
-    response.once('drain', resolve).once('close', resolve)
-  })
+  if (!response.write(`${JSON.stringify(line)}\n`)) await drained(response)
 }
 
 function begin(response: ServerResponse, status: number): void {

@@ -301,6 +301,17 @@ describe('what takes longer', () => {
     await answer.return(undefined)
   })
 
+  test('leaves nothing behind each time that it has waited', { timeout: 5000 }, async (t) => {
+    const path = join(directory(t), 'control.sock')
+    const warnings: string[] = []
+    const onWarning = ({ name }: Error) => void warnings.push(name)
+    process.on('warning', onWarning)
+    t.after(() => process.off('warning', onWarning))
+    await started(t, path, { [listCache]: () => Array.from({ length: 100 }, () => 'x'.repeat(100_000)) })
+    assert.equal((await all(ask(path, listCache))).length, 100)
+    assert.deepEqual(warnings, [])
+  })
+
   for (const [name, question, message] of [
     ['no JSON', 'target=x', /in JSON/],
     ['too much', `"${'x'.repeat(70_000)}"`, /at most 65536 bytes/],
