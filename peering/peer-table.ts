@@ -77,7 +77,10 @@ const FIRST_MEASUREMENTS = 4
 /** Weight of a new measurement in the smoothed round-trip time (RFC 6298). */
 const NEW_MEASUREMENT = 1 / 8
 
-type Known = { -readonly [Key in keyof Peer]: Peer[Key] }
+type Known = { -readonly [Key in keyof Peer]: Peer[Key] } & {
+  /** The port at which a node of the patents has offered a file last: it never says where it serves them all. */
+  offeredPort?: number
+}
 
 export class PeerTable {
   readonly #peers = new Map<string, Known>()
@@ -87,10 +90,11 @@ export class PeerTable {
 
   /** Notes that a packet came, and the port that it names. @returns whether this peer was unknown or had been taken for gone. */
   heard(address: Address, node: NodeId | undefined, at: Monotonic, filePort?: number): boolean {
-    const key = node ?? `plain ${address}`
+    const key = node ?? plainKey(address)
     const known = this.#peers.get(key)
     const isNew = known === undefined || !isLive(known, at)
     const peer = known ?? { address, node, filePort, heardAt: at, ...NOT_MEASURED }
+    if (node !== undefined && (isNew || peer.address !== address)) this.#doubtPlain(address)
     // Every packet comes by here: no new object for each, and the order of the silent is kept to the second.
     const isOutOfOrder = at - peer.heardAt >= ORDER_MS
     if (peer.address !== address) peer.isReached = false
@@ -102,6 +106,12 @@ export class PeerTable {
     this.#peers.set(key, peer)
     if (this.#peers.size > MAX_PEERS) this.#forgetLongestSilent()
     return isNew
+  }
+
+  /** A node of the patents has offered a file at this port of its machine. */
+  offered(address: Address, port: number): void {
+    const plain = this.#peers.get(plainKey(address))
+    if (plain !== undefined) plain.offeredPort = port
   }
 
   /** Of the first measurements the quickest counts (programs that have just started are slow); each later one by an eighth. */
@@ -138,13 +148,16 @@ export class PeerTable {
 
   /**
    * A connection to this place was answered: whoever alone names it as its own port for files is no invention. Of several only
-   * one can be there, and the others are somebody's who has added names to a machine.
+   * one can be there, and the others are somebody's who has added names to a machine. A node of the patents has no name, so anybody
+   * could add one to each machine: it counts where it has offered a file, and nobody else is at that address.
    * @returns whether the place is to be asked who it is.
    */
-  reached(address: Address, filePort: number, at: Monotonic): boolean {
-    const there: Known[] = []
+  reached(address: Address, port: number, at: Monotonic): boolean {
+    const atAddress: Known[] = []
     for (const peer of this.#peers.values())
-      if (peer.address === address && peer.filePort === filePort && isLive(peer, at)) there.push(peer)
+      if (peer.address === address && isLive(peer, at)) atAddress.push(peer)
+    const isAlone = atAddress.length === 1
+    const there = atAddress.filter((peer) => peer.filePort === port || (isAlone && peer.offeredPort === port))
     const [only] = there
     if (only !== undefined && there.length === 1) only.isReached = true
     return !there.some(({ isReached }) => isReached) && there.length > 1
@@ -202,6 +215,12 @@ export class PeerTable {
     return this.#late.byMs * 0.5 ** ((at - this.#late.at) / LATENESS_HALF_LIFE_MS)
   }
 
+  /** Who says who it is at this address is what has answered there. */
+  #doubtPlain(address: Address): void {
+    const plain = this.#peers.get(plainKey(address))
+    if (plain !== undefined) plain.isReached = false
+  }
+
   #forgetLongestSilent(): void {
     const [longest] = this.#peers.keys()
     if (longest !== undefined) this.#forget(longest)
@@ -223,6 +242,11 @@ export function autoTiming(livePeers: number, roundTripMs: number, transmissionL
   const transmissionMs = Math.min(transmissionLimitMs, Math.max(quick, 2 * roundTripMs))
   const holdersMs = maxDelayMs + roundTripMs + GRAIN_MS
   return { maxDelayMs, transmissionMs, holdersMs, roundTripMs, lateMs: 0 }
+}
+
+/** What has no name is known by its address. */
+function plainKey(address: Address): string {
+  return `plain ${address}`
 }
 
 function isLive(peer: Peer, at: Monotonic): boolean {

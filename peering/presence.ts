@@ -173,9 +173,16 @@ export class Presence {
     const filePort = packet.type === 'presence' ? packet.filePort : undefined
     const isNew = peers.heard(from, packet.node, at, filePort)
     if (packet.type === 'presence') this.#onPresence(from, packet, at, isMember)
-    if (packet.node === undefined) return
+    if (packet.node === undefined) return this.#notePlace(from, packet)
     const isWorthKnowing = isNew && this.#measuresMore(at)
     if (isWorthKnowing || this.#isDue(packet, packet.node, at)) this.#ping(from, packet.node)
+  }
+
+  /** A node of the patents says where it is by what it offers alone; that has been found to be at its address (peer-claims.ts). */
+  #notePlace(from: Address, packet: ServicePacket): void {
+    const location = 'location' in packet ? packet.location : undefined
+    const place = location === undefined ? null : URL.parse(location)
+    if (place !== null) this.#components.peers.offered(from, Number(place.port || 80))
   }
 
   /** Those that have not answered yet count too: a LAN that starts all at once is not measured whole. */

@@ -60,6 +60,23 @@ const packet = (of: ServicePacket): Uint8Array => encode(of) ?? new Uint8Array()
 
 const NODE = sha256(Buffer.from(ATTACKER)).slice(0, 32) as NodeId
 
+/** "I have", in the packets of the patents. */
+function plainOffer(location: string): ServicePacket {
+  const nothing = { size: undefined, digest: undefined, etag: undefined, lastModified: undefined }
+  return {
+    type: 'response',
+    more: [],
+    id: 8 as RequestId,
+    node: undefined,
+    nonce: undefined,
+    extras: [],
+    location,
+    ...nothing,
+    ageSeconds: undefined,
+    version: undefined,
+  }
+}
+
 function question(href: string): RequestPacket {
   const asked = { href, method: 'get', acceptProtocol: 'http', cachedOnly: true, maxDelayMs: 4 } as const
   return {
@@ -315,7 +332,8 @@ describe('machines that do not exist', () => {
     const inItsName = await sender(scene, '127.0.0.9')
     for (let number = 0; number < 10; number++)
       await send(packet(presence({ node: invention(`beside ${number}`), filePort })), '127.0.0.8', inItsName)
-    await until('them', () => at('127.0.0.9').length === 11)
+    await send(packet(plainOffer(`http://127.0.0.9:${filePort}/x`)), '127.0.0.8', inItsName)
+    await until('them', () => at('127.0.0.9').length === 12)
     const url = origin.putByHash(uniqueBody(10_000))
     await fetched(honest, url)
     await settled(honest)

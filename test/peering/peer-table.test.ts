@@ -184,3 +184,57 @@ test('of several that name one place a connection tells nothing, until the one t
   assert.equal(table.reached(address(1), 6515, at(LIVE_MS + 5)), false)
   assert.equal(table.live(at(LIVE_MS + 5)).find(({ node }) => node === nodeId(4))?.isReached, true)
 })
+
+test('a node of the patents is reached where it has offered a file, and nobody else is at its address', () => {
+  const table = new PeerTable()
+  const reached = () => table.live(at(10)).filter(({ isReached }) => isReached)
+  table.heard(address(1), undefined, at(0))
+  table.reached(address(1), 6515, at(1))
+  assert.deepEqual(reached(), [], 'it has offered nothing')
+  table.offered(address(1), 6515)
+  table.reached(address(1), 80, at(1))
+  table.reached(address(2), 6515, at(1))
+  assert.deepEqual(reached(), [], 'another server')
+  assert.equal(table.reached(address(1), 6515, at(1)), false)
+  assert.deepEqual(
+    reached().map(({ address: where, node }) => [where, node]),
+    [[address(1), undefined]],
+  )
+  table.heard(address(1), undefined, at(2))
+  assert.equal(reached().length, 1)
+})
+
+test('a node of the patents at the address of one that says who it is may be an invention, whichever was heard first', () => {
+  for (const isFirst of [true, false])
+    for (const port of [6515, 80]) {
+      const table = new PeerTable()
+      const hearPlain = () => {
+        table.heard(address(1), undefined, at(0))
+        table.offered(address(1), port)
+        table.reached(address(1), port, at(1))
+      }
+      if (isFirst) hearPlain()
+      table.heard(address(1), nodeId(1), at(0), 6515)
+      if (!isFirst) hearPlain()
+      assert.equal(table.reached(address(1), 6515, at(2)), false, 'it stands in nobody’s way')
+      const reached = table.live(at(10)).filter(({ isReached }) => isReached)
+      assert.deepEqual(
+        reached.map(({ node }) => node),
+        [nodeId(1)],
+        `${isFirst} ${port}`,
+      )
+    }
+})
+
+test('a node of the patents whose address another one takes over is no longer reached', () => {
+  const table = new PeerTable()
+  table.heard(address(2), nodeId(1), at(0), 6515)
+  table.heard(address(1), undefined, at(0))
+  table.offered(address(1), 6515)
+  table.reached(address(1), 6515, at(1))
+  table.heard(address(1), nodeId(1), at(2))
+  assert.deepEqual(
+    table.live(at(10)).map(({ isReached }) => isReached),
+    [false, false],
+  )
+})

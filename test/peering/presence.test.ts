@@ -20,6 +20,7 @@ import {
   FakeOwner,
   nodeId,
   plainRequest,
+  plainResponse,
   RESOURCE,
   world,
   type FakeNode,
@@ -283,6 +284,21 @@ test('a place that several name as their own is asked who it is, and one of them
     reached.map((peer) => peer.node),
     [nodeId(8)],
   )
+})
+
+test('a node of the patents is shown to be there by a connection to where it has offered a file', async () => {
+  const { lan, clock, node } = await started()
+  const isReached = () => node.peering.livePeers().map((peer) => peer.isReached)
+  lan.say(STRANGER, plainRequest(1))
+  clock.advance(1)
+  node.peering.reached(STRANGER, 6515)
+  assert.deepEqual(isReached(), [false])
+  lan.say(STRANGER, plainResponse(2, STRANGER, { location: `http://${STRANGER}/whatever/a.deb` }))
+  clock.advance(1)
+  node.peering.reached(STRANGER, 6515)
+  assert.deepEqual(isReached(), [false], 'another port')
+  node.peering.reached(STRANGER, 80)
+  assert.deepEqual(isReached(), [true])
 })
 
 test(`what comes back after more than ${MAX_ROUND_TRIP_MS} ms is no round trip`, async () => {
