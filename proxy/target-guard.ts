@@ -4,8 +4,8 @@
  * The address is judged after resolution, by the very lookup that the connection uses, so that a name cannot show
  * one address to a check and another to the connection.
  */
-import { type LookupAddress, lookup as systemLookup } from 'node:dns'
-import type { LookupFunction } from 'node:net'
+import { ADDRCONFIG, type LookupAddress, lookup as systemLookup } from 'node:dns'
+import { isIPv4, type LookupFunction } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { Fault } from '../core/fault.ts'
 import { canonicalAddress, classify } from './address-class.ts'
@@ -23,7 +23,7 @@ export interface GuardSettings {
   readonly allowPorts: 'auto' | readonly number[]
   /** All of this node's listening sockets (3128, 6515, …); may be filled after listening has begun. */
   readonly own: readonly Endpoint[]
-  /** The machine's addresses, for sockets that listen on all of them; default: what the system says at that moment. */
+  /** The machine's addresses, for sockets that listen on all of them, and for names; default: what the system says at that moment. */
   readonly machineAddresses?: () => readonly string[]
 }
 
@@ -48,8 +48,9 @@ export function guardedLookup(
   port?: number,
   resolve: LookupFunction = systemLookup,
 ): LookupFunction {
+  const find = findingLoopback(resolve, settings)
   return (hostname, options, callback) => {
-    resolve(hostname, { ...options, all: true }, (error, found, family) => {
+    find(hostname, { ...options, all: true }, (error, found, family) => {
       if (error) return callback(error, '', 0)
       const addresses: LookupAddress[] =
         typeof found === 'string' ? [{ address: found, family: family ?? 0 }] : found
@@ -60,6 +61,29 @@ export function guardedLookup(
       return options.all ? callback(null, allowed) : callback(null, first.address, first.family)
     })
   }
+}
+
+/**
+ * Node asks for addresses of such kinds alone as the machine has (`ADDRCONFIG`), and loopback does not count: without any other IPv4
+ * nothing is found behind a name that is at 127.0.0.1, as `localhost` is in many a hosts file. So IPv4 is asked for once more there, and
+ * only where nothing was found: what cannot be reached is not to come along with what can, because Node leaves each address but the
+ * last after 250 ms. Where there is IPv4 it stays as it is: some resolvers leave questions for IPv6 unanswered.
+ */
+function findingLoopback(resolve: LookupFunction, settings: GuardSettings): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, options, (error, ...found) => {
+      const isAllAsked = ((options.hints ?? 0) & ADDRCONFIG) === 0
+      if (!error || isAllAsked || hasIPv4(settings)) return callback(error, ...found)
+      resolve(hostname, { ...options, family: 4, hints: 0 }, (again, ...more) =>
+        again ? callback(error, ...found) : callback(null, ...more),
+      )
+    })
+  }
+}
+
+/** Loopback aside. */
+function hasIPv4({ machineAddresses: addresses = machineAddresses }: GuardSettings): boolean {
+  return addresses().some((address) => isIPv4(address) && classify(address) !== 'loopback')
 }
 
 /**

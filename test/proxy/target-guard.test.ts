@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import type { LookupAddress } from 'node:dns'
+import { ADDRCONFIG, type LookupAddress, type LookupOptions } from 'node:dns'
 import type { LookupFunction } from 'node:net'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import * as fc from 'fast-check'
 import { type AddressClass, canonicalAddress, classify } from '../../proxy/address-class.ts'
 import { type GuardSettings, guardedLookup, mayConnect } from '../../proxy/target-guard.ts'
@@ -225,4 +225,44 @@ test("the resolver's own errors pass, and a resolver that gives one address is j
   )
   const single = guardedLookup(LOCAL, 80, (_n, _o, callback) => callback(null, '169.254.169.254', 4))
   assert.ok((await look(single, false)).error)
+})
+
+describe('a name that is found at IPv4 alone, where the machine', () => {
+  const NOTHING = Object.assign(new Error('no'), { code: 'EAI_AGAIN' })
+
+  /** Leaves out IPv4 where it is asked to, as the system does without any. `asked` is what it was asked for. */
+  function withoutIPv4(found: LookupAddress[]) {
+    const asked: LookupOptions[] = []
+    const resolve: LookupFunction = (_name, options, callback) => {
+      asked.push(options)
+      const isHidden = ((options.hints ?? 0) & ADDRCONFIG) !== 0
+      const left = isHidden ? found.filter(({ family }) => family === 6) : found
+      if (left.length === 0) callback(NOTHING, '')
+      else callback(null, left)
+    }
+    return { asked, resolve }
+  }
+
+  const IPV4 = [{ address: '127.0.0.1', family: 4 }]
+  const BOTH = [...IPV4, { address: '2001:db8::1', family: 6 }]
+
+  for (const [machine, own, hints, found, expected, times] of [
+    ['has IPv6 alone', ['127.0.0.1', '::1', '2001:db8::7'], ADDRCONFIG, IPV4, IPV4, 2],
+    ['has nothing but loopback', ['127.0.0.1', '::1'], ADDRCONFIG, IPV4, IPV4, 2],
+    ['has IPv6 alone, and so has nobody else', ['2001:db8::7'], ADDRCONFIG, [], NOTHING, 2],
+    ['has IPv6 alone, and was asked for all', ['2001:db8::7'], 0, [], NOTHING, 1],
+    ['has IPv6 alone, and the name has too', ['2001:db8::7'], ADDRCONFIG, BOTH, BOTH.slice(1), 1],
+    ['has IPv4', ['127.0.0.1', '192.0.2.7'], ADDRCONFIG, [], NOTHING, 1],
+  ] as const)
+    test(machine, async () => {
+      const { asked, resolve } = withoutIPv4([...found])
+      const guard = { ...LOCAL, machineAddresses: () => own }
+      const result = await new Promise((done) =>
+        guardedLookup(guard, 80, resolve)('name.test', { all: true, hints }, (error, addresses) =>
+          done(error ?? addresses),
+        ),
+      )
+      assert.deepEqual(result, expected)
+      assert.equal(asked.length, times)
+    })
 })
