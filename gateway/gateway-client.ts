@@ -48,8 +48,10 @@ export type GatewayEvent =
 
 /** A gateway that sends nothing for so long is asked whether it lives, in ms. */
 export const SILENCE_MS = 700
-/** It says so within this, in ms. */
-const HEALTH_MS = 500
+/** It says so within this, in ms… */
+export const HEALTH_MS = 500
+/** …when it is asked so many times: whoever had to wait for a turn at the processor, there or here, is not gone. */
+const HEALTH_TRIES = 2
 /** Gateways that are asked for one request. */
 const MAX_TRIES = 4
 /** One that failed is not believed to work again for so long, in ms. */
@@ -214,7 +216,7 @@ export class GatewayClient {
     }
   }
 
-  /** Waits as long as the gateway is there. @throws Fault PEER_STALLED when it is not. */
+  /** Waits as long as the gateway is there. @throws GONE when it is not. */
   async #alive<T>(
     coming: Promise<T>,
     origin: string,
@@ -231,14 +233,19 @@ export class GatewayClient {
       if (first !== SILENT) return first as T
       if (signal.aborted) return coming
       look()
-      const said = await Promise.race([coming.then(() => true), this.#isHealthy(origin)])
-      if (!said) throw new Fault('PEER_STALLED', 'it is silent, and does not say that it lives')
+      const isThere = await Promise.race([coming.then(() => true), this.#isAlive(origin)])
+      if (!isThere) throw GONE
     }
   }
 
   /** What a gateway sends counts as long as its site believes it. @throws Fault when it has been thrown out meanwhile. */
   #mustBeGood(member: MemberId): void {
     if (!this.#components.signatures.isGood(member)) throw REVOKED
+  }
+
+  async #isAlive(origin: string): Promise<boolean> {
+    for (let tries = 0; tries < HEALTH_TRIES; tries++) if (await this.#isHealthy(origin)) return true
+    return false
   }
 
   async #isHealthy(origin: string): Promise<boolean> {
@@ -255,7 +262,9 @@ export class GatewayClient {
 
   /** It may have broken off because the origin server did: then it is not to blame. @throws Fault that it did. */
   async #onBreak(provider: Provider, error: unknown): Promise<void> {
-    if (await this.#isHealthy(new URL(provider.location).origin)) throw incomplete(provider, error)
+    // Whoever was just found gone is back, perhaps, but what was asked of it is not waited for any more.
+    const lives = error !== GONE && (await this.#isHealthy(new URL(provider.location).origin))
+    if (lives) throw incomplete(provider, error)
     this.#lost(provider, describe(error))
   }
 
@@ -277,6 +286,7 @@ interface Chosen {
 }
 
 const REVOKED = new Fault('RESPONSE_INCOMPLETE', 'it has been revoked')
+const GONE = new Fault('PEER_STALLED', 'it is silent, and does not say that it lives')
 
 type Judged =
   | Exclude<Outcome, { readonly kind: 'served' }>

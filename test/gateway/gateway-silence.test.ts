@@ -1,0 +1,118 @@
+/** Gateways that do nothing for a while, in virtual time. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { sleep, type Clock, type EpochMs } from '../../core/clock.ts'
+import { Fault } from '../../core/fault.ts'
+import type { Upstream, UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
+import { GatewayClient, HEALTH_MS, SILENCE_MS } from '../../gateway/gateway-client.ts'
+import { GATEWAY_FUNCTION, GATEWAY_PATH, OUTCOME_FIELD } from '../../gateway/wire.ts'
+import { HEALTH } from '../../peering/peer-answer.ts'
+import type { NodeId } from '../../peering/packets.ts'
+import type { Provider } from '../../providers/functions.ts'
+import { VirtualClock } from '../../sim/virtual-clock.ts'
+import type { MemberId } from '../../site/keys.ts'
+import type { Pass } from '../../site/pass.ts'
+import { fakeFunctions } from '../providers/fake-functions.ts'
+import { UPDATE } from './gateway-scene.ts'
+
+const MEMBER = 'gateway' as MemberId
+/** A gateway that is silent for longer is gone. */
+const PATIENCE_MS = SILENCE_MS + 2 * HEALTH_MS
+
+function provider(authority: string): Provider {
+  return {
+    function: GATEWAY_FUNCTION,
+    node: authority as NodeId,
+    member: MEMBER,
+    location: `http://${authority}${GATEWAY_PATH}`,
+    value: 1,
+    term: 1,
+    since: 0 as EpochMs,
+    expires: Infinity as EpochMs,
+    source: 'election',
+  }
+}
+
+/** What the machine that asks sees of the gateways on its LAN, by `address:port`. */
+type Gateways = Readonly<Record<string, Pick<Upstream, 'request'>>>
+
+/** A member that asks; a reported provider is no longer found. */
+function scene(gateways: (clock: Clock) => Gateways) {
+  const clock = new VirtualClock()
+  const all = gateways(clock)
+  const functions = fakeFunctions(Object.keys(all).map(provider))
+  functions.report = (gone, reason) => {
+    functions.reported.push({ provider: gone, reason })
+    functions.providers = functions.providers.filter((each) => each !== gone)
+  }
+  const client = new GatewayClient({
+    clock,
+    functions,
+    signatures: {
+      signRequest: ({ fields }) => fields,
+      responseSigner: () => ({ kind: 'member', pass: { member: MEMBER } as Pass, signature: '' }),
+      isGood: () => true,
+    },
+    knownDigest: () => undefined,
+    peers: {
+      request: async (request) => {
+        const gateway = all[new URL(request.uri).host]
+        if (gateway === undefined) throw new Fault('CONNECT_REFUSED', 'nobody is there')
+        return gateway.request(request)
+      },
+    },
+    log: () => {},
+  })
+  const ask = () =>
+    client.request({ method: 'GET', uri: UPDATE, fields: [], signal: new AbortController().signal })
+  const text = async () => {
+    const relayed = await ask()
+    let body = ''
+    for await (const chunk of relayed?.response.body ?? []) body += Buffer.from(chunk).toString()
+    return relayed && `${body} of ${relayed.gateway}`
+  }
+  return { clock, functions, run: () => clock.run(text(), 60_000) }
+}
+
+/** Does nothing from its first request on, for so long; then all that was asked meanwhile. */
+function paused(clock: Clock, forMs: number): Pick<Upstream, 'request'> {
+  let isOver: Promise<void> | undefined
+  return {
+    async request(request) {
+      isOver ??= sleep(clock, forMs)
+      await Promise.race([isOver, ended(request)])
+      return answered(request)
+    },
+  }
+}
+
+async function ended({ signal }: UpstreamRequest): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(new Fault('ABORTED', 'given up')), { once: true })
+  })
+}
+
+function answered({ uri }: UpstreamRequest): UpstreamResponse {
+  const isHealth = new URL(uri).pathname === HEALTH
+  const fields = isHealth ? [] : [[OUTCOME_FIELD, 'served'] as const]
+  return { status: 200, reason: 'OK', fields, body: bytes(isHealth ? '' : 'bytes') }
+}
+
+async function* bytes(text: string): AsyncIterable<Uint8Array> {
+  yield Buffer.from(text)
+}
+
+describe('a gateway that is silent', () => {
+  for (const ms of [SILENCE_MS + 100, SILENCE_MS + HEALTH_MS + 100, PATIENCE_MS - 50])
+    test(`for ${ms} ms is waited for, and reported by nobody`, async () => {
+      const { run, functions, clock } = scene((of) => ({ 'a:1': paused(of, ms), 'b:1': paused(of, 0) }))
+      assert.equal(await run(), 'bytes of a:1')
+      assert.deepEqual([functions.reported, clock.monotonic()], [[], ms])
+    })
+
+  test('for longer is reported, though it comes back in that moment, and the next one is asked', async () => {
+    const { run, functions } = scene((of) => ({ 'a:1': paused(of, PATIENCE_MS + 1), 'b:1': paused(of, 0) }))
+    assert.equal(await run(), 'bytes of b:1')
+    assert.equal(functions.reported.length, 1)
+  })
+})
