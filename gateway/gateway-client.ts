@@ -2,7 +2,7 @@
 import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
 import type { Digest } from '../core/digest.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { describe, Fault } from '../core/fault.ts'
+import { describe, Fault, type FaultCode } from '../core/fault.ts'
 import { fieldValue, withoutFields, type Fields } from '../core/fields.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Upstream, UpstreamRequest, UpstreamResponse } from '../core/upstream.ts'
@@ -76,15 +76,20 @@ export class GatewayClient {
 
   /**
    * The response of the origin server by way of a gateway; `undefined` when nobody is one.
-   * @throws Fault GATEWAY_REFUSED; the origin server's faults, as the gateway tells them
+   * @throws Fault GATEWAY_REFUSED; the origin server's faults, as the gateway tells them; RESPONSE_INCOMPLETE where a gateway lives, and
+   *   none of its answers comes
    */
   async request(request: UpstreamRequest): Promise<Relayed | undefined> {
+    let broken: Fault | undefined
     for (let tries = 0; tries < MAX_TRIES && !request.signal.aborted; tries++) {
       const provider = await this.#find(tries > 0, request.signal)
-      if (provider === undefined) return undefined
+      if (provider === undefined) break
       const response = await this.#ask(provider, request)
-      if (response !== undefined) return { response, gateway: new URL(provider.location).host }
+      broken = response instanceof Fault ? response : undefined
+      if (response !== undefined && !(response instanceof Fault))
+        return { response, gateway: new URL(provider.location).host }
     }
+    if (broken !== undefined) throw broken
     return undefined
   }
 
@@ -103,8 +108,8 @@ export class GatewayClient {
     return undefined
   }
 
-  /** `undefined`: it is gone, and was reported. */
-  async #ask(provider: Provider, request: UpstreamRequest): Promise<UpstreamResponse | undefined> {
+  /** A fault: it lives, and may be asked again. `undefined`: it is gone, and was reported. */
+  async #ask(provider: Provider, request: UpstreamRequest): Promise<UpstreamResponse | Fault | undefined> {
     const { method, uri } = request
     const { host: authority } = new URL(provider.location)
     const wanted: Fields = [...passedFields(request.fields), [TARGET_FIELD, uri]]
@@ -113,7 +118,7 @@ export class GatewayClient {
     if (fields === undefined) return undefined
     const end = new AbortController()
     const response = await this.#send(provider, { ...request, fields }, end)
-    if (response === undefined) return undefined
+    if (response === undefined || response instanceof Fault) return response
     const said = this.#judge(provider, response, fields)
     if (said.kind !== 'served') end.abort(NO_LONGER_NEEDED)
     switch (said.kind) {
@@ -132,7 +137,7 @@ export class GatewayClient {
     provider: Provider,
     request: UpstreamRequest,
     end: AbortController,
-  ): Promise<UpstreamResponse | undefined> {
+  ): Promise<UpstreamResponse | Fault | undefined> {
     const { origin } = new URL(provider.location)
     const signal = AbortSignal.any([request.signal, end.signal])
     const { method, fields } = request
@@ -142,8 +147,10 @@ export class GatewayClient {
     } catch (error) {
       end.abort(NO_LONGER_NEEDED)
       if (request.signal.aborted) throw error
-      await this.#onBreak(provider, error)
-      return undefined
+      const fault = await this.#onBreak(provider, error)
+      // What became of the origin server it would have said.
+      if (fault === undefined || isBrokenWay(error)) return fault
+      throw fault
     }
   }
 
@@ -260,12 +267,12 @@ export class GatewayClient {
     return isHealthy
   }
 
-  /** It may have broken off because the origin server did: then it is not to blame. @throws Fault that it did. */
-  async #onBreak(provider: Provider, error: unknown): Promise<void> {
+  /** It may have broken off because the origin server did: then it is not to blame. @returns `undefined`: it is gone, and was reported. */
+  async #onBreak(provider: Provider, error: unknown): Promise<Fault | undefined> {
     // Whoever was just found gone is back, perhaps, but what was asked of it is not waited for any more.
     const lives = error !== GONE && (await this.#isHealthy(new URL(provider.location).origin))
-    if (lives) throw incomplete(provider, error)
-    this.#lost(provider, describe(error))
+    if (lives) return incomplete(provider, error)
+    return this.#lost(provider, describe(error))
   }
 
   #lost(provider: Provider, reason: string): undefined {
@@ -302,6 +309,18 @@ const SILENT = Symbol('silent')
 
 function isWrong(error: unknown): error is Fault {
   return error instanceof Fault && error.code === 'VERIFICATION_FAILED'
+}
+
+/** No connection, or none that lasted: the next one may. */
+const BROKEN_WAY: readonly FaultCode[] = [
+  'CONNECT_TIMEOUT',
+  'CONNECT_REFUSED',
+  'UNREACHABLE',
+  'RESPONSE_INCOMPLETE',
+]
+
+function isBrokenWay(error: unknown): boolean {
+  return error instanceof Fault && BROKEN_WAY.includes(error.code)
 }
 
 function incomplete({ location }: Provider, error: unknown): Fault {

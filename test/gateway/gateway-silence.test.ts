@@ -1,8 +1,8 @@
-/** Gateways that do nothing for a while, in virtual time. */
+/** Gateways that do nothing for a while, or break off, in virtual time. */
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { sleep, type Clock, type EpochMs } from '../../core/clock.ts'
-import { Fault } from '../../core/fault.ts'
+import { Fault, type FaultCode } from '../../core/fault.ts'
 import type { Upstream, UpstreamRequest, UpstreamResponse } from '../../core/upstream.ts'
 import { GatewayClient, HEALTH_MS, SILENCE_MS } from '../../gateway/gateway-client.ts'
 import { GATEWAY_FUNCTION, GATEWAY_PATH, OUTCOME_FIELD } from '../../gateway/wire.ts'
@@ -86,6 +86,17 @@ function paused(clock: Clock, forMs: number): Pick<Upstream, 'request'> {
   }
 }
 
+/** Breaks the first connections off before the response's head. */
+function breaking(times: number, code: FaultCode): Pick<Upstream, 'request'> {
+  let left = times
+  return {
+    async request(request) {
+      if (new URL(request.uri).pathname === GATEWAY_PATH && left-- > 0) throw new Fault(code, 'broke off')
+      return answered(request)
+    },
+  }
+}
+
 async function ended({ signal }: UpstreamRequest): Promise<never> {
   return new Promise((_, reject) => {
     signal.addEventListener('abort', () => reject(new Fault('ABORTED', 'given up')), { once: true })
@@ -115,4 +126,23 @@ describe('a gateway that is silent', () => {
     assert.equal(await run(), 'bytes of b:1')
     assert.equal(functions.reported.length, 1)
   })
+})
+
+describe('a gateway that lives and breaks off before the head', () => {
+  for (const code of ['RESPONSE_INCOMPLETE', 'CONNECT_TIMEOUT'] as const)
+    test(`is asked again, and reported by nobody: ${code}`, async () => {
+      const { run, functions } = scene(() => ({ 'a:1': breaking(1, code) }))
+      assert.equal(await run(), 'bytes of a:1')
+      assert.deepEqual(functions.reported, [])
+    })
+
+  for (const [times, code] of [
+    [Infinity, 'RESPONSE_INCOMPLETE'],
+    [1, 'RESPONSE_TIMEOUT'],
+  ] as const)
+    test(`${times} times is not asked without end: ${code}`, async () => {
+      const { run, functions } = scene(() => ({ 'a:1': breaking(times, code) }))
+      await assert.rejects(run(), { code: 'RESPONSE_INCOMPLETE', message: /^a:1 \(gateway\): broke off$/ })
+      assert.deepEqual(functions.reported, [])
+    })
 })
