@@ -61,8 +61,8 @@ const FIND_AGAIN_MS = 200
 
 export class GatewayClient {
   readonly #components: GatewayClientComponents
-  /** Those that failed, by location, until when. */
-  readonly #avoided = new Map<string, Monotonic>()
+  /** Those that failed, by location. */
+  readonly #failed = new Map<string, Failed>()
   readonly #proofs: Proofs
   /** The one used last. */
   current: string | undefined
@@ -93,7 +93,7 @@ export class GatewayClient {
     return undefined
   }
 
-  /** The one that is known, unless it has just failed; then who is found in its place. */
+  /** The one that is known, unless it has just failed; then who is found in its place, or is back. */
   async #find(isAgain: boolean, signal: AbortSignal): Promise<Provider | undefined> {
     const { functions, clock } = this.#components
     for (let tries = 0; tries < MAX_TRIES && !signal.aborted; tries++) {
@@ -101,11 +101,31 @@ export class GatewayClient {
       const provider = await functions.find(GATEWAY_FUNCTION, { signal, fresh })
       // A stranger may offer it; nothing is asked of strangers.
       const isTrusted = provider?.member !== undefined || provider?.source === 'configured'
-      if (provider === undefined || !isTrusted || provider.source === 'self') return undefined
-      if ((this.#avoided.get(provider.location) ?? 0) <= clock.monotonic()) return provider
+      if (provider === undefined || !isTrusted || provider.source === 'self') break
+      if (!this.#isAvoided(provider)) return provider
       await sleep(clock, FIND_AGAIN_MS, signal)
     }
-    return undefined
+    return signal.aborted ? undefined : this.#whoIsBack()
+  }
+
+  #isAvoided({ location }: Provider): boolean {
+    const failed = this.#failedLately().find(({ provider }) => provider.location === location)
+    return failed !== undefined && failed.state !== 'back'
+  }
+
+  /** Where nobody else is left, one that was gone for a moment is better than none: the LAN may not know yet that it is back. */
+  async #whoIsBack(): Promise<Provider | undefined> {
+    const gone = this.#failedLately().filter(({ state }) => state !== 'unbelieved')
+    const areBack = await Promise.all(gone.map(({ provider }) => this.#isHealthy(originOf(provider))))
+    const back = gone.findLast((_, index) => areBack[index] === true)
+    if (back !== undefined) this.#failed.set(back.provider.location, { ...back, state: 'back' })
+    return back?.provider
+  }
+
+  #failedLately(): readonly Failed[] {
+    const now = this.#components.clock.monotonic()
+    for (const [location, { until }] of this.#failed) if (until <= now) this.#failed.delete(location)
+    return [...this.#failed.values()]
   }
 
   /** A fault: it lives, and may be asked again. `undefined`: it is gone, and was reported. */
@@ -138,7 +158,7 @@ export class GatewayClient {
     request: UpstreamRequest,
     end: AbortController,
   ): Promise<UpstreamResponse | Fault | undefined> {
-    const { origin } = new URL(provider.location)
+    const origin = originOf(provider)
     const signal = AbortSignal.any([request.signal, end.signal])
     const { method, fields } = request
     try {
@@ -196,7 +216,7 @@ export class GatewayClient {
     end: AbortController,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    const { origin } = new URL(provider.location)
+    const origin = originOf(provider)
     const chunks = body[Symbol.asyncIterator]()
     try {
       for (;;) {
@@ -270,16 +290,16 @@ export class GatewayClient {
   /** It may have broken off because the origin server did: then it is not to blame. @returns `undefined`: it is gone, and was reported. */
   async #onBreak(provider: Provider, error: unknown): Promise<Fault | undefined> {
     // Whoever was just found gone is back, perhaps, but what was asked of it is not waited for any more.
-    const lives = error !== GONE && (await this.#isHealthy(new URL(provider.location).origin))
+    const lives = error !== GONE && (await this.#isHealthy(originOf(provider)))
     if (lives) return incomplete(provider, error)
-    return this.#lost(provider, describe(error))
+    return this.#lost(provider, describe(error), 'gone')
   }
 
-  #lost(provider: Provider, reason: string): undefined {
+  #lost(provider: Provider, reason: string, state: Failed['state'] = 'unbelieved'): undefined {
     const { clock, functions, log } = this.#components
-    const now = clock.monotonic()
-    for (const [location, until] of this.#avoided) if (until <= now) this.#avoided.delete(location)
-    this.#avoided.set(provider.location, (now + AVOIDED_MS) as Monotonic)
+    const until = (clock.monotonic() + AVOIDED_MS) as Monotonic
+    this.#failed.delete(provider.location)
+    this.#failed.set(provider.location, { provider, until, state })
     if (this.current === provider.location) this.current = undefined
     functions.report(provider, reason)
     log({ kind: 'gateway-failed', gateway: provider.location, reason })
@@ -292,6 +312,15 @@ interface Chosen {
   readonly member: MemberId
 }
 
+/** A gateway that has failed. */
+interface Failed {
+  readonly provider: Provider
+  /** Until when that counts. */
+  readonly until: Monotonic
+  /** `unbelieved`: it is not asked. `gone`: only where nobody else is left, and it lives. `back`: it was found to. */
+  readonly state: 'unbelieved' | 'gone' | 'back'
+}
+
 const REVOKED = new Fault('RESPONSE_INCOMPLETE', 'it has been revoked')
 const GONE = new Fault('PEER_STALLED', 'it is silent, and does not say that it lives')
 
@@ -299,6 +328,11 @@ type Judged =
   | Exclude<Outcome, { readonly kind: 'served' }>
   | { readonly kind: 'served'; readonly member: MemberId }
   | { readonly kind: 'not-believed'; readonly reason: string }
+
+/** Of its port for files. */
+function originOf({ location }: Provider): string {
+  return new URL(location).origin
+}
 
 /** Refusals for which a gateway has no member to sign for. */
 function isOfSigner(reason: Refusal): boolean {

@@ -36,14 +36,14 @@ function provider(authority: string): Provider {
 /** What the machine that asks sees of the gateways on its LAN, by `address:port`. */
 type Gateways = Readonly<Record<string, Pick<Upstream, 'request'>>>
 
-/** A member that asks; a reported provider is no longer found. */
-function scene(gateways: (clock: Clock) => Gateways) {
+/** A member that asks. @param found whether a reported provider is found all the same: nobody else stood. */
+function scene(gateways: (clock: Clock) => Gateways, found: 'still' | 'no longer' = 'no longer') {
   const clock = new VirtualClock()
   const all = gateways(clock)
   const functions = fakeFunctions(Object.keys(all).map(provider))
   functions.report = (gone, reason) => {
     functions.reported.push({ provider: gone, reason })
-    functions.providers = functions.providers.filter((each) => each !== gone)
+    if (found === 'no longer') functions.providers = functions.providers.filter((each) => each !== gone)
   }
   const client = new GatewayClient({
     clock,
@@ -125,6 +125,40 @@ describe('a gateway that is silent', () => {
     const { run, functions } = scene((of) => ({ 'a:1': paused(of, PATIENCE_MS + 1), 'b:1': paused(of, 0) }))
     assert.equal(await run(), 'bytes of b:1')
     assert.equal(functions.reported.length, 1)
+  })
+})
+
+describe('the only gateway', () => {
+  for (const found of ['still', 'no longer'] as const)
+    test(`is asked again when it is back, and ${found} found`, async () => {
+      const { run, functions } = scene((of) => ({ 'a:1': paused(of, PATIENCE_MS + HEALTH_MS - 50) }), found)
+      assert.equal(await run(), 'bytes of a:1')
+      assert.equal(functions.reported.length, 1)
+      assert.equal(await run(), 'bytes of a:1')
+    })
+
+  for (const found of ['still', 'no longer'] as const)
+    test(`is not waited for without end when it is ${found} found`, async () => {
+      const { run, functions, clock } = scene((of) => ({ 'a:1': paused(of, 60_000) }), found)
+      assert.equal(await run(), undefined)
+      assert.equal(functions.reported.length, 1)
+      assert.ok(clock.monotonic() <= PATIENCE_MS + HEALTH_MS + 1000, `after ${clock.monotonic()} ms`)
+    })
+
+  test('is not asked again for what it says and nobody believes, though it lives', async () => {
+    const asked: string[] = []
+    const gateways = () => ({
+      'a:1': {
+        async request(request: UpstreamRequest) {
+          asked.push(request.uri)
+          return { ...answered(request), fields: [] }
+        },
+      },
+    })
+    const { run } = scene(gateways, 'still')
+    assert.equal(await run(), undefined)
+    assert.equal(await run(), undefined)
+    assert.deepEqual(asked, [`http://a:1${GATEWAY_PATH}`])
   })
 })
 
