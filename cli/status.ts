@@ -81,9 +81,10 @@ function gatewayLines(gateway: GatewayStatus | undefined): string[] {
   if (gateway === undefined) return []
   const { reach, forMs, asked, isOffering, served } = gateway
   const since = forMs === undefined ? '' : ` for ${formatDuration(forMs)}`
+  const withdrawn = served.withdrawn === 0 ? '' : `, ${served.withdrawn} withdrawn`
   return [
     `internet   ${REACH[reach]}${since}${asked.requests === 0 ? '' : `; ${asked.requests} requests, ${formatBytes(asked.bytes)} by way of a gateway`}${asked.gateway === undefined ? '' : ` (${asked.gateway})`}`,
-    `gateway    ${isOffering ? 'offered to members' : 'not offered'}; ${served.served} requests served, ${formatBytes(served.bytes)}, ${served.failed} failed; refused: ${refusedText(served.refused) || 'none'}`,
+    `gateway    ${isOffering ? 'offered to members' : 'not offered'}; ${served.served} requests served, ${formatBytes(served.bytes)}, ${served.failed} failed${withdrawn}; refused: ${refusedText(served.refused) || 'none'}`,
     ...served.members.map(
       (member) =>
         `  member   ${member.name}: ${member.requests} requests, ${formatBytes(member.bytes)}, ${member.refused} refused`,

@@ -10,7 +10,8 @@ export interface GatewayUse {
   readonly method: string
   /** Without its query. */
   readonly url: string
-  readonly outcome: 'served' | 'failed' | 'refused'
+  /** `withdrawn`: whoever asked needed it no longer before there was an answer. */
+  readonly outcome: 'served' | 'failed' | 'withdrawn' | 'refused'
   /** Of the refusal or the failure. */
   readonly reason?: string
   /** The same for people, where there is more to say. */
@@ -23,6 +24,7 @@ export interface GatewayUse {
 export interface GatewayTotals {
   readonly served: number
   readonly failed: number
+  readonly withdrawn: number
   readonly bytes: number
   readonly refused: Readonly<Record<string, number>>
   readonly members: readonly MemberUse[]
@@ -53,7 +55,7 @@ export function audit(clock: Clock, log: (use: GatewayUse) => void): Audit {
   const refused: Record<string, number> = {}
   const members = new Map<string, { requests: number; bytes: number; refused: number }>()
   let lastRefused: readonly (GatewayUse & { readonly at: EpochMs })[] = []
-  const counts = { served: 0, failed: 0, bytes: 0 }
+  const counts = { served: 0, failed: 0, withdrawn: 0, bytes: 0 }
   const noteMember = ({ member, bytes, outcome }: GatewayUse) => {
     if (member === undefined) return
     const name = members.has(member) || members.size < MAX_MEMBERS_SHOWN ? member : OTHERS

@@ -81,7 +81,7 @@ export class GatewayServer {
       return await this.#admitted(visit, admission.permit)
     } catch (error) {
       admission.permit.end()
-      return this.#failed(visit, error)
+      return request.signal.aborted ? this.#withdrawn(visit) : this.#failed(visit, error)
     }
   }
 
@@ -173,6 +173,13 @@ export class GatewayServer {
       if (!permit.spend(chunk)) throw new Fault('ABORTED', 'the member has had its bytes for this hour')
     })
     return { ...answer, fields, body: endingBody(passed, end) }
+  }
+
+  /** Whoever asked needs it no longer, and reads no answer. */
+  #withdrawn(visit: Visit): Answer {
+    const { status } = FAULTS.ABORTED
+    this.#note(visit, { outcome: 'withdrawn', status, bytes: 0 })
+    return { status, fields: [] }
   }
 
   #failed(visit: Visit, error: unknown): Answer {

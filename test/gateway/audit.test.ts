@@ -20,15 +20,17 @@ test('every use is counted by outcome, reason and member, and told', () => {
   const { member: _, ...stranger } = USE
   notes.note(USE)
   notes.note({ ...USE, outcome: 'failed', reason: 'DNS_FAILED', bytes: 0 })
+  notes.note({ ...USE, outcome: 'withdrawn', status: 499, bytes: 0 })
   notes.note({ ...USE, outcome: 'refused', reason: 'port', bytes: 0 })
   notes.note({ ...stranger, outcome: 'refused', reason: 'unsigned', bytes: 0 })
   const { lastRefused, ...totals } = notes.totals()
   assert.deepEqual(totals, {
     served: 1,
     failed: 1,
+    withdrawn: 1,
     bytes: 10,
     refused: { port: 1, unsigned: 1 },
-    members: [{ name: 'attic', requests: 3, bytes: 10, refused: 1 }],
+    members: [{ name: 'attic', requests: 4, bytes: 10, refused: 1 }],
   })
   assert.deepEqual(
     lastRefused.map(({ reason, member }) => [reason, member]),
@@ -37,7 +39,7 @@ test('every use is counted by outcome, reason and member, and told', () => {
       ['port', 'attic'],
     ],
   )
-  assert.equal(told.length, 4)
+  assert.equal(told.length, 5)
 })
 
 test('many refusals and many members take no more room than a few', () => {
