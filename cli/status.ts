@@ -42,7 +42,7 @@ export function statusText(answer: Status): string {
     `requests   ${requests.join(', ') || 'none yet'}`,
     `delivered  ${formatBytes(totals.deliveredBytes)} to applications`,
     `received   ${formatBytes(internet)} from the Internet, ${formatBytes(fromPeers)} from peers`,
-    `sent       ${formatBytes(totals.uploadedBytes)} to peers in ${totals.uploads} transfers`,
+    `sent       ${formatBytes(totals.uploadedBytes)} to peers in ${totals.uploads} transfers${sentToMembers(answer)}`,
     ...signatureLines(answer.signatures),
     ...transfers.map((transfer) => transferLine(transfer)),
     ...gatewayLines(answer.gateway),
@@ -52,6 +52,12 @@ export function statusText(answer: Status): string {
     ...some(shunned, ({ peer: address, reason, detail }) => `shunned    ${address} (${reason}): ${detail}`),
   ]
   return printableLines(lines)
+}
+
+/** What a gateway passes on is counted apart from its uploads: it comes from the Internet for whoever asks. */
+function sentToMembers({ gateway }: Status): string {
+  const bytes = gateway?.served.bytes ?? 0
+  return bytes === 0 ? '' : `, ${formatBytes(bytes)} to members as their gateway`
 }
 
 /** Nothing where no signature was judged. */

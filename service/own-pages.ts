@@ -51,8 +51,9 @@ function page(type: string, text: string): Answer {
 }
 
 function firstPage({ status, areOwn }: OwnPagesComponents, authority: string): string {
-  const { upMs, peering, whyAlone = 'peering is off', cache, totals, transfers } = status()
+  const { upMs, peering, whyAlone = 'peering is off', cache, totals, transfers, gateway } = status()
   const { peer, internet } = totals.receivedBytes
+  const served = gateway?.served.bytes ?? 0
   const inProgress = totals.receivedBytes['in-progress']
   const rows: readonly (readonly [string, string])[] = [
     ['up for', formatDuration(upMs)],
@@ -65,6 +66,7 @@ function firstPage({ status, areOwn }: OwnPagesComponents, authority: string): s
     ['from the Internet', formatBytes(internet)],
     ['from peers', formatBytes(peer + inProgress)],
     ['sent to peers', formatBytes(totals.uploadedBytes)],
+    ...(served === 0 ? [] : [['sent to members as their gateway', formatBytes(served)] as const]),
   ]
   const cells = rows.map(([name, value]) => `<tr><th>${name}</th><td>${value}</td></tr>`).join('\n')
   return `<!doctype html>

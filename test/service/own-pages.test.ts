@@ -5,29 +5,8 @@ import type { Answer } from '../../core/answer.ts'
 import { fieldValue } from '../../core/fields.ts'
 import { compileRules } from '../../retrieval/rules.ts'
 import { ownPages } from '../../service/own-pages.ts'
-import type { Status } from '../../service/status.ts'
-import { tally } from '../../service/totals.ts'
 import { textOf } from '../retrieval/world.ts'
-
-const STATUS: Status = {
-  version: '1.2.3',
-  node: 'abc',
-  control: undefined,
-  upMs: 65_000,
-  proxy: '0.0.0.0:3128',
-  peering: undefined,
-  cache: { bytes: 1_500_000, partialBytes: 0, maxBytes: 2_000_000_000, responses: 7, directory: '/cache' },
-  transfers: [],
-  totals: { ...tally().totals(), receivedBytes: { peer: 1000, 'in-progress': 2000, internet: 500 } },
-  filePort: { refused: {}, lastRefused: [] },
-  packets: {},
-  indexes: { read: 0, failed: 0 },
-  shunned: [],
-  signatures: { verified: 0, refused: {} },
-  cautions: [],
-  updates: [],
-  functions: [],
-}
+import { gatewayStatus, STATUS } from './example-status.ts'
 
 const RULES = compileRules(
   [
@@ -118,6 +97,16 @@ describe('the page for people', () => {
     }
     const pages = ownPages({ rules: () => RULES, status: () => ({ ...STATUS, peering }), areOwn: true })
     assert.match(await textOf(pages.answer('/', 'localhost:3128').body), /1 \(this node is 192\.0\.2\.7\)/)
+  })
+
+  test('says what a gateway has sent to members, beside what it has sent to peers', async () => {
+    const status = () => gatewayStatus({ bytes: 29_400_000 })
+    const pages = ownPages({ rules: () => RULES, status, areOwn: true })
+    assert.match(
+      await textOf(pages.answer('/', 'localhost:3128').body),
+      /sent to members as their gateway<\/th><td>29\.4 MB</,
+    )
+    assert.doesNotMatch((await page('/'))[1], /gateway/)
   })
 
   test('shows what is on its way and who sends it, as text; not where others read it, too', async () => {
