@@ -5,7 +5,8 @@
  * What is said of a copy that came from a peer counts only by digest: its validators are a stranger's word, and could pin an old file.
  */
 import type { Clock } from '../core/clock.ts'
-import { Fault } from '../core/fault.ts'
+import { Fault, type FaultCode } from '../core/fault.ts'
+import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import type { Fields } from '../core/fields.ts'
 import type { StoredResponse } from '../core/store.ts'
 import type { Upstream } from '../core/upstream.ts'
@@ -18,6 +19,9 @@ import type { RetrievalRequest } from './request.ts'
 
 /** What is smaller costs no more by GET than the question does, in bytes. */
 export const WORTH_ASKING_BYTES = 64 * 1024
+
+/** For so long an answer is waited for, in ms: some servers never give one to HEAD. */
+export const PATIENCE_MS = 5_000
 
 export type ChangeAnswer =
   /** `isCollapsed`: another request asked. */
@@ -57,12 +61,17 @@ export class ChangeQuestions {
 
   /** Whoever asked may go: the others wait for the same answer. */
   #begin(key: string, target: string, fields: Fields): Promise<HeadAnswer> {
-    const { signal } = new AbortController()
+    const ending = new AbortController()
+    const { signal } = ending
+    const endPatience = this.#components.clock.after(PATIENCE_MS, () => ending.abort(NO_LONGER_NEEDED))
     const forwarded: Fields = [...fields, ['Want-Repr-Digest', 'sha-256=10']]
     const answer = askHead({ target, forwarded, signal }, this.#components)
     this.#asked.set(key, answer)
-    const forget = () => this.#asked.delete(key)
-    answer.then(forget, forget)
+    const end = () => {
+      endPatience()
+      this.#asked.delete(key)
+    }
+    answer.then(end, end)
     return answer
   }
 }
@@ -84,9 +93,9 @@ function isOfBody(fields: Fields, { digest }: Pick<StoredResponse, 'digest'>): b
   return published?.algorithm === 'sha-256' && published.hex === digest
 }
 
-/** Some servers close the connection, or send content, where they are asked by HEAD. */
+/** Some servers close the connection, send content or nothing at all, where they are asked by HEAD. */
+const UNANSWERABLE = new Set<FaultCode>(['RESPONSE_INVALID', 'RESPONSE_INCOMPLETE', 'ABORTED'])
+
 function ifUnanswerable(thrown: unknown): undefined {
-  const isOfHead =
-    thrown instanceof Fault && (thrown.code === 'RESPONSE_INVALID' || thrown.code === 'RESPONSE_INCOMPLETE')
-  if (!isOfHead) throw thrown
+  if (!(thrown instanceof Fault && UNANSWERABLE.has(thrown.code))) throw thrown
 }

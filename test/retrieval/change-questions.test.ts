@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { Fault } from '../../core/fault.ts'
 import { fieldValue, type Fields } from '../../core/fields.ts'
-import { WORTH_ASKING_BYTES } from '../../retrieval/change-questions.ts'
+import { PATIENCE_MS, WORTH_ASKING_BYTES } from '../../retrieval/change-questions.ts'
 import type { Reply } from './upstreams.ts'
 import { BY_UPDATER, offer, shunned, world, type Given, type Scene, type World } from './world.ts'
 
@@ -19,7 +19,7 @@ interface Published {
   tag: string
   readonly size: number
   /** What it answers to HEAD in place of that. */
-  readonly head?: () => Reply
+  readonly head?: () => Reply | Promise<Reply>
 }
 
 function whole(tag: string, size: number): Reply {
@@ -112,6 +112,16 @@ describe('a file that others may have, and that is stale here', () => {
       origin.tag = '2'
       assert.deepEqual(said(await node.get()), ['internet', '2', SIZE])
     })
+
+  test('is asked for by GET where the origin server does not answer HEAD at all', async () => {
+    const node = published({ tag: '1', size: SIZE, head: () => new Promise<Reply>(() => {}) }, '2')
+    await stale(node)
+    const application = node.ask()
+    await node.pass(PATIENCE_MS - 10)
+    assert.deepEqual(askedOf(node), ['HEAD'])
+    assert.equal((await node.read(application)).how, 'validated')
+    assert.deepEqual(askedOf(node), ['HEAD', 'GET'])
+  })
 
   for (const [what, size, fields, more] of [
     ['it is small', SIZE - 1, [], {}],
