@@ -320,10 +320,10 @@ export class Retrieval implements InquiryOwner {
   }
 
   /** What comes from the origin server alone, and will be stored and may be shared when it is whole. */
-  get fetching(): { readonly fields: Fields; readonly size: number } | undefined {
+  get fetching(): (Stored & { readonly size: number }) | undefined {
     const size = this.copy?.size
     const isIts = this.isFetcher && this.isFromOrigin && this.isShareable && this.#arrival.isFile
-    return isIts && size !== undefined ? { fields: this.fields, size } : undefined
+    return isIts && size !== undefined ? { ...this.response, size } : undefined
   }
 
   /** Whether nobody waits for it and nothing comes: it is kept for a while, for whoever may come back. */

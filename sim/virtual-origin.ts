@@ -54,6 +54,8 @@ export class VirtualOrigin {
   readonly host: VirtualHost
   /** Requests for bodies as they came, with their `Range`. */
   readonly requests: { readonly uri: TargetUri; readonly range: string | undefined }[] = []
+  /** Requests for heads alone. */
+  heads = 0
   readonly #clock: VirtualClock
   readonly #known: KnownBytes
   readonly #files = new Map<string, Published>()
@@ -114,6 +116,7 @@ export class VirtualOrigin {
     const uri = `http://${AUTHORITY}${request.target}` as TargetUri
     const range = fieldValue(request.fields, 'range')
     if (request.method === 'GET') this.requests.push({ uri, range })
+    else this.heads += 1
     const file = this.#files.get(uri)
     if (file?.thinksMs !== undefined) await this.#clock.sleep(file.thinksMs)
     if (request.signal.aborted) return NOBODY_READS

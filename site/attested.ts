@@ -9,8 +9,9 @@
  * A copy that still grows has no attestation yet. Where a member has promised one (promise.ts) the bytes may be taken, and are
  * held against it when both are there.
  */
+import { LRUCache } from 'lru-cache'
 import { fieldValue, type Fields } from '../core/fields.ts'
-import { sleep, type Clock } from '../core/clock.ts'
+import { sleep, type Clock, type Monotonic } from '../core/clock.ts'
 import { decisionFor, type Facts } from '../core/decision-table.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
 import type { Policy } from '../core/policy.ts'
@@ -44,6 +45,9 @@ export const MAX_ASKED = 4
 const OTHERS_MS = 400
 /** The origin server may take so long over a HEAD, in ms. */
 const ORIGIN_MS = 400
+/** Its answer is used for so long, in ms. */
+const REMEMBERED_MS = 1_000
+const REMEMBERED = 256
 
 const NO_PROOF: Expectation = { kind: 'none', rung: 'V6' }
 const ATTESTABLE: Expectation = { kind: 'attestable', rung: 'V4' }
@@ -59,11 +63,12 @@ export function withAttestations(
     const mayBe = settings.attest && site.membership !== undefined && policy.store
     return expectation.kind === 'none' && mayBe ? ATTESTABLE : expectation
   }
+  const asking = { ...components, validatorsOf: remembering(components) }
   return {
     ...verifier,
     expect: async (uri, policy) => orAttestable(await verifier.expect(uri, policy), policy),
     ask: async (question) => orAttestable(await verifier.ask(question), question.policy),
-    attested: (question) => attested(question, settings, components),
+    attested: (question) => attested(question, settings, asking),
     verify: (expectation, candidate) =>
       expectation.kind === 'promised'
         ? kept(expectation, candidate, components)
@@ -71,17 +76,20 @@ export function withAttestations(
   }
 }
 
+interface Asking extends AttestedComponents {
+  readonly validatorsOf: (question: AttestedQuestion) => Promise<Validators>
+}
+
 async function attested(
   question: AttestedQuestion,
   { quorum }: AttestedSettings,
-  components: AttestedComponents,
+  components: Asking,
 ): Promise<Expectation> {
   const { uri } = question
   const { clock, site, book } = components
   const lines: string[] = []
   const attestations = [...believed(book.of(uri), uri, components)]
-  let origin: Promise<Validators> | undefined
-  const validators = () => (origin ??= askOrigin(question, components))
+  const validators = () => components.validatorsOf(question)
   const chosenWith = async (place: string) => {
     const told = await fetchLines(place, uri, components)
     lines.push(...told)
@@ -113,7 +121,7 @@ function firstFound<Found>(searches: readonly Promise<Found | undefined>[]): Pro
 async function promisedIn(
   lines: readonly string[],
   question: AttestedQuestion,
-  components: AttestedComponents,
+  components: Asking,
 ): Promise<Expectation> {
   const own = components.site.membership
   const now = components.clock.wall()
@@ -121,10 +129,7 @@ async function promisedIn(
   const promises = own === undefined ? [] : lines.map((line) => readPromise(line, uri, own, now))
   const promised = promises.find((each) => each !== undefined)
   if (promised === undefined) return NO_PROOF
-  // It is fresh for no longer than it takes to come: only a validator says that it is the current version.
-  const isNow =
-    policy.immutable ||
-    isCurrent({ ...promised, freshUntil: now }, await askOrigin(question, components), now)
+  const isNow = policy.immutable || isCurrent(promised, await components.validatorsOf(question), now)
   if (!isNow) return NO_PROOF
   return { kind: 'promised', rung: 'V4', question, version: versionOf(promised), size: promised.length }
 }
@@ -244,6 +249,23 @@ function howAttested(each: Attested, origin: Validators, now: number): Facts['at
   if (origin.etag !== undefined) return origin.etag === each.etag ? 'by-validator' : 'nothing'
   if (origin.modified === undefined) return now < each.freshUntil ? 'for-a-time' : 'nothing'
   return origin.modified === each.modified && origin.length !== undefined ? 'by-validator' : 'nothing'
+}
+
+/** Each of those who have a file, or fetch it, is looked at in a moment, some again and again: what the origin server has is asked once. */
+function remembering(components: AttestedComponents): Asking['validatorsOf'] {
+  const { clock } = components
+  const told = new LRUCache<string, { readonly at: Monotonic; readonly validators: Promise<Validators> }>({
+    max: REMEMBERED,
+  })
+  return (question) => {
+    const at = clock.monotonic()
+    const key = `${question.target} ${fieldValue(question.fields, 'accept-encoding') ?? ''}`
+    const before = told.get(key)
+    if (before !== undefined && at - before.at < REMEMBERED_MS) return before.validators
+    const validators = askOrigin(question, components)
+    told.set(key, { at, validators })
+    return validators
+  }
 }
 
 async function askOrigin(

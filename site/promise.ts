@@ -13,15 +13,16 @@ import { CLOCK_SKEW_MS } from './pass.ts'
 import { makeStatement, readStatement } from './statement.ts'
 
 /** What a member is fetching. */
-export type Promised = Pick<Vouched, 'uri' | 'length' | 'etag' | 'modified'>
+export type Promised = Pick<Vouched, 'uri' | 'length' | 'etag' | 'modified' | 'freshUntil'>
 
 export interface MemberPromise extends Omit<Promised, 'uri'> {
   readonly member: MemberId
 }
 
 /** One line: what tells it from an attestation, the statement, a space, the signer's pass. */
-export function promise({ uri, ...promised }: Promised, own: Membership, now: EpochMs): string {
-  const content = { site: own.site, url: urlDigest(uri), ...promised, at: Math.round(now) }
+export function promise({ uri, freshUntil, ...promised }: Promised, own: Membership, now: EpochMs): string {
+  const times = { at: Math.round(now), until: Math.round(freshUntil) }
+  const content = { site: own.site, url: urlDigest(uri), ...promised, ...times }
   return `${MARK}${makeStatement('promise', content, ED25519, own.key.key)} ${own.pass.text}`
 }
 
@@ -39,7 +40,7 @@ export function readPromise(
   const pass = own.learn(passText)
   const said = pass && readStatement('promise', text, ED25519, pass.publicKey)
   if (pass === undefined || said?.['site'] !== own.site || said['url'] !== urlDigest(uri)) return undefined
-  const { length, etag, modified, at } = said
+  const { length, etag, modified, at, until } = said
   if (typeof at !== 'number' || Math.abs(at - now) > CLOCK_SKEW_MS) return undefined
   if (!Number.isSafeInteger(length) || Number(length) < 0) return undefined
   return {
@@ -47,5 +48,7 @@ export function readPromise(
     length: Number(length),
     etag: typeof etag === 'string' ? etag : undefined,
     modified: typeof modified === 'string' ? modified : undefined,
+    // Members that run an older program do not say it.
+    freshUntil: (typeof until === 'number' ? until : 0) as EpochMs,
   }
 }

@@ -1,6 +1,6 @@
 /** A member vouches for what it fetched from origin servers itself, and tells others what it knows to be vouched for. */
 import { isContentName } from '../core/content-name.ts'
-import { fieldValue, type Fields } from '../core/fields.ts'
+import { fieldValue } from '../core/fields.ts'
 import { sleep, type Clock, type EpochMs } from '../core/clock.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -11,11 +11,7 @@ import { promise } from './promise.ts'
 import type { Site } from './site.ts'
 
 /** A response on its way here from the origin server alone, that will be stored and may be shared. */
-export interface Fetching {
-  readonly fields: Fields
-  /** Bytes of the body. */
-  readonly size: number
-}
+export type Fetching = Pick<StoredResponse, 'status' | 'fields' | 'requestTime' | 'responseTime' | 'size'>
 
 export interface VouchingComponents {
   readonly site: Site
@@ -27,7 +23,7 @@ export interface VouchingComponents {
   /** What is on its way here under this name. */
   readonly fetching: (uri: TargetUri) => Fetching | undefined
   /** For how long a response is fresh, in ms (RFC 9111 4.2). */
-  readonly freshForMs: (response: StoredResponse) => number
+  readonly freshForMs: (response: Fetching & Pick<StoredResponse, 'uri'>) => number
 }
 
 /** Begins. @returns what ends it. */
@@ -44,7 +40,7 @@ export function vouch(components: VouchingComponents): () => void {
     const gateway = components.relayedBy?.(response.uri)
     if (gateway !== undefined) return void passOn(response, gateway, components)
     const { uri, digest: body, size: length, responseTime: fetchedAt } = response
-    const freshUntil = (fetchedAt + Math.round(components.freshForMs(response))) as EpochMs
+    const freshUntil = freshUntilOf(response, components)
     const [etag, modified] = ['etag', 'last-modified'].map((name) => fieldValue(response.fields, name))
     const line = attest({ uri, body, length, etag, modified, fetchedAt, freshUntil }, own)
     book.add(uri, lineKey(line) ?? '', line)
@@ -87,13 +83,22 @@ function linesAt(components: VouchingComponents, path: string): string | undefin
   return all.length === 0 ? undefined : all.join('\n')
 }
 
+function freshUntilOf(
+  response: Fetching & Pick<StoredResponse, 'uri'>,
+  { freshForMs }: VouchingComponents,
+): EpochMs {
+  return (response.responseTime + Math.round(freshForMs(response))) as EpochMs
+}
+
 /** What this member will vouch for when it is whole. */
-function promisesOf(uri: TargetUri, { site, clock, fetching, relayedBy }: VouchingComponents): string[] {
+function promisesOf(uri: TargetUri, components: VouchingComponents): string[] {
+  const { site, clock, fetching, relayedBy } = components
   const own = site.membership
   const coming = fetching(uri)
   if (own === undefined || own.isDenied(own.id) || coming === undefined || isContentName(uri)) return []
   const { fields, size: length } = coming
   if (relayedBy?.(uri) !== undefined || fieldValue(fields, 'content-encoding') !== undefined) return []
   const [etag, modified] = ['etag', 'last-modified'].map((name) => fieldValue(fields, name))
-  return [promise({ uri, length, etag, modified }, own, clock.wall())]
+  const freshUntil = freshUntilOf({ ...coming, uri }, components)
+  return [promise({ uri, length, etag, modified, freshUntil }, own, clock.wall())]
 }

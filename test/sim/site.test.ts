@@ -361,3 +361,20 @@ testSeeds(
 async function* lying(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) yield chunk.map((byte) => byte ^ 1)
 }
+
+for (const validator of ['etag', 'date', 'none'] as const)
+  testSeeds(
+    `a file that can change, and that all members want at once, costs the WAN one copy: ${validator}`,
+    { node: { proof: 'none', policy: { immutable: false } } },
+    async (scenario) => {
+      const members = await siteOf(scenario, 4)
+      const fields: Fields = [['Cache-Control', 'max-age=600']]
+      const uri = scenario.file('/tool', 4 * MB, { validator, fields })
+      for (const got of await Promise.all(members.map((each) => each.get(uri))))
+        assertRight(scenario, uri, got)
+      await scenario.settle()
+      assertAtMost(scenario.origin.sentBytes, 4.1 * MB, 'bytes over the WAN')
+      // Of each member that reads along: for a digest, and for the version.
+      assertAtMost(scenario.origin.heads, 2 * 3, 'questions by HEAD')
+    },
+  )

@@ -9,7 +9,13 @@ import { manualClock } from '../manual-clock.ts'
 import { TestSite } from './fixtures.ts'
 
 const URI = 'http://files.example/tool-1.2.3.bin'
-const PROMISED = { uri: URI, length: 1000, etag: '"one"', modified: undefined }
+const PROMISED = {
+  uri: URI,
+  length: 1000,
+  etag: '"one"',
+  modified: undefined,
+  freshUntil: 1_800_000_000_000 as EpochMs,
+}
 
 function scene() {
   const clock = manualClock()
