@@ -134,7 +134,9 @@ async function promisedIn(
   return { kind: 'promised', rung: 'V4', question, version: versionOf(promised), size: promised.length }
 }
 
-function versionOf({ etag, modified }: Pick<MemberPromise, 'etag' | 'modified'>): string {
+/** What has no validator is told from a former version, for which the same member has vouched, by when it came. */
+function versionOf({ etag, modified, freshUntil }: Omit<MemberPromise, 'member' | 'length'>): string {
+  if (etag === undefined && modified === undefined) return `until ${freshUntil}`
   return `${etag ?? ''} ${modified ?? ''}`
 }
 

@@ -378,3 +378,24 @@ for (const validator of ['etag', 'date', 'none'] as const)
       assertAtMost(scenario.origin.heads, 2 * 3, 'questions by HEAD')
     },
   )
+
+for (const validator of ['etag', 'none'] as const)
+  testSeeds(
+    `a new version of what members have is fetched once, by who wants it first: ${validator}`,
+    { node: { proof: 'none', policy: { immutable: false } }, patienceMs: 300_000 },
+    async (scenario) => {
+      const members = await siteOf(scenario, 4)
+      const fields: Fields = [['Cache-Control', 'max-age=60']]
+      for (const version of [1, 2, 3]) {
+        const uri = scenario.file('/tool', 8 * MB, { validator, fields })
+        const before = scenario.origin.sentBytes
+        const asking = members.map(async (each, at) => {
+          await scenario.clock.sleep(at * 400)
+          return each.get(uri)
+        })
+        for (const got of await Promise.all(asking)) assertRight(scenario, uri, got)
+        assertAtMost(scenario.origin.sentBytes - before, 8.2 * MB, `bytes of version ${version} over the WAN`)
+        await scenario.clock.sleep(61_000)
+      }
+    },
+  )
