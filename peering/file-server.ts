@@ -5,7 +5,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import { writeAnswer } from '../core/answer.ts'
+import { writeAnswer, type Answer } from '../core/answer.ts'
 import { systemClock, type Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import { fieldsFromRaw } from '../core/fields.ts'
@@ -37,7 +37,7 @@ interface FileServerTimeouts {
   readonly requestMs: number
   /** Between two requests. */
   readonly idleMs: number
-  /** Without any byte moving in either direction, also in the middle of an answer. */
+  /** Without the system telling of a byte that moved in either direction, also in the middle of an answer. */
   readonly stallMs: number
 }
 
@@ -78,7 +78,8 @@ const FILE_SERVER_TIMEOUTS: FileServerTimeouts = {
   headersMs: 5_000,
   requestMs: 10_000,
   idleMs: 15_000,
-  stallMs: 30_000,
+  // It tells that bytes are taken when a third of its buffer is free, for which a slow reader may need half a minute.
+  stallMs: 60_000,
 }
 
 /** A peer's request is some 300 bytes. */
@@ -93,6 +94,8 @@ export class FileServer {
   readonly #stallMs: number
   /** Of connections on which nothing has moved for a while. */
   readonly #standstills = new WeakMap<Socket, Standstill>()
+  /** Those that wait for what another machine has to do first. */
+  readonly #waiting = new WeakSet<Socket>()
   /** Connections by source address. */
   readonly #connections = new Map<string, number>()
   readonly #owed = new OwedAnswers()
@@ -175,6 +178,7 @@ export class FileServer {
 
   /** Nothing has moved for as long as Node waits until it looks again, or for as long as a connection is kept between two requests. */
   #onTimeout(socket: Socket): void {
+    if (this.#waiting.has(socket)) return
     const isBetweenRequests = this.#owed.count(socket) === 0 && socket.bytesWritten > 0
     if (isBetweenRequests || this.#isStalled(socket)) socket.destroy()
     else socket.setTimeout(lookEveryMs(this.#stallMs))
@@ -229,6 +233,15 @@ export class FileServer {
     return false
   }
 
+  /** Until the answer begins, nothing is due from who asked; how long that may take, who performs it knows. */
+  async #writePerformed(response: ServerResponse, socket: Socket, performed: Promise<Answer>): Promise<void> {
+    this.#waiting.add(socket)
+    const answer = await performed.finally(() => this.#waiting.delete(socket))
+    if (socket.destroyed) return
+    socket.setTimeout(lookEveryMs(this.#stallMs))
+    await writeAnswer(response, answer)
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.#isPipelined(request, response)) return
     const { url = '', socket } = request
@@ -237,7 +250,7 @@ export class FileServer {
       const asked = requestOf(request, response)
       const authorities = authoritiesOf(socket)
       const performed = answerFunction(this.#files, asked, authorities)
-      if (performed !== undefined) return void (await writeAnswer(response, await performed))
+      if (performed !== undefined) return void (await this.#writePerformed(response, socket, performed))
       const kind = peerRefusal(asked, authorities)
       if (kind !== undefined) this.#events.abused({ kind, from: peer, request: lineOf(request) })
       const answer = answerPeer(this.#files, asked, authorities)

@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import { systemClock, type Clock } from '../../core/clock.ts'
+import { bodyOf } from '../../core/answer.ts'
 import type { Fields } from '../../core/fields.ts'
 import type { Abuse } from '../../peering/abuses.ts'
 import type { LocalAlias, NodeId } from '../../peering/packets.ts'
@@ -14,6 +15,7 @@ import {
   MAX_PIPELINED,
   type FileServerSettings,
   type SharedFile,
+  type SharedFiles,
 } from '../../peering/file-server.ts'
 import { manualClock } from '../manual-clock.ts'
 
@@ -94,6 +96,7 @@ async function served(
   t: TestContext,
   settings: Partial<FileServerSettings> = {},
   clock?: Clock,
+  perform?: SharedFiles['perform'],
 ): Promise<Scene> {
   const growing = new GrowingFile()
   let open = 0
@@ -126,7 +129,12 @@ async function served(
   }
   const server = new FileServer(
     { address: HOST, port: 0, maxConnections: 256, isOnLink: () => true, ...settings },
-    { open: (alias) => files[alias]?.(), summary: () => SUMMARY, document: (path) => DOCUMENTS[path] },
+    {
+      open: (alias) => files[alias]?.(),
+      summary: () => SUMMARY,
+      document: (path) => DOCUMENTS[path],
+      ...(perform && { perform }),
+    },
     {
       uploaded: (_peer, target, bytes) => void uploaded.push([target, bytes]),
       refused: (_peer, status) => void refused.push(status),
@@ -499,7 +507,7 @@ test('a flood of header fields is refused', OPTIONS, async (t) => {
   )
 })
 
-const STALLING = { headersMs: 10_000, requestMs: 10_000, idleMs: 10_000, stallMs: 600 }
+const STALLING = { headersMs: 10_000, requestMs: 10_000, idleMs: 10_000, stallMs: 1500 }
 const QUICK = { headersMs: 100, requestMs: 200, idleMs: 100, stallMs: 300 }
 
 test('a request that never ends, and a connection that never asks, are cut', OPTIONS, async (t) => {
@@ -541,11 +549,23 @@ test(
     // Some of it is taken at a time when Node has looked already.
     await new Promise((resolve) => reader.once('data', resolve))
     reader.pause()
-    const isLate = pause(1000, 'too late')
+    const isLate = pause(2700, 'too late')
     const isGivenUp = until(() => scene.open() === 0).then(() => 'in time')
     assert.equal(await Promise.race([isGivenUp, isLate]), 'in time')
   },
 )
+
+test('who waits for what somebody else has to do first is not given up', OPTIONS, async (t) => {
+  const timeouts = { ...QUICK, headersMs: 5_000, requestMs: 5_000 }
+  const scene = await served(t, { timeouts }, manualClock(), async () => {
+    await pause(4 * QUICK.stallMs)
+    return { status: 200, fields: [['Content-Length', '4']], body: bodyOf(Buffer.from('done')) }
+  })
+  const { status, body } = await get(scene.url('/functions/gateway'))
+  assert.deepEqual([status, body.toString()], [200, 'done'])
+  // From then on it is as with any other answer.
+  assert.equal((await get(scene.url('/health'))).status, 200)
+})
 
 test('who pauses for less than the limit has the whole', OPTIONS, async (t) => {
   const scene = await served(t, { timeouts: STALLING }, manualClock())

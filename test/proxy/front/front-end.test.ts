@@ -606,13 +606,13 @@ describe('patience', () => {
 
   test('of who does not take what is sent makes room after the limit, and not after twice that', async (t) => {
     const { hot, isGiven } = large()
-    const front = await startFront(t, { hot, patience: { stallMs: 600, pauseMs: 600_000 } })
+    const front = await startFront(t, { hot, patience: { stallMs: 1500, pauseMs: 600_000 } })
     const client = await clientOf(t, front)
     client.socket.pause()
     client.send(plain('x'))
     await front.until(isGiven)
     front.clock.advance(5_000)
-    await pause(1000)
+    await pause(2700)
     assert.equal(front.front.makeRoom('127.0.0.1'), true)
   })
 
