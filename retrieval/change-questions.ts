@@ -11,7 +11,7 @@ import type { Fields } from '../core/fields.ts'
 import type { StoredResponse } from '../core/store.ts'
 import type { Upstream } from '../core/upstream.ts'
 import { mayAnswerValidating } from '../cache/semantics/decision.ts'
-import { headConfirms, notModifiedApplies } from '../cache/semantics/validation.ts'
+import { notModifiedApplies } from '../cache/semantics/validation.ts'
 import { publishedDigest } from '../verify/published-digest.ts'
 import { askHead, type HeadAnswer } from './heads.ts'
 import type { Update } from './renewal.ts'
@@ -83,8 +83,8 @@ function changeOf(stored: StoredResponse, answer: HeadAnswer, isCollapsed: boole
   if (status === 304) return !isPeers && notModifiedApplies(fields, stored) ? same : UNTOLD
   if (status !== 200) return UNTOLD
   if (isOfBody(fields, stored)) return same
-  // It may not have looked at the conditions.
-  return !isPeers && headConfirms(fields, stored) ? UNTOLD : { kind: 'changed', version: fields }
+  // It may not have looked at the conditions, or count no bytes where it sends none.
+  return !isPeers && notModifiedApplies(fields, stored) ? UNTOLD : { kind: 'changed', version: fields }
 }
 
 /** Whether the origin server has a file with the digest of this body (RFC 9530). */

@@ -1,4 +1,4 @@
-/** HEAD says what GET would (RFC 9110 9.3.2); nothing is stored for it, and the LAN is not asked (BITS asks it first). */
+/** HEAD says what GET would (RFC 9110 9.3.2); no body is stored for it, and the LAN is not asked (BITS asks it first). */
 import type { Clock } from '../core/clock.ts'
 import { endToEndFields, withField } from '../core/fields.ts'
 import type { Random } from '../core/random.ts'

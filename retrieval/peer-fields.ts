@@ -1,16 +1,12 @@
 /**
  * What is believed of the fields that come with a peer's copy. They are a stranger's word, also where the bytes are proved: what describes
  * the representation is kept, no type that a browser would run, and for how long it may be used again no longer than heuristics would
- * let it be. A peer passes on what the origin server told it; what shortens that or forbids to store it is kept as it is.
+ * let it be. A peer passes on what the origin server told it; what shortens that is kept as it is. That a file is not to be stored no peer
+ * can say that has it: such files are not shared (cache/semantics/sharing-gate.ts).
  */
 import type { EpochMs } from '../core/clock.ts'
 import { withoutFields, type Fields } from '../core/fields.ts'
-import {
-  deltaSeconds,
-  hasDirective,
-  isUnqualified,
-  parseCacheControl,
-} from '../cache/semantics/cache-control.ts'
+import { deltaSeconds, hasDirective, parseCacheControl } from '../cache/semantics/cache-control.ts'
 import {
   currentAgeMs,
   expiresLifetimeMs,
@@ -56,9 +52,7 @@ function cacheControl(response: Stored): string {
     ...lifetimes.flatMap(([name, seconds]) =>
       seconds === undefined ? [] : [`${name}=${Math.min(seconds, mostSeconds)}`],
     ),
-    // Fields that these may be limited to are none that a peer is believed.
-    ...(['no-cache', 'private'] as const).filter((name) => isUnqualified(directives, name)),
-    ...['no-store', 'must-revalidate', 'proxy-revalidate'].filter((name) => hasDirective(directives, name)),
+    ...['must-revalidate', 'proxy-revalidate'].filter((name) => hasDirective(directives, name)),
   ].join(', ')
 }
 

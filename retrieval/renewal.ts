@@ -32,7 +32,7 @@ export function renew(
   { fields: news, ...times }: Update,
   request: RetrievalRequest,
 ): Renewed {
-  const fields = dated(freshened(known.fields, news), times.responseTime)
+  const fields = dated(freshened(standing(known), news), times.responseTime)
   const isOnlyForOne = wantsNoneStored(request.fields)
   const asked = isOnlyForOne ? withoutFields(request.fields, ['cache-control', 'pragma']) : request.fields
   const admission = admit({ ...request, fields: asked }, { status: known.status, fields, ...times })
@@ -45,6 +45,11 @@ export function renew(
   const forOthers = store.freshen(known, { fields: admission.fields, ...times, shareable })
   const mayStay = isSameSelection(admission.selecting, known.selecting)
   return { response: { ...forOthers, fields }, forOthers, mayStay }
+}
+
+/** What a peer has said of a file, and of how long it is fresh, counts no more when the origin server has spoken. */
+function standing({ fields, source }: StoredResponse): Fields {
+  return source === 'peer' ? fields.filter(([name]) => name.toLowerCase() === 'content-type') : fields
 }
 
 /**

@@ -116,8 +116,15 @@ export class RequestPath {
         return this.#answers.orStandIn(decision.response, () =>
           method === 'HEAD' ? this.#miss(decision.reason, decision.response) : this.#validate(decision),
         )
-      case 'miss':
-        return this.#answers.orStandIn(decision.stale, () => this.#miss(decision.reason, decision.stale))
+      case 'miss': {
+        const { reason, stale } = decision
+        return this.#answers.orStandIn(stale, () =>
+          // By its digest, if the origin server tells it, what has no validator may prove to be the same.
+          stale !== undefined && reason === 'stale' && method === 'GET'
+            ? this.#validate({ response: stale, conditional: [], reason })
+            : this.#miss(reason, stale),
+        )
+      }
       case 'only-if-cached':
         return this.#notCached()
     }
@@ -175,7 +182,8 @@ export class RequestPath {
     const renewed = await this.#validateByHead(validation)
     if (renewed !== undefined) return renewed
     // A peer's validators are a stranger's word: they could pin an old file for good.
-    return response.source === 'peer' ? this.#miss(reason, response) : this.#validateByGet(validation)
+    const isAskable = response.source !== 'peer' && validation.conditional.length > 0
+    return isAskable ? this.#validateByGet(validation) : this.#miss(reason, response)
   }
 
   /** A file that others may have, too: what it is now is had as a missing one is. @returns `undefined`: it is asked for by GET. */
@@ -190,17 +198,23 @@ export class RequestPath {
     const isWorthIt = stored.size >= WORTH_ASKING_BYTES && !retrievals.unshared.isForEach(uri)
     if (!isShared || !isWorthIt) return undefined
     const question = this.#questions.validating(stored.source === 'peer' ? [] : conditional)
-    const told = await retrievals.questions.ask(question, stored)
+    const told = await retrievals.changeQuestions.ask(question, stored)
     if (told.kind === 'untold') return undefined
-    if (told.kind === 'changed') {
-      const whole = this.#questions.validating([])
-      return this.#retrieve({ ...whole, mayAskPeers, version: told.version }, reason, stored)
-    }
+    // Not every server says by HEAD what it says by GET: where no peer has it, it is asked with the same conditions.
+    if (told.kind === 'changed')
+      return this.#renewed(stored, { ...question, mayAskPeers, version: told.version }, reason)
     return this.#freshened(stored, told.update, { reason, status: told.status }, told.isCollapsed)
   }
 
-  async #validateByGet({ response: stored, conditional, reason }: Validation): Promise<Resource> {
-    const request = this.#questions.validating(conditional)
+  #validateByGet({ response, conditional, reason }: Validation): Promise<Resource> {
+    return this.#renewed(response, this.#questions.validating(conditional), reason)
+  }
+
+  async #renewed(
+    stored: StoredResponse,
+    request: RetrievalRequest,
+    reason: Validation['reason'],
+  ): Promise<Resource> {
     const requestTime = this.#components.clock.wall()
     const { head, joined } = await this.#joining.join(request, true)
     const { status, fields: news } = head.response
@@ -340,7 +354,7 @@ export class RequestPath {
  * (RFC 9111 4.3.3).
  */
 function isReplaced(entry: CacheStatusEntry): boolean {
-  const status = entry.kind === 'forward' ? entry.status : undefined
+  const status = entry.kind === 'forward' && entry.detail !== 'validated' ? entry.status : undefined
   return status !== undefined && status !== 304 && status < 500 && status !== 429
 }
 

@@ -31,7 +31,7 @@ export interface Retrievals {
   /** Names for which nobody waits for what somebody else has asked for. */
   readonly unshared: Unshared
   /** Whether a change of a file is asked for before the file. */
-  readonly questions: ChangeQuestions
+  readonly changeQuestions: ChangeQuestions
   /** Whether peers are known. */
   readonly isAnybodyThere: () => boolean
   /** @param purpose what it is for: a 304 to a `validation` is for everybody who asked about the same stored response. */
@@ -165,7 +165,7 @@ export function retrievals(
     passedOn,
     changes,
     unshared,
-    questions: new ChangeQuestions(components),
+    changeQuestions: new ChangeQuestions(components),
     isAnybodyThere: components.isAnybodyThere,
     join(request, received, purpose = 'whole') {
       const want = purpose === 'part' ? 'part' : 'whole'

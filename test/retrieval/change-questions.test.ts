@@ -94,6 +94,16 @@ describe('a file that others may have, and that is stale here', () => {
   for (const [what, head] of [
     ['refuses HEAD', () => ({ status: 405, fields: [] })],
     ['answers it without a validator', () => ({ status: 200, fields: [] })],
+    [
+      'counts no bytes in it',
+      () => ({
+        status: 200,
+        fields: [
+          ['Content-Length', '0'],
+          ['ETag', '"1"'],
+        ],
+      }),
+    ],
     ['answers it with a 304 about another version', () => ({ status: 304, fields: tagged('9') })],
     [
       'closes the connection',
@@ -142,6 +152,32 @@ describe('a file that others may have, and that is stale here', () => {
       assert.equal((await node.get(fields)).how, 'validated')
       assert.deepEqual(askedOf(node), ['GET'])
     })
+
+  test('is not fetched again where HEAD tells of another version than GET has', async () => {
+    const node = published({ tag: '1', size: SIZE, head: () => ({ status: 200, fields: tagged('9') }) }, '1')
+    await stale(node)
+    assert.deepEqual(said(await node.get()), ['validated', '1', SIZE])
+    assert.deepEqual(askedOf(node), ['HEAD', 'GET'])
+  })
+
+  test('stays where it is stale while revalidate, and has not changed', async () => {
+    const digest = `sha-256=:${createHash('sha256').update('1'.repeat(SIZE)).digest('base64')}:`
+    const fields: Fields = [
+      ['ETag', '"1"'],
+      ['Cache-Control', 'max-age=60, stale-while-revalidate=600'],
+      ['Repr-Digest', digest],
+    ]
+    const node = published({ tag: '1', size: SIZE }, '1', {
+      // It looks at no conditions.
+      origin: ({ method }) => ({ status: 200, fields, ...(method === 'GET' && { body: '1'.repeat(SIZE) }) }),
+    })
+    await stale(node)
+    assert.equal((await node.get()).how, 'hit')
+    await node.settle()
+    assert.deepEqual(askedOf(node), ['HEAD'])
+    assert.equal((await node.get()).how, 'hit')
+    assert.deepEqual(askedOf(node), ['HEAD'])
+  })
 
   test('is had as a whole where the application wants a part, which is cut from it', async () => {
     const origin = { tag: '1', size: SIZE }
@@ -205,6 +241,33 @@ describe('a stale copy that came from a peer', () => {
       [['HEAD', undefined]],
     )
     assert.equal((await node.get([], ANOTHER)).how, 'hit')
+  })
+
+  test('is fresh for as long as the origin server says then, whatever the peer had said', async () => {
+    const digest = `sha-256=:${createHash('sha256').update('1'.repeat(SIZE)).digest('base64')}:`
+    const node = published(
+      { tag: '1', size: SIZE, head: () => ({ status: 200, fields: [['Repr-Digest', digest]] }) },
+      '1',
+      {
+        peers: () => ({
+          status: 200,
+          fields: [
+            ['Content-Length', `${SIZE}`],
+            ['Age', '2000000000'],
+            ['Cache-Control', 'max-age=2147483647'],
+          ],
+          body: '1'.repeat(SIZE),
+        }),
+      },
+    )
+    await node.get([], { client: '127.0.0.3' })
+    node.clock.advance(86_500_000)
+    assert.equal((await node.get()).how, 'validated')
+    assert.equal((await node.get([], ANOTHER)).how, 'validated')
+    assert.deepEqual(
+      node.origin.requests.map(({ method }) => method),
+      ['HEAD', 'HEAD'],
+    )
   })
 
   for (const [what, head] of [

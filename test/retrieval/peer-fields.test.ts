@@ -69,6 +69,14 @@ describe('a copy from a peer', () => {
     assert.equal(field(await node.get(), 'age'), '120')
   })
 
+  test('is kept whatever the peer says of that: who must not have it cannot have it', async () => {
+    for (const refusal of ['no-store', 'private', 'no-cache']) {
+      const node = behindPeer([['Cache-Control', `max-age=600, ${refusal}`]])
+      await node.get()
+      assert.equal((await node.get()).how, 'hit')
+    }
+  })
+
   test('is passed on with its age', async () => {
     const node = behindPeer([
       ['Cache-Control', 'max-age=600'],
@@ -93,11 +101,8 @@ describe('what a peer says of freshness', () => {
     ['max-age=60, stale-while-revalidate=31536000, stale-if-error=31536000', 'max-age=60'],
     ['max-age=60, max-age=31536000', 'max-age=0'],
     ['max-age=60; public', 'max-age=0'],
-    ['NO-CACHE', 'no-cache'],
-    [
-      'private, no-store, must-revalidate, proxy-revalidate',
-      'private, no-store, must-revalidate, proxy-revalidate',
-    ],
+    ['NO-CACHE', undefined],
+    ['private, no-store, MUST-REVALIDATE, proxy-revalidate', 'must-revalidate, proxy-revalidate'],
     ['max-age=60, no-cache="set-cookie", private="set-cookie"', 'max-age=60'],
     ['public', undefined],
   ] as const)
