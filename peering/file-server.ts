@@ -250,7 +250,7 @@ export class FileServer {
       const asked = requestOf(request, response)
       const authorities = authoritiesOf(socket)
       const performed = answerFunction(this.#files, asked, authorities)
-      if (performed !== undefined) return void (await this.#writePerformed(response, socket, performed))
+      if (performed !== undefined) return await this.#writePerformed(response, socket, performed)
       const kind = peerRefusal(asked, authorities)
       if (kind !== undefined) this.#events.abused({ kind, from: peer, request: lineOf(request) })
       const answer = answerPeer(this.#files, asked, authorities)

@@ -127,7 +127,7 @@ export class ServerConnection {
   }
 
   /** Whether it has been free for too long, of a free one: a machine that slept meanwhile did not look, and its server may have forgotten it. */
-  isOverdue(now: EpochMs): boolean {
+  isOutslept(now: EpochMs): boolean {
     return now - this.#freeSince >= this.#keepAliveMs
   }
 

@@ -76,20 +76,21 @@ export class ServerConnections {
   /** Makes the request as soon as a connection is free. @param text the whole of it. */
   call(text: string, method: string, taker: ResponseTaker): Call {
     const call = new ServerCall(text, method, taker, this)
-    const overdue: ServerConnection[] = []
-    const connection = this.#takeFree(overdue)
+    const outslept: ServerConnection[] = []
+    const connection = this.#takeFree(outslept)
     if (connection !== undefined) call.sendOn(connection, true)
     else this.#wait(call)
-    for (const each of overdue) each.destroy(undefined)
+    for (const each of outslept) each.destroy(undefined)
     return call
   }
 
-  #takeFree(overdue: ServerConnection[]): ServerConnection | undefined {
+  /** @param outslept where those go that the machine has kept for too long, as in a sleep. */
+  #takeFree(outslept: ServerConnection[]): ServerConnection | undefined {
     const now = this.#clock.wall()
     for (;;) {
       const connection = this.#free.pop()
-      if (connection === undefined || !connection.isOverdue(now)) return connection
-      overdue.push(connection)
+      if (connection === undefined || !connection.isOutslept(now)) return connection
+      outslept.push(connection)
     }
   }
 

@@ -86,10 +86,8 @@ function scene({ etag }: Version, formerly: Version) {
     origin,
     expect: () => verifier.attested?.(question) ?? Promise.reject(new Error('nothing is attested')),
     vouch: () => (told.lines = [vouched(COMING, fetchedAt, { ...(etag !== undefined && { etag }) })]),
-    async verify(expectation: Expectation, sha256: Sha256): Promise<Verdict> {
-      const candidate = { size: SIZE, sha256 } as Candidate
-      return verifier.verify(expectation, candidate)
-    },
+    verify: (expectation: Expectation, sha256: Sha256): Promise<Verdict> =>
+      verifier.verify(expectation, { size: SIZE, sha256 } as Candidate),
   }
 }
 

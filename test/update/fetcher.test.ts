@@ -271,8 +271,7 @@ test('several files at once all pass by a proxy that is away, which is tried onc
 })
 
 /** Two files through a proxy that is silent until `clock` says that it is too slow. @returns how often each was asked. */
-async function pastSilence(t: TestContext, origin: Answer) {
-  const clock = manualClock()
+async function pastSilence(t: TestContext, origin: Answer, clock = manualClock()) {
   const asked = { proxy: 0, origin: 0 }
   const proxy = await serve(t, () => {
     asked.proxy += 1
@@ -292,6 +291,16 @@ async function pastSilence(t: TestContext, origin: Answer) {
 test('a proxy that is silent where the origin server is not is waited for once', async (t) => {
   const { came, asked } = await pastSilence(t, (response) => void response.end('direct'))
   assert.deepEqual([came, asked], [['fetched', 'fetched'], { proxy: 1, origin: 2 }])
+})
+
+test('a proxy is not to blame where the line was silent: the origin server takes its time as well', async (t) => {
+  const clock = manualClock()
+  const origin: Answer = (response) => {
+    clock.advance(5_000)
+    response.end('direct')
+  }
+  const { came, asked } = await pastSilence(t, origin, clock)
+  assert.deepEqual([came, asked], [['fetched', 'fetched'], { proxy: 2, origin: 2 }])
 })
 
 test('a proxy is not to blame for a file that the origin server does not send either', async (t) => {

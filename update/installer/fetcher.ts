@@ -19,10 +19,13 @@ export interface Fetcher {
   close(): Promise<void>
 }
 
+/** An origin server that begins within this is one that could have been heard through the proxy, in ms. */
+const AT_ONCE_MS = 2_000
+
 /**
  * @param proxy `http://127.0.0.1:3128`; where it fails, before or in the middle of a file, the rest comes directly, from the byte
  * that was reached where the origin server can do that: a node that dies must not keep a machine from its updates. One that refuses
- * connections, or is silent where the origin server is not, is passed by from then on.
+ * connections, or is silent or too slow where the origin server is not, is passed by from then on.
  */
 export function httpFetcher(proxy: string | undefined, clock: Clock): Fetcher {
   const timeouts = { connect: { timeout: 10_000 } }
@@ -30,6 +33,17 @@ export function httpFetcher(proxy: string | undefined, clock: Clock): Fetcher {
   const through: Dispatcher | undefined =
     proxy === undefined ? undefined : new ProxyAgent({ uri: proxy, ...timeouts })
   let isAway = false
+  /** @returns how long the first byte took, in ms. */
+  const directly = async (wanted: FetchRequest, coming: Coming): Promise<number> => {
+    const began = clock.monotonic()
+    let firstByteMs = Infinity
+    const onReceived: FetchRequest['onReceived'] = (...told) => {
+      firstByteMs = Math.min(firstByteMs, clock.monotonic() - began)
+      wanted.onReceived?.(...told)
+    }
+    await transfer(direct, { ...wanted, onReceived }, coming, clock)
+    return firstByteMs
+  }
   return {
     async fetch(wanted) {
       const coming = new Coming()
@@ -41,9 +55,9 @@ export function httpFetcher(proxy: string | undefined, clock: Clock): Fetcher {
           if (!(error instanceof WayFailed)) throw error
           isAway ||= isRefusedConnection(error)
           wanted.onProxyFailed?.(error.message)
-          await transfer(direct, wanted, coming, clock)
-          // The origin server has sent what the proxy waited for in vain.
-          isAway ||= error.reason !== 'unreachable'
+          const silentMs = await directly(wanted, coming)
+          // It is not the line that was silent.
+          isAway ||= error.reason !== 'unreachable' && silentMs < AT_ONCE_MS
         }
       return { bytes: coming.bytes, source: coming.source }
     },
