@@ -14,21 +14,22 @@ export function lookEveryMs(limitMs: number): number {
   return limitMs / LOOKS
 }
 
-type Moving = Pick<Socket, 'bytesRead' | 'bytesWritten' | 'writableLength'>
-
 export class Standstill {
   readonly #everyMs: number
+  readonly #untaken: (socket: Socket) => number
   #looks = 0
   #movedBytes = -1
   #lookedAt = 0 as Monotonic
 
-  constructor(limitMs: number) {
+  /** @param untaken bytes that the system holds for the other side, where it tells (untaken.ts). */
+  constructor(limitMs: number, untaken: (socket: Socket) => number = () => 0) {
     this.#everyMs = lookEveryMs(limitMs)
+    this.#untaken = untaken
   }
 
   /** Node's `timeout` has come: nothing has moved since the look before. @returns for how long nothing has, in ms. */
-  look(socket: Moving, now: Monotonic): number {
-    const movedBytes = movedOn(socket)
+  look(socket: Socket, now: Monotonic): number {
+    const movedBytes = movedOn(socket) - this.#untaken(socket)
     // Of a long write Node alone sees the parts that are taken, and tells nothing at that look.
     const isStill = movedBytes === this.#movedBytes && now - this.#lookedAt < 2 * this.#everyMs
     this.#looks = isStill ? this.#looks + 1 : 1
@@ -39,6 +40,6 @@ export class Standstill {
 }
 
 /** Those that have come, and those of whole writes that are out. */
-function movedOn({ bytesRead, bytesWritten, writableLength }: Moving): number {
+function movedOn({ bytesRead, bytesWritten, writableLength }: Socket): number {
   return bytesRead + bytesWritten - writableLength
 }

@@ -14,6 +14,7 @@ import { OwedAnswers } from '../core/owed-answers.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import { lookEveryMs, Standstill } from '../core/standstill.ts'
 import type { Address } from '../core/transport.ts'
+import { untakenBytes } from '../core/untaken.ts'
 import type { Abuse, AbuseKind } from './abuses.ts'
 import {
   answerFunction,
@@ -37,7 +38,7 @@ interface FileServerTimeouts {
   readonly requestMs: number
   /** Between two requests. */
   readonly idleMs: number
-  /** Without the system telling of a byte that moved in either direction, also in the middle of an answer. */
+  /** Without any byte moving in either direction, also in the middle of an answer. */
   readonly stallMs: number
 }
 
@@ -78,8 +79,7 @@ const FILE_SERVER_TIMEOUTS: FileServerTimeouts = {
   headersMs: 5_000,
   requestMs: 10_000,
   idleMs: 15_000,
-  // It tells that bytes are taken when a third of its buffer is free, for which a slow reader may need half a minute.
-  stallMs: 60_000,
+  stallMs: 30_000,
 }
 
 /** A peer's request is some 300 bytes. */
@@ -92,6 +92,7 @@ export class FileServer {
   readonly #events: FileServerEvents
   readonly #clock: Clock
   readonly #stallMs: number
+  readonly #untaken: (socket: Socket) => number
   /** Of connections on which nothing has moved for a while. */
   readonly #standstills = new WeakMap<Socket, Standstill>()
   /** Those that wait for what another machine has to do first. */
@@ -113,6 +114,7 @@ export class FileServer {
     this.#events = events
     this.#clock = clock
     this.#stallMs = timeouts.stallMs
+    this.#untaken = untakenBytes(clock)
     this.#server = newServer(maxConnections, timeouts)
     this.#server.on('connection', (socket) => this.#onConnection(socket))
     this.#server.on('timeout', (socket) => this.#onTimeout(socket))
@@ -185,7 +187,7 @@ export class FileServer {
   }
 
   #isStalled(socket: Socket): boolean {
-    const standstill = this.#standstills.get(socket) ?? new Standstill(this.#stallMs)
+    const standstill = this.#standstills.get(socket) ?? new Standstill(this.#stallMs, this.#untaken)
     this.#standstills.set(socket, standstill)
     return standstill.look(socket, this.#clock.monotonic()) >= this.#stallMs
   }

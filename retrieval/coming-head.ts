@@ -49,7 +49,8 @@ export class ComingHead {
   fromPeer(fields: Fields): void {
     this.#responseTime = this.#clock.wall()
     this.#isOrigins = false
-    this.#fields = dated(believed(fields, this.#responseTime), this.#responseTime)
+    const told = believed(fields, this.#responseTime, this.#request.policy)
+    this.#fields = dated(told, this.#responseTime)
     this.#admission = admit(this.#request, this.response)
   }
 

@@ -6,6 +6,7 @@
  */
 import type { EpochMs } from '../core/clock.ts'
 import { withoutFields, type Fields } from '../core/fields.ts'
+import type { Policy } from '../core/policy.ts'
 import { deltaSeconds, hasDirective, parseCacheControl } from '../cache/semantics/cache-control.ts'
 import {
   currentAgeMs,
@@ -31,9 +32,10 @@ export function describing(fields: Fields): Fields {
     .map(([name, value]) => [name, name.toLowerCase() === 'content-type' ? inertType(value) : value])
 }
 
-/** Of those what is believed. @param now when they came. */
-export function believed(fields: Fields, now: EpochMs): Fields {
+/** Of those what is believed: of a name that always means the same bytes nothing about freshness. @param now when they came. */
+export function believed(fields: Fields, now: EpochMs, { immutable }: Pick<Policy, 'immutable'>): Fields {
   const kept = withoutFields(fields, ['cache-control', 'expires'])
+  if (immutable) return kept
   const told = cacheControl({ status: 200, fields, requestTime: now, responseTime: now })
   return told === '' ? kept : [...kept, ['Cache-Control', told]]
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { Monotonic } from '../../core/clock.ts'
 import { lookEveryMs, Standstill } from '../../core/standstill.ts'
@@ -10,7 +11,9 @@ const STILL = { bytesRead: 300, bytesWritten: 1_000_000, writableLength: 400_000
 /** What each look finds, at `looks` in units of the time between two. */
 function found(looks: readonly (readonly [at: number, moving?: Partial<typeof STILL>])[]): number[] {
   const standstill = new Standstill(LIMIT_MS)
-  return looks.map(([at, moving]) => standstill.look({ ...STILL, ...moving }, (at * EVERY_MS) as Monotonic))
+  return looks.map(([at, moving]) =>
+    standstill.look({ ...STILL, ...moving } as Socket, (at * EVERY_MS) as Monotonic),
+  )
 }
 
 test('what stands still from one look to the next reaches its limit', () => {

@@ -555,6 +555,24 @@ test(
   },
 )
 
+test(
+  'who reads slowly and steadily is not given up: the system tells of it late',
+  { ...OPTIONS, skip: process.platform !== 'linux' && 'only Linux tells what a reader has taken' },
+  async (t) => {
+    const scene = await served(t, { timeouts: STALLING })
+    const { socket } = dial(t, scene)
+    socket.pause()
+    socket.write(`GET /${GROWING} HTTP/1.1\r\nHost: ${HOST}:${scene.server.port}\r\n\r\n`)
+    await until(() => scene.open() === 1)
+    scene.growing.write(Buffer.alloc(32_000_000))
+    for (let taken = 0, times = 0; times < 80; times++) {
+      await pause(50)
+      taken += socket.read(16_000)?.length ?? 0
+      assert.equal(scene.open(), 1, `cut after ${taken} bytes`)
+    }
+  },
+)
+
 test('who waits for what somebody else has to do first is not given up', OPTIONS, async (t) => {
   const timeouts = { ...QUICK, headersMs: 5_000, requestMs: 5_000 }
   const scene = await served(t, { timeouts }, manualClock(), async () => {

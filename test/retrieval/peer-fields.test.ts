@@ -92,7 +92,8 @@ describe('a copy from a peer', () => {
 describe('what a peer says of freshness', () => {
   const NOW = Date.parse('2026-11-30T12:00:00Z') as EpochMs
   const now = 'Mon, 30 Nov 2026 12:00:00 GMT'
-  const told = (fields: Fields) => fieldValue(believed(describing(fields), NOW), 'cache-control')
+  const told = (fields: Fields) =>
+    fieldValue(believed(describing(fields), NOW, { immutable: false }), 'cache-control')
 
   for (const [says, means] of [
     ['max-age=60', 'max-age=60'],
@@ -139,6 +140,15 @@ describe('what a peer says of freshness', () => {
       ]),
       'max-age=86400',
     )
+  })
+
+  test('is nothing of a name that always means the same bytes', () => {
+    const fields: Fields = [
+      ['ETag', '"1"'],
+      ['Cache-Control', 'max-age=60'],
+      ['Expires', now],
+    ]
+    assert.deepEqual(believed(fields, NOW, { immutable: true }), [['ETag', '"1"']])
   })
 
   test('by Expires is the same, and less than by max-age', () => {
