@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
+import type { Node } from '../../service/node.ts'
 import { askStatus } from '../../service/control.ts'
 import { acquainted, freePacketPort, missing, Scene, until } from './harness.ts'
 import { Origin, uniqueBody } from './origin.ts'
@@ -30,7 +31,7 @@ test('they take IDs of their own, for good, and share', { skip }, async () => {
   const origin = await Origin.start(scene)
   const packetPort = await freePacketPort()
   const directories = ['ab', 'ab', 'ab'].map((digits) => directoryOf(digits.repeat(16)))
-  const nodes = []
+  const nodes: Node[] = []
   for (const [at, directory] of directories.entries())
     nodes.push(
       await scene.node({
@@ -40,9 +41,12 @@ test('they take IDs of their own, for good, and share', { skip }, async () => {
       }),
     )
   await acquainted(...nodes)
-  const ids = nodes.map((node) => node.status().node)
-  assert.equal(new Set(ids).size, nodes.length)
-  assert.deepEqual(directories.map(idIn), ids)
+  // One that takes another ID has written it down a moment before it goes by it.
+  const areTold = () => {
+    const ids = nodes.map((node) => node.status().node)
+    return new Set(ids).size === nodes.length && ids.join() === directories.map(idIn).join()
+  }
+  await until('IDs of their own, for good', areTold)
   const url = origin.put('/files/tool-1.0.0.bin', { body: uniqueBody(100_000) })
   for (const [at, node] of nodes.entries()) {
     assert.equal(sourceOf(await curl(node.proxyAddress, url)), at === 0 ? 'internet' : 'peer')
