@@ -11,29 +11,8 @@ import { defaultConfig } from '../../service/config.ts'
 import { startControl, type Operations } from '../../service/control-server.ts'
 import { ask, askStatus, controlPath, OPERATIONS, whoListens } from '../../service/control.ts'
 import { keptAlive } from '../../service/applications/kept-alive.ts'
-import type { Status } from '../../service/status.ts'
-import { tally } from '../../service/totals.ts'
 import { manualClock } from '../manual-clock.ts'
-
-const STATUS: Status = {
-  version: '1.2.3',
-  node: 'abc',
-  upMs: 1000,
-  control: undefined,
-  proxy: '127.0.0.1:3128',
-  peering: undefined,
-  cache: { bytes: 1, partialBytes: 0, maxBytes: 2, responses: 1, directory: '/cache' },
-  transfers: [],
-  totals: tally().totals(),
-  filePort: { refused: {}, lastRefused: [] },
-  packets: {},
-  indexes: { read: 0, failed: 0 },
-  shunned: [],
-  signatures: { verified: 0, refused: {} },
-  cautions: [],
-  updates: [],
-  functions: [],
-}
+import { STATUS } from './example-status.ts'
 
 function directory(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'ihave-control-'))
