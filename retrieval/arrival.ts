@@ -3,7 +3,7 @@
  * be done with them. It does not choose the source (source-in-use.ts) and does not know who reads.
  */
 import { isContentName } from '../core/content-name.ts'
-import { listeningOf, type CancelTimer, type Monotonic } from '../core/clock.ts'
+import { listeningOf, type Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { Fields } from '../core/fields.ts'
@@ -16,6 +16,7 @@ import type { DownloadProgress } from '../peering/local-copies.ts'
 import type { NodeId } from '../peering/packets.ts'
 import type { Self } from '../peering/self.ts'
 import type { Admission } from './admission.ts'
+import { NO_EXCUSE, type Attempt, type Excuses } from './attempt.ts'
 import {
   checkEnd,
   checkFits,
@@ -33,9 +34,8 @@ import type { Ask } from './leading.ts'
 import type { Opened, OpenedCopy, OriginCopies } from './origin-copies.ts'
 import { openRest } from './origin-source.ts'
 import { openWhole } from './open-copy.ts'
-import { OriginLength } from './origin-length.ts'
 import { followingRedirects } from './named-source.ts'
-import { keptEnd, openBefore, type KeptEnd } from './kept-end.ts'
+import { openBefore, type KeptEnd } from './kept-end.ts'
 import { isOvertaken, NOTHING_BEFORE } from './overtaken.ts'
 import { behindTheSame } from './same-beginning.ts'
 import { growingPace, wholePace } from './pace.ts'
@@ -45,11 +45,19 @@ import { helped, mayBeHelped, type HelpComponents } from './pieces/help.ts'
 import type { SeveralSources } from './pieces/several-sources.ts'
 import type { Helper, SupplyEvents } from './pieces/supplier.ts'
 import { checkVersion, type OpenedSource } from './peer-source.ts'
-import { mayAnswer, releasedBytes, SMALL_GROWING_BYTES, VERIFY_FIRST_MS, type Filling } from './release.ts'
+import { Releasing } from './releasing.ts'
 import { RecentRate } from './recent-rate.ts'
 import { Provenance } from './provenance.ts'
 import type { Asker, RetrievalRequest } from './request.ts'
-import { newReport, peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
+import { RestBehindPeers } from './rest-behind-peers.ts'
+import {
+  isAnybodysWord,
+  newReport,
+  peerOf,
+  type PeerSource,
+  type RetrievalReport,
+  type Source,
+} from './source.ts'
 
 export interface ArrivalSettings {
   /** This node, as peers are told. */
@@ -83,27 +91,6 @@ export type ArrivalOutcome =
   | { readonly kind: 'direct'; readonly response: UpstreamResponse; readonly reason: string }
   | { readonly kind: 'aborted' }
 
-/** One use of one source. */
-export interface Attempt {
-  readonly source: Source
-  /** What the bytes must show, should any of them come from a peer. */
-  readonly expectation: Expectation
-  readonly signal: AbortSignal
-  /** A peer may stay silent, or drip, for this long, in ms. */
-  readonly patienceMs: number
-  /** Whether a growing copy has a reason to be silent. */
-  readonly excuse: () => boolean
-  /** Whether this node has to wait for its turn at the processor, and nobody else is to blame. */
-  readonly isLate: () => boolean
-  /** Whether another peer that has it has answered. */
-  readonly hasAnother: () => boolean
-}
-
-type Excuses = Pick<Attempt, 'excuse' | 'isLate' | 'hasAnother'>
-
-const never = () => false
-const NO_EXCUSE: Excuses = { excuse: never, isLate: never, hasAnother: never }
-
 export class Arrival {
   readonly report: RetrievalReport = newReport()
   readonly #request: RetrievalRequest
@@ -116,20 +103,14 @@ export class Arrival {
   /** As long as the origin server alone fills the copy, others may want bytes of it too. */
   #opened: OpenedCopy | undefined
   readonly #head: ComingHead
-  readonly #originLength: OriginLength
+  readonly #releasing: Releasing
   /** When the source in use began, and what was held by then. */
   #filling: { readonly since: Monotonic; readonly heldBytes: number }
   /** Of what this fills itself. */
   readonly #rate: RecentRate
   /** Whether the origin server may have gone on with another file than it began. */
   #isDoubted = false
-  /** Whether applications were answered before the whole was verified. */
-  #isStreaming = false
-  /** Where the origin server went on behind a beginning of peers that no application has seen. */
-  #rest: { readonly from: number; readonly fields: Fields } | undefined
-  /** The same of a whole that proved wrong, and what can be given back when its end was read. */
-  #end: KeptEnd | undefined
-  #spent: GrowingCopy | undefined
+  readonly #rest = new RestBehindPeers()
   /** What the origin server has sent again in place of the rest, in bytes. */
   #repeatedBytes = 0
   /** Why nothing can be stored here now. */
@@ -142,7 +123,7 @@ export class Arrival {
     this.#filling = { since: components.clock.monotonic(), heldBytes: 0 }
     this.#rate = new RecentRate(components.clock)
     this.#head = new ComingHead(request, components.clock)
-    this.#originLength = new OriginLength(request, components)
+    this.#releasing = new Releasing(request, this, { ...settings, ...components })
   }
 
   get copy(): GrowingCopy | undefined {
@@ -242,10 +223,10 @@ export class Arrival {
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
   async take(attempt: Attempt): Promise<ArrivalOutcome> {
     const isOriginAlone = attempt.source.kind === 'internet' && this.#contributors.size === 0
-    const isBegun = this.#isStreaming || this.#isNamed || this.#end !== undefined
-    if (attempt.source.kind !== 'internet') this.#keepNoEnd()
+    const isBegun = this.#releasing.isStreaming || this.#isNamed || this.#rest.hasEnd
+    if (attempt.source.kind !== 'internet') this.#rest.endsWithPeer()
     this.provenance.sourceBegins()
-    await this.#dropSpent()
+    await this.#rest.dropSpent()
     if (isOriginAlone && !isBegun) return this.#takeFromOrigin(attempt.signal)
     if (!this.detach())
       throw new Fault('RESPONSE_INCOMPLETE', 'others have bytes of what the origin server began')
@@ -258,14 +239,14 @@ export class Arrival {
     checkFits(opened.size, attempt.source, attempt.expectation, this.#components.store)
     const copy = this.#copy ?? (await this.#create(opened, attempt))
     if (copy === undefined) return { kind: 'aborted' }
-    this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
+    this.#sourceBegins()
     this.#rate.begin()
     if (opened.size !== undefined) copy.setSize(opened.size)
     const several = this.#severalSources(copy, opened, attempt)
     await this.#pump(copy, several?.watching(opened) ?? opened, attempt, several)
     if (several?.hasTakenOver === true) await this.#takeFromAll(several, copy, attempt)
     if (attempt.signal.aborted) return { kind: 'aborted' }
-    await this.#dropSpent()
+    await this.#rest.dropSpent()
     if (copy.size === undefined) copy.setSize(this.heldBytes)
     return { kind: 'filled' }
   }
@@ -279,7 +260,7 @@ export class Arrival {
     const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest, read }
     const verdict = await this.#components.verifier.verify(expectation, candidate)
     if (verdict.kind === 'verified') {
-      this.#rest = undefined
+      this.#rest.forget()
       return
     }
     if (verdict.isUnproved === true) throw new Fault('PEER_FAILED', verdict.reason)
@@ -309,12 +290,12 @@ export class Arrival {
 
   /** Whether the origin server has gone on behind a beginning of peers that no application has seen. */
   get isMixed(): boolean {
-    return this.#rest !== undefined
+    return this.#rest.isMixed
   }
 
   /** The origin server is to go on behind bytes of peers that no application has seen. */
   goOn(): void {
-    this.#rest = { from: this.heldBytes, fields: [] }
+    this.#rest.begins(this.heldBytes)
   }
 
   /** Forgets every byte, and the length: nobody has seen one. */
@@ -325,17 +306,14 @@ export class Arrival {
 
   /** Forgets the bytes of peers, and those of the origin server as well that cannot be kept. */
   async resetBeginning(): Promise<void> {
-    const { from = 0, fields = [] } = this.#rest ?? {}
-    const copy = this.#copy
-    if (copy !== undefined && from > 0) this.#end = keptEnd(copy, from, fields, this.#components.clock.wall())
-    if (this.#end !== undefined) this.#copy = undefined
+    if (this.#rest.keep(this.#copy, this.#components.clock.wall())) this.#copy = undefined
     await this.reset()
   }
 
   #forget(): void {
     this.provenance.forget()
     this.#isDoubted = false
-    this.#rest = undefined
+    this.#rest.forget()
     this.#head.forget()
     this.report.source = undefined
     this.report.status = undefined
@@ -354,7 +332,7 @@ export class Arrival {
 
   /** Nobody reads it any more: what may be gone on with later is kept, everything else goes. */
   letGo(): void {
-    void this.#dropSpent()
+    void this.#rest.dropSpent()
     if (this.#opened !== undefined) this.#opened.use.leave()
     else void this.#copy?.discard()
   }
@@ -369,7 +347,7 @@ export class Arrival {
   async abandonCopy(reason: string): Promise<void> {
     const copy = this.#copy
     const opened = this.#opened
-    void this.#dropSpent()
+    void this.#rest.dropSpent()
     this.#copy = undefined
     this.#opened = undefined
     this.#head.forget(reason)
@@ -377,6 +355,11 @@ export class Arrival {
     this.#unstorable = reason
     opened?.use.leave()
     if (opened === undefined) await copy?.discard()
+  }
+
+  #sourceBegins(): void {
+    this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
+    this.#releasing.sourceBegins()
   }
 
   /** The whole as the origin server alone sends it, whoever else wants bytes of it. */
@@ -396,9 +379,8 @@ export class Arrival {
     this.report.source ??= 'internet'
     this.report.status = opened.of.sentStatus
     this.report.isJoined = opened.how === 'joined'
-    this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
-    this.#isStreaming = true
-    this.#components.onAnswerable()
+    this.#sourceBegins()
+    this.#releasing.begin()
     await use.filled.promise
     if (signal.aborted) return { kind: 'aborted' }
     if (use.hasLeft)
@@ -431,7 +413,8 @@ export class Arrival {
       return this.#openAgain(this.#copy, from, attempt.signal)
     if (this.#copy && from === this.#copy.size) return { kind: 'filled' }
     if (source.kind !== 'internet') return this.#openPeer(source, from, attempt)
-    if (this.#end !== undefined) return this.#openBefore(this.#end, attempt.signal)
+    const end = this.#rest.takeEnd()
+    if (end !== undefined) return this.#openBefore(end, attempt.signal)
     // Who has been answered from the copy can be given nothing but the rest of it.
     return this.#openRest(from, expectation, attempt.signal)
   }
@@ -459,7 +442,7 @@ export class Arrival {
    * whole, as they would behind bytes of somebody that failed and may have lied before that.
    */
   #isToCompare(source: PeerSource, from: number): boolean {
-    const isUnseen = from > 0 && this.#contributors.size > 0 && !this.#isStreaming
+    const isUnseen = from > 0 && this.#contributors.size > 0 && !this.#releasing.isStreaming
     return isUnseen && !isAnybodysWord(source)
   }
 
@@ -525,14 +508,12 @@ export class Arrival {
     const opened = await openRest(upstream, target, fields, rest, signal)
     if (opened.status === 200) this.#repeatedBytes += from
     if (from === 0) this.#forgetPeers(opened)
-    else if (this.isMixed) this.#rest = { from, fields: opened.fields }
+    else if (this.isMixed) this.#rest.begins(from, opened.fields)
     return opened
   }
 
   /** What peers had begun was wrong, and only that is fetched anew. Whatever hinders it, the whole can be. */
   async #openBefore(end: KeptEnd, signal: AbortSignal): Promise<OpenedSource | ArrivalOutcome> {
-    this.#end = undefined
-    this.#spent = end.copy
     const opened = await openBefore(
       end,
       this.#components.origin,
@@ -543,19 +524,6 @@ export class Arrival {
     if (opened === undefined) return this.#takeFromOrigin(signal)
     this.#head.fromOrigin(opened.fields, true)
     return opened
-  }
-
-  /** A peer goes on: what follows is not the origin server's alone any more. */
-  #keepNoEnd(): void {
-    if (this.isMixed) this.#rest = { from: 0, fields: [] }
-    this.#spent ??= this.#end?.copy
-    this.#end = undefined
-  }
-
-  async #dropSpent(): Promise<void> {
-    const spent = this.#spent
-    this.#spent = undefined
-    await spent?.discard()
   }
 
   /**
@@ -586,7 +554,7 @@ export class Arrival {
       this.report.bytes[helper === undefined ? 'internet' : 'peer'] += bytes
       this.#rate.note(bytes)
       if (helper !== undefined && isStated) this.provenance.comesFrom(helper.peer, helper.location)
-      this.#release(copy, attempt)
+      this.#releasing.release(copy, attempt)
     }
     const failed: SupplyEvents['failed'] = (helper, fault) => this.#components.onHelperFailure(helper, fault)
     const { node } = this.#settings.self
@@ -612,33 +580,24 @@ export class Arrival {
   ): Promise<void> {
     const { source, signal } = attempt
     const peer = peerOf(source)
-    this.#release(copy, attempt)
+    this.#releasing.release(copy, attempt)
     let at = opened.from
-    const stopWaiting = this.#streamAfterAll(copy, attempt)
+    const stopWaiting = this.#releasing.afterAll(copy, attempt)
     try {
       for await (const chunk of gathered(opened.body, () => copy.readers, this.#components.clock)) {
         if (signal.aborted) return
-        this.#checkTold(copy)
+        this.#releasing.checkTold(copy)
         this.report.bytes[source.kind] += chunk.length
         checkEnd(at + chunk.length, copy.size, peer)
         await copy.write(at, chunk)
         this.#rate.note(chunk.length)
         at += chunk.length
-        this.#release(copy, attempt)
+        this.#releasing.release(copy, attempt)
       }
     } finally {
       stopWaiting()
     }
     if (!signal.aborted && several?.hasTakenOver !== true) checkWhole(at, copy.size, peer)
-  }
-
-  /** What takes long is released when it does, also where just then nothing comes. */
-  #streamAfterAll(copy: GrowingCopy, attempt: Attempt): CancelTimer {
-    const mayBeStreamed = !this.#isStreaming && (copy.size ?? 0) >= SMALL_GROWING_BYTES
-    if (!mayBeStreamed) return () => {}
-    const release = () => void (!attempt.signal.aborted && this.#release(copy, attempt))
-    // A timer may come a moment early.
-    return this.#components.clock.after(VERIFY_FIRST_MS + 1, release)
   }
 
   /** Whether bytes are here of somebody who was in use before: one that failed, and may have lied before that. */
@@ -655,52 +614,11 @@ export class Arrival {
   get #servers(): readonly Server[] {
     return this.#route?.servers ?? []
   }
-
-  /** @throws Fault PEER_FAILED where the origin server has a file of another length. */
-  #checkTold({ size }: GrowingCopy): void {
-    if (!this.#isStreaming && this.#originLength.isOther(size)) checkSize(size, this.#originLength.size)
-  }
-
-  /** Whether applications may be answered with what is only said to be so large. */
-  #mayStream(copy: GrowingCopy, attempt: Attempt): boolean {
-    const { source, expectation, signal } = attempt
-    const isUnproved = expectation.kind === 'digest' && expectation.size === undefined
-    const isOnlyTold = isUnproved && isAnybodysWord(source)
-    if (!isOnlyTold || this.#isStreaming) return true
-    const onAnswer = () => void (!signal.aborted && this.#release(copy, attempt))
-    return this.#originLength.isSettled(onAnswer) && !this.#originLength.isOther(copy.size)
-  }
-
-  /** Raises what applications may have, and says so as soon as they may be answered; not before what is mixed was judged. */
-  #release(copy: GrowingCopy, attempt: Attempt): void {
-    if (this.isMixed) return
-    const { source, expectation } = attempt
-    const filling: Filling = {
-      heldBytes: copy.heldUntil(0),
-      size: copy.size,
-      mustBeProved: !this.isUndoubted || source.kind !== 'internet' || this.#isNamed,
-      isGrowing: source.kind === 'in-progress' && !isAnybodysWord(source) && !this.isBegunByOthers,
-      isStreaming: this.#isStreaming,
-      expectation,
-      elapsedMs: this.#components.clock.monotonic() - this.#filling.since,
-      verifyFirstUpTo: this.#settings.verifyFirstUpTo,
-    }
-    if (mayAnswer(filling) && !this.#mayStream(copy, attempt)) return
-    copy.release(releasedBytes(filling))
-    if (!mayAnswer(filling)) return
-    this.#isStreaming = true
-    this.#components.onAnswerable()
-  }
 }
 
 /** Only the application will know whether the whole is right (V5). */
 function isUnprovable({ kind }: Expectation): boolean {
   return kind === 'updater'
-}
-
-/** Who was heard to ask for the file fetches it, most likely: a crowd does not ask the origin server once more each. */
-function isAnybodysWord(source: Source): boolean {
-  return source.kind === 'peer' || (source.kind === 'in-progress' && source.download.hasAsked !== true)
 }
 
 function forwardedFor(opened: Opened): RetrievalReport['forwarded'] {

@@ -27,6 +27,11 @@ export function peerOf(source: Source): Address | undefined {
   }
 }
 
+/** Who was heard to ask for the file fetches it, most likely: a crowd does not ask the origin server once more each. */
+export function isAnybodysWord(source: Source): boolean {
+  return source.kind === 'peer' || (source.kind === 'in-progress' && source.download.hasAsked !== true)
+}
+
 /** What happened in one retrieval, for the log, `Cache-Status` and savings: it all adds up to the body's size. */
 export interface RetrievalReport {
   /** Whether "I need" was broadcast. */
