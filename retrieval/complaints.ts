@@ -40,6 +40,7 @@ export function isComplaint(
     uri,
     body: delivery.body,
     isDoubtful: true,
+    givenAgoMs: clock.monotonic() - delivery.at,
   })
   store.remove(uri)
   return true

@@ -9,6 +9,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { withoutSecrets } from '../core/redaction.ts'
 import type { Random } from '../core/random.ts'
 import type { Store, StoredResponse } from '../core/store.ts'
+import { modifiedAgoMs } from '../cache/semantics/freshness.ts'
 import { originOf, type TargetUri } from '../core/target-uri.ts'
 import type { Address, Transport } from '../core/transport.ts'
 import type { Upstream } from '../core/upstream.ts'
@@ -42,7 +43,14 @@ import type { Providers } from '../providers/providers.ts'
 import type { Site } from '../site/site.ts'
 import { isPrivateName, privateNames } from '../site/private-names.ts'
 import { retryWatch } from '../verify/retry-watch.ts'
-import { placeOf, type ShunnedPeers, type ShunReason, type Suspicion } from '../verify/shunned-peers.ts'
+import {
+  placeOf,
+  type Culprit,
+  type ShunnedPeers,
+  type ShunReason,
+  type Suspicion,
+} from '../verify/shunned-peers.ts'
+import { Suspicions } from '../verify/suspicions.ts'
 import { CAUTION, readWarning, warningWords } from './member-warnings.ts'
 import { notingReached } from './reached-peers.ts'
 
@@ -174,26 +182,17 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
   const announced = announcedNames()
   const watch = retryWatch()
   const unverifiedPeers = new LRUCache<Sha256, Address>({ max: MAX_UNVERIFIED })
-  const suspects = new LRUCache<string, Address>({ max: MAX_UNVERIFIED })
-  /**
-   * When the origin server sends the very same bytes under this name, the peer had done no wrong: two programs wanted the
-   * file, or what named its digest was wrong. Otherwise an origin server could have honest peers shunned.
-   */
-  const acquit = (uri: TargetUri, body: Sha256) => {
-    const suspect = `${body} ${uri}`
-    const peer = suspects.get(suspect)
-    const reason = peer && shunned.find(peer, originOf(uri))?.reason
-    if (peer === undefined || (reason !== 'asked-again' && reason !== 'bad-bytes')) return
-    suspects.delete(suspect)
-    shunned.pardon(peer)
+  const suspicions = new Suspicions()
+  const acquit = (culprits: readonly Culprit[]) => {
+    for (const culprit of culprits) shunned.acquit(culprit)
   }
   const shun = (peer: Address, reason: ShunReason, detail: string, suspect?: Suspicion) => {
-    const body = suspect?.body
-    if (body !== undefined) suspects.set(`${body} ${suspect?.uri}`, peer)
+    const { body, part } = suspect ?? {}
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
     const origin = suspect?.isDoubtful === true ? originOf(suspect.uri) : undefined
     const isProved = body !== undefined && reason !== 'asked-again' && origin === undefined
-    shunned.shun(peer, { reason, detail, origin, part: suspect?.part, ...(isProved ? { body } : {}) })
+    if (suspect !== undefined) suspicions.note({ peer, origin, part }, suspect)
+    shunned.shun(peer, { reason, detail, origin, part, ...(isProved ? { body } : {}) })
     if (reason === 'bad-bytes' && origin === undefined) warnMembers(peer, suspect)
     log({ kind: 'shunned', peer, reason, detail })
   }
@@ -290,14 +289,16 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
         shun,
         stored(response, unverified) {
           log({ kind: 'stored', response })
-          if (response.source === 'internet') acquit(response.uri, response.digest)
+          if (response.source === 'internet') {
+            acquit(suspicions.clearedBy(response.uri, response.digest, modifiedAgoMs(response)))
+          }
           if (!unverified) return
           const { peer, clients } = unverified
           unverifiedPeers.set(response.digest, peer)
           const { uri, digest: body } = response
           for (const client of clients) watch.delivered({ client, uri, peer, body, at: clock.monotonic() })
         },
-        contradicted: acquit,
+        contradicted: (uri, body) => acquit(suspicions.clearedBy(uri, body)),
         ended: (report) => seams.retrieved(report),
         log: (message, { uri, ...detail }) =>
           log({ kind: 'warning', message, detail: { uri: withoutSecrets(String(uri)), ...detail } }),

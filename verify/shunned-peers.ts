@@ -64,6 +64,16 @@ export interface Suspicion {
   readonly part?: Part | undefined
   /** Whether an honest peer can have got them: from an origin server that tells each machine something else. */
   readonly isDoubtful?: boolean
+  /** How long ago an application was given it that asks for it again, in ms. */
+  readonly givenAgoMs?: number
+}
+
+/** Who is left aside, for what. */
+export interface Culprit {
+  readonly peer: Address
+  /** For the resources of this origin alone; absent: for all. */
+  readonly origin?: string | undefined
+  readonly part?: Part | undefined
 }
 
 export interface ShunnedPeer {
@@ -102,6 +112,8 @@ export interface ShunnedPeers {
    */
   find(peer: Address, origin?: string, part?: Part): ShunnedPeer | undefined
   isBadBody(body: Sha256): boolean
+  /** Takes back what was left aside for wrong bytes that were none; whatever else the peer did stands. */
+  acquit(culprit: Culprit): void
   /** Takes a peer back before its time, because a person says so. @returns whether it was shunned. */
   pardon(peer: Address): boolean
   list(): readonly ShunnedPeer[]
@@ -113,23 +125,23 @@ export interface ShunnedPeers {
 export const MAX_SHUNNED = 4_096
 
 export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers {
-  const peers = expiringMap<Culprit, ShunnedPeer>(clock)
+  const peers = expiringMap<CulpritKey, ShunnedPeer>(clock)
   const bodies = expiringMap<Sha256, true>(clock)
-  const stalls = expiringMap<Culprit, number>(clock)
-  const doubts = expiringMap<Culprit, number>(clock)
+  const stalls = expiringMap<CulpritKey, number>(clock)
+  const doubts = expiringMap<CulpritKey, number>(clock)
   const counts: Record<ShunReason, number> = { 'bad-bytes': 0, 'asked-again': 0, stalled: 0, 'broke-off': 0 }
 
-  const stalledForMs = (culprit: Culprit) => {
+  const stalledForMs = (culprit: CulpritKey) => {
     const before = stalls.get(culprit) ?? 0
     stalls.set(culprit, before + 1, STALLS_KNOWN_MS)
     return Math.min(FIRST_STALL_MS * 2 ** before, SHUN_MS.stalled)
   }
-  const doubtedForMs = (culprit: Culprit) => {
+  const doubtedForMs = (culprit: CulpritKey) => {
     const before = doubts.get(culprit) ?? 0
     doubts.set(culprit, before + 1, SHUN_MS['bad-bytes'])
     return Math.min(FIRST_DOUBT_MS * 2 ** before, SHUN_MS['bad-bytes'])
   }
-  const forMsOf = (culprit: Culprit, { reason, origin }: Misdeed) => {
+  const forMsOf = (culprit: CulpritKey, { reason, origin }: Misdeed) => {
     if (reason === 'stalled') return stalledForMs(culprit)
     return reason === 'bad-bytes' && origin !== undefined ? doubtedForMs(culprit) : SHUN_MS[reason]
   }
@@ -150,6 +162,11 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
     find: (peer, origin, part) =>
       findOne(peer, undefined, origin) ?? (part === undefined ? undefined : findOne(peer, part, origin)),
     isBadBody: (body) => bodies.get(body) !== undefined,
+    acquit({ peer, origin, part }) {
+      const culprit = culpritOf(peer, part, origin)
+      const reason = peers.get(culprit)?.reason
+      if (reason === 'asked-again' || reason === 'bad-bytes') peers.delete(culprit)
+    },
     pardon(peer) {
       const its = peers.values().filter((each) => each.peer === peer)
       for (const { part, origin } of its) peers.delete(culpritOf(peer, part, origin))
@@ -161,9 +178,9 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
 }
 
 /** The peer or a part of it, for everything or for the resources of one origin. */
-type Culprit = `${Address} ${Part | ''} ${string}`
+type CulpritKey = `${Address} ${Part | ''} ${string}`
 
-const culpritOf = (peer: Address, part: Part | undefined, origin = ''): Culprit =>
+const culpritOf = (peer: Address, part: Part | undefined, origin = ''): CulpritKey =>
   `${peer} ${part ?? ''} ${origin}`
 
 interface ExpiringMap<K, V> {

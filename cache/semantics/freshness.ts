@@ -92,6 +92,12 @@ export function dateOf(response: Pick<Stored, 'fields' | 'responseTime'>): Epoch
   return dateField(response, 'date') ?? response.responseTime
 }
 
+/** How long before it was sent the file changed, by the origin server's clock alone, in ms; `undefined`: it does not say. */
+export function modifiedAgoMs(response: Pick<Stored, 'fields' | 'responseTime'>): number | undefined {
+  const [sent, modified] = [dateField(response, 'date'), dateField(response, 'last-modified')]
+  return sent === undefined || modified === undefined ? undefined : sent - modified
+}
+
 /** These say: ask me every time, or do not keep this. Then no policy of ours knows better. */
 function refusesReuse(directives: Directives, status: number): boolean {
   return (

@@ -313,6 +313,33 @@ describe('wrong bytes where only the application can verify (V5)', () => {
     }
   }
 
+  for (const [modifiedAgoS, what, reason] of [
+    [5, 'since then', undefined],
+    [60, 'before that', 'asked-again'],
+  ] as const)
+    test(`right bytes of a file that has changed ${what}: the peer is ${reason ? '' : 'not '}left aside`, async () => {
+      await play(1, { node: { proof: 'updater', policy: { verify: 'updater' } } }, async (scenario) => {
+        const [node, holder] = await scenario.nodes(2)
+        assert.ok(node && holder)
+        const uri = scenario.file('/a', 300 * KB)
+        await holder.get(uri)
+        await scenario.settle()
+        assert.equal((await node.get(uri)).source, 'peer')
+        await scenario.clock.sleep(30_000)
+        const modified = `Mon, 01 Dec 2025 00:00:${String(60 - modifiedAgoS).padStart(2, '0')} GMT`
+        const fields = [
+          ['Date', 'Mon, 01 Dec 2025 00:01:00 GMT'],
+          ['Last-Modified', modified],
+        ] as const
+        scenario.file('/a', 400 * KB, { fields })
+        const again = await node.get(uri)
+        assertRight(scenario, uri, again)
+        assert.equal(again.source, 'internet')
+        await scenario.settle()
+        assert.equal(node.shunned.list().find(({ peer }) => peer === holder.host.address)?.reason, reason)
+      })
+    })
+
   for (const seed of seedsOf([1, 2, 3])) {
     test(`an unverified copy is not offered on while it is on trial (seed ${seed})`, async () => {
       await play(seed, { node: { proof: 'updater', policy: { verify: 'updater' } } }, async (scenario) => {

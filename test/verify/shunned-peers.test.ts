@@ -137,6 +137,19 @@ describe('bytes that an honest peer can have got', () => {
     assert.equal(shunned.find(PEER, ORIGIN), undefined)
   })
 
+  test('that were none are taken back for that origin, and nothing else that the peer did', () => {
+    const shunned = shunnedPeers({ clock: manualClock() })
+    const other = 'http://b.test'
+    shunned.shun(PEER, { ...doubtful, origin: other })
+    shunned.shun(PEER, doubtful)
+    shunned.acquit({ peer: PEER, origin: ORIGIN })
+    assert.equal(shunned.find(PEER, ORIGIN), undefined)
+    assert.equal(shunned.find(PEER, other)?.reason, 'bad-bytes')
+    shunned.shun(PEER, { reason: 'broke-off', detail: '', origin: ORIGIN })
+    shunned.acquit({ peer: PEER, origin: ORIGIN })
+    assert.equal(shunned.find(PEER, ORIGIN)?.reason, 'broke-off')
+  })
+
   test('are counted as what they are, and whoever is left aside for all is so for that origin, too', () => {
     const shunned = shunnedPeers({ clock: manualClock() })
     shunned.shun(PEER, doubtful)
