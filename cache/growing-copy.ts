@@ -7,8 +7,8 @@ import { asFault, Fault } from '../core/fault.ts'
 import { createDigest } from '../core/hash.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { GrowingCopy } from '../core/store.ts'
-import { ArrivedSpans } from './arrived-spans.ts'
 import { ChangeSignal } from './change-signal.ts'
+import { CopyDigests, type Digested } from './copy-digests.ts'
 import { CopyReader, type Followed } from './copy-reader.ts'
 import {
   blockBytes,
@@ -21,13 +21,10 @@ import {
 } from './extents.ts'
 import type { GrowingBytes } from './growing-bytes.ts'
 import { PIECE_BYTES } from '../core/pieces.ts'
-import { type BodyDigests, BodyDigester, type Digester, digestSmall } from './piece-digests.ts'
-import { cutAtPieces, digestOf, isRight, isSameDigest, joinable, type SpanDigest } from './span-digests.ts'
+import type { BodyDigests, Digester } from './piece-digests.ts'
+import { digestOf, isRight, joinable, type SpanDigest } from './span-digests.ts'
 import { isOutOfReach } from './store-fault.ts'
 import { MOST_BYTES as MOST_UNWRITTEN_BYTES } from './unwritten-bytes.ts'
-
-/** So many bytes from the first one, in memory, are digested all at once when the body ends there, which costs least. */
-const DIGESTED_AT_ONCE = 256 * 1024
 
 const NOTHING: ByteSpan = { start: 0, end: 0 }
 const EVERYTHING: ByteSpan = { start: 0, end: Infinity }
@@ -65,16 +62,7 @@ export class GrowingBody implements GrowingCopy {
   readonly #bytes: GrowingBytes
   readonly room: CopyRoom
   readonly #change = new ChangeSignal()
-  readonly #newDigester: () => Digester
-  #digester: Digester
-  /**
-   * What the digester has not come to of a file. Whatever is read back is compared with the digest that was made of it in memory: else a
-   * damaged byte would be right from then on, with a digest of its own.
-   */
-  readonly #arrived = new ArrivedSpans()
-  /** The digests of a whole body that was digested at once. */
-  #small: BodyDigests | undefined
-  #catchingUp: Promise<void> | undefined
+  readonly #digests: CopyDigests
   #extents = NO_EXTENTS
   /** What is held, and what waits to be recalled. */
   #present: Extents = NO_EXTENTS
@@ -100,11 +88,10 @@ export class GrowingBody implements GrowingCopy {
   /** Lets go of a whole body that no response has. */
   #letGo: (() => void) | undefined
 
-  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind, newDigester = readingDigester) {
+  constructor(bytes: GrowingBytes, room: CopyRoom, left?: LeftBehind, newDigester?: () => Digester) {
     this.#bytes = bytes
     this.room = room
-    this.#newDigester = newDigester
-    this.#digester = newDigester()
+    this.#digests = new CopyDigests(this.#toDigest(), newDigester)
     this.#size = left?.size
     this.#isResting = left !== undefined
     for (const span of left?.spans ?? []) this.#dormant.set(span.start, span)
@@ -183,7 +170,7 @@ export class GrowingBody implements GrowingCopy {
 
   /** Nobody needs it just now. */
   async rest(): Promise<void> {
-    await this.#inTurn(() => this.#catchUpEnded())
+    await this.#inTurn(() => this.#digests.idle())
     await this.#inTurn(() => this.#settled())
     await this.#bytes.rest()
     this.room.rest()
@@ -239,7 +226,7 @@ export class GrowingBody implements GrowingCopy {
   }
 
   async digest(algorithm: DigestAlgorithm): Promise<string> {
-    if (algorithm === 'sha-256') return (await this.#digests()).sha256
+    if (algorithm === 'sha-256') return (await this.#wholeDigests()).sha256
     const size = this.#wholeSize()
     const digest = createDigest(algorithm)
     const letGo = this.#bytes.hold()
@@ -259,16 +246,14 @@ export class GrowingBody implements GrowingCopy {
     return this.#inTurn(async () => {
       this.#mustBeGrowing()
       if (this.#released > 0) throw new Fault('STORE_FAILED', 'readers already have bytes of this copy')
-      await this.#catchUpEnded()
+      await this.#digests.idle()
       await this.#bytes.clear()
       this.#extents = NO_EXTENTS
       this.#dormant.clear()
       this.#present = NO_EXTENTS
       this.#size = undefined
-      this.#digester = this.#newDigester()
-      this.#arrived.clear()
+      this.#digests.clear()
       this.#told = new Map()
-      this.#small = undefined
       this.#taken = 0
       this.#unknown = 0
       this.room.reset()
@@ -296,7 +281,7 @@ export class GrowingBody implements GrowingCopy {
         this.#mustBeGrowing()
         this.#state = 'committing'
         await this.#settled()
-        this.#letGo = await keep(await this.#digests(), this.#bytes)
+        this.#letGo = await keep(await this.#wholeDigests(), this.#bytes)
         this.#state = 'committed'
         this.release(Infinity)
       } catch (error) {
@@ -350,19 +335,9 @@ export class GrowingBody implements GrowingCopy {
     this.#extents = withSpan(this.#extents, gap)
     this.#present = withSpan(this.#present, gap)
     this.#count()
-    this.#digestFilled(gap, bytes)
+    this.#digests.add(gap, bytes)
     // Hardly anybody waits for what may not be read yet.
     if (gap.start < this.#released || this.#heldReaders > 0) this.#change.raise()
-  }
-
-  #digestFilled(gap: ByteSpan, bytes: Uint8Array): void {
-    const until = this.heldUntil(0)
-    const isInMemory = this.#isInMemory
-    if (isInMemory && until <= DIGESTED_AT_ONCE) return
-    if (gap.start === this.#digester.length) this.#digester.update(bytes)
-    else if (!isInMemory) this.#arrived.add(gap.start, bytes)
-    // Failing to read back is noticed again, and then reported, by whoever asks for the digest.
-    if (until > this.#digester.length) this.#catchUp().catch(() => {})
   }
 
   /** Whether all bytes lie in memory, where they stay what they are. */
@@ -378,16 +353,10 @@ export class GrowingBody implements GrowingCopy {
       return await work()
     } finally {
       if (!this.#isInMemory) {
-        this.#digestAll(memory)
+        this.#digests.leavesMemory(memory, this.#extents)
         this.#count()
       }
     }
-  }
-
-  #digestAll(memory: Uint8Array): void {
-    this.#digester.update(memory.subarray(this.#digester.length, this.heldUntil(0)))
-    for (const { start, end } of this.#extents)
-      if (start > 0) this.#arrived.add(start, memory.subarray(start, end))
   }
 
   /** Nobody knows what becomes of a file that nobody uses: as after a restart, no byte is held before it was recalled. */
@@ -395,8 +364,7 @@ export class GrowingBody implements GrowingCopy {
     if (this.#extents.length === 0 || this.#isInMemory) return
     for (const span of this.#spans()) this.#dormant.set(span.start, span)
     this.#extents = NO_EXTENTS
-    this.#arrived.clear()
-    this.#digester = this.#newDigester()
+    this.#digests.clear()
     // Who reads still goes on with what is right.
     if (this.#readers > 0) void this.recall(EVERYTHING)
   }
@@ -414,9 +382,7 @@ export class GrowingBody implements GrowingCopy {
     if (bytes === undefined) this.#lose()
     else {
       this.#extents = withSpan(this.#extents, span)
-      if (span.start === this.#digester.length) this.#digester.update(bytes)
-      else this.#arrived.addCompared(span)
-      if (this.heldUntil(0) > this.#digester.length) this.#catchUp().catch(() => {})
+      this.#digests.addCompared(span, bytes)
     }
     this.#change.raise()
   }
@@ -467,16 +433,13 @@ export class GrowingBody implements GrowingCopy {
 
   /** Everything that is here, with its digests, which were made of it in memory. What was told before is the very same object. */
   #spans(): readonly SpanDigest[] {
-    const digested = cutAtPieces([{ start: 0, end: this.#digester.length }]).map((span) =>
-      this.#digested(span),
-    )
-    return [...this.#dormant.values(), ...digested, ...this.#arrived.all()]
+    const digested = this.#digests.spans((span, sha256) => this.#digested(span, sha256))
+    return [...this.#dormant.values(), ...digested]
   }
 
-  #digested(span: ByteSpan): SpanDigest {
+  #digested(span: ByteSpan, sha256: Uint8Array | undefined): SpanDigest {
     const told = this.#told.get(span.start)
     if (told?.end === span.end) return told
-    const sha256 = this.#digester.digestOf(span)
     if (sha256 === undefined)
       throw new Fault('STORE_FAILED', `no digest of bytes ${span.start} to ${span.end}`)
     return { ...span, sha256 }
@@ -531,53 +494,20 @@ export class GrowingBody implements GrowingCopy {
     }
   }
 
-  async #digests(): Promise<BodyDigests> {
-    const size = this.#wholeSize()
-    const isRead = this.#newDigester === readingDigester
-    if (isRead && size <= DIGESTED_AT_ONCE) this.#small ??= this.#digestNow(size)
-    if (this.#small !== undefined) return this.#small
-    while (this.#digester.length < size) {
-      if (this.#state === 'removed') throw discarded()
-      await this.#catchUp()
+  async #wholeDigests(): Promise<BodyDigests> {
+    return this.#digests.whole(this.#wholeSize())
+  }
+
+  /** As its digests see it. */
+  #toDigest(): Digested {
+    return {
+      heldUntil: (offset) => this.heldUntil(offset),
+      readNow: (span) => this.#bytes.readNow(span),
+      read: (span) => this.#readAll(span),
+      isRemoved: () => this.#state === 'removed',
+      removed: discarded,
+      damaged: (start) => this.#damaged(start),
     }
-    return this.#digester.result()
-  }
-
-  #digestNow(size: number): BodyDigests | undefined {
-    const bytes = this.#bytes.readNow({ start: 0, end: size })
-    return bytes && digestSmall(bytes)
-  }
-
-  /** Digests by reading back what came out of order, up to the first missing byte. */
-  #catchUp(): Promise<void> {
-    this.#catchingUp ??= this.#digestHeld().finally(() => {
-      this.#catchingUp = undefined
-    })
-    return this.#catchingUp
-  }
-
-  async #digestHeld(): Promise<void> {
-    while (this.#state !== 'removed') {
-      const start = this.#digester.length
-      const end = Math.min(this.heldUntil(start), start + PIECE_BYTES)
-      if (end === start) return
-      const memory = this.#bytes.readNow({ start, end })
-      if (memory === undefined) await this.#digestArrived(start)
-      else this.#digester.update(memory)
-    }
-  }
-
-  /** @throws Fault STORE_CORRUPT when it is not what came. */
-  async #digestArrived(start: number): Promise<void> {
-    const digester = this.#digester
-    const span = this.#arrived.at(start)
-    const bytes = span && (await this.#readAll(span).catch(() => undefined))
-    if (digester !== this.#digester) return
-    if (bytes !== undefined) digester.update(bytes)
-    // Of a whole piece both is the same work.
-    const found = span && bytes && (digester.digestOf(span) ?? digestOf(bytes))
-    if (span === undefined || found === undefined || !isSameDigest(span, found)) throw this.#damaged(start)
-    this.#arrived.delete(start)
   }
 
   /** Readers may have been promised the bytes, so that they cannot become missing: nothing of the copy is used any more. */
@@ -597,17 +527,13 @@ export class GrowingBody implements GrowingCopy {
     }
   }
 
-  async #catchUpEnded(): Promise<void> {
-    await this.#catchingUp?.catch(() => {})
-  }
-
   async #remove(): Promise<void> {
     this.#letGo?.()
     this.#letGo = undefined
     if (this.#state === 'committed' || this.#state === 'removed') return
     this.#state = 'removed'
     this.fail(discarded())
-    await this.#catchUpEnded()
+    await this.#digests.idle()
     await this.#bytes.remove()
     this.room.close()
   }
@@ -644,5 +570,3 @@ function bytesOf(extents: Extents): number {
 function discarded(): Fault {
   return new Fault('STORE_FAILED', 'the copy was discarded')
 }
-
-const readingDigester = (): Digester => new BodyDigester()
