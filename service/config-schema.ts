@@ -81,13 +81,41 @@ function overriding(key: string, environment: Environment): Source | undefined {
   return root === undefined ? { kind: 'scalar', place, value: text } : { ...root, place }
 }
 
-/** Reports variables that look like a setting's and are none. */
-export function checkEnvironment(sections: readonly string[], reading: Reading): void {
+/** Reports variables that look like a setting's and are none. @param lists what is for the file only */
+export function checkEnvironment(
+  sections: readonly string[],
+  lists: readonly string[],
+  reading: Reading,
+): void {
   const known = SETTING_KEYS.map(environmentName)
-  const prefixes = sections.map((section) => `${environmentName(section)}_`)
-  for (const name of Object.keys(reading.environment).toSorted())
-    if (prefixes.some((prefix) => name.startsWith(prefix)) && !known.includes(name))
-      reading.errors.push({ source: name, key: '', problem: unknownVariable(name, known) })
+  for (const name of Object.keys(reading.environment).toSorted()) {
+    if (known.includes(name)) continue
+    const list = lists.find((each) => isWithin(name, each))
+    const isLike = sections.some((each) => isWithin(name, each)) || isMisspelt(name, known)
+    if (list !== undefined) reading.errors.push(wrongVariable(name, `${list} are for the file only`))
+    else if (isLike) reading.errors.push(wrongVariable(name, unknownVariable(name, known)))
+  }
+}
+
+function isWithin(name: string, key: string): boolean {
+  const prefix = environmentName(key)
+  return name === prefix || name.startsWith(`${prefix}_`)
+}
+
+/** Whether it ends as a setting of another section does: it is that section's name that has a letter too many, or one too few. */
+function isMisspelt(name: string, known: readonly string[]): boolean {
+  const [, key] = /^IHAVE_[A-Z]+(_.+)$/.exec(name) ?? []
+  if (key === undefined) return false
+  return (
+    nearest(
+      name,
+      known.filter((each) => each.endsWith(key)),
+    ) !== undefined
+  )
+}
+
+function wrongVariable(name: string, problem: string): ConfigError {
+  return { source: name, key: '', problem }
 }
 
 function unknownVariable(name: string, known: readonly string[]): string {

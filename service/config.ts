@@ -69,10 +69,11 @@ export function parseConfig(
 }
 
 const SECTIONS = Object.keys(SETTINGS)
+const LISTS = ['rules', 'updates']
 
 function readConfig(root: Source | undefined, reading: Reading): Config {
-  const entries = readEntries(root, '', [...SECTIONS, 'rules', 'presets', 'updates'], reading)
-  checkEnvironment(SECTIONS, reading)
+  const entries = readEntries(root, '', [...SECTIONS, ...LISTS, 'presets'], reading)
+  checkEnvironment([...SECTIONS, 'presets'], LISTS, reading)
   const sections = readSections(entries, reading)
   const rules = readRules(entries.get('rules')?.value, sections.peering.waitForDownloads, reading)
   const presets = readSetting(PRESETS_SETTING, 'presets', entries.get('presets')?.value, reading)

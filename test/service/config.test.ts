@@ -271,6 +271,31 @@ test('a variable that looks like a setting and is none is an error', () => {
   ])
 })
 
+for (const [name, problem] of [
+  ['IHAVE_CAHCE_MAX_SIZE', 'unknown setting; did you mean IHAVE_CACHE_MAX_SIZE?'],
+  ['IHAVE_CACHE', 'unknown setting'],
+  ['IHAVE_RULES', 'rules are for the file only'],
+  ['IHAVE_RULES_MATCH', 'rules are for the file only'],
+  ['IHAVE_UPDATES_NAME', 'updates are for the file only'],
+  ['IHAVE_PRESETS_APT', 'unknown setting'],
+] as const)
+  test(`${name} is such a variable`, () => {
+    const [error = '', ...others] = errors('', { [name]: 'x' })
+    assert.ok(error.startsWith(`${name}: ${problem}`), error)
+    assert.deepEqual(others, [])
+  })
+
+test('variables for tests, and those that an updater’s hook is given, are none', () => {
+  const variables = {
+    IHAVE_TEST_SEED: '1',
+    IHAVE_SET: '/x',
+    IHAVE_PREVIOUS: '/y',
+    IHAVE_MAIN: 'm',
+    IHAVE_PORT: '1',
+  }
+  assert.deepEqual(parsed('', variables), defaultConfig(BASE))
+})
+
 test('a wrong variable says its name, the setting and what was expected', () => {
   assert.deepEqual(errors('', { IHAVE_PEERING_PACKET_PORT: 'x' }), [
     'IHAVE_PEERING_PACKET_PORT: peering.packetPort: expected a port from 1 to 65535, got "x"',
