@@ -1,13 +1,12 @@
 /** The log (R12.2): pino, one line per request, with what happened and never with credentials. */
-import { fstatSync } from 'node:fs'
 import { pino, type Logger } from 'pino'
 import { type Clock, type EpochMs, systemClock } from '../core/clock.ts'
 import type { RequestLine } from '../proxy/proxy-server.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
 import { BatchedLines } from './batched-lines.ts'
 import type { Config } from './config.ts'
-import { PipeOutput } from './pipe-output.ts'
-import { prettyStream } from './pretty-log.ts'
+import { isTerminal, logOutput } from './log-output.ts'
+import { prettyLine, prettyLines } from './pretty-log.ts'
 
 /** For what is said in words alone. */
 export interface LineLog {
@@ -25,13 +24,12 @@ export interface Log {
   readonly end: () => Promise<boolean>
 }
 
+/** @throws Fault CONFIG_INVALID when there can be no such file */
 export function openLog(settings: Config['log'], clock: Clock = systemClock): Log {
-  const destination = settings.file === 'off' ? 1 : settings.file
-  const isPretty = settings.pretty === 'auto' ? destination === 1 && process.stdout.isTTY : settings.pretty
-  const pipe = !isPretty && destination === 1 && isPipe(destination) ? pipeOutput(clock) : undefined
-  const lines = isPretty
-    ? prettyStream(process.stdout)
-    : new BatchedLines(pipe ?? fileOutput(destination), clock)
+  const file = settings.file === 'off' ? undefined : settings.file
+  const isPretty = settings.pretty === 'auto' ? file === undefined && isTerminal() : settings.pretty
+  const output = logOutput(file, clock, isPretty ? prettyLine : (line) => line)
+  const lines = isPretty ? prettyLines(output) : new BatchedLines(output, clock)
   const events = pino({ level: settings.level, base: null }, lines)
   const entryOf = requestEntries()
   return {
@@ -40,32 +38,10 @@ export function openLog(settings: Config['log'], clock: Clock = systemClock): Lo
       if (events.isLevelEnabled('info')) lines.add(entryOf(line, clock.wall()))
     },
     flush: () => lines.flush(),
-    async end() {
+    end() {
       lines.flush()
-      return pipe === undefined || pipe.end()
+      return output.end()
     },
-  }
-}
-
-function pipeOutput(clock: Clock): PipeOutput {
-  process.stdout.on('error', () => {})
-  return new PipeOutput(process.stdout, clock)
-}
-
-function fileOutput(destination: number | string): { write(text: string): unknown } {
-  const out = pino.destination({ dest: destination, sync: true, mkdir: true })
-  // A full disk, or a reader that has gone, costs lines of the log and not the node (R7.2).
-  out.on('error', () => {})
-  return out
-}
-
-/** What is written to a file comes to an end, or fails; whoever reads a pipe may let it wait for ever. */
-function isPipe(descriptor: number): boolean {
-  try {
-    const kind = fstatSync(descriptor)
-    return kind.isFIFO() || kind.isSocket()
-  } catch {
-    return false // it is closed
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Standard output that is a pipe. Whoever reads it may stop (a pager, a terminal that was halted): then the log loses lines, and no
- * request waits for that (R7.2).
+ * Standard output that is a pipe or a terminal. Whoever reads it may stop (a pager, a terminal that was halted): then the log loses
+ * lines, and no request waits for that (R7.2).
  */
 import type { Writable } from 'node:stream'
 import { sleep, type Clock } from '../core/clock.ts'
@@ -17,12 +17,14 @@ type Pipe = Pick<Writable, 'write' | 'writableLength'>
 export class PipeOutput {
   readonly #out: Pipe
   readonly #clock: Clock
+  readonly #asWritten: (line: string) => string
   #lostBytes = 0
 
-  /** @param out never blocks. */
-  constructor(out: Pipe, clock: Clock) {
+  /** @param out never blocks. @param asWritten what the line is written as that says what is missing, pino's JSON */
+  constructor(out: Pipe, clock: Clock, asWritten: (line: string) => string) {
     this.#out = out
     this.#clock = clock
+    this.#asWritten = asWritten
   }
 
   /** One line or several, each with its end. */
@@ -42,7 +44,7 @@ export class PipeOutput {
   #lossLine(): string {
     const msg = `${this.#lostBytes} bytes of the log are missing here: nobody read it`
     this.#lostBytes = 0
-    return `${JSON.stringify({ level: WARNING, time: this.#clock.wall(), msg })}\n`
+    return this.#asWritten(`${JSON.stringify({ level: WARNING, time: this.#clock.wall(), msg })}\n`)
   }
 }
 

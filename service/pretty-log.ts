@@ -1,5 +1,4 @@
-/** The log for a terminal: one plain line per event instead of JSON. */
-import type { Writable } from 'node:stream'
+/** The log for people: one plain line per event instead of JSON. */
 import { printable } from '../core/printable.ts'
 import { formatBytes } from '../core/units.ts'
 import type { BatchedLines } from './batched-lines.ts'
@@ -15,12 +14,19 @@ interface Entry {
 }
 
 /** What pino writes to. Nothing waits in it: somebody is looking. */
-export function prettyStream(out: Writable): Pick<BatchedLines, 'write' | 'add' | 'flush'> {
-  const write = (line: string) => void out.write(`${printable(prettyLine(JSON.parse(line) as Entry))}\n`)
+export function prettyLines(out: {
+  write(text: string): unknown
+}): Pick<BatchedLines, 'write' | 'add' | 'flush'> {
+  const write = (line: string) => void out.write(prettyLine(line))
   return { write, add: write, flush: () => {} }
 }
 
-function prettyLine(entry: Entry): string {
+/** @param line as pino writes it. @returns it with its end */
+export function prettyLine(line: string): string {
+  return `${printable(entryLine(JSON.parse(line) as Entry))}\n`
+}
+
+function entryLine(entry: Entry): string {
   const time = new Date(entry.time).toTimeString().slice(0, 8)
   const level = entry.level >= 50 ? 'ERROR ' : entry.level >= 40 ? 'warning: ' : ''
   return `${time}  ${level}${'method' in entry ? requestLine(entry) : eventLine(entry)}`

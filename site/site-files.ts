@@ -97,7 +97,9 @@ async function read(file: string, names: readonly string[]): Promise<object | un
   } catch (error) {
     if (isMissing(error)) return undefined
     if (error instanceof Fault) throw error
-    throw new Fault('CONFIG_INVALID', `${file} cannot be read: ${describe(error)}`, { cause: error })
+    throw new Fault('CONFIG_INVALID', `site.directory: ${file} cannot be read: ${describe(error)}`, {
+      cause: error,
+    })
   }
 }
 

@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import * as fc from 'fast-check'
 import { pino } from 'pino'
 import type { EpochMs } from '../../core/clock.ts'
+import { Fault } from '../../core/fault.ts'
 import type { Address } from '../../core/transport.ts'
 import { withoutSecrets } from '../../core/redaction.ts'
 import type { RequestLine } from '../../proxy/proxy-server.ts'
 import { newReport, type RetrievalReport } from '../../retrieval/source.ts'
 import { openLog, requestEntries, requestFields } from '../../service/logging.ts'
-import { prettyStream } from '../../service/pretty-log.ts'
+import { prettyLine } from '../../service/pretty-log.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const LINE: RequestLine = {
@@ -230,6 +232,35 @@ describe('the log', () => {
     assert.deepEqual([more, 'hostname' in (first ?? {})], [[], false])
   })
 
+  test('is written for people in a file, too, where that is wanted', (t) => {
+    const path = file(t)
+    const log = openLog({ level: 'info', file: path, pretty: true })
+    log.events.warn({ peer: '127.0.0.6' }, 'shunned')
+    log.request(LINE)
+    const [first = '', second = ''] = readFileSync(path, 'utf8').split('\n')
+    assert.match(first, /^[\d:]{8} {2}warning: shunned {2}peer=127\.0\.0\.6$/)
+    assert.match(second, /^[\d:]{8} {2}200 GET /)
+  })
+
+  test('that cannot be written names the setting', (t) => {
+    const path = file(t)
+    mkdirSync(path, { recursive: true })
+    writeFileSync(join(path, 'f'), '')
+    execFileSync('mkfifo', [join(path, 'pipe')])
+    for (const [name, why] of [
+      [path, 'it is a directory'],
+      [join(path, 'pipe'), 'it is a pipe'],
+      [join(path, 'f', 'log'), 'EEXIST'],
+    ] as const)
+      assert.throws(
+        () => openLog({ level: 'info', file: name, pretty: false }),
+        (error: unknown) =>
+          error instanceof Fault &&
+          error.code === 'CONFIG_INVALID' &&
+          error.message.startsWith(`log.file: cannot write to ${name}: ${why}`),
+      )
+  })
+
   test('that has no room left does not end the node', { skip: !existsSync('/dev/full') }, async () => {
     const log = openLog({ level: 'info', file: '/dev/full', pretty: false })
     for (let n = 0; n < 3; n++) assert.doesNotThrow(() => log.events.info('nobody will read this'))
@@ -239,12 +270,7 @@ describe('the log', () => {
 
 describe('the log on a terminal', () => {
   function pretty(entry: Record<string, unknown>): string {
-    let text = ''
-    const out = { write: (line: string) => (text += line) !== '' }
-    prettyStream(out as Parameters<typeof prettyStream>[0]).write(
-      JSON.stringify({ time: 0, level: 30, ...entry }),
-    )
-    return text.replace(/^\d\d:\d\d:\d\d {2}/, '')
+    return prettyLine(JSON.stringify({ time: 0, level: 30, ...entry })).replace(/^\d\d:\d\d:\d\d {2}/, '')
   }
 
   test('is one line per request', () => {

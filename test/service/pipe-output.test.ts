@@ -2,16 +2,17 @@ import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { describe, test } from 'node:test'
 import { LAST_MS, MOST_UNREAD_BYTES, PipeOutput } from '../../service/pipe-output.ts'
+import { prettyLine } from '../../service/pretty-log.ts'
 import { manualClock } from '../manual-clock.ts'
 
-function setting() {
+function setting(asWritten = (line: string) => line) {
   const written: string[] = []
   const clock = manualClock()
   const out = {
     writableLength: 0,
     write: (text: string) => written.push(text) > 0,
   }
-  return { written, out, clock, output: new PipeOutput(out, clock) }
+  return { written, out, clock, output: new PipeOutput(out, clock, asWritten) }
 }
 
 describe('a log that goes through a pipe', () => {
@@ -36,6 +37,18 @@ describe('a log that goes through a pipe', () => {
     const { level, msg } = JSON.parse(loss) as { level: number; msg: string }
     assert.deepEqual([level, msg], [40, '19 bytes of the log are missing here: nobody read it'])
     assert.deepEqual(rest, ['read\n', 'read\n'])
+  })
+
+  test('says so as all its lines are written', () => {
+    const { written, out, output } = setting(prettyLine)
+    out.writableLength = MOST_UNREAD_BYTES + 1
+    output.write('lost\n')
+    out.writableLength = 0
+    output.write('read\n')
+    assert.match(
+      written[0] ?? '',
+      /^[\d:]{8} {2}warning: 5 bytes of the log are missing here: nobody read it\n$/,
+    )
   })
 
   for (const [name, readAfterMs, isAll] of [
