@@ -27,6 +27,8 @@ export class TagScanner {
   /** Begins with `<` as long as there is an unfinished tag; otherwise it is text. */
   #rest = ''
   #isTextTooLong = false
+  /** Elements that are open; `undefined` as long as none has been. HTML leaves ends out, and counts none. */
+  #depth: number | undefined
 
   constructor(language: 'xml' | 'html', events: TagEvents) {
     this.#language = language
@@ -51,9 +53,11 @@ export class TagScanner {
     }
   }
 
-  /** @throws UnreadableIndex when a tag is not closed. */
+  /** @throws UnreadableIndex when a tag is cut, and in XML when an element is not closed, or there is none. */
   end(): void {
     if (this.#rest.startsWith('<')) throw new UnreadableIndex('a tag that is cut')
+    if (this.#language === 'xml' && this.#depth !== 0)
+      throw new UnreadableIndex(this.#depth === undefined ? 'no element' : 'an element that is not closed')
     this.#text(this.#rest)
     this.#rest = ''
   }
@@ -90,9 +94,17 @@ export class TagScanner {
       throw new UnreadableIndex('a tag without a name')
     }
     const name = localName(written)
-    if (slash === '/') return this.#events.close(name)
+    if (slash === '/') return this.#close(name)
+    this.#depth = (this.#depth ?? 0) + 1
     this.#events.open(name, { attribute: (wanted) => attributeOf(tag, written.length + 1, wanted) })
-    if (tag.endsWith('/>')) this.#events.close(name)
+    if (tag.endsWith('/>')) this.#close(name)
+  }
+
+  #close(name: string): void {
+    const depth = (this.#depth ?? 0) - 1
+    if (this.#language === 'xml' && depth < 0) throw new UnreadableIndex('an end without a beginning')
+    this.#depth = depth
+    this.#events.close(name)
   }
 }
 

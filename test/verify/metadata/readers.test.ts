@@ -192,6 +192,16 @@ for (const { name, reader, text, expected } of SAMPLES) {
   })
 }
 
+/** Readers of JSON and XML, which show where they end. */
+const SHOWING: readonly unknown[] = [npmPackument, pypiJson, rpmPrimary, rpmRepomd, metalink]
+
+for (const { name, reader, text } of SAMPLES.filter((each) => SHOWING.includes(each.reader)))
+  test(`${name} that is cut anywhere before its end is unreadable`, () => {
+    const end = text.trimEnd().length
+    for (let cut = 1; cut < end; cut += 1)
+      assert.throws(() => mentionsIn(reader, text.slice(0, cut)), UnreadableIndex, `cut at ${cut} of ${end}`)
+  })
+
 test('a metalink with very many URLs is read up to the bound', () => {
   const urls = '<url>http://m.test/x</url>'.repeat(MAX_METALINK_URLS + 1)
   const text = `<metalink><file><hash type="sha-256">${A}</hash>${urls}</file></metalink>`
