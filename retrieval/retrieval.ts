@@ -221,11 +221,12 @@ export class Retrieval implements InquiryOwner {
     return this.#isForOthers && this.#arrival.copy?.size !== undefined
   }
 
-  /** The same of what may have no end yet: then they may have it when it is whole. */
+  /** The same of what may have no end yet: then they may have it when it is whole. What is coded for one application is for no other. */
   get #isForOthers(): boolean {
-    const { admission, copy, isMixed } = this.#arrival
+    const { admission, copy, fields, isMixed } = this.#arrival
     const isComing = this.#state === 'running' && copy !== undefined && !this.#keeping.isOutdated
-    return isComing && !isMixed && admission.kind === 'admitted' && admission.isShareable
+    const isAdmitted = admission.kind === 'admitted' && admission.isShareable
+    return isComing && !isMixed && isAdmitted && !hasContentCoding(fields)
   }
 
   /** Whether it comes from the origin server, or is about to: then peers wait for this node. */
@@ -557,7 +558,7 @@ export class Retrieval implements InquiryOwner {
   #announceCopy(): void {
     if (this.isShareable) return this.#announceReadable()
     if (this.#inUse.current?.kind !== 'internet') return
-    if (this.#isForOthers && !hasContentCoding(this.fields)) this.#announcement.soonWhole()
+    if (this.#isForOthers) this.#announcement.soonWhole()
     else this.#announcement.end(!this.#arrival.isMixed)
   }
 

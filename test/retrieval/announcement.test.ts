@@ -112,6 +112,13 @@ describe('a download without a length', () => {
 
   for (const [what, fields] of [
     ['a content coding', [['Content-Encoding', 'gzip']]],
+    [
+      'a content coding, and a length',
+      [
+        ['Content-Encoding', 'gzip'],
+        ['Content-Length', '11'],
+      ],
+    ],
     ['nothing for others', [['Cache-Control', 'private']]],
   ] as const)
     test(`with ${what} is promised to nobody`, async () => {
