@@ -405,8 +405,12 @@ function isSelecting(fields: Fields): boolean {
 
 /** What makes two requests the same before the origin server has said what varies. */
 export function representationKey({ uri, fields }: Pick<RetrievalRequest, 'uri' | 'fields'>): string {
-  return `${uri}\n${fieldValue(fields, 'accept-encoding') ?? ''}`
+  const codings = fieldValue(fields, 'accept-encoding') ?? ''
+  return `${uri}\n${UNCODED.test(codings) ? '' : codings}`
 }
+
+/** Who takes no coding asks for what is sent to those who say nothing of codings: wget does, and curl says nothing (RFC 9110 12.5.3). */
+const UNCODED = /^[ \t]*identity[ \t]*(?:;[ \t]*q=1(?:\.0{0,3})?[ \t]*)?$/i
 
 function isFor({ head }: OriginCopy, { fields }: RetrievalRequest): boolean {
   return matches(head.admission.selecting, fields)

@@ -6,7 +6,7 @@ import type { Monotonic } from '../core/clock.ts'
 import { ChangeQuestions } from './change-questions.ts'
 import { Changes } from './changes.ts'
 import { COMPARISONS, isComparing } from '../cache/semantics/preconditions.ts'
-import { isPersonal, OriginCopies } from './origin-copies.ts'
+import { isPersonal, OriginCopies, representationKey } from './origin-copies.ts'
 import { LineUse } from './line-use.ts'
 import { RangeSupport } from './range-support.ts'
 import { OriginTrials } from './origin-trial.ts'
@@ -244,8 +244,6 @@ function requestKey(request: RetrievalRequest): string {
 
 /** The same for validations, which are about one stored response. */
 function validationKey({ uri, fields, mayAskPeers }: RetrievalRequest): string {
-  const parts = ['accept-encoding', ...SELECTING_A_PART].map(
-    (name) => `${name}=${fieldValue(fields, name) ?? ''}`,
-  )
-  return [uri, `peers=${mayAskPeers}`, ...parts].join('\n')
+  const parts = SELECTING_A_PART.map((name) => `${name}=${fieldValue(fields, name) ?? ''}`)
+  return [representationKey({ uri, fields }), `peers=${mayAskPeers}`, ...parts].join('\n')
 }

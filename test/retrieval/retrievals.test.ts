@@ -76,6 +76,32 @@ describe('requests for the same at the same time', () => {
       assert.deepEqual((await storedTexts(node)).toSorted(), ['de', 'fr'])
     })
 
+  for (const [name, codings, requests] of [
+    ['identity', 'identity', 1],
+    ['Identity ; q=1.0', 'Identity ; q=1.0', 1],
+    ['something else', 'identity, gzip', 2],
+    ['identity, though less', 'identity;q=0.5', 2],
+  ] as const)
+    for (const share of [true, false])
+      test(`are ${requests === 1 ? '' : 'not '}collapsed when one accepts ${name} and the other says nothing of codings (${share ? '' : 'not '}shared)`, async () => {
+        const node = world({ rule: { share }, origin: () => fresh('plain') })
+        const asked = [node.ask([]), node.ask([['Accept-Encoding', codings]])]
+        for (const each of asked) assert.equal((await node.within(node.read(each))).text, 'plain')
+        assert.equal(node.origin.requests.length, requests)
+      })
+
+  test('are each answered for itself where Vary says that identity is another variant', async () => {
+    const node = world({
+      rule: { share: false },
+      origin: ({ fields }) =>
+        fresh(fieldValue(fields, 'accept-encoding') ?? 'none', [['Vary', 'Accept-Encoding']]),
+    })
+    const asked = [node.ask([]), node.ask([['Accept-Encoding', 'identity']])]
+    const texts = []
+    for (const each of asked) texts.push((await node.within(node.read(each))).text)
+    assert.deepEqual(texts, ['none', 'identity'])
+  })
+
   test('are collapsed for each variant, also while another one is on its way', async () => {
     const languages = ['de', 'fr', 'en', 'nl']
     const answered = Promise.withResolvers<void>()
