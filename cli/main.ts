@@ -123,8 +123,8 @@ function complain(text: string, code: number = EXIT.usage): number {
   return code
 }
 
-// Whoever reads may have seen enough (`| head`).
+// Whoever reads may have seen enough (`| head`), and a terminal may have gone.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error
+  if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error
 })
 process.exitCode = await main(process.argv.slice(2))

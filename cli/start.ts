@@ -32,7 +32,7 @@ async function run(args: readonly string[]): Promise<number> {
   const node = new Node(config, log)
   const told = toldToStop()
   await node.start()
-  process.stdout.write(`${node.readyLine()}\n`)
+  log.print(node.readyLine())
   flushCompiled()
   serving(engine)
   collectAtRest({ ...engine, ...V8_HEAP })

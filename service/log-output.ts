@@ -1,10 +1,10 @@
 /** Where the log is written: into a file, or to standard output, whose reader may let it wait for ever. */
-import { fstatSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { pino } from 'pino'
-import type { Clock } from '../core/clock.ts'
+import { keepProcess, type Clock } from '../core/clock.ts'
 import { describe, Fault } from '../core/fault.ts'
-import { PipeOutput } from './pipe-output.ts'
+import { BoundedOutput } from './bounded-output.ts'
 import { terminalOutput } from './terminal-output.ts'
 
 export interface LogOutput {
@@ -21,47 +21,46 @@ export function isTerminal(): boolean {
   return isatty(STANDARD_OUTPUT)
 }
 
-/**
- * @param asWritten what a line is written as that this adds, pino's JSON
- * @throws Fault CONFIG_INVALID when there can be no such file
- */
-export function logOutput(
-  file: string | undefined,
-  clock: Clock,
-  asWritten: (line: string) => string,
-): LogOutput {
-  if (file !== undefined) return fileOutput(checked(file))
-  if (isTerminal()) return new PipeOutput(terminalOutput(clock), clock, asWritten)
-  if (!isPipe()) return fileOutput(STANDARD_OUTPUT)
-  process.stdout.on('error', () => {})
-  return new PipeOutput(process.stdout, clock, asWritten)
-}
-
-function checked(file: string): string {
-  const kind = statSync(file, { throwIfNoEntry: false })
-  if (kind?.isDirectory() === true) throw unusable(file, 'it is a directory')
-  // To open one waits until somebody reads it.
-  if (kind?.isFIFO() === true) throw unusable(file, 'it is a pipe; write to standard output instead')
-  return file
-}
-
-function fileOutput(destination: string | number): LogOutput {
-  const out = openFile(destination)
-  // A full disk, or a reader that has gone, costs lines of the log and not the node (R7.2).
-  out.on('error', () => {})
-  return { write: (text) => void out.write(text), end: async () => true }
-}
-
-function openFile(destination: string | number): ReturnType<typeof pino.destination> {
+/** @throws Fault CONFIG_INVALID when there can be no such file */
+export function fileOutput(file: string): LogOutput {
   try {
-    return pino.destination({ dest: destination, sync: true, mkdir: true })
+    checkRead(file)
+    return written(file)
   } catch (error) {
-    throw unusable(String(destination), describe(error))
+    throw new Fault('CONFIG_INVALID', `log.file: cannot write to ${file}: ${describe(error)}`, {
+      cause: error,
+    })
   }
 }
 
-function unusable(file: string, why: string): Fault {
-  return new Fault('CONFIG_INVALID', `log.file: cannot write to ${file}: ${why}`)
+/** @param asWritten what a line is written as that this adds, pino's JSON */
+export function standardOutput(clock: Clock, asWritten: (line: string) => string): LogOutput {
+  if (isTerminal()) return bounded(new BoundedOutput(terminalOutput(clock), clock, asWritten))
+  return isPipe() ? bounded(new BoundedOutput(process.stdout, clock, asWritten)) : written(STANDARD_OUTPUT)
+}
+
+function bounded(output: BoundedOutput): LogOutput {
+  process.stdout.on('error', () => {})
+  return {
+    write: (text) => output.write(text),
+    async end() {
+      const letProcessEnd = keepProcess()
+      return output.end().finally(letProcessEnd)
+    },
+  }
+}
+
+/** To open a pipe that nobody reads would wait until somebody does. @throws Error ENXIO then */
+function checkRead(file: string): void {
+  if (statSync(file, { throwIfNoEntry: false })?.isFIFO() !== true) return
+  closeSync(openSync(file, constants.O_WRONLY | constants.O_NONBLOCK))
+}
+
+function written(destination: string | number): LogOutput {
+  const out = pino.destination({ dest: destination, sync: true, mkdir: true })
+  // A full disk, or a reader that has gone, costs lines of the log and not the node (R7.2).
+  out.on('error', () => {})
+  return { write: (text) => void out.write(text), end: async () => true }
 }
 
 /** What is written to a file comes to an end, or fails. */

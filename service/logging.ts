@@ -5,7 +5,7 @@ import type { RequestLine } from '../proxy/proxy-server.ts'
 import type { RetrievalReport } from '../retrieval/source.ts'
 import { BatchedLines } from './batched-lines.ts'
 import type { Config } from './config.ts'
-import { isTerminal, logOutput } from './log-output.ts'
+import { fileOutput, isTerminal, standardOutput, type LogOutput } from './log-output.ts'
 import { prettyLine, prettyLines } from './pretty-log.ts'
 
 /** For what is said in words alone. */
@@ -18,6 +18,8 @@ export interface Log {
   readonly events: Logger
   /** Writes a request's line, a moment later; the order of all lines stays. */
   readonly request: (line: RequestLine) => void
+  /** Writes a line to standard output, wherever the log goes. */
+  readonly print: (line: string) => void
   /** Writes what waits. */
   readonly flush: () => void
   /** Nothing more is written. Resolves with whether all has gone: what nobody reads would keep the process alive. */
@@ -28,7 +30,9 @@ export interface Log {
 export function openLog(settings: Config['log'], clock: Clock = systemClock): Log {
   const file = settings.file === 'off' ? undefined : settings.file
   const isPretty = settings.pretty === 'auto' ? file === undefined && isTerminal() : settings.pretty
-  const output = logOutput(file, clock, isPretty ? prettyLine : (line) => line)
+  let standard: LogOutput | undefined
+  const toStandard = () => (standard ??= standardOutput(clock, isPretty ? prettyLine : (line) => line))
+  const output = file === undefined ? toStandard() : fileOutput(file)
   const lines = isPretty ? prettyLines(output) : new BatchedLines(output, clock)
   const events = pino({ level: settings.level, base: null }, lines)
   const entryOf = requestEntries()
@@ -37,10 +41,15 @@ export function openLog(settings: Config['log'], clock: Clock = systemClock): Lo
     request(line) {
       if (events.isLevelEnabled('info')) lines.add(entryOf(line, clock.wall()))
     },
-    flush: () => lines.flush(),
-    end() {
+    print(line) {
       lines.flush()
-      return output.end()
+      toStandard().write(`${line}\n`)
+    },
+    flush: () => lines.flush(),
+    async end() {
+      lines.flush()
+      const ended = await Promise.all([standard?.end() ?? true, output.end()])
+      return ended.every((each) => each)
     },
   }
 }

@@ -13,7 +13,7 @@ interface Entry {
   readonly [key: string]: unknown
 }
 
-/** What pino writes to. Nothing waits in it: somebody is looking. */
+/** What pino writes to. Each line is written at once: mostly somebody is looking. */
 export function prettyLines(out: {
   write(text: string): unknown
 }): Pick<BatchedLines, 'write' | 'add' | 'flush'> {

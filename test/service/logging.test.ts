@@ -248,8 +248,9 @@ describe('the log', () => {
     writeFileSync(join(path, 'f'), '')
     execFileSync('mkfifo', [join(path, 'pipe')])
     for (const [name, why] of [
-      [path, 'it is a directory'],
-      [join(path, 'pipe'), 'it is a pipe'],
+      [path, 'EISDIR'],
+      ['x'.repeat(300), 'ENAMETOOLONG'],
+      [join(path, 'pipe'), 'ENXIO'],
       [join(path, 'f', 'log'), 'EEXIST'],
     ] as const)
       assert.throws(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { AGAIN_MS, TerminalOutput } from '../../service/terminal-output.ts'
+import { LATEST_AGAIN_MS, TerminalOutput } from '../../service/terminal-output.ts'
 import { manualClock } from '../manual-clock.ts'
 
 describe('a log on a terminal', () => {
@@ -15,16 +15,29 @@ describe('a log on a terminal', () => {
     assert.equal(output.write('ä one\n'), false)
     output.write('two\n')
     assert.deepEqual([taken(), output.writableLength], ['ä ', 8])
-    clock.advance(AGAIN_MS)
+    clock.advance(LATEST_AGAIN_MS)
     assert.equal(taken(), 'ä ')
     allow(5)
-    clock.advance(AGAIN_MS)
+    clock.advance(LATEST_AGAIN_MS)
     assert.deepEqual([taken(), output.writableLength], ['ä one\nt', 3])
     allow(Infinity)
     output.write('three\n')
     assert.equal(taken(), 'ä one\nt')
-    clock.advance(AGAIN_MS)
+    clock.advance(LATEST_AGAIN_MS)
     assert.deepEqual([taken(), output.writableLength], ['ä one\ntwo\nthree\n', 0])
+  })
+
+  test('that is read all the time takes what it can in the time that each piece needs', () => {
+    const { output, taken, allow, clock } = terminal(4096)
+    const text = 'x'.repeat(1_000_000)
+    output.write(text)
+    let ms = 0
+    for (; output.writableLength > 0; ms++) {
+      allow(4096)
+      clock.advance(1)
+    }
+    assert.equal(taken(), text)
+    assert.ok(ms < 600, `${ms} ms`)
   })
 
   test('that has gone loses lines, and nothing else', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { describe, test } from 'node:test'
-import { LAST_MS, MOST_UNREAD_BYTES, PipeOutput } from '../../service/pipe-output.ts'
+import { LAST_MS, MOST_UNREAD_BYTES, BoundedOutput } from '../../service/bounded-output.ts'
 import { prettyLine } from '../../service/pretty-log.ts'
 import { manualClock } from '../manual-clock.ts'
 
@@ -12,7 +12,7 @@ function setting(asWritten = (line: string) => line) {
     writableLength: 0,
     write: (text: string) => written.push(text) > 0,
   }
-  return { written, out, clock, output: new PipeOutput(out, clock, asWritten) }
+  return { written, out, clock, output: new BoundedOutput(out, clock, asWritten) }
 }
 
 describe('a log that goes through a pipe', () => {
@@ -29,13 +29,15 @@ describe('a log that goes through a pipe', () => {
     out.writableLength = MOST_UNREAD_BYTES + 1
     output.write('lost\n')
     output.write('lost, too: ä\n')
+    out.writableLength = MOST_UNREAD_BYTES / 2 + 1
+    output.write('lost as well\n')
     assert.deepEqual(written, [])
-    out.writableLength = 0
+    out.writableLength = MOST_UNREAD_BYTES / 2
     output.write('read\n')
     output.write('read\n')
     const [loss = '', ...rest] = written
     const { level, msg } = JSON.parse(loss) as { level: number; msg: string }
-    assert.deepEqual([level, msg], [40, '19 bytes of the log are missing here: nobody read it'])
+    assert.deepEqual([level, msg], [40, '32 bytes of the log are missing here: nobody read it'])
     assert.deepEqual(rest, ['read\n', 'read\n'])
   })
 

@@ -12,16 +12,18 @@ export const MOST_UNREAD_BYTES = 1024 * 1024
 export const LAST_MS = 1000
 const LOOK_MS = 50
 
-type Pipe = Pick<Writable, 'write' | 'writableLength'>
+/** What is written to, as `process.stdout` is. */
+export type Output = Pick<Writable, 'write' | 'writableLength'>
 
-export class PipeOutput {
-  readonly #out: Pipe
+/** Writes as long as no more than `MOST_UNREAD_BYTES` wait, and says what is missing. */
+export class BoundedOutput {
+  readonly #out: Output
   readonly #clock: Clock
   readonly #asWritten: (line: string) => string
   #lostBytes = 0
 
   /** @param out never blocks. @param asWritten what the line is written as that says what is missing, pino's JSON */
-  constructor(out: Pipe, clock: Clock, asWritten: (line: string) => string) {
+  constructor(out: Output, clock: Clock, asWritten: (line: string) => string) {
     this.#out = out
     this.#clock = clock
     this.#asWritten = asWritten
@@ -29,7 +31,9 @@ export class PipeOutput {
 
   /** One line or several, each with its end. */
   write(text: string): void {
-    if (this.#out.writableLength > MOST_UNREAD_BYTES) return void (this.#lostBytes += Buffer.byteLength(text))
+    // Once lines are lost, some are: else there would be a line about one that is lost for each that is not.
+    const mostBytes = this.#lostBytes > 0 ? MOST_UNREAD_BYTES / 2 : MOST_UNREAD_BYTES
+    if (this.#out.writableLength > mostBytes) return void (this.#lostBytes += Buffer.byteLength(text))
     if (this.#lostBytes > 0) this.#out.write(this.#lossLine())
     this.#out.write(text)
   }
