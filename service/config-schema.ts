@@ -1,7 +1,7 @@
 /** Reads written values against the table of settings; collects every error instead of stopping at the first. */
 import { parseSource, plain } from './config-source.ts'
 import type { ConfigError, Entry, Place, Source } from './config-source.ts'
-import { nearest } from './nearest.ts'
+import { editDistance, nearest } from './nearest.ts'
 import { environmentName, SETTING_KEYS } from './settings.ts'
 import type { Setting, ValuesOf } from './settings.ts'
 
@@ -89,9 +89,10 @@ export function checkEnvironment(
 ): void {
   const known = SETTING_KEYS.map(environmentName)
   for (const name of Object.keys(reading.environment).toSorted()) {
-    if (known.includes(name)) continue
+    if (known.includes(name) || (reading.environment[name] ?? '') === '') continue
     const list = lists.find((each) => isWithin(name, each))
-    const isLike = sections.some((each) => isWithin(name, each)) || isMisspelt(name, known)
+    const isLike =
+      sections.some((each) => isWithin(name, each)) || sections.some((each) => isMisspelt(name, each))
     if (list !== undefined) reading.errors.push(wrongVariable(name, `${list} are for the file only`))
     else if (isLike) reading.errors.push(wrongVariable(name, unknownVariable(name, known)))
   }
@@ -102,16 +103,18 @@ function isWithin(name: string, key: string): boolean {
   return name === prefix || name.startsWith(`${prefix}_`)
 }
 
-/** Whether it ends as a setting of another section does: it is that section's name that has a letter too many, or one too few. */
-function isMisspelt(name: string, known: readonly string[]): boolean {
-  const [, key] = /^IHAVE_[A-Z]+(_.+)$/.exec(name) ?? []
-  if (key === undefined) return false
-  return (
-    nearest(
-      name,
-      known.filter((each) => each.endsWith(key)),
-    ) !== undefined
-  )
+/** So many letters of a section's name may be wrong, of a short one fewer: two that have changed places, … */
+const MISSPELT = 2
+/** … or any that come after so many right ones. */
+const BEGUN = 4
+
+/** Whether its first word is nearly this section's name. */
+function isMisspelt(name: string, section: string): boolean {
+  const [, word] = /^IHAVE_([A-Z]+)_/.exec(name) ?? []
+  if (word === undefined) return false
+  const meant = section.toUpperCase()
+  const isBegun = word.length > BEGUN && meant.startsWith(word.slice(0, BEGUN))
+  return isBegun || editDistance(word, meant) <= Math.min(MISSPELT, word.length / 2)
 }
 
 function wrongVariable(name: string, problem: string): ConfigError {

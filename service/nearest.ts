@@ -10,7 +10,7 @@ export function nearest(word: string, candidates: readonly string[]): string | u
 }
 
 /** Insertions, deletions and substitutions that lead from one word to the other (Levenshtein), row by row. */
-function editDistance(from: string, to: string): number {
+export function editDistance(from: string, to: string): number {
   let row = Array.from({ length: to.length + 1 }, (_, at) => at)
   for (const letter of from) row = nextRow(row, letter, to)
   return row.at(-1) ?? 0

@@ -273,6 +273,7 @@ test('a variable that looks like a setting and is none is an error', () => {
 
 for (const [name, problem] of [
   ['IHAVE_CAHCE_MAX_SIZE', 'unknown setting; did you mean IHAVE_CACHE_MAX_SIZE?'],
+  ['IHAVE_VERIFY_GATHER', 'unknown setting'],
   ['IHAVE_CACHE', 'unknown setting'],
   ['IHAVE_RULES', 'rules are for the file only'],
   ['IHAVE_RULES_MATCH', 'rules are for the file only'],
@@ -291,6 +292,10 @@ test('variables for tests, and those that an updater’s hook is given, are none
     IHAVE_SET: '/x',
     IHAVE_PREVIOUS: '/y',
     IHAVE_MAIN: 'm',
+    IHAVE_DATA_DIRECTORY: '/d',
+    IHAVE_UPDATER_DIRECTORY: '/d',
+    IHAVE_RULES: '',
+    IHAVE_CACHE: '',
     IHAVE_PORT: '1',
   }
   assert.deepEqual(parsed('', variables), defaultConfig(BASE))
