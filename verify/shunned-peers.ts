@@ -7,6 +7,7 @@
  * Kept in memory only: a restart forgives. A peer is its address, so that a machine which takes over a shunned
  * address is left aside with it; that costs a download from elsewhere, never a wrong byte.
  */
+import { LRUCache } from 'lru-cache'
 import type { Clock, EpochMs, Monotonic } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import type { TargetUri } from '../core/target-uri.ts'
@@ -112,7 +113,10 @@ export interface ShunnedPeers {
    */
   find(peer: Address, origin?: string, part?: Part): ShunnedPeer | undefined
   isBadBody(body: Sha256): boolean
-  /** Takes back what was left aside for wrong bytes that were none; whatever else the peer did stands. */
+  /**
+   * Takes back one of the times that it was left aside for wrong bytes, which were none. It is left aside no more when it was for
+   * none of the others either.
+   */
   acquit(culprit: Culprit): void
   /** Takes a peer back before its time, because a person says so. @returns whether it was shunned. */
   pardon(peer: Address): boolean
@@ -129,6 +133,8 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
   const bodies = expiringMap<Sha256, true>(clock)
   const stalls = expiringMap<CulpritKey, number>(clock)
   const doubts = expiringMap<CulpritKey, number>(clock)
+  /** Wrong bytes, and what seemed so, for which it is left aside at this moment. */
+  const grounds = new LRUCache<CulpritKey, number>({ max: MAX_SHUNNED })
   const counts: Record<ShunReason, number> = { 'bad-bytes': 0, 'asked-again': 0, stalled: 0, 'broke-off': 0 }
 
   const stalledForMs = (culprit: CulpritKey) => {
@@ -155,6 +161,8 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
       counts[reason]++
       if (body !== undefined) bodies.set(body, true, SHUN_MS['bad-bytes'])
       const culprit = culpritOf(peer, part, origin)
+      const before = peers.get(culprit) === undefined ? 0 : (grounds.get(culprit) ?? 0)
+      grounds.set(culprit, before + (areWrongBytes(reason) ? 1 : 0))
       const forMs = forMsOf(culprit, misdeed)
       const only = { ...(origin === undefined ? {} : { origin }), ...(part === undefined ? {} : { part }) }
       peers.set(culprit, { peer, reason, detail, since: clock.wall(), forMs, ...only }, forMs)
@@ -164,8 +172,10 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
     isBadBody: (body) => bodies.get(body) !== undefined,
     acquit({ peer, origin, part }) {
       const culprit = culpritOf(peer, part, origin)
+      const left = (grounds.get(culprit) ?? 0) - 1
+      grounds.set(culprit, Math.max(0, left))
       const reason = peers.get(culprit)?.reason
-      if (reason === 'asked-again' || reason === 'bad-bytes') peers.delete(culprit)
+      if (left === 0 && reason !== undefined && areWrongBytes(reason)) peers.delete(culprit)
     },
     pardon(peer) {
       const its = peers.values().filter((each) => each.peer === peer)
@@ -175,6 +185,10 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
     list: () => peers.values(),
     counts: () => ({ ...counts }),
   }
+}
+
+function areWrongBytes(reason: ShunReason): boolean {
+  return reason === 'asked-again' || reason === 'bad-bytes'
 }
 
 /** The peer or a part of it, for everything or for the resources of one origin. */

@@ -2,7 +2,7 @@
  * Peers that are left aside for what they sent under a name, and what clears them of it: the word of the origin server of that name,
  * which no peer can have given. It may send the very same bytes (two programs wanted the file, or what named its digest was wrong), or
  * say that the file has changed since an application was given it, which then has asked for the change. Without that an origin server
- * could have honest peers left aside.
+ * could have honest peers left aside. Its first word after the suspicion counts: later ones are about other versions.
  */
 import { LRUCache } from 'lru-cache'
 import type { Sha256 } from '../core/digest.ts'
@@ -24,6 +24,7 @@ interface Held {
   readonly givenAgoMs: number | undefined
 }
 
+/** What peers are suspected of, by the name under which they sent it. */
 export class Suspicions {
   readonly #held = new LRUCache<TargetUri, readonly Held[]>({ max: MAX_NAMES })
 
@@ -36,16 +37,16 @@ export class Suspicions {
 
   /**
    * What the origin server sent under a name.
-   * @param modifiedAgoMs how long before that the file changed, by the server's own clock; `undefined`: it does not say
-   * @returns those that had done no wrong, each once
+   * @param modifiedAgoMs how long before that the file changed, by the server's own clock; absent: it does not say
+   * @returns who had done no wrong, for each suspicion of it
    */
   clearedBy(uri: TargetUri, sent: Sha256, modifiedAgoMs = Infinity): readonly Culprit[] {
     const held = this.#held.get(uri) ?? []
-    const isCleared = ({ body, givenAgoMs }: Held) =>
-      body === sent || modifiedAgoMs <= (givenAgoMs ?? -Infinity) + DATE_UNIT_MS
-    const left = held.filter((each) => !isCleared(each))
-    if (left.length > 0) this.#held.set(uri, left)
-    else this.#held.delete(uri)
-    return held.filter(isCleared).map(({ culprit }) => culprit)
+    this.#held.delete(uri)
+    return held
+      .filter(
+        ({ body, givenAgoMs }) => body === sent || modifiedAgoMs <= (givenAgoMs ?? -Infinity) + DATE_UNIT_MS,
+      )
+      .map(({ culprit }) => culprit)
   }
 }

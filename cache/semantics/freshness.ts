@@ -92,10 +92,14 @@ export function dateOf(response: Pick<Stored, 'fields' | 'responseTime'>): Epoch
   return dateField(response, 'date') ?? response.responseTime
 }
 
-/** How long before it was sent the file changed, by the origin server's clock alone, in ms; `undefined`: it does not say. */
-export function modifiedAgoMs(response: Pick<Stored, 'fields' | 'responseTime'>): number | undefined {
+/**
+ * How long before it came the file changed, by the clocks of the origin server and of caches on the way alone (`Age`), in ms; `undefined`:
+ * it does not say, or says what cannot be (RFC 9110 8.8.2.1).
+ */
+export function modifiedAgoMs(response: Stored): number | undefined {
   const [sent, modified] = [dateField(response, 'date'), dateField(response, 'last-modified')]
-  return sent === undefined || modified === undefined ? undefined : sent - modified
+  if (sent === undefined || modified === undefined || modified > sent) return undefined
+  return sent - modified + ageValueMs(response)
 }
 
 /** These say: ask me every time, or do not keep this. Then no policy of ours knows better. */

@@ -137,6 +137,24 @@ describe('bytes that an honest peer can have got', () => {
     assert.equal(shunned.find(PEER, ORIGIN), undefined)
   })
 
+  test('that were none are taken back, and those stand that were some', () => {
+    const clock = manualClock()
+    const shunned = shunnedPeers({ clock })
+    const acquitted = () => {
+      shunned.acquit({ peer: PEER, origin: ORIGIN })
+      return shunned.find(PEER, ORIGIN) === undefined
+    }
+    shunned.shun(PEER, doubtful)
+    shunned.shun(PEER, { reason: 'asked-again', detail: '', origin: ORIGIN })
+    shunned.shun(PEER, { reason: 'broke-off', detail: '', origin: ORIGIN })
+    assert.deepEqual([acquitted(), acquitted(), acquitted()], [false, true, true])
+    // What is over counts no more.
+    shunned.shun(PEER, doubtful)
+    clock.advance(SHUN_MS['bad-bytes'])
+    shunned.shun(PEER, { reason: 'asked-again', detail: '', origin: ORIGIN })
+    assert.equal(acquitted(), true)
+  })
+
   test('that were none are taken back for that origin, and nothing else that the peer did', () => {
     const shunned = shunnedPeers({ clock: manualClock() })
     const other = 'http://b.test'

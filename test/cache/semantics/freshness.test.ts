@@ -8,6 +8,7 @@ import {
   freshnessLifetimeMs,
   IMMUTABLE_LIFETIME_MS,
   isFresh,
+  modifiedAgoMs,
   remainingFreshnessMs,
 } from '../../../cache/semantics/freshness.ts'
 import { afterSeconds, cacheControl, httpDate, RECEIVED, stored } from './fixtures.ts'
@@ -172,3 +173,16 @@ test('for any fields the age is at least the resident time and the lifetime is f
     }),
   )
 })
+
+for (const [what, fields, seconds] of [
+  ['is held against its own date', [DATE, OLD], 1000],
+  ['counts what it has been on the way', [DATE, OLD, ['Age', '60']], 1060],
+  ['may have been made for the response', [DATE, ['Last-Modified', httpDate(0)]], 0],
+  ['cannot be after the response', [DATE, ['Last-Modified', httpDate(1)]], undefined],
+  ['is not known without a date', [OLD], undefined],
+  ['is not known of nothing', [DATE], undefined],
+] as const)
+  test(`when the file changed ${what}`, () => {
+    const ms = seconds === undefined ? undefined : seconds * 1000
+    assert.equal(modifiedAgoMs(stored(fields)), ms)
+  })
