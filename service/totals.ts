@@ -5,7 +5,7 @@ import type { RetrievalReport, SourceKind } from '../retrieval/source.ts'
 
 export interface Totals {
   readonly requests: Record<string, number>
-  /** Bytes of bodies that applications were given, without those that passed through, which no cache could have saved. */
+  /** Bytes of bodies of resources that applications were given: no cache saves what passes through, nor this node's own pages. */
   readonly deliveredBytes: number
   /** Bytes received, by source; `internet` is what the WAN carried. */
   readonly receivedBytes: Record<SourceKind, number>
@@ -33,7 +33,7 @@ export function tally(): Tally {
       const { trace, bytes, way } = line
       const how = trace?.how ?? howEnded(line)
       requests[how] = (requests[how] ?? 0) + 1
-      if (way !== 'pass-through') deliveredBytes += bytes
+      if (way === 'resource') deliveredBytes += bytes
     },
     retrieved({ bytes }) {
       for (const source of Object.keys(receivedBytes) as SourceKind[]) receivedBytes[source] += bytes[source]

@@ -65,9 +65,9 @@ describe('the totals', () => {
     assert.equal(counted.totals().deliveredBytes, 15)
   })
 
-  test('are about what a cache can save: what passed through is not in them', () => {
+  test('are about what a cache can save: neither what passed through nor a page of this node is in them', () => {
     const counted = tally()
-    counted.request({ ...LINE, way: 'pass-through' })
+    for (const way of ['pass-through', 'own-page'] as const) counted.request({ ...LINE, way })
     assert.equal(counted.totals().deliveredBytes, 0)
   })
 
