@@ -350,6 +350,7 @@ const BROKEN_WAY: readonly FaultCode[] = [
   'CONNECT_TIMEOUT',
   'CONNECT_REFUSED',
   'UNREACHABLE',
+  'PEER_LOST',
   'RESPONSE_INCOMPLETE',
 ]
 

@@ -6,7 +6,7 @@ import type { LookupFunction } from 'node:net'
 import { systemClock, type Clock } from '../core/clock.ts'
 import { Fault } from '../core/fault.ts'
 import type { CallingUpstream } from '../core/upstream.ts'
-import { connectionFault } from './connection-fault.ts'
+import { connectionFault, isAddressGone, peerConnectionFault } from './connection-fault.ts'
 import { guardedLookup, mayConnect, type GuardSettings } from './target-guard.ts'
 import { TurnEnd } from './turn-end.ts'
 import { AwaitedResponse } from './upstream/awaited-response.ts'
@@ -63,6 +63,7 @@ export function originUpstream(guard: GuardSettings, clock: Clock = systemClock)
     timeouts: ORIGIN_TIMEOUTS,
     mostConnections: MOST_CONNECTIONS,
     isReadAtOnce: true,
+    faultOf: connectionFault,
     lookupFor: (port) => guardedLookup(guard, port),
     refusal: (host, port) => mayConnect(host, port, guard),
   })
@@ -71,10 +72,12 @@ export function originUpstream(guard: GuardSettings, clock: Clock = systemClock)
 /**
  * To peers' ports for files: on this LAN, at addresses that their packets came from.
  * @param localAddress this node's own address now, so that peers know it again; `undefined`: the system's choice.
+ * @param onAddressGone told when no connection can be made from there, because the machine does not have it.
  * @param timeouts for those who do more than send what they have.
  */
 export function peerUpstream(
   localAddress: () => string | undefined,
+  onAddressGone: () => void = () => {},
   timeouts: Partial<ServerTimeouts> = {},
   clock: Clock = systemClock,
 ): PeerUpstream {
@@ -84,6 +87,10 @@ export function peerUpstream(
     mostConnections: MOST_PEER_CONNECTIONS,
     isReadAtOnce: false,
     localAddress,
+    faultOf: (error, authority) => {
+      if (isAddressGone(error)) onAddressGone()
+      return peerConnectionFault(error, authority)
+    },
     lookupFor: () => undefined,
     refusal: () => undefined,
   })
@@ -97,6 +104,7 @@ interface Connecting {
   /** See `ServerTarget`. */
   readonly isReadAtOnce: boolean
   readonly localAddress?: () => string | undefined
+  readonly faultOf: (error: unknown, authority: string) => Fault
   /** The guard judges an address together with its port. */
   readonly lookupFor: (port: number) => LookupFunction | undefined
   readonly refusal: (host: string, port: number) => Fault | undefined
@@ -142,7 +150,7 @@ function connectedUpstream(connecting: Connecting): PeerUpstream {
         target: targetOf(server, connecting),
         limits,
         turnEnd,
-        faultOf: (error) => connectionFault(error, server.host),
+        faultOf: (error) => connecting.faultOf(error, server.host),
         onEmpty: () => {
           server.connections = undefined
           if (servers.get(authority) === server) servers.delete(authority)

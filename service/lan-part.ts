@@ -110,6 +110,12 @@ export class LanPart {
     }
   }
 
+  /** Nothing can be sent from the node's address: where the machine has got another one, that is not left to the next look. */
+  lookNow(): void {
+    if (this.#resident !== undefined && this.#watch?.isRenewed(this.#components.addresses()) === true)
+      void this.#look()
+  }
+
   /** What stands on the sockets leaves the LAN, and enters it again behind `change`. */
   renew(change: () => void): Promise<void> {
     return this.#inTurn(async (resident) => {
@@ -125,13 +131,16 @@ export class LanPart {
   }
 
   #lookLater(): void {
+    this.#cancelLook()
+    if (this.#watch === undefined || this.#resident === undefined) return
+    this.#cancelLook = this.#components.clock.after(LOOK_MS, () => void this.#look())
+  }
+
+  async #look(): Promise<void> {
     const { clock, addresses } = this.#components
-    const watch = this.#watch
-    if (watch === undefined || this.#resident === undefined) return
-    this.#cancelLook = clock.after(LOOK_MS, async () => {
-      if (watch.look(addresses(), clock.monotonic())) await this.#inTurn((resident) => this.#move(resident))
-      this.#lookLater()
-    })
+    const hasMoved = this.#watch?.look(addresses(), clock.monotonic()) === true
+    if (hasMoved) await this.#inTurn((resident) => this.#move(resident))
+    this.#lookLater()
   }
 
   /** One change after the other. */

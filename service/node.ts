@@ -139,7 +139,9 @@ export class Node {
     const loopbackOnly = isLoopback(config.proxy.listen.host)
     this.#guard = { loopbackOnly, allowPorts: config.proxy.allowPorts, own: this.#own }
     this.#origin = this.#speed.of(originUpstream(this.#guard))
-    this.#peers = peerUpstream(() => this.#lan.place?.address)
+    const ownAddress = () => this.#lan.place?.address
+    const lookAtPlace = () => this.#lan.lookNow()
+    this.#peers = peerUpstream(ownAddress, lookAtPlace)
     this.#store = configuredStore(config, this.#says.store)
     this.#site = new Site(
       { ...config.site, address: () => this.#lan.transport.address },
@@ -157,7 +159,7 @@ export class Node {
       allowPorts: allowPorts === 'auto' ? [80] : allowPorts,
     }
     this.#publicOrigin = this.#speed.of(originUpstream(publicGuard))
-    this.#gateways = peerUpstream(() => this.#lan.place?.address, GATEWAY_TIMEOUTS)
+    this.#gateways = peerUpstream(ownAddress, lookAtPlace, GATEWAY_TIMEOUTS)
     this.#gateway = gatewayParts({
       clock: systemClock,
       random: systemRandom,

@@ -55,6 +55,12 @@ export class PlaceWatch {
     return this.#goTo(renewed ?? this.#better ?? placeNow(this.#settings, addresses))
   }
 
+  /** Whether the interface has another address in place of the node's: then the next look moves it. */
+  isRenewed(addresses: readonly InterfaceAddress[]): boolean {
+    if (this.#place === undefined || isThere(this.#place, addresses)) return false
+    return this.#placeAt(this.#place.interfaceName, addresses) !== undefined
+  }
+
   /** The node could not work there: it is nowhere, until the next look. */
   leave(): void {
     this.#place = undefined

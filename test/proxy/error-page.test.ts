@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { Fault, FAULTS, type FaultCode } from '../../core/fault.ts'
 import { fieldValue } from '../../core/fields.ts'
-import { connectionFault } from '../../proxy/connection-fault.ts'
+import { connectionFault, peerConnectionFault } from '../../proxy/connection-fault.ts'
 import { errorAnswer } from '../../proxy/error-page.ts'
 
 const TARGET = new URL('http://origin.test/file?token=secret')
@@ -103,6 +103,24 @@ for (const [code, fault] of ERRORS) {
     assert.match(connectionFault(error, 'h:1').message, /^h:1: text$/)
   })
 }
+
+const OWN_LACKS = ['EADDRNOTAVAIL', 'ENETDOWN', 'ENETUNREACH', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']
+for (const code of [...OWN_LACKS, 'EACCES', 'EPERM']) {
+  test(`${code} is a lost way where a peer was to be reached: nobody is to blame for what this machine lacks`, () => {
+    const error = Object.assign(new Error('text'), { code })
+    assert.equal(peerConnectionFault(error, 'h:1').code, 'PEER_LOST')
+    assert.match(peerConnectionFault(error, 'h:1').message, /^h:1: text$/)
+  })
+}
+
+test('what a peer does not do, or does wrong, is no lack of this machine', () => {
+  for (const [code, fault] of ERRORS) {
+    const error = Object.assign(new Error('text'), { code })
+    assert.equal(peerConnectionFault(error, 'h:1').code, fault)
+  }
+  const fault = new Fault('RESPONSE_TIMEOUT', 'x')
+  assert.equal(peerConnectionFault(fault, 'h:1'), fault)
+})
 
 test('a fault stays what it is, and anything else can be thrown', () => {
   const fault = new Fault('LOOP_DETECTED', 'x')

@@ -346,6 +346,9 @@ describe('a request to an origin server', () => {
   })
 })
 
+/** Of nobody (RFC 5737): no socket is bound to it. */
+const FORMER_ADDRESS = '192.0.2.77'
+
 function faultWith(code: Fault['code']) {
   return (error: unknown) => error instanceof Fault && error.code === code
 }
@@ -385,6 +388,19 @@ describe('a node that has another address', () => {
 })
 
 describe('connections from an address that the machine has no longer', () => {
+  it('are not made to peers: that is no fault of theirs, and the node is told to look at its place', async (test) => {
+    const { uri, connections } = await scene(test, (_, socket) => socket.write(HELLO))
+    let looks = 0
+    const upstream = peerUpstream(
+      () => FORMER_ADDRESS,
+      () => void (looks += 1),
+    )
+    test.after(() => upstream.stop())
+    const asked = upstream.request({ method: 'GET', uri: `${uri}/`, fields: [], signal: never() })
+    await assert.rejects(asked, faultWith('PEER_LOST'))
+    assert.deepEqual([looks, connections.length], [1, 0])
+  })
+
   it('end: requests that were made on used ones are made once more, and what comes breaks off', async (test) => {
     const answers = [HELLO, '', HELLO, 'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nbegun']
     const { get, targets, upstream } = await scene(test, (_, socket) => socket.write(answers.shift() ?? ''))

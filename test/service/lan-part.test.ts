@@ -74,6 +74,21 @@ test('an address that comes late is found, and the node enters the LAN there', a
   assert.deepEqual(lines, ['a LAN is there: peers are looked for at 127.0.9.1'])
 })
 
+test('a place that has given way to another one is left at once where it is in the way', async (context) => {
+  const { machine, lan, happened, look } = await alone(context)
+  machine.push(HERE)
+  await look()
+  lan.lookNow()
+  machine.splice(0, 1, { ...HERE, netmask: '255.255.0.0' })
+  lan.lookNow()
+  lan.lookNow()
+  while (happened.length < 3) await new Promise(setImmediate)
+  assert.deepEqual(happened, ['entered at 127.0.9.1', 'lost 127.0.9.1', 'entered at 127.0.9.1'])
+  assert.equal(lan.place?.netmask, '255.255.0.0')
+  await look()
+  assert.equal(happened.length, 3)
+})
+
 test('what keeps the node from its place is told once, and tried again', async (context) => {
   const inTheWay = createServer().listen(0, HERE.address)
   await once(inTheWay, 'listening')

@@ -54,6 +54,17 @@ describe('the place of a node', () => {
       ['10.0.0.2', '10.0.0.9'],
     ))
 
+  test('is renewed where its interface has another address instead, and only then', () => {
+    const watch = new PlaceWatch(AUTO, [at('10.0.0.2')])
+    assert.equal(watch.isRenewed([at('10.0.0.2'), at('10.0.0.9')]), false)
+    assert.equal(watch.isRenewed([]), false)
+    assert.equal(watch.isRenewed([at('10.0.1.3', 'eth1')]), false)
+    assert.equal(watch.isRenewed([at('10.0.0.9')]), true)
+    watch.look([at('10.0.0.9')], 0 as Monotonic)
+    assert.equal(watch.isRenewed([at('10.0.0.9')]), false)
+    assert.equal(new PlaceWatch(AUTO, []).isRenewed([at('10.0.0.9')]), false)
+  })
+
   test('is there as soon as an address comes', () =>
     assert.deepEqual(stays([[0], [5000], [0, at('10.0.0.2')]]), ['nowhere', 'nowhere', '10.0.0.2']))
 
