@@ -173,6 +173,10 @@ export class ResponseStore implements Store {
     return this.#room.mayHold(size)
   }
 
+  hasSpaceFor(size: number): Promise<boolean> {
+    return this.#room.hasSpaceFor(size)
+  }
+
   reserve(size: number): Reservation | undefined {
     const room = this.#room.openNow(size)
     const bytes = room && this.#bodies.reserve(size)

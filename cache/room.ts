@@ -80,6 +80,13 @@ export class Room<Victim extends { readonly size: number }> {
     return size <= this.#maxObjectBytes
   }
 
+  /** Whether the disk could take it now, too, if all went that may be evicted; it is looked at where it had little, or much is wanted. */
+  async hasSpaceFor(size: number): Promise<boolean> {
+    if (!this.#mustLook(size, BYTES_PER_LOOK)) return true
+    const freeBytes = await this.#evictor.freeBytes()
+    return size <= this.#books.mostFree(freeBytes, this.#evictor.bytesInUse())
+  }
+
   /** Room for a body that comes at once, where nothing has to be evicted or asked first. */
   openNow(size: number): CopyRoom | undefined {
     if (size > this.#maxObjectBytes || this.#mustLook(size, BYTES_PER_FIRST_LOOK)) return undefined

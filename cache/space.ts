@@ -59,6 +59,13 @@ export class SpaceBooks {
     return this.#claimed + bytesInUse + bytes <= this.maxBytes
   }
 
+  /** Bytes that the disk would have for another copy, of `freeBytes` now, when every body goes but for the `bytesInUse`, and every copy at rest. */
+  mostFree(freeBytes: number, bytesInUse: number): number {
+    const evictable =
+      this.bodyBytes - bytesInUse + this.goingBytes + this.#overheadBytes() + this.restingBytes
+    return freeBytes - this.outstanding + evictable
+  }
+
   /** Opens the account of a growing copy. */
   open(): SpaceAccount {
     return new Account(this)

@@ -187,6 +187,8 @@ export interface Store {
   create(expectedSize?: number, wholeSize?: number): Promise<GrowingCopy>
   /** Whether a body of `size` bytes could be here at all, whatever else had to go. */
   mayHold(size: number): boolean
+  /** Whether the disk, too, could take it now, whatever else had to go that may go. Nothing goes, and nothing is set aside. */
+  hasSpaceFor(size: number): Promise<boolean>
   /**
    * Room for a small body of `size` bytes that needs no growing copy; `undefined` where it has to be made, looked for or
    * waited for, or where there can be none: `create` knows.

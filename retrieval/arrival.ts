@@ -21,6 +21,7 @@ import {
   checkEnd,
   checkFits,
   checkSize,
+  checkSpace,
   checkWhole,
   provedSize,
   roomAtFirst,
@@ -324,7 +325,9 @@ export class Arrival {
     { size }: OpenedSource,
     { source, expectation, signal }: Attempt,
   ): Promise<GrowingCopy | undefined> {
-    const copy = await this.#components.store.create(roomAtFirst(size, source, expectation), size)
+    const { store } = this.#components
+    await checkSpace(size, source, expectation, store)
+    const copy = await store.create(roomAtFirst(size, source, expectation), size)
     if (!signal.aborted) return (this.#copy = copy)
     await copy.discard()
     return undefined

@@ -56,6 +56,22 @@ export function checkFits(
 }
 
 /**
+ * The same of the disk, which may be smaller than the quota: room is made at once only for what is proved, and the rest of a peer's copy
+ * would find none in the middle. What a peer has told before it was asked has been looked at then (source-in-use.ts).
+ * @throws Fault PEER_FAILED
+ */
+export async function checkSpace(
+  size: number | undefined,
+  source: Source,
+  expectation: Expectation,
+  store: Pick<Store, 'hasSpaceFor'>,
+): Promise<void> {
+  const isNews = size !== undefined && source.kind !== 'internet' && toldSize(source) === undefined
+  if (!isNews || provedSize(expectation) !== undefined || (await store.hasSpaceFor(size))) return
+  throw new Fault('PEER_FAILED', `a body of ${size} bytes does not fit on the disk`)
+}
+
+/**
  * A copy of another length, or of none, cannot be the right one: known before its first byte is read.
  * @param expected bytes, where they are known. @throws Fault PEER_FAILED
  */

@@ -185,7 +185,10 @@ export class SourceInUse {
     patienceMs: number,
     signal: AbortSignal,
   ): Promise<boolean> {
-    if (source.kind !== 'internet' && !this.#mayTakeFrom(source, expectation, patienceMs)) return false
+    if (source.kind !== 'internet') {
+      if (!this.#mayTakeFrom(source, expectation, patienceMs)) return false
+      if (!(await this.#hasSpaceFor(source, signal))) return false
+    }
     await this.#parts.peerReaders.takeLeave()
     if (signal.aborted) return false
     if (source.kind === 'internet') await this.#beginning.beginOrGoOn(expectation)
@@ -276,6 +279,16 @@ export class SourceInUse {
   #isTooLarge(source: PeerSource): boolean {
     const size = toldSize(source)
     return size !== undefined && !this.#parts.components.store.mayHold(size)
+  }
+
+  /** The same of the disk, before the copy is begun: what others fill meanwhile ends it in the middle. */
+  async #hasSpaceFor(source: PeerSource, signal: AbortSignal): Promise<boolean> {
+    const { arrival, components } = this.#parts
+    const size = toldSize(source)
+    if (size === undefined || arrival.copy !== undefined) return true
+    if (await components.store.hasSpaceFor(size)) return true
+    if (!signal.aborted) this.#owner.unusable()
+    return false
   }
 
   /** A proof that is still being looked up keeps nobody waiting where it is not needed. */

@@ -63,6 +63,23 @@ describe('room on the file system', () => {
     assert.equal(books.outstanding, 0)
   })
 
+  it('could be there for what fits when everything goes, and nothing goes for the question', async () => {
+    const { room, bodies } = roomOn(10 * MIB, [3 * MIB, 3 * MIB])
+    assert.equal(await room.hasSpaceFor(10 * MIB), true)
+    assert.equal(await room.hasSpaceFor(10 * MIB + 1), false)
+    await room.open(2 * MIB)
+    assert.equal(await room.hasSpaceFor(8 * MIB + 1), false, 'what is promised to others is theirs')
+    assert.equal(bodies.length, 2)
+  })
+
+  it('is not looked at for a small one where there was much a moment ago', async () => {
+    const { room, looks } = roomOn(500 * MIB, [])
+    await room.open(0)
+    const before = looks()
+    assert.deepEqual([await room.hasSpaceFor(MIB), looks() - before], [true, 0])
+    assert.deepEqual([await room.hasSpaceFor(501 * MIB), looks() - before], [false, 1])
+  })
+
   it('is not sought for ever where freed space is counted late', async () => {
     const { room, bodies } = roomOn(49 * MIB, Array<number>(50).fill(MIB), MIB)
     await assert.rejects(room.open(0), fault('STORE_FULL'))

@@ -125,6 +125,20 @@ describe('the reserve', () => {
   )
 })
 
+describe('a disk that is smaller than the quota', () => {
+  it(
+    'has no space for what is larger than itself, and has it for what fits when all else goes',
+    { skip: withoutFileSystem },
+    onFileSystem('8m', async (test, directory) => {
+      const { store } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      for (const name of ['a', 'b', 'c']) await put(store, name, bytesOf(MIB, name.charCodeAt(0)))
+      assert.deepEqual([store.mayHold(9 * MIB), await store.hasSpaceFor(9 * MIB)], [true, false])
+      assert.equal(await store.hasSpaceFor(6 * MIB), true)
+      assert.deepEqual(names(store), ['c', 'b', 'a'])
+    }),
+  )
+})
+
 /** The index grows a little between two looks at the file system, and so may take of the reserve. */
 const FOR_THE_INDEX = MIB / 4
 

@@ -2,13 +2,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { memoryStore } from '../../cache/memory-store.ts'
+import type { Address } from '../../core/transport.ts'
 import { bytesOf, put } from '../cache/store-fixtures.ts'
 import { Flow, type Reply } from './upstreams.ts'
-import { digestOf, download, offer, PEER, shunned, world, type Scene } from './world.ts'
+import { BY_UPDATER, digestOf, download, offer, PEER, shunned, world, type Scene } from './world.ts'
 
 const SIZE = 300_000
 const RIGHT = Buffer.alloc(SIZE, 'A')
 const MOST = 50_000_000
+const OTHER = '127.0.0.7' as Address
 
 const announcing = (length: number, body: Reply['body'] = new Flow().push(RIGHT)): Reply => ({
   status: 200,
@@ -75,6 +77,45 @@ describe('a length that is only a peer’s word', () => {
     const node = small({ downloads: [download(SIZE)], peers: () => announcing(10_000_000) })
     const given = await node.get()
     assert.deepEqual([given.text.length, given.how, shunned(node)], [SIZE, 'internet', [[PEER, 'broke-off']]])
+  })
+})
+
+describe('a copy for which the disk has no space, though the quota has', () => {
+  const onSmallDisk = (scene: Partial<Scene>, hasSpace = () => false) => {
+    const node = small({ expectation: BY_UPDATER, peers: () => announcing(SIZE), ...scene })
+    node.store.hasSpaceFor = async () => hasSpace()
+    return node
+  }
+
+  for (const [role, scene] of [
+    ['that has it', { offers: [offer(SIZE)] }],
+    ['that is fetching it', { downloads: [download(SIZE)] }],
+  ] as const)
+    test(`is not begun from a peer ${role} and has told its length, and that one is not blamed`, async () => {
+      const node = onSmallDisk(scene)
+      const given = await node.get()
+      assert.deepEqual([given.text.length, given.error, given.how], [SIZE, undefined, 'internet'])
+      assert.deepEqual([node.peers.requests.length, shunned(node)], [0, []])
+    })
+
+  for (const [role, scene] of ROLES)
+    test(`is left before its first byte where a peer ${role} tells its length only then`, async () => {
+      const node = onSmallDisk(scene)
+      const given = await node.get()
+      assert.deepEqual([given.text.length, given.error, given.how], [SIZE, undefined, 'internet'])
+      assert.equal(node.peers.requests.length, 1)
+    })
+
+  test('is gone on with once it has begun', async () => {
+    let looks = 0
+    const replies = [announcing(SIZE, new Flow().push(RIGHT.subarray(0, 200_000)).breakOff())]
+    const node = onSmallDisk(
+      { offers: [offer(SIZE), offer(SIZE, OTHER)], peers: () => replies.pop() ?? announcing(SIZE) },
+      () => looks++ === 0,
+    )
+    const given = await node.get()
+    assert.deepEqual([given.text.length, given.error, given.how], [SIZE, undefined, 'peer'])
+    assert.deepEqual([node.peers.requests.length, node.origin.requests.length], [2, 0])
   })
 })
 
