@@ -2,6 +2,7 @@
  * The digests of a body that is still being filled: made of its bytes in memory as they come, in order or not, so that whatever is read
  * back is compared with what came.
  */
+import type { Fault } from '../core/fault.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import { PIECE_BYTES } from '../core/pieces.ts'
 import { ArrivedSpans } from './arrived-spans.ts'
@@ -24,12 +25,13 @@ export interface Digested {
   read(span: ByteSpan): Promise<Uint8Array>
   /** Whether nothing of it is there any more. */
   isRemoved(): boolean
-  /** Something of what was written is not what came. @returns what says so */
-  damaged(start: number): Error
-  /** Nothing of it is there any more. */
-  removed(): Error
+  /** Something of what was written is not what came. @returns STORE_CORRUPT */
+  damaged(start: number): Fault
+  /** Nothing of it is there any more. @returns STORE_FAILED */
+  removed(): Fault
 }
 
+/** Digests each byte once, in order, or in spans until the order has come to them. */
 export class CopyDigests {
   readonly #body: Digested
   readonly #newDigester: () => Digester

@@ -136,7 +136,7 @@ export class Arrival {
   }
 
   /** Whether the name says what the bytes are: then no origin server is believed without a proof. */
-  get #isNamed(): boolean {
+  get isNamed(): boolean {
     return isContentName(this.#request.uri)
   }
 
@@ -207,6 +207,11 @@ export class Arrival {
     return this.#copy?.heldUntil(0) ?? 0
   }
 
+  /** When the source in use began. */
+  get filledSince(): Monotonic {
+    return this.#filling.since
+  }
+
   progress(): DownloadProgress {
     const receivedBytes = this.heldBytes
     const seconds = (this.#components.clock.monotonic() - this.#filling.since) / 1000
@@ -224,7 +229,7 @@ export class Arrival {
   /** Takes what `attempt.source` has, from the first missing byte on. @throws Fault of that source, or of the store. */
   async take(attempt: Attempt): Promise<ArrivalOutcome> {
     const isOriginAlone = attempt.source.kind === 'internet' && this.#contributors.size === 0
-    const isBegun = this.#releasing.isStreaming || this.#isNamed || this.#rest.hasEnd
+    const isBegun = this.#releasing.isStreaming || this.isNamed || this.#rest.hasEnd
     if (attempt.source.kind !== 'internet') this.#rest.endsWithPeer()
     this.provenance.sourceBegins()
     await this.#rest.dropSpent()
@@ -255,7 +260,7 @@ export class Arrival {
   /** What came from peers is verified, and content that was asked for by its name. @throws Fault VERIFICATION_FAILED; STORE_FAILED when it cannot be read. */
   async verify(expectation: Expectation): Promise<void> {
     const copy = this.#copy
-    if (copy === undefined || (this.isUndoubted && !this.#isNamed)) return
+    if (copy === undefined || (this.isUndoubted && !this.isNamed)) return
     const digest: GrowingCopy['digest'] = (algorithm) => copy.digest(algorithm)
     const read: Candidate['read'] = (span) => copy.read(span, undefined, 'held')
     const candidate = { size: copy.size ?? 0, sha256: await this.sha256(), digest, read }
@@ -362,7 +367,6 @@ export class Arrival {
 
   #sourceBegins(): void {
     this.#filling = { since: this.#components.clock.monotonic(), heldBytes: this.heldBytes }
-    this.#releasing.sourceBegins()
   }
 
   /** The whole as the origin server alone sends it, whoever else wants bytes of it. */
@@ -507,7 +511,7 @@ export class Arrival {
     const known = this.isUndoubted || isUnprovable(expectation) ? this.#head.fields : []
     const rest = { from, size: this.#copy?.size, fields: known }
     const { origin } = this.#components
-    const upstream = this.#isNamed ? followingRedirects(origin) : origin
+    const upstream = this.isNamed ? followingRedirects(origin) : origin
     const opened = await openRest(upstream, target, fields, rest, signal)
     if (opened.status === 200) this.#repeatedBytes += from
     if (from === 0) this.#forgetPeers(opened)
@@ -547,7 +551,7 @@ export class Arrival {
   /** Not a byte here is only a peer's word: the origin server's alone counts from here on. */
   #forgetPeers({ fields }: OpenedSource): void {
     this.provenance.forget()
-    this.#head.fromOrigin(fields, this.#isNamed)
+    this.#head.fromOrigin(fields, this.isNamed)
   }
 
   #severalSources(copy: GrowingCopy, opened: OpenedSource, attempt: Attempt): SeveralSources | undefined {

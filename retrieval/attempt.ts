@@ -2,6 +2,7 @@
 import type { Expectation } from '../core/verifier.ts'
 import type { Source } from './source.ts'
 
+/** What is to be taken, and how long is waited for it. */
 export interface Attempt {
   readonly source: Source
   /** What the bytes must show, should any of them come from a peer. */
@@ -20,4 +21,5 @@ export interface Attempt {
 export type Excuses = Pick<Attempt, 'excuse' | 'isLate' | 'hasAnother'>
 
 const never = () => false
+/** For a look that nothing depends on. */
 export const NO_EXCUSE: Excuses = { excuse: never, isLate: never, hasAnother: never }

@@ -1,6 +1,5 @@
 /** Raises what applications may have of a copy as it fills (release.ts), and says when they may be answered. */
 import type { CancelTimer, Clock, Monotonic } from '../core/clock.ts'
-import { isContentName } from '../core/content-name.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import type { Attempt } from './attempt.ts'
 import { checkSize } from './body-length.ts'
@@ -19,6 +18,10 @@ export interface ReleasingComponents extends OriginLengthComponents {
 
 /** What is known of the bytes in the copy. */
 export interface Doubts {
+  /** Whether the name says what they are: then no origin server is believed without a proof. */
+  readonly isNamed: boolean
+  /** When the source in use began. */
+  readonly filledSince: Monotonic
   /** Whether the origin server went on behind peers, unjudged. */
   readonly isMixed: boolean
   /** Whether every byte is the origin server's, and of the same version by its own word. */
@@ -27,32 +30,22 @@ export interface Doubts {
   readonly isBegunByOthers: boolean
 }
 
+/** Holds back what is not proved of one copy, whichever source fills it. */
 export class Releasing {
   readonly #components: ReleasingComponents
   readonly #originLength: OriginLength
   readonly #doubts: Doubts
-  /** Whether the name says what the bytes are: then no origin server is believed without a proof. */
-  readonly #isNamed: boolean
-  /** When the source in use began. */
-  #since: Monotonic
   #isStreaming = false
 
   constructor(request: RetrievalRequest, doubts: Doubts, components: ReleasingComponents) {
     this.#components = components
     this.#doubts = doubts
-    this.#isNamed = isContentName(request.uri)
     this.#originLength = new OriginLength(request, components)
-    this.#since = components.clock.monotonic()
   }
 
   /** Whether applications were answered before the whole was verified. */
   get isStreaming(): boolean {
     return this.#isStreaming
-  }
-
-  /** Another source is in use from now on. */
-  sourceBegins(): void {
-    this.#since = this.#components.clock.monotonic()
   }
 
   /** Applications may be answered now, whatever comes. */
@@ -91,11 +84,11 @@ export class Releasing {
     return {
       heldBytes: copy.heldUntil(0),
       size: copy.size,
-      mustBeProved: source.kind !== 'internet' || !this.#doubts.isUndoubted || this.#isNamed,
+      mustBeProved: source.kind !== 'internet' || !this.#doubts.isUndoubted || this.#doubts.isNamed,
       isGrowing: source.kind === 'in-progress' && !isAnybodysWord(source) && !this.#doubts.isBegunByOthers,
       isStreaming: this.#isStreaming,
       expectation,
-      elapsedMs: this.#components.clock.monotonic() - this.#since,
+      elapsedMs: this.#components.clock.monotonic() - this.#doubts.filledSince,
       verifyFirstUpTo: this.#components.verifyFirstUpTo,
     }
   }

@@ -7,6 +7,7 @@ import type { Fields } from '../core/fields.ts'
 import type { GrowingCopy } from '../core/store.ts'
 import { keptEnd, type KeptEnd } from './kept-end.ts'
 
+/** The rest of one copy, from its beginning to its judgement and behind that. */
 export class RestBehindPeers {
   /** From which byte on, and with which fields it came; 0: nothing that could be kept. */
   #rest: { readonly from: number; readonly fields: Fields } | undefined
