@@ -2,7 +2,7 @@
  * Peers that are left aside for what they sent under a name, and what clears them of it: the word of the origin server of that name,
  * which no peer can have given. It may send the very same bytes (two programs wanted the file, or what named its digest was wrong), or
  * say that the file has changed since an application was given it, which then has asked for the change. Without that an origin server
- * could have honest peers left aside. Its first word after the suspicion counts: later ones are about other versions.
+ * could have honest peers left aside. Of the change its first word after the suspicion counts: later ones are about other versions.
  */
 import { LRUCache } from 'lru-cache'
 import type { Sha256 } from '../core/digest.ts'
@@ -41,12 +41,18 @@ export class Suspicions {
    * @returns who had done no wrong, for each suspicion of it
    */
   clearedBy(uri: TargetUri, sent: Sha256, modifiedAgoMs = Infinity): readonly Culprit[] {
-    const held = this.#held.get(uri) ?? []
-    this.#held.delete(uri)
-    return held
-      .filter(
-        ({ body, givenAgoMs }) => body === sent || modifiedAgoMs <= (givenAgoMs ?? -Infinity) + DATE_UNIT_MS,
-      )
-      .map(({ culprit }) => culprit)
+    const held = this.#held.get(uri)
+    if (held === undefined) return []
+    const isCleared = ({ body, givenAgoMs }: Held) =>
+      body === sent || modifiedAgoMs <= (givenAgoMs ?? -Infinity) + DATE_UNIT_MS
+    const left = held.filter((each) => !isCleared(each))
+    if (left.length > 0) this.#held.set(uri, left.map(judged))
+    else this.#held.delete(uri)
+    return held.filter(isCleared).map(({ culprit }) => culprit)
   }
+}
+
+/** From now on nothing clears it but the same bytes. */
+function judged({ culprit, body }: Held): Held {
+  return { culprit, body, givenAgoMs: undefined }
 }
