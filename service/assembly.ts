@@ -191,8 +191,9 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
     // A suspicion is about the peer; only what is known to be wrong makes a body bad everywhere.
     const origin = suspect?.isDoubtful === true ? originOf(suspect.uri) : undefined
     const isProved = body !== undefined && reason !== 'asked-again' && origin === undefined
-    if (suspect !== undefined) suspicions.note({ peer, origin, part }, suspect)
-    shunned.shun(peer, { reason, detail, origin, part, ...(isProved ? { body } : {}) })
+    const misdeed = { reason, detail, origin, part, ...(isProved ? { body } : {}) }
+    const episode = shunned.shun(peer, misdeed)
+    if (suspect !== undefined) suspicions.note({ peer, origin, part, episode }, suspect)
     if (reason === 'bad-bytes' && origin === undefined) warnMembers(peer, suspect)
     log({ kind: 'shunned', peer, reason, detail })
   }
@@ -289,13 +290,11 @@ export function assemble(settings: AssemblySettings, given: Seams): Assembly {
         shun,
         stored(response, unverified) {
           log({ kind: 'stored', response })
-          if (response.source === 'internet') {
-            acquit(suspicions.clearedBy(response.uri, response.digest, modifiedAgoMs(response)))
-          }
+          const { uri, digest: body, source } = response
+          if (source === 'internet') acquit(suspicions.clearedBy(uri, body, modifiedAgoMs(response)))
           if (!unverified) return
           const { peer, clients } = unverified
-          unverifiedPeers.set(response.digest, peer)
-          const { uri, digest: body } = response
+          unverifiedPeers.set(body, peer)
           for (const client of clients) watch.delivered({ client, uri, peer, body, at: clock.monotonic() })
         },
         contradicted: (uri, body) => acquit(suspicions.clearedBy(uri, body)),

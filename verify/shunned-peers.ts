@@ -75,7 +75,11 @@ export interface Culprit {
   /** For the resources of this origin alone; absent: for all. */
   readonly origin?: string | undefined
   readonly part?: Part | undefined
+  readonly episode: Episode
 }
+
+/** From the moment that somebody is left aside until it is not: what is cleared of a former one says nothing of this one. */
+export type Episode = number
 
 export interface ShunnedPeer {
   readonly peer: Address
@@ -104,8 +108,8 @@ export interface Misdeed {
 }
 
 export interface ShunnedPeers {
-  /** Leaves the peer aside. A longer shunning under way stays as it is; the misdeed counts all the same. */
-  shun(peer: Address, misdeed: Misdeed): void
+  /** Leaves the peer aside. A longer shunning under way stays as it is; the misdeed counts all the same. @returns the episode it is of */
+  shun(peer: Address, misdeed: Misdeed): Episode
   /**
    * Why the peer is left aside at this moment; `undefined` when it is not.
    * @param origin for its resources; absent: for all.
@@ -133,8 +137,11 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
   const bodies = expiringMap<Sha256, true>(clock)
   const stalls = expiringMap<CulpritKey, number>(clock)
   const doubts = expiringMap<CulpritKey, number>(clock)
-  /** Wrong bytes, and what seemed so, for which it is left aside at this moment. */
-  const grounds = new LRUCache<CulpritKey, number>({ max: MAX_SHUNNED })
+  /** How often it is left aside for wrong bytes, or what seemed so, in the episode that lasts. */
+  const grounds = new LRUCache<CulpritKey, { readonly episode: Episode; readonly times: number }>({
+    max: MAX_SHUNNED,
+  })
+  let episodes = 0
   const counts: Record<ShunReason, number> = { 'bad-bytes': 0, 'asked-again': 0, stalled: 0, 'broke-off': 0 }
 
   const stalledForMs = (culprit: CulpritKey) => {
@@ -151,6 +158,8 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
     if (reason === 'stalled') return stalledForMs(culprit)
     return reason === 'bad-bytes' && origin !== undefined ? doubtedForMs(culprit) : SHUN_MS[reason]
   }
+  const lasting = (culprit: CulpritKey) =>
+    peers.get(culprit) === undefined ? undefined : grounds.get(culprit)
   const findOne = (peer: Address, part: Part | undefined, origin: string | undefined) =>
     peers.get(culpritOf(peer, part)) ??
     (origin === undefined ? undefined : peers.get(culpritOf(peer, part, origin)))
@@ -161,21 +170,24 @@ export function shunnedPeers({ clock }: { readonly clock: Clock }): ShunnedPeers
       counts[reason]++
       if (body !== undefined) bodies.set(body, true, SHUN_MS['bad-bytes'])
       const culprit = culpritOf(peer, part, origin)
-      const before = peers.get(culprit) === undefined ? 0 : (grounds.get(culprit) ?? 0)
-      grounds.set(culprit, before + (areWrongBytes(reason) ? 1 : 0))
+      const { episode, times } = lasting(culprit) ?? { episode: (episodes += 1), times: 0 }
+      grounds.set(culprit, { episode, times: times + (areWrongBytes(reason) ? 1 : 0) })
       const forMs = forMsOf(culprit, misdeed)
       const only = { ...(origin === undefined ? {} : { origin }), ...(part === undefined ? {} : { part }) }
       peers.set(culprit, { peer, reason, detail, since: clock.wall(), forMs, ...only }, forMs)
+      return episode
     },
     find: (peer, origin, part) =>
       findOne(peer, undefined, origin) ?? (part === undefined ? undefined : findOne(peer, part, origin)),
     isBadBody: (body) => bodies.get(body) !== undefined,
-    acquit({ peer, origin, part }) {
+    acquit({ peer, origin, part, episode }) {
       const culprit = culpritOf(peer, part, origin)
-      const left = (grounds.get(culprit) ?? 0) - 1
-      grounds.set(culprit, Math.max(0, left))
+      const last = lasting(culprit)
+      if (last?.episode !== episode || last.times === 0) return
+      const times = last.times - 1
+      grounds.set(culprit, { episode, times })
       const reason = peers.get(culprit)?.reason
-      if (left === 0 && reason !== undefined && areWrongBytes(reason)) peers.delete(culprit)
+      if (times === 0 && reason !== undefined && areWrongBytes(reason)) peers.delete(culprit)
     },
     pardon(peer) {
       const its = peers.values().filter((each) => each.peer === peer)

@@ -138,33 +138,38 @@ describe('bytes that an honest peer can have got', () => {
   })
 
   test('that were none are taken back, and those stand that were some', () => {
-    const clock = manualClock()
-    const shunned = shunnedPeers({ clock })
+    const shunned = shunnedPeers({ clock: manualClock() })
+    const episode = shunned.shun(PEER, doubtful)
+    assert.equal(shunned.shun(PEER, { reason: 'asked-again', detail: '', origin: ORIGIN }), episode)
+    shunned.shun(PEER, { reason: 'broke-off', detail: '', origin: ORIGIN })
     const acquitted = () => {
-      shunned.acquit({ peer: PEER, origin: ORIGIN })
+      shunned.acquit({ peer: PEER, origin: ORIGIN, episode })
       return shunned.find(PEER, ORIGIN) === undefined
     }
-    shunned.shun(PEER, doubtful)
-    shunned.shun(PEER, { reason: 'asked-again', detail: '', origin: ORIGIN })
-    shunned.shun(PEER, { reason: 'broke-off', detail: '', origin: ORIGIN })
     assert.deepEqual([acquitted(), acquitted(), acquitted()], [false, true, true])
-    // What is over counts no more.
-    shunned.shun(PEER, doubtful)
+  })
+
+  test('that are over take nothing back of what came after them', () => {
+    const clock = manualClock()
+    const shunned = shunnedPeers({ clock })
+    const former = shunned.shun(PEER, doubtful)
     clock.advance(SHUN_MS['bad-bytes'])
-    shunned.shun(PEER, { reason: 'asked-again', detail: '', origin: ORIGIN })
-    assert.equal(acquitted(), true)
+    const episode = shunned.shun(PEER, { reason: 'asked-again', detail: '', origin: ORIGIN })
+    shunned.acquit({ peer: PEER, origin: ORIGIN, episode: former })
+    assert.equal(shunned.find(PEER, ORIGIN)?.reason, 'asked-again')
+    shunned.acquit({ peer: PEER, origin: ORIGIN, episode })
+    assert.equal(shunned.find(PEER, ORIGIN), undefined)
   })
 
   test('that were none are taken back for that origin, and nothing else that the peer did', () => {
     const shunned = shunnedPeers({ clock: manualClock() })
     const other = 'http://b.test'
     shunned.shun(PEER, { ...doubtful, origin: other })
-    shunned.shun(PEER, doubtful)
-    shunned.acquit({ peer: PEER, origin: ORIGIN })
+    shunned.acquit({ peer: PEER, origin: ORIGIN, episode: shunned.shun(PEER, doubtful) })
     assert.equal(shunned.find(PEER, ORIGIN), undefined)
     assert.equal(shunned.find(PEER, other)?.reason, 'bad-bytes')
-    shunned.shun(PEER, { reason: 'broke-off', detail: '', origin: ORIGIN })
-    shunned.acquit({ peer: PEER, origin: ORIGIN })
+    const episode = shunned.shun(PEER, { reason: 'broke-off', detail: '', origin: ORIGIN })
+    shunned.acquit({ peer: PEER, origin: ORIGIN, episode })
     assert.equal(shunned.find(PEER, ORIGIN)?.reason, 'broke-off')
   })
 

@@ -82,7 +82,7 @@ function suspected({ givenAgoMs }: { readonly givenAgoMs?: number }): Suspicions
 }
 
 function culprit(number: number): Culprit {
-  return { peer: `127.0.0.${number}` as Address, origin: 'http://u.example' }
+  return { peer: `127.0.0.${number}` as Address, origin: 'http://u.example', episode: 1 }
 }
 
 function bodyOf(number: number): Sha256 {
