@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import type { ChildProcess } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { availableParallelism, loadavg, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { systemClock } from '../../core/clock.ts'
@@ -18,6 +18,7 @@ import { addComponent } from '../../update/publisher/add.ts'
 import { initSite } from '../../update/publisher/init.ts'
 import { release } from '../../update/publisher/release.ts'
 import { onlyWhenAsked } from '../update/only-when-asked.ts'
+import { quietMachine } from './quiet-machine.ts'
 import { namespaceLan, whyNoNamespaces, type Host, type NamespaceLan } from './namespaces.ts'
 import { said, until } from './waiting.ts'
 
@@ -81,7 +82,7 @@ describe(
     let isQuiet = false
 
     before(async () => {
-      isQuiet = (loadavg()[0] ?? 0) < availableParallelism()
+      isQuiet = quietMachine().isQuiet
       publish()
       lan = namespaceLan(6)
       const [first, ...others] = lan.hosts

@@ -15,9 +15,9 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { availableParallelism, loadavg, tmpdir } from 'node:os'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, test, type TestContext } from 'node:test'
 import { systemClock } from '../../core/clock.ts'
 import { askStatus } from '../../service/control.ts'
 import type { ProductResult } from '../../service/product-updates.ts'
@@ -26,6 +26,7 @@ import { addComponent } from '../../update/publisher/add.ts'
 import { initSite } from '../../update/publisher/init.ts'
 import { release } from '../../update/publisher/release.ts'
 import { onlyWhenAsked } from '../update/only-when-asked.ts'
+import { quietMachine, type QuietMachine } from './quiet-machine.ts'
 import { namespaceLan, whyNoNamespaces, type Host, type NamespaceLan } from './namespaces.ts'
 import { said, until } from './waiting.ts'
 import { randomBytes } from 'node:crypto'
@@ -38,6 +39,11 @@ const LINE = Number(process.env['IHAVE_TEST_LINE'] ?? 200_000)
 const FORMER_BYTES = 1000
 /** What all may take longer than the line needs (issue 6). */
 const SLACK_MS = 2000
+/**
+ * Processes of one machine hear of each other when they get a processor: two may begin the same file before one hears of the other and
+ * yields (issue 4 allows 1.01 copies for that). It is rare, so that it does not happen to the next release as well.
+ */
+const MOST_COPIES = 1.01
 const COMPONENTS = { myavdat: 910, myxtrdat: 16, mycioagt: 370, vsasap: 360, vseng9x: 240, vsengine: 340 }
 
 /** A static server with ranges, behind a line that all its answers share; it tells what it sent on standard output. */
@@ -83,14 +89,11 @@ describe(
     const sent = new Map<string, number>()
     let lineEndedAt = 0
     const asked: string[] = []
-    let packageBytes = 0
-    let catalogueBytes = 0
-
-    let isQuiet = false
+    const processes: number[] = []
+    let machine: QuietMachine
 
     before(async () => {
-      // Before this test itself makes it busy.
-      isQuiet = (loadavg()[0] ?? 0) < availableParallelism()
+      machine = quietMachine()
       initSite(site, {
         product: 'ViruScan',
         keys,
@@ -120,9 +123,6 @@ describe(
       })
       // A fleet is updated again and again: the release that is measured is not the first that these nodes see.
       for (const node of nodes) await checkNow(node)
-      ;({ packageBytes, catalogueBytes } = publish('4.5.1', (kilobytes) => kilobytes * 1000, now() + 60_000))
-      asked.length = 0
-      sent.clear()
     })
 
     after(async () => {
@@ -159,7 +159,9 @@ describe(
         join(home, 'proxy.config.yaml'),
         JSON.stringify({ updates, verification: { aptConfig: 'off' } }),
       )
-      await said(node.start(process.execPath, [MAIN, 'start'], { cwd: home }), 'is ready')
+      const started = node.start(process.execPath, [MAIN, 'start'], { cwd: home })
+      if (started.pid !== undefined) processes.push(started.pid)
+      await said(started, 'is ready')
     }
 
     function socket(node: Host): string {
@@ -173,9 +175,16 @@ describe(
       throw new Error(`${node.name} has no product`)
     }
 
-    test('the line carries one copy of the packages and one catalogue for each, and all are done soon after', async (t) => {
+    /** All look for the next release at once. @returns what the line carried and how long it took, and what is promised of both. */
+    async function storm(t: TestContext, number: number) {
+      const at = now() + number * 60_000
+      const { packageBytes, catalogueBytes } = publish(`4.5.${number}`, (kilobytes) => kilobytes * 1000, at)
+      asked.length = 0
+      sent.clear()
+      const wasQuiet = machine.watch(processes)
       const began = performance.now()
       const results = await Promise.all(nodes.map((node) => checkNow(node)))
+      const isQuiet = wasQuiet()
       for (const { result } of results) assert.equal(result?.outcome, 'updated', JSON.stringify(result))
       const allowedBytes = packageBytes + NODES * catalogueBytes
       const lineMs = (allowedBytes / LINE) * 1000
@@ -190,15 +199,23 @@ describe(
         `the line was done after ${Math.round(lineEndedAt - began)} ms; each: ${results.map(({ ms }) => Math.round(ms)).join(' ')}`,
       )
       assert.ok(catalogueBytes <= 8000)
+      assert.equal(asked.filter((url) => url === '/myupdate.cab').length, NODES)
       if (!isQuiet)
         t.diagnostic(
           'this machine is busy with something else: times are not judged, and copies only by what there were without sharing',
         )
       // Where nobody shares, each machine has a copy of its own from the line.
-      const mostBytes = isQuiet ? allowedBytes : allowedBytes + (NODES - 2) * packageBytes
+      const mostBytes = isQuiet ? MOST_COPIES * allowedBytes : allowedBytes + (NODES - 2) * packageBytes
       assert.ok(sentBytes <= mostBytes, [...sent].map(([url, bytes]) => `${bytes} ${url}`).join('\n'))
-      assert.equal(asked.filter((url) => url === '/myupdate.cab').length, NODES)
       if (isQuiet) assert.ok(slowestMs <= lineMs + SLACK_MS, `${slowestMs} ms, the line needs ${lineMs} ms`)
+      return { isExact: sentBytes <= allowedBytes, isQuiet }
+    }
+
+    test('the line carries one copy of the packages and one catalogue for each, and all are done soon after', async (t) => {
+      const first = await storm(t, 1)
+      if (first.isExact || !first.isQuiet) return
+      const again = await storm(t, 2)
+      assert.ok(again.isExact || !again.isQuiet, 'more than one copy, twice')
     })
 
     test('every machine has every file', () => {
