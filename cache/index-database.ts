@@ -28,6 +28,7 @@ import {
   variantKey,
 } from './response-index.ts'
 import { AbsentUris } from './absent-uris.ts'
+import { SharedLines } from './shared-lines.ts'
 import { isFull, storeFault } from './store-fault.ts'
 import type { StoreLog } from './store-log.ts'
 import { WriteBatch } from './write-batch.ts'
@@ -86,6 +87,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     max: REMEMBERED_URIS,
     maxSize: REMEMBERED_CHARACTERS,
   })
+  readonly #lines = new SharedLines()
   readonly #absent = new AbsentUris()
   /** Uses not yet written: response id → number of the use. */
   readonly #uses = new Map<number, number>()
@@ -157,7 +159,8 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
       this.#absent.add(uri)
       return NONE
     }
-    const responses = found.filter((response) => response.uri === uri).toSorted(mostRecentFirst)
+    const own = found.filter((response) => response.uri === uri).toSorted(mostRecentFirst)
+    const responses = own.map((response) => ({ ...response, fields: this.#lines.of(response.fields) }))
     const size = rows.reduce((sum, { content }) => sum + String(content).length, uri.length + 1)
     this.#remembered.set(uri, responses, { size })
     return responses

@@ -65,27 +65,32 @@ interface Entry extends HotResponse {
 /** Responses that are remembered, about 3 kB each. */
 const REMEMBERED = 4_096
 
+/** Resources of which it is known that there was a plain hit, of some 0.1 kB each: what is read once more, and never again, is not hot. */
+const HIT_BEFORE = 4_096
+
 /** The order of use is kept to this, in ms: to write down each hit costs as much as the hit. */
 const USE_GRAIN_MS = 10_000
 
 export class HotResponses {
   readonly #components: HotComponents
   readonly #entries = new LRUCache<TargetUri, Entry>({ max: REMEMBERED })
+  readonly #hitBefore = new LRUCache<TargetUri, true>({ max: HIT_BEFORE })
 
   constructor(components: HotComponents) {
     this.#components = components
   }
 
-  /** A request was answered from what is stored, because it is fresh. */
+  /** A request was answered from what is stored, because it is fresh. Where that happens again, it is hot. */
   remember(request: HotRequest, { response, ageMs, ttlMs }: Reuse, policy: Policy): void {
     const { store, random, rules } = this.#components
     const { uri, received } = request
     const [stored, ...others] = store.lookup(uri)
     if (stored?.id !== response.id || others.length > 0 || ttlMs <= 0 || !isOrdinary(received)) return
+    if (this.#hitBefore.get(uri) === undefined) return void this.#hitBefore.set(stored.uri, true)
     const asked = { method: 'GET', fields: [] }
     const parts = { store, random }
     const { answer, trace } = fromStore({ response, ageMs, ttlMs }, undefined, asked, parts)
-    this.#entries.set(uri, {
+    this.#entries.set(stored.uri, {
       status: answer.status,
       fields: answer.fields,
       cacheStatus: trace.cacheStatus,

@@ -40,7 +40,7 @@ suite('V8 is told', () => {
     clock.advance(LOOK_MS)
     assert.deepEqual(flags.slice(1), [
       '--no-always-sparkplug',
-      '--heap-growing-percent=0',
+      '--heap-growing-percent=50',
       '--turbo-filter=*',
     ])
     assert.equal(clock.pending(), 0)
