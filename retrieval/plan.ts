@@ -27,12 +27,13 @@ export const JOINED_GAP_BYTES = 1024
 /** A request under way that comes to more than this that is here already ends there: asking anew costs less. */
 export const SKIPPED_BYTES = 1024 * 1024
 
-/** What brings every byte of `holes` (ascending), each byte once: what is on its way is waited for. */
+/** What brings every byte of `holes` (in any order), each byte once: what is on its way is waited for. */
 export function plan<Flight extends InFlight>(
   holes: readonly ByteSpan[],
   flights: readonly Flight[],
 ): Step<Flight>[] {
-  return joined(holes, flights).flatMap((hole) => stepsFor(hole, flights))
+  const ascending = holes.toSorted((one, other) => one.start - other.start)
+  return joined(ascending, flights).flatMap((hole) => stepsFor(hole, flights))
 }
 
 /** Whether a request at `at` had better end: this much is here from there on, or brought by another. */
@@ -73,7 +74,7 @@ function joined(holes: readonly ByteSpan[], flights: readonly InFlight[]): ByteS
     const last = all.at(-1)
     const isNear = last !== undefined && hole.start - last.end < JOINED_GAP_BYTES
     const isFree = !flights.some(({ at, end }) => at < hole.end && end > (last?.start ?? 0))
-    if (isNear && isFree) all[all.length - 1] = { start: last.start, end: hole.end }
+    if (isNear && isFree) all[all.length - 1] = { start: last.start, end: Math.max(last.end, hole.end) }
     else all.push(hole)
   }
   return all

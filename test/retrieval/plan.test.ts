@@ -33,6 +33,12 @@ describe('what is asked of the origin server', () => {
     assert.deepEqual(told([span(0, MB), span(3 * MB, 4 * MB)]), ['fetch 0-1000000', 'fetch 3000000-4000000'])
   })
 
+  test('are the same holes in whatever order they are told, overlapping ones as one', () => {
+    assert.deepEqual(told([span(3 * MB, 4 * MB), span(0, MB)]), ['fetch 0-1000000', 'fetch 3000000-4000000'])
+    assert.deepEqual(told([span(502, 1763), span(10, 16)]), ['fetch 10-1763'])
+    assert.deepEqual(told([span(0, 2 * MB), span(MB, MB + 5)]), ['fetch 0-2000000'])
+  })
+
   test('is not what is on its way: it is waited for', () => {
     const flights = [{ at: 500, end: MB }]
     assert.deepEqual(told([span(500, MB)], flights), ['follow 500-1000000'])
