@@ -9,7 +9,7 @@ import { matches } from '../cache/semantics/vary.ts'
 import type { RetrievalRequest } from './request.ts'
 import type { Joined, ResourceRequest } from './resource.ts'
 import type { Head } from './answer.ts'
-import type { Retrievals } from './retrievals.ts'
+import type { ForValidation, Retrievals } from './retrievals.ts'
 
 export interface JoiningComponents {
   readonly clock: Clock
@@ -38,12 +38,12 @@ export class Joining {
   }
 
   /** Waits with the others who ask for the same, or alone. @throws Fault when there is no answer. */
-  async join(request: RetrievalRequest, isValidation = false): Promise<Awaited> {
+  async join(request: RetrievalRequest, purpose: 'whole' | ForValidation = 'whole'): Promise<Awaited> {
     const { retrievals } = this.#components
-    const first = await this.#shared(request, isValidation)
+    const first = await this.#shared(request, purpose)
     if (first.isForThis) return first
     // The version that the first one holds has not changed; that of this one may have, and of others who wait.
-    const second = isAboutAnother(first, request) ? await this.#shared(request, isValidation) : first
+    const second = isAboutAnother(first, request) ? await this.#shared(request, purpose) : first
     if (second.isForThis) return second
     // What the first one was told is not for this one: each asks for itself, side by side.
     const own = retrievals.alone({ ...request, mayAskPeers: false })
@@ -52,12 +52,12 @@ export class Joining {
 
   async #shared(
     request: RetrievalRequest,
-    isValidation: boolean,
+    purpose: 'whole' | ForValidation,
   ): Promise<Awaited & { readonly isForThis: boolean }> {
     const { retrievals } = this.#components
-    const joined = retrievals.join(request, this.#request.received, isValidation ? 'validation' : 'whole')
+    const joined = retrievals.join(request, this.#request.received, purpose)
     const head = await this.#headOf(joined)
-    const isForThis = !joined.isCollapsed || this.#isForAll(head, joined, isValidation)
+    const isForThis = !joined.isCollapsed || this.#isForAll(head, joined, purpose !== 'whole')
     if (!isForThis) joined.leave()
     return { head, joined, isForThis }
   }

@@ -216,7 +216,7 @@ export class RequestPath {
     reason: Validation['reason'],
   ): Promise<Resource> {
     const requestTime = this.#components.clock.wall()
-    const { head, joined } = await this.#joining.join(request, true)
+    const { head, joined } = await this.#joining.join(request, { validates: stored.id })
     const { status, fields: news } = head.response
     if (status !== 304) return this.#fetched(head, joined, reason, stored)
     joined.leave()
@@ -240,7 +240,11 @@ export class RequestPath {
     const request = this.#questions.with(this.#request.forwarded)
     const { response, forOthers, mayStay } = renew(store, known, update, request)
     const told = isCollapsed ? withoutHeldBackFields(forOthers) : response
-    const resource = await this.#answers.afterAsking(told, { ...asked, detail: 'validated' })
+    const resource = await this.#answers.afterAsking(told, {
+      ...asked,
+      detail: 'validated',
+      ...(isCollapsed && { isCollapsed }),
+    })
     if (mayStay) return resource
     return { ...resource, answer: endingWith(resource.answer, () => store.remove(this.#request.uri)) }
   }

@@ -79,6 +79,8 @@ export interface Asked {
   /** Absent: there was no answer. */
   readonly status?: number
   readonly detail: 'validated' | 'stale-if-error' | 'unreachable'
+  /** Whether somebody else's request asked. */
+  readonly isCollapsed?: boolean
 }
 
 /** @param asked absent: nobody was asked. */

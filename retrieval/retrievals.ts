@@ -19,6 +19,11 @@ import type { Joined } from './resource.ts'
 import type { RetrievalReport } from './source.ts'
 import { Unshared } from './unshared.ts'
 
+/** The stored response, by its id, that is to be validated. */
+export interface ForValidation {
+  readonly validates: number
+}
+
 export interface Retrievals {
   /** What comes from the origin server alone, whole or in parts. */
   readonly origins: OriginCopies
@@ -34,8 +39,8 @@ export interface Retrievals {
   readonly changeQuestions: ChangeQuestions
   /** Whether peers are known. */
   readonly isAnybodyThere: () => boolean
-  /** @param purpose what it is for: a 304 to a `validation` is for everybody who asked about the same stored response. */
-  join(request: RetrievalRequest, received: Fields, purpose?: 'whole' | 'part' | 'validation'): Joined
+  /** @param purpose what it is for: a 304 to a validation is for everybody who asked about the same stored response. */
+  join(request: RetrievalRequest, received: Fields, purpose?: 'whole' | 'part' | ForValidation): Joined
   /** For one application only. */
   alone(request: RetrievalRequest): Joined
   /** The retrieval whose growing copy may be read. */
@@ -169,9 +174,10 @@ export function retrievals(
     isAnybodyThere: components.isAnybodyThere,
     join(request, received, purpose = 'whole') {
       const want = purpose === 'part' ? 'part' : 'whole'
-      const isForEach = purpose === 'validation' ? unshared.has(request.uri) : unshared.isForEach(request.uri)
+      const isValidation = typeof purpose === 'object'
+      const isForEach = isValidation ? unshared.has(request.uri) : unshared.isForEach(request.uri)
       if (isPersonal(received) || isForEach) return begin(request, want)
-      const key = purpose === 'validation' ? validationKey(request) : requestKey(request)
+      const key = isValidation ? validationKey(request, purpose) : requestKey(request)
       const known = running.get(key)
       if (known?.mayBeJoined(received) && mayWaitFor(known, request))
         return { retrieval: known, isCollapsed: true, leave: known.join(want, request) }
@@ -238,12 +244,16 @@ function mayWaitFor(known: Retrieval, { fields }: RetrievalRequest): boolean {
 function requestKey(request: RetrievalRequest): string {
   const { fields } = request
   return isComparing(fields)
-    ? validationKey({ ...request, fields: withoutFields(fields, COMPARISONS) })
-    : validationKey(request)
+    ? conditionalKey({ ...request, fields: withoutFields(fields, COMPARISONS) })
+    : conditionalKey(request)
 }
 
-/** The same for validations, which are about one stored response. */
-function validationKey({ uri, fields, mayAskPeers }: RetrievalRequest): string {
+/** The same for validations: variants may have the same date, and a 304 about one tells nothing of another (RFC 9111 4.1, 4.3.4). */
+function validationKey(request: RetrievalRequest, { validates }: ForValidation): string {
+  return `${conditionalKey(request)}\nvalidates=${validates}`
+}
+
+function conditionalKey({ uri, fields, mayAskPeers }: RetrievalRequest): string {
   const parts = SELECTING_A_PART.map((name) => `${name}=${fieldValue(fields, name) ?? ''}`)
   return [representationKey({ uri, fields }), `peers=${mayAskPeers}`, ...parts].join('\n')
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { Fault } from '../../core/fault.ts'
-import { fieldValue, type Fields } from '../../core/fields.ts'
+import { fieldValue, hasField, type Fields } from '../../core/fields.ts'
 import type { Address } from '../../core/transport.ts'
 import type { UpstreamRequest } from '../../core/upstream.ts'
 import { POISONED_MS } from '../../retrieval/retrievals.ts'
@@ -129,6 +129,41 @@ describe('requests for the same at the same time', () => {
     for (const language of languages)
       assert.equal((await node.get([['Accept-Language', language]])).how, 'hit')
   })
+
+  for (const isSame of [true, false])
+    test(`that validate ${isSame ? 'the same variant are collapsed' : 'variants of the same date are each asked for'}`, async () => {
+      let changed = ''
+      const node = world({
+        rule: { share: false },
+        origin: ({ fields }) => {
+          const language = fieldValue(fields, 'accept-language') ?? 'none'
+          const head: Fields = [
+            ['Vary', 'Accept-Language'],
+            ['Cache-Control', 'max-age=0, must-revalidate'],
+            ['Last-Modified', 'Sat, 28 Nov 2026 00:00:00 GMT'],
+          ]
+          const isHeld = hasField(fields, 'if-modified-since') && changed !== language
+          return isHeld
+            ? { status: 304, fields: head }
+            : whole(`${language}${changed}`, language.length + changed.length, head)
+        },
+      })
+      for (const language of ['en', 'fr']) {
+        await node.get([['Accept-Language', language]])
+        await node.settle()
+      }
+      changed = 'fr'
+      const asked = ['en', isSame ? 'en' : 'fr'].map((language) => node.ask([['Accept-Language', language]]))
+      const given = await Promise.all(asked.map((each) => node.within(node.read(each))))
+      assert.deepEqual(
+        given.map(({ text }) => text),
+        ['en', isSame ? 'en' : 'frfr'],
+      )
+      assert.equal(node.origin.requests.length, isSame ? 3 : 4)
+      const traces = await Promise.all(asked.map(async ({ resource }) => (await resource).trace.cacheStatus))
+      const collapsed = traces.map((each) => 'isCollapsed' in each && each.isCollapsed)
+      assert.deepEqual(collapsed, [false, isSame])
+    })
 
   describe('by applications that hold something of it already', () => {
     const holding = (tag: string): Fields => [['If-None-Match', `"${tag}"`]]
