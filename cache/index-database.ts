@@ -5,7 +5,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import { IndexDamage, isDamage, openIndexFile, renewIndexFile } from './index-file.ts'
+import { IndexDamage, isDamage, openIndexFile, renewIndex } from './index-file.ts'
 import {
   isCount,
   keyOf,
@@ -421,7 +421,9 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
       })
       this.#uses.clear()
     } catch (error) {
-      if (!isFull(error)) throw error
+      if (!(error instanceof Fault)) throw error
+      // What was used last is no reason for a request to fail. On a disk that has failed it is not tried again with each use.
+      if (!isFull(error)) this.#uses.clear()
     }
   }
 
@@ -454,10 +456,10 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     this.#database = undefined
     try {
       damaged?.close()
-      this.#database = renewIndexFile(this.#path, reason, this.#log)
-    } catch (error) {
-      throw storeFault(`cannot renew ${this.#path}`, error)
+    } catch {
+      // Its disk may be gone. What was written lies there, or does not.
     }
+    this.#database = renewIndex(this.#path, reason, this.#log)
     this.#onLost()
   }
 

@@ -34,7 +34,7 @@ export function openIndexFile(path: string, log: StoreLog, open = openUsable): D
     return open(path)
   } catch (error) {
     if (saysFull(error)) return openInMemory(error, log)
-    if (isDamage(error)) return renewIndexFile(path, error, log)
+    if (isDamage(error)) return renewIndex(path, error, log)
     if (!isUnreadable(error, path)) throw error
     return openOnceMore(path, error, log, open)
   }
@@ -72,6 +72,15 @@ function isUnreadable(error: unknown, path: string): boolean {
 
 function isNoFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === false
+}
+
+/** The same, on a disk that may do nothing any more: what came before stays there, where anything does, for the next start. */
+export function renewIndex(path: string, reason: unknown, log: StoreLog): DatabaseSync {
+  try {
+    return renewIndexFile(path, reason, log)
+  } catch (error) {
+    return openInMemory(error, log)
+  }
 }
 
 /** Puts the index aside and begins an empty one. */

@@ -63,6 +63,8 @@ export interface StoreParts {
   readonly digester?: () => Digester
 }
 
+const NOTHING: readonly StoredResponse[] = []
+
 export class ResponseStore implements Store {
   readonly #index: ResponseIndex
   readonly #bodies: Bodies
@@ -82,6 +84,8 @@ export class ResponseStore implements Store {
   readonly #sweeps: boolean
   readonly #listeners = new Set<(event: StoreEvent) => void>()
   #responses = 0
+  /** Whether it could not be read when something was looked up last. */
+  #isIndexLost = false
   #sweeping: Promise<void> = Promise.resolve()
   #stopping = new AbortController()
 
@@ -131,7 +135,21 @@ export class ResponseStore implements Store {
   }
 
   lookup(uri: TargetUri): readonly StoredResponse[] {
-    return this.#index.lookup(uri)
+    try {
+      const found = this.#index.lookup(uri)
+      this.#isIndexLost = false
+      return found
+    } catch (error) {
+      this.#loseIndex(error)
+      return NOTHING
+    }
+  }
+
+  /** No request fails for what the disk does (R7.2): the log is told once. @throws what is no fault of the store, and in one that was stopped. */
+  #loseIndex(error: unknown): void {
+    if (!(error instanceof Fault) || this.#stopping.signal.aborted) throw error
+    if (!this.#isIndexLost) this.#log({ kind: 'index-unreadable', reason: error.message })
+    this.#isIndexLost = true
   }
 
   held(response: StoredResponse): Uint8Array | undefined {

@@ -6,6 +6,8 @@ export type StoreLogEvent =
   | { readonly kind: 'index-rebuilt'; readonly reason: string; readonly setAside: string }
   /** The disk has no room for an index: what is stored from now on is forgotten at the next start. */
   | { readonly kind: 'index-in-memory'; readonly reason: string }
+  /** The index can be neither read nor renewed just now: as long as that lasts nothing is known to be stored. */
+  | { readonly kind: 'index-unreadable'; readonly reason: string }
   /** A row of the index was not what had been written; it was dropped. */
   | { readonly kind: 'row-corrupt'; readonly id: number }
   /** What is held of a body could not be written down: a restart forgets it. */

@@ -1,13 +1,25 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
 import type { StoreLogEvent } from '../../cache/store-log.ts'
 import { IndexDatabase } from '../../cache/index-database.ts'
 import { openIndexFile } from '../../cache/index-file.ts'
+import { GrowingMemory } from '../../cache/growing-memory.ts'
+import { MemoryIndex } from '../../cache/memory-index.ts'
+import { MemoryBodies } from '../../cache/memory-store.ts'
 import { BodyDigester } from '../../cache/piece-digests.ts'
+import { ResponseStore } from '../../cache/response-store.ts'
 import { Fault } from '../../core/fault.ts'
 import { seededRandom, systemRandom } from '../../core/random.ts'
 import type { Store, StoredResponse } from '../../core/store.ts'
@@ -155,6 +167,58 @@ describe('a damaged index', () => {
       await again.stop()
     }),
   )
+
+  it(
+    'is none on a disk that has failed: the store goes on without it, and tells so once',
+    { skip: withoutFileSystem },
+    onFileSystem('8m', async (test, directory) => {
+      const { store: before } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      const stored = await put(before, 'a', bytesOf(1000))
+      await before.stop()
+      // What cannot be put aside cannot be renewed: another file system lies in the way.
+      const path = join(directory, 'index.sqlite')
+      mkdirSync(`${path}.damaged`)
+      assert.equal(spawnSync('/bin/mount', ['-t', 'tmpfs', 'tmpfs', `${path}.damaged`]).status, 0)
+      test.after(() => void spawnSync('/bin/umount', ['-l', `${path}.damaged`]))
+      writeFileSync(path, Buffer.alloc(64 * 1024, 7))
+      const { store, events } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      for (let time = 0; time < 300; time += 1) {
+        store.use(stored)
+        assert.deepEqual([...store.lookup(uriOf(`b${time}`))], [])
+      }
+      assert.equal(events.filter(({ kind }) => kind === 'index-in-memory').length, 1)
+      const again = await put(store, 'c', bytesOf(2000, 3))
+      assert.deepEqual(
+        store.lookup(again.uri).map(({ id }) => id),
+        [again.id],
+      )
+    }),
+  )
+
+  it('that cannot be looked at has nothing, and the log is told once', async () => {
+    const failing = new MemoryIndex()
+    let isFailing = true
+    const known = failing.lookup.bind(failing)
+    failing.lookup = (uri) => {
+      if (isFailing) throw new Fault('STORE_FAILED', 'the disk has gone')
+      return known(uri)
+    }
+    const events: StoreLogEvent[] = []
+    const bodies = new MemoryBodies((keep) => new GrowingMemory(keep))
+    const log = (event: StoreLogEvent) => void events.push(event)
+    const store = new ResponseStore({ maxBytes: MIB }, { index: failing, bodies, log })
+    await store.start()
+    for (let time = 0; time < 3; time += 1) assert.deepEqual(store.lookup(uriOf('a')), [])
+    assert.deepEqual(events, [{ kind: 'index-unreadable', reason: 'the disk has gone' }])
+    isFailing = false
+    assert.deepEqual(store.lookup(uriOf('a')), [])
+    isFailing = true
+    store.lookup(uriOf('a'))
+    assert.equal(events.length, 2, 'it had come back in between')
+    failing.lookup = () => assert.fail('a fault of the program')
+    assert.throws(() => store.lookup(uriOf('a')), /a fault of the program/)
+    await store.stop()
+  })
 
   it('that was deleted is begun anew', async (test) => {
     const [directory] = await filledDirectory(test, 5)
