@@ -1,11 +1,11 @@
-/** `ihave start`: runs a node until SIGTERM or SIGINT. */
+/** `ihave start`: runs a node until SIGTERM, SIGINT, or a SIGHUP that is not for its log file. */
 import { existsSync, mkdirSync } from 'node:fs'
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { systemClock } from '../core/clock.ts'
 import { describe } from '../core/fault.ts'
 import { parseArgs } from '../core/node-util.ts'
-import { openLog } from '../service/logging.ts'
+import { openLog, type Log } from '../service/logging.ts'
 import { collectAtRest, V8_HEAP } from './at-rest.ts'
 import type { Command } from './command.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
@@ -30,7 +30,7 @@ async function run(args: readonly string[]): Promise<number> {
   // The other commands need not wait for a whole node to be loaded.
   const { Node } = await import('../service/node.ts')
   const node = new Node(config, log)
-  const told = toldToStop()
+  const told = toldToStop(log)
   await node.start()
   log.print(node.readyLine())
   flushCompiled()
@@ -64,17 +64,21 @@ function canBeMade(directory: string): boolean {
   }
 }
 
-/** Resolves with the first signal; a second one ends the process at once. */
-function toldToStop(): Promise<string> {
+/** Resolves with the first signal; a second one ends the process at once. With a log file SIGHUP is for that (logrotate(8)). */
+function toldToStop({ reopen, events }: Log): Promise<string> {
   return new Promise((resolve) => {
     let isStopping = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (isStopping) process.exit(130)
-        isStopping = true
-        resolve(signal)
-      })
+    const stop = (signal: string) => {
+      if (isStopping) process.exit(130)
+      isStopping = true
+      resolve(signal)
     }
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
+    process.on('SIGHUP', () => {
+      if (reopen === undefined) return stop('SIGHUP')
+      reopen()
+      events.info('SIGHUP: log.file was begun anew')
+    })
     process.on('uncaughtException', (error) => {
       process.stderr.write(`ihave: a fault of the program itself: ${error.stack ?? describe(error)}\n`)
       process.exit(1)

@@ -12,6 +12,8 @@ export interface LogOutput {
   write(text: string): void
   /** Nothing more is written. Resolves with whether all has gone: what nobody reads would keep the process alive. */
   end(): Promise<boolean>
+  /** Writes into a file of the same name from now on: the one so far was renamed. Absent: it is no file. */
+  readonly reopen?: () => void
 }
 
 const STANDARD_OUTPUT = 1
@@ -25,7 +27,8 @@ export function isTerminal(): boolean {
 export function fileOutput(file: string): LogOutput {
   try {
     checkRead(file)
-    return written(file)
+    const out = synchronous(file)
+    return { ...written(out), reopen: () => reopen(out) }
   } catch (error) {
     throw new Fault('CONFIG_INVALID', `log.file: cannot write to ${file}: ${describe(error)}`, {
       cause: error,
@@ -36,7 +39,9 @@ export function fileOutput(file: string): LogOutput {
 /** @param asWritten what a line is written as that this adds, pino's JSON */
 export function standardOutput(clock: Clock, asWritten: (line: string) => string): LogOutput {
   if (isTerminal()) return bounded(new BoundedOutput(terminalOutput(clock), clock, asWritten))
-  return isPipe() ? bounded(new BoundedOutput(process.stdout, clock, asWritten)) : written(STANDARD_OUTPUT)
+  return isPipe()
+    ? bounded(new BoundedOutput(process.stdout, clock, asWritten))
+    : written(synchronous(STANDARD_OUTPUT))
 }
 
 function bounded(output: BoundedOutput): LogOutput {
@@ -56,11 +61,26 @@ function checkRead(file: string): void {
   closeSync(openSync(file, constants.O_WRONLY | constants.O_NONBLOCK))
 }
 
-function written(destination: string | number): LogOutput {
+type Synchronous = ReturnType<typeof pino.destination>
+
+function synchronous(destination: string | number): Synchronous {
   const out = pino.destination({ dest: destination, sync: true, mkdir: true })
   // A full disk, or a reader that has gone, costs lines of the log and not the node (R7.2).
   out.on('error', () => {})
+  return out
+}
+
+function written(out: Synchronous): LogOutput {
   return { write: (text) => void out.write(text), end: async () => true }
+}
+
+/** Where there can be no such file just now, the one so far is written on. */
+function reopen(out: Synchronous): void {
+  try {
+    out.reopen()
+  } catch {
+    // It is told to nobody: the log is where that would be said.
+  }
 }
 
 /** What is written to a file comes to an end, or fails. */

@@ -22,6 +22,8 @@ export interface Log {
   readonly print: (line: string) => void
   /** Writes what waits. */
   readonly flush: () => void
+  /** Begins `log.file` anew, which was renamed or removed; absent: the log is in no file. */
+  readonly reopen: (() => void) | undefined
   /** Nothing more is written. Resolves with whether all has gone: what nobody reads would keep the process alive. */
   readonly end: () => Promise<boolean>
 }
@@ -46,11 +48,22 @@ export function openLog(settings: Config['log'], clock: Clock = systemClock): Lo
       toStandard().write(`${line}\n`)
     },
     flush: () => lines.flush(),
+    reopen: reopening(output, () => lines.flush()),
     async end() {
       lines.flush()
       const ended = await Promise.all([standard?.end() ?? true, output.end()])
       return ended.every((each) => each)
     },
+  }
+}
+
+function reopening(output: LogOutput, flush: () => void): Log['reopen'] {
+  const { reopen } = output
+  if (reopen === undefined) return undefined
+  return () => {
+    // What was logged before it was renamed is in the file that was.
+    flush()
+    reopen()
   }
 }
 

@@ -395,7 +395,7 @@ const log = {
   file: setting({
     type: either(oneOf('off'), path),
     default: 'off',
-    meaning: 'A file for the log.',
+    meaning: 'A file for the log. A SIGHUP begins it anew, as logrotate(8) wants after it has renamed it.',
     reason: 'off: standard output, where service managers look for it.',
   }),
   pretty: setting({

@@ -105,7 +105,7 @@ export class NodeProcess {
     return proxy
   }
 
-  async kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<void> {
+  async kill(signal: 'SIGTERM' | 'SIGINT' | 'SIGHUP' | 'SIGKILL'): Promise<void> {
     this.#child.kill(signal)
     if (signal === 'SIGKILL') await this.exit
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -76,6 +76,37 @@ test('a download that takes longer than the grace is cut, and the node leaves wi
   assert.notEqual((await download).code, 0)
   open()
 })
+
+test('SIGHUP begins the log file anew, and the node goes on', { skip }, async () => {
+  const directory = scene.directory()
+  const file = join(directory, 'node.log')
+  const node = scene.ihave(scene.configFile({ ...ALONE, log: { file } }))
+  const proxy = await node.ready()
+  await curl(proxy, origin.putByHash(uniqueBody(1000)))
+  renameSync(file, `${file}.1`)
+  await node.kill('SIGHUP')
+  await until('a new log file', () => existsSync(file) && readFileSync(file, 'utf8').includes('SIGHUP'))
+  const url = origin.putByHash(uniqueBody(1000))
+  await curl(proxy, url)
+  await node.kill('SIGTERM')
+  assert.equal(await node.exit, 0)
+  const [was, is] = [`${file}.1`, file].map((each) => readFileSync(each, 'utf8'))
+  assert.ok(is?.includes(url), 'what comes afterwards is in the new one')
+  assert.ok(was?.includes('"request"') && !was.includes(url), 'what came before is in the old one')
+})
+
+test(
+  'SIGHUP without a log file is a terminal that was closed: the node stops as with SIGTERM',
+  { skip },
+  async () => {
+    const { node, download, body, open } = await slowDownload({ stopGraceMs: 10_000 })
+    await node.kill('SIGHUP')
+    open()
+    const reply = await download
+    assert.deepEqual([reply.code, sha256(reply.body)], [0, sha256(body)])
+    assert.equal(await node.exit, 0)
+  },
+)
 
 test('a second SIGINT ends the node at once', { skip }, async () => {
   const { node, proxy, download, open } = await slowDownload({ stopGraceMs: 60_000 })
