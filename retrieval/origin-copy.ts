@@ -7,6 +7,7 @@
 import type { Clock, EpochMs } from '../core/clock.ts'
 import type { Sha256 } from '../core/digest.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
+import { isMissing } from '../core/error-code.ts'
 import { describe, Fault, type FaultCode } from '../core/fault.ts'
 import { SELECTING_A_PART, withField, withoutFields, type Fields } from '../core/fields.ts'
 import type { ByteSpan } from '../core/ranges.ts'
@@ -356,7 +357,7 @@ export class OriginCopy {
         this.#isWrong = true
         this.refuse()
       }
-      if (error instanceof Fault && error.code === 'STORE_FULL') this.#components.noRoom()
+      if (takesNoMore(error)) this.#components.noRoom()
       if (flight.stop.signal.aborted) flight.accepted.reject(error)
       else flight.fail(this.#whereItEnds(flight, error))
     } finally {
@@ -474,3 +475,9 @@ export class OriginCopy {
 }
 
 const always = () => true
+
+/** Whether the disk takes no more of it, for want of space or because it fails: what comes next is passed on. A file that was removed can be made anew. */
+function takesNoMore(error: unknown): boolean {
+  if (!(error instanceof Fault)) return false
+  return error.code === 'STORE_FULL' || (error.code === 'STORE_FAILED' && !isMissing(error.cause))
+}

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { memoryStore } from '../../cache/memory-store.ts'
@@ -262,6 +262,24 @@ describe('a range of a partial copy', () => {
     assert.deepEqual([whole.error, whole.text === latin(origin.file.body)], [undefined, true])
     await until(() => node.store.lookup(A).length === 1)
     assert.equal(node.store.lookup(A)[0]?.digest, sha256(origin.file.body))
+  })
+
+  test('is passed on from the byte on where the disk failed, and so is the whole, each time', async (context) => {
+    const scene = await onDisk(context, temporaryDirectory(context), SIZE)
+    const { node, origin, directory } = scene
+    const growing = join(directory, 'growing')
+    rmSync(growing, { recursive: true })
+    writeFileSync(growing, 'nothing can lie in here')
+    for (let time = 0; time < 2; time += 1) {
+      const whole = await node.get()
+      assert.deepEqual([whole.error, whole.text === latin(origin.file.body)], [undefined, true])
+      await getsRange(scene, MIB, 4 * MIB)
+    }
+    await node.settle()
+    assert.deepEqual([...node.store.list()], [])
+    assert.deepEqual([node.growingBytes(), node.origin.openBodies], [0, 0])
+    rmSync(growing)
+    mkdirSync(growing)
   })
 
   test(
