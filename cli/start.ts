@@ -64,21 +64,29 @@ function canBeMade(directory: string): boolean {
   }
 }
 
-/** Resolves with the first signal; a second one ends the process at once. With a log file SIGHUP is for that (logrotate(8)). */
-function toldToStop({ reopen, events }: Log): Promise<string> {
+function beginAnew({ events, reopen }: Log): void {
+  try {
+    reopen?.()
+    events.info('SIGHUP: log.file was begun anew')
+  } catch (error) {
+    events.warn(`SIGHUP: ${describe(error)}; the one so far is written on`)
+  }
+}
+
+/**
+ * Resolves with the first signal; a second one ends the process at once, but for SIGHUP, which comes twice or more where a terminal is
+ * closed (of the system, the shell, npm). With a log file it is for that (logrotate(8)).
+ */
+function toldToStop(log: Log): Promise<string> {
   return new Promise((resolve) => {
     let isStopping = false
     const stop = (signal: string) => {
-      if (isStopping) process.exit(130)
       isStopping = true
       resolve(signal)
     }
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
-    process.on('SIGHUP', () => {
-      if (reopen === undefined) return stop('SIGHUP')
-      reopen()
-      events.info('SIGHUP: log.file was begun anew')
-    })
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.on(signal, () => (isStopping ? process.exit(130) : stop(signal)))
+    process.on('SIGHUP', () => (log.reopen === undefined ? stop('SIGHUP') : beginAnew(log)))
     process.on('uncaughtException', (error) => {
       process.stderr.write(`ihave: a fault of the program itself: ${error.stack ?? describe(error)}\n`)
       process.exit(1)

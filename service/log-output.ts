@@ -12,7 +12,10 @@ export interface LogOutput {
   write(text: string): void
   /** Nothing more is written. Resolves with whether all has gone: what nobody reads would keep the process alive. */
   end(): Promise<boolean>
-  /** Writes into a file of the same name from now on: the one so far was renamed. Absent: it is no file. */
+  /**
+   * Writes into a file of the same name from now on: the one so far was renamed. Absent: it is no file.
+   * @throws Fault CONFIG_INVALID when there can be no such file just now; the one so far is written on.
+   */
   readonly reopen?: () => void
 }
 
@@ -25,10 +28,14 @@ export function isTerminal(): boolean {
 
 /** @throws Fault CONFIG_INVALID when there can be no such file */
 export function fileOutput(file: string): LogOutput {
+  const out = opening(file, () => synchronous(file))
+  return { ...written(out), reopen: () => opening(file, () => out.reopen()) }
+}
+
+function opening<Result>(file: string, open: () => Result): Result {
   try {
     checkRead(file)
-    const out = synchronous(file)
-    return { ...written(out), reopen: () => reopen(out) }
+    return open()
   } catch (error) {
     throw new Fault('CONFIG_INVALID', `log.file: cannot write to ${file}: ${describe(error)}`, {
       cause: error,
@@ -72,15 +79,6 @@ function synchronous(destination: string | number): Synchronous {
 
 function written(out: Synchronous): LogOutput {
   return { write: (text) => void out.write(text), end: async () => true }
-}
-
-/** Where there can be no such file just now, the one so far is written on. */
-function reopen(out: Synchronous): void {
-  try {
-    out.reopen()
-  } catch {
-    // It is told to nobody: the log is where that would be said.
-  }
 }
 
 /** What is written to a file comes to an end, or fails. */

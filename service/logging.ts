@@ -22,7 +22,10 @@ export interface Log {
   readonly print: (line: string) => void
   /** Writes what waits. */
   readonly flush: () => void
-  /** Begins `log.file` anew, which was renamed or removed; absent: the log is in no file. */
+  /**
+   * Begins `log.file` anew, which was renamed or removed; absent: the log is in no file.
+   * @throws Fault CONFIG_INVALID when there can be no such file just now; the one so far is written on.
+   */
   readonly reopen: (() => void) | undefined
   /** Nothing more is written. Resolves with whether all has gone: what nobody reads would keep the process alive. */
   readonly end: () => Promise<boolean>

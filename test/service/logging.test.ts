@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
@@ -260,6 +260,29 @@ describe('the log', () => {
           error.code === 'CONFIG_INVALID' &&
           error.message.startsWith(`log.file: cannot write to ${name}: ${why}`),
       )
+  })
+
+  test('that was renamed goes on in a file of its name; where there can be none, in the one that it was', (t) => {
+    const path = file(t)
+    const log = openLog({ level: 'info', file: path, pretty: false }, manualClock())
+    log.request(LINE)
+    renameSync(path, `${path}.1`)
+    log.reopen?.()
+    log.events.info('in the new one')
+    assert.deepEqual([lines(`${path}.1`).length, lines(path).map(({ msg }) => msg)], [1, ['in the new one']])
+    renameSync(path, `${path}.2`)
+    // To open it would wait for whoever reads it, for ever.
+    execFileSync('mkfifo', [path])
+    assert.throws(() => log.reopen?.(), /^Fault: log\.file: cannot write to .*: ENXIO/)
+    rmSync(path)
+    mkdirSync(path)
+    assert.throws(() => log.reopen?.(), /^Fault: log\.file: cannot write to .*: EISDIR/)
+    log.events.info('not lost')
+    assert.deepEqual(
+      lines(`${path}.2`).map(({ msg }) => msg),
+      ['in the new one', 'not lost'],
+    )
+    assert.equal(openLog({ level: 'info', file: 'off', pretty: false }).reopen, undefined)
   })
 
   test('that has no room left does not end the node', { skip: !existsSync('/dev/full') }, async () => {
