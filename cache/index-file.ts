@@ -74,7 +74,7 @@ function isNoFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === false
 }
 
-/** The same, on a disk that may do nothing any more: what came before stays there, where anything does, for the next start. */
+/** Puts the index aside and begins an empty one; in memory where the disk does not even allow that: what is there stays for the next start. */
 export function renewIndex(path: string, reason: unknown, log: StoreLog): DatabaseSync {
   try {
     return renewIndexFile(path, reason, log)
@@ -83,11 +83,12 @@ export function renewIndex(path: string, reason: unknown, log: StoreLog): Databa
   }
 }
 
-/** Puts the index aside and begins an empty one. */
-export function renewIndexFile(path: string, reason: unknown, log: StoreLog): DatabaseSync {
+/** @throws what the file system says. Nothing that belongs to the index is gone then before it was put aside. */
+function renewIndexFile(path: string, reason: unknown, log: StoreLog): DatabaseSync {
   const setAside = `${path}.damaged`
-  for (const each of [setAside, `${path}-wal`, `${path}-shm`]) rmSync(each, { force: true, recursive: true })
+  rmSync(setAside, { force: true, recursive: true })
   if (existsSync(path)) renameSync(path, setAside)
+  for (const each of [`${path}-wal`, `${path}-shm`]) rmSync(each, { force: true, recursive: true })
   log({ kind: 'index-rebuilt', reason: describe(reason), setAside })
   return openUsable(path)
 }

@@ -1,6 +1,6 @@
 /**
- * Field lines that many stored responses have, each kept in memory once: two thirds of a response's lines are the same as those of its
- * neighbours, and a line of its own takes 150 bytes.
+ * Field lines that many stored responses have, each kept in memory once: most lines of a response are those of its neighbours as well. Of
+ * 4,096 responses that were looked up (index-database.ts) that is 4 MB.
  */
 import { LRUCache } from 'lru-cache'
 import type { FieldLine, Fields } from '../core/fields.ts'

@@ -204,7 +204,7 @@ export class OriginCopies {
 
   /** Why no byte of the response may come into a copy that is kept. */
   #unstorable({ uri, fields }: RetrievalRequest): string | undefined {
-    if (this.#components.unshared.lacksRoom(uri)) return 'there was no room for it'
+    if (this.#components.unshared.lacksRoom(uri)) return 'the disk took no more of it lately'
     return wantsNoneStored(fields) ? 'the request says no-store' : undefined
   }
 

@@ -17,7 +17,8 @@ export const MAX_UNSHARED = 4096
 
 /**
  * `unstorable`: the response may not be stored, such as `no-store`. `validated`: it may, and each request is to be validated, such as
- * `no-cache`. `no-room`: there was no room for it, which nobody could know before. The first two last until a response is another.
+ * `no-cache`. `no-room`: the disk took no more of it, for want of room or because it fails, which nobody could know before. The first two last until a
+ * response is another.
  */
 type Ground = 'unstorable' | 'validated' | 'no-room'
 
@@ -40,7 +41,7 @@ export class Unshared {
     return this.#groundOf(uri) !== undefined
   }
 
-  /** Whether there was no room for it lately. */
+  /** Whether the disk took no more of it lately. */
   lacksRoom(uri: TargetUri): boolean {
     return this.#groundOf(uri) === 'no-room'
   }
