@@ -15,8 +15,12 @@ import type { Clock } from '../core/clock.ts'
 /** Between two looks at how busy the node is, in ms. */
 export const LOOK_MS = 250
 
-/** A node that uses so much of one processor for `LOOK_MS` is busy. */
+/**
+ * A node that uses so much of one processor for `BUSY_LOOKS * LOOK_MS` is busy. One look would take a collection of garbage (at-rest.ts)
+ * for it, and the six files of a morning, which are over by the time at which V8 has optimized what they ran.
+ */
 export const BUSY_SHARE = 0.5
+export const BUSY_LOOKS = 2
 
 /**
  * Calls of a function before it is worth optimizing: V8's own number for TurboFan. Where Maglev is to come first, though it is kept from
@@ -65,13 +69,15 @@ export function sparing({ setFlags }: Pick<Engine, 'setFlags'>): void {
 export function serving(engine: Engine): void {
   // A function of a request is worth plain machine code at once: there are few of them, and each runs for every file.
   engine.setFlags('--always-sparkplug')
-  lookAgain(engine, engine.processorMs())
+  lookAgain(engine, engine.processorMs(), 0)
 }
 
-function lookAgain(engine: Engine, usedBefore: number): void {
+/** @param busyLooks so many of the last ones, without a break, found it busy. */
+function lookAgain(engine: Engine, usedBefore: number, busyLooks: number): void {
   engine.clock.after(LOOK_MS, () => {
     const used = engine.processorMs()
-    if (used - usedBefore < BUSY_SHARE * LOOK_MS) lookAgain(engine, used)
+    const busyNow = used - usedBefore < BUSY_SHARE * LOOK_MS ? 0 : busyLooks + 1
+    if (busyNow < BUSY_LOOKS) lookAgain(engine, used, busyNow)
     else optimizing(engine)
   })
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import { BUSY_SHARE, LOOK_MS, serving, sparing, type Engine } from '../../cli/engine.ts'
+import { BUSY_LOOKS, BUSY_SHARE, LOOK_MS, serving, sparing, type Engine } from '../../cli/engine.ts'
 import { manualClock } from '../manual-clock.ts'
 
 suite('V8 is told', () => {
@@ -31,13 +31,28 @@ suite('V8 is told', () => {
     assert.deepEqual(flags, ['--always-sparkplug'])
   })
 
+  test('nothing more for a burst, or a collection of garbage, however often', () => {
+    const { flags, use, engine, clock } = told()
+    serving(engine)
+    for (let burst = 0; burst < 100; burst += 1) {
+      for (let look = 1; look < BUSY_LOOKS; look += 1) {
+        use(LOOK_MS)
+        clock.advance(LOOK_MS)
+      }
+      clock.advance(LOOK_MS)
+    }
+    assert.deepEqual(flags, ['--always-sparkplug'])
+  })
+
   test('to optimize once it is busy, for good', () => {
     const { flags, use, engine, clock } = told()
     use(5_000) // by its start
     serving(engine)
     clock.advance(LOOK_MS)
-    use(BUSY_SHARE * LOOK_MS)
-    clock.advance(LOOK_MS)
+    for (let look = 0; look < BUSY_LOOKS; look += 1) {
+      use(BUSY_SHARE * LOOK_MS)
+      clock.advance(LOOK_MS)
+    }
     assert.deepEqual(flags.slice(1), [
       '--no-always-sparkplug',
       '--heap-growing-percent=50',
