@@ -61,7 +61,7 @@ export function application(
     ...through,
     ...each,
   ]
-  const shell = host.start('bash', ['-c', SCRIPT, 'ask', `${portToCome ?? ''}`, ...curl], {
+  const shell = host.start('bash', ['--norc', '-c', SCRIPT, 'ask', `${portToCome ?? ''}`, ...curl], {
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   const ready = once(shell.stdout ?? shell, 'data')
