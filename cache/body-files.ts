@@ -3,13 +3,14 @@
  * growing or going in `growing/`, and the lock of the directory. A name in `bodies/` is only ever given to a whole body, by
  * renaming.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, truncateSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, statSync, truncateSync } from 'node:fs'
 import { readdir, rm, statfs } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { Sha256 } from '../core/digest.ts'
 import { isMissing } from '../core/error-code.ts'
 import { describe, Fault } from '../core/fault.ts'
+import { makeDirectory } from '../core/make-directory.ts'
 import type { Random } from '../core/random.ts'
 import type { ByteSpan } from '../core/ranges.ts'
 import type { Allocate } from '../core/store.ts'
@@ -300,15 +301,4 @@ async function reportAll(
 function noneIfMissing(error: unknown): string[] {
   if (isMissing(error)) return []
   throw error
-}
-
-/**
- * With its parents, one by one: Node's own recursive way never ends where a parent takes no directories (/proc), and
- * hides why (a read-only file system).
- */
-function makeDirectory(path: string): void {
-  if (existsSync(path)) return
-  const parent = dirname(path)
-  if (parent !== path) makeDirectory(parent)
-  mkdirSync(path, { mode: 0o700 })
 }

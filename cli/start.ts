@@ -1,9 +1,9 @@
 /** `ihave start`: runs a node until SIGTERM, SIGINT, or a SIGHUP that is not for its log file. */
-import { existsSync, mkdirSync } from 'node:fs'
 import { enableCompileCache, flushCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { systemClock } from '../core/clock.ts'
 import { describe } from '../core/fault.ts'
+import { makeDirectory } from '../core/make-directory.ts'
 import { parseArgs } from '../core/node-util.ts'
 import { openLog, type Log } from '../service/logging.ts'
 import { collectAtRest, V8_HEAP } from './at-rest.ts'
@@ -54,13 +54,12 @@ function keepCompiled(directory: string): () => void {
   return flushCompileCache
 }
 
-/** Node's own way to make it never ends where its parent takes no directories (/proc). */
 function canBeMade(directory: string): boolean {
   try {
-    mkdirSync(directory, { mode: 0o700 })
+    makeDirectory(directory)
     return true
   } catch {
-    return existsSync(directory)
+    return false
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { deferred } from '../../core/deferred.ts'
 import type { Status } from '../../service/status.ts'
@@ -57,6 +57,18 @@ test('a node says one ready line, tells its status, and leaves with 0', { skip }
   const gone = await ihave('status', '--config', config)
   assert.equal(gone.code, 3)
   assert.match(gone.stderr, /no node answers at /)
+})
+
+test('what a first start compiled is kept beside the cache, for the next one', { skip }, async () => {
+  const config = scene.configFile(ALONE)
+  const compiled = join(dirname(config), 'cache', 'compiled')
+  // Those of the other tests find what an earlier test's compiled.
+  const node = scene.ihave(config, ['env', '-u', 'NODE_COMPILE_CACHE'])
+  await node.ready()
+  const kept = () => (existsSync(compiled) ? readdirSync(compiled, { recursive: true }).length : 0)
+  await until('compiled code', () => kept() > 100)
+  await node.kill('SIGTERM')
+  assert.equal(await node.exit, 0)
 })
 
 test('SIGTERM lets a slow download complete, and takes no new connection', { skip }, async () => {
