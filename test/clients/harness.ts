@@ -154,7 +154,8 @@ export function withoutNamespaces(): string | false {
   return isPossible ? false : 'needs unshare and ip, as root: network and mount namespaces'
 }
 
-/** What programs are started with: no proxy settings and nobody's configuration. */
+/** What programs are started with: no proxy settings and nobody's configuration, and what was compiled before (../main.ts). */
 export function plainEnvironment(more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
-  return { PATH: process.env['PATH'], HOME: tmpdir(), LC_ALL: 'C', ...more }
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  return { PATH, HOME: tmpdir(), LC_ALL: 'C', NODE_COMPILE_CACHE, ...more }
 }
