@@ -20,10 +20,15 @@ export const updateNow: Command = {
 async function run(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
   let isRefused = false
+  let products = 0
   for await (const each of checkUpdates(controlPath(configFrom(values.config)))) {
+    products += 1
     isRefused ||= each.result === undefined || each.result.outcome === 'refused'
     process.stdout.write(values.json ? `${JSON.stringify(each)}\n` : resultLine(each))
   }
+  // In JSON no line at all says it.
+  if (products === 0 && values.json !== true)
+    process.stdout.write('the node has no products to check: its configuration has no "updates"\n')
   return isRefused ? EXIT.failed : EXIT.done
 }
 

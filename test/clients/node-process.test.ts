@@ -59,6 +59,18 @@ test('a node says one ready line, tells its status, and leaves with 0', { skip }
   assert.match(gone.stderr, /no node answers at /)
 })
 
+test('a node without products says that there are none to check', async () => {
+  const config = scene.configFile(ALONE)
+  const node = scene.ihave(config)
+  await node.ready()
+  const people = await ihave('update', 'now', '--config', config)
+  const programs = await ihave('update', 'now', '--config', config, '--json')
+  assert.deepEqual(
+    [people.code, people.stdout.toString(), programs.code, programs.stdout.toString()],
+    [0, 'the node has no products to check: its configuration has no "updates"\n', 0, ''],
+  )
+})
+
 test('what a first start compiled is kept beside the cache, for the next one', { skip }, async () => {
   const config = scene.configFile(ALONE)
   const compiled = join(dirname(config), 'cache', 'compiled')
