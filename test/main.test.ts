@@ -32,6 +32,20 @@ test('the tests of all files are counted, and a failed one fails the whole', (t)
   assert.match(bad.told, /failing tests:/)
 })
 
+test('an error that no test waits for fails the whole', (t) => {
+  const waiting = 'await new Promise((resolve) => setTimeout(resolve, 50))'
+  const errors = [
+    "Promise.reject(new Error('lost'))",
+    "await 1; setTimeout(() => { throw new Error('lost') })",
+  ]
+  for (const error of errors) {
+    const { status, told } = runTests(t, [`test('a', async () => { ${error}; ${waiting} })`])
+    assert.equal(status, 1)
+    assert.match(told, /^ℹ fail 1$/m)
+    assert.match(told, /Error: lost/)
+  }
+})
+
 test('a file that cannot be run fails the whole, and so does asking for none', (t) => {
   assert.equal(runTests(t, ['this is no program']).status, 1)
   const none = runTests(t, [])

@@ -9,6 +9,7 @@ import { globSync } from 'node:fs'
 import { join } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
+import { pathToFileURL } from 'node:url'
 
 /** Folders whose tests start nodes, applications and networks. */
 const MACHINES = ['attacks', 'cli', 'clients', 'demo', 'examples', 'lan', 'library', 'service']
@@ -19,6 +20,8 @@ const MACHINES = ['attacks', 'cli', 'clients', 'demo', 'examples', 'lan', 'libra
  * second start on.
  */
 process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '../node_modules/.cache/compiled-tests')
+
+const UNTRACKED = ['--import', pathToFileURL(join(import.meta.dirname, 'untracked.js')).href]
 
 interface Part {
   readonly files: string[]
@@ -49,7 +52,7 @@ async function* reported(parts: readonly Part[]): AsyncGenerator<ReportEvent> {
   const counts = new Map<string, number>()
   let summary: ReportEvent | undefined
   for (const part of parts) {
-    for await (const event of run(part) as AsyncIterable<ReportEvent>) {
+    for await (const event of run({ ...part, execArgv: UNTRACKED }) as AsyncIterable<ReportEvent>) {
       const [, name, count] = COUNT.exec(messageOf(event)) ?? []
       if (name !== undefined) counts.set(name, (counts.get(name) ?? 0) + Number(count))
       else if (isSummary(event)) summary = event
