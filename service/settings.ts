@@ -244,8 +244,10 @@ const verification = {
   verifyFirstUpTo: setting({
     type: size('0 B'),
     default: '64 MiB',
-    meaning: 'A peer’s complete copy of up to this size is verified before its first byte is released.',
-    reason: 'A failure is then invisible; larger copies stream with their last block held back (V§2).',
+    meaning:
+      'A peer’s complete copy of up to this size is verified before its first byte is released, where it comes within two seconds.',
+    reason:
+      'A failure is then invisible; larger and slower copies stream with their last block held back (V§2).',
   }),
 }
 
