@@ -79,6 +79,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     run: (sql, ...values) => void this.#set(sql, ...values),
     guarded: (work) => this.#guarded(work),
     atomically: (work) => this.#atomically(work),
+    removing: (work) => this.#removing(work),
   })
   #database: DatabaseSync | undefined
   #onLost: () => void = () => {}
@@ -259,7 +260,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   }
 
   delete(responses: readonly StoredResponse[]): readonly FreedBody[] {
-    const freed = this.#atomically(() => this.#deleteUnused(this.#deleteRows(responses)))
+    const freed = this.#removing(() => this.#deleteUnused(this.#deleteRows(responses)))
     for (const { uri } of responses) this.#remembered.delete(uri)
     return freed
   }
@@ -267,7 +268,7 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
   /** A damaged index may have a body that no response has: it goes as well, or the quota would count it for good. */
   deleteBody(digest: Sha256): Deletion {
     const deleted = this.byDigest(digest)
-    const freed = this.#atomically(() => {
+    const freed = this.#removing(() => {
       this.#deleteRows(deleted)
       const sql = `DELETE FROM bodies WHERE ${IS_DIGEST} RETURNING ${FREED}`
       return this.#all(sql, keyOf(digest), digest).map(readFreed)
@@ -429,6 +430,10 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
 
   #atomically<Result>(work: () => Result): Result {
     return this.#guarded(() => this.#batch.run(work))
+  }
+
+  #removing<Result>(work: () => Result): Result {
+    return this.#guarded(() => this.#batch.run(work, true))
   }
 
   /** What had been done and could not be committed is undone. */

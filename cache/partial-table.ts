@@ -11,10 +11,12 @@ export interface Queries {
   /** Faults instead of errors; a damaged index is replaced by an empty one. */
   readonly guarded: <Result>(work: () => Result) => Result
   readonly atomically: <Result>(work: () => Result) => Result
+  /** The same for what only deletes: a disk that takes nothing does not bring it back. */
+  readonly removing: <Result>(work: () => Result) => Result
 }
 
 /** A row whose columns are not what was written is passed over: its bytes are then left over, and removed. */
-export function partialTable({ all, run, guarded, atomically }: Queries): PartialIndex {
+export function partialTable({ all, run, guarded, atomically, removing }: Queries): PartialIndex {
   return {
     all: () =>
       guarded(() => all(ALL)).flatMap((row) => {
@@ -35,7 +37,7 @@ export function partialTable({ all, run, guarded, atomically }: Queries): Partia
       })
     },
     delete: (id) =>
-      atomically(() => {
+      removing(() => {
         run('DELETE FROM partials WHERE id = ?', id)
         run('DELETE FROM spans WHERE partial = ?', id)
       }),

@@ -14,7 +14,10 @@ import { Fault } from '../core/fault.ts'
 /** Operations in one transaction, so that neither it nor what is needed to repeat it grows without end. */
 export const MAX_OPERATIONS = 1000
 
-/** A disk that stays full must not make memory full: beyond so many operations they are given up, all together. */
+/**
+ * A disk that stays full must not make memory full: beyond so many operations they are given up, all together. But what was removed stays
+ * so: it may have been outdated (RFC 9111 4.4).
+ */
 export const MAX_WAITING = 10_000
 
 /** A transaction is held open for so long at most, in ms. */
@@ -32,10 +35,15 @@ export interface WriteBatchParts {
   readonly now?: () => Monotonic
 }
 
+interface Operation {
+  readonly work: () => unknown
+  readonly isRemoval: boolean
+}
+
 export class WriteBatch {
   readonly #parts: WriteBatchParts
   /** What was done in the open transaction. */
-  #operations: (() => unknown)[] = []
+  #operations: Operation[] = []
   #waiting: Deferred<void> | undefined
   #timer: NodeJS.Immediate | undefined
   readonly #now: () => Monotonic
@@ -48,14 +56,14 @@ export class WriteBatch {
   }
 
   /**
-   * Does `operation` as a whole or not at all. It may be done again, with the same outcome: it must depend on nothing but
-   * the database. @throws what `operation` throws.
+   * Does `work` as a whole or not at all. It may be done again, with the same outcome: it must depend on nothing but
+   * the database. @param isRemoval it only deletes, and is not given up while there is something to delete. @throws what `work` throws.
    */
-  run<Result>(operation: () => Result): Result {
+  run<Result>(work: () => Result, isRemoval = false): Result {
     this.#begin()
     try {
-      const result = operation()
-      this.#operations.push(operation)
+      const result = work()
+      this.#operations.push({ work, isRemoval })
       this.#isGrowing = true
       if (this.#operations.length % MAX_OPERATIONS === 0) this.#tryCommit()
       return result
@@ -147,7 +155,7 @@ export class WriteBatch {
       if (database.isTransaction) database.exec('ROLLBACK')
       if (this.#operations.length === 0) return
       database.exec('BEGIN IMMEDIATE')
-      for (const operation of this.#operations) operation()
+      for (const { work } of this.#operations) work()
     } catch (error) {
       this.#giveUp()
       throw error
@@ -157,8 +165,32 @@ export class WriteBatch {
   #giveUp(): void {
     const database = this.#parts.database()
     if (database.isTransaction) database.exec('ROLLBACK')
+    const removals = this.#operations.filter(({ isRemoval }) => isRemoval)
     this.#operations = []
-    this.#parts.lost()
+    try {
+      this.#removeAgain(removals)
+    } finally {
+      this.#parts.lost()
+    }
+  }
+
+  /** Those that still remove something: there are no more of them than rows that were committed. */
+  #removeAgain(removals: readonly Operation[]): void {
+    const database = this.#parts.database()
+    if (removals.length === 0) return
+    const changes = database.prepare('SELECT total_changes() AS n')
+    database.exec('BEGIN IMMEDIATE')
+    try {
+      this.#operations = removals.filter(({ work }) => {
+        const before = changes.get()?.['n']
+        work()
+        return changes.get()?.['n'] !== before
+      })
+    } catch {
+      // Then they cannot be read either, and are lost with all the rest.
+      if (database.isTransaction) database.exec('ROLLBACK')
+    }
+    if (this.#operations.length === 0 && database.isTransaction) database.exec('ROLLBACK')
   }
 }
 

@@ -145,6 +145,34 @@ describe('writes to the index', () => {
     await batch.committed()
   })
 
+  it('that remove something are not given up with the others, and those that remove nothing any more are', async (test) => {
+    const { batch, database, disk, put, rows, lost } = scene(test)
+    for (const n of [1, 2]) put(n)
+    batch.commit()
+    disk.isFull = true
+    let removals = 0
+    const remove = (n: number) =>
+      batch.run(() => {
+        removals += 1
+        database.exec(`DELETE FROM rows WHERE n = ${n}`)
+      }, true)
+    remove(1)
+    for (let n = 3; n <= MAX_WAITING + 3; n += 1) put(n)
+    remove(3)
+    assert.throws(() => batch.commit(), /full/)
+    assert.deepEqual([rows(), lost], [['2:2'], [1]])
+    removals = 0
+    put(4)
+    assert.throws(() => batch.commit(), /full/)
+    assert.equal(removals, 1, 'what was put in and removed again is forgotten')
+    disk.isFull = false
+    await batch.committed()
+    assert.deepEqual(
+      rows().map((row) => row.split(':')[1]),
+      ['2', '4'],
+    )
+  })
+
   it('are given up when they cannot be repeated', (test) => {
     const { batch, database, disk, lost, rows } = scene(test)
     let times = 0
