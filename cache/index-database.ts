@@ -5,7 +5,7 @@ import type { Sha256 } from '../core/digest.ts'
 import { Fault } from '../core/fault.ts'
 import type { ResponseHead, StoredResponse, UseOrder } from '../core/store.ts'
 import type { TargetUri } from '../core/target-uri.ts'
-import { IndexDamage, isDamage, openIndexFile, renewIndex } from './index-file.ts'
+import { IndexDamage, isBeyondReading, openIndexFile, renewIndex } from './index-file.ts'
 import {
   isCount,
   keyOf,
@@ -443,14 +443,31 @@ export class IndexDatabase implements ResponseIndex, PlaceIndex {
     this.#onLost()
   }
 
-  /** Turns errors into faults; a damaged index is replaced by an empty one, on which `work` is done again. */
+  /**
+   * Turns errors into faults. An index that cannot be read is read once more, for a disk that has failed once may have what it has not
+   * given; then it is replaced by an empty one, on which `work` is done again.
+   */
   #guarded<Result>(work: () => Result): Result {
+    try {
+      return this.#orFault(work)
+    } catch (error) {
+      if (!isBeyondReading(error)) throw error
+    }
+    try {
+      return this.#orFault(work)
+    } catch (error) {
+      if (!isBeyondReading(error)) throw error
+      this.#renew(error)
+      return work()
+    }
+  }
+
+  /** @throws Fault STORE_FAILED or STORE_FULL, or as SQLite says it what means that the index cannot be read. */
+  #orFault<Result>(work: () => Result): Result {
     try {
       return work()
     } catch (error) {
-      if (!isDamage(error)) throw storeFault(`cannot use ${this.#path}`, error)
-      this.#renew(error)
-      return work()
+      throw isBeyondReading(error) ? error : storeFault(`cannot use ${this.#path}`, error)
     }
   }
 

@@ -5,13 +5,15 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe } from '../core/fault.ts'
 import { keyOf, SCHEMA, SCHEMA_VERSION, UPGRADE_FROM_2 } from './index-schema.ts'
 import type { StoreLog } from './store-log.ts'
-import { saysFull, sqliteCode } from './store-fault.ts'
+import { saysFull, sqliteCode, sqliteExtendedCode } from './store-fault.ts'
 
 const SQLITE_ERROR = 1
 const SQLITE_IO_ERROR = 10
 const SQLITE_CORRUPT = 11
 const SQLITE_CANNOT_OPEN = 14
 const SQLITE_NOT_A_DATABASE = 26
+/** SQLITE_IOERR_READ, SQLITE_IOERR_SHORT_READ, SQLITE_IOERR_CORRUPTFS. */
+const READ_ERRORS = new Set([266, 522, 8458])
 
 /**
  * WAL with `synchronous = NORMAL`: a killed process loses nothing that was committed, a power cut at most the last
@@ -45,7 +47,7 @@ function openOnceMore(path: string, reason: unknown, log: StoreLog, open: typeof
   try {
     return open(path)
   } catch {
-    return isWritable(path) ? renewIndexFile(path, reason, log) : openInMemory(reason, log)
+    return isWritable(path) ? renewIndex(path, reason, log) : openInMemory(reason, log)
   }
 }
 
@@ -93,8 +95,16 @@ function renewIndexFile(path: string, reason: unknown, log: StoreLog): DatabaseS
   return openUsable(path)
 }
 
+/**
+ * Does this error mean that the index does not say what it has: it is damaged, or its disk does not give it back? An error of writing does
+ * not: what is there can be read. (SQLite itself takes EIO for damage, and no other error of the disk.)
+ */
+export function isBeyondReading(thrown: unknown): boolean {
+  return isDamage(thrown) || READ_ERRORS.has(sqliteExtendedCode(thrown) ?? 0)
+}
+
 /** Does this error mean that the index's file is not (any more) what was written? */
-export function isDamage(thrown: unknown): boolean {
+function isDamage(thrown: unknown): boolean {
   const code = sqliteCode(thrown)
   const isRefused = code === SQLITE_CORRUPT || code === SQLITE_NOT_A_DATABASE
   return isRefused || thrown instanceof IndexDamage || isBeyondNumbers(thrown) || isOtherSchema(thrown)

@@ -31,8 +31,14 @@ export function isOutOfReach(thrown: unknown): boolean {
 
 /** The number of an SQLite error, `undefined` for anything else. */
 export function sqliteCode(thrown: unknown): number | undefined {
+  const code = sqliteExtendedCode(thrown)
+  return code === undefined ? undefined : code & 0xff
+}
+
+/** The same, with what SQLite knows of the reason (its extended result codes). */
+export function sqliteExtendedCode(thrown: unknown): number | undefined {
   const isSqlite = thrown instanceof Error && 'errcode' in thrown && typeof thrown.errcode === 'number'
-  return isSqlite ? Number(thrown.errcode) & 0xff : undefined
+  return isSqlite ? Number(thrown.errcode) : undefined
 }
 
 /** Does this thrown value say that there is no space? */

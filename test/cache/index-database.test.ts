@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, StatementSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
 import type { StoreLogEvent } from '../../cache/store-log.ts'
 import { IndexDatabase } from '../../cache/index-database.ts'
@@ -50,6 +50,20 @@ async function filledDirectory(test: TestContext, count: number): Promise<[strin
   }
   await store.stop()
   return [directory, stored]
+}
+
+/** The next `count` statements that read meet a disk that does not give back what it has: SQLITE_IOERR_READ. */
+function failingReads(test: TestContext, count: number) {
+  let left = count
+  for (const how of ['all', 'get'] as const) {
+    const real = StatementSync.prototype[how]
+    test.mock.method(StatementSync.prototype, how, function (this: StatementSync, ...values: never[]) {
+      if (left === 0) return Reflect.apply(real, this, values) as unknown
+      left -= 1
+      throw Object.assign(new Error('disk I/O error'), { errcode: 266 })
+    })
+  }
+  return { left: () => left }
 }
 
 describe('the uses of responses', () => {
@@ -192,6 +206,55 @@ describe('a damaged index', () => {
         store.lookup(again.uri).map(({ id }) => id),
         [again.id],
       )
+    }),
+  )
+
+  it('that the disk does not give back once is read again, and loses nothing', async (test) => {
+    const [directory] = await filledDirectory(test, 5)
+    const { store, events } = await openDiskStore(test, { directory, sweeps: false })
+    const failing = failingReads(test, 1)
+    assert.equal(store.lookup(uriOf('3')).length, 1)
+    assert.equal(failing.left(), 0)
+    assert.deepEqual(
+      events.filter(({ kind }) => kind === 'index-rebuilt'),
+      [],
+    )
+  })
+
+  it('that the disk gives back no more is begun anew, whatever it is asked, and nothing is thrown', async (test) => {
+    for (const ask of [
+      (store: Store) => store.lookup(uriOf('3')),
+      (store: Store) => store.remove(uriOf('3')),
+      (store: Store, [known]: readonly StoredResponse[]) =>
+        store.findByDigest(known?.digest ?? assert.fail()),
+      (store: Store, [known]: readonly StoredResponse[]) => store.pieces(known ?? assert.fail()),
+      (store: Store) => [...store.list()],
+    ]) {
+      const [directory, stored] = await filledDirectory(test, 5)
+      const { store, events } = await openDiskStore(test, { directory, sweeps: false })
+      failingReads(test, 2)
+      ask(store, stored)
+      assert.equal(events[0]?.kind, 'index-rebuilt')
+      assert.equal(store.usage().responses, 0)
+      test.mock.restoreAll()
+      await store.stop()
+    }
+  })
+
+  it(
+    'that is something else on a full disk is none, and the store starts',
+    { skip: withoutFileSystem },
+    onFileSystem('4m', async (test, directory) => {
+      const { store } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      await put(store, 'a', bytesOf(1000))
+      await store.stop()
+      const path = join(directory, 'index.sqlite')
+      for (const each of ['', '-wal']) rmSync(`${path}${each}`, { force: true })
+      mkdirSync(path)
+      assert.throws(() => writeFileSync(join(directory, 'filling'), Buffer.alloc(8 * MIB)), /ENOSPC/)
+      const { store: again, events } = await openDiskStore(test, { directory, reserveBytes: 0 })
+      assert.ok(events.some(({ kind }) => kind === 'index-in-memory'))
+      assert.deepEqual(again.lookup(uriOf('a')), [])
     }),
   )
 
