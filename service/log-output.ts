@@ -29,7 +29,17 @@ export function isTerminal(): boolean {
 /** @throws Fault CONFIG_INVALID when there can be no such file */
 export function fileOutput(file: string): LogOutput {
   const out = opening(file, () => synchronous(file))
-  return { ...written(out), reopen: () => opening(file, () => out.reopen()) }
+  return { ...written(out), reopen: () => opening(file, () => reopened(out)) }
+}
+
+function reopened(out: Synchronous): void {
+  try {
+    out.reopen()
+  } catch (error) {
+    // It waits to close the descriptor that is written on, which would be somebody else's by the next time.
+    out.removeAllListeners('ready')
+    throw error
+  }
 }
 
 function opening<Result>(file: string, open: () => Result): Result {

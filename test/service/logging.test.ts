@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import fs, {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
@@ -283,6 +291,21 @@ describe('the log', () => {
       ['in the new one', 'not lost'],
     )
     assert.equal(openLog({ level: 'info', file: 'off', pretty: false }).reopen, undefined)
+  })
+
+  test('of which there could be none for a while closes the one so far once', async (t) => {
+    const path = file(t)
+    const log = openLog({ level: 'info', file: path, pretty: false }, manualClock())
+    const closed = t.mock.method(fs, 'close', (_: number, done: () => void) => done())
+    renameSync(path, `${path}.1`)
+    mkdirSync(path)
+    for (let time = 0; time < 3; time++) assert.throws(() => log.reopen?.(), /EISDIR/)
+    rmSync(path, { recursive: true })
+    log.reopen?.()
+    await new Promise((resolve) => setImmediate(resolve))
+    const [descriptor, ...more] = closed.mock.calls.map((call) => call.arguments[0])
+    assert.deepEqual([typeof descriptor, more], ['number', []])
+    if (descriptor !== undefined) fs.closeSync(descriptor)
   })
 
   test('that has no room left does not end the node', { skip: !existsSync('/dev/full') }, async () => {
