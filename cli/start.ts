@@ -1,13 +1,11 @@
 /** `ihave start`: runs a node until SIGTERM, SIGINT, or a SIGHUP that is not for its log file. */
-import { enableCompileCache, flushCompileCache } from 'node:module'
-import { join } from 'node:path'
 import { systemClock } from '../core/clock.ts'
 import { describe } from '../core/fault.ts'
-import { makeDirectory } from '../core/make-directory.ts'
 import { parseArgs } from '../core/node-util.ts'
 import { openLog, type Log } from '../service/logging.ts'
 import { collectAtRest, V8_HEAP } from './at-rest.ts'
 import type { Command } from './command.ts'
+import { keepCompiled } from './compiled.ts'
 import { CONFIG_OPTION, configFrom } from './config-option.ts'
 import { serving, sparing, v8Engine } from './engine.ts'
 import { EXIT } from './exit.ts'
@@ -26,11 +24,11 @@ async function run(args: readonly string[]): Promise<number> {
   const config = configFrom(values.config)
   const log = openLog(config.log)
   process.on('exit', () => log.flush())
-  const flushCompiled = keepCompiled(config.cache.directory)
+  const told = toldToStop(log)
+  const flushCompiled = keepCompiled(config.cache)
   // The other commands need not wait for a whole node to be loaded.
   const { Node } = await import('../service/node.ts')
   const node = new Node(config, log)
-  const told = toldToStop(log)
   await node.start()
   log.print(node.readyLine())
   flushCompiled()
@@ -41,26 +39,6 @@ async function run(args: readonly string[]): Promise<number> {
   await node.stop()
   if (!(await log.end())) process.exit(EXIT.done)
   return EXIT.done
-}
-
-/**
- * Keeps compiled code beside the cache, in a place that is this node's own: the next start takes a third less time.
- * @returns what writes down what has been compiled up to now: a node that is killed has kept it, too.
- */
-function keepCompiled(directory: string): () => void {
-  const compiled = join(directory, 'compiled')
-  if (!canBeMade(compiled)) return () => {}
-  enableCompileCache(compiled)
-  return flushCompileCache
-}
-
-function canBeMade(directory: string): boolean {
-  try {
-    makeDirectory(directory)
-    return true
-  } catch {
-    return false
-  }
 }
 
 function beginAnew({ events, reopen }: Log): void {

@@ -119,6 +119,17 @@ test('SIGHUP begins the log file anew, and the node goes on', { skip }, async ()
   assert.ok(was?.includes('"request"') && !was.includes(url), 'what came before is in the old one')
 })
 
+test('SIGHUP while a node starts does not end it', { skip }, async () => {
+  const file = join(scene.directory(), 'node.log')
+  const node = scene.ihave(scene.configFile({ ...ALONE, log: { file } }))
+  await until('a log file', () => existsSync(file))
+  await node.kill('SIGHUP')
+  await node.ready()
+  await node.kill('SIGTERM')
+  assert.equal(await node.exit, 0)
+  assert.match(readFileSync(file, 'utf8'), /SIGHUP/)
+})
+
 test(
   'SIGHUP without a log file is a terminal that was closed: the node stops as with SIGTERM',
   { skip },
