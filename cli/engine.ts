@@ -16,8 +16,9 @@ import type { Clock } from '../core/clock.ts'
 export const LOOK_MS = 250
 
 /**
- * A node that uses so much of one processor for `BUSY_LOOKS * LOOK_MS` is busy. One look would take a collection of garbage (at-rest.ts)
- * for it, and the six files of a morning, which are over by the time at which V8 has optimized what they ran.
+ * A node that uses so much of one processor in each of `BUSY_LOOKS` looks is busy: a quarter of a second of its time, at least. One look would take
+ * a collection of garbage (at-rest.ts) for it, and most of what is asked for in a morning, which is over by the time at which V8 has
+ * optimized what it ran.
  */
 export const BUSY_SHARE = 0.5
 export const BUSY_LOOKS = 2

@@ -31,7 +31,7 @@ suite('V8 is told', () => {
     assert.deepEqual(flags, ['--always-sparkplug'])
   })
 
-  test('nothing more for a burst, or a collection of garbage, however often', () => {
+  test('nothing more for what keeps it busy in one look, such as a collection of garbage, however often', () => {
     const { flags, use, engine, clock } = told()
     serving(engine)
     for (let burst = 0; burst < 100; burst += 1) {
