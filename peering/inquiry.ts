@@ -303,9 +303,9 @@ export class Inquiry implements Hearing {
     this.#dispatch({ kind: 'leave-wait', at, promisedUntil: (at + patientMs) as Monotonic })
   }
 
-  /** The owner leaves the Internet for this peer's late offer, or for its download. */
-  changeOver(to: Address): void {
-    this.#dispatch({ kind: 'change-over', at: this.#listening.monotonic(), to })
+  /** The owner leaves the Internet for this peer's late offer, or for its download; `tried`: that has shown that it sends. */
+  changeOver(to: Address, tried?: PeerDownload): void {
+    this.#dispatch({ kind: 'change-over', at: this.#listening.monotonic(), to, ...(tried && { tried }) })
   }
 
   /** The body is whole and verified. */
@@ -401,7 +401,9 @@ export class Inquiry implements Hearing {
       case 'late-offer':
         return this.#owner.lateOffer(command.holder)
       case 'second-fetcher':
-        return this.#owner.secondFetcher(command.downloader)
+        return this.#owner.secondFetcher(
+          command.wasSilent === true ? { ...command.downloader, isLeftAside: true } : command.downloader,
+        )
       case 'inform-server': // the server learns it from the store: what is stored is offered (R4.3)
         return
       case 'report-failure':

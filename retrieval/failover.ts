@@ -57,7 +57,7 @@ export class Failover {
     const patientMs = () => this.#parts.tolerance.leftInAllMs()
     if (inquiry === undefined) this.#owner.noSourceLeft()
     else if (isRelays || fault?.code === 'PEER_LOST') inquiry.sourceLost(patientMs())
-    else inquiry.sourceFailed(isSilence(fault), patientMs())
+    else inquiry.sourceFailed(this.#isSilence(fault), patientMs())
   }
 
   async #changeSource(failure: Failure): Promise<void> {
@@ -84,6 +84,12 @@ export class Failover {
     }
     // Meanwhile it may have been paused and resumed: then another attempt runs already.
     if (isStill()) this.next(fault, isRelays)
+  }
+
+  /** Whether nothing came, which may pass. */
+  #isSilence(fault: Fault | undefined): boolean {
+    if (fault?.code === 'PEER_SLOW') return !this.#parts.tolerance.hasSent
+    return fault?.code === 'PEER_STALLED' || fault?.code === 'PEER_BUSY'
   }
 
   #judge({ source, began, patienceMs, lagMs }: Failure, fault: Fault): void {
@@ -186,8 +192,3 @@ export class Failover {
 
 /** Without a place for a copy the origin server's response can still be passed on. */
 const STORE_FAULTS: ReadonlySet<FaultCode> = new Set(['STORE_FAILED', 'STORE_FULL', 'STORE_CORRUPT'])
-
-/** Nothing came, which may pass. */
-function isSilence(fault: Fault | undefined): boolean {
-  return fault?.code === 'PEER_STALLED' || fault?.code === 'PEER_BUSY'
-}

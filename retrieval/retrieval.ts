@@ -45,7 +45,7 @@ import type {
   RetrievalSettings,
 } from './retrieval-parts.ts'
 import { FRESH_PROGRESS_MS, nearBytes } from './slow-line.ts'
-import { peerOf, type RetrievalReport, type Source } from './source.ts'
+import { peerOf, type PeerSource, type RetrievalReport, type Source } from './source.ts'
 import { SourceInUse } from './source-in-use.ts'
 import { Tolerance } from './tolerance.ts'
 import { whenUnread } from './unread.ts'
@@ -164,13 +164,14 @@ export class Retrieval implements InquiryOwner {
       mayLeave: () => this.#inUse.mayLeaveInternet,
       isUnanswered: () => this.isFetcher && !this.#answer.isGiven && this.#arrival.fields.length === 0,
       isStuck: (download) => this.#tolerance.isStuck(download),
+      stuck: (download) => this.#tolerance.stuck(download),
       hasPatience: () => this.#tolerance.leftMs() > 0,
       isLate: () => this.#components.isBusy?.() === true,
       progress: () => this.progress(),
       expectationFor: (source) => this.#proofs.of(source, () => this.heldBytes > 0),
       look: (source, signal) =>
         this.#arrival.look(source, STALL_MS, AbortSignal.any([signal, this.#inUse.signal])),
-      leave: (to, isTried) => this.#leaveInternet(to, isTried),
+      leave: (source, isTried) => this.#leaveInternet(source, isTried),
       // What is not to be shown yet, because peers have begun it, is no failure: it is said when it can be read.
       sayAgain: () => void (this.isShareable && this.#announcement.readable()),
     }
@@ -470,10 +471,11 @@ export class Retrieval implements InquiryOwner {
     this.#giveUp(this.#failover.lastFault ?? new Fault('RESPONSE_INCOMPLETE', 'no source is left'))
   }
 
-  #leaveInternet(to: Address, isTried: boolean): void {
+  #leaveInternet(source: PeerSource, isTried: boolean): void {
     if (!this.#arrival.detach()) return
+    const to = peerOf(source)
     if (isTried) this.#inUse.trust(to)
-    this.#inquiry?.changeOver(to)
+    this.#inquiry?.changeOver(to, isTried && source.kind === 'in-progress' ? source.download : undefined)
   }
 
   async #conclude(outcome: ArrivalOutcome, expectation: Expectation): Promise<void> {

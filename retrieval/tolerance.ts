@@ -88,7 +88,7 @@ export class Tolerance {
   #teller: Address | undefined
   /** When downloaders told last how much they have; of the last `MAX_REPORTING`. */
   readonly #reportedAt = new Map<Address, Monotonic>()
-  /** What downloaders had that were left because nothing came from them, in bytes. */
+  /** What downloaders had when nothing came from them, in bytes. */
   readonly #stoodAt = new Map<Address, number>()
   /** How far it was at some moments lately, the oldest first: the line is as slow as it was then. */
   #marks: readonly Mark[] = []
@@ -161,6 +161,11 @@ export class Tolerance {
     this.#patience.trust()
   }
 
+  /** Whether something of use has come from the source in use, or the last one. */
+  get hasSent(): boolean {
+    return this.#components.heldBytes() - this.#usedFrom >= LEAST_GROWING_BYTES
+  }
+
   /** A downloader says how much it has. */
   heard({ peer, receivedBytes }: PeerDownload): void {
     this.#teller = peer
@@ -169,9 +174,15 @@ export class Tolerance {
     this.#mark()
   }
 
-  /** Whether that download was left because nothing came from it, and has got nothing since: then it is no lead that it had more. */
+  /** Whether nothing came from that download, and it has got nothing since: then it is no lead that it had more. */
   isStuck({ peer, receivedBytes }: PeerDownload): boolean {
     return !this.#components.isShared() && receivedBytes <= (this.#stoodAt.get(peer) ?? -1)
+  }
+
+  /** Nothing came from that download, read or tried. */
+  stuck({ peer, receivedBytes }: PeerDownload): void {
+    const toldBytes = this.#teller === peer ? this.#slowLine.toldBytes : receivedBytes
+    this.#stoodAt.set(peer, Math.max(toldBytes, this.#components.heldBytes()))
   }
 
   /**
@@ -197,7 +208,7 @@ export class Tolerance {
 
   #isExcusedByLine(source: Source): boolean {
     // It has said for long enough already that its copy is about to come.
-    if (this.#promisedMs >= LEAST_MS && !this.#hasSent) return false
+    if (this.#promisedMs >= LEAST_MS && !this.hasSent) return false
     const isIts = source.kind === 'in-progress' && this.#teller === source.download.peer
     const isReporting = isIts && this.#slowLine.isReporting(this.#patience.usedAt)
     const mayBe = this.#patience.hasAgreed || (this.#patience.isWhole && isReporting)
@@ -243,11 +254,6 @@ export class Tolerance {
     if (this.#reportedAt.size > MAX_REPORTING && eldest !== undefined) this.#reportedAt.delete(eldest)
   }
 
-  #noteStuck({ peer, receivedBytes }: PeerDownload): void {
-    const toldBytes = this.#teller === peer ? this.#slowLine.toldBytes : receivedBytes
-    this.#stoodAt.set(peer, Math.max(toldBytes, this.#components.heldBytes()))
-  }
-
   get #mostExcusedMs(): number {
     if (!this.#components.isShared()) return excusedMs(this.#bytesPerSecond)
     if (this.#slowLine.excusedMs < LEAST_EXCUSED_MS - EXCUSED_MS) return MOST_EXCUSED_MS
@@ -280,14 +286,9 @@ export class Tolerance {
     return Math.max(0, this.#promisedMs - (bytes * 1000) / GOOD_BYTES_PER_SECOND)
   }
 
-  /** Whether something of use has come from the source in use. */
-  get #hasSent(): boolean {
-    return this.#components.heldBytes() - this.#usedFrom >= LEAST_GROWING_BYTES
-  }
-
   /** Counts what a failure has cost, and leaves aside whoever is to blame for it; wrong bytes are judged elsewhere, by the whole. */
   failed(source: PeerSource, fault: Fault, use: Use): void {
-    if (source.kind === 'in-progress' && fault.code === 'PEER_STALLED') this.#noteStuck(source.download)
+    if (source.kind === 'in-progress' && fault.code === 'PEER_STALLED') this.stuck(source.download)
     this.#patience.waste(use.began, fault, use.lagMs)
     this.#patience.promised(fault.code === 'VERIFICATION_FAILED' ? this.#promisedMs : this.#owedMs)
     // What its own promise has taken of its time, nobody else has: but that may have been said in its name.

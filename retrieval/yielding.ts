@@ -10,7 +10,6 @@
  */
 import type { Clock } from '../core/clock.ts'
 import { NO_LONGER_NEEDED } from '../core/ended.ts'
-import type { Address } from '../core/transport.ts'
 import type { Expectation } from '../core/verifier.ts'
 import type { PeerDownload, PeerOffer } from '../peering/inquiry.ts'
 import type { DownloadProgress } from '../peering/local-copies.ts'
@@ -18,15 +17,15 @@ import { REPORT_INTERVAL_MS } from '../peering/machines/download.ts'
 import type { OpenedSource } from './peer-source.ts'
 import { STALL_MS } from './patience.ts'
 import { isWorthLeaving, nearBytes } from './slow-line.ts'
-import { peerOf, type PeerSource } from './source.ts'
+import type { PeerSource } from './source.ts'
 
 /** A peer that is tried must send this much, or all that is left. */
 export const TRIAL_BYTES = 16 * 1024
 
-/** Peers that one retrieval tries; each may cost a stall afterwards (V§2). */
-export const MAX_TRIALS = 8
+/** So often one retrieval goes over to a peer that it has tried; each may cost a stall afterwards (V§2). */
+export const MAX_TRIED = 8
 
-/** After one that was of no use nobody is tried for so long, in ms. */
+/** After one that was of no use nobody is tried for so long, in ms; then whoever was to be tried meanwhile. */
 export const TRIAL_PAUSE_MS = 1000
 
 /** What the retrieval knows and does. */
@@ -39,6 +38,8 @@ export interface YieldingOwner {
   isUnanswered(): boolean
   /** Whether that download fell silent before, and has got nothing since. */
   isStuck(download: PeerDownload): boolean
+  /** Nothing comes from that one, as far as it is now. */
+  stuck(download: PeerDownload): void
   /** Whether peers may cost the application more time. */
   hasPatience(): boolean
   /** Whether this node could not listen lately: what it hears now may have waited for long, and be no more. */
@@ -49,8 +50,14 @@ export interface YieldingOwner {
   /** The peer's bytes from the first missing one on, without taking them, as long as the Internet feeds it. @throws Fault of that peer */
   look(source: PeerSource, signal: AbortSignal): Promise<OpenedSource>
   /** The Internet ends here, and the peer goes on; `isTried`: it has shown that it sends. */
-  leave(to: Address, isTried: boolean): void
+  leave(source: PeerSource, isTried: boolean): void
   sayAgain(): void
+}
+
+interface Candidate {
+  readonly source: PeerSource
+  /** Nothing has come from the Internet lately. */
+  readonly isSilent: boolean
 }
 
 export class Yielding {
@@ -59,10 +66,12 @@ export class Yielding {
   /** A late offer that came before the origin server's response. */
   #early: PeerOffer | undefined
   #saidAgainAt = -Infinity
-  #trials = 0
-  #trialAfter = -Infinity
+  #tried = 0
+  #isPausing = false
   /** Resolves at the end of the trial that runs. */
   #trial: Promise<boolean> | undefined
+  /** Who was to be tried last, when that could not be: it may say again only after seconds that it is there. */
+  #next: Candidate | undefined
   /** Whom the Internet was not worth leaving for, with what was held then: what little is left may not come. */
   #later: { readonly source: PeerSource; readonly heldBytes: number } | undefined
 
@@ -151,7 +160,7 @@ export class Yielding {
     // What it said a while ago may be no more: it may have changed over to this node meanwhile, or be whole, under another alias.
     const isOld = isSilent || this.#owner.isLate()
     const isDoubtful = source.kind === 'in-progress' && (isOld || source.download.isLeftAside === true)
-    if (this.#owner.hasPatience() && !isDoubtful) this.#owner.leave(peerOf(source), false)
+    if (this.#owner.hasPatience() && !isDoubtful) this.#owner.leave(source, false)
     else await this.#try(source, isSilent)
   }
 
@@ -171,14 +180,32 @@ export class Yielding {
   }
 
   async #try(source: PeerSource, isSilent = false): Promise<void> {
-    if (this.#trial !== undefined || this.#trials >= MAX_TRIALS || this.#clock.monotonic() < this.#trialAfter)
-      return
-    this.#trials += 1
+    if (this.#trial !== undefined || this.#isPausing) return void (this.#next = { source, isSilent })
+    if (this.#tried >= MAX_TRIED) return
     this.#trial = this.#sends(source)
     const isOfUse = await this.#trial
     this.#trial = undefined
-    if (!isOfUse) this.#trialAfter = this.#clock.monotonic() + TRIAL_PAUSE_MS
-    else if (this.#mayLeaveWhere(isSilent)) this.#owner.leave(peerOf(source), true)
+    if (!isOfUse) return this.#pause(source)
+    if (!this.#mayLeaveWhere(isSilent)) return
+    this.#tried += 1
+    this.#owner.leave(source, true)
+  }
+
+  #pause(vain: PeerSource): void {
+    this.#isPausing = true
+    if (vain.kind === 'in-progress') this.#owner.stuck(vain.download)
+    this.#clock.after(TRIAL_PAUSE_MS, () => {
+      const next = this.#next
+      this.#isPausing = false
+      this.#next = undefined
+      if (next && this.#isWorthTrying(next)) void this.#try(next.source, next.isSilent)
+    })
+  }
+
+  /** While an origin server is away, nobody gets on, and to ask them all in turn would be in vain. */
+  #isWorthTrying({ source, isSilent }: Candidate): boolean {
+    const isStuck = source.kind === 'in-progress' && this.#owner.isStuck(source.download)
+    return this.#mayLeaveWhere(isSilent) && !isStuck
   }
 
   async #sends(source: PeerSource): Promise<boolean> {

@@ -112,8 +112,11 @@ export type InquiryEvent<H extends Holder, D extends Downloader> =
   | { readonly kind: 'agree'; readonly at: Monotonic; readonly until: Monotonic }
   /** What peers had begun was wrong, and the Internet has gone on with it: all who are there agree on who fetches it anew. */
   | { readonly kind: 'in-vain'; readonly at: Monotonic; readonly patientUntil: Monotonic }
-  /** The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). */
-  | { readonly kind: 'change-over'; readonly at: Monotonic; readonly to: string }
+  /**
+   * The owner leaves the Internet for a late offer, or for another fetcher's copy (R5.4). `tried`: it has shown that it sends, whether it
+   * fetches still or reads another one meanwhile.
+   */
+  | { readonly kind: 'change-over'; readonly at: Monotonic; readonly to: string; readonly tried?: D }
   /**
    * Nodes of the patents are not waited for any longer, whatever they say: all who have waited agree on who fetches, and wait for
    * promises until `promisedUntil`.
@@ -144,8 +147,11 @@ export type InquiryCommand<H extends Holder, D extends Downloader> =
   | { readonly kind: 'retrieve-from-internet'; readonly isForEach?: boolean }
   /** A holder answered after the Internet was asked: its owner may change over to it. */
   | { readonly kind: 'late-offer'; readonly holder: H }
-  /** Another node fetches it too, and its copy can be read: one of the two is enough (R5.4). */
-  | { readonly kind: 'second-fetcher'; readonly downloader: D }
+  /**
+   * Another node fetches it too, and its copy can be read: one of the two is enough (R5.4). `wasSilent`: it fell silent when it
+   * was read, so it has to show first that it sends.
+   */
+  | { readonly kind: 'second-fetcher'; readonly downloader: D; readonly wasSilent?: boolean }
   /** Tell the node's own server that a local copy exists now. */
   | { readonly kind: 'inform-server' }
   | { readonly kind: 'report-failure' }

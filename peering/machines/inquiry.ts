@@ -39,12 +39,14 @@ import {
 import { bare, isInUse, noting, type Active } from './inquiry-state.ts'
 import type { AskedState, InquiryCommand, InquiryEvent, InquiryState } from './inquiry-vocabulary.ts'
 import {
+  isMute,
   isUsable,
   NO_SOURCES,
   withDownloader,
   withFailure,
   withHolder,
   withLoss,
+  withMuteForgiven,
   withoutDownloader,
   withSilence,
   withSilentForgiven,
@@ -94,7 +96,7 @@ export function stepInquiry<H extends Holder, D extends Downloader>(
     case 'in-vain':
       return state.kind === 'retrieving' ? onInVain(state, event.at, event.patientUntil) : [state, []]
     case 'change-over':
-      return state.kind === 'retrieving' ? changeOver(state, event.at, event.to) : [state, []]
+      return state.kind === 'retrieving' ? changeOver(state, event) : [state, []]
     case 'retrieved':
       return state.kind === 'waiting' ? [state, []] : [{ kind: 'done' }, [{ kind: 'inform-server' }]] // 158 → 142
     case 'abandoned':
@@ -179,10 +181,13 @@ function onDownloading<H extends Holder, D extends Downloader>(
   at: Monotonic,
 ): Step<H, D> {
   if (state.kind !== 'awaiting' || state.on.peer !== downloader.peer) {
-    const noted = noting(state, withDownloader(state.sources, downloader))
+    const before = isVoiceFound(state, downloader)
+      ? withMuteForgiven(state.sources, downloader.peer)
+      : state.sources
+    const noted = noting(state, withDownloader(before, downloader))
     const isSecond = noted.kind === 'retrieving' && noted !== state && state.settings.waitForDownloads
     if (isSecond && (downloader.readable || nextDownload(noted, at)))
-      return [noted, [{ kind: 'second-fetcher', downloader }]]
+      return [noted, [secondFetcher(noted, downloader)]]
     // Somebody's copy can be read, while another one has only promised to get one.
     if (noted.kind === 'awaiting' && !noted.on.readable && mayFollow(noted, downloader))
       return awaitDownload(noted, downloader, at)
@@ -202,6 +207,23 @@ function onDownloading<H extends Holder, D extends Downloader>(
     return [{ ...state, silentAt, on: isRepeated ? state.on : kept(state.on, downloader) }, []]
   // Its first word had no room for a location, or came before there was a copy; now the copy can be read.
   return [{ ...state, silentAt, on: downloader }, [{ kind: 'follow', downloader }]]
+}
+
+function secondFetcher<H extends Holder, D extends Downloader>(
+  { sources }: Active<H, D>,
+  downloader: D,
+): InquiryCommand<H, D> {
+  const wasSilent = sources.warned.includes(downloader.peer)
+  return { kind: 'second-fetcher', downloader, ...(wasSilent && { wasSilent }) }
+}
+
+/** Where the Internet feeds both again, who was silent for want of it is no longer. */
+function isVoiceFound<H extends Holder, D extends Downloader>(
+  { kind, settings, sources }: Active<H, D>,
+  { peer, readable, hasAsked }: D,
+): boolean {
+  const isSecond = kind === 'retrieving' && readable && settings.waitForDownloads
+  return isSecond && hasAsked === true && isMute(sources, peer)
 }
 
 function mayFollow<H extends Holder, D extends Downloader>(state: Active<H, D>, downloader: D): boolean {
@@ -398,11 +420,10 @@ function toInternet<H extends Holder, D extends Downloader>(state: Active<H, D>)
 /** The owner has left the Internet for this peer. Should its offer be gone by now, another one's may do, or it has to go back there. */
 function changeOver<H extends Holder, D extends Downloader>(
   state: Active<H, D>,
-  at: Monotonic,
-  to: string,
+  { at, to, tried }: Extract<InquiryEvent<H, D>, { kind: 'change-over' }>,
 ): Step<H, D> {
   const { holders, downloaders } = state.sources
-  const on = downloaders.find(({ peer, readable }) => peer === to && readable)
+  const on = downloaders.find(({ peer, readable }) => peer === to && readable) ?? tried
   if (on && state.settings.waitForDownloads) return awaitDownload(state, on, at) // 150 → 156
   const holder = holders.find(({ peer }) => peer === to) ?? holders[0]
   if (holder) return retrieve(state, holder) // 150 → 158

@@ -33,7 +33,7 @@ export interface KnownSources<H extends Holder, D extends Downloader> {
   readonly failed: readonly string[]
   /** Peers that fell silent while they were in use, once: what they say counts again when this node fetches by itself. */
   readonly silent: readonly string[]
-  /** Peers that were silent before that: another failure is their last. */
+  /** Peers that were silent before that: another silence is as good as a failure, but for `isMute`. */
   readonly warned: readonly string[]
   /** Peers to whose copy there was no way, once: their answers come first where they are made up. */
   readonly lost: readonly string[]
@@ -91,7 +91,8 @@ export function withFailure<H extends Holder, D extends Downloader>(
   known: KnownSources<H, D>,
   peer: string,
 ): KnownSources<H, D> {
-  return { ...without(known, peer), failed: [...known.failed, peer] }
+  const warned = known.warned.filter((each) => each !== peer)
+  return { ...without(known, peer), failed: [...known.failed, peer], warned }
 }
 
 /** The peer sent nothing while it was in use, which may pass; the second time it has failed. */
@@ -99,8 +100,24 @@ export function withSilence<H extends Holder, D extends Downloader>(
   known: KnownSources<H, D>,
   peer: string,
 ): KnownSources<H, D> {
-  if (known.warned.includes(peer)) return withFailure(known, peer)
+  if (known.warned.includes(peer)) return { ...without(known, peer), failed: [...known.failed, peer] }
   return { ...without(known, peer), silent: [...known.silent, peer] }
+}
+
+/** Whether the peer has failed by silence alone: so do all of them, again and again, while an origin server is away. */
+export function isMute<H extends Holder, D extends Downloader>(
+  { failed, warned }: KnownSources<H, D>,
+  peer: string,
+): boolean {
+  return failed.includes(peer) && warned.includes(peer)
+}
+
+/** A mute peer may have found its voice: one more silence is a failure again. */
+export function withMuteForgiven<H extends Holder, D extends Downloader>(
+  known: KnownSources<H, D>,
+  peer: string,
+): KnownSources<H, D> {
+  return isMute(known, peer) ? { ...known, failed: known.failed.filter((each) => each !== peer) } : known
 }
 
 /** There was no way to the peer's copy, which may pass; the second time it is as if it had been silent. */

@@ -9,7 +9,8 @@ import { REPORT_INTERVAL_MS } from '../../peering/machines/download.ts'
 import { DEFAULT_POLICY } from '../../retrieval/rules.ts'
 import { STALL_MS } from '../../retrieval/patience.ts'
 import { NEAR_BYTES } from '../../retrieval/slow-line.ts'
-import { MAX_TRIALS, TRIAL_BYTES, TRIAL_PAUSE_MS, Yielding } from '../../retrieval/yielding.ts'
+import { peerOf } from '../../retrieval/source.ts'
+import { MAX_TRIED, TRIAL_BYTES, TRIAL_PAUSE_MS, Yielding } from '../../retrieval/yielding.ts'
 import { manualClock } from '../manual-clock.ts'
 
 const PEER = '127.0.0.2' as Address
@@ -65,6 +66,7 @@ function fetching({
     heldBytes: () => state.heldBytes,
     isFetcher: () => true,
     isStuck: () => state.isStuck,
+    stuck: ({ receivedBytes }) => done.push(`stuck at ${receivedBytes}`),
     hasPatience: () => hasPatience,
     isLate: () => isLate,
     mayLeave: () => state.mayLeave,
@@ -88,7 +90,7 @@ function fetching({
         path: [],
       })
     },
-    leave: (to, isTried) => done.push(`leave for ${to}${isTried ? ', tried' : ''}`),
+    leave: (source, isTried) => done.push(`leave for ${peerOf(source)}${isTried ? ', tried' : ''}`),
     sayAgain: () => done.push('say again'),
   })
   return { clock, done, yielding, state }
@@ -97,6 +99,9 @@ function fetching({
 async function* bodyOf(chunks: readonly number[]): AsyncGenerator<Uint8Array> {
   for (const length of chunks) yield new Uint8Array(length)
 }
+
+/** One that was tried and sent nothing. */
+const VAIN = ['look', 'end of looking', `stuck at ${HELD + NEAR_BYTES + 1}`]
 
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 
@@ -140,7 +145,7 @@ describe('two that fetch the same', () => {
     const silent = fetching()
     silent.yielding.secondFetcher(leftAside)
     await settled()
-    assert.deepEqual(silent.done, ['look', 'end of looking'])
+    assert.deepEqual(silent.done, VAIN)
     const { done, yielding } = fetching({ chunks: [TRIAL_BYTES] })
     yielding.secondFetcher(leftAside)
     await settled()
@@ -260,7 +265,7 @@ describe('an origin server that thinks for longer than peers were waited for', (
     const { done, yielding } = fetching(unanswered)
     yielding.secondFetcher(fetcher(NEAR_BYTES + 1, true))
     await settled()
-    assert.deepEqual(done, ['look', 'end of looking'])
+    assert.deepEqual(done, VAIN)
   })
 
   test('is not left for bytes that nothing could prove', async () => {
@@ -327,7 +332,7 @@ describe('who could not listen for a while', () => {
     const { done, yielding } = late(undefined)
     yielding.secondFetcher(fetcher(NEAR_BYTES + 1))
     await settled()
-    assert.deepEqual(done, ['look', 'end of looking'])
+    assert.deepEqual(done, VAIN)
   })
 
   test('takes the word of one that has the whole, and keeps it', async () => {
@@ -353,16 +358,44 @@ describe('where peers have cost all patience', () => {
     const { clock, done, yielding, state } = impatient(undefined)
     yielding.secondFetcher(further)
     await settled()
-    clock.advance(TRIAL_PAUSE_MS - 1)
-    yielding.secondFetcher(further)
+    clock.advance(TRIAL_PAUSE_MS)
     await settled()
-    assert.deepEqual(done, ['look', 'end of looking'])
+    assert.deepEqual(done, VAIN)
     state.chunks = [TRIAL_BYTES]
-    clock.advance(1)
     yielding.secondFetcher(further)
     await settled()
     assert.equal(done.at(-1), `leave for ${PEER}, tried`)
   })
+
+  test('who says within that second that he is there is tried after it: he may not say so again soon', async () => {
+    const { clock, done, yielding, state } = impatient(undefined)
+    yielding.secondFetcher(further)
+    await settled()
+    clock.advance(TRIAL_PAUSE_MS - 1)
+    yielding.secondFetcher(further)
+    await settled()
+    assert.deepEqual(done, VAIN)
+    state.chunks = [TRIAL_BYTES]
+    clock.advance(1)
+    await settled()
+    assert.equal(done.at(-1), `leave for ${PEER}, tried`)
+  })
+
+  for (const [what, end] of Object.entries({
+    'nor is who has got no further meanwhile': { isStuck: true },
+    'nor anybody, where it is over by then': { mayLeave: false },
+  }))
+    test(what, async () => {
+      const { clock, done, yielding, state } = impatient(undefined)
+      yielding.secondFetcher(further)
+      await settled()
+      yielding.secondFetcher(further)
+      await settled()
+      Object.assign(state, end)
+      clock.advance(TRIAL_PAUSE_MS)
+      await settled()
+      assert.deepEqual(done, VAIN)
+    })
 
   test('one is tried at a time', async () => {
     const { done, yielding } = impatient([TRIAL_BYTES])
@@ -372,14 +405,24 @@ describe('where peers have cost all patience', () => {
     assert.equal(done.filter((each) => each === 'look').length, 1)
   })
 
-  test(`no more than ${MAX_TRIALS} are tried`, async () => {
+  test(`no more than ${MAX_TRIED} are gone over to, nor tried after that`, async () => {
+    const { done, yielding } = impatient([TRIAL_BYTES])
+    for (let times = 0; times <= MAX_TRIED; times++) {
+      yielding.secondFetcher(further)
+      await settled()
+    }
+    for (const what of ['look', `leave for ${PEER}, tried`])
+      assert.equal(done.filter((each) => each === what).length, MAX_TRIED)
+  })
+
+  test('who is tried in vain costs nothing, and takes no chance from another one', async () => {
     const { clock, done, yielding } = impatient([])
-    for (let times = 0; times <= MAX_TRIALS; times++) {
+    for (let times = 0; times <= MAX_TRIED; times++) {
       yielding.secondFetcher(further)
       await settled()
       clock.advance(TRIAL_PAUSE_MS)
     }
-    assert.equal(done.filter((each) => each === 'look').length, MAX_TRIALS)
+    assert.equal(done.filter((each) => each === 'look').length, MAX_TRIED + 1)
   })
 
   test('what was tried while the retrieval ended is not gone over to', async () => {

@@ -84,7 +84,7 @@ const failedForEach = (peer: string, ms: number): Event => ({
 const sourceFailed = (ms: number) => ({ kind: 'source-failed', at: at(ms) }) as const
 const sourceSilent = (ms: number): Event => ({ kind: 'source-failed', at: at(ms), isSilence: true })
 const sourceLost = (ms: number): Event => ({ kind: 'source-lost', at: at(ms) })
-const changeOver = (ms: number, to = 'd'): Event => ({ kind: 'change-over', at: at(ms), to })
+const changeOver = (ms: number, to = 'd') => ({ kind: 'change-over', at: at(ms), to }) as const
 const wake = (ms: number): Event & Command => ({ kind: 'wake', at: at(ms) })
 const RETRIEVED: Event = { kind: 'retrieved' }
 const ENOUGH: Event = { kind: 'enough' }
@@ -119,6 +119,14 @@ const follow = (peer: string): Command => ({ kind: 'follow', downloader: { peer,
 const secondFetcher = (peer: string, silenceMs?: number): Command => ({
   kind: 'second-fetcher',
   downloader: silenceMs === undefined ? { peer, readable: true } : { peer, readable: false, silenceMs },
+})
+const FETCHING = { peer: 'd', readable: true, hasAsked: true }
+const secondFetcherOnceSilent = (
+  downloader: typeof FETCHING | { peer: string; readable: boolean },
+): Command => ({
+  kind: 'second-fetcher',
+  downloader,
+  wasSilent: true,
 })
 const lateOffer = (peer: string): Command => ({ kind: 'late-offer', holder: { peer } })
 
@@ -684,12 +692,33 @@ testScripts(machine, {
       [sourceSilent(2400), 'waiting', I_NEED, wake(2460)],
       [downloading('d', 2410), 'waiting'],
       [wake(2460), 'retrieving', INTERNET],
-      [downloading('d', 2900), 'retrieving', secondFetcher('d')],
+      [downloading('d', 2900), 'retrieving', secondFetcherOnceSilent({ peer: 'd', readable: true })],
       [changeOver(2910), 'awaiting', follow('d')],
       [sourceSilent(3400), 'waiting', I_NEED, wake(3460)],
       [wake(3460), 'retrieving', INTERNET],
       [downloading('d', 3900), 'retrieving'],
     ],
+  '156 → 150 → 156: of one that asked as well it counts after each silence, once it has shown that it sends':
+    [
+      ...ASK,
+      [fetching('d', 2150), 'waiting'],
+      [wake(2200), 'awaiting', I_FOUND, followFetching('d')],
+      ...[2400, 3400].flatMap((ms): Lines => [
+        [sourceSilent(ms), 'waiting', I_NEED, wake(ms + 60)],
+        [wake(ms + 60), 'retrieving', INTERNET],
+        [fetching('d', ms + 500), 'retrieving', secondFetcherOnceSilent(FETCHING)],
+        [changeOver(ms + 510), 'awaiting', followFetching('d')],
+      ]),
+      [sourceFailed(5400), 'waiting', I_NEED, wake(5460)],
+      [wake(5460), 'retrieving', INTERNET],
+      [fetching('d', 5900), 'retrieving'],
+    ],
+  '150 → 156: who was tried has left the Internet meanwhile for a third one, and is read': [
+    ...INTERNET_AFTER_TIME_OUT,
+    [fetching('d', 2300), 'retrieving', { kind: 'second-fetcher', downloader: FETCHING }],
+    [downloadFailed('d', 2350), 'retrieving'],
+    [{ ...changeOver(2400), tried: FETCHING }, 'awaiting', followFetching('d')],
+  ],
   '156 → 144 → 156: the downloader gives up; another of those who read it goes on': [
     ...FOLLOWING,
     [downloadFailed('d', 2400), 'waiting', I_NEED, wake(2460)],
