@@ -86,10 +86,12 @@ export class Failover {
     if (isStill()) this.next(fault, isRelays)
   }
 
-  /** Whether nothing came, which may pass. */
+  /** Whether nothing came, which may pass. Whoever gives up fetching for another one's copy breaks off, and reads that one. */
   #isSilence(fault: Fault | undefined): boolean {
-    if (fault?.code === 'PEER_SLOW') return !this.#parts.tolerance.hasSent
-    return fault?.code === 'PEER_STALLED' || fault?.code === 'PEER_BUSY'
+    const code = fault?.code
+    if (code === 'PEER_SLOW') return !this.#parts.tolerance.hasSent
+    if (code === 'RESPONSE_INCOMPLETE') return this.#inUse.current?.kind === 'in-progress'
+    return code === 'PEER_STALLED' || code === 'PEER_BUSY'
   }
 
   #judge({ source, began, patienceMs, lagMs }: Failure, fault: Fault): void {

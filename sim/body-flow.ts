@@ -17,7 +17,7 @@ export const WINDOW_BYTES = 128 * 1024
 /** Bytes that take their turn on a shared connection together. */
 const SEGMENT_BYTES = 32 * 1024
 
-/** While the machines are cut off from each other, a system sends again this often, in ms. */
+/** While the machines are cut off from each other, a system sends again after this, in ms, then after twice as long each time (RFC 6298). */
 const RETRANSMISSION_MS = 200
 
 export interface FlowEnds {
@@ -52,6 +52,8 @@ export class BodyFlow {
   #end: 'open' | 'complete' | Fault = 'open'
   #isClosed = false
   #isOver = false
+  /** Since when nothing passes; absent: what was sent last has arrived. */
+  #cutAt: number | undefined
 
   constructor(ends: FlowEnds) {
     this.#ends = ends
@@ -124,7 +126,8 @@ export class BodyFlow {
 
   /** Whichever item's time it is, the first one is the one that arrives. */
   readonly #arrive = (): void => {
-    if (this.#isCut()) return void this.#clientLife.clock.after(RETRANSMISSION_MS, this.#arrive)
+    if (this.#isCut()) return void this.#clientLife.clock.after(this.#againMs(), this.#arrive)
+    this.#cutAt = undefined
     const item = this.#underWay.shift()
     if (item === undefined || this.#isClosed) return
     switch (item.kind) {
@@ -184,7 +187,7 @@ export class BodyFlow {
 
   #tellServer(): void {
     const arrive = () => {
-      if (this.#isCut()) return void this.#serverLife.clock.after(RETRANSMISSION_MS, arrive)
+      if (this.#isCut()) return void this.#serverLife.clock.after(this.#againMs(), arrive)
       this.#gone.abort()
       this.#finish()
     }
@@ -207,6 +210,13 @@ export class BodyFlow {
     this.#serverLife.signal.removeEventListener('abort', this.#serverDied)
     this.#clientLife.signal.removeEventListener('abort', this.#clientDied)
     this.#ends.over()
+  }
+
+  /** After how long it is sent again, in ms, what did not arrive. */
+  #againMs(): number {
+    const now = this.#clientLife.clock.monotonic()
+    this.#cutAt ??= now
+    return Math.max(RETRANSMISSION_MS, now - this.#cutAt)
   }
 
   #isCut(): boolean {

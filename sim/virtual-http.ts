@@ -45,6 +45,9 @@ interface Entry {
   sentBytes: number
 }
 
+/** The first packet of a connection that is not answered is sent again after this, in ms, then after twice as long each time (RFC 6298). */
+const FIRST_AGAIN_MS = 1000
+
 export class VirtualHttp {
   readonly #lan: VirtualLan
   readonly #servers = new Map<string, Entry>()
@@ -91,15 +94,25 @@ export class VirtualHttp {
     const authority = new URL(request.uri).host
     const host = this.#servers.get(authority)?.host ?? this.#hostOf(authority)
     if (host === undefined) throw new Fault('DNS_FAILED', `${authority}: there is no such machine`)
-    if (host.state === 'machine' || this.#lan.isCut(client.address, host.address)) {
-      await pause(client, patience.connectMs)
+    if (!(await this.#isReached(client, host, patience.connectMs)))
       throw new Fault('CONNECT_TIMEOUT', `${authority}: no connection in time`)
-    }
     const { latencyMs } = this.#lan.link(client.address, host.address)
     await pause(client, CONNECT_TRIPS * latencyMs)
     const entry = this.#servers.get(authority)
     if (entry === undefined) throw new Fault('CONNECT_REFUSED', `${authority}: nobody listens`)
     return this.#exchange(client, entry, patience, request)
+  }
+
+  /** Resolves as soon as the first packet of a connection is answered. @returns false after `connectMs` */
+  async #isReached(client: VirtualHost, host: VirtualHost, connectMs: number): Promise<boolean> {
+    let sentAtMs = 0
+    while (host.state === 'machine' || this.#lan.isCut(client.address, host.address)) {
+      const againMs = Math.min(FIRST_AGAIN_MS + 2 * sentAtMs, connectMs)
+      await pause(client, againMs - sentAtMs)
+      if (againMs >= connectMs) return false
+      sentAtMs = againMs
+    }
+    return true
   }
 
   async #exchange(
