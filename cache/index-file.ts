@@ -91,8 +91,9 @@ function renewIndexFile(path: string, reason: unknown, log: StoreLog): DatabaseS
   rmSync(setAside, { force: true, recursive: true })
   if (existsSync(path)) renameSync(path, setAside)
   for (const each of [`${path}-wal`, `${path}-shm`]) rmSync(each, { force: true, recursive: true })
+  const empty = openUsable(path)
   log({ kind: 'index-rebuilt', reason: describe(reason), setAside })
-  return openUsable(path)
+  return empty
 }
 
 /**

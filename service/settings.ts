@@ -397,7 +397,8 @@ const log = {
   file: setting({
     type: either(oneOf('off'), path),
     default: 'off',
-    meaning: 'A file for the log. A SIGHUP begins it anew, as logrotate(8) wants after it has renamed it.',
+    meaning:
+      'A file for the log. A SIGHUP begins it anew, as logrotate(8) wants after it has renamed it; without a file it stops the node, as the end of its terminal does.',
     reason: 'off: standard output, where service managers look for it.',
   }),
   pretty: setting({
